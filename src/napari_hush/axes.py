@@ -1,0 +1,114 @@
+"""Axes as strings of the letters S, T, C, Z, Y, X, and the way to ``SC(Z)YX`` and back.
+
+S is samples, T time, C channels. Inside the engine every image is ``(S, C, (Z), Y, X)``:
+T counts as samples (S and T are joined, S slowest), S and C are added where missing, and
+Z stays only if it was there. `AxesMap` holds one such translation and its exact inverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CANONICAL = "STCZYX"
+"""All axis letters, in the order the engine uses."""
+
+
+def validate_axes(axes: str) -> str:
+    """Return `axes` in upper case, or say what is wrong with it.
+
+    Parameters
+    ----------
+    axes : str
+        Two to six different letters out of S, T, C, Z, Y, X, with Y and X among them,
+        slowest axis first, e.g. ``"YX"`` or ``"TCZYX"``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a letter is unknown or repeated, or Y or X is missing.
+    """
+    upper = axes.upper()
+    allowed = "use each of the letters S, T, C, Z, Y, X at most once, with Y and X"
+    if unknown := [letter for letter in upper if letter not in CANONICAL]:
+        raise ConfigurationError(
+            f"Axes {axes!r} contain the unknown letter {unknown[0]!r}; {allowed}."
+        )
+    if len(set(upper)) != len(upper):
+        raise ConfigurationError(f"Axes {axes!r} repeat a letter; {allowed}.")
+    if missing := [letter for letter in "YX" if letter not in upper]:
+        raise ConfigurationError(f"Axes {axes!r} lack {missing[0]}; {allowed}.")
+    return upper
+
+
+def spatial_axes(axes: str) -> str:
+    """``"ZYX"`` if the images are volumes, else ``"YX"``."""
+    return "ZYX" if "Z" in axes else "YX"
+
+
+@dataclass(frozen=True)
+class AxesMap:
+    """The translation of one array between its own axes and ``SC(Z)YX``.
+
+    Attributes
+    ----------
+    axes : str
+        The array's own axes, one letter per dimension.
+    shape : tuple of int
+        The array's own shape.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", validate_axes(self.axes))
+        if len(self.axes) != len(self.shape):
+            raise DataError(
+                f"Axes {self.axes!r} name {len(self.axes)} dimensions but the data has "
+                f"{len(self.shape)}, with shape {self.shape}; name one letter per "
+                "dimension."
+            )
+        if 0 in self.shape:
+            empty = self.axes[self.shape.index(0)]
+            raise DataError(
+                f"The data has shape {self.shape}, so its {empty} axis holds nothing; "
+                "every axis needs at least one element."
+            )
+
+    @property
+    def canonical_shape(self) -> tuple[int, ...]:
+        """Shape as ``(S, C, (Z), Y, X)``."""
+        size = dict(zip(self.axes, self.shape, strict=True))
+        samples = size.get("S", 1) * size.get("T", 1)
+        spatial = tuple(size[letter] for letter in spatial_axes(self.axes))
+        return (samples, size.get("C", 1), *spatial)
+
+    def to_canonical(self, array: Any) -> Any:
+        """Reorder `array` of shape `shape` to ``(S, C, (Z), Y, X)``.
+
+        A view wherever numpy can make one; any array type with ``transpose`` and
+        ``reshape`` will do.
+        """
+        if tuple(array.shape) != self.shape:
+            raise DataError(
+                f"Expected an array of shape {self.shape} (axes {self.axes}), got "
+                f"{tuple(array.shape)}."
+            )
+        return array.transpose(self._order).reshape(self.canonical_shape)
+
+    def from_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Exact inverse of `to_canonical`: a view of a contiguous `array`."""
+        ordered = tuple(self.shape[position] for position in self._order)
+        return array.reshape(ordered).transpose(np.argsort(self._order))
+
+    @property
+    def _order(self) -> tuple[int, ...]:
+        return tuple(self.axes.index(a) for a in CANONICAL if a in self.axes)

@@ -1,0 +1,40 @@
+"""What to do, as frozen values: every default, bound, unit and help text stands here."""
+
+from napari_hush.config.algorithm import (
+    AlgorithmConfig,
+    CosineConfig,
+    OptimizerConfig,
+    ReduceLROnPlateauConfig,
+    StepLRConfig,
+    UNetConfig,
+)
+from napari_hush.config.configuration import Configuration
+from napari_hush.config.data import DataConfig
+from napari_hush.config.factories import create_n2v_configuration
+from napari_hush.config.files import load_configuration, save_configuration
+from napari_hush.config.inference import InferenceConfig
+from napari_hush.config.training import TrainingConfig
+from napari_hush.config.transforms import (
+    N2VManipulateConfig,
+    XYFlipConfig,
+    XYRandomRotate90Config,
+)
+
+__all__ = [
+    "AlgorithmConfig",
+    "Configuration",
+    "CosineConfig",
+    "DataConfig",
+    "InferenceConfig",
+    "N2VManipulateConfig",
+    "OptimizerConfig",
+    "ReduceLROnPlateauConfig",
+    "StepLRConfig",
+    "TrainingConfig",
+    "UNetConfig",
+    "XYFlipConfig",
+    "XYRandomRotate90Config",
+    "create_n2v_configuration",
+    "load_configuration",
+    "save_configuration",
+]

@@ -1,0 +1,91 @@
+"""The network, the loss, and what moves the weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from napari_hush.config.base import Frozen
+from napari_hush.config.transforms import N2VManipulateConfig
+
+
+class UNetConfig(Frozen):
+    """The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597)."""
+
+    architecture: Literal["UNet"] = "UNet"
+    conv_dims: Literal[2, 3] = 2
+    """2 for images, 3 for volumes; follows from a Z in the axes."""
+    in_channels: int = Field(1, ge=1, le=1024)
+    """Channels of the image."""
+    num_classes: int = Field(1, ge=1, le=1024)
+    """Channels of the result."""
+    depth: int = Field(2, ge=1, le=6)
+    """How many times the image is halved; each level doubles what a pixel can see."""
+    num_channels_init: int = Field(32, ge=8, le=1024, multiple_of=2)
+    """Filters of the first level; each further level has twice as many."""
+    residual: bool = False
+    """Predict the noise and subtract it, instead of the clean image."""
+    independent_channels: bool = True
+    """Denoise each channel by itself, with the same weights."""
+    use_batch_norm: bool = True
+    """Normalise features over the batch."""
+
+
+class OptimizerConfig(Frozen):
+    """What turns gradients into steps (a class of ``torch.optim``)."""
+
+    name: Literal["Adam", "AdamW", "Adamax", "SGD"] = "Adam"
+    """Optimizer of torch to use."""
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """Size of the first steps."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Further keyword arguments of the optimizer."""
+
+
+class CosineConfig(Frozen):
+    """Learning rate falls along half a cosine, from its start to almost 0 at the end."""
+
+    name: Literal["CosineAnnealingLR"] = "CosineAnnealingLR"
+
+
+class ReduceLROnPlateauConfig(Frozen):
+    """Learning rate falls when the validation loss (else training loss) stands still."""
+
+    name: Literal["ReduceLROnPlateau"] = "ReduceLROnPlateau"
+    factor: float = Field(0.5, gt=0, lt=1)
+    """What the learning rate is multiplied with."""
+    patience: int = Field(10, ge=0)
+    """Epochs without improvement before that happens."""
+
+
+class StepLRConfig(Frozen):
+    """Learning rate falls by a factor every few epochs."""
+
+    name: Literal["StepLR"] = "StepLR"
+    step_size: int = Field(ge=1)
+    """Epochs between two falls."""
+    gamma: float = Field(0.1, gt=0, lt=1)
+    """What the learning rate is multiplied with."""
+
+
+Scheduler = Annotated[
+    CosineConfig | ReduceLROnPlateauConfig | StepLRConfig, Field(discriminator="name")
+]
+
+
+class AlgorithmConfig(Frozen):
+    """How the network is built and what it is trained to do."""
+
+    algorithm: Literal["n2v"] = "n2v"
+    """n2v: Noise2Void, learns from the noisy image alone."""
+    loss: Literal["n2v"] = "n2v"
+    """n2v: mean squared error at the masked pixels."""
+    model: UNetConfig = UNetConfig()
+    """The network."""
+    n2v_config: N2VManipulateConfig = N2VManipulateConfig()
+    """Which pixels are masked, and how."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """What moves the weights."""
+    lr_scheduler: Scheduler = CosineConfig()
+    """How the learning rate changes over the run."""

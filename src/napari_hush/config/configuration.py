@@ -1,0 +1,86 @@
+"""The whole configuration of one experiment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from napari_hush.axes import spatial_axes
+from napari_hush.config.algorithm import AlgorithmConfig
+from napari_hush.config.base import Frozen
+from napari_hush.config.data import DataConfig
+from napari_hush.config.training import TrainingConfig
+
+
+class Configuration(Frozen):
+    """Everything that decides how a model is made, in one frozen value.
+
+    The parts are checked against each other: the network follows the axes, patches fit
+    the network's halving, and a patch holds at least one masked pixel.
+    """
+
+    version: Literal["0.1"] = "0.1"
+    """Version of this format."""
+    experiment_name: str = Field("denoiser", pattern=r"^[A-Za-z0-9_\- ]*[A-Za-z0-9_\-]+ *$")
+    """Name of the model: letters, digits, blanks, hyphens and underscores."""
+    algorithm_config: AlgorithmConfig = AlgorithmConfig()
+    """The network and what it is trained to do."""
+    data_config: DataConfig = DataConfig()
+    """The images and the patches cut from them."""
+    training_config: TrainingConfig = TrainingConfig()
+    """How long to train, and where."""
+
+    @field_validator("experiment_name")
+    @classmethod
+    def _no_edges(cls, name: str) -> str:
+        return name.strip()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Configuration:
+        data, algorithm = self.data_config, self.algorithm_config
+        network = algorithm.model
+        spatial = spatial_axes(data.axes)
+        if network.conv_dims != len(spatial):
+            raise ValueError(
+                f"the network works in {network.conv_dims}D but the axes "
+                f"{data.axes!r} are {len(spatial)}D; set conv_dims to {len(spatial)}"
+            )
+        step = 2**network.depth
+        for axis, size in zip(spatial, data.patch_size, strict=True):
+            if size % step:
+                near = max(step, round(size / step) * step)
+                raise ValueError(
+                    f"patch_size along {axis} is {size}; a network of depth "
+                    f"{network.depth} needs a multiple of {step}, for example {near}"
+                )
+        if "C" not in data.axes and network.in_channels > 1:
+            raise ValueError(
+                f"the network has {network.in_channels} channels but the axes "
+                f"{data.axes!r} have no C; add it or use one channel"
+            )
+        if data.image_means and len(data.image_means) != network.in_channels:
+            raise ValueError(
+                f"image_means has {len(data.image_means)} entries but there are "
+                f"{network.in_channels} channels; give one per channel"
+            )
+        if network.num_classes != network.in_channels:
+            raise ValueError(
+                f"Noise2Void returns the channels it is given, but in_channels is "
+                f"{network.in_channels} and num_classes {network.num_classes}; set "
+                "both to the same number"
+            )
+        self._check_masking(data)
+        return self
+
+    def _check_masking(self, data: DataConfig) -> None:
+        pixels = 1
+        for size in data.patch_size:
+            pixels *= size
+        percentage = self.algorithm_config.n2v_config.masked_pixel_percentage
+        if pixels * percentage / 100 < 1:
+            raise ValueError(
+                f"masking {percentage} % of a patch of {list(data.patch_size)} leaves "
+                f"less than one pixel; mask at least {100 / pixels:.2g} % or use "
+                "larger patches"
+            )

@@ -1,0 +1,78 @@
+"""Configurations as YAML files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from napari_hush.config.configuration import Configuration
+from napari_hush.errors import (
+    ConfigurationError,
+    MissingFileError,
+    UnreadableFileError,
+)
+
+SUFFIXES = (".yml", ".yaml")
+
+
+def save_configuration(config: Configuration, path: str | Path) -> Path:
+    """Write `config` as YAML and return the file's path.
+
+    Parameters
+    ----------
+    config : Configuration
+        What to write.
+    path : str or Path
+        A ``.yml`` or ``.yaml`` file, or a folder, which gets a ``config.yml``.
+
+    Raises
+    ------
+    ConfigurationError
+        If `path` has another suffix.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "config.yml"
+    if path.suffix not in SUFFIXES:
+        raise ConfigurationError(
+            f"Cannot save a configuration as {path.name!r}; end the name in .yml or "
+            ".yaml, or give a folder."
+        )
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    return path
+
+
+def load_configuration(path: str | Path) -> Configuration:
+    """Read a configuration that `save_configuration` or a person wrote.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    UnreadableFileError
+        If it is no YAML.
+    ConfigurationError
+        If a setting in it is unknown, out of range or contradicts another.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(
+            f"There is no configuration file {str(path)!r}; check the path."
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UnreadableFileError(
+            f"{str(path)!r} is not a YAML file of plain values; give a file that "
+            "save_configuration wrote."
+        ) from error
+    if not isinstance(values, dict):
+        raise UnreadableFileError(
+            f"{str(path)!r} holds no configuration; give a file that "
+            "save_configuration wrote."
+        )
+    try:
+        return Configuration.build(values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"In {str(path)!r}: {error}") from error

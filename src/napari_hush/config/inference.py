@@ -1,0 +1,48 @@
+"""How images are denoised once a model is trained."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from napari_hush.axes import spatial_axes
+from napari_hush.config.base import Frozen
+from napari_hush.config.data import Axes, DataType
+
+
+class InferenceConfig(Frozen):
+    """How images are denoised once a model is trained."""
+
+    data_type: DataType = "array"
+    """What is given: arrays, TIFF files, or files of your own type."""
+    axes: Axes = "YX"
+    """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
+    tile_size: tuple[int, ...] | None = None
+    """Pixels denoised at once, (Y, X) or (Z, Y, X); None to choose by itself.
+
+    A tile is extended by the network's halo, so the result does not depend on it.
+    """
+    batch_size: int = Field(1, ge=1, le=4096)
+    """Tiles per forward pass."""
+    image_means: tuple[float, ...] = Field(min_length=1)
+    """Mean intensity of each channel of the training data."""
+    image_stds: tuple[float, ...] = Field(min_length=1)
+    """Standard deviation of each channel of the training data."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> InferenceConfig:
+        spatial = spatial_axes(self.axes)
+        if self.tile_size is not None:
+            if len(self.tile_size) != len(spatial):
+                raise ValueError(
+                    f"tile_size {list(self.tile_size)} has {len(self.tile_size)} "
+                    f"entries but the axes {self.axes!r} need {len(spatial)}, one each "
+                    f"for {', '.join(spatial)}"
+                )
+            if min(self.tile_size) < 1:
+                raise ValueError(f"tile_size {list(self.tile_size)} must be positive")
+        if len(self.image_means) != len(self.image_stds):
+            raise ValueError(
+                f"image_means has {len(self.image_means)} entries and image_stds "
+                f"{len(self.image_stds)}; give one of each per channel"
+            )
+        return self

@@ -1,0 +1,25 @@
+"""How long to train, where, and how precisely."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from napari_hush.config.base import Frozen
+
+
+class TrainingConfig(Frozen):
+    """How long to train, where, and how precisely."""
+
+    num_epochs: int = Field(100, ge=1, le=1_000_000)
+    """Epochs to train for."""
+    num_steps: int | None = Field(None, ge=1, le=10_000_000)
+    """Optimizer steps per epoch; None for one pass over the training patches.
+
+    More steps than one pass holds go over the data again, newly augmented.
+    """
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """Arithmetic: 32 bit floats, or bfloat16 where the hardware gains from it (auto)."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """auto (a GPU if there is one), cpu, mps, cuda, or cuda:1 and so on."""

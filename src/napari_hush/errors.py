@@ -1,0 +1,57 @@
+"""Every error this package raises on purpose.
+
+HushError
+├── ConfigurationError (ValueError)   a setting is unknown, out of range or at odds
+├── DataError (ValueError)            pixels, shapes or axes that cannot be used
+├── SourceTypeError (ValueError)      the kind of input is not what ``data_type`` says
+├── UnreadableFileError (ValueError)  a file is there but is not what it should be
+│   └── ModelFileError                ... a model file
+├── MissingFileError (FileNotFoundError)
+└── ExistingFileError (FileExistsError)
+
+Each message is one sentence that says what was given, what is allowed and what to do.
+The command line prints it and exits with code 2; the dock shows it as a notification.
+"""
+
+__all__ = [
+    "ConfigurationError",
+    "DataError",
+    "ExistingFileError",
+    "HushError",
+    "MissingFileError",
+    "ModelFileError",
+    "SourceTypeError",
+    "UnreadableFileError",
+]
+
+
+class HushError(Exception):
+    """Base of every error raised on purpose; its text is fit to show to a person."""
+
+
+class ConfigurationError(HushError, ValueError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class DataError(HushError, ValueError):
+    """Pixels, shapes or axes that cannot be trained on or denoised."""
+
+
+class SourceTypeError(HushError, ValueError):
+    """The kind of input (array or path) is not the one ``data_type`` names."""
+
+
+class UnreadableFileError(HushError, ValueError):
+    """A file exists but cannot be read as what it should be."""
+
+
+class ModelFileError(UnreadableFileError):
+    """A file that should hold a model does not."""
+
+
+class MissingFileError(HushError, FileNotFoundError):
+    """A file or folder that was named does not exist."""
+
+
+class ExistingFileError(HushError, FileExistsError):
+    """Writing would replace a file, which is never done silently."""

@@ -1,0 +1,110 @@
+"""What a running job reports: small frozen values handed to ``on_progress``.
+
+The engine calls ``on_progress(event)`` in the thread it runs in, a few times a second at
+most, and never needs an answer. A bar on a terminal, a plot in a dock and a test read the
+same events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = [
+    "EpochDone",
+    "Event",
+    "ImageStarted",
+    "OnProgress",
+    "StepsDone",
+    "TilesDone",
+    "TrainingDone",
+    "TrainingStarted",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all progress events."""
+
+
+@dataclass(frozen=True)
+class TrainingStarted(Event):
+    """Data are checked and planned; the first step is next."""
+
+    num_epochs: int
+    steps_per_epoch: int
+    num_patches: int
+    """Training patches that one pass over the data holds."""
+    num_val_patches: int
+    device: str
+    """Where the arithmetic happens, as torch names it, e.g. ``"cpu"`` or ``"cuda:0"``."""
+    precision: str
+    """``"32"`` or ``"bf16"``, after ``"auto"`` has been decided."""
+    first_epoch: int = 0
+    """Epochs that the model had been trained for before this run."""
+
+
+@dataclass(frozen=True)
+class StepsDone(Event):
+    """Some optimizer steps are done, in order; several are told at once."""
+
+    epoch: int
+    """Epoch of the last of them, counted over all runs of this model, from 0."""
+    first_step: int
+    """Number of the first of them, counted over all runs of this model, from 0."""
+    losses: tuple[float, ...]
+    """Training loss of each of them."""
+    learning_rate: float
+    """Learning rate of the last of them."""
+    patches_per_second: float
+    """Speed since the previous event of this kind."""
+    seconds_left: float
+    """Estimate for the rest of the run."""
+
+
+@dataclass(frozen=True)
+class EpochDone(Event):
+    """One epoch is done, its validation included."""
+
+    epoch: int
+    step: int
+    """Optimizer steps done so far, counted over all runs of this model."""
+    train_loss: float
+    """Mean over the epoch's steps."""
+    val_loss: float | None
+    """None where there is no validation data or the epoch was stopped."""
+
+
+@dataclass(frozen=True)
+class TrainingDone(Event):
+    """Training ended, by itself or because it was asked to stop."""
+
+    stopped: bool
+    """True if it was asked to stop before its last epoch."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ImageStarted(Event):
+    """The tiles of one image are planned; the first one is next."""
+
+    name: str
+    """The file's name, or what arrays are called in messages."""
+    index: int
+    """Which image of the job, from 0."""
+    num_images: int
+    num_tiles: int
+
+
+@dataclass(frozen=True)
+class TilesDone(Event):
+    """Tiles of the current image are written into its result."""
+
+    done: int
+    num_tiles: int
+    regions: tuple[tuple[slice, ...], ...]
+    """Per tile, its place in the result ``(S, C, (Z), Y, X)``."""
+
+
+OnProgress = Callable[[Event], None]
+"""Type of the callback: takes an event, returns nothing."""
