@@ -1,0 +1,207 @@
+"""Images to try things on: a simulated micrograph with its truth, and a real one.
+
+No package that is installed anyway carries a raw, noisy micrograph, so the demo trains on
+the simulated one: there the noise is known, and so is the picture beneath it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_hush.errors import HushError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["GAIN", "OFFSET", "READ_NOISE", "real", "simulated"]
+
+OFFSET = 100.0
+"""What the camera reads in the dark, in grey values."""
+GAIN = 2.0
+"""Grey values per photon that the camera counts."""
+READ_NOISE = 1.6
+"""Standard deviation of the camera's own noise, in photons."""
+
+_SIZE = 512
+_PEAK_PHOTONS = 30.0  # expected in the brightest pixels: a short exposure
+_DARKEST_PHOTONS = 2.0  # autofluorescence of the medium
+_PSF_SIGMA = 1.4  # blur of the objective in pixels, sampled about as Nyquist asks
+_HAZE_SIGMA = 14.0  # blur of what lies above and below the focal plane
+_CELL_SPACING = 178.0
+
+
+def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """Simulate cells with a labelled cytoskeleton, as a camera sees them, and the truth.
+
+    Each pixel counts photons, ``n ~ Poisson(p)``, and the camera adds noise of its own:
+    ``noisy = OFFSET + GAIN * (n + READ_NOISE * g)`` with ``g ~ Normal(0, 1)``, rounded to
+    grey values. The noise of a pixel says nothing about its neighbour's, and its variance
+    is ``GAIN * (truth - OFFSET) + (GAIN * READ_NOISE)**2``, plus 1/12 for the rounding.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same images.
+
+    Returns
+    -------
+    noisy : (512, 512) array of uint16
+        One exposure, in grey values.
+    truth : (512, 512) array of float32
+        What endless exposures would average to, in the same grey values.
+    """
+    rng = np.random.default_rng(seed)
+    scene = np.zeros((_SIZE, _SIZE))
+    for centre in _cell_centres(rng):
+        scene += _cell(rng, centre)
+    sharp = _blurred(scene, _PSF_SIGMA)
+    light = sharp + 0.45 * _blurred(scene, _HAZE_SIGMA)
+    light /= np.quantile(light, 0.998)
+    photons = _DARKEST_PHOTONS + (_PEAK_PHOTONS - _DARKEST_PHOTONS) * light
+    counted = rng.poisson(photons) + READ_NOISE * rng.standard_normal(photons.shape)
+    noisy = np.clip(np.rint(OFFSET + GAIN * counted), 0, np.iinfo(np.uint16).max)
+    return noisy.astype(np.uint16), (OFFSET + GAIN * photons).astype(np.float32)
+
+
+def real() -> NDArray[np.uint8]:
+    """Give a real micrograph of stained tissue, which scikit-image carries.
+
+    It shows glands of a colon in transmitted light. There is structure at every scale in
+    it and little noise, which reaches over several pixels: something to try the dock on,
+    not a picture that gains by Noise2Void.
+
+    Returns
+    -------
+    (512, 512) array of uint8
+        Transmitted light; stained structures are dark.
+
+    Raises
+    ------
+    HushError
+        If scikit-image is not installed.
+    """
+    try:
+        from skimage.data import immunohistochemistry
+    except ImportError as error:
+        raise HushError(
+            "The real sample image comes with scikit-image, which is not installed; "
+            "install it with 'pip install scikit-image' or use the simulated sample."
+        ) from error
+    green: NDArray[np.uint8] = np.ascontiguousarray(immunohistochemistry()[..., 1])
+    return green
+
+
+def _cell_centres(rng: np.random.Generator) -> list[NDArray[np.float64]]:
+    """Places for cells, on a loose grid that reaches over the border."""
+    steps = np.arange(0.1, _SIZE / _CELL_SPACING + 1)
+    rows, columns = np.meshgrid(steps, steps, indexing="ij")
+    columns = columns + 0.5 * (np.arange(len(steps)) % 2)[:, None]
+    grid = np.stack([rows, columns], axis=-1).reshape(-1, 2) * _CELL_SPACING
+    shaken = grid + rng.uniform(-38, 38, grid.shape) - 0.3 * _CELL_SPACING
+    return list(shaken)
+
+
+def _cell(rng: np.random.Generator, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One cell: filaments from around the nucleus outwards, vesicles and a faint body."""
+    rows, columns = np.ogrid[:_SIZE, :_SIZE]
+    outline = _Outline(rng, centre)
+    reach = outline.reach(rows, columns)
+    nucleus = _step(0.36 - reach, 0.03)
+    thickness = 1.25 - 0.55 * np.clip(reach, 0, 1)
+    body = 0.1 * _step(1.0 - reach, 0.05) * thickness * (1 - 0.8 * nucleus)
+    filaments = _filaments(rng, outline) * (1 - 0.7 * nucleus)
+    return rng.uniform(0.7, 1.25) * (body + filaments + _vesicles(rng, outline))
+
+
+class _Outline:
+    """The border of a cell: an ellipse with a few slow waves in it."""
+
+    def __init__(self, rng: np.random.Generator, centre: NDArray[np.float64]) -> None:
+        self.centre = centre
+        self.radius = rng.uniform(82, 108)
+        self.orders = np.arange(2, 6)
+        self.depths = rng.normal(0, 0.16, 4) / self.orders**0.7
+        self.phases = rng.uniform(0, 2 * np.pi, 4)
+
+    def radius_at(self, angle: NDArray[np.float64]) -> NDArray[np.float64]:
+        waves = self.depths * np.cos(self.orders * angle[..., None] + self.phases)
+        radius: NDArray[np.float64] = self.radius * np.exp(waves.sum(axis=-1))
+        return radius
+
+    def reach(
+        self, rows: NDArray[np.float64], columns: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Where a point lies: 0 in the centre, 1 on the border."""
+        down, right = rows - self.centre[0], columns - self.centre[1]
+        distance: NDArray[np.float64] = np.hypot(down, right)
+        return distance / self.radius_at(np.arctan2(down, right))
+
+
+def _filaments(rng: np.random.Generator, outline: _Outline) -> NDArray[np.float64]:
+    """Curved lines: walkers that start around the nucleus and slowly turn."""
+    number, steps, stride = 64, 420, 0.5
+    start = rng.uniform(0, 2 * np.pi, number)
+    distance = outline.radius_at(start) * rng.uniform(0.3, 0.5, number)
+    places = outline.centre + distance[:, None] * _towards(start)
+    # The course drifts smoothly; every filament has a bend of its own.
+    bends = rng.normal(0, 0.0035, (number, 1)) + np.cumsum(
+        rng.normal(0, 0.0006, (number, steps)), axis=1
+    )
+    course = start[:, None] + rng.normal(0, 0.55, (number, 1)) + np.cumsum(bends, axis=1)
+    track = places[:, None] + np.cumsum(stride * _towards(course), axis=1)
+    limit = rng.uniform(0.8, 1.0, (number, 1))
+    inside = outline.reach(track[..., 0], track[..., 1]) < limit
+    # A filament ends where it first meets the border.
+    alive = np.logical_and.accumulate(inside, axis=1)
+    weights = alive * rng.uniform(0.45, 1.0, (number, 1))
+    return _splat(track.reshape(-1, 2), (stride * weights).ravel())
+
+
+def _vesicles(rng: np.random.Generator, outline: _Outline) -> NDArray[np.float64]:
+    """Bright points all over the cell."""
+    number = 26
+    angle = rng.uniform(0, 2 * np.pi, number)
+    distance = outline.radius_at(angle) * np.sqrt(rng.uniform(0.12, 0.85, number))
+    places = outline.centre + distance[:, None] * _towards(angle)
+    return _splat(places, rng.uniform(2.5, 7.5, number))
+
+
+def _towards(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.sin(angle), np.cos(angle)], axis=-1)
+
+
+def _splat(
+    places: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Points between pixels, each shared among the four around it."""
+    image = np.zeros((_SIZE, _SIZE))
+    corner = np.floor(places).astype(np.intp)
+    rest = places - corner
+    for down in (0, 1):
+        for right in (0, 1):
+            row, column = corner[:, 0] + down, corner[:, 1] + right
+            share = np.abs(1 - down - rest[:, 0]) * np.abs(1 - right - rest[:, 1])
+            here = (row >= 0) & (row < _SIZE) & (column >= 0) & (column < _SIZE)
+            np.add.at(image, (row[here], column[here]), (weights * share)[here])
+    return image
+
+
+def _step(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """From 0 to 1 where the values turn positive, softly."""
+    step: NDArray[np.float64] = 0.5 * (1 + np.tanh(values / width))
+    return step
+
+
+def _blurred(image: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Gaussian blur, mirrored at the border."""
+    margin = int(4 * sigma) + 1
+    padded = np.pad(image, margin, mode="symmetric")
+    damping = [
+        np.exp(-2 * (np.pi * sigma * frequency) ** 2)
+        for frequency in (np.fft.fftfreq(padded.shape[0]), np.fft.rfftfreq(padded.shape[1]))
+    ]
+    spectrum = np.fft.rfft2(padded) * damping[0][:, None] * damping[1]
+    blurred: NDArray[np.float64] = np.fft.irfft2(spectrum, s=padded.shape)
+    return np.maximum(blurred[margin:-margin, margin:-margin], 0)
