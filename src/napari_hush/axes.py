@@ -109,6 +109,25 @@ class AxesMap:
         ordered = tuple(self.shape[position] for position in self._order)
         return array.reshape(ordered).transpose(np.argsort(self._order))
 
+    def samples(self, array: Any) -> list[Any]:
+        """Views of `array`, one ``(C, (Z), Y, X)`` per sample, in canonical order.
+
+        Unlike `to_canonical` never a copy, so writing into them writes into `array`.
+        """
+        if tuple(array.shape) != self.shape:
+            raise DataError(
+                f"Expected an array of shape {self.shape} (axes {self.axes}), got "
+                f"{tuple(array.shape)}."
+            )
+        ordered = array.transpose(self._order)
+        if "T" in self.axes and "S" in self.axes:
+            views = [frame for sample in ordered for frame in sample]
+        elif "T" in self.axes or "S" in self.axes:
+            views = list(ordered)
+        else:
+            views = [ordered]
+        return views if "C" in self.axes else [view[None] for view in views]
+
     @property
     def _order(self) -> tuple[int, ...]:
         return tuple(self.axes.index(a) for a in CANONICAL if a in self.axes)

@@ -4,6 +4,7 @@ HushError
 ├── ConfigurationError (ValueError)   a setting is unknown, out of range or at odds
 ├── DataError (ValueError)            pixels, shapes or axes that cannot be used
 ├── SourceTypeError (ValueError)      the kind of input is not what ``data_type`` says
+├── TrainingError                     training cannot go on
 ├── UnreadableFileError (ValueError)  a file is there but is not what it should be
 │   └── ModelFileError                ... a model file
 ├── MissingFileError (FileNotFoundError)
@@ -21,6 +22,7 @@ __all__ = [
     "MissingFileError",
     "ModelFileError",
     "SourceTypeError",
+    "TrainingError",
     "UnreadableFileError",
 ]
 
@@ -39,6 +41,10 @@ class DataError(HushError, ValueError):
 
 class SourceTypeError(HushError, ValueError):
     """The kind of input (array or path) is not the one ``data_type`` names."""
+
+
+class TrainingError(HushError):
+    """Training cannot go on."""
 
 
 class UnreadableFileError(HushError, ValueError):

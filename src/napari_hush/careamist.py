@@ -1,0 +1,321 @@
+"""The facade: train, denoise, save and load in one object."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.config import Configuration, InferenceConfig, load_configuration
+from napari_hush.errors import ConfigurationError, DataError, TrainingError
+from napari_hush.events import EpochDone, Event, OnProgress, StepsDone
+from napari_hush.io import Image, ReadSource, is_path
+from napari_hush.lightning import PredictDataModule, TrainDataModule, train
+from napari_hush.models import Model, load_model, save_model
+from napari_hush.prediction import check_suits, denoise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pytorch_lightning as L
+    from numpy.typing import NDArray
+
+
+class CAREamist:
+    """Train a denoiser on images, and denoise images with it.
+
+    Parameters
+    ----------
+    source : Configuration, str or Path
+        A configuration, a ``.yml`` file of one, or a ``.safetensors`` model file.
+    work_dir : str or Path, optional
+        Root folder for whatever `callbacks` write; nothing else is written to disk.
+    callbacks : sequence of pytorch_lightning.Callback, optional
+        Further callbacks for training.
+    on_progress : callable, optional
+        Gets the events of `napari_hush.events`, in the thread that trains or denoises.
+
+    Raises
+    ------
+    MissingFileError, ModelFileError, ConfigurationError, UnreadableFileError
+        If `source` is a path and what it names cannot be used.
+
+    Examples
+    --------
+    >>> careamist = CAREamist(source=config)              # doctest: +SKIP
+    >>> careamist.train(train_source=noisy)               # doctest: +SKIP
+    >>> clean = careamist.predict(source=noisy)           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        source: Configuration | str | Path,
+        work_dir: str | Path | None = None,
+        callbacks: Sequence[L.Callback] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.model: Model | None = None
+        if isinstance(source, Configuration):
+            self.config = source
+        elif Path(source).suffix.lower() in (".yml", ".yaml"):
+            self.config = load_configuration(source)
+        else:
+            self.model = load_model(source)
+            self.config = self.model.config
+        self.work_dir = None if work_dir is None else Path(work_dir)
+        self.callbacks = tuple(callbacks or ())
+        self.on_progress: OnProgress = on_progress or _ignore
+        self._stop = threading.Event()
+        self._losses: dict[str, list[float]] = {name: [] for name in _LOSSES}
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether there is a model to denoise with or to save."""
+        return self.model is not None
+
+    def train(
+        self,
+        *,
+        datamodule: TrainDataModule | None = None,
+        train_source: Any = None,
+        val_source: Any = None,
+        train_target: Any = None,
+        val_target: Any = None,
+        use_in_memory: bool = True,
+        val_percentage: float = 0.1,
+        val_minimum_split: int = 1,
+    ) -> None:
+        """Train, or train on where the last call ended, for the configured epochs.
+
+        Parameters
+        ----------
+        datamodule : TrainDataModule, optional
+            Data of your own making; then nothing else may be given.
+        train_source : array, str, Path, or list of one kind of them
+            Images to train on.
+        val_source : same, optional
+            Images to validate on; by default part of the training patches.
+        train_target, val_target : optional
+            For methods that learn from pairs; Noise2Void does not.
+        use_in_memory : bool
+            Has no effect on arrays.
+        val_percentage : float
+            Share of the training patches set aside for validation, 0 to 1.
+        val_minimum_split : int
+            How many patches to set aside at least.
+
+        Raises
+        ------
+        HushError
+            If data and configuration do not go together, or the loss diverges. The model
+            stays what it was before.
+        """
+        if (datamodule is None) == (train_source is None):
+            raise ConfigurationError(
+                "Give either a datamodule or a train_source to train on, one of the two."
+            )
+        try:
+            if datamodule is None:
+                config = self.config.data_config
+                if self.model is not None:
+                    config = config.replace(
+                        image_means=self.model.normalization.means,
+                        image_stds=self.model.normalization.stds,
+                    )
+                datamodule = TrainDataModule(
+                    config,
+                    train_source,
+                    val_source,
+                    train_target,
+                    val_target,
+                    val_percentage=val_percentage,
+                    val_minimum_split=val_minimum_split,
+                    use_in_memory=use_in_memory,
+                )
+            self.model = train(
+                self.config,
+                datamodule,
+                self.model,
+                on_progress=self._record,
+                should_stop=self._stop.is_set,
+                callbacks=self.callbacks,
+                work_dir=self.work_dir,
+            )
+        finally:
+            self._stop.clear()
+
+    def stop_training(self) -> None:
+        """End training after the step in hand and keep the model; from any thread."""
+        self._stop.set()
+
+    def get_losses(self) -> dict[str, list[float]]:
+        """Losses of all runs of this object so far.
+
+        Returns
+        -------
+        dict
+            ``train_step`` and ``train_step_loss``, one entry per optimizer step;
+            ``train_epoch`` and ``train_loss``, ``val_epoch`` and ``val_loss``, one per
+            epoch.
+        """
+        return {name: list(values) for name, values in self._losses.items()}
+
+    def predict(
+        self,
+        source: Any,
+        *,
+        axes: str | None = None,
+        data_type: str | None = None,
+        tile_size: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        read_source_func: ReadSource | None = None,
+        extension_filter: str = "",
+        out: NDArray[np.float32] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """Denoise images.
+
+        Parameters
+        ----------
+        source : array, str, Path, or list of one kind of them
+            Images of any size, from one pixel up.
+        axes : str, optional
+            Their axes, slowest first; by default those of the training data.
+        data_type : {"array", "tiff", "custom"}, optional
+            By default "array" for arrays; for paths the type of the training data, or
+            "tiff" if that was "array".
+        tile_size : sequence of int, optional
+            Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; does not change the
+            result, only how much memory it takes.
+        batch_size : int, optional
+            Tiles per forward pass, 1 by default.
+        read_source_func : callable, optional
+            For custom data: called as ``func(path, axes)``, returns an array.
+        extension_filter : str
+            For custom data: which file names count, e.g. ``"*.npy"``.
+        out : ndarray, optional
+            For one array: where to write, float32 of its shape, tile by tile.
+        should_stop : callable, optional
+            True ends after the tiles in hand; `out` keeps those that are done, what is
+            missing is left as it was (zeros where `out` was not given).
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            float32, in the source's axes, shape and intensities. One array for one array;
+            for a list of arrays or for paths a list, one entry per image or file, in
+            order.
+
+        Raises
+        ------
+        HushError
+            If there is no model yet, or an image does not suit it.
+        """
+        model = self._trained()
+        if data_type is None:
+            trained_on = self.config.data_config.data_type
+            data_type = "array" if not is_path(source) else trained_on
+            if is_path(source) and trained_on == "array":
+                data_type = "tiff"
+        config = InferenceConfig.build(
+            {
+                "data_type": data_type,
+                "axes": axes or self.config.data_config.axes,
+                "tile_size": None if tile_size is None else tuple(tile_size),
+                "image_means": model.normalization.means,
+                "image_stds": model.normalization.stds,
+                **({} if batch_size is None else {"batch_size": batch_size}),
+            }
+        )
+        data = PredictDataModule(config, source, read_source_func, extension_filter)
+        data.prepare_data()
+        data.setup("predict")
+        one = data_type == "array" and not isinstance(source, list | tuple)
+        if out is not None:
+            _check_out(out, data.images, one)
+        for image in data.images:
+            check_suits(model, image)
+        results = []
+        for index, image in enumerate(data.images):
+            result = np.zeros(image.data.shape, np.float32) if out is None else out
+            results.append(result)
+            whole = denoise(
+                model,
+                image,
+                result,
+                tile_size=config.tile_size,
+                batch_size=config.batch_size,
+                on_progress=self.on_progress,
+                should_stop=should_stop or _never,
+                index=index,
+                num_images=len(data.images),
+            )
+            if not whole:
+                break
+        return results[0] if one else results
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Save weights, normalisation and configuration as one ``.safetensors`` file.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ModelFileError
+            If the name does not end in ``.safetensors``.
+        ExistingFileError
+            If there is a file of that name and `overwrite` is off.
+        """
+        return save_model(self._trained(), path, overwrite=overwrite)
+
+    def _trained(self) -> Model:
+        if self.model is None:
+            raise TrainingError(
+                "There is no model yet; train one first, or load a model file."
+            )
+        return self.model
+
+    def _record(self, event: Event) -> None:
+        losses = self._losses
+        if isinstance(event, StepsDone):
+            steps = range(event.first_step, event.first_step + len(event.losses))
+            losses["train_step"].extend(steps)
+            losses["train_step_loss"].extend(event.losses)
+        elif isinstance(event, EpochDone):
+            losses["train_epoch"].append(event.epoch)
+            losses["train_loss"].append(event.train_loss)
+            if event.val_loss is not None:
+                losses["val_epoch"].append(event.epoch)
+                losses["val_loss"].append(event.val_loss)
+        self.on_progress(event)
+
+
+_LOSSES = (
+    "train_step",
+    "train_step_loss",
+    "train_epoch",
+    "train_loss",
+    "val_epoch",
+    "val_loss",
+)
+
+
+def _check_out(out: NDArray[Any], images: Sequence[Image], one: bool) -> None:
+    if not one:
+        raise ConfigurationError("out goes with a single array; leave it out otherwise.")
+    shape = images[0].data.shape
+    if out.shape != shape or out.dtype != np.float32:
+        raise DataError(
+            f"out is {out.dtype} of shape {out.shape}; it must be float32 of the source's "
+            f"shape {shape}."
+        )
+
+
+def _ignore(event: Event) -> None:
+    """Take no notice."""
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,74 @@
+"""Mirroring and turning whole batches in the YX plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_MIRROR = 4
+"""An operation is ``k + 4 * mirrored``: mirror along X, then turn by ``k * 90`` degrees."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random mirroring and turning, drawn for many patches at once.
+
+    Attributes
+    ----------
+    transforms : sequence of XYFlipConfig or XYRandomRotate90Config
+        Applied independently of each other; empty for none.
+    square : bool
+        Whether patches are square; others are only ever turned by 180 degrees.
+    """
+
+    transforms: Sequence[XYFlipConfig | XYRandomRotate90Config]
+    square: bool
+
+    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw one operation (0 to 7, 0 leaves a patch as it is) for each of `n`."""
+        turns = np.zeros(n, np.int64)
+        mirrored = np.zeros(n, np.int64)
+        for transform in self.transforms:
+            happens = rng.random(n) < transform.p
+            if isinstance(transform, XYFlipConfig):
+                along_y = rng.random(n) < _share_of_y(transform)
+                mirrored |= happens
+                # Mirroring along Y is mirroring along X, then a half turn.
+                turns += 2 * (happens & along_y)
+            else:
+                turns += happens * (rng.integers(1, 4, n) if self.square else 2)
+        return turns % 4 + _MIRROR * mirrored
+
+    def apply(
+        self, batches: Sequence[torch.Tensor], operations: NDArray[np.int64]
+    ) -> list[torch.Tensor]:
+        """Do `operations` ``(B,)`` to each ``(B, C, (Z), Y, X)`` of `batches` alike."""
+        results = [torch.empty_like(batch) for batch in batches]
+        for operation in np.unique(operations):
+            chosen = torch.from_numpy(np.flatnonzero(operations == operation))
+            for batch, result in zip(batches, results, strict=True):
+                index = chosen.to(batch.device)
+                part = batch[index]
+                if operation >= _MIRROR:
+                    part = part.flip(-1)
+                if operation % _MIRROR:
+                    part = part.rot90(int(operation % _MIRROR), (-2, -1))
+                result[index] = part
+        return results
+
+
+def _share_of_y(flip: XYFlipConfig) -> float:
+    """Among mirrored patches, the share mirrored along Y rather than X."""
+    if flip.flip_x and flip.flip_y:
+        return 0.5
+    return 1.0 if flip.flip_y else 0.0

@@ -1,0 +1,155 @@
+"""The patch plan: where training and validation windows lie.
+
+A window is a row of integers ``(image, *corner)``; a plan is an array of them.
+Along each axis windows stand side by side, and the last one is flush with the border, so
+every pixel is in a window and only the last two along an axis can overlap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_hush.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Windows = NDArray[np.int64]
+
+
+def starts(size: int, patch: int) -> NDArray[np.int64]:
+    """First pixels of the windows of `patch` pixels that cover an axis of `size`."""
+    count = -(-size // patch)
+    return np.minimum(np.arange(count) * patch, size - patch)
+
+
+def grid(
+    shapes: Sequence[tuple[int, ...]],
+    patch_size: tuple[int, ...],
+    names: Sequence[str],
+    letters: str,
+) -> Windows:
+    """All windows of all images, in order.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple
+        Shapes ``(C, (Z), Y, X)``.
+    patch_size : tuple of int
+        ``((Z), Y, X)``.
+    names : sequence of str
+        What messages call the images.
+    letters : str
+        ``"YX"`` or ``"ZYX"``, for messages.
+
+    Returns
+    -------
+    ndarray
+        ``(n, 1 + spatial)``: image, corner.
+
+    Raises
+    ------
+    DataError
+        If an image is smaller than a patch.
+    """
+    parts = []
+    for position, (shape, name) in enumerate(zip(shapes, names, strict=True)):
+        spatial = shape[1:]
+        for letter, size, patch in zip(letters, spatial, patch_size, strict=True):
+            if size < patch:
+                raise DataError(
+                    f"A patch is {patch} pixels along {letter} but {name} has only "
+                    f"{size}; use smaller patches or larger images."
+                )
+        axes = [starts(n, p) for n, p in zip(spatial, patch_size, strict=True)]
+        corners = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+        corners = corners.reshape(-1, corners.shape[-1])
+        image = np.full((len(corners), 1), position)
+        parts.append(np.hstack([image, corners]))
+    return np.concatenate(parts).astype(np.int64)
+
+
+def split(
+    windows: Windows,
+    patch_size: tuple[int, ...],
+    percentage: float,
+    minimum: int,
+    rng: np.random.Generator,
+) -> tuple[Windows, Windows]:
+    """Set windows aside for validation so that no pixel is on both sides.
+
+    Windows that overlap stay together. About ``max(round(n * percentage), minimum)``
+    windows are drawn; where that would leave nothing to train on, none are.
+
+    Parameters
+    ----------
+    windows : ndarray
+        What `grid` returned.
+    patch_size : tuple of int
+        ``((Z), Y, X)``.
+    percentage : float
+        Share of the windows, 0 to 1.
+    minimum : int
+        How many at least.
+    rng : numpy Generator
+        Draws the windows.
+
+    Returns
+    -------
+    training, validation : ndarray
+        In the order of `windows`.
+
+    Raises
+    ------
+    DataError
+        If `percentage` or `minimum` is out of range.
+    """
+    total = len(windows)
+    if not 0 <= percentage <= 1:
+        raise DataError(f"val_percentage is {percentage}; give a share between 0 and 1.")
+    if not 0 <= minimum <= total:
+        raise DataError(
+            f"val_minimum_split is {minimum} but the data hold {total} patches; give at "
+            f"most {total}, or use smaller patches."
+        )
+    wanted = max(round(total * percentage), minimum)
+    groups = _overlapping(windows, patch_size)
+    chosen: list[int] = []
+    order = rng.permutation(groups.max() + 1)
+    sizes = np.bincount(groups)
+    taken = 0
+    for exact in (True, False):
+        for group in order:
+            if taken >= wanted:
+                break
+            if sizes[group] and (not exact or sizes[group] <= wanted - taken):
+                if taken + sizes[group] >= total:
+                    continue
+                chosen.append(int(group))
+                taken += int(sizes[group])
+                sizes[group] = 0
+    validation = np.isin(groups, chosen)
+    return windows[~validation], windows[validation]
+
+
+def by_image(windows: Windows) -> dict[int, NDArray[np.int64]]:
+    """Group windows by image: their corners ``(n, spatial)``."""
+    owners = windows[:, 0]
+    return {int(image): windows[owners == image, 1:] for image in np.unique(owners)}
+
+
+def _overlapping(windows: Windows, patch_size: tuple[int, ...]) -> NDArray[np.int64]:
+    """Number the groups of windows that share pixels, ``(n,)``.
+
+    Along an axis only the last window can reach into the one before it, so the corner of
+    a window's group is that corner rounded down to a multiple of the patch, and one step
+    less for the last window if it is not flush by itself.
+    """
+    keys = windows.copy()
+    for axis, patch in enumerate(patch_size):
+        keys[:, 1 + axis] //= patch
+    _, groups = np.unique(keys, axis=0, return_inverse=True)
+    return groups.reshape(-1).astype(np.int64)

@@ -1,0 +1,16 @@
+"""Lightning's side: data modules, the one module, its callback, and a training run."""
+
+from napari_hush.lightning.module import HushModule
+from napari_hush.lightning.predict_data_module import PredictDataModule
+from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.lightning.train_data_module import TrainDataModule
+from napari_hush.lightning.training import new_network, train
+
+__all__ = [
+    "HushModule",
+    "PredictDataModule",
+    "ProgressCallback",
+    "TrainDataModule",
+    "new_network",
+    "train",
+]

@@ -1,0 +1,49 @@
+"""Algorithms as pairs of functions: prepare a batch, and compute the loss on it.
+
+Adding one means adding a pair here; network, data, optimizer and loop stay the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_hush import n2v
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor
+
+    from napari_hush.config import AlgorithmConfig
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What distinguishes one way of training from another.
+
+    Attributes
+    ----------
+    prepare : callable
+        ``(batch, generator) -> (input, answer)``: from what the dataset gives, a tuple of
+        ``(B, C, *spatial)`` tensors, to what the network sees and whatever `loss` needs.
+    loss : callable
+        ``(prediction, answer) -> Tensor``: a float32 scalar.
+    """
+
+    prepare: Callable[[tuple[Tensor, ...], torch.Generator], tuple[Tensor, Any]]
+    loss: Callable[[Tensor, Any], Tensor]
+
+
+def algorithm(config: AlgorithmConfig) -> Algorithm:
+    """The algorithm that `config` names."""
+    return Algorithm(partial(_blind, config=config), n2v.loss)
+
+
+def _blind(
+    batch: tuple[Tensor, ...], generator: torch.Generator, *, config: AlgorithmConfig
+) -> tuple[Tensor, n2v.Masked]:
+    masked = n2v.mask(batch[0], config.n2v_config, generator)
+    return masked.patches, masked

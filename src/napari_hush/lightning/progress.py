@@ -1,0 +1,115 @@
+"""The callback that tells what is happening and obeys a wish to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as L
+import torch
+
+from napari_hush.errors import TrainingError
+from napari_hush.events import EpochDone, OnProgress, StepsDone
+from napari_hush.lightning.module import HushModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PERIOD = 0.1
+"""Seconds between two reports of losses: fetching them makes a GPU wait."""
+
+
+class ProgressCallback(L.Callback):
+    """Report losses a few times a second, and stop when asked.
+
+    Parameters
+    ----------
+    on_progress : callable
+        Gets `StepsDone` and `EpochDone`.
+    should_stop : callable
+        Asked after every step; True ends the run, with the weights as they are.
+    first_epoch, first_step : int
+        What was trained before this run; events count on from there.
+    """
+
+    def __init__(
+        self,
+        on_progress: OnProgress,
+        should_stop: Callable[[], bool],
+        first_epoch: int,
+        first_step: int,
+    ) -> None:
+        self._on_progress = on_progress
+        self._should_stop = should_stop
+        self.epochs_done = first_epoch
+        self.steps_done = first_step
+        self._first_epoch = first_epoch
+        self._last_step = first_step
+        self._epoch_losses: list[float] = []
+        self._patches = 0
+        self._started = self._reported = time.perf_counter()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._started = self._reported = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Report if it is time; stop if asked."""
+        self._patches += len(batch[0])
+        if time.perf_counter() - self._reported >= _PERIOD:
+            self._report(trainer, pl_module)
+        if self._should_stop():
+            # Lightning would still validate; whoever stops wants the model now.
+            trainer.limit_val_batches = 0
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Report the rest of the epoch's steps, then the epoch."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        self._report(trainer, pl_module)
+        if not self._epoch_losses:
+            return
+        train_loss = sum(self._epoch_losses) / len(self._epoch_losses)
+        val_loss, pl_module.val_loss = pl_module.val_loss, None
+        pl_module.log("monitored_loss", train_loss if val_loss is None else val_loss)
+        epoch = self._first_epoch + trainer.current_epoch
+        self._epoch_losses.clear()
+        self.epochs_done = epoch + 1
+        self._on_progress(EpochDone(epoch, self.steps_done, train_loss, val_loss))
+
+    def _report(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
+        if not module.step_losses:
+            return
+        losses = tuple(torch.stack(module.step_losses).tolist())
+        module.step_losses.clear()
+        now = time.perf_counter()
+        first, self.steps_done = self.steps_done, self.steps_done + len(losses)
+        for number, loss in enumerate(losses, first):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"The loss became {loss} at step {number}; train with a smaller "
+                    "learning rate."
+                )
+        self._epoch_losses.extend(losses)
+        done = self.steps_done - self._last_step
+        seconds_per_step = (now - self._started) / done
+        self._on_progress(
+            StepsDone(
+                epoch=self._first_epoch + trainer.current_epoch,
+                first_step=first,
+                losses=losses,
+                learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
+                patches_per_second=self._patches / (now - self._reported),
+                seconds_left=max(0, module.total_steps - done) * seconds_per_step,
+            )
+        )
+        self._patches, self._reported = 0, now

@@ -1,0 +1,134 @@
+"""One training run: a network, a data module, and Lightning's Trainer between them."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as L
+import torch
+from lightning_fabric.utilities.warnings import PossibleUserWarning
+
+from napari_hush.dataset import Normalization
+from napari_hush.events import OnProgress, TrainingDone, TrainingStarted
+from napari_hush.lightning.module import HushModule
+from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.models import Model, UNet, choose_device, choose_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_hush.config import Configuration
+    from napari_hush.lightning.train_data_module import TrainDataModule
+
+# Lightning announces devices at INFO; events say the same.
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+
+
+def new_network(config: Configuration) -> UNet:
+    """A network with random weights that depend on the configuration's seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.data_config.seed)
+        return UNet(config.algorithm_config.model)
+
+
+def train(
+    config: Configuration,
+    data: TrainDataModule,
+    model: Model | None,
+    *,
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
+    callbacks: Sequence[L.Callback] = (),
+    work_dir: Path | None = None,
+) -> Model | None:
+    """Train a new model, or go on with one.
+
+    Parameters
+    ----------
+    config : Configuration
+        What to do.
+    data : TrainDataModule
+        What to train on.
+    model : Model, optional
+        A model to go on with; it is not changed.
+    on_progress : callable
+        Gets the events of `napari_hush.events`, in this thread.
+    should_stop : callable
+        True ends the run after the step in hand.
+    callbacks : sequence of Callback
+        Further callbacks for Lightning.
+    work_dir : Path, optional
+        Lightning's root for whatever `callbacks` write.
+
+    Returns
+    -------
+    Model or None
+        The model as it is at the end; None if it was stopped before the first step.
+
+    Raises
+    ------
+    HushError
+        If data, configuration and model do not go together, or the loss diverges.
+    """
+    started = time.perf_counter()
+    data.prepare_data()
+    data.setup("fit")
+    first_epoch = 0 if model is None else model.epochs
+    first_step = 0 if model is None else model.steps
+    steps = data.pace(config.training_config.num_steps, first_epoch)
+    network = new_network(config)
+    if model is not None:
+        network.load_state_dict(model.network.state_dict())
+    epochs = config.training_config.num_epochs
+    device = choose_device(config.training_config.device)
+    precision = choose_precision(config.training_config.precision, device)
+    module = HushModule(config, network, epochs * steps, first_step)
+    progress = ProgressCallback(on_progress, should_stop, first_epoch, first_step)
+    if should_stop():
+        on_progress(TrainingDone(True, time.perf_counter() - started))
+        return model
+    on_progress(
+        TrainingStarted(
+            num_epochs=epochs,
+            steps_per_epoch=steps,
+            num_patches=len(data.train_dataset),  # type: ignore[arg-type]
+            num_val_patches=0 if data.val_dataset is None else len(data.val_dataset),  # type: ignore[arg-type]
+            device=str(device),
+            precision=precision,
+            first_epoch=first_epoch,
+        )
+    )
+    with warnings.catch_warnings():
+        # Loading in the training process is deliberate; see docs/choices.md.
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        trainer = L.Trainer(
+            accelerator="gpu" if device.type == "cuda" else device.type,
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            max_epochs=epochs,
+            callbacks=[*callbacks, progress],
+            default_root_dir=work_dir,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(module, datamodule=data)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
+    on_progress(TrainingDone(stopped, time.perf_counter() - started))
+    if progress.steps_done == first_step:
+        return model
+    means, stds = data.get_data_statistics()
+    return replace(
+        Model(config, network.to("cpu").eval(), Normalization(tuple(means), tuple(stds))),
+        epochs=progress.epochs_done,
+        steps=progress.steps_done,
+    )

@@ -1,0 +1,16 @@
+"""The U-Net, and the model file that keeps it with all that it needs."""
+
+from napari_hush.models.device import Precision, choose_device, choose_precision
+from napari_hush.models.file import Model, load_model, save_model
+from napari_hush.models.unet import UNet, halo
+
+__all__ = [
+    "Model",
+    "Precision",
+    "UNet",
+    "choose_device",
+    "choose_precision",
+    "halo",
+    "load_model",
+    "save_model",
+]

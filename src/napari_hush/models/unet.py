@@ -1,0 +1,163 @@
+"""The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597), in 2D and 3D."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from napari_hush.config import UNetConfig
+
+
+class UNet(nn.Module):
+    """An encoder and a decoder with a skip connection at every level.
+
+    Each level has two 3-wide convolutions, each followed by batch normalisation and ReLU;
+    the image is halved by max-pooling on the way down and doubled by linear interpolation
+    on the way up. Along Y and X convolutions pad with zeros; along Z, where images are
+    thin, they repeat the border plane.
+
+    Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
+    `multiple`.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        Depth, filters, channels and dimensions.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        fold = config.independent_channels
+        inputs = 1 if fold else config.in_channels
+        outputs = 1 if fold else config.num_classes
+        first, depth = config.num_channels_init, config.depth
+        self.encoder = nn.ModuleList()
+        filters = inputs
+        for level in range(depth):
+            width = first * 2**level
+            self.encoder.append(_Block(filters, width, width, config))
+            filters = width
+        self.bottleneck = _Block(filters, 2 * filters, filters, config)
+        self.decoder = nn.ModuleList()
+        for level in reversed(range(depth)):
+            width = first * 2**level
+            out = first * 2 ** max(level - 1, 0)
+            self.decoder.append(_Block(2 * width, width, out, config))
+        self.last = _CONV[config.conv_dims](first, outputs, kernel_size=1)
+        self._pool = _POOL[config.conv_dims](2)
+        self._mode = "bilinear" if config.conv_dims == 2 else "trilinear"
+        if config.conv_dims == 2:
+            # Channels last is the faster layout, on CPUs as on GPUs. It is set here so
+            # that a network computes the same bits wherever it was built.
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def multiple(self) -> int:
+        """Every spatial size must be a multiple of this many pixels."""
+        return int(2**self.config.depth)
+
+    @property
+    def halo(self) -> int:
+        """How many pixels away an input can still change an output, along any axis."""
+        return halo(self.config.depth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Denoise a normalised batch ``(B, C, (Z), Y, X)``."""
+        batch, channels = x.shape[:2]
+        if self.config.independent_channels and channels > 1:
+            x = x.reshape(batch * channels, 1, *x.shape[2:])
+        y = self._network(x)
+        if self.config.residual:
+            y = x - y
+        if self.config.independent_channels and channels > 1:
+            y = y.reshape(batch, channels, *y.shape[2:])
+        return y
+
+    def _network(self, x: Tensor) -> Tensor:
+        skips = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+            x = self._pool(x)
+        x = self.bottleneck(x)
+        for block, skip in zip(self.decoder, reversed(skips), strict=True):
+            x = functional.interpolate(x, scale_factor=2, mode=self._mode)
+            x = block(torch.cat([x, skip], dim=1))
+        # The last, linear layer in full precision: bfloat16 would round the picture.
+        with torch.autocast(x.device.type, enabled=False):
+            result: Tensor = self.last(x.float())
+        return result
+
+
+def halo(depth: int) -> int:
+    """How far input pixels reach into the output of a U-Net of `depth` levels.
+
+    Follows the interval of input pixels that one output pixel depends on through every
+    layer, for each position relative to the pooling grid, and returns the widest side.
+
+    Returns
+    -------
+    int
+        Pixels, one side: 10, 26, 58, 122 for depth 1, 2, 3, 4.
+    """
+    reach = 0
+    for pixel in range(2**depth):
+        first, last = _depends(pixel, pixel, 0, depth)
+        reach = max(reach, pixel - first, last - pixel)
+    return reach
+
+
+def _depends(first: int, last: int, level: int, depth: int) -> tuple[int, int]:
+    """Input pixels that pixels ``first..last`` of a level's decoder output depend on."""
+    if level == depth:  # the bottleneck
+        return _encoded(first - 2, last + 2, level - 1, pooled=True)
+    first, last = first - 2, last + 2  # two convolutions
+    skip = _encoded(first, last, level, pooled=False)
+    # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
+    below = _depends((first - 1) // 2, (last - 1) // 2 + 1, level + 1, depth)
+    return min(skip[0], below[0]), max(skip[1], below[1])
+
+
+def _encoded(first: int, last: int, level: int, pooled: bool) -> tuple[int, int]:
+    """Input pixels that pixels ``first..last`` of a level's encoder output depend on."""
+    while level >= 0:
+        if pooled:
+            first, last = 2 * first, 2 * last + 1
+        first, last = first - 2, last + 2  # two convolutions
+        level, pooled = level - 1, True
+    return first, last
+
+
+class _Block(nn.Sequential):
+    """Two convolutions, each normalised and rectified."""
+
+    def __init__(self, inputs: int, middle: int, outputs: int, config: UNetConfig) -> None:
+        layers: list[nn.Module] = []
+        for i, o in ((inputs, middle), (middle, outputs)):
+            # A bias before batch normalisation would change nothing but is kept, so
+            # that weights of the usual layout fit.
+            layers.append(_CONV[config.conv_dims](i, o, kernel_size=3, padding=1))
+            if config.use_batch_norm:
+                layers.append(_NORM[config.conv_dims](o))
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+class _Conv3d(nn.Conv3d):
+    """Zeros beyond Y and X, the border plane repeated beyond Z."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.kernel_size[0] == 1:
+            return super().forward(input)
+        padded = functional.pad(input, (0, 0, 0, 0, 1, 1), mode="replicate")
+        return functional.conv3d(padded, self.weight, self.bias, padding=(0, 1, 1))
+
+
+_CONV: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: _Conv3d}
+_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}

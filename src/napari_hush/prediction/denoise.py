@@ -1,0 +1,129 @@
+"""Denoise one image tile by tile, straight into its result."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_hush.dataset import exact_float, require_finite
+from napari_hush.errors import DataError
+from napari_hush.events import ImageStarted, OnProgress, TilesDone
+from napari_hush.models import Model, choose_device, choose_precision
+from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.io import Image
+
+
+def denoise(
+    model: Model,
+    image: Image,
+    out: NDArray[np.float32],
+    *,
+    tile_size: Sequence[int] | None = None,
+    batch_size: int = 1,
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
+    index: int = 0,
+    num_images: int = 1,
+) -> bool:
+    """Write the denoised `image` into `out`, tile by tile.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics.
+    image : Image
+        What to denoise, with the channels and dimensions the model was trained on.
+    out : ndarray
+        float32, of the image's own shape and axes; gets the source's intensities.
+    tile_size : sequence of int, optional
+        ``((Z), Y, X)`` in pixels; does not change the result.
+    batch_size : int
+        Tiles per forward pass.
+    on_progress : callable
+        Gets `ImageStarted` and `TilesDone`.
+    should_stop : callable
+        Asked before every forward pass; True leaves the rest of `out` as it was.
+    index, num_images : int
+        Which image of the job this is, for the events.
+
+    Returns
+    -------
+    bool
+        True if every tile was written.
+
+    Raises
+    ------
+    DataError
+        If the image does not suit the model or holds NaN or infinite pixels.
+    """
+    check_suits(model, image)
+    samples = image.samples
+    results = image.axes.samples(out)
+    device = choose_device(model.config.training_config.device)
+    bf16 = choose_precision(model.config.training_config.precision, device) == "bf16"
+    network = model.network.to(device).eval()
+    tiles = plan_tiles(image.axes.canonical_shape, network, tile_size)
+    on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
+    done = 0
+    for group in _batches(tiles, batch_size):
+        if should_stop():
+            return False
+        inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])
+        inputs = inputs.astype(exact_float(inputs.dtype))
+        require_finite(inputs, image.name)
+        batch = model.normalization.normalize(torch.from_numpy(inputs)).to(device)
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+        ):
+            clean = network(batch).float()
+        clean = model.normalization.denormalize(clean.cpu())
+        for tile, result in zip(group, clean, strict=True):
+            place = results[tile.sample][(slice(None), *tile.inner)]
+            place[...] = result[(slice(None), *tile.crop)].numpy()
+        done += len(group)
+        on_progress(TilesDone(done, len(tiles), tuple(tile.region for tile in group)))
+    return True
+
+
+def check_suits(model: Model, image: Image) -> None:
+    """Refuse an image of other channels or dimensions than the model's.
+
+    Raises
+    ------
+    DataError
+        With what the image has and what the model needs.
+    """
+    shape = image.axes.canonical_shape
+    network = model.config.algorithm_config.model
+    if len(shape) - 2 != network.conv_dims:
+        raise DataError(
+            f"The model was trained in {network.conv_dims}D but {image.name} has the axes "
+            f"{image.axes.axes}; name axes {'with' if network.conv_dims == 3 else 'without'}"
+            " Z, or use another model."
+        )
+    if shape[1] != network.in_channels:
+        raise DataError(
+            f"The model was trained on {network.in_channels} channels but {image.name} has "
+            f"{shape[1]}; give an image of {network.in_channels}, or use another model."
+        )
+
+
+def _batches(tiles: Sequence[Tile], size: int) -> Iterator[list[Tile]]:
+    """Groups of at most `size` neighbouring tiles that read equally many pixels."""
+    for _, run in itertools.groupby(
+        tiles, key=lambda tile: tuple(last - first for first, last in tile.outer)
+    ):
+        alike = list(run)
+        yield from (alike[start : start + size] for start in range(0, len(alike), size))

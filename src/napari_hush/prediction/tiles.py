@@ -1,0 +1,134 @@
+"""Tiles: which pixels are denoised at once, and which ones that takes.
+
+A tile's *inner* region is what it contributes to the result; inner regions cover an image
+once and do not overlap. Its *outer* region adds the network's halo, so that no inner pixel
+depends on where the tile ends; it may reach beyond the image, where pixels are mirrored.
+Outer regions start at multiples of the network's pooling, so that every pixel meets the
+pooling grid at the same phase whatever the tiles: the result does not depend on them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.models import UNet
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One piece of the work.
+
+    Attributes
+    ----------
+    sample : int
+        Index along S.
+    inner : tuple of slice
+        Region of the result it fills, ``((Z), Y, X)``.
+    outer : tuple of (int, int)
+        First and last-but-one pixel of what it reads, per spatial axis; may be negative
+        or beyond the image.
+    """
+
+    sample: int
+    inner: tuple[slice, ...]
+    outer: tuple[tuple[int, int], ...]
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """Its place in the result ``(S, C, (Z), Y, X)``."""
+        return (slice(self.sample, self.sample + 1), slice(None), *self.inner)
+
+    @property
+    def crop(self) -> tuple[slice, ...]:
+        """Where the inner region lies in the outer one."""
+        return tuple(
+            slice(i.start - first, i.stop - first)
+            for i, (first, _) in zip(self.inner, self.outer, strict=True)
+        )
+
+
+DEFAULT_TILE = {2: (512, 512), 3: (32, 128, 128)}
+"""Inner size of tiles by default, in pixels: what two CPU cores denoise in seconds."""
+
+
+def plan_tiles(
+    shape: Sequence[int], network: UNet, tile_size: Sequence[int] | None = None
+) -> list[Tile]:
+    """Cut an image into tiles.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        ``(S, C, (Z), Y, X)``.
+    network : UNet
+        Says how wide the halo must be.
+    tile_size : sequence of int, optional
+        Inner size, ``((Z), Y, X)`` in pixels; rounded up to multiples of the network's
+        pooling. By default `DEFAULT_TILE`.
+    """
+    spatial = shape[2:]
+    if tile_size is None:
+        tile_size = DEFAULT_TILE[len(spatial)]
+    per_axis = [
+        _along(size, tile, network, mirrored=axis >= len(spatial) - 2)
+        for axis, (size, tile) in enumerate(zip(spatial, tile_size, strict=True))
+    ]
+    return [
+        Tile(sample, tuple(p[0] for p in pieces), tuple(p[1] for p in pieces))
+        for sample in range(shape[0])
+        for pieces in itertools.product(*per_axis)
+    ]
+
+
+def read_tile(pixels: NDArray[Any], tile: Tile) -> NDArray[Any]:
+    """The outer pixels of `tile` out of its sample, both ``(C, (Z), Y, X)``.
+
+    Beyond its border the image is mirrored, the border pixel not repeated; a view where
+    the tile lies inside.
+    """
+    for axis, (first, last) in enumerate(tile.outer, start=1):
+        size = pixels.shape[axis]
+        if first >= 0 and last <= size:
+            pixels = pixels[(slice(None),) * axis + (slice(first, last),)]
+        else:
+            pixels = pixels.take(mirror(np.arange(first, last), size), axis=axis)
+    return pixels
+
+
+def mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Fold positions beyond ``0..size - 1`` inside: ``-1 → 1``, ``size → size - 2``."""
+    if size == 1:
+        return np.zeros_like(index)
+    folded = index % (2 * (size - 1))
+    return np.minimum(folded, 2 * (size - 1) - folded)
+
+
+def _along(
+    size: int, tile: int, network: UNet, *, mirrored: bool
+) -> list[tuple[slice, tuple[int, int]]]:
+    """Inner and outer extents along one axis."""
+    step = network.multiple
+    halo = _up(network.halo, step)
+    tile = _up(tile, step)
+    extents = []
+    for start in range(0, size, tile):
+        stop = min(start + tile, size)
+        first, last = start - halo, _up(stop, step) + halo
+        if not mirrored:
+            # Along Z the network repeats the border plane by itself.
+            first, last = max(first, 0), min(last, _up(size, step))
+        extents.append((slice(start, stop), (first, last)))
+    return extents
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
