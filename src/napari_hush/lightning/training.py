@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as L
 import torch
@@ -19,7 +22,7 @@ from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.models import Model, UNet, choose_device, choose_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari_hush.config import Configuration
@@ -88,7 +91,13 @@ def train(
     device = choose_device(config.training_config.device)
     precision = choose_precision(config.training_config.precision, device)
     module = HushModule(config, network, epochs * steps, first_step)
-    progress = ProgressCallback(on_progress, should_stop, first_epoch, first_step)
+    interrupted = threading.Event()
+    progress = ProgressCallback(
+        on_progress,
+        lambda: interrupted.is_set() or should_stop(),
+        first_epoch,
+        first_step,
+    )
     if should_stop():
         on_progress(TrainingDone(True, time.perf_counter() - started))
         return model
@@ -103,9 +112,11 @@ def train(
             first_epoch=first_epoch,
         )
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _interrupts_set(interrupted):
         # Loading in the training process is deliberate; see docs/choices.md.
         warnings.simplefilter("ignore", PossibleUserWarning)
+        # Lightning's own use of torch, nothing a user could act on.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")
         trainer = L.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=[device.index or 0] if device.type == "cuda" else 1,
@@ -120,8 +131,6 @@ def train(
             num_sanity_val_steps=0,
         )
         trainer.fit(module, datamodule=data)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
     on_progress(TrainingDone(stopped, time.perf_counter() - started))
     if progress.steps_done == first_step:
@@ -132,3 +141,25 @@ def train(
         epochs=progress.epochs_done,
         steps=progress.steps_done,
     )
+
+
+@contextmanager
+def _interrupts_set(event: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C set `event`, so that training ends with the model it has.
+
+    Left to itself, Lightning exits the process. Only the main thread gets signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def once(number: int, frame: Any) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,319 @@
+"""The command line: ``hush train`` and ``hush predict``.
+
+Only what a command needs is imported, so ``hush --help`` loads neither torch nor the
+configuration. Options of ``train`` take their defaults and help from the configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_hush import __version__
+from napari_hush.errors import ConfigurationError, ExistingFileError, HushError
+from napari_hush.events import (
+    EpochDone,
+    Event,
+    ImageStarted,
+    StepsDone,
+    TilesDone,
+    TrainingDone,
+    TrainingStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_hush.config import Configuration
+
+_OPTIONS = {
+    # option: (part of the configuration, field, type, metavar)
+    "--epochs": ("training_config", "num_epochs", int, "N"),
+    "--steps": ("training_config", "num_steps", int, "N"),
+    "--batch-size": ("data_config", "batch_size", int, "N"),
+    "--learning-rate": ("optimizer", "learning_rate", float, "RATE"),
+    "--masked-pixels": ("n2v_config", "masked_pixel_percentage", float, "PERCENT"),
+    "--depth": ("model", "depth", int, "N"),
+    "--filters": ("model", "num_channels_init", int, "N"),
+    "--seed": ("data_config", "seed", int, "N"),
+    "--device": ("training_config", "device", str, "DEVICE"),
+    "--precision": ("training_config", "precision", str, "{auto,32,bf16}"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code: 0, or 2 for bad input."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _parser(arguments[0] if arguments else "")
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except HushError as error:
+        print(f"hush: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+class Bars:
+    """Progress bars for the events of a running job; a callable for ``on_progress``.
+
+    Parameters
+    ----------
+    quiet : bool
+        Draw nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._val_loss = ""
+
+    def __call__(self, event: Event) -> None:
+        """Draw what `event` tells."""
+        match event:
+            case TrainingStarted():
+                steps = event.num_epochs * event.steps_per_epoch
+                self._open(f"Training on {event.device}", steps, "step")
+            case StepsDone():
+                self._bar.set_postfix_str(
+                    f"loss {event.losses[-1]:.3f}{self._val_loss}, "
+                    f"{event.patches_per_second:.0f} patches/s",
+                    refresh=False,
+                )
+                self._bar.update(len(event.losses))
+            case EpochDone(val_loss=float()):
+                self._val_loss = f", validation {event.val_loss:.3f}"
+            case ImageStarted():
+                self._close()
+                self._open(f"Denoising {Path(event.name).name}", event.num_tiles, "tile")
+            case TilesDone():
+                self._bar.update(event.done - self._bar.n)
+                if event.done == event.num_tiles:
+                    self._close()
+            case TrainingDone():
+                self._close()
+
+    def _open(self, what: str, total: int, unit: str) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            desc=what, total=total, unit=unit, disable=self._quiet, dynamic_ncols=True
+        )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hush",
+        description="Train a denoiser on your own images, and denoise images with it.",
+    )
+    parser.add_argument("--version", action="version", version=f"hush {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser(
+        "train",
+        help="learn to denoise from noisy images",
+        description="Learn to denoise from noisy TIFF images (Noise2Void) and save the "
+        "model. Ctrl-C ends training early and keeps the model.",
+        epilog="example: hush train cells.tif --axes YX --epochs 50 -o cells.safetensors",
+    )
+    train.set_defaults(run=_train)
+    predict = commands.add_parser(
+        "predict",
+        help="denoise images with a model",
+        description="Denoise TIFF images with a model that hush train or napari saved.",
+        epilog="example: hush predict cells.safetensors cells.tif -o cells_clean.tif",
+    )
+    predict.set_defaults(run=_predict)
+    if command == "train":  # building these options loads the configuration
+        _add_train_options(train)
+    _add_predict_options(predict)
+    return parser
+
+
+def _add_train_options(parser: argparse.ArgumentParser) -> None:
+    from napari_hush.config import Configuration, DataConfig
+
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="TIFF files, or folders of them"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="MODEL.safetensors")
+    parser.add_argument(
+        "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE.yml", help="start from this configuration"
+    )
+    default = Configuration()
+    parser.add_argument(
+        "--patch-size",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=_help(DataConfig.model_fields["patch_size"].description, "64 64, or 16 64 64"),
+    )
+    for option, (part, field, kind, metavar) in _OPTIONS.items():
+        section = _sections(default)[part]
+        parser.add_argument(
+            option,
+            type=kind,
+            metavar=metavar,
+            dest=field,
+            help=_help(
+                type(section).model_fields[field].description, getattr(section, field)
+            ),
+        )
+    parser.add_argument("--val", metavar="IMAGE", nargs="+", help="images to validate on")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the model file if it is there"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_predict_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a .safetensors model file")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="TIFF files, or folders of them"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="a .tif file for one image, or a folder, made if need be",
+    )
+    parser.add_argument(
+        "--axes", help="one letter per dimension, e.g. ZYX; by default as in training"
+    )
+    parser.add_argument(
+        "--tile-size",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="pixels denoised at once; does not change the result, only the memory",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that are there"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from napari_hush.careamist import CAREamist
+
+    output = Path(options.output)
+    _check_output(output, options.overwrite)
+    careamist = CAREamist(_configuration(options), on_progress=Bars(quiet=options.quiet))
+    careamist.train(train_source=options.images, val_source=options.val)
+    careamist.save(output, overwrite=options.overwrite)
+    if not options.quiet:
+        print(f"Saved {output}")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from napari_hush.careamist import CAREamist
+    from napari_hush.io import list_files, write_tiff
+
+    careamist = CAREamist(options.model, on_progress=Bars(quiet=options.quiet))
+    axes = options.axes or careamist.config.data_config.axes
+    files = list_files(options.images, "tiff")
+    for file, target in _targets(files, Path(options.output), options.overwrite).items():
+        (clean,) = careamist.predict(
+            [file], axes=axes, data_type="tiff", tile_size=options.tile_size
+        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_tiff(target, clean, axes, overwrite=options.overwrite)
+        if not options.quiet:
+            print(f"Wrote {target}")
+
+
+def _configuration(options: argparse.Namespace) -> Configuration:
+    """The configuration file, or the defaults, with the given options put in."""
+    from napari_hush.axes import spatial_axes, validate_axes
+    from napari_hush.config import Configuration, load_configuration
+    from napari_hush.io import list_files, read_image
+
+    values = load_configuration(options.config) if options.config else Configuration()
+    tree = values.model_dump()
+    tree["data_config"]["data_type"] = "tiff"
+    axes = options.axes
+    if axes is None and not options.config:
+        axes = read_image(list_files(options.images, "tiff")[0])[1]
+    if axes is not None:
+        axes = validate_axes(axes)
+        tree["data_config"]["axes"] = axes
+        dims = len(spatial_axes(axes))
+        if dims != tree["algorithm_config"]["model"]["conv_dims"]:
+            tree["algorithm_config"]["model"]["conv_dims"] = dims
+            tree["data_config"]["patch_size"] = (16, 64, 64)[-dims:]
+        if "C" in axes:
+            array, _ = read_image(list_files(options.images, "tiff")[0])
+            channels = array.shape[axes.index("C")] if array.ndim == len(axes) else 1
+            tree["algorithm_config"]["model"]["in_channels"] = channels
+            tree["algorithm_config"]["model"]["num_classes"] = channels
+    if options.patch_size:
+        tree["data_config"]["patch_size"] = tuple(options.patch_size)
+    for part, field, _, _ in _OPTIONS.values():
+        if (given := getattr(options, field)) is not None:
+            _section(tree, part)[field] = given
+    return Configuration.build(tree)
+
+
+def _sections(config: Configuration) -> dict[str, Any]:
+    algorithm = config.algorithm_config
+    return {
+        "training_config": config.training_config,
+        "data_config": config.data_config,
+        "optimizer": algorithm.optimizer,
+        "n2v_config": algorithm.n2v_config,
+        "model": algorithm.model,
+    }
+
+
+def _section(tree: dict[str, Any], part: str) -> dict[str, Any]:
+    section: dict[str, Any] = tree[part] if part in tree else tree["algorithm_config"][part]
+    return section
+
+
+def _targets(files: list[Path], output: Path, overwrite: bool) -> dict[Path, Path]:
+    """Where each result goes; refused before anything is computed if names collide."""
+    if output.suffix.lower() in (".tif", ".tiff"):
+        if len(files) > 1:
+            raise ConfigurationError(
+                f"{len(files)} images cannot go into the one file {str(output)!r}; give "
+                "a folder instead."
+            )
+        targets = {files[0]: output}
+    else:
+        targets = {file: output / f"{file.stem}.tif" for file in files}
+    taken: dict[Path, Path] = {}
+    for file, target in targets.items():
+        if target in taken:
+            raise ConfigurationError(
+                f"{str(taken[target])!r} and {str(file)!r} would both be written to "
+                f"{str(target)!r}; denoise them into different folders."
+            )
+        if target.resolve() == file.resolve():
+            raise ConfigurationError(
+                f"The result of {str(file)!r} would replace it; give another folder."
+            )
+        taken[target] = file
+        _check_output(target, overwrite)
+    return targets
+
+
+def _check_output(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise ExistingFileError(
+            f"The file {str(path)!r} exists already; use another name or add --overwrite."
+        )
+
+
+def _help(description: str | None, default: Any) -> str:
+    first = (description or "").split("\n")[0].rstrip(".").replace("%", "%%")
+    return first if default is None else f"{first} (default: {default})"
