@@ -109,9 +109,9 @@ def check_suits(model: Model, image: Image) -> None:
     network = model.config.algorithm_config.model
     if len(shape) - 2 != network.conv_dims:
         raise DataError(
-            f"The model was trained in {network.conv_dims}D but {image.name} has axes "
-            f"{image.axes.axes}; name them with{'' if network.conv_dims == 3 else 'out'} Z, "
-            "or use another model."
+            f"The model was trained in {network.conv_dims}D but {image.name} has the "
+            f"axes {image.axes.axes}; name them with{'' if network.conv_dims == 3 else 'out'}"
+            " Z, or use another model."
         )
     if shape[1] != network.in_channels:
         raise DataError(
