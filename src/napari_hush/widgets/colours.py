@@ -1,0 +1,110 @@
+"""Colours of the dock, all from napari's theme, made readable where they are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari.utils.theme import get_theme
+from qtpy.QtGui import QColor
+
+__all__ = ["Colours", "stylesheet"]
+
+FOR_TEXT = 4.5
+FOR_LINES = 3.0
+"""Contrast ratios that WCAG 2.1 asks for, of text and of graphics."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """The few colours that the dock uses, as ``#rrggbb``."""
+
+    background: str
+    text: str
+    muted: str
+    """For what is there but not the point: axes of the plot, single steps."""
+    line: str
+    """Thin lines between groups."""
+    accent: str
+    """Behind the text of the lit button."""
+    on_accent: str
+    curve: str
+    """The accent, readable as a line on the background."""
+    problem: str
+    failed: str
+
+    @classmethod
+    def of(cls, theme: str) -> Colours:
+        """Colours of the napari theme with this id."""
+        napari = get_theme(theme)
+        background, text, accent = (
+            QColor(napari.background.as_hex(format="long")),
+            QColor(napari.text.as_hex(format="long")),
+            QColor(napari.current.as_hex(format="long")),
+        )
+        muted = _mix(text, background, 0.45)
+        on_accent = max(text, background, key=lambda colour: _contrast(colour, accent))
+        warning = QColor(napari.warning.as_hex(format="long"))
+        error = QColor(napari.error.as_hex(format="long"))
+        return cls(
+            background=background.name(),
+            text=text.name(),
+            muted=muted.name(),
+            line=QColor(napari.primary.as_hex(format="long")).name(),
+            accent=accent.name(),
+            on_accent=on_accent.name(),
+            curve=_readable(accent, background, text, FOR_LINES).name(),
+            problem=_readable(warning, background, text, FOR_TEXT).name(),
+            failed=_readable(error, background, text, FOR_TEXT).name(),
+        )
+
+
+def stylesheet(colours: Colours) -> str:
+    """What napari's own stylesheet does not say: the lit button, the quiet labels."""
+    return f"""
+        QPushButton {{ min-height: 20px; padding: 4px 8px; }}
+        QPushButton[lit="true"] {{
+            background-color: {colours.accent}; color: {colours.on_accent};
+            font-weight: 600;
+        }}
+        QLineEdit {{ border: 1px solid transparent; }}
+        QLineEdit[wrong="true"] {{ border: 1px solid {colours.problem}; }}
+        QLabel[role="quiet"] {{ color: {colours.muted}; }}
+        QLabel[kind="problem"] {{ color: {colours.problem}; }}
+        QLabel[kind="failed"] {{ color: {colours.failed}; }}
+        QFrame[role="line"] {{
+            background-color: {colours.line}; max-height: 1px; padding: 0px;
+        }}
+        QProgressBar {{ min-height: 6px; max-height: 6px; border: 0px; border-radius: 3px;
+            background-color: {colours.line}; }}
+        QProgressBar::chunk {{ background-color: {colours.curve}; border-radius: 3px; }}
+    """
+
+
+def _readable(colour: QColor, background: QColor, text: QColor, ratio: float) -> QColor:
+    """`colour`, moved towards the text's until it stands out from `background`."""
+    for step in range(11):
+        mixed = _mix(colour, text, step / 10)
+        if _contrast(mixed, background) >= ratio:
+            return mixed
+    return text
+
+
+def _mix(one: QColor, other: QColor, share: float) -> QColor:
+    return QColor.fromRgbF(
+        one.redF() + share * (other.redF() - one.redF()),
+        one.greenF() + share * (other.greenF() - one.greenF()),
+        one.blueF() + share * (other.blueF() - one.blueF()),
+    )
+
+
+def _contrast(one: QColor, other: QColor) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: QColor) -> float:
+    def linear(part: float) -> float:
+        return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+    red, green, blue = colour.redF(), colour.greenF(), colour.blueF()
+    return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)

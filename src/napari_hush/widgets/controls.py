@@ -1,0 +1,198 @@
+"""The column of controls: their order, and the one function that dresses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_hush.widgets.axes_field import AxesField
+from napari_hush.widgets.layer_chooser import LayerChooser
+from napari_hush.widgets.loss_plot import LossPlot
+from napari_hush.widgets.rule import Rule
+from napari_hush.widgets.settings_form import SettingsForm
+
+if TYPE_CHECKING:
+    from napari.components import LayerList
+    from qtpy.QtGui import QShowEvent
+
+    from napari_hush.widgets.colours import Colours
+    from napari_hush.widgets.face import Face
+
+__all__ = ["Controls"]
+
+_BUTTONS = {
+    "train": "Train",
+    "stop": "Stop",
+    "denoise": "Denoise",
+    "cancel": "Cancel",
+    "save_model": "Save …",
+    "load_model": "Load …",
+}
+STATUS_LINES = 3
+"""Lines kept free for the status, so that a long sentence moves nothing else."""
+
+
+class Controls(QWidget):
+    """Everything the dock shows, in the order of the work. Decides nothing.
+
+    Attributes
+    ----------
+    layer, axes, settings, plot : LayerChooser, AxesField, SettingsForm, LossPlot
+        The forms and the loss curve.
+    buttons : dict of str to QPushButton
+        By objectName: train, stop, denoise, cancel, save_model, load_model.
+    """
+
+    def __init__(
+        self, layers: LayerList, colours: Colours, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+
+        # ---- widgets
+        self.layer = LayerChooser(layers)
+        self.axes = AxesField()
+        self._facts = QElidingLabel()
+        self._facts.setProperty("role", "quiet")
+        self._facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.settings = SettingsForm()
+        self.plot = LossPlot(colours)
+        self._progress = QProgressBar()
+        self._progress.setObjectName("progress")
+        self._progress.setTextVisible(False)
+        self._status = QLabel()
+        self._status.setObjectName("status")
+        self._status.setWordWrap(True)
+        self._status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._model = QElidingLabel()
+        self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.buttons = {name: _button(name, words) for name, words in _BUTTONS.items()}
+
+        # ---- layout
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 10, 12, 12)
+        layout.setSpacing(10)
+        layout.addLayout(self._image_rows())
+        layout.addWidget(Rule())
+        layout.addWidget(self.settings)
+        layout.addWidget(Rule())
+        layout.addLayout(self._run_rows())
+        layout.addWidget(self.plot)
+        layout.addWidget(self._progress)
+        layout.addWidget(self._status)
+        layout.addWidget(Rule())
+        layout.addLayout(self._model_row())
+        layout.addStretch(1)
+
+    # ---- Public API
+
+    def show_face(self, face: Face) -> None:
+        """Show `face`: the only place where a control's state is set."""
+        self.settings.setEnabled(face.settings_enabled)
+        self.axes.setEnabled(face.settings_enabled)
+        for name, button in self.buttons.items():
+            button.setEnabled(not face.blocked[name])
+            button.setToolTip(face.tooltips[name])
+            _mark(button, "lit", name == face.primary)
+        _mark(self.axes, "wrong", face.axes_wrong)
+        value, maximum = face.progress
+        self._progress.setMaximum(maximum)
+        self._progress.setValue(value)
+        self._status.setText(face.status)
+        _mark(self._status, "kind", face.status_kind)
+        self._facts.setText(face.facts)
+        self._facts.setToolTip(face.facts)
+        self._model.setText(face.model)
+        self._model.setToolTip(face.model)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._align_labels()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._align_labels()
+
+    # ---- Private API
+
+    def _image_rows(self) -> QFormLayout:
+        self._image_form = _form()
+        axes = QHBoxLayout()
+        axes.setSpacing(8)
+        self.axes.setFixedWidth(84)
+        axes.addWidget(self.axes)
+        axes.addWidget(self._facts, 1)
+        self._image_form.addRow("Image", self.layer)
+        self._image_form.addRow("Axes", axes)
+        return self._image_form
+
+    def _run_rows(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(6)
+        for row, (start, end) in enumerate((("train", "stop"), ("denoise", "cancel"))):
+            grid.addWidget(self.buttons[start], row, 0)
+            grid.addWidget(self.buttons[end], row, 1)
+        grid.setColumnStretch(0, 2)
+        grid.setColumnStretch(1, 1)
+        return grid
+
+    def _model_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self._model, 1)
+        row.addWidget(self.buttons["save_model"])
+        row.addWidget(self.buttons["load_model"])
+        return row
+
+    def _align_labels(self) -> None:
+        """Give both forms one left edge, and the status its lines."""
+        forms = (self._image_form, self.settings.layout())
+        labels = [
+            form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
+            for form in forms
+            for row in range(form.rowCount())
+        ]
+        for label in labels:
+            label.ensurePolished()
+        width = max(label.sizeHint().width() for label in labels)
+        for label in labels:
+            label.setMinimumWidth(width)
+        self._status.setMinimumHeight(
+            STATUS_LINES * self._status.fontMetrics().lineSpacing() + 4
+        )
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setHorizontalSpacing(10)
+    form.setVerticalSpacing(6)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return form
+
+
+def _button(name: str, words: str) -> QPushButton:
+    button = QPushButton(words)
+    button.setObjectName(name)
+    return button
+
+
+def _mark(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the stylesheet looks at, and have it look again."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)

@@ -1,0 +1,160 @@
+"""What the controls show, resolved from the situation by one pure function. No Qt here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from napari_hush.widgets.readiness import Readiness
+from napari_hush.widgets.run_state import Activity, Phase, RunState, in_words
+
+__all__ = ["Face", "Situation", "resolve"]
+
+_DOING = {
+    Activity.TRAINING: "training",
+    Activity.DENOISING: "denoising",
+    Activity.SAVING: "saving the model",
+    Activity.LOADING: "loading a model",
+}
+_HELP = {
+    "train": "Teach a new model to denoise the chosen layer.",
+    "stop": "End the training and keep the model learned so far.",
+    "denoise": "Denoise the chosen layer into a new layer, tile by tile.",
+    "cancel": "End the denoising and keep the tiles that are finished.",
+    "save_model": "Write the model to a file that can be loaded here or elsewhere.",
+    "load_model": "Read a model from a file, to denoise with it.",
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything that decides what the controls show."""
+
+    state: RunState = field(default_factory=RunState)
+    readiness: Readiness = field(default_factory=Readiness)
+    layer: str = ""
+    """Name of the chosen layer; empty if there is none."""
+    model: str = ""
+    """What the model is called; empty if there is none."""
+    model_is_kept: bool = False
+    """Whether the model is in a file already."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """What every control shows."""
+
+    blocked: dict[str, str]
+    """Per button, why it cannot be pressed; empty if it can."""
+    tooltips: dict[str, str]
+    primary: str
+    """Name of the one lit button, the next sensible step; empty if there is none."""
+    settings_enabled: bool
+    axes_wrong: bool
+    facts: str
+    model: str
+    progress: tuple[int, int]
+    """Value and maximum of the bar; maximum 0 for a bar that only says "busy"."""
+    status: str
+    status_kind: str
+    """``"plain"``, ``"problem"`` (something to put right) or ``"failed"``."""
+
+
+def resolve(situation: Situation) -> Face:
+    """Decide what every control shows in `situation`."""
+    state = situation.state
+    blocked = _blocked(situation)
+    status, kind = _status(situation)
+    return Face(
+        blocked=blocked,
+        tooltips={name: why or _HELP[name] for name, why in blocked.items()},
+        primary=_primary(situation, blocked),
+        settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
+        axes_wrong=situation.readiness.axes_wrong,
+        facts=situation.readiness.facts,
+        model=situation.model or "No model yet",
+        progress=_progress(state),
+        status=status,
+        status_kind=kind,
+    )
+
+
+def _blocked(situation: Situation) -> dict[str, str]:
+    state = situation.state
+    busy = f"Wait for the end of {_DOING[state.activity]}." if state.busy else ""
+    no_model = "" if situation.model else "There is no model yet: train or load one."
+    stopping = state.phase is Phase.STOPPING and "It is stopping already."
+    return {
+        "train": busy or situation.readiness.training,
+        "stop": ""
+        if state.is_running(Activity.TRAINING)
+        else stopping or "No training is running.",
+        "denoise": busy or no_model or situation.readiness.denoising,
+        "cancel": ""
+        if state.is_running(Activity.DENOISING)
+        else stopping or "No denoising is running.",
+        "save_model": busy or no_model,
+        "load_model": busy,
+    }
+
+
+def _primary(situation: Situation, blocked: dict[str, str]) -> str:
+    state = situation.state
+    just_denoised = state.phase is Phase.DONE and state.activity is Activity.DENOISING
+    if state.busy:
+        order = ["stop", "cancel"]
+    elif not situation.model:
+        order = ["train"]
+    elif just_denoised and not situation.model_is_kept:
+        order = ["save_model"]
+    else:
+        order = ["denoise", "train"]
+    return next((name for name in order if not blocked[name]), "")
+
+
+def _progress(state: RunState) -> tuple[int, int]:
+    match state.phase:
+        case Phase.IDLE:
+            return 0, 1
+        case Phase.DONE if not state.stopped:
+            return 1, 1
+        case Phase.RUNNING | Phase.STOPPING:
+            return (state.done, state.total) if state.total else (0, 0)
+        case _:
+            return state.done, max(1, state.total)
+
+
+def _status(situation: Situation) -> tuple[str, str]:
+    state = situation.state
+    if state.phase is Phase.RUNNING:
+        return _running(state), "plain"
+    if state.phase is Phase.STOPPING:
+        return "Stopping, what is done so far is kept …", "plain"
+    if state.phase is Phase.FAILED:
+        return state.message, "failed"
+    if situation.readiness.training and not situation.layer:
+        return situation.readiness.training, "plain"
+    if situation.readiness.training:
+        return situation.readiness.training, "problem"
+    if state.phase is Phase.DONE:
+        return state.message, "plain"
+    if situation.model:
+        return f"Ready to denoise “{situation.layer}”, or to train again.", "plain"
+    return f"Ready to train on “{situation.layer}”.", "plain"
+
+
+def _running(state: RunState) -> str:
+    if state.activity is Activity.SAVING:
+        return f"Saving “{state.subject}” …"
+    if state.activity is Activity.LOADING:
+        return f"Loading “{state.subject}” …"
+    if not state.total:
+        return f"Preparing “{state.subject}” …"
+    if state.activity is Activity.TRAINING:
+        parts = [f"Epoch {state.epoch} of {state.num_epochs}"]
+        if state.patches_per_second:
+            parts.append(f"{state.patches_per_second:.0f} patches/s")
+    else:
+        parts = [f"Tile {state.done} of {state.total}"]
+    if state.seconds_left is not None:
+        parts.append(f"{in_words(state.seconds_left)} left")
+    return " · ".join(parts)

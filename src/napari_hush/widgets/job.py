@@ -1,0 +1,128 @@
+"""One job at a time in one worker thread, and its news in the main thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_hush.errors import HushError
+from napari_hush.widgets.stoppable_worker import StoppableWorker
+from napari_hush.widgets.tasks import StopRequest
+
+if TYPE_CHECKING:
+    from napari_hush.events import Event, OnProgress
+    from napari_hush.widgets.tasks import Task
+
+__all__ = ["Job"]
+
+POLL_MS = 66
+"""Milliseconds between two looks into the mailbox; the eye wants no more."""
+
+
+class Job(QObject):
+    """Runs tasks in a worker thread, one after the other.
+
+    The worker drops events into a mailbox; a timer empties it and hands them over
+    together, in order, so a quick job cannot flood the event loop. All events of a job
+    arrive before its end does, and its end arrives once the worker is through.
+    """
+
+    progressed = Signal(list)
+    """Events since the last time, oldest first."""
+    returned = Signal(object)
+    """The task's result."""
+    refused = Signal(str)
+    """The task raised a `HushError`: its sentence, fit to show."""
+    crashed = Signal(Exception)
+    """The task raised anything else. napari has shown it, traceback included."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._mailbox: deque[Event] = deque()
+        self._stop = StopRequest()
+        self._result: _Result | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._deliver)
+
+    def start(self, task: Task) -> None:
+        """Run ``task(report, stop)`` in the worker thread."""
+        if self.is_running:
+            raise RuntimeError("a job is running already")
+        mailbox: deque[Event] = deque()
+        self._mailbox, self._stop, self._result = mailbox, StopRequest(), None
+        # The closure holds the mailbox alone: a worker that outlives the dock is harmless.
+        worker = create_worker(
+            _Guarded(task),
+            mailbox.append,
+            self._stop,
+            _worker_class=StoppableWorker,
+            _ignore_errors=True,  # the worker tells napari; raising it again tells twice
+            _start_thread=False,
+        )
+        worker.returned.connect(self._on_returned)
+        worker.errored.connect(self._on_errored)
+        worker.finished.connect(self._on_finished)
+        self._timer.start()
+        worker.start()
+
+    def stop(self) -> None:
+        """Ask the running job to end; its result still comes."""
+        self._stop.set()
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self._timer.isActive())
+
+    def _on_returned(self, result: _Result) -> None:
+        self._result = result
+
+    def _on_errored(self, error: Exception) -> None:
+        self._result = _Result(error=error)
+
+    def _on_finished(self) -> None:
+        self._timer.stop()
+        self._deliver()
+        result, self._result = self._result, None
+        if result is None:
+            return
+        if result.error is not None:
+            self.crashed.emit(result.error)
+        elif result.refusal:
+            self.refused.emit(result.refusal)
+        else:
+            self.returned.emit(result.value)
+
+    def _deliver(self) -> None:
+        events = [self._mailbox.popleft() for _ in range(len(self._mailbox))]
+        if events:
+            self.progressed.emit(events)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """How a task ended; one of the three."""
+
+    value: Any = None
+    refusal: str = ""
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """A task whose `HushError` is an answer rather than a crash with a traceback."""
+
+    task: Task
+
+    def __call__(self, report: OnProgress, stop: StopRequest) -> _Result:
+        try:
+            return _Result(value=self.task(report, stop))
+        except HushError as error:
+            return _Result(refusal=str(error))
+
+    def __str__(self) -> str:
+        return str(self.task)

@@ -1,0 +1,90 @@
+"""The list of image layers to choose from, which follows the viewer's list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QComboBox, QWidget
+
+if TYPE_CHECKING:
+    from napari.components import LayerList
+    from qtpy.QtGui import QWheelEvent
+
+__all__ = ["LayerChooser"]
+
+
+class LayerChooser(QComboBox):
+    """Chooses one image layer of a viewer, by identity and not by name.
+
+    The choice survives renaming and reordering. When the chosen layer goes, the first
+    of the others is chosen.
+
+    Parameters
+    ----------
+    layers : LayerList
+        The viewer's layers.
+    parent : QWidget, optional
+        As of every widget.
+    """
+
+    valueChanged = Signal(object)
+    """The chosen layer, or None if there is no image layer any more."""
+
+    def __init__(self, layers: LayerList, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._layers = layers
+        self._choices: list[Image] = []
+        self._chosen: Image | None = None
+
+        self.setObjectName("noisy_layer")
+        self.setToolTip("The image layer to learn from and to denoise.")
+        self.setPlaceholderText("no image layer yet")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # A long name must not widen the dock: it is cut, and shown whole in the list.
+        self.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.setMinimumContentsLength(8)
+
+        self.currentIndexChanged.connect(self._on_index_changed)
+        events = layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._on_list_changed)
+        self._on_list_changed()
+
+    # ---- Public API
+
+    def value(self) -> Image | None:
+        """The chosen layer, None if there is no image layer."""
+        return self._chosen
+
+    def setValue(self, layer: Image) -> None:
+        """Choose `layer`, which must be in the viewer."""
+        self.setCurrentIndex(self._choices.index(layer))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the wheel scrolls the dock
+
+    # ---- Private API
+
+    def _on_list_changed(self, event: Any = None) -> None:
+        # Iterating gives the layers themselves, indexing napari's proxies of them.
+        self._choices = [layer for layer in self._layers if isinstance(layer, Image)]
+        chosen = self._chosen if self._chosen in self._choices else None
+        if chosen is None and self._choices:
+            chosen = self._choices[0]
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems([layer.name for layer in self._choices])
+            self.setCurrentIndex(-1 if chosen is None else self._choices.index(chosen))
+        self._choose(chosen)
+
+    def _on_index_changed(self, index: int) -> None:
+        self._choose(self._choices[index] if index >= 0 else None)
+
+    def _choose(self, layer: Image | None) -> None:
+        if layer is not self._chosen:
+            self._chosen = layer
+            self.valueChanged.emit(layer)

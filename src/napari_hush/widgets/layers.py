@@ -1,0 +1,137 @@
+"""From a layer to an array and its axes, and back to a layer that lies in the same place.
+
+Pure functions on layers and arrays; nothing here touches the viewer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Origin",
+    "as_pixels",
+    "channel_count",
+    "describe",
+    "infer_axes",
+    "pixel_shape",
+    "result_name",
+    "source_of",
+]
+
+_LETTERS = {
+    "S": ("s", "sample", "samples", "scene", "position", "pos", "p"),
+    "T": ("t", "time", "frame", "frames", "timepoint"),
+    "C": ("c", "ch", "channel", "channels", "wavelength"),
+    "Z": ("z", "plane", "depth", "slice", "slices", "pln"),
+    "Y": ("y", "row", "rows", "height"),
+    "X": ("x", "col", "column", "columns", "width"),
+}
+_LETTER_OF = {name: letter for letter, names in _LETTERS.items() for name in names}
+
+_BY_NDIM = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
+"""Axes of layers that do not name theirs.
+
+A stack counts as T: its planes are denoised one by one, which suits movies and volumes
+alike and is quick; a person who knows better writes Z.
+"""
+
+_KEPT = (
+    "scale",
+    "translate",
+    "rotate",
+    "shear",
+    "affine",
+    "units",
+    "axis_labels",
+    "colormap",
+    "contrast_limits",
+    "gamma",
+    "blending",
+    "opacity",
+    "interpolation2d",
+    "interpolation3d",
+    "rendering",
+    "projection_mode",
+    "rgb",
+)
+"""Attributes of a layer that its denoised twin keeps."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a result takes over from its source, which may be gone when it comes."""
+
+    name: str
+    appearance: dict[str, Any]
+    """Keyword arguments of ``add_image`` for the same place and the same look."""
+
+    @classmethod
+    def of(cls, layer: Image) -> Origin:
+        """Take it from `layer` as it is now."""
+        _, attributes, _ = layer.as_layer_data_tuple()
+        kept = {key: attributes[key] for key in _KEPT if key in attributes}
+        return cls(layer.name, kept)
+
+
+def infer_axes(layer: Image) -> str:
+    """Axes of the layer's pixels, from its axis labels if they mean something.
+
+    Returns
+    -------
+    str
+        One letter per dimension of `pixel_shape`, a trailing C for RGB included.
+    """
+    ndim = len(pixel_shape(layer)) - bool(layer.rgb)
+    axes = _from_labels(layer.axis_labels) or _BY_NDIM.get(ndim, "")
+    return axes + "C" if layer.rgb else axes
+
+
+def source_of(layer: Image) -> Any:
+    """The layer's data as napari holds them; the full resolution if there are several."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def as_pixels(source: Any, *, rgb: bool) -> NDArray[Any]:
+    """Read `source` (numpy, dask, zarr, xarray …) into memory, without an alpha channel."""
+    pixels = np.asarray(source)
+    return pixels[..., :3] if rgb else pixels
+
+
+def pixel_shape(layer: Image) -> tuple[int, ...]:
+    """Shape of what `as_pixels` will return, without reading anything."""
+    shape = tuple(int(size) for size in source_of(layer).shape)
+    return (*shape[:-1], 3) if layer.rgb else shape
+
+
+def channel_count(axes: str, shape: Sequence[int]) -> int:
+    """Size of the C axis of data with `axes` and `shape`, 1 if there is none."""
+    return int(shape[axes.index("C")]) if "C" in axes else 1
+
+
+def describe(layer: Image) -> str:
+    """Size and pixel size in a few words, e.g. ``"512 × 512 px · 0.25 µm"``."""
+    text = " × ".join(str(size) for size in pixel_shape(layer)) + " px"
+    unit, step = layer.units[-1], float(layer.scale[-1])
+    if str(unit) != "pixel":
+        text += f" · {step:.3g} {unit:~P}"
+    return text
+
+
+def result_name(layer_name: str, *, partial: bool = False) -> str:
+    """What the denoised twin of a layer is called."""
+    return f"{layer_name} denoised (partial)" if partial else f"{layer_name} denoised"
+
+
+def _from_labels(labels: Sequence[str]) -> str:
+    letters = [_LETTER_OF.get(str(label).strip().lower(), "") for label in labels]
+    complete = all(letters) and len(set(letters)) == len(letters)
+    return "".join(letters) if complete and {"Y", "X"} <= set(letters) else ""

@@ -1,0 +1,76 @@
+"""The layer that denoised tiles appear in."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from napari_hush.widgets.layers import result_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import napari.viewer
+
+    from napari_hush.widgets.canvas import Canvas
+    from napari_hush.widgets.layers import Origin
+
+__all__ = ["ResultLayer"]
+
+REFRESH_SECONDS = 0.2
+"""Seconds between two drawings of the layer while it fills."""
+
+
+class ResultLayer:
+    """A layer named after its origin, which shows a canvas while the engine fills it.
+
+    Lives in the main thread. The layer may be removed by hand at any time.
+    """
+
+    def __init__(
+        self, viewer: napari.viewer.Viewer, origin: Origin, canvas: Canvas
+    ) -> None:
+        self._viewer = viewer
+        self._origin = origin
+        self._canvas = canvas
+        self._drawn = time.monotonic()
+        # napari adds a number if there is a layer of that name.
+        self._layer = viewer.add_image(
+            canvas.shown, name=result_name(origin.name), **origin.appearance
+        )
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the layer is still in the viewer."""
+        return self._layer in self._viewer.layers
+
+    @property
+    def name(self) -> str:
+        """The layer's name now."""
+        return str(self._layer.name)
+
+    def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
+        """Show finished tiles, at `regions` of ``(S, C, (Z), Y, X)``, before long."""
+        self._canvas.show(regions)
+        if time.monotonic() - self._drawn > REFRESH_SECONDS:
+            self._refresh()
+
+    def finish(self) -> None:
+        """Show everything, thumbnail included."""
+        if self.is_there:
+            self._layer.refresh()
+
+    def finish_partial(self, tiles_done: int) -> None:
+        """Name the layer as unfinished, or remove it if no tile came."""
+        if not self.is_there:
+            return
+        if tiles_done:
+            self._layer.name = result_name(self._origin.name, partial=True)
+            self._layer.refresh()
+        else:
+            self._viewer.layers.remove(self._layer)
+
+    def _refresh(self) -> None:
+        if self.is_there:
+            self._layer.refresh(extent=False, highlight=False, thumbnail=False)
+        self._drawn = time.monotonic()

@@ -1,0 +1,162 @@
+"""What the dock is doing, as one frozen value, and how events move it on. No Qt here.
+
+A `RunState` is only ever replaced. `begin`, `advance`, `stop`, `finish` and `fail` are
+the whole life of one; `napari_hush.widgets.face` turns it into what the controls show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from napari_hush.events import (
+    Event,
+    ImageStarted,
+    StepsDone,
+    TilesDone,
+    TrainingDone,
+    TrainingStarted,
+)
+
+__all__ = [
+    "Activity",
+    "Phase",
+    "RunState",
+    "advance",
+    "begin",
+    "fail",
+    "finish",
+    "in_words",
+    "stop",
+]
+
+
+class Phase(Enum):
+    """Where in its life a run is."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Activity(Enum):
+    """What kind of work a run is."""
+
+    TRAINING = "training"
+    DENOISING = "denoising"
+    SAVING = "saving"
+    LOADING = "loading"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One moment of the dock's work."""
+
+    phase: Phase = Phase.IDLE
+    activity: Activity = Activity.TRAINING
+    """What runs, or ran last; means nothing while idle."""
+    subject: str = ""
+    """The layer or file it is about, as people call it."""
+    started: float = 0.0
+    """Clock (s) at the start of the run, later at the start of its tiles."""
+    done: int = 0
+    """Optimizer steps or tiles done in this run."""
+    total: int = 0
+    """Optimizer steps or tiles of the whole run; 0 while they are still being planned."""
+    epoch: int = 0
+    """Epoch being trained, counted from 1 within this run."""
+    num_epochs: int = 0
+    steps_before: int = 0
+    """Optimizer steps that the model had done before this run."""
+    patches_per_second: float = 0.0
+    seconds_left: float | None = None
+    """Estimate for the rest of the run; None before the first one."""
+    device: str = ""
+    """Where the arithmetic happens, as torch names it."""
+    stopped: bool = False
+    """True if the run was asked to end early."""
+    message: str = ""
+    """How it ended, in one sentence."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker is at work, so that nothing else can start."""
+        return self.phase in (Phase.RUNNING, Phase.STOPPING)
+
+    def is_running(self, activity: Activity) -> bool:
+        """Whether `activity` is under way and has not been asked to stop."""
+        return self.phase is Phase.RUNNING and self.activity is activity
+
+
+def begin(activity: Activity, subject: str, now: float) -> RunState:
+    """The state right after the click; `now` is a clock in seconds."""
+    return RunState(Phase.RUNNING, activity, subject, started=now)
+
+
+def advance(state: RunState, event: Event, now: float) -> RunState:
+    """The state after `event`, which arrived at `now` (s, the clock of `begin`)."""
+    match event:
+        case TrainingStarted():
+            return replace(
+                state,
+                total=event.num_epochs * event.steps_per_epoch,
+                epoch=1,
+                num_epochs=event.num_epochs,
+                steps_before=event.first_epoch * event.steps_per_epoch,
+                device=event.device,
+            )
+        case StepsDone():
+            done = event.first_step + len(event.losses) - state.steps_before
+            per_epoch = max(1, state.total // max(1, state.num_epochs))
+            return replace(
+                state,
+                done=done,
+                epoch=max(1, -(-done // per_epoch)),
+                patches_per_second=event.patches_per_second,
+                seconds_left=event.seconds_left,
+            )
+        case TrainingDone():
+            return replace(state, stopped=event.stopped)
+        case ImageStarted():
+            return replace(state, done=0, total=event.num_tiles, started=now)
+        case TilesDone():
+            left = (now - state.started) / max(1, event.done)
+            return replace(
+                state,
+                done=event.done,
+                total=event.num_tiles,
+                seconds_left=left * (event.num_tiles - event.done),
+            )
+        case _:
+            return state
+
+
+def stop(state: RunState) -> RunState:
+    """The state right after Stop or Cancel was pressed."""
+    return replace(state, phase=Phase.STOPPING, stopped=True)
+
+
+def finish(state: RunState, message: str) -> RunState:
+    """The state after a run that ended as it should, by itself or because asked to."""
+    return replace(state, phase=Phase.DONE, message=message, seconds_left=None)
+
+
+def fail(state: RunState, message: str) -> RunState:
+    """The state after a run that ended in an error."""
+    return replace(state, phase=Phase.FAILED, message=message, seconds_left=None)
+
+
+def in_words(seconds: float) -> str:
+    """``75`` as ``"1 min 15 s"``: at most two units, nothing below a second."""
+    whole = round(seconds)
+    if whole < 1:
+        return "less than 1 s"
+    minutes, secs = divmod(whole, 60)
+    hours, mins = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {mins} min" if mins else f"{hours} h"
+    if minutes:
+        return f"{mins} min {secs} s" if secs else f"{mins} min"
+    return f"{secs} s"

@@ -1,0 +1,28 @@
+"""A napari worker that can be asked to stop and still delivers its result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.qt.threading import FunctionWorker
+
+if TYPE_CHECKING:
+    from napari_hush.events import OnProgress
+    from napari_hush.widgets.tasks import StopRequest, Task
+
+__all__ = ["StoppableWorker"]
+
+
+class StoppableWorker(FunctionWorker):
+    """Runs ``task(report, stop)`` in a thread; `quit` makes the stop request.
+
+    Made by ``napari.qt.threading.create_worker``, so napari lists it when the window is
+    closed. The inherited `quit` would throw the result away, and with it the model.
+    """
+
+    def __init__(self, task: Task, report: OnProgress, stop: StopRequest) -> None:
+        super().__init__(task, report, stop)
+        self._stop = stop
+
+    def quit(self) -> None:
+        self._stop.set()
