@@ -129,7 +129,7 @@ def write(image: DemoImage, denoised: NDArray[Any], model: CAREamist) -> dict[st
     jobs: dict[str, tuple[str, Writer]] = {
         f"{image.name}_denoised.tif": (
             "the denoised image",
-            lambda path: write_tiff(path, denoised, image.axes),
+            lambda path: write_tiff(path, denoised, image.axes, overwrite=True),
         ),
         f"{image.name}_before_after.png": (
             "before, after and what was removed",
@@ -143,19 +143,18 @@ def write(image: DemoImage, denoised: NDArray[Any], model: CAREamist) -> dict[st
         ),
         f"{image.name}_model.safetensors": (
             "the trained model",
-            lambda path: model.save(path),
+            lambda path: model.save(path, overwrite=True),
         ),
     }
     if image.truth is not None:
         jobs[f"{image.name}_noisy.tif"] = (
             "the simulated image, as the camera saw it",
-            lambda path: write_tiff(path, image.data, image.axes),
+            lambda path: write_tiff(path, image.data, image.axes, overwrite=True),
         )
     RESULTS.mkdir(exist_ok=True)
     if any((RESULTS / name).exists() for name in jobs):
         print(f"Replacing what an earlier demo of {image.name} wrote into {RESULTS}/.")
     for name, (_, make) in jobs.items():
-        (RESULTS / name).unlink(missing_ok=True)
         make(RESULTS / name)
     return {name: what for name, (what, _) in jobs.items()}
 

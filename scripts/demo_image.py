@@ -53,7 +53,7 @@ def _read_picture(path: Path) -> tuple[NDArray[Any], str]:
     import imageio.v3
 
     try:
-        data = np.asarray(imageio.v3.imread(path))
+        data = np.asarray(imageio.v3.imread(path, plugin="pillow"))
     except (OSError, ValueError) as error:
         raise UnreadableFileError(
             f"{str(path)!r} cannot be read as a picture ({error}); give a TIFF, PNG or "
