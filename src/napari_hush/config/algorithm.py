@@ -14,6 +14,7 @@ class UNetConfig(Frozen):
     """The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597)."""
 
     architecture: Literal["UNet"] = "UNet"
+    """Family of networks."""
     conv_dims: Literal[2, 3] = 2
     """2 for images, 3 for volumes; follows from a Z in the axes."""
     in_channels: int = Field(1, ge=1, le=1024)

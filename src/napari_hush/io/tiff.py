@@ -78,7 +78,7 @@ def write_tiff(
         Pixels, one dimension per letter of `axes`.
     axes : str
         Letters out of S, T, C, Z, Y, X. ImageJ has no S; it is written as T, or, where
-        there is a T already, S and T are joined.
+        there is a T already, S and T are joined. Other types keep their axes as they are.
     overwrite : bool
         Replace a file of that name.
 
@@ -93,17 +93,19 @@ def write_tiff(
             f"The file {str(path)!r} exists already; choose another name or allow it "
             "to be replaced."
         )
-    hyperstack = _to_hyperstack(array, validate_axes(axes))
+    axes = validate_axes(axes)
+    imagej = array.dtype.name in _IMAGEJ_TYPES and array.nbytes < _BIG
+    if imagej:
+        array, axes = _to_hyperstack(array, axes), _IMAGEJ_AXES
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    imagej = array.dtype.name in _IMAGEJ_TYPES and hyperstack.nbytes < _BIG
     try:
         tifffile.imwrite(
             part,
-            hyperstack,
+            array,
             imagej=imagej,
-            bigtiff=hyperstack.nbytes >= _BIG,
+            bigtiff=array.nbytes >= _BIG,
             photometric="minisblack",
-            metadata={"axes": _IMAGEJ_AXES},
+            metadata={"axes": axes},
         )
         os.replace(part, path)
     finally:

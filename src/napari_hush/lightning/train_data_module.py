@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as L
+import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from napari_hush.axes import spatial_axes
@@ -24,7 +25,6 @@ from napari_hush.io import Image, ReadSource, check_source, is_path, list_files,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import torch
     from numpy.typing import NDArray
 
     from napari_hush.config import DataConfig
@@ -168,7 +168,10 @@ class TrainDataModule(L.LightningDataModule):
             )
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]]:
-        """Batches ``(B, C, (Z), Y, X)`` in random order, new in every epoch."""
+        """Batches ``(B, C, (Z), Y, X)`` in random order, new in every epoch.
+
+        Without a generator of its own a loader would draw from torch's global one.
+        """
         size = len(self.train_dataset)  # type: ignore[arg-type]
         config = self.data_config
         per_epoch = size if self._steps is None else self._steps * config.batch_size
@@ -181,6 +184,7 @@ class TrainDataModule(L.LightningDataModule):
             ),
             num_workers=config.num_workers,
             collate_fn=_collate_for(self.train_dataset),
+            generator=torch.Generator(),
         )
 
     def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]] | list[Any]:
@@ -193,6 +197,7 @@ class TrainDataModule(L.LightningDataModule):
             shuffle=False,
             num_workers=self.data_config.num_workers,
             collate_fn=_collate_for(self.val_dataset),
+            generator=torch.Generator(),
         )
 
     # ---- what training asks ----

@@ -129,6 +129,7 @@ def train(
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            limit_val_batches=0 if data.val_dataset is None else 1.0,
         )
         trainer.fit(module, datamodule=data)
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop

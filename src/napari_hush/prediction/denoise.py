@@ -110,8 +110,8 @@ def check_suits(model: Model, image: Image) -> None:
     if len(shape) - 2 != network.conv_dims:
         raise DataError(
             f"The model was trained in {network.conv_dims}D but {image.name} has the "
-            f"axes {image.axes.axes}; name them with{'' if network.conv_dims == 3 else 'out'}"
-            " Z, or use another model."
+            f"axes {image.axes.axes}; name them "
+            f"with{'' if network.conv_dims == 3 else 'out'} Z, or use another model."
         )
     if shape[1] != network.in_channels:
         raise DataError(

@@ -1,0 +1,63 @@
+import pytest
+
+from napari_hush.config import (
+    Configuration,
+    create_n2v_configuration,
+    load_configuration,
+    save_configuration,
+)
+from napari_hush.errors import ConfigurationError, MissingFileError, UnreadableFileError
+
+
+def test_round_trip(tmp_path):
+    config = create_n2v_configuration(
+        experiment_name="a b",
+        data_type="tiff",
+        axes="CZYX",
+        patch_size=[8, 32, 32],
+        batch_size=2,
+        n_channels=2,
+        lr_scheduler="ReduceLROnPlateau",
+        augmentations=[],
+    )
+    path = save_configuration(config, tmp_path)
+    assert path == tmp_path / "config.yml"
+    assert load_configuration(path) == config
+    assert load_configuration(save_configuration(config, tmp_path / "c.yaml")) == config
+
+
+def test_only_yaml_names(tmp_path):
+    with pytest.raises(ConfigurationError, match="'c.json'; end the name in .yml"):
+        save_configuration(Configuration(), tmp_path / "c.json")
+
+
+def test_missing(tmp_path):
+    with pytest.raises(MissingFileError, match="no configuration file"):
+        load_configuration(tmp_path / "no.yml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: [", "just words", "!!python/object/apply:os.system ['touch pwned']", "- 1"],
+)
+def test_what_is_no_configuration(tmp_path, text, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "c.yml"
+    path.write_text(text)
+    with pytest.raises(UnreadableFileError, match="save_configuration wrote"):
+        load_configuration(path)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    path = tmp_path / "c.yml"
+    path.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(UnreadableFileError):
+        load_configuration(path)
+
+
+def test_an_unknown_key_is_named_with_its_file(tmp_path):
+    path = tmp_path / "c.yml"
+    path.write_text("data_config:\n  patch_sise: [64, 64]\n")
+    with pytest.raises(ConfigurationError, match=r"c\.yml.*patch_sise"):
+        load_configuration(path)

@@ -1,0 +1,36 @@
+"""Fixtures that several rooms use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_hush.config import create_n2v_configuration
+
+
+@pytest.fixture
+def tiny_config():
+    """Build a configuration whose network trains in milliseconds; takes overrides."""
+
+    def build(**changes):
+        values = {
+            "experiment_name": "tiny",
+            "data_type": "array",
+            "axes": "YX",
+            "patch_size": [16, 16],
+            "batch_size": 4,
+            "num_epochs": 1,
+            "model_params": {"num_channels_init": 8},
+        }
+        return create_n2v_configuration(**{**values, **changes})
+
+    return build
+
+
+@pytest.fixture
+def noisy():
+    """A small noisy picture: float32, 48 x 52, mean about 1000, std about 60."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :52]
+    clean = 1000 + 50 * np.sin(x / 5) * np.cos(y / 7)
+    return (clean + rng.normal(0, 30, clean.shape)).astype("float32")

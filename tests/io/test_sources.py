@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from napari_hush.errors import (
+    ConfigurationError,
+    DataError,
+    SourceTypeError,
+    UnreadableFileError,
+)
+from napari_hush.io import load_images, write_tiff
+
+IMAGE = np.arange(30, dtype="uint8").reshape(5, 6)
+
+
+def load_npy(path, axes):
+    return np.load(path)
+
+
+def test_one_array_and_several():
+    (one,) = load_images(IMAGE, "array", "YX")
+    assert one.name == "the array"
+    assert one.samples[0].shape == (1, 5, 6)
+    two = load_images([IMAGE, IMAGE[:3]], "array", "YX")
+    assert [image.data.shape for image in two] == [(5, 6), (3, 6)]
+
+
+def test_files(tmp_path):
+    write_tiff(tmp_path / "a.tif", IMAGE, "YX")
+    (image,) = load_images(tmp_path, "tiff", "YX")
+    np.testing.assert_array_equal(image.data, IMAGE)
+    assert "a.tif" in image.name
+
+
+def test_custom(tmp_path):
+    np.save(tmp_path / "a.npy", IMAGE)
+    asked = []
+
+    def read(path, axes):
+        asked.append((path.name, axes))
+        return np.load(path)
+
+    (image,) = load_images(tmp_path, "custom", "YX", read, "*.npy")
+    np.testing.assert_array_equal(image.data, IMAGE)
+    assert asked == [("a.npy", "YX")]
+
+
+@pytest.mark.parametrize(
+    ("source", "data_type", "error", "says"),
+    [
+        ("a.tif", "array", SourceTypeError, "path was given.*data_type is 'array'"),
+        (IMAGE, "tiff", SourceTypeError, "array was given but data_type is 'tiff'"),
+        ([IMAGE, "a.tif"], "array", SourceTypeError, "mixes arrays and paths"),
+        ([], "array", SourceTypeError, "list of images is empty"),
+        (3.0, "array", SourceTypeError, "given as float"),
+        ("a.npy", "custom", ConfigurationError, "read_source_func is missing"),
+    ],
+)
+def test_what_is_given_is_compared_with_data_type(source, data_type, error, says):
+    with pytest.raises(error, match=says):
+        load_images(source, data_type, "YX")
+
+
+@pytest.mark.parametrize("dtype", [complex, "U3", object])
+def test_only_real_numbers(dtype):
+    with pytest.raises(DataError, match="only real numbers"):
+        load_images(np.zeros((4, 4), dtype), "array", "YX")
+
+
+def test_axes_that_do_not_fit_name_the_image(tmp_path):
+    write_tiff(tmp_path / "flat.tif", IMAGE, "YX")
+    with pytest.raises(DataError, match=r"flat\.tif.*name 3 dimensions"):
+        load_images(tmp_path, "tiff", "ZYX")
+
+
+def test_a_reader_that_fails_is_named(tmp_path):
+    (tmp_path / "a.npy").write_bytes(b"nonsense")
+    with pytest.raises(UnreadableFileError, match=r"load_npy could not read .*a\.npy"):
+        load_images(tmp_path / "a.npy", "custom", "YX", load_npy, "*.npy")
+
+
+def test_a_reader_that_returns_no_array(tmp_path):
+    (tmp_path / "a.npy").touch()
+    with pytest.raises(UnreadableFileError, match="returned list"):
+        load_images(tmp_path / "a.npy", "custom", "YX", lambda p, a: [1], "*.npy")

@@ -1,0 +1,102 @@
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_hush.config import create_n2v_configuration
+from napari_hush.dataset import Normalization
+from napari_hush.errors import ExistingFileError, MissingFileError, ModelFileError
+from napari_hush.models import Model, UNet, load_model, save_model
+
+
+@pytest.fixture
+def model():
+    config = create_n2v_configuration(
+        experiment_name="m",
+        data_type="array",
+        axes="YX",
+        patch_size=[16, 16],
+        batch_size=2,
+        model_params={"num_channels_init": 8},
+    )
+    network = UNet(config.algorithm_config.model).eval()
+    return Model(config, network, Normalization((3.25,), (0.1,)), epochs=2, steps=30)
+
+
+def test_round_trip_to_the_bit(model, tmp_path):
+    back = load_model(save_model(model, tmp_path / "m.safetensors"))
+    assert back.config == model.config
+    assert back.normalization == model.normalization
+    assert (back.epochs, back.steps) == (2, 30)
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(value, back.network.state_dict()[name])
+    x = torch.randn(1, 1, 32, 32)
+    assert torch.equal(back.network(x), model.network(x))
+
+
+def test_nothing_is_replaced_unasked(model, tmp_path):
+    path = save_model(model, tmp_path / "m.safetensors")
+    with pytest.raises(ExistingFileError, match="exists already"):
+        save_model(model, path)
+    save_model(model, path, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_only_one_kind_of_name(model, tmp_path):
+    with pytest.raises(ModelFileError, match="'m.pt'; end the name in .safetensors"):
+        save_model(model, tmp_path / "m.pt")
+
+
+def test_missing(tmp_path):
+    with pytest.raises(MissingFileError, match="no model file"):
+        load_model(tmp_path / "m.safetensors")
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a model file was executed",))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 100, b"\xff" * 8 + b"{}", pickle.dumps(Bomb())]
+)
+def test_what_is_no_model(tmp_path, content):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"m\.safetensors' is not a model file"):
+        load_model(path)
+
+
+def test_weights_of_somebody_else(tmp_path):
+    save_file({"a": torch.zeros(3)}, tmp_path / "m.safetensors")
+    with pytest.raises(ModelFileError, match="not saved by napari-hush"):
+        load_model(tmp_path / "m.safetensors")
+
+
+def test_a_truncated_model(model, tmp_path):
+    path = save_model(model, tmp_path / "m.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelFileError, match="not a model file"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"configuration": "{}"},
+        {"configuration": "nonsense"},
+        {"normalization": "[]"},
+        {"trained": '{"epochs": 1, "hours": 2}'},
+    ],
+)
+def test_a_header_that_does_not_fit(model, tmp_path, change):
+    from safetensors import safe_open
+
+    path = save_model(model, tmp_path / "m.safetensors")
+    with safe_open(path, "pt") as file:
+        header = {**file.metadata(), **change}
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(weights, path, header)
+    with pytest.raises(ModelFileError, match="damaged or of another version"):
+        load_model(path)

@@ -1,0 +1,397 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from napari_hush import CAREamist
+from napari_hush.config import save_configuration
+from napari_hush.errors import (
+    ConfigurationError,
+    DataError,
+    HushError,
+    MissingFileError,
+    ModelFileError,
+    TrainingError,
+)
+from napari_hush.events import (
+    EpochDone,
+    ImageStarted,
+    StepsDone,
+    TilesDone,
+    TrainingDone,
+    TrainingStarted,
+)
+from napari_hush.io import write_tiff
+
+
+@pytest.fixture
+def trained(tiny_config, noisy):
+    careamist = CAREamist(tiny_config())
+    careamist.train(train_source=noisy)
+    return careamist
+
+
+def weights(careamist):
+    return torch.cat([p.ravel() for p in careamist.model.network.parameters()])
+
+
+# ---- training ----
+
+
+def test_every_step_and_epoch_is_told(tiny_config, noisy):
+    events = []
+    careamist = CAREamist(tiny_config(num_epochs=2, num_steps=5), on_progress=events.append)
+    careamist.train(train_source=noisy)
+    assert isinstance(events[0], TrainingStarted)
+    assert (events[0].num_epochs, events[0].steps_per_epoch) == (2, 5)
+    assert isinstance(events[-1], TrainingDone)
+    assert not events[-1].stopped
+    steps = [e for e in events if isinstance(e, StepsDone)]
+    assert sum(len(e.losses) for e in steps) == 10
+    assert [e.first_step for e in steps] == list(
+        np.cumsum([0, *(len(e.losses) for e in steps)])[:-1]
+    )
+    assert [e.epoch for e in events if isinstance(e, EpochDone)] == [0, 1]
+    losses = careamist.get_losses()
+    assert losses["train_step"] == list(range(10))
+    assert len(losses["train_step_loss"]) == 10
+    assert losses["train_epoch"] == losses["val_epoch"] == [0, 1]
+    assert losses["train_loss"][0] == pytest.approx(np.mean(losses["train_step_loss"][:5]))
+
+
+def test_same_seed_same_bits_another_seed_others(tiny_config, noisy):
+    def train(seed):
+        careamist = CAREamist(tiny_config(seed=seed, num_epochs=2))
+        careamist.train(train_source=noisy)
+        return weights(careamist)
+
+    assert torch.equal(train(1), train(1))
+    assert not torch.equal(train(1), train(2))
+
+
+def test_training_leaves_global_randomness_alone(tiny_config, noisy):
+    torch.manual_seed(0)
+    np.random.seed(0)
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    CAREamist(tiny_config()).train(train_source=noisy)
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+
+
+def test_training_again_goes_on(trained, noisy):
+    first = weights(trained).clone()
+    statistics = trained.model.normalization
+    trained.train(train_source=noisy + 5)
+    assert trained.model.epochs == 2
+    assert trained.model.normalization == statistics
+    assert not torch.equal(weights(trained), first)
+    assert trained.get_losses()["train_epoch"] == [0, 1]
+    assert trained.get_losses()["train_step"] == list(range(trained.model.steps))
+
+
+def test_stopping_keeps_the_model(tiny_config, noisy):
+    careamist = CAREamist(tiny_config(num_epochs=1000))
+    done = []
+
+    def stop_at_step_7(event):
+        if isinstance(event, StepsDone) and event.first_step + len(event.losses) > 7:
+            careamist.stop_training()
+        done.append(event)
+
+    careamist.on_progress = stop_at_step_7
+    careamist.train(train_source=noisy)
+    assert careamist.is_trained
+    assert done[-1].stopped
+    assert 7 < careamist.model.steps < 1000
+    assert np.isfinite(careamist.predict(noisy)).all()
+    careamist.config = tiny_config()
+    careamist.on_progress = done.append
+    careamist.train(train_source=noisy)
+    assert not done[-1].stopped
+
+
+def test_stopping_before_the_first_step(tiny_config, noisy):
+    careamist = CAREamist(tiny_config())
+    careamist.stop_training()
+    careamist.train(train_source=noisy)
+    assert not careamist.is_trained
+
+
+def test_training_and_stopping_from_another_thread(tiny_config, noisy):
+    careamist = CAREamist(tiny_config(num_epochs=100_000))
+    started = threading.Event()
+    careamist.on_progress = lambda event: started.set()
+    thread = threading.Thread(target=lambda: careamist.train(train_source=noisy))
+    thread.start()
+    assert started.wait(60)
+    careamist.stop_training()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_ctrl_c_ends_with_the_model(tiny_config, noisy):
+    import os
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    careamist = CAREamist(tiny_config(num_epochs=100_000))
+
+    def press(event):
+        if isinstance(event, StepsDone) and event.first_step == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    careamist.on_progress = press
+    careamist.train(train_source=noisy)
+    assert careamist.is_trained
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_loss_that_diverges_is_told_and_the_old_model_stays(trained, noisy, tiny_config):
+    before = weights(trained).clone()
+    trained.config = tiny_config(
+        optimizer="SGD", optimizer_params={"lr": 1.0}, num_epochs=60
+    )
+    optimizer = trained.config.algorithm_config.optimizer
+    assert optimizer.name == "SGD"
+    huge = trained.config.data_config.replace(image_means=(0.0,), image_stds=(1e-30,))
+    trained.config = trained.config.replace(data_config=huge)
+    from napari_hush.lightning import TrainDataModule
+
+    with pytest.raises(TrainingError, match="smaller learning rate"):
+        trained.train(datamodule=TrainDataModule(huge, noisy))
+    assert torch.equal(weights(trained), before)
+
+
+def test_an_error_in_the_callback_surfaces(tiny_config, noisy):
+    def fail(event):
+        raise RuntimeError("the listener broke")
+
+    with pytest.raises(RuntimeError, match="the listener broke"):
+        CAREamist(tiny_config(), on_progress=fail).train(train_source=noisy)
+
+
+def test_what_to_train_on(tiny_config, noisy):
+    for arguments in ({}, {"train_source": noisy, "datamodule": object()}):
+        with pytest.raises(
+            ConfigurationError, match="either a datamodule or a train_source"
+        ):
+            CAREamist(tiny_config()).train(**arguments)
+
+
+def test_an_optimizer_that_does_not_know_a_parameter(tiny_config, noisy):
+    config = tiny_config(optimizer_params={"speed": 3})
+    with pytest.raises(ConfigurationError, match="Adam does not take"):
+        CAREamist(config).train(train_source=noisy)
+
+
+@pytest.mark.parametrize(
+    "schedule", [("ReduceLROnPlateau", {"patience": 0}), ("StepLR", {"step_size": 1})]
+)
+def test_schedules_lower_the_learning_rate(tiny_config, noisy, schedule):
+    events = []
+    name, parameters = schedule
+    # The loss cannot improve on this rate, so that the plateau is found at once.
+    config = tiny_config(
+        lr_scheduler=name,
+        lr_scheduler_params=parameters,
+        num_epochs=8,
+        optimizer_params={"lr": 1e-9},
+        model_params={"num_channels_init": 8, "use_batch_norm": False},
+    )
+    CAREamist(config, on_progress=events.append).train(train_source=noisy)
+    rates = [e.learning_rate for e in events if isinstance(e, StepsDone)]
+    assert rates[0] == pytest.approx(1e-9)
+    assert rates[-1] < rates[0]
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "CYX", "TZCYX"])
+def test_volumes_and_channels(tiny_config, axes):
+    size = {"T": 2, "Z": 8, "C": 2, "Y": 16, "X": 20}
+    image = np.random.default_rng(0).normal(10, 2, [size[a] for a in axes])
+    config = tiny_config(
+        axes=axes,
+        patch_size=[8, 16, 16] if "Z" in axes else [16, 16],
+        n_channels=2 if "C" in axes else None,
+    )
+    careamist = CAREamist(config)
+    careamist.train(train_source=image)
+    assert careamist.predict(image).shape == image.shape
+
+
+# ---- denoising ----
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A briefly trained model of the default width, as a file."""
+    from napari_hush.config import create_n2v_configuration
+
+    rng = np.random.default_rng(0)
+    image = rng.normal(1000, 50, (64, 64)).astype("float32")
+    config = create_n2v_configuration(
+        experiment_name="m",
+        data_type="array",
+        axes="YX",
+        patch_size=[32, 32],
+        batch_size=2,
+        num_epochs=2,
+        model_params={"num_channels_init": 16},
+    )
+    careamist = CAREamist(config)
+    careamist.train(train_source=image)
+    return careamist.save(tmp_path_factory.mktemp("model") / "m.safetensors")
+
+
+def test_save_load_predict_gives_the_same_bits(trained, noisy, tmp_path):
+    path = trained.save(tmp_path / "m.safetensors")
+    assert np.array_equal(CAREamist(path).predict(noisy), trained.predict(noisy))
+
+
+def test_constant_in_constant_out(model):
+    careamist = CAREamist(model)
+    for shape in [(1, 1), (7, 80), (129, 70)]:
+        clean = careamist.predict(np.full(shape, 1000, "uint16"))
+        assert np.ptp(clean) < 1e-3
+
+
+def test_tiles_do_not_show(model):
+    """Sizes 1 to 70, against the same image denoised in one piece; float32."""
+    careamist = CAREamist(model)
+    scale = careamist.model.normalization.stds[0]
+    rng = np.random.default_rng(1)
+    for size in range(1, 71):
+        image = rng.normal(1000, 50, (size, 71 - size)).astype("float32")
+        whole = careamist.predict(image)
+        tiled = careamist.predict(image, tile_size=[16, 24], batch_size=3)
+        assert whole.shape == image.shape
+        assert np.abs(whole - tiled).max() / scale < 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float64", "bool"])
+def test_any_type_of_pixel(model, dtype):
+    image = np.ones((20, 30), dtype)
+    clean = CAREamist(model).predict(image)
+    assert clean.dtype == np.float32
+    assert np.isfinite(clean).all()
+
+
+@pytest.mark.parametrize("axes", ["SYX", "YXT", "XSY", "SYTX", "YX"])
+def test_axes_come_back_as_they_were(model, axes):
+    size = {"S": 2, "T": 3, "Y": 12, "X": 20}
+    rng = np.random.default_rng(0)
+    image = rng.normal(1000, 50, [size[a] for a in axes]).astype("float32")
+    careamist = CAREamist(model)
+    clean = careamist.predict(image, axes=axes)
+    assert clean.shape == image.shape
+    canonical = [axes.index(a) for a in "STYX" if a in axes]
+    frames = image.transpose(canonical).reshape(-1, 12, 20)
+    expected = np.stack([careamist.predict(frame, axes="YX") for frame in frames])
+    np.testing.assert_allclose(
+        clean.transpose(canonical).reshape(-1, 12, 20), expected, rtol=1e-6
+    )
+
+
+def test_a_result_fills_up_in_place(model):
+    events = []
+    careamist = CAREamist(model, on_progress=events.append)
+    image = np.random.default_rng(0).normal(1000, 50, (3, 70, 2, 40)).astype("float32")
+    out = np.zeros_like(image)
+    assert careamist.predict(image, axes="SYTX", tile_size=[32, 32], out=out) is out
+    np.testing.assert_allclose(out, careamist.predict(image, axes="SYTX"), rtol=1e-6)
+    started = events[0]
+    assert isinstance(started, ImageStarted)
+    assert started.num_tiles == 6 * 3 * 2
+    tiles = [e for e in events if isinstance(e, TilesDone)][: started.num_tiles]
+    assert [e.done for e in tiles] == list(range(1, started.num_tiles + 1))
+
+
+def test_a_cancelled_result_keeps_its_tiles(model):
+    careamist = CAREamist(model)
+    image = np.random.default_rng(0).normal(1000, 50, (64, 64)).astype("float32")
+    done = []
+    careamist.on_progress = done.append
+    out = np.full_like(image, -1)
+    careamist.predict(image, tile_size=[32, 32], out=out, should_stop=lambda: len(done) > 2)
+    whole = CAREamist(model).predict(image)
+    np.testing.assert_allclose(out[:32], whole[:32], rtol=1e-5)
+    assert (out[32:] == -1).all()
+
+
+def test_files_and_folders(model, tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.normal(1000, 50, shape).astype("float32") for shape in [(20, 30), (8, 9)]]
+    for name, image in zip("ab", images, strict=True):
+        write_tiff(tmp_path / f"{name}.tif", image, "YX")
+    careamist = CAREamist(model)
+    results = careamist.predict(tmp_path)
+    for result, image in zip(results, images, strict=True):
+        np.testing.assert_array_equal(result, careamist.predict(image))
+    assert len(careamist.predict(tmp_path / "a.tif")) == 1
+
+
+def test_several_arrays(model):
+    results = CAREamist(model).predict([np.ones((8, 8)), np.ones((9, 12))])
+    assert [r.shape for r in results] == [(8, 8), (9, 12)]
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "says"),
+    [
+        (np.ones((2, 8, 8)), {}, "name 2 dimensions but the data has 3"),
+        (np.ones((2, 8, 8)), {"axes": "ZYX"}, "trained in 2D but the array has the axes"),
+        (np.ones((2, 8, 8)), {"axes": "CYX"}, "on 1 channels but the array has 2"),
+        (np.full((8, 8), np.nan), {}, "or more pixels of the array are NaN"),
+        (np.ones((8, 8)), {"tile_size": [8]}, "need 2, one each for Y, X"),
+        (np.ones((8, 8)), {"out": np.ones((8, 8))}, "out is float64"),
+        (np.ones((8, 8)), {"out": np.ones((8, 9), "f4")}, r"of shape \(8, 9\)"),
+        ([np.ones((8, 8))], {"out": np.ones((8, 8), "f4")}, "goes with a single array"),
+    ],
+)
+def test_what_cannot_be_denoised(model, source, arguments, says):
+    with pytest.raises((DataError, ConfigurationError), match=says):
+        CAREamist(model).predict(source, **arguments)
+
+
+# ---- sources ----
+
+
+def test_a_configuration_file(tiny_config, tmp_path):
+    path = save_configuration(tiny_config(), tmp_path)
+    assert CAREamist(path).config == tiny_config()
+
+
+def test_nothing_to_denoise_with(tiny_config, noisy, tmp_path):
+    careamist = CAREamist(tiny_config())
+    with pytest.raises(TrainingError, match="train one first"):
+        careamist.predict(noisy)
+    with pytest.raises(TrainingError, match="train one first"):
+        careamist.save(tmp_path / "m.safetensors")
+
+
+def test_what_is_no_source(tmp_path):
+    with pytest.raises(MissingFileError):
+        CAREamist(tmp_path / "no.safetensors")
+    (tmp_path / "m.ckpt").write_bytes(b"anything")
+    with pytest.raises(ModelFileError, match=r"m\.ckpt"):
+        CAREamist(tmp_path / "m.ckpt")
+    assert issubclass(ModelFileError, HushError)
+
+
+# ---- does it work? ----
+
+
+def test_noise_goes_down(tiny_config):
+    """White noise on a smooth picture: the error must at least halve."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :96]
+    clean = 100 * np.sin(x / 9) * np.cos(y / 11)
+    image = (clean + rng.normal(0, 40, clean.shape)).astype("float32")
+    config = tiny_config(
+        num_steps=60, batch_size=8, optimizer_params={"lr": 5e-3}, patch_size=[32, 32]
+    )
+    careamist = CAREamist(config)
+    careamist.train(train_source=image)
+    before = np.mean((image - clean) ** 2)
+    after = np.mean((careamist.predict(image) - clean) ** 2)
+    assert after < before / 4

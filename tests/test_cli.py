@@ -1,0 +1,132 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from napari_hush import CAREamist
+from napari_hush.cli import main
+from napari_hush.config import save_configuration
+from napari_hush.io import read_image, write_tiff
+
+QUICK = ["--epochs", "1", "--steps", "2", "--batch-size", "2", "--filters", "8"]
+
+
+@pytest.fixture
+def image(noisy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_tiff("cells.tif", noisy, "YX")
+    return noisy
+
+
+def train(*more):
+    return main(["train", "cells.tif", *QUICK, "--patch-size", "16", "16", *more])
+
+
+def test_train_and_predict(image, capsys):
+    assert train("--axes", "YX", "-o", "m.safetensors") == 0
+    assert main(["predict", "m.safetensors", "cells.tif", "-o", "clean.tif"]) == 0
+    clean, axes = read_image("clean.tif")
+    assert axes == "YX"
+    np.testing.assert_array_equal(clean, CAREamist("m.safetensors").predict(image))
+    told = capsys.readouterr()
+    assert "Saved m.safetensors" in told.out
+    assert "Wrote clean.tif" in told.out
+    assert "Training on cpu" in told.err
+    assert "2/2" in told.err
+
+
+def test_quiet_is_quiet(image, capsys):
+    train("-o", "m.safetensors", "--quiet")
+    main(["predict", "m.safetensors", "cells.tif", "-o", "clean.tif", "--quiet"])
+    told = capsys.readouterr()
+    assert told.out == told.err == ""
+
+
+def test_folders(image, tmp_path):
+    train("-o", "m.safetensors", "--quiet")
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", "b.tif"):
+        write_tiff(tmp_path / "in" / name, image, "YX")
+    main(["predict", "m.safetensors", "in", "-o", "out", "--quiet"])
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.tif", "b.tif"]
+
+
+def test_axes_and_channels_come_from_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stack = np.random.default_rng(0).normal(9, 2, (2, 8, 16, 16)).astype("float32")
+    write_tiff("cells.tif", stack, "CZYX")
+    code = main(
+        ["train", "cells.tif", *QUICK, "--patch-size", "8", "16", "16"]
+        + ["--axes", "CZYX", "-o", "m.safetensors", "--quiet"]
+    )
+    assert code == 0
+    config = CAREamist("m.safetensors").config
+    assert config.data_config.axes == "CZYX"
+    assert config.algorithm_config.model.in_channels == 2
+
+
+def test_a_configuration_file_with_changes(image, tiny_config):
+    save_configuration(tiny_config(num_epochs=9), "c.yml")
+    assert train("--config", "c.yml", "-o", "m.safetensors", "--quiet") == 0
+    config = CAREamist("m.safetensors").config
+    assert config.experiment_name == "tiny"
+    assert config.training_config.num_epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["train", "no.tif", "-o", "m.safetensors"], "no file or folder 'no.tif'"),
+        (["train", "cells.tif", "-o", "m.pt"], "end the name in .safetensors"),
+        (["train", "cells.tif", "-o", "there.safetensors"], "exists already"),
+        (["train", "cells.tif", "--axes", "ZYX", "-o", "m.safetensors"], "3 dimensions"),
+        (["train", "cells.tif", "--epochs", "0", "-o", "m.safetensors"], "num_epochs"),
+        (["train", "cells.tif", "-o", "m.safetensors"], "has only 48; use smaller"),
+        (["train", "empty", "-o", "m.safetensors"], "holds no file that fits"),
+        (["predict", "there.safetensors", "cells.tif", "-o", "out"], "is not a model file"),
+        (["predict", "no.safetensors", "cells.tif", "-o", "out"], "no model file"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(image, tmp_path, capsys, command, says):
+    (tmp_path / "there.safetensors").touch()
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert main(command) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("hush: ")
+    assert says in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_results_never_collide(image, tmp_path, capsys):
+    train("-o", "m.safetensors", "--quiet")
+    (tmp_path / "a").mkdir()
+    write_tiff("a/cells.tif", image, "YX")
+    for command, says in [
+        (["cells.tif", "a/cells.tif", "-o", "out"], "would both be written"),
+        (["cells.tif", "a/cells.tif", "-o", "out.tif"], "cannot go into the one file"),
+        (["cells.tif", "-o", "."], "would replace it"),
+        (["a/cells.tif", "-o", "cells.tif"], "exists already"),
+    ]:
+        assert main(["predict", "m.safetensors", *command]) == 2
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_command(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"]])
+def test_help(command):
+    result = subprocess.run(
+        [sys.executable, "-m", "napari_hush.cli", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0
+    assert "usage: hush" in result.stdout
