@@ -124,12 +124,12 @@ def quick():
 
 
 @pytest.fixture
-def notifications() -> Iterator[list[str]]:
+def notifications() -> Callable[[], list[str]]:
     """Everything napari tells people during the test."""
     from napari.utils.notifications import notification_manager
 
     before = len(notification_manager.records)
-    yield _Since(notification_manager.records, before)
+    return _Since(notification_manager.records, before)
 
 
 class _Since:

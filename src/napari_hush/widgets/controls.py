@@ -66,6 +66,7 @@ class Controls(QWidget):
         self.axes = AxesField()
         self._facts = QElidingLabel()
         self._facts.setProperty("role", "quiet")
+        self._facts.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.settings = SettingsForm()
         self.plot = LossPlot(colours)
@@ -131,13 +132,9 @@ class Controls(QWidget):
 
     def _image_rows(self) -> QFormLayout:
         self._image_form = _form()
-        axes = QHBoxLayout()
-        axes.setSpacing(8)
-        self.axes.setFixedWidth(84)
-        axes.addWidget(self.axes)
-        axes.addWidget(self._facts, 1)
         self._image_form.addRow("Image", self.layer)
-        self._image_form.addRow("Axes", axes)
+        self._image_form.addRow("Axes", self.axes)
+        self._image_form.addRow(self._facts)
         return self._image_form
 
     def _run_rows(self) -> QGridLayout:
@@ -161,19 +158,19 @@ class Controls(QWidget):
     def _align_labels(self) -> None:
         """Give both forms one left edge, and the status its lines."""
         forms = (self._image_form, self.settings.layout())
-        labels = [
-            form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
+        items = [
+            form.itemAt(row, QFormLayout.ItemRole.LabelRole)
             for form in forms
             for row in range(form.rowCount())
         ]
-        for label in labels:
-            label.ensurePolished()
+        labels = [item.widget() for item in items if item is not None]
+        for label in (*labels, self._status):
+            label.ensurePolished()  # only then it has the font of the theme
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
-        self._status.setMinimumHeight(
-            STATUS_LINES * self._status.fontMetrics().lineSpacing() + 4
-        )
+        metrics = self._status.fontMetrics()
+        self._status.setMinimumHeight(STATUS_LINES * metrics.lineSpacing() + 16)
 
 
 def _form() -> QFormLayout:

@@ -9,6 +9,7 @@ from napari_hush.widgets.run_state import Activity, Phase, RunState, in_words
 
 __all__ = ["Face", "Situation", "resolve"]
 
+NBSP = "\N{NO-BREAK SPACE}"
 _DOING = {
     Activity.TRAINING: "training",
     Activity.DENOISING: "denoising",
@@ -152,9 +153,9 @@ def _running(state: RunState) -> str:
     if state.activity is Activity.TRAINING:
         parts = [f"Epoch {state.epoch} of {state.num_epochs}"]
         if state.patches_per_second:
-            parts.append(f"{state.patches_per_second:.0f} patches/s")
+            parts.append(f"{state.patches_per_second:.0f}{NBSP}patches/s")
     else:
         parts = [f"Tile {state.done} of {state.total}"]
     if state.seconds_left is not None:
-        parts.append(f"{in_words(state.seconds_left)} left")
+        parts.append(f"{in_words(state.seconds_left)}{NBSP}left")
     return " · ".join(parts)

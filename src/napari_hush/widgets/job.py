@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_hush.errors import HushError
@@ -38,7 +39,7 @@ class Job(QObject):
     refused = Signal(str)
     """The task raised a `HushError`: its sentence, fit to show."""
     crashed = Signal(Exception)
-    """The task raised anything else. napari has shown it, traceback included."""
+    """The task raised anything else. napari shows it, traceback included."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -61,11 +62,9 @@ class Job(QObject):
             mailbox.append,
             self._stop,
             _worker_class=StoppableWorker,
-            _ignore_errors=True,  # the worker tells napari; raising it again tells twice
             _start_thread=False,
         )
         worker.returned.connect(self._on_returned)
-        worker.errored.connect(self._on_errored)
         worker.finished.connect(self._on_finished)
         self._timer.start()
         worker.start()
@@ -81,9 +80,6 @@ class Job(QObject):
     def _on_returned(self, result: _Result) -> None:
         self._result = result
 
-    def _on_errored(self, error: Exception) -> None:
-        self._result = _Result(error=error)
-
     def _on_finished(self) -> None:
         self._timer.stop()
         self._deliver()
@@ -91,7 +87,9 @@ class Job(QObject):
         if result is None:
             return
         if result.error is not None:
-            self.crashed.emit(result.error)
+            error = result.error
+            notification_manager.receive_error(type(error), error, error.__traceback__)
+            self.crashed.emit(error)
         elif result.refusal:
             self.refused.emit(result.refusal)
         else:
@@ -114,7 +112,11 @@ class _Result:
 
 @dataclass(frozen=True)
 class _Guarded:
-    """A task whose `HushError` is an answer rather than a crash with a traceback."""
+    """A task whose errors are results.
+
+    What a worker does with an exception depends on the Qt binding: napari's relay to the
+    notifications is not reached with PyQt6, and would make two of them elsewhere.
+    """
 
     task: Task
 
@@ -123,6 +125,8 @@ class _Guarded:
             return _Result(value=self.task(report, stop))
         except HushError as error:
             return _Result(refusal=str(error))
+        except Exception as error:
+            return _Result(error=error)
 
     def __str__(self) -> str:
         return str(self.task)

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
     from napari.components import LayerList
     from qtpy.QtGui import QWheelEvent
 
 __all__ = ["LayerChooser"]
+
+MINIMUM_WIDTH = 100
+"""Pixels."""
 
 
 class LayerChooser(QComboBox):
@@ -43,10 +46,8 @@ class LayerChooser(QComboBox):
         self.setPlaceholderText("no image layer yet")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         # A long name must not widen the dock: it is cut, and shown whole in the list.
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(MINIMUM_WIDTH)
 
         self.currentIndexChanged.connect(self._on_index_changed)
         events = layers.events

@@ -25,7 +25,7 @@ class LossChart(pg.PlotWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         axes = {"left": LogAxis("left")}
-        super().__init__(parent=parent, background=None, axisItems=axes)
+        super().__init__(parent=parent, axisItems=axes)
         self.setFrameShape(self.Shape.NoFrame)
         plot = self.getPlotItem()
         plot.hideButtons()
@@ -34,6 +34,7 @@ class LossChart(pg.PlotWidget):
         plot.getViewBox().setDefaultPadding(0.04)
         plot.getAxis("bottom").setLabel("step")
         plot.getAxis("bottom").enableAutoSIPrefix(False)
+        plot.getAxis("bottom").setHeight(40)
         plot.getAxis("left").setWidth(44)
         self._colours: Colours | None = None
         self._steps = plot.plot(autoDownsample=True)
@@ -64,7 +65,8 @@ class LossChart(pg.PlotWidget):
 
     def _dress(self, colours: Colours) -> None:
         self._colours = colours
-        faint = QColor(colours.curve)
+        self.setBackground(colours.background)
+        faint = QColor(colours.muted)
         faint.setAlphaF(0.35)
         self._steps.setPen(pg.mkPen(faint, width=1))
         self._smooth.setPen(pg.mkPen(colours.curve, width=2))

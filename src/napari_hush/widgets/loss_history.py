@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LossHistory"]
 
-SMOOTHING = 0.1
-"""Weight of a new step in the moving average, from the hundredth on."""
+SMOOTHING = 0.02
+"""Weight of a new step in the moving average, from step 2500 on."""
 
 
 class LossHistory:

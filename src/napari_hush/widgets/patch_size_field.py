@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_hush.config import DataConfig
 from napari_hush.widgets.spin_box import SpinBox
@@ -31,20 +31,18 @@ class PatchSizeField(QWidget):
         self.setToolTip(f"{field.description}\n(patch_size)")
         self._z = SpinBox()
         self._z.setObjectName("patch_size_z")
-        self._z.setSuffix(" px")
-        self._times = QLabel("×")
+        self._z.setSuffix(" px in Z")
         self._yx = SpinBox()
         self._yx.setObjectName("patch_size_yx")
         self._yx.setSuffix(" px")
         self.setStep(2)
 
         # ---- layout
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self._z, 1)
-        layout.addWidget(self._times)
-        layout.addWidget(self._yx, 1)
+        layout.addWidget(self._yx)
+        layout.addWidget(self._z)
 
         # ---- connections
         self._yx.valueChanged.connect(self._on_lateral_edited)
@@ -71,7 +69,6 @@ class PatchSizeField(QWidget):
         """Show or hide the number for Z."""
         if volumes == self._z.isHidden():
             self._z.setVisible(volumes)
-            self._times.setVisible(volumes)
             self._emit()
 
     def setStep(self, step: int) -> None:

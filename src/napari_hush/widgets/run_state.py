@@ -149,14 +149,16 @@ def fail(state: RunState, message: str) -> RunState:
 
 
 def in_words(seconds: float) -> str:
-    """``75`` as ``"1 min 15 s"``: at most two units, nothing below a second."""
+    """``75`` as ``"1 min 15 s"``: at most two units, nothing below a second.
+
+    The blanks are no-break spaces, so that no unit is torn from its number.
+    """
     whole = round(seconds)
     if whole < 1:
-        return "less than 1 s"
+        return "under 1\N{NO-BREAK SPACE}s"
     minutes, secs = divmod(whole, 60)
     hours, mins = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {mins} min" if mins else f"{hours} h"
-    if minutes:
-        return f"{mins} min {secs} s" if secs else f"{mins} min"
-    return f"{secs} s"
+    parts = ((hours, "h"), (mins, "min"), (0 if hours else secs, "s"))
+    return "\N{NO-BREAK SPACE}".join(
+        f"{number}\N{NO-BREAK SPACE}{unit}" for number, unit in parts if number
+    )

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from napari_hush.errors import DataError
+from napari_hush.events import Event, ImageStarted
+from napari_hush.widgets.job import Job
+
+
+@pytest.fixture
+def job(qtbot):
+    owner = Job()
+    yield owner
+    owner.stop()
+    qtbot.waitUntil(lambda: not owner.is_running)
+
+
+@pytest.fixture
+def story(job):
+    """What the job told, in order."""
+    told = []
+    job.progressed.connect(lambda events: told.extend(event.index for event in events))
+    job.returned.connect(lambda value: told.append(("returned", value)))
+    job.refused.connect(lambda sentence: told.append(("refused", sentence)))
+    job.crashed.connect(lambda error: told.append(("crashed", str(error))))
+    return told
+
+
+def numbered(index: int) -> Event:
+    return ImageStarted("", index, 0, 0)
+
+
+def test_all_events_in_order_then_the_result(qtbot, job, story):
+    threads = []
+
+    def task(report, stop):
+        threads.append(threading.current_thread())
+        for index in range(1000):
+            report(numbered(index))
+        return "result"
+
+    with qtbot.waitSignal(job.returned):
+        job.start(task)
+    assert story == [*range(1000), ("returned", "result")]
+    assert threads[0] is not threading.main_thread()
+    assert not job.is_running
+
+
+def test_a_refusal_is_no_crash(qtbot, job, story, notifications):
+    def task(report, stop):
+        report(numbered(0))
+        raise DataError("The image is empty.")
+
+    with qtbot.waitSignal(job.refused):
+        job.start(task)
+    assert story == [0, ("refused", "The image is empty.")]
+    assert notifications() == []
+
+
+def test_a_crash_reaches_napari_once_and_the_next_job_runs(
+    qtbot, job, story, notifications
+):
+    def crash(report, stop):
+        raise ZeroDivisionError("unforeseen")
+
+    with qtbot.waitSignal(job.crashed):
+        job.start(crash)
+    assert notifications() == ["unforeseen"]
+    with qtbot.waitSignal(job.returned):
+        job.start(lambda report, stop: 1)
+    assert story == [("crashed", "unforeseen"), ("returned", 1)]
+
+
+def test_stopping_still_delivers_the_result(qtbot, job, story):
+    def task(report, stop):
+        report(numbered(0))
+        woken = threading.Event()
+        stop.when_set(woken.set)
+        assert woken.wait(10)
+        return "so far"
+
+    with qtbot.waitSignal(job.progressed):
+        job.start(task)
+    with qtbot.waitSignal(job.returned):
+        job.stop()
+    assert story == [0, ("returned", "so far")]
+
+
+def test_one_at_a_time(qtbot, job):
+    with qtbot.waitSignal(job.returned):
+        job.start(lambda report, stop: None)
+        with pytest.raises(RuntimeError, match="running"):
+            job.start(lambda report, stop: None)
