@@ -11,24 +11,16 @@ from typing import Any
 import numpy as np
 from demo_image import DemoImage, load
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from napari_hush import CAREamist
+from napari_hush.cli import Bars
 from napari_hush.config import Configuration, create_n2v_configuration
 from napari_hush.errors import DataError, HushError
-from napari_hush.events import (
-    Event,
-    ImageStarted,
-    StepsDone,
-    TilesDone,
-    TrainingDone,
-    TrainingStarted,
-)
 from napari_hush.io import write_tiff
 
 # How long the demo trains, and on what: about three minutes on two slow cores.
-EPOCHS = 20
-STEPS_PER_EPOCH = 14
+EPOCHS = 12
+STEPS_PER_EPOCH = 12
 BATCH_SIZE = 16
 PATCH_SIZE = 64
 
@@ -61,21 +53,20 @@ def demonstrate(image: DemoImage, epochs: int) -> None:
         f"{letter} {n}" for letter, n in zip(axes, image.data.shape, strict=True)
     )
     print(f"Image {image.name}: {shape}, {image.data.dtype}")
-    bars = Bars()
-    model = CAREamist(source=configuration(image, axes, epochs), on_progress=bars)
+    print("Ctrl-C ends the training early and goes on with what was learnt.")
+    model = CAREamist(source=configuration(image, axes, epochs), on_progress=Bars())
     began = perf_counter()
     model.train(train_source=image.data)
     trained = perf_counter()
     denoised = np.asarray(model.predict(source=image.data))
     predicted = perf_counter()
-    bars.close()
 
     files = write(image, denoised, model)
     residual = image.data.astype(np.float32) - denoised
     print(f"\nWritten into {RESULTS}/:")
     for name, what in files.items():
         print(f"  {name:<{max(map(len, files))}}  {what}")
-    print(f"Training    {trained - began:6.1f} seconds on {bars.device}")
+    print(f"Training    {trained - began:6.1f} seconds")
     print(f"Prediction  {predicted - trained:6.1f} seconds")
     print(f"Residual    std {residual.std():.3g}, mean {residual.mean():.2g} grey values")
     if image.truth is not None:
@@ -163,46 +154,6 @@ def psnr(image: NDArray[Any], truth: NDArray[Any]) -> float:
     """Peak signal-to-noise ratio in decibels, over the truth's own range."""
     error = np.mean((image.astype(np.float64) - truth) ** 2)
     return float(20 * np.log10(np.ptp(truth) / np.sqrt(error)))
-
-
-class Bars:
-    """A bar on the terminal for the job that runs, fed by the engine's events."""
-
-    def __init__(self) -> None:
-        self.device = ""
-        self._bar: tqdm[Any] | None = None
-
-    def __call__(self, event: Event) -> None:
-        """Take note of one event."""
-        if isinstance(event, TrainingStarted):
-            self.device = event.device
-            self._open("Training", event.num_epochs * event.steps_per_epoch, "step")
-        elif isinstance(event, StepsDone):
-            self._advance(len(event.losses), f"loss {np.mean(event.losses):.3f}")
-        elif isinstance(event, ImageStarted):
-            self._open("Denoising", event.num_tiles, "tile")
-        elif isinstance(event, TilesDone):
-            self._advance(len(event.regions))
-        elif isinstance(event, TrainingDone):
-            self.close()
-
-    def close(self) -> None:
-        """End the bar that is shown."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-    def _open(self, what: str, total: int, unit: str) -> None:
-        self.close()
-        # In a log, a line now and then instead of one that changes all the time.
-        pause = 0.2 if sys.stderr.isatty() else 15
-        self._bar = tqdm(total=total, desc=what, unit=unit, mininterval=pause, leave=True)
-
-    def _advance(self, number: int, note: str = "") -> None:
-        if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(number)
 
 
 if __name__ == "__main__":

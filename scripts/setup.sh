@@ -156,7 +156,7 @@ make_venv() {
     pip=("$python" -m pip --disable-pip-version-check --no-input)
     logged "1 of 3: pip" "${pip[@]}" install --upgrade 'pip>=25.1'
     if "${pip[@]}" show -q torch >/dev/null 2>&1; then
-        logged "2 of 3: PyTorch is there" true
+        say "  2 of 3: PyTorch is there"
     elif has_nvidia_gpu; then
         logged "2 of 3: PyTorch for the GPU" "${pip[@]}" install torch
     else
