@@ -56,13 +56,10 @@ def test_axes_and_channels_come_from_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stack = np.random.default_rng(0).normal(9, 2, (2, 8, 16, 16)).astype("float32")
     write_tiff("cells.tif", stack, "CZYX")
-    code = main(
-        ["train", "cells.tif", *QUICK, "--patch-size", "8", "16", "16"]
-        + ["--axes", "CZYX", "-o", "m.safetensors", "--quiet"]
-    )
-    assert code == 0
+    patch = ["--patch-size", "8", "16", "16"]
+    assert main(["train", "cells.tif", *QUICK, *patch, "-o", "m.safetensors"]) == 0
     config = CAREamist("m.safetensors").config
-    assert config.data_config.axes == "CZYX"
+    assert config.data_config.axes == "ZCYX"  # as ImageJ has it
     assert config.algorithm_config.model.in_channels == 2
 
 
@@ -123,7 +120,7 @@ def test_without_a_command(capsys):
 @pytest.mark.parametrize("command", [[], ["train"], ["predict"]])
 def test_help(command):
     result = subprocess.run(
-        [sys.executable, "-m", "napari_hush.cli", *command, "--help"],
+        [sys.executable, "-m", "napari_hush", *command, "--help"],
         capture_output=True,
         text=True,
         check=False,

@@ -207,6 +207,10 @@ def _train(options: argparse.Namespace) -> None:
     from napari_hush.careamist import CAREamist
 
     output = Path(options.output)
+    if output.suffix != ".safetensors":
+        raise ConfigurationError(
+            f"Cannot save a model as {output.name!r}; end the name in .safetensors."
+        )
     _check_output(output, options.overwrite)
     careamist = CAREamist(_configuration(options), on_progress=Bars(quiet=options.quiet))
     careamist.train(train_source=options.images, val_source=options.val)

@@ -27,7 +27,7 @@ def test_round_trip(tmp_path):
 
 
 def test_only_yaml_names(tmp_path):
-    with pytest.raises(ConfigurationError, match="'c.json'; end the name in .yml"):
+    with pytest.raises(ConfigurationError, match=r"'c\.json'; end the name in \.yml"):
         save_configuration(Configuration(), tmp_path / "c.json")
 
 

@@ -44,7 +44,7 @@ def test_nothing_is_replaced_unasked(model, tmp_path):
 
 
 def test_only_one_kind_of_name(model, tmp_path):
-    with pytest.raises(ModelFileError, match="'m.pt'; end the name in .safetensors"):
+    with pytest.raises(ModelFileError, match=r"'m\.pt'; end the name in \.safetensors"):
         save_model(model, tmp_path / "m.pt")
 
 

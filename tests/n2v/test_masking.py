@@ -53,7 +53,7 @@ def test_at_the_border_too_the_pixel_itself_is_never_drawn(spatial, generator):
 
 
 def test_the_network_never_sees_a_masked_pixel(generator):
-    """Every value is unique, so an overwritten pixel's own value is nowhere at its place."""
+    """Every value is unique, so that none can stand at its own place by chance."""
     batch = torch.randperm(4 * 2 * 32 * 32).float().reshape(4, 2, 32, 32)
     masked = n2v.mask(batch, N2VManipulateConfig(masked_pixel_percentage=5), generator)
     seen = masked.patches.reshape(8, -1)

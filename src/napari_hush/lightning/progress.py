@@ -48,11 +48,18 @@ class ProgressCallback(L.Callback):
         self._last_step = first_step
         self._epoch_losses: list[float] = []
         self._patches = 0
+        self._learning_rate = 0.0
         self._started = self._reported = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self._started = self._reported = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the learning rate; schedules change it before the step is reported."""
+        self._learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(
         self,
@@ -107,7 +114,7 @@ class ProgressCallback(L.Callback):
                 epoch=self._first_epoch + trainer.current_epoch,
                 first_step=first,
                 losses=losses,
-                learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
+                learning_rate=self._learning_rate,
                 patches_per_second=self._patches / (now - self._reported),
                 seconds_left=max(0, module.total_steps - done) * seconds_per_step,
             )
