@@ -1,17 +1,91 @@
-"""One image and what is known of it, wherever its pixels come from."""
+"""One image and what is known of it, wherever its pixels live."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from napari_hush.axes import AxesMap
+from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.errors import DataError, HushError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Region = tuple[slice, ...]
+"""One slice with start and stop per dimension."""
+
+
+@runtime_checkable
+class Pixels(Protocol):
+    """Pixels that may still be on disk: what an array knows of itself, and reading.
+
+    numpy, zarr and dask arrays are all of this kind.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size along each dimension."""
+
+    @property
+    def dtype(self) -> Any:
+        """Type of one pixel, as numpy names it."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Pixels of an index of integers and slices, as something numpy can turn."""
+
+
+class Sample:
+    """One sample ``(C, (Z), Y, X)`` of pixels that may still be on disk.
+
+    Indexing it with one slice per dimension reads that region, and no more, into a numpy
+    array. For pixels in memory `AxesMap.samples` gives plain views instead.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Pixels in their own axes.
+    axes : AxesMap
+        Their axes.
+    number : int
+        Which sample, S slowest, then T.
+    """
+
+    def __init__(self, pixels: Pixels, axes: AxesMap, number: int) -> None:
+        size = dict(zip(axes.axes, axes.shape, strict=True))
+        self._pixels = pixels
+        self._axes = axes.axes
+        s, t = divmod(number, size.get("T", 1))
+        self._fixed = {"S": s, "T": t}
+        self.shape = axes.canonical_shape[1:]
+        self.dtype = np.dtype(pixels.dtype)
+        chunks = getattr(pixels, "chunks", None)
+        self.chunks = None if chunks is None else self._canonical_chunks(chunks)
+        """Shape of the pieces it is stored in, or None."""
+
+    def __getitem__(self, key: Region) -> NDArray[Any]:
+        if len(key) != len(self.shape):
+            raise IndexError(f"{len(key)} slices for {len(self.shape)} dimensions")
+        wanted = dict(
+            zip([a for a in CANONICAL[2:] if a in self._letters], key, strict=True)
+        )
+        index = tuple(wanted.get(a, self._fixed.get(a)) for a in self._axes)
+        read = np.asarray(self._pixels[index])
+        left = [a for a in self._axes if a not in self._fixed]
+        ordered = read.transpose([left.index(a) for a in CANONICAL if a in left])
+        return ordered if "C" in self._axes else ordered[None][key[0]]
+
+    @property
+    def _letters(self) -> str:
+        return "CZYX" if "Z" in self._axes else "CYX"
+
+    def _canonical_chunks(self, chunks: Any) -> tuple[int, ...]:
+        # dask gives the sizes of all chunks along an axis, zarr one size for all.
+        sizes = [max(c) if isinstance(c, tuple) else int(c) for c in chunks]
+        by_letter = dict(zip(self._axes, sizes, strict=True))
+        return tuple(by_letter.get(letter, 1) for letter in self._letters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +94,7 @@ class Image:
 
     Attributes
     ----------
-    data : ndarray
+    data : ndarray or Pixels
         Pixels in the source's own axes; any integer, unsigned, boolean or real dtype.
     axes : AxesMap
         The way from those axes to ``(S, C, (Z), Y, X)`` and back.
@@ -28,7 +102,7 @@ class Image:
         File name, or "the array".
     """
 
-    data: NDArray[Any]
+    data: Any
     axes: AxesMap
     name: str
 
@@ -42,18 +116,36 @@ class Image:
             If the axes do not fit the shape, an axis is empty, or the pixels are no
             real numbers.
         """
-        array = np.asarray(array)
-        if array.dtype.kind not in "buif":
+        if not isinstance(array, Pixels):
+            array = np.asarray(array)
+        if np.dtype(array.dtype).kind not in "buif":
             raise DataError(
                 f"The pixels of {name} are of type {array.dtype}, but only real "
                 "numbers can be used; convert them first."
             )
         try:
-            return cls(array, AxesMap(axes, tuple(array.shape)), name)
+            return cls(array, AxesMap(axes, tuple(int(n) for n in array.shape)), name)
         except HushError as error:
             raise type(error)(f"In {name}: {error}") from error
 
     @property
-    def samples(self) -> list[NDArray[Any]]:
-        """Views of the pixels, one ``(C, (Z), Y, X)`` per sample."""
-        return self.axes.samples(self.data)
+    def in_memory(self) -> bool:
+        """Whether the pixels are in memory already."""
+        return type(self.data) is np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all its pixels take in memory."""
+        return math.prod(self.axes.shape) * int(np.dtype(self.data.dtype).itemsize)
+
+    @property
+    def samples(self) -> list[Any]:
+        """One ``(C, (Z), Y, X)`` per sample: views, or `Sample` for pixels on disk."""
+        if self.in_memory:
+            return self.axes.samples(self.data)
+        number = self.axes.canonical_shape[0]
+        return [Sample(self.data, self.axes, n) for n in range(number)]
+
+    def loaded(self) -> Image:
+        """The same image with its pixels in memory."""
+        return self if self.in_memory else replace(self, data=np.asarray(self.data[...]))
