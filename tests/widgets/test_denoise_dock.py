@@ -170,6 +170,16 @@ def test_a_layer_renamed_or_removed_during_a_run_breaks_nothing(
     assert "image" in ready.find("train").toolTip()
 
 
+def test_data_and_labels_that_change_are_looked_at_again(hand, layer, noisy):
+    assert hand.find("axes").text() == "YX"
+    layer.axis_labels = ("x", "y")
+    assert hand.find("axes").text() == "XY"
+    layer.data = noisy[:8]
+    assert not hand.find("train").isEnabled()
+    layer.data = noisy
+    assert hand.find("train").isEnabled()
+
+
 def test_a_result_removed_while_it_fills_ends_the_job(viewer, ready, monkeypatch):
     ready.train()
     _slow_tiles(monkeypatch)

@@ -93,3 +93,19 @@ def test_one_at_a_time(qtbot, job):
         job.start(lambda report, stop: None)
         with pytest.raises(RuntimeError, match="running"):
             job.start(lambda report, stop: None)
+
+
+def test_a_job_whose_owner_is_destroyed_is_asked_to_stop(qtbot):
+    stopped = threading.Event()
+    started = threading.Event()
+
+    def task(report, stop):
+        stop.when_set(stopped.set)
+        started.set()
+        stopped.wait(10)
+
+    owner = Job()
+    owner.start(task)
+    qtbot.waitUntil(started.is_set)
+    owner.deleteLater()
+    qtbot.waitUntil(stopped.is_set)

@@ -18,6 +18,7 @@ from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_hush.axes import validate_axes
+from napari_hush.config import DataConfig
 from napari_hush.events import EpochDone, Event, StepsDone, TilesDone, TrainingStarted
 from napari_hush.widgets import layers, run_state, tasks
 from napari_hush.widgets.colours import Colours, stylesheet
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DenoiseDock"]
 
+MEASURED = ("_means", "_stds")
+"""How fields end that are measured on the training data and saved with the model."""
 WARM_UP_MS = 300
 """Milliseconds after the dock is shown until it loads what the first run will need."""
 
@@ -207,8 +210,9 @@ class DenoiseDock(QWidget):
         layer = self._watched
         if layer is None:
             return
-        other_ndim = len(layers.pixel_shape(layer)) != len(self._controls.axes.value())
-        if other_ndim or event.type == "axis_labels":
+        ndim = len(layers.pixel_shape(layer))
+        other_data = event.type == "data" and ndim != len(self._controls.axes.value())
+        if other_data or event.type == "axis_labels":
             self._show_inferred_axes(layer)
         self._on_edited()
 
@@ -305,8 +309,9 @@ class DenoiseDock(QWidget):
         """Show a loaded model's settings, for training another on the chosen layer."""
         config = engine.config
         # Intensities are measured anew, and the axes are those of the layer.
-        data = config.data_config.replace(image_means=None, image_stds=None)
-        self.setValue(config.replace(data_config=data.model_dump()))
+        measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
+        data = config.data_config.model_dump() | dict.fromkeys(measured)
+        self.setValue(config.replace(data_config=data))
         if self._watched is not None:
             self._controls.axes.setValue(layers.infer_axes(self._watched))
 

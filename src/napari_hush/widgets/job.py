@@ -56,6 +56,7 @@ class Job(QObject):
             raise RuntimeError("a job is running already")
         mailbox: deque[Event] = deque()
         self._mailbox, self._stop, self._result = mailbox, StopRequest(), None
+        self.destroyed.connect(self._stop.set)
         # The closure holds the mailbox alone: a worker that outlives the dock is harmless.
         worker = create_worker(
             _Guarded(task),
