@@ -108,9 +108,9 @@ def write(image: DemoImage, denoised: NDArray[Any], model: CAREamist) -> dict[st
     # Drawing needs half a second of imports that a wrong argument should not wait for.
     from demo_pictures import draw_losses, draw_result
 
-    at = {letter: n // 2 for letter, n in zip(image.axes, image.data.shape, strict=True)}
-    others = {letter: n for letter, n in at.items() if letter not in "YX"}
-    where = "".join(f", {letter} {n}" for letter, n in others.items())
+    size = dict(zip(image.axes, image.data.shape, strict=True))
+    others = {letter: n // 2 for letter, n in size.items() if letter not in "YX"}
+    where = "".join(f", {at} {n + 1} of {size[at]}" for at, n in others.items())
 
     def plane(data: NDArray[Any]) -> NDArray[Any]:
         index = tuple(others.get(letter, slice(None)) for letter in image.axes)

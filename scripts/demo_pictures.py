@@ -100,7 +100,10 @@ def draw_losses(path: Path, losses: Mapping[str, Sequence[float]], title: str) -
                 axis.plot(
                     (epochs + at) * per_epoch, values, lw=2.2, ms=5, label=label, **look
                 )
-        lowest, highest = np.quantile(step_loss, [0.0, 0.985])
+        # A few steps may stick out of the picture; no mean does.
+        means = [*losses["train_loss"], *losses["val_loss"]]
+        lowest = min(step_loss.min(), *means)
+        highest = max(np.quantile(step_loss, 0.985), *means)
         margin = 0.15 * max(highest - lowest, 1e-6)
         axis.set_ylim(max(lowest - margin, 0), highest + margin)
         axis.set(xlabel="optimizer steps", ylabel="loss (squared error, normalised)")

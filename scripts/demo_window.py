@@ -33,7 +33,12 @@ def main() -> int:
     print("Opening napari; close its window to end.")
     viewer = napari.Viewer(title="napari-hush")
     channel = image.axes.index("C") if "C" in image.axes else None
-    viewer.add_image(image.data, name=image.name, channel_axis=channel)
+    viewer.add_image(
+        image.data,
+        name=image.name,
+        channel_axis=channel,  # a layer for each
+        axis_labels=tuple(image.axes.replace("C", "")),
+    )
     viewer.window.add_plugin_dock_widget("napari-hush", "Denoise")
     napari.run()
     return 0
