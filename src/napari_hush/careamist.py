@@ -116,6 +116,11 @@ class CAREamist:
             raise ConfigurationError(
                 "Give either a datamodule or a train_source to train on, one of the two."
             )
+        if train_target is not None or val_target is not None:
+            raise ConfigurationError(
+                "Targets were given, but Noise2Void learns from the noisy images alone; "
+                "leave them out."
+            )
         try:
             if datamodule is None:
                 config = self.config.data_config
@@ -128,8 +133,6 @@ class CAREamist:
                     config,
                     train_source,
                     val_source,
-                    train_target,
-                    val_target,
                     val_percentage=val_percentage,
                     val_minimum_split=val_minimum_split,
                     use_in_memory=use_in_memory,

@@ -2,59 +2,68 @@ import numpy as np
 import pytest
 import torch
 
-from napari_hush.dataset import Normalization, measure
-from napari_hush.dataset import normalization as module
+from napari_hush.config import (
+    MeanStdConfig,
+    MinMaxConfig,
+    NoNormalizationConfig,
+    QuantileConfig,
+)
+from napari_hush.dataset import Normalization, Statistics
 from napari_hush.errors import DataError
 
 
-@pytest.mark.parametrize(
-    ("dtype", "offset", "spread"),
-    [
-        ("uint8", 100, 20),
-        ("uint16", 30_000, 500),
-        ("uint32", 3_000_000, 40),
-        ("int16", -200, 90),
-        ("float32", 0.001, 0.0001),
-        ("float64", 3e6, 0.5),
-    ],
-)
-def test_statistics_are_numpys_in_float64(dtype, offset, spread, monkeypatch):
-    monkeypatch.setattr(module, "_BAND", 700)  # many bands
+@pytest.fixture
+def found():
     rng = np.random.default_rng(0)
-    images = [rng.normal(offset, spread, (2, 37, n)).astype(dtype) for n in (50, 61)]
-    found = measure([(image, "a") for image in images], {}, (8, 8))
-    joined = np.concatenate([i.reshape(2, -1) for i in images], axis=1).astype(np.float64)
-    np.testing.assert_allclose(found.means, joined.mean(axis=1), rtol=1e-9)
-    np.testing.assert_allclose(found.stds, joined.std(axis=1), rtol=1e-6)
+    statistics = Statistics()
+    pixels = np.stack([rng.normal(100, 10, 5000), rng.normal(300, 40, 5000)])
+    statistics.add(pixels)
+    statistics.pixels = pixels
+    return statistics
 
 
-def test_held_out_windows_do_not_count(monkeypatch):
-    monkeypatch.setattr(module, "_BAND", 100)
-    rng = np.random.default_rng(0)
-    image = rng.normal(5, 2, (1, 40, 40))
-    keep = np.ones((40, 40), bool)
-    keep[8:24, 16:32] = False
-    image[0, ~keep] = 1e6
-    found = measure([(image, "a")], {0: np.array([[8, 16]])}, (16, 16))
-    np.testing.assert_allclose(found.means, image[0, keep].mean())
-    np.testing.assert_allclose(found.stds, image[0, keep].std())
+def test_by_mean_and_standard_deviation(found):
+    scaling = Normalization.of(MeanStdConfig(), found, "the data")
+    np.testing.assert_allclose(scaling.means, found.pixels.mean(axis=1))
+    np.testing.assert_allclose(scaling.stds, found.pixels.std(axis=1))
+    together = Normalization.of(MeanStdConfig(per_channel=False), found, "the data")
+    np.testing.assert_allclose(together.means, found.pixels.mean())
+    np.testing.assert_allclose(together.stds, found.pixels.std())
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_pixels_that_are_no_numbers(value):
-    image = np.zeros((1, 16, 16), "float32")
-    image[0, 3, 4] = value
-    with pytest.raises(DataError, match=r"1 or more pixels of cells\.tif are NaN"):
-        measure([(image, "cells.tif")], {}, (8, 8))
+def test_by_quantiles_and_extremes(found):
+    scaling = Normalization.of(QuantileConfig(lower=0.1, upper=0.8), found, "the data")
+    low, high = np.quantile(found.pixels, (0.1, 0.8), axis=1)
+    np.testing.assert_allclose(scaling.means, low)
+    np.testing.assert_allclose(scaling.stds, high - low)
+    widest = Normalization.of(MinMaxConfig(per_channel=False), found, "the data")
+    np.testing.assert_allclose(widest.means, found.pixels.min())
+    np.testing.assert_allclose(widest.stds, np.ptp(found.pixels))
 
 
-def test_nothing_to_learn():
-    with pytest.raises(DataError, match="The training data is 7 everywhere"):
-        measure([(np.full((1, 16, 16), 7, "uint8"), "a")], {}, (8, 8))
-    image = np.random.default_rng(0).random((2, 16, 16))
-    image[1] = 3
-    with pytest.raises(DataError, match="Channel 1 of the training data is 3"):
-        measure([(image, "a")], {}, (8, 8))
+def test_not_at_all(found):
+    batch = torch.randn(2, 2, 4, 4)
+    scaling = Normalization.of(NoNormalizationConfig(), found, "the data")
+    torch.testing.assert_close(scaling.normalize(batch), batch)
+
+
+@pytest.mark.parametrize("config", [MeanStdConfig(), MinMaxConfig(), QuantileConfig()])
+def test_nothing_to_learn(config):
+    flat = Statistics()
+    flat.add(np.full((1, 300), 7.0))
+    with pytest.raises(DataError, match="In the data the intensity is 7 everywhere"):
+        Normalization.of(config, flat, "the data")
+    two = Statistics()
+    two.add(np.stack([np.arange(300.0), np.full(300, 3.0)]))
+    with pytest.raises(DataError, match="In channel 1 of the data the intensity is 3"):
+        Normalization.of(config, two, "the data")
+
+
+def test_outliers_alone_are_nothing_to_learn():
+    sparse = Statistics()
+    sparse.add(np.array([[7.0] * 999 + [8.0]]))
+    with pytest.raises(DataError, match="is 7 nearly everywhere"):
+        Normalization.of(QuantileConfig(), sparse, "the data")
 
 
 def test_there_and_back():

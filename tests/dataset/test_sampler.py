@@ -1,6 +1,20 @@
+import numpy as np
 import pytest
 
-from napari_hush.dataset import PatchSampler
+from napari_hush.dataset import InMemoryDataset, Normalization, patches
+from napari_hush.dataset import PatchSampler as Sampler
+
+
+def PatchSampler(length, *rest, counts_on=True, **more):
+    """A sampler over a dataset of ours of that many patches, or over a plain list."""
+    dataset = list(range(length))
+    if counts_on:
+        image = np.zeros((1, 8, 8 * length))
+        windows = patches.grid([image.shape], (8, 8), ["a"], "YX")
+        seed = rest[1] if len(rest) > 1 else more["seed"]
+        scaling = Normalization((0.0,), (1.0,))
+        dataset = InMemoryDataset([image], windows, (8, 8), scaling, seed=seed)
+    return Sampler(dataset, *rest, **more)
 
 
 def test_a_pass_visits_each_patch_once_in_another_order_each_epoch():

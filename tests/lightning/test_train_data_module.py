@@ -125,7 +125,13 @@ def test_a_subclass_may_bring_its_own_dataset(tiny_config, noisy):
     ("data", "arguments", "error", "says"),
     [
         ("x.tif", {}, SourceTypeError, "data_type is 'array'"),
-        (np.zeros((8, 8)), {"train_data_target": 1}, ConfigurationError, "leave them out"),
+        (np.zeros((8, 8)), {"train_data_target": 1}, SourceTypeError, "given as int"),
+        (
+            np.zeros((8, 8)),
+            {"train_data_target": np.zeros((8, 8)), "val_data": np.zeros((8, 8))},
+            ConfigurationError,
+            "must both have targets",
+        ),
         (np.zeros((8, 8)), {"val_data": "x.tif"}, SourceTypeError, "data_type is 'array'"),
     ],
 )
@@ -139,7 +145,7 @@ def test_refused_at_once(tiny_config, data, arguments, error, says):
     [
         (np.zeros((3, 16, 16)), "name 2 dimensions but the data has 3"),
         (np.zeros((16, 8)), "has only 8; use smaller patches"),
-        (np.zeros((16, 16)), "is 0 everywhere"),
+        (np.zeros((16, 16)), "intensity is 0 everywhere"),
         (np.full((16, 16), np.nan), "are NaN or infinite"),
     ],
 )

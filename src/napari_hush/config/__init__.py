@@ -13,6 +13,14 @@ from napari_hush.config.data import DataConfig
 from napari_hush.config.factories import create_n2v_configuration
 from napari_hush.config.files import load_configuration, save_configuration
 from napari_hush.config.inference import InferenceConfig
+from napari_hush.config.normalization import (
+    BackgroundConfig,
+    MeanStdConfig,
+    MinMaxConfig,
+    NoNormalizationConfig,
+    NormalizationConfig,
+    QuantileConfig,
+)
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
@@ -22,12 +30,18 @@ from napari_hush.config.transforms import (
 
 __all__ = [
     "AlgorithmConfig",
+    "BackgroundConfig",
     "Configuration",
     "CosineConfig",
     "DataConfig",
     "InferenceConfig",
+    "MeanStdConfig",
+    "MinMaxConfig",
     "N2VManipulateConfig",
+    "NoNormalizationConfig",
+    "NormalizationConfig",
     "OptimizerConfig",
+    "QuantileConfig",
     "ReduceLROnPlateauConfig",
     "StepLRConfig",
     "TrainingConfig",

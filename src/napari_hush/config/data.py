@@ -8,13 +8,18 @@ from pydantic import AfterValidator, Field, model_validator
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import Frozen
+from napari_hush.config.normalization import (
+    BackgroundConfig,
+    MeanStdConfig,
+    NormalizationConfig,
+)
 from napari_hush.config.transforms import (
     Transform,
     XYFlipConfig,
     XYRandomRotate90Config,
 )
 
-DataType = Literal["array", "tiff", "custom"]
+DataType = Literal["array", "tiff", "zarr", "custom"]
 Axes = Annotated[str, AfterValidator(validate_axes)]
 
 
@@ -22,7 +27,7 @@ class DataConfig(Frozen):
     """The images, the patches cut from them, and how both are normalised."""
 
     data_type: DataType = "array"
-    """What is given: arrays, TIFF files, or files of your own type."""
+    """What is given: arrays, TIFF files, Zarr stores, or files of your own type."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     patch_size: tuple[int, ...] = (64, 64)
@@ -31,10 +36,20 @@ class DataConfig(Frozen):
     """Patches per optimizer step."""
     transforms: tuple[Transform, ...] = (XYFlipConfig(), XYRandomRotate90Config())
     """Random mirroring and turning of training patches; empty for none."""
+    normalization: NormalizationConfig = MeanStdConfig()
+    """How intensities are scaled."""
+    background: BackgroundConfig | None = None
+    """Which patches are left out as empty background; None for none."""
     image_means: tuple[float, ...] | None = None
     """Mean intensity of each channel; None to measure it on the training data."""
     image_stds: tuple[float, ...] | None = None
     """Standard deviation of each channel; None to measure it on the training data."""
+    target_means: tuple[float, ...] | None = None
+    """Mean intensity of each channel of the targets; None to measure it."""
+    target_stds: tuple[float, ...] | None = None
+    """Standard deviation of each channel of the targets; None to measure it."""
+    shuffle: bool = True
+    """Visit training patches in random order, new in every epoch."""
     num_workers: int = Field(0, ge=0, le=64)
     """Processes that prepare batches; 0 prepares them in the training process."""
     seed: int = Field(0, ge=0, lt=2**32)
@@ -55,14 +70,22 @@ class DataConfig(Frozen):
         names = [transform.name for transform in self.transforms]
         if len(set(names)) < len(names):
             raise ValueError(f"transforms name the same one twice: {', '.join(names)}")
-        if (self.image_means is None) != (self.image_stds is None):
-            raise ValueError("image_means and image_stds go together: give both or none")
-        if self.image_means is not None and self.image_stds is not None:
-            if len(self.image_means) != len(self.image_stds):
-                raise ValueError(
-                    f"image_means has {len(self.image_means)} entries and image_stds "
-                    f"{len(self.image_stds)}; give one of each per channel"
-                )
-            if any(std < 0 for std in self.image_stds):
-                raise ValueError("image_stds holds a negative number")
+        _check_statistics("image", self.image_means, self.image_stds)
+        _check_statistics("target", self.target_means, self.target_stds)
         return self
+
+
+def _check_statistics(
+    what: str, means: tuple[float, ...] | None, stds: tuple[float, ...] | None
+) -> None:
+    if (means is None) != (stds is None):
+        raise ValueError(f"{what}_means and {what}_stds go together: give both or none")
+    if means is None or stds is None:
+        return
+    if len(means) != len(stds):
+        raise ValueError(
+            f"{what}_means has {len(means)} entries and {what}_stds {len(stds)}; give one "
+            "of each per channel"
+        )
+    if any(std < 0 for std in stds):
+        raise ValueError(f"{what}_stds holds a negative number")

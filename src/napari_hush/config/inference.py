@@ -13,7 +13,7 @@ class InferenceConfig(Frozen):
     """How images are denoised once a model is trained."""
 
     data_type: DataType = "array"
-    """What is given: arrays, TIFF files, or files of your own type."""
+    """What is given: arrays, TIFF files, Zarr stores, or files of your own type."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     tile_size: tuple[int, ...] | None = None

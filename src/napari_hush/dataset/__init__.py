@@ -1,22 +1,33 @@
-"""Arrays to batches: statistics, patch plan, augmentation and the dataset."""
+"""Arrays to batches: statistics, patch plan, augmentation and the two datasets."""
 
 from napari_hush.dataset import patches
 from napari_hush.dataset.augmentation import Augmentation
+from napari_hush.dataset.background import foreground, marked
+from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
 from napari_hush.dataset.in_memory import InMemoryDataset
-from napari_hush.dataset.normalization import (
-    Normalization,
-    exact_float,
-    measure,
-    require_finite,
-)
+from napari_hush.dataset.iterable import IterableDataset
+from napari_hush.dataset.normalization import Normalization, exact_float
+from napari_hush.dataset.patch_dataset import PatchDataset
 from napari_hush.dataset.sampler import PatchSampler
+from napari_hush.dataset.statistics import Statistics, measure, require_finite
+from napari_hush.dataset.storage import Storage, choose_storage
 
 __all__ = [
     "Augmentation",
+    "Block",
     "InMemoryDataset",
+    "IterableDataset",
+    "LoadedBlocks",
     "Normalization",
+    "PatchDataset",
     "PatchSampler",
+    "Statistics",
+    "Storage",
+    "choose_storage",
+    "cut",
     "exact_float",
+    "foreground",
+    "marked",
     "measure",
     "patches",
     "require_finite",

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import Sampler
 
+from napari_hush.dataset.patch_dataset import _ORDER, PatchDataset
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_ORDER = 2
-"""Marks the visiting order among the random streams of a seed."""
 
 
 class PatchSampler(Sampler[int]):
     """Visit all patches in random order, again and again, a given number per epoch.
 
-    Yields indices of `InMemoryDataset`, which counts on beyond its length for later
-    passes. The order of pass `p` depends on the seed and `p` alone, so a run that is
-    stopped and taken up again sees the same order.
+    A `PatchDataset` says its own order and gets indices that count on beyond its length
+    for later passes; any other dataset is visited in uniformly random order. The order of
+    a pass depends on the seed and the pass alone, so a run that is stopped and taken up
+    again sees the same order.
 
     Parameters
     ----------
-    length : int
-        Patches in the dataset.
+    dataset : Dataset
+        What is visited; has a length.
     per_epoch : int
         Patches to visit per epoch; an epoch that ends within a pass leaves the rest of
         that pass out.
     seed : int
-        Seed of the order.
+        Seed of the order, for datasets without one of their own.
     first_epoch : int
         Epochs that were trained before this run.
-    counts_on : bool
-        Whether later passes get indices beyond `length`, as `InMemoryDataset` wants them;
-        other datasets are asked for 0 to `length` again.
+    shuffle : bool
+        Whether the order is random at all.
     """
 
     def __init__(
         self,
-        length: int,
+        dataset: Any,
         per_epoch: int,
         seed: int,
         first_epoch: int = 0,
         *,
-        counts_on: bool = True,
+        shuffle: bool = True,
     ) -> None:
-        self.length = length
+        self.dataset = dataset
         self.per_epoch = per_epoch
         self.seed = seed
         self.first_epoch = first_epoch
-        self.counts_on = counts_on
+        self.shuffle = shuffle
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -61,13 +60,22 @@ class PatchSampler(Sampler[int]):
         return self.per_epoch
 
     def __iter__(self) -> Iterator[int]:
-        passes = -(-self.per_epoch // self.length)
+        length = len(self.dataset)
+        passes = -(-self.per_epoch // length)
         first = (self.first_epoch + self._epoch) * passes
         left = self.per_epoch
         for number in range(first, first + passes):
-            rng = np.random.default_rng([self.seed, _ORDER, number])
-            order = rng.permutation(self.length)[:left]
+            order = self._order(number)[:left]
             left -= len(order)
-            if self.counts_on:
-                order += number * self.length
             yield from order.tolist()
+
+    def _order(self, number: int) -> Any:
+        length = len(self.dataset)
+        own = isinstance(self.dataset, PatchDataset)
+        if not self.shuffle:
+            order = np.arange(length)
+        elif own:
+            order = self.dataset.order(number)
+        else:
+            order = np.random.default_rng([self.seed, _ORDER, number]).permutation(length)
+        return order + number * length if own else order

@@ -5,34 +5,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from napari_hush.axes import spatial_axes
-from napari_hush.dataset import (
-    Augmentation,
-    InMemoryDataset,
-    Normalization,
-    PatchSampler,
-    measure,
-    patches,
-)
-from napari_hush.errors import ConfigurationError, DataError
-from napari_hush.io import Image, ReadSource, check_source, is_path, list_files, load_images
+from napari_hush.dataset import PatchSampler, Storage, choose_storage
+from napari_hush.dataset.assemble import Collection, Split, in_memory, on_disk
+from napari_hush.errors import ConfigurationError
+from napari_hush.io import Image, check_source, is_path, list_files, load_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from napari_hush.config import DataConfig
+    from napari_hush.io import ReadSource
 
 _log = logging.getLogger(__name__)
-
-_SPLIT = 3
-"""Marks the validation split among the random streams of a seed."""
 
 
 class TrainDataModule(L.LightningDataModule):
@@ -48,24 +36,34 @@ class TrainDataModule(L.LightningDataModule):
     Parameters
     ----------
     data_config : DataConfig
-        Axes, patches, batches, augmentation.
+        Axes, patches, batches, augmentation, normalisation.
     train_data : array, str, Path, or list of one kind of them
         Images to train on: arrays, or files and folders, as ``data_config.data_type``
         says.
     val_data : same as `train_data`, optional
-        Images to validate on; by default part of the training patches.
-    train_data_target, val_data_target : optional
-        Clean images, for methods that learn from pairs; Noise2Void does not.
+        Images to validate on; by default part of the training data.
+    train_data_target, val_data_target : same, optional
+        Clean images, for methods that learn from pairs; cut, mirrored and turned alike.
     read_source_func : callable, optional
         For custom data: called as ``func(path, axes)``, returns an array.
     extension_filter : str
         For custom data: which file names count, e.g. ``"*.npy"``.
     val_percentage : float
-        Share of the patches set aside where there is no `val_data`, 0 to 1.
+        Share of the patches (of the files, where they stay on disk) set aside for
+        validation where there is no `val_data`, 0 to 1.
     val_minimum_split : int
-        How many patches to set aside at least.
+        How many to set aside at least.
     use_in_memory : bool
-        Has no effect on arrays.
+        Load files if they fit; False leaves them on disk. Has no effect on arrays.
+    train_mask : same as `train_data`, optional
+        Not zero where there is something to learn from; patches without any are left out.
+
+    Attributes
+    ----------
+    train_dataset, val_dataset : Dataset
+        There after `setup`; `val_dataset` is None where there is no validation.
+    storage : Storage
+        Where the pixels live, and why; there after `setup`.
 
     Raises
     ------
@@ -75,6 +73,7 @@ class TrainDataModule(L.LightningDataModule):
 
     train_dataset: Dataset[tuple[torch.Tensor, ...]]
     val_dataset: Dataset[tuple[torch.Tensor, ...]] | None
+    storage: Storage
 
     def __init__(
         self,
@@ -88,23 +87,38 @@ class TrainDataModule(L.LightningDataModule):
         val_percentage: float = 0.1,
         val_minimum_split: int = 5,
         use_in_memory: bool = True,
+        train_mask: Any = None,
     ) -> None:
         super().__init__()
-        for source in (train_data, val_data):
-            if source is not None:
-                check_source(source, data_config.data_type, read_source_func)
-        if train_data_target is not None or val_data_target is not None:
+        self._sources = [
+            source
+            for source in (
+                train_data,
+                val_data,
+                train_data_target,
+                val_data_target,
+                train_mask,
+            )
+            if source is not None
+        ]
+        for source in self._sources:
+            check_source(source, data_config.data_type, read_source_func)
+        if val_data is not None and (train_data_target is None) != (
+            val_data_target is None
+        ):
             raise ConfigurationError(
-                "Targets were given, but Noise2Void learns from the noisy images alone; "
-                "leave them out."
+                "Training and validation data must both have targets, or neither; give "
+                "val_data_target with train_data_target."
             )
         self.data_config = data_config
         self.train_data = train_data
         self.val_data = val_data
+        self.train_data_target = train_data_target
+        self.val_data_target = val_data_target
+        self.train_mask = train_mask
         self.read_source_func = read_source_func
         self.extension_filter = extension_filter
-        self.val_percentage = val_percentage
-        self.val_minimum_split = val_minimum_split
+        self.split = Split(val_percentage, val_minimum_split)
         self.use_in_memory = use_in_memory
         self.val_dataset = None
         self._steps: int | None = None
@@ -114,57 +128,44 @@ class TrainDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Check that every path exists and holds files of the right kind."""
-        for source in (self.train_data, self.val_data):
-            if source is not None and is_path(source):
+        for source in self._sources:
+            if is_path(source):
                 list_files(source, self.data_config.data_type, self.extension_filter)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the images, plan the patches, measure the statistics; once only.
+        """Open the images, plan the patches, measure the statistics; once only.
 
         Raises
         ------
         DataError
             If an image does not fit the axes or the patches, holds NaN or infinite
-            pixels, or is the same everywhere.
+            pixels, or is the same everywhere; or if images and targets are not alike.
         """
         if getattr(self, "train_dataset", None) is not None:
             return
-        config = self.data_config
-        images = self._load(self.train_data)
-        windows = self._windows(images)
-        if self.val_data is None:
-            rng = np.random.default_rng([config.seed, _SPLIT])
-            windows, validation = patches.split(
-                windows, config.patch_size, self.val_percentage, self.val_minimum_split, rng
+        train = Collection(
+            self._open(self.train_data),
+            self._open_if_any(self.train_data_target),
+            self._open_if_any(self.train_mask),
+        )
+        val = None
+        if self.val_data is not None:
+            val = Collection(
+                self._open(self.val_data), self._open_if_any(self.val_data_target)
             )
-            val_images = images
-            if not len(validation) and self.val_minimum_split:
-                _log.warning(
-                    "The images are too small to keep patches of %s aside for validation; "
-                    "all of them are trained on.",
-                    list(config.patch_size),
-                )
-        else:
-            val_images = self._load(self.val_data)
-            validation = self._windows(val_images)
-        normalization = self._normalization(
-            images, validation if self.val_data is None else validation[:0]
+        everything = train.everything + ([] if val is None else val.everything)
+        self.storage = choose_storage(everything, wish_memory=self.use_in_memory)
+        if self.storage.in_memory:
+            train, val = train.loaded(), None if val is None else val.loaded()
+        build = in_memory if self.storage.in_memory else on_disk
+        self.train_dataset, self.val_dataset = build(
+            train, val, self.data_config, self.split
         )
-        square = config.patch_size[-1] == config.patch_size[-2]
-        self.train_dataset = InMemoryDataset(
-            _samples(images),
-            windows,
-            config.patch_size,
-            normalization,
-            Augmentation(config.transforms, square) if config.transforms else None,
-            config.seed,
-        )
-        if len(validation):
-            self.val_dataset = InMemoryDataset(
-                _samples(val_images),
-                validation,
-                config.patch_size,
-                normalization,
+        if self.val_dataset is None and self.split.minimum:
+            _log.warning(
+                "The images are too small to keep patches of %s aside for validation; all "
+                "of them are trained on.",
+                list(self.data_config.patch_size),
             )
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]]:
@@ -175,12 +176,15 @@ class TrainDataModule(L.LightningDataModule):
         size = len(self.train_dataset)  # type: ignore[arg-type]
         config = self.data_config
         per_epoch = size if self._steps is None else self._steps * config.batch_size
-        own = isinstance(self.train_dataset, InMemoryDataset)
         return DataLoader(
             self.train_dataset,
             batch_size=config.batch_size,
             sampler=PatchSampler(
-                size, per_epoch, config.seed, self._first_epoch, counts_on=own
+                self.train_dataset,
+                per_epoch,
+                config.seed,
+                self._first_epoch,
+                shuffle=config.shuffle,
             ),
             num_workers=config.num_workers,
             collate_fn=_collate_for(self.train_dataset),
@@ -235,7 +239,7 @@ class TrainDataModule(L.LightningDataModule):
         self._steps, self._first_epoch = steps, first_epoch
         return len(self.train_dataloader())
 
-    def _load(self, source: Any) -> list[Image]:
+    def _open(self, source: Any) -> list[Image]:
         return load_images(
             source,
             self.data_config.data_type,
@@ -244,40 +248,8 @@ class TrainDataModule(L.LightningDataModule):
             self.extension_filter,
         )
 
-    def _windows(self, images: Sequence[Image]) -> patches.Windows:
-        channels = images[0].axes.canonical_shape[1]
-        for image in images:
-            if image.axes.canonical_shape[1] != channels:
-                raise DataError(
-                    f"{image.name} has {image.axes.canonical_shape[1]} channels but "
-                    f"{images[0].name} has {channels}; train on images of one kind."
-                )
-        return patches.grid(
-            [sample.shape for sample in _samples(images)],
-            self.data_config.patch_size,
-            _names(images),
-            spatial_axes(self.data_config.axes),
-        )
-
-    def _normalization(
-        self, images: Sequence[Image], validation: patches.Windows
-    ) -> Normalization:
-        config = self.data_config
-        if config.image_means is not None and config.image_stds is not None:
-            return Normalization(config.image_means, config.image_stds)
-        return measure(
-            zip(_samples(images), _names(images), strict=True),
-            patches.by_image(validation),
-            config.patch_size,
-        )
-
-
-def _samples(images: Sequence[Image]) -> list[NDArray[Any]]:
-    return [sample for image in images for sample in image.samples]
-
-
-def _names(images: Sequence[Image]) -> list[str]:
-    return [image.name for image in images for _ in image.samples]
+    def _open_if_any(self, source: Any) -> list[Image] | None:
+        return None if source is None else self._open(source)
 
 
 def _collate_for(dataset: Dataset[Any]) -> Callable[[Any], Any]:

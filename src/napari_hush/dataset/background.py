@@ -1,0 +1,91 @@
+"""Telling patches of empty background from those with something in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.config import BackgroundConfig
+    from napari_hush.dataset.patches import Windows
+
+_BINS = 256
+
+
+def entropy(patch: NDArray[Any]) -> float:
+    """Shannon entropy in bits of the patch's intensities, in 256 equal bins (0 to 8)."""
+    counts, _ = np.histogram(patch, _BINS)
+    shares = counts[counts > 0] / patch.size
+    return float(-(shares * np.log2(shares)).sum())
+
+
+MEASURES: dict[str, Callable[[NDArray[Any]], float]] = {
+    "mean": lambda patch: float(patch.mean(dtype=np.float64)),
+    "std": lambda patch: float(patch.std(dtype=np.float64)),
+    "entropy": entropy,
+}
+
+
+def foreground(
+    units: Sequence[Any],
+    windows: Windows,
+    patch_size: tuple[int, ...],
+    config: BackgroundConfig,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Which windows to keep: those above the threshold, and a share of the others.
+
+    Parameters
+    ----------
+    units : sequence
+        What patches are cut from, ``(C, (Z), Y, X)`` each; channel 0 is looked at.
+    windows : ndarray
+        ``(n, 1 + spatial)``.
+    patch_size : tuple of int
+        ``((Z), Y, X)``.
+    config : BackgroundConfig
+        Measure, threshold and share.
+    rng : numpy Generator
+        Draws the background windows that are kept.
+    """
+    measure = MEASURES[config.measure]
+    scores = np.array([measure(p[0]) for p in _patches(units, windows, patch_size)])
+    return (scores >= config.threshold) | (rng.random(len(windows)) < config.kept)
+
+
+def marked(
+    masks: Sequence[Any],
+    windows: Windows,
+    patch_size: tuple[int, ...],
+    kept: float,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Which windows to keep: those that a mask marks a pixel of, and a share of the others.
+
+    Parameters
+    ----------
+    masks : sequence
+        ``(C, (Z), Y, X)`` each, of the units' sizes; not zero where there is something.
+    windows : ndarray
+        ``(n, 1 + spatial)``.
+    patch_size : tuple of int
+        ``((Z), Y, X)``.
+    kept : float
+        Share of the windows without a marked pixel that are kept (0 to 1).
+    rng : numpy Generator
+        Draws them.
+    """
+    inside = np.array([bool(p.any()) for p in _patches(masks, windows, patch_size)])
+    return inside | (rng.random(len(windows)) < kept)
+
+
+def _patches(units: Sequence[Any], windows: Windows, patch_size: tuple[int, ...]) -> Any:
+    for unit, *corner in windows.tolist():
+        pixels = units[unit]
+        region = [slice(c, c + p) for c, p in zip(corner, patch_size, strict=True)]
+        yield pixels[(slice(0, pixels.shape[0]), *region)]

@@ -1,0 +1,140 @@
+"""What both datasets share: batches of patches, normalised, augmented, reproducible."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from napari_hush.dataset.normalization import Normalization, exact_float
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.dataset.augmentation import Augmentation
+    from napari_hush.dataset.patches import Windows
+
+_DRAWS = 1
+"""Marks augmentation among the random streams of a seed."""
+_ORDER = 2
+"""Marks the visiting order among the random streams of a seed."""
+_JITTER = 6
+"""Marks random positions among the random streams of a seed."""
+
+
+class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
+    """Patches of images, a batch at a time.
+
+    ``dataset[i]`` is ``(patch,)`` or ``(patch, target)``, float32 ``(C, (Z), Y, X)``;
+    ``dataset.__getitems__`` takes many indices and returns ``(batch,)`` or ``(batch,
+    targets)``, ``(B, C, (Z), Y, X)``. Indices from ``len(dataset)`` on mean later passes
+    over the data: index ``p * len + i`` is patch ``i`` of pass ``p``. Every draw depends
+    on the seed, the pass and the patch alone, never on who asks or in which order.
+
+    Parameters
+    ----------
+    units : sequence
+        What patches are cut from, each indexed by slices ``(C, (Z), Y, X)``; any real
+        dtype, sizes may differ.
+    windows : ndarray
+        ``(n, 1 + spatial)``: unit, corner (see `napari_hush.dataset.patches`).
+    patch_size : tuple of int
+        ``((Z), Y, X)`` in pixels.
+    normalization : Normalization
+        Applied to every patch.
+    augmentation : Augmentation, optional
+        Applied from pass 0 on; None, as for validation, for never.
+    seed : int
+        Seed of every draw.
+    targets : sequence, optional
+        What the targets are cut from, in lock-step with `units`.
+    target_normalization : Normalization, optional
+        Applied to every target.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[Any],
+        windows: Windows,
+        patch_size: tuple[int, ...],
+        normalization: Normalization,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        targets: Sequence[Any] | None = None,
+        target_normalization: Normalization | None = None,
+    ) -> None:
+        self.units = units
+        self.windows = windows
+        self.patch_size = tuple(patch_size)
+        self.normalization = normalization
+        self.augmentation = augmentation
+        self.seed = seed
+        self.targets = targets
+        self.target_normalization = target_normalization
+        self._drawn: tuple[int, NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"Patch {index} of {len(self)}")
+        return tuple(part[0] for part in self.__getitems__([index % len(self)]))
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, ...]:
+        """A whole batch: ``(batch,)`` or ``(batch, targets)``, float32 each."""
+        passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
+        windows = self._windows(passes, which)
+        batches = [self.normalization.normalize(self._gather(self.units, windows))]
+        if self.targets is not None and self.target_normalization is not None:
+            targets = self._gather(self.targets, windows)
+            batches.append(self.target_normalization.normalize(targets))
+        if self.augmentation is not None:
+            batches = self.augmentation.apply(batches, self._operations(passes, which))
+        return tuple(batches)
+
+    def order(self, number: int) -> NDArray[np.int64]:
+        """The order ``(len,)`` in which pass `number` visits the patches."""
+        return self._rng(_ORDER, number).permutation(len(self))
+
+    def get_data_statistics(self) -> tuple[list[float], list[float]]:
+        """Means and standard deviations of the training pixels, one each per channel."""
+        return list(self.normalization.means), list(self.normalization.stds)
+
+    def _windows(self, passes: NDArray[np.int64], which: NDArray[np.int64]) -> Windows:
+        """The windows of patches `which` in their `passes`."""
+        return self.windows[which]
+
+    def _gather(self, units: Sequence[Any], windows: Windows) -> torch.Tensor:
+        first = units[int(windows[0, 0])]
+        dtype = exact_float(first.dtype)
+        batch = np.empty((len(windows), first.shape[0], *self.patch_size), dtype)
+        channels = slice(0, first.shape[0])
+        for patch, (unit, *corner) in zip(batch, windows.tolist(), strict=True):
+            region = [slice(c, c + p) for c, p in zip(corner, self.patch_size, strict=True)]
+            patch[...] = units[unit][(channels, *region)]
+        return torch.from_numpy(batch)
+
+    def _operations(
+        self, passes: NDArray[np.int64], which: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        operations = np.empty(len(which), np.int64)
+        for number in np.unique(passes).tolist():
+            mine = passes == number
+            operations[mine] = self._draws(number)[which[mine]]
+        return operations
+
+    def _draws(self, number: int) -> NDArray[np.int64]:
+        if self._drawn is None or self._drawn[0] != number:
+            if self.augmentation is None:
+                raise RuntimeError("draws are asked of a dataset without augmentation")
+            drawn = self.augmentation.draw(len(self), self._rng(_DRAWS, number))
+            self._drawn = (number, drawn)
+        return self._drawn[1]
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, number])

@@ -1,0 +1,70 @@
+"""Where the pixels live during training: in memory, or on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_hush.io import Image
+
+SHARE = 0.8
+"""Share of the available memory that images may take."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where the pixels live, and why.
+
+    Attributes
+    ----------
+    in_memory : bool
+        In memory, or read from disk as they are needed.
+    reason : str
+        One sentence for people.
+    """
+
+    in_memory: bool
+    reason: str
+
+
+def choose_storage(images: Sequence[Image], *, wish_memory: bool) -> Storage:
+    """Decide whether `images`, targets included, are loaded or stay on disk.
+
+    Arrays are in memory already. What is on disk is loaded if all of it, decoded, takes
+    less than 80 % of the memory that is available now.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        All images, targets included.
+    wish_memory : bool
+        False leaves on disk what is on disk, however small.
+    """
+    if all(image.in_memory for image in images):
+        return Storage(True, "The images are arrays, so they are in memory already.")
+    needed = sum(image.nbytes for image in images if not image.in_memory)
+    if not wish_memory:
+        return Storage(
+            False, f"The images stay on disk, as asked; decoded they are {_size(needed)}."
+        )
+    free = psutil.virtual_memory().available
+    fits = needed < SHARE * free
+    return Storage(
+        fits,
+        f"Decoded, the images are {_size(needed)}, {'less' if fits else 'more'} than "
+        f"{SHARE:.0%} of the {_size(free)} of memory available, so they "
+        f"{'are loaded' if fits else 'stay on disk'}.",
+    )
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from napari_hush.dataset import Statistics, measure
+from napari_hush.dataset import statistics as module
+from napari_hush.errors import DataError
+
+
+class Chunked:
+    """Pixels stored in pieces, that counts how often each piece is touched."""
+
+    def __init__(self, array, chunks):
+        self._array, self.chunks, self.touched = array, chunks, []
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, key):
+        for part, size in zip(key, self.chunks, strict=True):
+            assert part.start % size == 0
+        self.touched.append(tuple(part.start for part in key))
+        return self._array[key]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset", "spread"),
+    [
+        ("uint8", 100, 20),
+        ("uint16", 30_000, 500),
+        ("uint32", 3_000_000, 40),
+        ("int16", -200, 90),
+        ("float32", 0.001, 0.0001),
+        ("float64", 3e6, 0.5),
+    ],
+)
+def test_statistics_are_numpys_in_float64(dtype, offset, spread, monkeypatch):
+    monkeypatch.setattr(module, "_REGION", 700)  # many regions
+    rng = np.random.default_rng(0)
+    images = [rng.normal(offset, spread, (2, 37, n)).astype(dtype) for n in (50, 61)]
+    found = measure(images, ["a", "b"], {}, (8, 8))
+    joined = np.concatenate([i.reshape(2, -1) for i in images], axis=1).astype(np.float64)
+    np.testing.assert_allclose(found.mean, joined.mean(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(found.std, joined.std(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found.minimum, joined.min(axis=1))
+    np.testing.assert_array_equal(found.maximum, joined.max(axis=1))
+    nearest = np.quantile(joined, (0.01, 0.5, 0.99), axis=1, method="lower")
+    step = 1 if dtype[0] != "f" else spread / 10
+    np.testing.assert_allclose(found.quantiles(0.01, 0.5, 0.99), nearest, atol=step)
+
+
+def test_held_out_windows_do_not_count(monkeypatch):
+    monkeypatch.setattr(module, "_REGION", 100)
+    rng = np.random.default_rng(0)
+    image = rng.normal(5, 2, (1, 40, 40))
+    keep = np.ones((40, 40), bool)
+    keep[8:24, 16:32] = False
+    image[0, ~keep] = 1e6
+    found = measure([image], ["a"], {0: np.array([[8, 16]])}, (16, 16))
+    np.testing.assert_allclose(found.mean, image[0, keep].mean())
+    np.testing.assert_allclose(found.std, image[0, keep].std())
+
+
+def test_quantiles_of_many_floats_are_close(monkeypatch):
+    monkeypatch.setattr(module, "_SKETCH", 1000)
+    rng = np.random.default_rng(0)
+    found = Statistics()
+    parts = [rng.normal(0, 1, (1, n)) for n in rng.integers(1, 3000, 40)]
+    for part in parts:
+        found.add(part)
+    exact = np.quantile(np.concatenate(parts, axis=1), (0.1, 0.9))
+    np.testing.assert_allclose(found.quantiles(0.1, 0.9).ravel(), exact, atol=0.12)
+
+
+def test_stored_pieces_are_read_once_and_whole(monkeypatch):
+    monkeypatch.setattr(module, "_REGION", 600)
+    pixels = Chunked(np.random.default_rng(0).random((1, 4, 40, 50)), (1, 2, 16, 16))
+    found = measure([pixels], ["a"], {}, (2, 8, 8))
+    assert found.count == 4 * 40 * 50
+    assert len(set(pixels.touched)) == len(pixels.touched)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("held_out", [{}, {0: np.array([[0, 0]])}])
+def test_pixels_that_are_no_numbers(value, held_out):
+    image = np.zeros((1, 16, 16), "float32")
+    image[0, 3, 4] = value
+    with pytest.raises(DataError, match=r"1 or more pixels of cells\.tif are NaN"):
+        measure([image], ["cells.tif"], held_out, (8, 8))
