@@ -172,6 +172,7 @@ class CAREamist:
         axes: str | None = None,
         data_type: str | None = None,
         tile_size: Sequence[int] | None = None,
+        tile_overlap: Sequence[int] | None = None,
         batch_size: int | None = None,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
@@ -192,6 +193,9 @@ class CAREamist:
         tile_size : sequence of int, optional
             Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; does not change the
             result, only how much memory it takes.
+        tile_overlap : sequence of int, optional
+            Pixels that neighbouring tiles share at least; never less than the network can
+            see, so by default as much as that.
         batch_size : int, optional
             Tiles per forward pass, 1 by default.
         read_source_func : callable, optional
@@ -227,6 +231,7 @@ class CAREamist:
                 "data_type": data_type,
                 "axes": axes or self.config.data_config.axes,
                 "tile_size": None if tile_size is None else tuple(tile_size),
+                "tile_overlap": None if tile_overlap is None else tuple(tile_overlap),
                 "image_means": model.normalization.means,
                 "image_stds": model.normalization.stds,
                 **({} if batch_size is None else {"batch_size": batch_size}),
@@ -249,6 +254,7 @@ class CAREamist:
                 image,
                 result,
                 tile_size=config.tile_size,
+                halo=-(-max(config.tile_overlap or (0,)) // 2),
                 batch_size=config.batch_size,
                 on_progress=self.on_progress,
                 should_stop=should_stop or _never,

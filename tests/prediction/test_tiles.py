@@ -19,7 +19,7 @@ VOLUME = UNet(UNetConfig(num_channels_init=8, conv_dims=3))
 )
 def test_every_pixel_once(shape, tile_size):
     count = np.zeros(shape, int)
-    for tile in plan_tiles(shape, NETWORK, tile_size):
+    for tile in plan_tiles(shape, NETWORK.halo, NETWORK.multiple, tile_size):
         count[tile.region] += 1
         for inner, crop, (first, last) in zip(
             tile.inner, tile.crop, tile.outer, strict=True
@@ -32,7 +32,7 @@ def test_every_pixel_once(shape, tile_size):
 
 
 def test_along_z_tiles_end_with_the_volume():
-    for tile in plan_tiles((1, 1, 50, 20, 20), VOLUME, (8, 16, 16)):
+    for tile in plan_tiles((1, 1, 50, 20, 20), VOLUME.halo, 4, (8, 16, 16)):
         first, last = tile.outer[0]
         assert first >= 0
         assert last <= 52
@@ -47,7 +47,7 @@ def test_mirroring_is_numpys(size, position):
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
 def test_reading_beyond_the_border(size):
     image = np.random.default_rng(0).random((1, size, size))
-    (tile,) = plan_tiles((1, 1, size, size), NETWORK)
+    (tile,) = plan_tiles((1, 1, size, size), NETWORK.halo, NETWORK.multiple)
     pixels = read_tile(image, tile)
     inner = pixels[:, tile.crop[0], tile.crop[1]]
     np.testing.assert_array_equal(inner, image)

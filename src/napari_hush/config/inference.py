@@ -21,6 +21,11 @@ class InferenceConfig(Frozen):
 
     A tile is extended by the network's halo, so the result does not depend on it.
     """
+    tile_overlap: tuple[int, ...] | None = None
+    """Pixels that neighbouring tiles share at least, (Y, X) or (Z, Y, X).
+
+    Never less than the network's halo needs, so that tiles do not show.
+    """
     batch_size: int = Field(1, ge=1, le=4096)
     """Tiles per forward pass."""
     image_means: tuple[float, ...] = Field(min_length=1)
@@ -31,15 +36,17 @@ class InferenceConfig(Frozen):
     @model_validator(mode="after")
     def _agree(self) -> InferenceConfig:
         spatial = spatial_axes(self.axes)
-        if self.tile_size is not None:
-            if len(self.tile_size) != len(spatial):
+        for name in ("tile_size", "tile_overlap"):
+            sizes = getattr(self, name)
+            if sizes is None:
+                continue
+            if len(sizes) != len(spatial):
                 raise ValueError(
-                    f"tile_size {list(self.tile_size)} has {len(self.tile_size)} "
-                    f"entries but the axes {self.axes!r} need {len(spatial)}, one each "
-                    f"for {', '.join(spatial)}"
+                    f"{name} {list(sizes)} has {len(sizes)} entries but the axes "
+                    f"{self.axes!r} need {len(spatial)}, one each for {', '.join(spatial)}"
                 )
-            if min(self.tile_size) < 1:
-                raise ValueError(f"tile_size {list(self.tile_size)} must be positive")
+            if min(sizes) < (1 if name == "tile_size" else 0):
+                raise ValueError(f"{name} {list(sizes)} must be positive")
         if len(self.image_means) != len(self.image_stds):
             raise ValueError(
                 f"image_means has {len(self.image_means)} entries and image_stds "

@@ -1,6 +1,7 @@
 """Tiles, halo, stitching, streaming into the result."""
 
 from napari_hush.prediction.denoise import check_suits, denoise
-from napari_hush.prediction.tiles import Tile, plan_tiles
+from napari_hush.prediction.tile_dataset import TileDataset
+from napari_hush.prediction.tiles import Tile, alike, plan_tiles
 
-__all__ = ["Tile", "check_suits", "denoise", "plan_tiles"]
+__all__ = ["Tile", "TileDataset", "alike", "check_suits", "denoise", "plan_tiles"]

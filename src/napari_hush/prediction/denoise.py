@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +11,10 @@ from napari_hush.dataset import exact_float, require_finite
 from napari_hush.errors import DataError
 from napari_hush.events import ImageStarted, OnProgress, TilesDone
 from napari_hush.models import Model, choose_device, choose_precision
-from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
+from napari_hush.prediction.tiles import alike, plan_tiles, read_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ def denoise(
     out: NDArray[np.float32],
     *,
     tile_size: Sequence[int] | None = None,
+    halo: int = 0,
     batch_size: int = 1,
     on_progress: OnProgress,
     should_stop: Callable[[], bool],
@@ -46,6 +46,8 @@ def denoise(
         float32, of the image's own shape and axes; gets the source's intensities.
     tile_size : sequence of int, optional
         ``((Z), Y, X)`` in pixels; does not change the result.
+    halo : int
+        Pixels a tile sees beyond each side, if that is more than the network can use.
     batch_size : int
         Tiles per forward pass.
     on_progress : callable
@@ -71,10 +73,11 @@ def denoise(
     device = choose_device(model.config.training_config.device)
     bf16 = choose_precision(model.config.training_config.precision, device) == "bf16"
     network = model.network.to(device).eval()
-    tiles = plan_tiles(image.axes.canonical_shape, network, tile_size)
+    shape = image.axes.canonical_shape
+    tiles = plan_tiles(shape, max(network.halo, halo), network.multiple, tile_size)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
     done = 0
-    for group in _batches(tiles, batch_size):
+    for group in alike(tiles, batch_size):
         if should_stop():
             return False
         inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])
@@ -118,12 +121,3 @@ def check_suits(model: Model, image: Image) -> None:
             f"The model was trained on {network.in_channels} channels but {image.name} has "
             f"{shape[1]}; give an image of {network.in_channels}, or use another model."
         )
-
-
-def _batches(tiles: Sequence[Tile], size: int) -> Iterator[list[Tile]]:
-    """Groups of at most `size` neighbouring tiles that read equally many pixels."""
-    for _, run in itertools.groupby(
-        tiles, key=lambda tile: tuple(last - first for first, last in tile.outer)
-    ):
-        alike = list(run)
-        yield from (alike[start : start + size] for start in range(0, len(alike), size))

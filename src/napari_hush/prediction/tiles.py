@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
-
-    from napari_hush.models import UNet
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,11 @@ class Tile:
         return (slice(self.sample, self.sample + 1), slice(None), *self.inner)
 
     @property
+    def outer_shape(self) -> tuple[int, ...]:
+        """How many pixels it reads along each axis."""
+        return tuple(last - first for first, last in self.outer)
+
+    @property
     def crop(self) -> tuple[slice, ...]:
         """Where the inner region lies in the outer one."""
         return tuple(
@@ -61,7 +64,10 @@ DEFAULT_TILE = {2: (512, 512), 3: (32, 128, 128)}
 
 
 def plan_tiles(
-    shape: Sequence[int], network: UNet, tile_size: Sequence[int] | None = None
+    shape: Sequence[int],
+    halo: int,
+    multiple: int,
+    tile_size: Sequence[int] | None = None,
 ) -> list[Tile]:
     """Cut an image into tiles.
 
@@ -69,8 +75,10 @@ def plan_tiles(
     ----------
     shape : sequence of int
         ``(S, C, (Z), Y, X)``.
-    network : UNet
-        Says how wide the halo must be.
+    halo : int
+        How many pixels a tile needs to see beyond each side (`UNet.halo`).
+    multiple : int
+        What outer regions are a multiple of (`UNet.multiple`).
     tile_size : sequence of int, optional
         Inner size, ``((Z), Y, X)`` in pixels; rounded up to multiples of the network's
         pooling. By default `DEFAULT_TILE`.
@@ -79,7 +87,7 @@ def plan_tiles(
     if tile_size is None:
         tile_size = DEFAULT_TILE[len(spatial)]
     per_axis = [
-        _along(size, tile, network, mirrored=axis >= len(spatial) - 2)
+        _along(size, tile, halo, multiple, mirrored=axis >= len(spatial) - 2)
         for axis, (size, tile) in enumerate(zip(spatial, tile_size, strict=True))
     ]
     return [
@@ -89,19 +97,29 @@ def plan_tiles(
     ]
 
 
-def read_tile(pixels: NDArray[Any], tile: Tile) -> NDArray[Any]:
+def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
     """The outer pixels of `tile` out of its sample, both ``(C, (Z), Y, X)``.
 
-    Beyond its border the image is mirrored, the border pixel not repeated; a view where
-    the tile lies inside.
+    Beyond its border the image is mirrored, the border pixel not repeated. Only the pixels
+    that it takes are read, so the sample may be on disk.
     """
-    for axis, (first, last) in enumerate(tile.outer, start=1):
-        size = pixels.shape[axis]
-        if first >= 0 and last <= size:
-            pixels = pixels[(slice(None),) * axis + (slice(first, last),)]
-        else:
-            pixels = pixels.take(mirror(np.arange(first, last), size), axis=axis)
-    return pixels
+    index = [
+        mirror(np.arange(*ends), size)
+        for ends, size in zip(tile.outer, pixels.shape[1:], strict=True)
+    ]
+    region = [slice(int(i.min()), int(i.max()) + 1) for i in index]
+    read: NDArray[Any] = pixels[(slice(0, pixels.shape[0]), *region)]
+    for axis, (i, part) in enumerate(zip(index, region, strict=True), start=1):
+        if len(i) != part.stop - part.start:
+            read = read.take(i - part.start, axis=axis)
+    return read
+
+
+def alike(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
+    """Groups of at most `size` neighbouring tiles that read equally many pixels."""
+    for _, run in itertools.groupby(tiles, key=lambda tile: tile.outer_shape):
+        group = list(run)
+        yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
 def mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -113,12 +131,10 @@ def mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def _along(
-    size: int, tile: int, network: UNet, *, mirrored: bool
+    size: int, tile: int, halo: int, step: int, *, mirrored: bool
 ) -> list[tuple[slice, tuple[int, int]]]:
     """Inner and outer extents along one axis."""
-    step = network.multiple
-    halo = _up(network.halo, step)
-    tile = _up(tile, step)
+    halo, tile = _up(halo, step), _up(tile, step)
     extents = []
     for start in range(0, size, tile):
         stop = min(start + tile, size)
