@@ -1,18 +1,37 @@
 """Bytes to arrays and back: finding, reading and writing image files."""
 
-from napari_hush.io.images import Image
-from napari_hush.io.listing import list_files
-from napari_hush.io.sources import ReadSource, check_source, is_path, load_images
+from napari_hush.io.arrays import axes_of
+from napari_hush.io.czi import read_czi
+from napari_hush.io.images import Image, Pixels
+from napari_hush.io.listing import list_files, pair_files
+from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.sources import (
+    ReadSource,
+    check_source,
+    fingerprint,
+    is_path,
+    load_images,
+    open_images,
+    read_metadata,
+)
 from napari_hush.io.tiff import read_image, read_tiff, write_tiff
 
 __all__ = [
     "Image",
+    "ImageMetadata",
+    "Pixels",
     "ReadSource",
+    "axes_of",
     "check_source",
+    "fingerprint",
     "is_path",
     "list_files",
     "load_images",
+    "open_images",
+    "pair_files",
+    "read_czi",
     "read_image",
+    "read_metadata",
     "read_tiff",
     "write_tiff",
 ]

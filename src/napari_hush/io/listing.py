@@ -1,18 +1,35 @@
-"""Which files a path stands for."""
+"""Which files a path stands for.
+
+A folder is searched with all folders in it, in sorted order. Passed over are names that
+start with a dot, which systems and programs use for their own notes (``.DS_Store``,
+``._image.tif``, files that are still being written); one that is named itself is taken.
+A Zarr store is a folder on disk but counts as one file: it is never looked into.
+"""
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_hush.errors import MissingFileError, SourceTypeError
+from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 TIFF_PATTERN = "*.tif*"
+ZARR_PATTERN = "*.zarr"
 ANY_PATTERN = "*.*"
+ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
+"""Files of which a Zarr group or array has one."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr store, or a group or an array in one."""
+    return path.is_dir() and (
+        path.suffix.lower() == ".zarr" or any((path / mark).exists() for mark in ZARR_MARKS)
+    )
 
 
 def list_files(
@@ -23,9 +40,11 @@ def list_files(
     Parameters
     ----------
     source : str, Path or sequence of them
-        A file, a folder (searched with all folders in it), or several files.
-    data_type : {"tiff", "custom"}
-        Decides which names count: ``*.tif*``, or those that fit `extension_filter`.
+        A file, a folder (searched with all folders in it), or several files. For Zarr
+        also a group or an array in a store, ``"image.zarr/1"``.
+    data_type : {"tiff", "zarr", "custom"}
+        Decides which names count: ``*.tif*``, Zarr stores, or those that fit
+        `extension_filter`.
     extension_filter : str
         A pattern such as ``"*.npy"``, for custom data; by default every name counts.
 
@@ -36,23 +55,34 @@ def list_files(
     SourceTypeError
         If a folder holds no such file, or a file's name does not fit.
     """
-    pattern = TIFF_PATTERN if data_type == "tiff" else extension_filter or ANY_PATTERN
     if not isinstance(source, str | Path):
-        return [file for part in source for file in list_files(part, data_type, pattern)]
+        return [
+            file
+            for part in source
+            for file in list_files(part, data_type, extension_filter)
+        ]
+    patterns = {"tiff": TIFF_PATTERN, "zarr": ZARR_PATTERN}
+    pattern = patterns.get(data_type, extension_filter or ANY_PATTERN)
     path = Path(source)
     if not path.exists():
-        raise MissingFileError(f"There is no file or folder {str(path)!r}; check the path.")
-    if path.is_file():
-        if not fnmatch(str(path.absolute()).lower(), pattern.lower()):
-            raise SourceTypeError(
-                f"The file {str(path)!r} does not fit {pattern!r}; give such a file or "
-                "another data_type."
-            )
-        return [path]
+        raise MissingFileError(_nothing_there(path))
+    if path.is_file() or is_zarr(path):
+        fits = fnmatch(str(path.absolute()).lower(), pattern.lower())
+        if is_zarr(path) if data_type == "zarr" else fits:
+            return [path]
+        kind = "Zarr store" if path.is_dir() else "file"
+        raise SourceTypeError(
+            f"The {kind} {str(path)!r} does not fit {pattern!r}; give such a file or "
+            "another data_type."
+        )
     files = sorted(
         file
-        for file in path.rglob("*")
-        if file.is_file() and fnmatch(file.name.lower(), pattern.lower())
+        for file in _found(path, set())
+        if (
+            is_zarr(file)
+            if data_type == "zarr"
+            else fnmatch(file.name.lower(), pattern.lower())
+        )
     )
     if not files:
         raise SourceTypeError(
@@ -60,3 +90,102 @@ def list_files(
             "folder that does, or another data_type."
         )
     return files
+
+
+def check_not_empty(files: Iterable[Path]) -> None:
+    """Complain of files without a single byte, as left by a copy that failed.
+
+    Raises
+    ------
+    UnreadableFileError
+        Naming up to three of them.
+    """
+    empty = [repr(str(f)) for f in files if f.is_file() and f.stat().st_size == 0]
+    if empty:
+        which = ", ".join(empty[:3]) + (
+            f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+        )
+        verb, them = ("is", "it") if len(empty) == 1 else ("are", "them")
+        raise UnreadableFileError(
+            f"{which} {verb} empty (0 bytes); replace {them} or take {them} out of the "
+            "data."
+        )
+
+
+def pair_files(sources: Sequence[Path], targets: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pair noisy and clean files that have the same name, in the order of `sources`.
+
+    Where names repeat in several folders, the folders below the common one have to be
+    the same too.
+
+    Parameters
+    ----------
+    sources, targets : sequence of Path
+        As `list_files` gives them.
+
+    Raises
+    ------
+    SourceTypeError
+        If a file has no partner or more than one; names those.
+    """
+    by_name, wanted = _keyed(targets), _keyed(sources)
+    if max(map(len, (*by_name.values(), *wanted.values())), default=0) > 1:
+        by_name, wanted = _keyed(targets, deep=True), _keyed(sources, deep=True)
+    lacking = [
+        f"{what} lack {', '.join(map(repr, sorted(missing)[:3]))}"
+        + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        for what, missing in (
+            ("the targets", wanted.keys() - by_name.keys()),
+            ("the sources", by_name.keys() - wanted.keys()),
+        )
+        if missing
+    ]
+    if lacking:
+        raise SourceTypeError(
+            f"{len(sources)} source files and {len(targets)} target files cannot be "
+            f"paired by name: {', '.join(lacking)}; give each pair the same name."
+        )
+    for name, files in {**by_name, **wanted}.items():
+        if len(files) > 1:
+            raise SourceTypeError(
+                f"The file {name!r} was given {len(files)} times; give each file once."
+            )
+    return [(files[0], by_name[name][0]) for name, files in wanted.items()]
+
+
+def _keyed(files: Sequence[Path], deep: bool = False) -> dict[str, list[Path]]:
+    root = (
+        os.path.commonpath([f.absolute().parent for f in files]) if files and deep else ""
+    )
+    keyed: dict[str, list[Path]] = {}
+    for file in files:
+        name = file.absolute().relative_to(root).as_posix() if deep else file.name
+        keyed.setdefault(name, []).append(file)
+    return keyed
+
+
+def _found(folder: Path, seen: set[str]) -> Iterator[Path]:
+    """All files below a folder, links followed, none twice in a loop of links."""
+    here = os.path.realpath(folder)
+    if here in seen:
+        return
+    seen.add(here)
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not is_zarr(entry):
+            yield from _found(entry, seen)
+        elif entry.exists():
+            yield entry
+
+
+def _nothing_there(path: Path) -> str:
+    store = next((parent for parent in path.parents if is_zarr(parent)), None)
+    if store is None:
+        return f"There is no file or folder {str(path)!r}; check the path."
+    parts = sorted(child.name for child in store.iterdir() if is_zarr(child))
+    held = ", ".join(map(repr, parts[:8])) or "nothing further"
+    return (
+        f"There is no {path.relative_to(store).as_posix()!r} in {str(store)!r}, which "
+        f"holds {held}; check the path."
+    )

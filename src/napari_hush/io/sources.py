@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_hush.errors import ConfigurationError, SourceTypeError, UnreadableFileError
-from napari_hush.io.images import Image
-from napari_hush.io.listing import list_files
-from napari_hush.io.tiff import read_tiff
+from napari_hush.errors import ConfigurationError, SourceTypeError
+from napari_hush.io.arrays import axes_of, lazily
+from napari_hush.io.custom import WholeFilePixels, read_custom
+from napari_hush.io.czi import czi_metadata
+from napari_hush.io.images import Image, Pixels
+from napari_hush.io.listing import check_not_empty, is_zarr, list_files
+from napari_hush.io.metadata import ImageMetadata, fitting_dimensions
+from napari_hush.io.pixels import LazyPixels, SelectedDimensions
+from napari_hush.io.tiff_layout import layout_of
+from napari_hush.io.tiff_pixels import TiffPixels
+from napari_hush.io.zarr_store import open_zarr
 
-ReadSource = Callable[..., NDArray[Any]]
-"""A user's own reader: called with a Path and the axes, returns an array."""
+ReadSource = Callable[..., Any]
+"""A user's own reader: called with a Path and the axes; see `napari_hush.io.custom`."""
 
 Source = Any
 """An array, a path (str or Path) to a file or a folder, or a list of one kind of them."""
@@ -47,15 +54,17 @@ def check_source(
             raise SourceTypeError(
                 "The list of images mixes arrays and paths; give only one kind."
             )
-        if not is_path(part) and not hasattr(part, "__array__"):
+        if not is_path(part) and not (
+            hasattr(part, "__array__") or isinstance(part, Pixels)
+        ):
             raise SourceTypeError(
-                f"An image was given as {type(part).__name__}; give a numpy array or a "
-                "path."
+                f"An image was given as {type(part).__name__}; give an array (numpy, "
+                "zarr, dask, xarray) or a path."
             )
     if is_path(source) and data_type == "array":
         raise SourceTypeError(
             f"A path was given ({str(parts[0])!r}) but data_type is 'array'; give an "
-            "array or set data_type to 'tiff' or 'custom'."
+            "array or set data_type to 'tiff', 'zarr' or 'custom'."
         )
     if not is_path(source) and data_type != "array":
         raise SourceTypeError(
@@ -69,66 +78,175 @@ def check_source(
         )
 
 
+def open_images(
+    source: Source,
+    data_type: str,
+    axes: str,
+    read_source_func: ReadSource | None = None,
+    extension_filter: str = "",
+    *,
+    level: int = 0,
+) -> list[Image]:
+    """Open everything that `source` stands for; pixels stay on disk.
+
+    Parameters
+    ----------
+    source : array, path, or list of one kind of them
+        Arrays of the axes `axes` (numpy, zarr, dask, xarray), or files and folders.
+    data_type : {"array", "tiff", "zarr", "custom"}
+        What `source` is.
+    axes : str
+        Axes of every image, one letter per dimension. Dimensions of size 1 that a Zarr
+        store names and `axes` does not are left out.
+    read_source_func : callable, optional
+        For custom data: called as ``func(path, axes)``, returns an array or pixels that
+        can be read region by region; see `napari_hush.io.custom`.
+    extension_filter : str
+        For custom data: which file names count, e.g. ``"*.npy"``.
+    level : int
+        Which resolution of an OME-Zarr image; 0 is the finest.
+
+    Returns
+    -------
+    list of Image
+        In the order given; the files of a folder sorted by path. Numpy arrays stay as
+        they are, everything else is read region by region.
+
+    Raises
+    ------
+    SourceTypeError, ConfigurationError
+        If `source` is not what `data_type` says.
+    MissingFileError, UnreadableFileError
+        If a file is not there, or is not what it should be.
+    DataError
+        If the pixels do not fit `axes`, by their number of dimensions or by what the file
+        says itself, or are no real numbers.
+    """
+    return _images(
+        source, data_type, axes, read_source_func, extension_filter, level, False
+    )
+
+
 def load_images(
     source: Source,
     data_type: str,
     axes: str,
     read_source_func: ReadSource | None = None,
     extension_filter: str = "",
+    *,
+    level: int = 0,
 ) -> list[Image]:
     """Read everything that `source` stands for into memory.
 
+    Parameters, result and errors are those of `open_images`.
+    """
+    images = _images(
+        source, data_type, axes, read_source_func, extension_filter, level, True
+    )
+    return [image.loaded() for image in images]
+
+
+def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
+    """Read what a file says of its own axes, pixel sizes and units.
+
     Parameters
     ----------
-    source : array, path, or list of one kind of them
-        Arrays of the axes `axes`, or files and folders.
-    data_type : {"array", "tiff", "custom"}
-        What `source` is.
-    axes : str
-        Axes of every image, one letter per dimension.
-    read_source_func : callable, optional
-        For custom data: called as ``func(path, axes)``, returns an array.
-    extension_filter : str
-        For custom data: which file names count, e.g. ``"*.npy"``.
+    path : str or Path
+        A TIFF file, a Zarr store (or a group or array in one) or a CZI file.
+    level : int
+        Which resolution of an OME-Zarr image; 0 is the finest.
 
     Returns
     -------
-    list of Image
-        In the order given; the files of a folder sorted by path.
+    ImageMetadata
+        Empty for files of other types.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be read.
+    DataError
+        If a Zarr store does not say which array is meant.
     """
-    check_source(source, data_type, read_source_func)
+    path = Path(path)
+    if is_zarr(path):
+        return open_zarr(path, level)[2]
+    if path.suffix.lower().startswith(".tif"):
+        return layout_of(path).metadata
+    return czi_metadata(path) if path.suffix.lower() == ".czi" else ImageMetadata()
+
+
+def fingerprint(image: Image) -> str | None:
+    """Tell pixels on disk apart without reading them.
+
+    Parameters
+    ----------
+    image : Image
+        As `open_images` gives it.
+
+    Returns
+    -------
+    str or None
+        The same for the same file, unchanged, with the same axes; None for pixels in
+        memory or behind a function of the user's.
+    """
+    known = image.data.fingerprint() if isinstance(image.data, LazyPixels) else None
+    if known is None:
+        return None
+    return hashlib.sha256(f"{known} {image.axes.axes}".encode()).hexdigest()
+
+
+def _images(
+    source: Source,
+    data_type: str,
+    axes: str,
+    func: ReadSource | None,
+    extension_filter: str,
+    level: int,
+    whole: bool,
+) -> list[Image]:
+    check_source(source, data_type, func)
+    if level and data_type != "zarr":
+        raise ConfigurationError(
+            f"Level {level} was asked for, but data_type is {data_type!r}; only Zarr has "
+            "levels."
+        )
     if data_type == "array":
         arrays = source if isinstance(source, list | tuple) else [source]
         several = len(arrays) > 1
         return [
-            Image.from_array(a, axes, f"array {i}" if several else "the array")
-            for i, a in enumerate(arrays)
+            _from_array(array, axes, f"array {i}" if several else "the array")
+            for i, array in enumerate(arrays)
         ]
     files = list_files(source, data_type, extension_filter)
-    return [
-        Image.from_array(
-            read_tiff(file)
-            if read_source_func is None
-            else _read_custom(file, axes, read_source_func),
-            axes,
-            repr(str(file)),
-        )
-        for file in files
-    ]
+    if func is not None:
+        return [_from_reader(file, axes, func, whole) for file in files]
+    check_not_empty(files)
+    return [_from_file(file, data_type, axes, level) for file in files]
 
 
-def _read_custom(file: Path, axes: str, read_source_func: ReadSource) -> NDArray[Any]:
-    name = getattr(read_source_func, "__name__", "read_source_func")
-    try:
-        array = read_source_func(file, axes)
-    except Exception as error:  # whatever the user's function raises
-        raise UnreadableFileError(
-            f"{name} could not read {str(file)!r} ({type(error).__name__}: {error}); "
-            "mend the function or take the file out of the data."
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise UnreadableFileError(
-            f"{name} returned {type(array).__name__} for {str(file)!r}; it must return "
-            "a numpy array."
-        )
-    return array
+def _from_array(array: Any, axes: str, name: str) -> Image:
+    if (named := axes_of(array)) and len(axes) == len(named):
+        fitting_dimensions(name, named, array.shape, axes)
+    return Image.from_array(lazily(array), axes, name)
+
+
+def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
+    pixels = read_custom(file, axes, func)
+    if isinstance(pixels, np.ndarray) and not whole:
+        pixels = WholeFilePixels(file, axes, func, pixels)
+    return Image.from_array(pixels, axes, repr(str(file)))
+
+
+def _from_file(file: Path, data_type: str, axes: str, level: int) -> Image:
+    pixels: LazyPixels
+    if data_type == "zarr":
+        pixels, named, _ = open_zarr(file, level)
+    else:
+        pixels = TiffPixels(file)
+        named = pixels.layout.named
+    name = repr(str(file))
+    kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
+    if len(kept) < pixels.ndim:
+        pixels = SelectedDimensions(pixels, kept)
+    return Image.from_array(pixels, axes, name)

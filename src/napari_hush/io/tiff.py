@@ -10,9 +10,13 @@ import numpy as np
 import tifffile
 
 from napari_hush.axes import validate_axes
-from napari_hush.errors import DataError, ExistingFileError, UnreadableFileError
+from napari_hush.errors import DataError, ExistingFileError
+from napari_hush.io.metadata import ImageMetadata, convert
+from napari_hush.io.tiff_pixels import TiffPixels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 _IMAGEJ_AXES = "TZCYX"
@@ -21,7 +25,7 @@ _BIG = 2**32 - 2**25
 """Bytes of pixels from which a file needs the BigTIFF layout."""
 
 
-def read_tiff(path: Path) -> NDArray[Any]:
+def read_tiff(path: str | Path) -> NDArray[Any]:
     """Read the pixels of the first image series of a TIFF file, in the file's axes.
 
     Raises
@@ -29,7 +33,7 @@ def read_tiff(path: Path) -> NDArray[Any]:
     UnreadableFileError
         If the file is no TIFF or is damaged.
     """
-    return _read_series(path)[0]
+    return TiffPixels(path)[...]
 
 
 def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
@@ -49,16 +53,15 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     DataError
         If its metadata do not say what its dimensions are.
     """
-    array, axes = _read_series(Path(path))
-    if "C" not in axes:
-        axes = axes.replace("S", "C")
-    if set(axes) - set("TCZYX") or len(set(axes)) != len(axes):
+    pixels = TiffPixels(path)
+    axes = pixels.layout.metadata.axes
+    if axes is None:
         raise DataError(
-            f"{str(path)!r} has shape {array.shape}, but its metadata do not say what "
-            f"these dimensions are (they say {axes!r}); name the axes, for example "
-            f"{'STCZYX'[-array.ndim :]!r}."
+            f"{str(path)!r} has shape {pixels.shape}, but its metadata do not say what "
+            f"these dimensions are (they say {pixels.layout.named!r}); name the axes, for "
+            f"example {'STCZYX'[-pixels.ndim :]!r}."
         )
-    return array, validate_axes(axes)
+    return pixels[...], validate_axes(axes)
 
 
 def write_tiff(
@@ -67,6 +70,8 @@ def write_tiff(
     axes: str,
     *,
     overwrite: bool = False,
+    scale: Mapping[str, float] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Path:
     """Write an array with its axes, as an ImageJ hyperstack where ImageJ has its type.
 
@@ -81,13 +86,21 @@ def write_tiff(
         there is a T already, S and T are joined. Other types keep their axes as they are.
     overwrite : bool
         Replace a file of that name.
+    scale : mapping of str to float, optional
+        Size of one step along an axis, by letter.
+    units : mapping of str to str, optional
+        Unit of that size, by letter. ImageJ has one unit for Y, X and Z, that of X, and
+        seconds for T; others are converted.
 
     Raises
     ------
     ExistingFileError
         If there is a file of that name and `overwrite` is off.
+    DataError
+        If ImageJ would need one unit for units that cannot be converted.
     """
     path = Path(path)
+    sizes = ImageMetadata.of(None, scale or {}, units or {})
     if path.exists() and not overwrite:
         raise ExistingFileError(
             f"The file {str(path)!r} exists already; choose another name or allow it "
@@ -97,6 +110,10 @@ def write_tiff(
     imagej = array.dtype.name in _IMAGEJ_TYPES and array.nbytes < _BIG
     if imagej:
         array, axes = _to_hyperstack(array, axes), _IMAGEJ_AXES
+        resolution, known = _imagej_sizes(sizes)
+    else:
+        resolution = None
+        known = {"scale": sizes.scale, "units": sizes.units} if sizes.scale else {}
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         tifffile.imwrite(
@@ -105,7 +122,8 @@ def write_tiff(
             imagej=imagej,
             bigtiff=array.nbytes >= _BIG,
             photometric="minisblack",
-            metadata={"axes": axes},
+            resolution=resolution,
+            metadata={"axes": axes, **known},
         )
         os.replace(part, path)
     finally:
@@ -113,18 +131,25 @@ def write_tiff(
     return path
 
 
-def _read_series(path: Path) -> tuple[NDArray[Any], str]:
+def _imagej_sizes(
+    sizes: ImageMetadata,
+) -> tuple[tuple[float, float] | None, dict[str, Any]]:
+    """Pixels per unit along X and Y, and what else ImageJ wants to know."""
+    scale, units = sizes.scale, sizes.units
+    flat = [a for a in "XY" if a in scale]
+    unit = units.get(flat[0], "") if flat else ""
     try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            return series.asarray(), series.axes
-    except MemoryError:
-        raise
-    except Exception as error:  # tifffile raises many kinds on damaged files
-        raise UnreadableFileError(
-            f"{str(path)!r} cannot be read as a TIFF file ({error}); replace it or take "
-            "it out of the data."
+        size = {a: convert(scale[a], units.get(a, unit), unit) for a in "XYZ" if a in scale}
+        frame = convert(scale["T"], units.get("T", ""), "second") if "T" in scale else None
+    except ValueError as error:
+        raise DataError(
+            f"A TIFF file for ImageJ has one unit of length, and seconds, but {error}; "
+            "give units that can be converted, or none."
         ) from error
+    known: dict[str, Any] = {"spacing": size.get("Z"), "finterval": frame}
+    known["unit"] = "micron" if unit == "micrometer" else unit or None
+    resolution = (1 / size[flat[0]], 1 / size[flat[-1]]) if flat else None
+    return resolution, {key: value for key, value in known.items() if value is not None}
 
 
 def _to_hyperstack(array: NDArray[Any], axes: str) -> NDArray[Any]:

@@ -1,0 +1,34 @@
+"""Packages that only some formats need: imported when first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from napari_hush.errors import HushError
+
+
+def require(module: str, extra: str, purpose: str) -> Any:
+    """Import a module that an extra of this package brings.
+
+    Parameters
+    ----------
+    module : str
+        Name to import, e.g. ``"zarr"``.
+    extra : str
+        The extra that installs it.
+    purpose : str
+        What needs it, as the start of a sentence: "Reading Zarr stores".
+
+    Raises
+    ------
+    HushError
+        If it is not installed; says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise HushError(
+            f"{purpose} needs the package {module.partition('.')[0]!r}, which is not "
+            f"installed; run: pip install 'napari-hush[{extra}]'"
+        ) from error

@@ -1,0 +1,254 @@
+"""Where in a TIFF file the pixels are, found once when it is opened."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from napari_hush.errors import DataError, HushError, UnreadableFileError
+from napari_hush.io.metadata import UNNAMED, ImageMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_DAMAGE = re.compile(r"invalid (page )?offset|corrupted")
+"""What tifffile logs, and nothing more, when pages at the end of a file are missing."""
+
+
+@dataclass(frozen=True)
+class TiffLayout:
+    """The first image series of a TIFF file: what it is and where its bytes are.
+
+    Attributes
+    ----------
+    path : Path
+        The file, as an absolute path.
+    stamp : (int, int)
+        Its size in bytes and its time of modification in nanoseconds.
+    shape : tuple of int
+        Shape of all pixels; the leading dimensions count pages.
+    dtype : dtype
+        Type of a pixel in memory.
+    stored : dtype
+        The same in the byte order of the file.
+    page : tuple of int
+        Shape of one page, or of everything if the file is one run of plain bytes.
+    chunks : tuple of int or None
+        Shape of the pieces a page is stored in; None if they are plain bytes in one run.
+    offsets, counts : (pages, pieces) array of int64
+        First byte and number of bytes of each piece; for plain bytes one per page.
+    tables : tuple of bytes or None
+        What JPEG needs to decode, one per page; empty otherwise.
+    named : str
+        Axes that the metadata name on purpose, `UNNAMED` for the others.
+    metadata : ImageMetadata
+        Axes as far as one can know them, pixel sizes and units.
+    """
+
+    path: Path
+    stamp: tuple[int, int]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    stored: np.dtype[Any]
+    page: tuple[int, ...]
+    chunks: tuple[int, ...] | None
+    offsets: NDArray[np.int64] = field(repr=False)
+    counts: NDArray[np.int64] = field(repr=False)
+    tables: tuple[bytes | None, ...] = field(repr=False)
+    named: str
+    metadata: ImageMetadata
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF file; whatever goes wrong with it becomes an error that names it.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is empty, no TIFF, damaged or cut off.
+    """
+    heard = _Complaints()
+    log = logging.getLogger("tifffile")
+    log.addHandler(heard)
+    try:
+        if os.stat(path).st_size == 0:
+            raise UnreadableFileError(
+                f"{str(path)!r} is empty (0 bytes); replace it or take it out of the data."
+            )
+        with tifffile.TiffFile(path) as file:
+            yield file
+    except (HushError, MemoryError):
+        raise
+    except Exception as error:  # tifffile raises many kinds on damaged files
+        raise UnreadableFileError(
+            f"{str(path)!r} cannot be read as a TIFF file ({heard.first or error}); "
+            "replace it or take it out of the data."
+        ) from error
+    finally:
+        log.removeHandler(heard)
+    if heard.first:
+        raise cut_off(path, heard.first)
+
+
+def layout_of(path: str | Path) -> TiffLayout:
+    """Find the pixels of the first image series of a TIFF file, without reading them.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is empty, no TIFF, damaged, cut off, or packed in a way that cannot
+        be unpacked here.
+    DataError
+        If it is one of several files that make up one image.
+    """
+    path = Path(os.path.abspath(path))
+    with opened(path) as file:
+        status = os.stat(path)
+        layout = _layout(path, (status.st_size, status.st_mtime_ns), file)
+    ends = layout.offsets + layout.counts
+    if ends.size and int(ends.max()) > status.st_size:
+        raise cut_off(path, f"pixels up to byte {int(ends.max())}, {status.st_size} there")
+    return layout
+
+
+def cut_off(path: Path, detail: str) -> UnreadableFileError:
+    """Make the error for a file whose end is missing."""
+    return UnreadableFileError(
+        f"{str(path)!r} is damaged, part of it is missing ({detail}); copy it again or "
+        "take it out of the data."
+    )
+
+
+def check_codec(path: Path, keyframe: Any) -> None:
+    """Try, without reading pixels, whether a page can be unpacked.
+
+    Raises
+    ------
+    UnreadableFileError
+        If not; says how to install what is missing.
+    """
+    try:
+        keyframe.decode(None, 0)
+    except Exception as error:  # tifffile raises several kinds
+        advice = "save it with another compression"
+        if "imagecodecs" in str(error):
+            advice = "run: pip install 'napari-hush[tiff]'"
+        raise UnreadableFileError(
+            f"{str(path)!r} is packed in a way that cannot be unpacked ({error}); {advice}."
+        ) from error
+
+
+def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> TiffLayout:
+    series = file.series[0]
+    if getattr(series, "is_multifile", False):
+        raise DataError(
+            f"{str(path)!r} holds only a part of an image that is spread over several "
+            "files; save that image as one file."
+        )
+    keyframe = series.keyframe
+    dtype = np.dtype(series.dtype).newbyteorder("=")
+    metadata, named = _metadata(file, series)
+    chunks: tuple[int, ...] | None = None
+    tables: tuple[bytes | None, ...] = ()
+    offsets: list[Any]
+    counts: list[Any]
+    if series.dataoffset is not None:
+        page = tuple(series.shape)
+        offsets, counts = [[series.dataoffset]], [[series.size * dtype.itemsize]]
+    else:
+        pages = list(series.pages)
+        page = tuple(keyframe.shape)
+        if all(p is not None and p.is_final for p in pages):
+            offsets = [[p.dataoffsets[0]] for p in pages]
+            counts = [[keyframe.size * dtype.itemsize]] * len(pages)
+        else:
+            check_codec(path, keyframe)
+            chunks = (1,) * (len(page) - len(keyframe.chunks)) + tuple(keyframe.chunks)
+            nothing = (0,) * len(keyframe.dataoffsets)
+            offsets = [nothing if p is None else p.dataoffsets for p in pages]
+            counts = [nothing if p is None else p.databytecounts for p in pages]
+            if any(p is not None and p.jpegtables for p in pages):
+                tables = tuple(None if p is None else p.jpegtables for p in pages)
+    return TiffLayout(
+        path,
+        stamp,
+        tuple(series.shape),
+        dtype,
+        dtype.newbyteorder(file.byteorder),
+        page,
+        chunks,
+        np.array(offsets, np.int64),
+        np.array(counts, np.int64),
+        tables,
+        named,
+        metadata,
+    )
+
+
+def _metadata(file: tifffile.TiffFile, series: Any) -> tuple[ImageMetadata, str]:
+    axes = series.axes
+    if series.keyframe.samplesperpixel > 1 and "S" in axes:  # colours
+        axes = axes.replace("S", "C" if "C" not in axes else UNNAMED)
+    axes = "".join(a if a in "STCZYX" else UNNAMED for a in axes)
+    shaped: dict[str, Any] = (
+        (file.shaped_metadata or ({},))[0] if series.kind == "shaped" else {}
+    )
+    chosen = "axes" in shaped if series.kind == "shaped" else series.kind not in _NAMELESS
+    named = axes if chosen else "".join(a if a == "C" else UNNAMED for a in axes)
+    if series.kind == "imagej":
+        scale, units = _imagej_sizes(file.imagej_metadata or {}, series.keyframe)
+    elif series.kind == "ome":
+        scale, units = _ome_sizes(file.ome_metadata)
+    else:
+        scale, units = shaped.get("scale", {}), shaped.get("units", {})
+    return ImageMetadata.of(axes, scale, units), named
+
+
+_NAMELESS = ("uniform", "generic")
+
+
+def _imagej_sizes(
+    known: dict[str, Any], page: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    per_unit = page.resolution
+    unit = known.get("unit")
+    scale: dict[str, Any] = {"Z": known.get("spacing"), "T": known.get("finterval")}
+    if tuple(per_unit) != (1.0, 1.0) or unit:
+        scale["X"], scale["Y"] = (1 / n if n else None for n in per_unit)
+    return scale, {"X": unit, "Y": unit, "Z": unit, "T": known.get("tunit", "second")}
+
+
+def _ome_sizes(xml: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    image = tifffile.xml2dict(xml or "")["OME"]["Image"]
+    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
+    scale = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
+    units = {a: pixels.get(f"PhysicalSize{a}Unit", "micrometer") for a in "ZYX"}
+    scale["T"] = pixels.get("TimeIncrement")
+    units["T"] = pixels.get("TimeIncrementUnit", "second")
+    return scale, units
+
+
+class _Complaints(logging.Handler):
+    """Listens to what tifffile says of a file in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.first = ""
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.thread == self._thread and not self.first and _DAMAGE.search(text):
+            self.first = text.rpartition("> ")[2]
