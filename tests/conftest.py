@@ -13,6 +13,12 @@ import pytest
 from napari_hush.config import create_n2v_configuration
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Keep what tests measure out of the user's cache folder."""
+    monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def tiny_config():
     """Build a configuration whose network trains in milliseconds; takes overrides."""

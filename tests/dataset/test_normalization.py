@@ -72,6 +72,8 @@ def test_there_and_back():
     normal = scaling.normalize(batch)
     torch.testing.assert_close(normal[:, 0], (batch[:, 0] - 100) / 20)
     torch.testing.assert_close(scaling.denormalize(normal), batch)
+    array = scaling.normalize_array(batch.numpy().copy())
+    np.testing.assert_allclose(array, normal, atol=1e-6)
 
 
 def test_another_number_of_channels():

@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 
+from napari_hush import CAREamist
+from napari_hush.dataset import IterableDataset, assemble
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io import write_tiff
 from napari_hush.lightning import TrainDataModule
@@ -152,6 +156,114 @@ def test_refused_at_once(tiny_config, data, arguments, error, says):
 def test_refused_before_anything_starts(tiny_config, data, says):
     with pytest.raises(DataError, match=says):
         ready(tiny_config(), data, val_minimum_split=1)
+
+
+def test_validation_pixels_that_are_no_numbers(tiny_config, noisy):
+    broken = noisy.copy()
+    broken[3, 4] = np.nan
+    with pytest.raises(DataError, match="1 or more pixels of the array are NaN"):
+        ready(tiny_config(), noisy, val_data=broken)
+
+
+def test_a_network_for_other_channels_is_refused_before_training(tiny_config):
+    config = tiny_config(axes="CYX", n_channels=2)
+    with pytest.raises(DataError, match=r"have 3 channels in 2D but .* for 2 in 2D"):
+        CAREamist(config).train(train_source=np.random.default_rng(0).random((3, 32, 32)))
+
+
+def test_targets_and_masks(tiny_config, noisy):
+    mask = np.zeros(noisy.shape, bool)
+    mask[:16, :32] = True
+    module = ready(
+        tiny_config(augmentations=[]),
+        noisy,
+        train_data_target=noisy * 2,
+        train_mask=mask,
+        val_minimum_split=0,
+    )
+    assert len(module.train_dataset) == 2
+    batch, targets = module.train_dataset.__getitems__([0, 1])
+    torch.testing.assert_close(batch, targets, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ([np.zeros((48, 52))] * 2, "There are 1 images but 2 targets"),
+        (np.zeros((48, 51)), r"has the shape \(48, 52\) but its target .* \(48, 51\)"),
+    ],
+)
+def test_targets_that_do_not_belong(tiny_config, noisy, target, says):
+    with pytest.raises(DataError, match=says):
+        ready(tiny_config(), noisy, train_data_target=target)
+
+
+def test_background_is_left_out(tiny_config, noisy):
+    image = noisy.copy()
+    image[:, 16:] = np.random.default_rng(0).normal(100, 1, image[:, 16:].shape)
+    config = tiny_config().data_config
+    background = {"threshold": 500.0, "kept": 0.0}
+    module = TrainDataModule(
+        config.replace(background=background), image, val_minimum_split=0
+    )
+    module.setup()
+    assert set(module.train_dataset.windows[:, 2]) == {0}
+    with pytest.raises(DataError, match="None of the 12 patches is left"):
+        TrainDataModule(
+            config.replace(background={"threshold": 1e9, "kept": 0.0}), image
+        ).setup()
+
+
+def test_files_stay_on_disk_when_asked(tiny_config, noisy, tmp_path):
+    for name in "abcd":
+        write_tiff(tmp_path / f"{name}.tif", noisy, "YX")
+    config = tiny_config(data_type="tiff")
+    module = ready(config, tmp_path, use_in_memory=False, val_minimum_split=1)
+    assert isinstance(module.train_dataset, IterableDataset)
+    assert "stay on disk, as asked" in module.storage.reason
+    assert (len(module.train_dataset), len(module.val_dataset)) == (36, 12)
+    assert not module.val_dataset.moving
+    careamist = CAREamist(config)
+    careamist.train(train_source=tmp_path, use_in_memory=False)
+    assert np.isfinite(careamist.predict(noisy, data_type="array")).all()
+
+
+def test_statistics_of_files_are_measured_once(tiny_config, noisy, tmp_path, monkeypatch):
+    for name in "ab":
+        write_tiff(tmp_path / f"{name}.tif", noisy, "YX")
+    config = tiny_config(data_type="tiff")
+
+    def statistics():
+        module = ready(config, tmp_path, use_in_memory=False, val_minimum_split=0)
+        return module.get_data_statistics()
+
+    first = statistics()
+    np.testing.assert_allclose(first[0], noisy.mean(dtype=float))
+    with monkeypatch.context() as patch:
+        patch.setattr(assemble, "measure", None)
+        assert statistics() == first
+    write_tiff(tmp_path / "b.tif", noisy + 10, "YX", overwrite=True)
+    assert statistics() != first
+
+
+def test_too_few_files_to_set_any_aside(tiny_config, noisy, tmp_path):
+    for name in "abc":
+        write_tiff(tmp_path / f"{name}.tif", noisy, "YX")
+    with pytest.raises(DataError, match="5 of 3 files would be set aside"):
+        ready(tiny_config(data_type="tiff"), tmp_path, use_in_memory=False)
+
+
+def test_the_memory_rule(monkeypatch, tiny_config, noisy, tmp_path):
+    import psutil
+
+    write_tiff(tmp_path / "a.tif", noisy, "YX")
+    config = tiny_config(data_type="tiff")
+    assert ready(config, tmp_path).storage.in_memory
+    little = SimpleNamespace(available=noisy.nbytes)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
+    storage = ready(config, tmp_path, val_minimum_split=0).storage
+    assert not storage.in_memory
+    assert "more than 80% of the" in storage.reason
 
 
 def test_channels_that_differ(tiny_config):

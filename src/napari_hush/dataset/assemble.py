@@ -11,12 +11,14 @@ from napari_hush.axes import spatial_axes
 from napari_hush.dataset import patches
 from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
-from napari_hush.dataset.blocks import LoadedBlocks, cut
+from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
+from napari_hush.dataset.cache import remembered
 from napari_hush.dataset.in_memory import InMemoryDataset
 from napari_hush.dataset.iterable import IterableDataset
 from napari_hush.dataset.normalization import Normalization
-from napari_hush.dataset.statistics import measure
+from napari_hush.dataset.statistics import measure, require_finite
 from napari_hush.errors import DataError
+from napari_hush.io import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _SPLIT = 3
 """Marks the validation split among the random streams of a seed."""
+_KEY_VERSION = 1
+"""Raised when statistics are computed otherwise, so that kept ones do not count."""
 _BACKGROUND = 7
 """Marks the background that is kept among the random streams of a seed."""
 
@@ -88,6 +92,9 @@ def in_memory(
 ) -> tuple[InMemoryDataset, InMemoryDataset | None]:
     """Datasets over pixels in memory: windows side by side, split by windows."""
     units = samples_of(train.images)
+    for collection in (train, val):
+        if collection is not None:
+            _check_finite(collection)
     windows = _grid(train.images, units, config)
     windows = windows[_kept(train, units, windows, config)]
     if val is None:
@@ -156,6 +163,7 @@ def on_disk(
         names,
         None if targets is None else LoadedBlocks(targets, chosen, 1),
         {},
+        (_key(train.images, chosen, config), _key(train.targets, chosen, config)),
     )
 
     def build(source: Collection, numbers: Sequence[Any], **more: Any) -> IterableDataset:
@@ -254,20 +262,50 @@ def _scalings(
     names: Sequence[str],
     targets: Sequence[Any] | None,
     held_out: dict[int, patches.Windows],
+    keys: tuple[list[object] | None, list[object] | None] = (None, None),
 ) -> tuple[Normalization, Normalization | None]:
     """Scaling of the images and, if there are any, of the targets."""
     if config.image_means is not None and config.image_stds is not None:
         image = Normalization(config.image_means, config.image_stds)
     else:
-        found = measure(units, names, held_out, config.patch_size)
-        image = Normalization.of(config.normalization, found, "the training data")
+        image = _scaling(config, units, names, held_out, keys[0], "the training data")
     if targets is None:
         return image, None
     if config.target_means is not None and config.target_stds is not None:
         return image, Normalization(config.target_means, config.target_stds)
     names = [f"the target of {name}" for name in names]
-    found = measure(targets, names, held_out, config.patch_size)
-    return image, Normalization.of(config.normalization, found, "the targets")
+    return image, _scaling(config, targets, names, held_out, keys[1], "the targets")
+
+
+def _scaling(
+    config: DataConfig,
+    units: Sequence[Any],
+    names: Sequence[str],
+    held_out: dict[int, patches.Windows],
+    key: list[object] | None,
+    what: str,
+) -> Normalization:
+    def once() -> Normalization:
+        found = measure(units, names, held_out, config.patch_size)
+        return Normalization.of(config.normalization, found, what)
+
+    return remembered(key, once)
+
+
+def _key(
+    images: Sequence[Image] | None, blocks: Sequence[Block], config: DataConfig
+) -> list[object] | None:
+    """What the statistics of these blocks depend on; None if that cannot be told."""
+    prints = [fingerprint(image) for image in images or ()]
+    if not prints or None in prints:
+        return None
+    regions = [[b.sample, [[r.start, r.stop] for r in b.region]] for b in blocks]
+    return [_KEY_VERSION, config.axes, config.normalization.model_dump(), prints, regions]
+
+
+def _check_finite(collection: Collection) -> None:
+    for image in collection.everything:
+        require_finite(image.data, image.name)
 
 
 def _set_aside(total: int, split: Split, seed: int, files: int) -> set[int]:

@@ -1,12 +1,14 @@
-"""Mirroring and turning whole batches in the YX plane."""
+"""Mirroring and turning patches in the YX plane.
+
+Each operation is a view, so it costs nothing beyond the copy into the batch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
 
@@ -49,22 +51,19 @@ class Augmentation:
                 turns += happens * (rng.integers(1, 4, n) if self.square else 2)
         return turns % 4 + _MIRROR * mirrored
 
-    def apply(
-        self, batches: Sequence[torch.Tensor], operations: NDArray[np.int64]
-    ) -> list[torch.Tensor]:
-        """Do `operations` ``(B,)`` to each ``(B, C, (Z), Y, X)`` of `batches` alike."""
-        results = [torch.empty_like(batch) for batch in batches]
-        for operation in np.unique(operations):
-            chosen = torch.from_numpy(np.flatnonzero(operations == operation))
-            for batch, result in zip(batches, results, strict=True):
-                index = chosen.to(batch.device)
-                part = batch[index]
-                if operation >= _MIRROR:
-                    part = part.flip(-1)
-                if operation % _MIRROR:
-                    part = part.rot90(int(operation % _MIRROR), (-2, -1))
-                result[index] = part
-        return results
+
+def turned(patch: NDArray[Any], operation: int) -> NDArray[Any]:
+    """A view of ``(..., Y, X)`` with one `operation` of `Augmentation` (0 to 7) done."""
+    if operation >= _MIRROR:
+        patch = patch[..., ::-1]
+    match operation % _MIRROR:
+        case 1:
+            return patch.swapaxes(-1, -2)[..., ::-1, :]
+        case 2:
+            return patch[..., ::-1, ::-1]
+        case 3:
+            return patch.swapaxes(-1, -2)[..., ::-1]
+    return patch
 
 
 def _share_of_y(flip: XYFlipConfig) -> float:

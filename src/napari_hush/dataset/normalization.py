@@ -17,6 +17,8 @@ from napari_hush.config import (
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_hush.config import NormalizationConfig
     from napari_hush.dataset.statistics import Statistics
 
@@ -82,20 +84,31 @@ class Normalization:
         mean, scale = self._constants(batch)
         return ((batch - mean) / scale).float()
 
+    def normalize_array(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """`normalize` for a float array, which is overwritten."""
+        self._check(batch.shape[1])
+        shape = (1, -1) + (1,) * (batch.ndim - 2)
+        batch -= np.array(self.means, batch.dtype).reshape(shape)
+        batch *= np.array(1 / (np.array(self.stds) + EPSILON), batch.dtype).reshape(shape)
+        return batch.astype(np.float32, copy=False)
+
     def denormalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Exact inverse of `normalize` but for rounding: intensities, float32."""
         mean, scale = self._constants(batch)
         return (batch * scale + mean).float()
 
     def _constants(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if batch.shape[1] != len(self.means):
-            raise DataError(
-                f"The image has {batch.shape[1]} channels but the statistics are of "
-                f"{len(self.means)}; give images of {len(self.means)} channels."
-            )
+        self._check(batch.shape[1])
         shape = (1, -1) + (1,) * (batch.ndim - 2)
         constants = torch.tensor((self.means, self.stds), dtype=torch.float64).to(batch)
         return constants[0].reshape(shape), constants[1].reshape(shape) + EPSILON
+
+    def _check(self, channels: int) -> None:
+        if channels != len(self.means):
+            raise DataError(
+                f"The image has {channels} channels but the statistics are of "
+                f"{len(self.means)}; give images of {len(self.means)} channels."
+            )
 
 
 def exact_float(dtype: np.dtype[Any]) -> type[np.float32 | np.float64]:

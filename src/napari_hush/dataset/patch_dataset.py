@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from napari_hush.dataset.augmentation import turned
 from napari_hush.dataset.normalization import Normalization, exact_float
 
 if TYPE_CHECKING:
@@ -89,13 +90,12 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         """A whole batch: ``(batch,)`` or ``(batch, targets)``, float32 each."""
         passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
         windows = self._windows(passes, which)
-        batches = [self.normalization.normalize(self._gather(self.units, windows))]
-        if self.targets is not None and self.target_normalization is not None:
-            targets = self._gather(self.targets, windows)
-            batches.append(self.target_normalization.normalize(targets))
-        if self.augmentation is not None:
-            batches = self.augmentation.apply(batches, self._operations(passes, which))
-        return tuple(batches)
+        operations = self._operations(passes, which)
+        batch = self._gather(self.units, windows, operations, self.normalization)
+        if self.targets is None or self.target_normalization is None:
+            return (batch,)
+        scaling = self.target_normalization
+        return batch, self._gather(self.targets, windows, operations, scaling)
 
     def order(self, number: int) -> NDArray[np.int64]:
         """The order ``(len,)`` in which pass `number` visits the patches."""
@@ -109,32 +109,42 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         """The windows of patches `which` in their `passes`."""
         return self.windows[which]
 
-    def _gather(self, units: Sequence[Any], windows: Windows) -> torch.Tensor:
+    def _gather(
+        self,
+        units: Sequence[Any],
+        windows: Windows,
+        operations: NDArray[np.int64],
+        scaling: Normalization,
+    ) -> torch.Tensor:
+        """Cut, turn and scale.
+
+        In numpy, patch by patch: a patch fits the processor's cache, and torch would set
+        its threads on each of these small steps, which costs more than it gains.
+        """
         first = units[int(windows[0, 0])]
         dtype = exact_float(first.dtype)
         batch = np.empty((len(windows), first.shape[0], *self.patch_size), dtype)
         channels = slice(0, first.shape[0])
-        for patch, (unit, *corner) in zip(batch, windows.tolist(), strict=True):
+        for patch, operation, (unit, *corner) in zip(
+            batch, operations.tolist(), windows.tolist(), strict=True
+        ):
             region = [slice(c, c + p) for c, p in zip(corner, self.patch_size, strict=True)]
-            patch[...] = units[unit][(channels, *region)]
-        return torch.from_numpy(batch)
+            patch[...] = turned(units[unit][(channels, *region)], operation)
+        return torch.from_numpy(scaling.normalize_array(batch))
 
     def _operations(
         self, passes: NDArray[np.int64], which: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        operations = np.empty(len(which), np.int64)
+        operations = np.zeros(len(which), np.int64)
+        if self.augmentation is None:
+            return operations
         for number in np.unique(passes).tolist():
             mine = passes == number
-            operations[mine] = self._draws(number)[which[mine]]
+            if self._drawn is None or self._drawn[0] != number:
+                rng = self._rng(_DRAWS, number)
+                self._drawn = (number, self.augmentation.draw(len(self), rng))
+            operations[mine] = self._drawn[1][which[mine]]
         return operations
-
-    def _draws(self, number: int) -> NDArray[np.int64]:
-        if self._drawn is None or self._drawn[0] != number:
-            if self.augmentation is None:
-                raise RuntimeError("draws are asked of a dataset without augmentation")
-            drawn = self.augmentation.draw(len(self), self._rng(_DRAWS, number))
-            self._drawn = (number, drawn)
-        return self._drawn[1]
 
     def _rng(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, stream, number])

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from napari_hush.dataset import Normalization
-from napari_hush.io import Image, check_source, is_path, list_files, load_images
+from napari_hush.io import Image, check_source, is_path, list_files, open_images
 from napari_hush.prediction import Tile, TileDataset
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class PredictDataModule(L.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images."""
-        self.images = load_images(
+        self.images = open_images(
             self.pred_data,
             self.pred_config.data_type,
             self.pred_config.axes,

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from napari_hush.dataset import PatchSampler, Storage, choose_storage
 from napari_hush.dataset.assemble import Collection, Split, in_memory, on_disk
 from napari_hush.errors import ConfigurationError
-from napari_hush.io import Image, check_source, is_path, list_files, load_images
+from napari_hush.io import Image, check_source, is_path, list_files, open_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +240,7 @@ class TrainDataModule(L.LightningDataModule):
         return len(self.train_dataloader())
 
     def _open(self, source: Any) -> list[Image]:
-        return load_images(
+        return open_images(
             source,
             self.data_config.data_type,
             self.data_config.axes,

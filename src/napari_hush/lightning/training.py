@@ -16,6 +16,7 @@ import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 
 from napari_hush.dataset import Normalization
+from napari_hush.errors import DataError
 from napari_hush.events import OnProgress, TrainingDone, TrainingStarted
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
@@ -81,6 +82,7 @@ def train(
     started = time.perf_counter()
     data.prepare_data()
     data.setup("fit")
+    _check_patches(config, data)
     first_epoch = 0 if model is None else model.epochs
     first_step = 0 if model is None else model.steps
     steps = data.pace(config.training_config.num_steps, first_epoch)
@@ -142,6 +144,18 @@ def train(
         epochs=progress.epochs_done,
         steps=progress.steps_done,
     )
+
+
+def _check_patches(config: Configuration, data: TrainDataModule) -> None:
+    """Compare the first patch with what the network takes, before anything starts."""
+    shape = tuple(data.train_dataset[0][0].shape)
+    network = config.algorithm_config.model
+    if len(shape) - 1 != network.conv_dims or shape[0] != network.in_channels:
+        raise DataError(
+            f"The training patches have {shape[0]} channels in {len(shape) - 1}D but the "
+            f"network is configured for {network.in_channels} in {network.conv_dims}D; "
+            "set n_channels and the axes to what the images are."
+        )
 
 
 @contextmanager
