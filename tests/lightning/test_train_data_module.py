@@ -270,3 +270,22 @@ def test_channels_that_differ(tiny_config):
     config = tiny_config(axes="CYX", n_channels=2)
     with pytest.raises(DataError, match="array 1 has 3 channels but array 0 has 2"):
         ready(config, [np.zeros((2, 16, 16)), np.zeros((3, 16, 16))])
+
+
+def test_zarr_is_read_piece_by_piece(tiny_config, tmp_path):
+    zarr = pytest.importorskip("zarr", reason="needs the extra zarr")
+    rng = np.random.default_rng(0)
+    store = zarr.create_array(
+        tmp_path / "big.zarr", shape=(3, 40, 48), chunks=(1, 20, 24), dtype="uint16"
+    )
+    store[...] = rng.integers(100, 200, store.shape)
+    config = tiny_config(data_type="zarr", axes="TYX")
+    module = ready(config, tmp_path / "big.zarr", use_in_memory=False, val_minimum_split=1)
+    assert isinstance(module.train_dataset, IterableDataset)
+    careamist = CAREamist(config)
+    careamist.train(datamodule=module)
+    assert careamist.predict(tmp_path / "big.zarr")[0].shape == (3, 40, 48)
+    lazy = tiny_config(axes="TYX")
+    careamist = CAREamist(lazy)
+    careamist.train(train_source=store, use_in_memory=False)
+    assert careamist.predict(store).shape == (3, 40, 48)
