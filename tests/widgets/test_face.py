@@ -100,9 +100,9 @@ def test_settings_rest_while_training():
     assert resolve(during(Activity.DENOISING)).settings_enabled
 
 
-def test_progress_is_busy_while_the_length_is_unknown():
+def test_progress_is_empty_while_the_length_is_unknown():
     assert resolve(READY).progress == (0, 1)
-    assert resolve(during(Activity.TRAINING)).progress == (0, 0)
+    assert resolve(during(Activity.TRAINING)).progress == (0, 1)
     running = RunState(Phase.RUNNING, Activity.TRAINING, done=3, total=40)
     assert resolve(replace(READY, state=running)).progress == (3, 40)
     assert resolve(replace(READY, state=finish(running, ""))).progress == (1, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from napari_hush.errors import DataError
 from napari_hush.events import Event, ImageStarted
-from napari_hush.widgets.job import Job
+from napari_hush.widgets.job import QUICKEST_MS, SLOWEST_MS, Job
 
 
 @pytest.fixture
@@ -86,6 +86,14 @@ def test_stopping_still_delivers_the_result(qtbot, job, story):
     with qtbot.waitSignal(job.returned):
         job.stop()
     assert story == [0, ("returned", "so far")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval"), [(0.001, QUICKEST_MS), (0.04, 800), (9.0, SLOWEST_MS)]
+)
+def test_news_come_as_often_as_the_window_can_show_them(job, seconds, interval):
+    job.setCostOfNews(seconds)
+    assert job._timer.interval() == interval
 
 
 def test_one_at_a_time(qtbot, job):

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -23,6 +22,7 @@ from napari_hush.widgets.layer_chooser import LayerChooser
 from napari_hush.widgets.loss_plot import LossPlot
 from napari_hush.widgets.rule import Rule
 from napari_hush.widgets.settings_form import SettingsForm
+from napari_hush.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -41,8 +41,6 @@ _BUTTONS = {
     "save_model": "Save …",
     "load_model": "Load …",
 }
-STATUS_LINES = 3
-"""Lines kept free for the status, so that a long sentence moves nothing else."""
 
 
 class Controls(QWidget):
@@ -73,11 +71,7 @@ class Controls(QWidget):
         self._progress = QProgressBar()
         self._progress.setObjectName("progress")
         self._progress.setTextVisible(False)
-        self._status = QLabel()
-        self._status.setObjectName("status")
-        self._status.setWordWrap(True)
-        self._status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._status = StatusLine()
         self._model = QElidingLabel()
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.buttons = {name: _button(name, words) for name, words in _BUTTONS.items()}
@@ -100,7 +94,7 @@ class Controls(QWidget):
 
     # ---- Public API
 
-    def show_face(self, face: Face) -> None:
+    def showFace(self, face: Face) -> None:
         """Show `face`: the only place where a control's state is set."""
         self.settings.setEnabled(face.settings_enabled)
         self.axes.setEnabled(face.settings_enabled)
@@ -109,15 +103,12 @@ class Controls(QWidget):
             button.setToolTip(face.tooltips[name])
             _mark(button, "lit", name == face.primary)
         _mark(self.axes, "wrong", face.axes_wrong)
-        value, maximum = face.progress
-        self._progress.setMaximum(maximum)
-        self._progress.setValue(value)
-        self._status.setText(face.status)
-        _mark(self._status, "kind", face.status_kind)
-        self._facts.setText(face.facts)
-        self._facts.setToolTip(face.facts)
-        self._model.setText(face.model)
-        self._model.setToolTip(face.model)
+        self._show_progress(*face.progress)
+        self._status.setText(face.status, face.status_kind)
+        for label, text in ((self._facts, face.facts), (self._model, face.model)):
+            if label.text() != text:
+                label.setText(text)
+                label.setToolTip(text)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -129,6 +120,13 @@ class Controls(QWidget):
             self._align_labels()
 
     # ---- Private API
+
+    def _show_progress(self, value: int, maximum: int) -> None:
+        bar = self._progress
+        bar.setUpdatesEnabled(False)  # it would be drawn at once, and the window with it
+        bar.setMaximum(maximum)
+        bar.setValue(value)
+        bar.setUpdatesEnabled(True)
 
     def _image_rows(self) -> QFormLayout:
         self._image_form = _form()
@@ -156,7 +154,7 @@ class Controls(QWidget):
         return row
 
     def _align_labels(self) -> None:
-        """Give both forms one left edge, and the status its lines."""
+        """Give both forms one left edge."""
         forms = (self._image_form, self.settings.layout())
         items = [
             form.itemAt(row, QFormLayout.ItemRole.LabelRole)
@@ -164,13 +162,11 @@ class Controls(QWidget):
             for row in range(form.rowCount())
         ]
         labels = [item.widget() for item in items if item is not None]
-        for label in (*labels, self._status):
+        for label in labels:
             label.ensurePolished()  # only then it has the font of the theme
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
-        metrics = self._status.fontMetrics()
-        self._status.setMinimumHeight(STATUS_LINES * metrics.lineSpacing() + 16)
 
 
 def _form() -> QFormLayout:

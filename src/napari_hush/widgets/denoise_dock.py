@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_hush.axes import validate_axes
@@ -248,7 +248,9 @@ class DenoiseDock(QWidget):
                     self._result.show(event.regions)
         if self._result is not None and not self._result.is_there:
             self._job.stop()  # somebody removed it: there is nothing to fill any more
+        plot.redraw()
         self._set_state(state)
+        self._job.setCostOfNews(self._paint())
 
     def _on_returned(self, value: Any) -> None:
         state = self._state
@@ -321,7 +323,7 @@ class DenoiseDock(QWidget):
 
     def _render(self, event: Any = None) -> None:
         layer, model = self._watched, self._model
-        self._controls.show_face(
+        self._controls.showFace(
             resolve(
                 Situation(
                     self._state,
@@ -333,13 +335,19 @@ class DenoiseDock(QWidget):
             )
         )
 
+    def _paint(self) -> float:
+        """Paint all that has changed, now and at once; return the seconds it took."""
+        started = time.perf_counter()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        QCoreApplication.sendPostedEvents(self.window(), QEvent.Type.UpdateRequest.value)
+        return time.perf_counter() - started
+
     def _on_theme(self, event: Any = None) -> None:
         colours = Colours.of(self._viewer.theme)
         self.setStyleSheet(stylesheet(colours))
         self._controls.plot.setColours(colours)
 
     def _warm_up(self) -> None:
-        self._controls.plot.build()
         if "napari_hush.careamist" not in sys.modules:
             threading.Thread(target=tasks.load_engine, name="hush-load-engine").start()
 

@@ -54,7 +54,10 @@ class Face:
     facts: str
     model: str
     progress: tuple[int, int]
-    """Value and maximum of the bar; maximum 0 for a bar that only says "busy"."""
+    """Value and maximum of the bar.
+
+    Never "busy", a bar that moves by itself: it would have the window drawn all the time.
+    """
     status: str
     status_kind: str
     """``"plain"``, ``"problem"`` (something to put right) or ``"failed"``."""
@@ -118,8 +121,6 @@ def _progress(state: RunState) -> tuple[int, int]:
             return 0, 1
         case Phase.DONE if not state.stopped:
             return 1, 1
-        case Phase.RUNNING | Phase.STOPPING:
-            return (state.done, state.total) if state.total else (0, 0)
         case _:
             return state.done, max(1, state.total)
 

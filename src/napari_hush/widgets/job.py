@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Job"]
 
-POLL_MS = 66
-"""Milliseconds between two looks into the mailbox; the eye wants no more."""
+QUICKEST_MS, SLOWEST_MS = 66, 1500
+"""Milliseconds between two looks into the mailbox: the eye wants no more, nor much less."""
+SHOWING = 0.05
+"""Share of the main thread's time that may go into showing news."""
 
 
 class Job(QObject):
@@ -47,7 +49,7 @@ class Job(QObject):
         self._stop = StopRequest()
         self._result: _Result | None = None
         self._timer = QTimer(self)
-        self._timer.setInterval(POLL_MS)
+        self._timer.setInterval(QUICKEST_MS)
         self._timer.timeout.connect(self._deliver)
 
     def start(self, task: Task) -> None:
@@ -77,6 +79,15 @@ class Job(QObject):
     @property
     def is_running(self) -> bool:
         return bool(self._timer.isActive())
+
+    def setCostOfNews(self, seconds: float) -> None:
+        """Say how long it took to show the last events; the next come accordingly.
+
+        With a canvas drawn by the processor, every change of a window costs a drawing of
+        all of it, and the processor is what a job needs.
+        """
+        milliseconds = round(1000 * seconds / SHOWING)
+        self._timer.setInterval(min(max(milliseconds, QUICKEST_MS), SLOWEST_MS))
 
     def _on_returned(self, result: _Result) -> None:
         self._result = result

@@ -1,129 +1,183 @@
-"""The live loss curve with its caption, and a quiet sentence while there is none."""
+"""The live loss curve, and a quiet sentence while there is none."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
+import numpy as np
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
+from qtpy.QtWidgets import QWidget
 
+from napari_hush.widgets.chart_axis import ChartAxis
 from napari_hush.widgets.loss_history import LossHistory
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from qtpy.QtGui import QPaintEvent
+
     from napari_hush.widgets.colours import Colours
-    from napari_hush.widgets.loss_chart import LossChart
 
 __all__ = ["LossPlot"]
 
 HEIGHT = 210
 """Pixels; in a dock some 300 wide a taller curve would only look steeper."""
-REDRAW_MS = 200
-"""Milliseconds between two drawings, however quick the steps are."""
+GAP = 6
+"""Pixels between things that are apart."""
+RING = 3.0
+"""Radius of a validation's ring in pixels."""
+LABEL_ROOM = 55
+"""Pixels that one label of the steps takes."""
+NOTHING_YET = "The loss curve appears here."
 
 
 class LossPlot(QWidget):
-    """Shows a `LossHistory` while it grows.
+    """Draws a `LossHistory` while it grows; what was added is drawn by `redraw`.
 
-    The chart is made when there is first something to draw or `build` is called, so
-    that the dock opens without waiting for it.
+    A faint line of single steps, a firm one through them, a ring per validation, under
+    a caption with the last values. Painted by hand: a plot of a library takes longer to
+    load than the whole dock, and several drawings of the window for one change.
     """
 
     def __init__(self, colours: Colours, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._colours = colours
         self._history = LossHistory()
-
-        # ---- widgets
         self.setObjectName("loss_plot")
+        self.setFixedHeight(HEIGHT)
         self.setToolTip(
             "Loss: how far the guess for a hidden pixel is from the noisy one.\n"
             "It falls while the model learns and ends level with the noise, not at zero."
         )
-        self._empty = QLabel("The loss curve appears here.")
-        self._empty.setProperty("role", "quiet")
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._caption = QLabel()
-        self._caption.setProperty("role", "quiet")
-        self._caption.setTextFormat(Qt.TextFormat.RichText)
-        self._drawn = QWidget()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
-
-        # ---- layout
-        self.setFixedHeight(HEIGHT)
-        drawn = QVBoxLayout(self._drawn)
-        drawn.setContentsMargins(0, 0, 0, 0)
-        drawn.setSpacing(2)
-        drawn.addWidget(self._caption)
-        self._pages = QStackedLayout(self)
-        self._pages.addWidget(self._empty)
-        self._pages.addWidget(self._drawn)
-
-        # ---- connections
-        self._timer.timeout.connect(self._draw)
 
     # ---- Public API
 
     @property
     def history(self) -> LossHistory:
-        """Everything shown, or about to be at the next drawing."""
+        """Everything added so far."""
         return self._history
 
     def clear(self) -> None:
         """Forget the curve, for a new run."""
         self._history = LossHistory()
-        self._timer.stop()
-        self._pages.setCurrentWidget(self._empty)
+        self.update()
 
     def addSteps(self, first_step: int, losses: tuple[float, ...]) -> None:
         """Append training losses of the steps from `first_step` (counted from 0) on."""
         self._history.add_steps(first_step, losses)
-        self._redraw_soon()
 
     def addValidation(self, step: int, loss: float) -> None:
         """Append the validation loss measured after `step` optimizer steps."""
         self._history.add_validation(step, loss)
-        self._redraw_soon()
+
+    def redraw(self) -> None:
+        """Show what was added since the last time."""
+        self.update()
 
     def setColours(self, colours: Colours) -> None:
         """Dress in the colours of the theme."""
         self._colours = colours
-        if self._history.steps:
-            self._redraw_soon()
+        self.update()
 
-    def build(self) -> None:
-        """Make the chart now, rather than when there is first something to draw."""
-        self._chart.draw(self._history, self._colours)
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._history.steps:
+            self._paint_caption(painter)
+            self._paint_curves(painter)
+        else:
+            painter.setPen(QColor(self._colours.muted))
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, NOTHING_YET)
+        painter.end()
 
     # ---- Private API
 
-    @cached_property
-    def _chart(self) -> LossChart:
-        from napari_hush.widgets.loss_chart import LossChart
-
-        chart = LossChart()
-        self._drawn.layout().addWidget(chart, 1)
-        return chart
-
-    def _redraw_soon(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
-
-    def _draw(self) -> None:
+    def _paint_caption(self, painter: QPainter) -> None:
         history, colours = self._history, self._colours
-        self._chart.draw(history, colours)
-        caption = ""
-        if history.smooth:
-            caption = (
-                f"<span style='color:{colours.curve}'>━</span> training "
-                f"<span style='color:{colours.text}'>{history.smooth[-1]:.3g}</span>"
-            )
+        line = self.fontMetrics().height()
+        middle, x = line / 2, float(GAP)
+        painter.setPen(QPen(QColor(colours.curve), 2))
+        painter.drawLine(QPointF(x, middle), QPointF(x + 2 * GAP, middle))
+        x = self._write(painter, x + 3 * GAP, "training", history.smooth[-1])
         if history.val:
-            caption += (
-                f" &nbsp;&nbsp;<span style='color:{colours.text}'>○</span> validation "
-                f"<span style='color:{colours.text}'>{history.val[-1]:.3g}</span>"
-            )
-        self._caption.setText(caption)
-        self._pages.setCurrentWidget(self._drawn)
+            self._paint_ring(painter, QPointF(x + 3 * GAP, middle))
+            self._write(painter, x + 4.5 * GAP, "validation", history.val[-1])
+
+    def _write(self, painter: QPainter, x: float, words: str, loss: float) -> float:
+        """Write a loss with its name from `x` on; return where it ends."""
+        metrics = self.fontMetrics()
+        for text, colour in (
+            (f"{words} ", self._colours.muted),
+            (f"{loss:.3g}", self._colours.text),
+        ):
+            painter.setPen(QColor(colour))
+            painter.drawText(QPointF(x, metrics.ascent()), text)
+            x += metrics.horizontalAdvance(text)
+        return x
+
+    def _paint_curves(self, painter: QPainter) -> None:
+        history = self._history
+        across = ChartAxis(0.0, max(1.0, history.steps[-1] * 1.02))
+        up = ChartAxis.around(history.train + history.val, log=history.fits_log_axis)
+        frame = self._paint_axes(painter, across, up)
+        faint = QColor(self._colours.muted)
+        faint.setAlphaF(0.4)
+        for losses, pen in (
+            (history.train, QPen(faint, 1)),
+            (history.smooth, QPen(QColor(self._colours.curve), 2)),
+        ):
+            painter.setPen(pen)
+            points = _points(frame, across.share(history.steps), up.share(losses))
+            painter.drawPolyline(QPolygonF(points))
+        for point in _points(frame, across.share(history.val_steps), up.share(history.val)):
+            self._paint_ring(painter, point)
+
+    def _paint_axes(self, painter: QPainter, across: ChartAxis, up: ChartAxis) -> QRectF:
+        """Paint lines and labels; return the rectangle that is left for the curves."""
+        metrics = self.fontMetrics()
+        line = metrics.height()
+        losses = {f"{value:.3g}": value for value in up.labels(self.height() // (2 * line))}
+        left = max(map(metrics.horizontalAdvance, losses), default=0) + 2 * GAP
+        frame = QRectF(self.rect()).adjusted(left, line + 2 * GAP, -GAP, -(line + GAP))
+        painter.setPen(QColor(self._colours.line))
+        painter.drawPolyline(
+            QPolygonF([frame.topLeft(), frame.bottomLeft(), frame.bottomRight()])
+        )
+        painter.setPen(QColor(self._colours.muted))
+        for text, value in losses.items():
+            y = frame.bottom() - frame.height() * float(up.share(value))
+            where = QRectF(0, y - line / 2, left - GAP, line)
+            painter.drawText(where, Qt.AlignmentFlag.AlignRight, text)
+        for value in across.labels(int(frame.width()) // LABEL_ROOM):
+            x = frame.left() + frame.width() * float(across.share(value))
+            text = f"{value:g}" if value else "step 0"
+            room = metrics.horizontalAdvance(text)
+            x = min(x - room / 2, self.width() - room)
+            painter.drawText(QPointF(x, frame.bottom() + GAP / 2 + metrics.ascent()), text)
+        return frame
+
+    def _paint_ring(self, painter: QPainter, centre: QPointF) -> None:
+        painter.setPen(QPen(QColor(self._colours.text), 1.2))
+        painter.setBrush(QColor(self._colours.background))
+        painter.drawEllipse(centre, RING, RING)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def _points(
+    frame: QRectF, right: NDArray[np.float64], up: NDArray[np.float64]
+) -> list[QPointF]:
+    """Points in `frame` at shares of its width and height, no more than can be told apart.
+
+    Where many fall into one column of pixels, the lowest and the highest of them stay.
+    """
+    keep = np.flatnonzero(np.isfinite(up))
+    columns = max(1, int(frame.width()))
+    if len(keep) > 4 * columns:
+        ends = [
+            sorted((stretch[up[stretch].argmin()], stretch[up[stretch].argmax()]))
+            for stretch in np.array_split(keep, columns)
+        ]
+        keep = np.array(ends).ravel()
+    x = frame.left() + frame.width() * right[keep]
+    y = frame.bottom() - frame.height() * up[keep]
+    return [QPointF(*place) for place in zip(x.tolist(), y.tolist(), strict=True)]

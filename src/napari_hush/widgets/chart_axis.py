@@ -1,0 +1,73 @@
+"""One axis of a chart: its range, where a value lies on it, its labels. No Qt here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["ChartAxis"]
+
+FACTORS = (1, 2, 5)
+"""Labels are these times a power of ten."""
+MANY_DECADES = 3
+"""A logarithmic axis over more of them labels powers of ten only."""
+PADDING = 0.05
+"""Share of the range that is added at both ends."""
+
+
+@dataclass(frozen=True)
+class ChartAxis:
+    """From `low` to `high`, in the values' unit or in powers of ten if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @classmethod
+    def around(cls, values: ArrayLike, *, log: bool) -> ChartAxis:
+        """An axis with room for the finite ones of `values`, which are above 0 if `log`."""
+        finite = np.asarray(values, np.float64)
+        finite = finite[np.isfinite(finite)]
+        if not finite.size:
+            return cls(0.0, 1.0)
+        if log:
+            finite = np.log10(finite)
+        low, high = float(finite.min()), float(finite.max())
+        room = PADDING * (high - low) or 0.5 * (1.0 if log else abs(high)) or 0.5
+        return cls(low - room, high + room, log)
+
+    def share(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Where `values` lie, from 0 at the lower end to 1 at the upper."""
+        places = np.asarray(values, np.float64)
+        if self.log:
+            places = np.log10(places)
+        shares: NDArray[np.float64] = (places - self.low) / (self.high - self.low)
+        return shares
+
+    def labels(self, most: int) -> list[float]:
+        """About `most` round values on the axis, or a few less."""
+        if self.log:
+            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+            factors = FACTORS if self.high - self.low < MANY_DECADES else FACTORS[:1]
+            stride = max(1, len(decades) // max(1, most))
+            values = [
+                factor * 10.0**decade for decade in decades[::stride] for factor in factors
+            ]
+            return [value for value in values if self.low <= math.log10(value) <= self.high]
+        step = _round_step((self.high - self.low) / max(1, most))
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [step * number for number in range(first, last + 1)]
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10 … times a power of ten that is not below `least`."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(
+        factor * power for factor in (*FACTORS, 10) if factor * power >= least * 0.999
+    )
