@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from napari_hush.errors import MissingFileError, SourceTypeError
-from napari_hush.io import list_files
+from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
+from napari_hush.io import list_files, open_images, pair_files
 
 
 @pytest.fixture
@@ -40,3 +42,83 @@ def test_an_empty_folder(tmp_path):
 def test_a_file_of_another_kind(folder):
     with pytest.raises(SourceTypeError, match=r"notes\.txt.*does not fit"):
         list_files(folder / "notes.txt", "tiff")
+
+
+def test_notes_of_systems_and_programs_are_passed_over(folder):
+    for name in (".DS_Store", "._a.tif", ".trash/d.tif"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert len(list_files(folder, "tiff")) == 3
+    assert len(list_files(folder, "custom")) == 4
+    assert list_files(folder / "._a.tif", "tiff") == [folder / "._a.tif"]
+
+
+def test_a_zarr_store_counts_as_a_file(folder):
+    for name in ("d.zarr", "deep/e.ZARR", "plain"):
+        (folder / name / "0").mkdir(parents=True)
+        (folder / name / "0" / "inside.tif").touch()
+    (folder / "plain" / ".zgroup").touch()
+    assert len(list_files(folder, "tiff")) == 3
+    names = [file.name for file in list_files(folder, "zarr")]
+    assert names == ["d.zarr", "e.ZARR", "plain"]
+    assert folder / "d.zarr" in list_files(folder, "custom")
+    assert list_files(folder / "d.zarr", "custom") == [folder / "d.zarr"]
+    assert list_files(folder / "d.zarr", "zarr") == [folder / "d.zarr"]
+    with pytest.raises(SourceTypeError, match=r"Zarr store .*d\.zarr' does not fit"):
+        list_files(folder / "d.zarr", "tiff")
+    with pytest.raises(SourceTypeError, match=r"file .*b\.tif' does not fit '\*\.zarr'"):
+        list_files(folder / "b.tif", "zarr")
+
+
+def test_links_are_followed_but_not_for_ever(folder):
+    (folder / "deep" / "up").symlink_to(folder, target_is_directory=True)
+    (folder / "broken.tif").symlink_to(folder / "nothing.tif")
+    assert len(list_files(folder, "tiff")) == 3
+
+
+def test_empty_files_are_named(folder):
+    says = r"a\.TIFF', .*b\.tif', .*c\.tif' are empty \(0 bytes\); replace them"
+    with pytest.raises(UnreadableFileError, match=says):
+        open_images(folder, "tiff", "YX")
+    with pytest.raises(UnreadableFileError, match=r"b\.tif' is empty.*replace it"):
+        open_images(folder / "b.tif", "tiff", "YX")
+    (folder / "z.tif").touch()
+    with pytest.raises(UnreadableFileError, match=r"c\.tif' and 1 more are empty"):
+        open_images(folder, "tiff", "YX")
+
+
+def paths(*names):
+    return [Path(name) for name in names]
+
+
+def test_pairs_go_by_name():
+    pairs = pair_files(paths("low/b.tif", "low/a.tif"), paths("high/a.tif", "high/b.tif"))
+    assert pairs == [
+        (Path("low/b.tif"), Path("high/b.tif")),
+        (Path("low/a.tif"), Path("high/a.tif")),
+    ]
+    assert pair_files([], []) == []
+
+
+def test_names_that_repeat_go_by_their_folders():
+    low, high = paths("low/1/a.tif", "low/2/a.tif"), paths("high/2/a.tif", "high/1/a.tif")
+    assert pair_files(low, high) == [(low[0], high[1]), (low[1], high[0])]
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets", "says"),
+    [
+        (["a.tif", "b.tif"], ["a.tif"], r"2 source.*1 target.*the targets lack 'b\.tif'"),
+        (["a.tif"], ["a.tif", "c.tif"], r"the sources lack 'c\.tif'"),
+        (["a.tif"], ["b.tif"], r"targets lack 'a\.tif', the sources lack 'b\.tif'"),
+        (
+            [f"{n}.tif" for n in range(5)],
+            [],
+            r"lack '0\.tif', '1\.tif', '2\.tif' and 2 more",
+        ),
+        (["a.tif", "a.tif"], ["x/a.tif"], r"'a\.tif' was given 2 times"),
+    ],
+)
+def test_files_without_a_partner_are_named(sources, targets, says):
+    with pytest.raises(SourceTypeError, match=says):
+        pair_files(paths(*sources), paths(*targets))

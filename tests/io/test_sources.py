@@ -7,7 +7,7 @@ from napari_hush.errors import (
     SourceTypeError,
     UnreadableFileError,
 )
-from napari_hush.io import load_images, write_tiff
+from napari_hush.io import fingerprint, load_images, open_images, write_tiff
 
 IMAGE = np.arange(30, dtype="uint8").reshape(5, 6)
 
@@ -82,3 +82,24 @@ def test_a_reader_that_returns_no_array(tmp_path):
     (tmp_path / "a.npy").touch()
     with pytest.raises(UnreadableFileError, match="returned list"):
         load_images(tmp_path / "a.npy", "custom", "YX", lambda p, a: [1], "*.npy")
+
+
+def test_opened_files_stay_on_disk(tmp_path):
+    for name in ("b.tif", "a.tif"):
+        write_tiff(tmp_path / name, IMAGE + (name == "b.tif"), "YX")
+    first, second = open_images(tmp_path, "tiff", "YX")
+    assert not first.in_memory
+    assert second.name.endswith("b.tif'")
+    np.testing.assert_array_equal(second.samples[0][:, 1:4, 2:5][0], IMAGE[1:4, 2:5] + 1)
+    loaded = load_images(tmp_path, "tiff", "YX")
+    for lazy, eager in zip((first, second), loaded, strict=True):
+        np.testing.assert_array_equal(lazy.loaded().data, eager.data)
+
+
+def test_the_fingerprint_follows_the_file(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", IMAGE, "YX")
+    first = fingerprint(open_images(path, "tiff", "YX")[0])
+    assert first == fingerprint(open_images(str(path), "tiff", "yx")[0])
+    write_tiff(path, IMAGE[:4], "YX", overwrite=True)
+    assert fingerprint(open_images(path, "tiff", "YX")[0]) not in (None, first)
+    assert fingerprint(load_images(path, "tiff", "YX")[0]) is None

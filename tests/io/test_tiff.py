@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_hush.errors import DataError, ExistingFileError, UnreadableFileError
-from napari_hush.io import read_image, read_tiff, write_tiff
+from napari_hush.io import read_image, read_metadata, read_tiff, write_tiff
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "int32"])
@@ -16,6 +16,7 @@ def test_pixels_survive(tmp_path, dtype):
     )
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.permutations("TZCYX"))
 def test_axes_survive_in_any_order(tmp_path_factory, order):
     size = {"T": 2, "Z": 3, "C": 4, "Y": 5, "X": 6}
@@ -78,3 +79,55 @@ def test_a_truncated_tiff(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(UnreadableFileError, match=r"cut\.tif"):
         read_tiff(path)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations("TZCYX"), st.sampled_from(["uint16", "float64"]), st.data())
+def test_sizes_and_units_survive(tmp_path_factory, order, dtype, data):
+    axes = "".join(order)
+    size = st.floats(0.01, 100).map(lambda x: round(x, 4))
+    scale = {a: data.draw(size) for a in "TZYX"}
+    length = data.draw(st.sampled_from(["nanometer", "micrometer", "millimeter"]))
+    units = {"T": "second", **dict.fromkeys("ZYX", length)}
+    path = tmp_path_factory.mktemp("tiff") / "a.tif"
+    write_tiff(path, np.zeros((2,) * 5, dtype), axes, scale=scale, units=units)
+    back = read_metadata(path)
+    assert back.axes == ("TZCYX" if dtype == "uint16" else axes)
+    assert back.scale == pytest.approx(scale, rel=1e-5)
+    assert back.units == units
+
+
+def test_imagej_has_one_unit_of_length(tmp_path):
+    write_tiff(
+        tmp_path / "a.tif",
+        np.zeros((2, 4, 4), "uint8"),
+        "ZYX",
+        scale={"Z": 500, "Y": 0.1, "X": 0.1, "T": 20},
+        units={"Z": "nm", "Y": "µm", "X": "µm", "T": "ms"},
+    )
+    back = read_metadata(tmp_path / "a.tif")
+    assert back.scale == pytest.approx({"T": 0.02, "Z": 0.5, "Y": 0.1, "X": 0.1}, rel=1e-5)
+    assert set(back.units.values()) == {"micrometer", "second"}
+
+
+def test_units_that_cannot_be_one(tmp_path):
+    with pytest.raises(DataError, match=r"one unit of length.*'second' is not so many"):
+        write_tiff(
+            tmp_path / "a.tif",
+            np.zeros((4, 4), "uint8"),
+            "YX",
+            scale={"X": 1, "Y": 2},
+            units={"X": "µm", "Y": "s"},
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_sizes_none_are_invented(tmp_path):
+    for number, dtype in enumerate(["uint8", "float64"]):
+        path = write_tiff(tmp_path / f"{number}.tif", np.zeros((4, 4), dtype), "YX")
+        assert read_metadata(path).scale == {}
+
+
+def test_samples_of_other_types_stay_samples(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", np.zeros((3, 4, 5)), "SYX")
+    assert read_image(path)[1] == "SYX"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.errors import SourceTypeError
+from napari_hush.io.images import Pixels
 from napari_hush.io.metadata import letters_of
 from napari_hush.io.pixels import Bounds, LazyPixels
 from napari_hush.io.zarr_pixels import ZarrPixels
@@ -39,24 +40,34 @@ def lazily(array: Any) -> Any:
     Zarr arrays get the cache of decoded chunks; of labelled arrays (xarray) what is
     beneath the labels is taken; dask arrays, numpy arrays and all others stay as they
     are.
-
-    Raises
-    ------
-    SourceTypeError
-        If it is a Zarr group.
     """
     kind = _kind(array)
-    if kind == ("zarr", "Group"):
-        raise SourceTypeError(
-            "An image was given as a Zarr group; give one of its arrays, for example "
-            "group['0']."
-        )
     if kind == ("zarr", "Array"):
         return ZarrPixels(array)
     if kind == ("xarray", "DataArray"):
         in_file = array.chunks is None and "source" in array.encoding
         return LabelledPixels(array) if in_file else lazily(array.data)
     return array
+
+
+def check_array(array: Any) -> None:
+    """Check that something can be taken for an array, without reading it.
+
+    Raises
+    ------
+    SourceTypeError
+        If it cannot.
+    """
+    if _kind(array) == ("zarr", "Group"):
+        raise SourceTypeError(
+            "An image was given as a Zarr group; give one of its arrays, for example "
+            "group['0']."
+        )
+    if not hasattr(array, "__array__") and not isinstance(array, Pixels):
+        raise SourceTypeError(
+            f"An image was given as {type(array).__name__}; give an array (numpy, zarr, "
+            "dask, xarray) or a path."
+        )
 
 
 def axes_of(array: Any) -> str | None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from napari_hush.errors import ConfigurationError, SourceTypeError
-from napari_hush.io.arrays import axes_of, lazily
+from napari_hush.io.arrays import axes_of, check_array, lazily
 from napari_hush.io.custom import WholeFilePixels, read_custom
 from napari_hush.io.czi import czi_metadata
-from napari_hush.io.images import Image, Pixels
+from napari_hush.io.images import Image
 from napari_hush.io.listing import check_not_empty, is_zarr, list_files
 from napari_hush.io.metadata import ImageMetadata, fitting_dimensions
 from napari_hush.io.pixels import LazyPixels, SelectedDimensions
@@ -54,13 +54,8 @@ def check_source(
             raise SourceTypeError(
                 "The list of images mixes arrays and paths; give only one kind."
             )
-        if not is_path(part) and not (
-            hasattr(part, "__array__") or isinstance(part, Pixels)
-        ):
-            raise SourceTypeError(
-                f"An image was given as {type(part).__name__}; give an array (numpy, "
-                "zarr, dask, xarray) or a path."
-            )
+        if not is_path(part):
+            check_array(part)
     if is_path(source) and data_type == "array":
         raise SourceTypeError(
             f"A path was given ({str(parts[0])!r}) but data_type is 'array'; give an "

@@ -129,7 +129,7 @@ def _only_array(path: Path, group: Any) -> Any:
     if len(arrays) == 1:
         return next(iter(arrays.values()))
     if not arrays:
-        held = f"only the groups {_some(sorted(members))}" if members else "nothing else"
+        held = f"only the groups {_some(sorted(members))}" if members else "and no group"
         raise DataError(
             f"{str(path)!r} holds no array, {held}; give a store or a group with one."
         )
