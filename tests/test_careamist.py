@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from napari_hush import CAREamist
-from napari_hush.config import save_configuration
+from napari_hush.config import (
+    create_care_configuration,
+    create_n2n_configuration,
+    save_configuration,
+)
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
@@ -393,3 +397,87 @@ def test_noise_goes_down(tiny_config):
     before = np.mean((image - clean) ** 2)
     after = np.mean((careamist.predict(image) - clean) ** 2)
     assert after < before / 4
+
+
+# ---- other algorithms ----
+
+
+@pytest.fixture
+def pair():
+    """A clean picture and two noisy ones, 64 x 64."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:64, :64]
+    clean = 100 * np.sin(x / 9) * np.cos(y / 11)
+    return clean, *(clean + rng.normal(0, 40, (2, 64, 64)))
+
+
+def paired(create, **changes):
+    values = {
+        "experiment_name": "pairs",
+        "data_type": "array",
+        "axes": "YX",
+        "patch_size": [32, 32],
+        "batch_size": 4,
+        "num_steps": 60,
+        "num_epochs": 1,
+        "optimizer_params": {"lr": 5e-3},
+        "model_params": {"num_channels_init": 8},
+    }
+    return create(**{**values, **changes})
+
+
+@pytest.mark.parametrize("create", [create_n2n_configuration, create_care_configuration])
+def test_learning_from_pairs_in_the_targets_intensities(create, pair, tmp_path):
+    clean, first, second = pair
+    target = 7 * (second if create is create_n2n_configuration else clean) + 3000
+    careamist = CAREamist(paired(create))
+    careamist.train(train_source=first, train_target=target)
+    found = CAREamist(careamist.save(tmp_path / "m.safetensors")).predict(first)
+    assert (
+        np.mean((found - 7 * clean - 3000) ** 2) < np.mean((7 * first - 7 * clean) ** 2) / 3
+    )
+    np.testing.assert_array_equal(found, careamist.predict(first))
+
+
+def test_more_channels_out_than_in(pair):
+    _, first, second = pair
+    config = paired(
+        create_care_configuration,
+        axes="CYX",
+        n_channels_in=1,
+        n_channels_out=2,
+        num_steps=2,
+    )
+    assert not config.algorithm_config.model.independent_channels
+    careamist = CAREamist(config)
+    careamist.train(train_source=first[None], train_target=np.stack([first, second]))
+    assert careamist.predict(first[None]).shape == (2, 64, 64)
+
+
+def test_targets_where_they_belong(pair, tiny_config):
+    _, first, second = pair
+    with pytest.raises(ConfigurationError, match="leave targets out"):
+        CAREamist(tiny_config()).train(train_source=first, train_target=second)
+    with pytest.raises(ConfigurationError, match="give train_target"):
+        CAREamist(paired(create_care_configuration)).train(train_source=first)
+    with pytest.raises(DataError, match=r"The targets have 2 channels but .* return 1"):
+        CAREamist(paired(create_care_configuration, axes="CYX", n_channels_in=1)).train(
+            train_source=first[None], train_target=np.stack([first, second])
+        )
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+@pytest.mark.parametrize(
+    "method",
+    [{"use_n2v2": True}, {"struct_n2v_axis": "horizontal"}],
+    ids=["n2v2", "struct"],
+)
+def test_kin_of_n2v(tiny_config, axes, method):
+    image = np.random.default_rng(0).normal(10, 2, (8, 16, 20)[-len(axes) :])
+    config = tiny_config(axes=axes, patch_size=(8, 16, 16)[-len(axes) :], **method)
+    careamist = CAREamist(config)
+    careamist.train(train_source=image)
+    assert np.isfinite(careamist.predict(image)).all()
+    tiled = careamist.predict(image, tile_size=(8, 8, 8)[-len(axes) :])
+    scale = careamist.model.normalization.stds[0]
+    assert np.abs(tiled - careamist.predict(image)).max() / scale < 1e-5

@@ -14,7 +14,7 @@ from napari_hush.events import EpochDone, Event, OnProgress, StepsDone
 from napari_hush.io import Image, ReadSource, is_path
 from napari_hush.lightning import PredictDataModule, TrainDataModule, train
 from napari_hush.models import Model, load_model, save_model
-from napari_hush.prediction import check_suits, denoise
+from napari_hush.prediction import check_suits, denoise, result_axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +98,7 @@ class CAREamist:
         val_source : same, optional
             Images to validate on; by default part of the training patches.
         train_target, val_target : optional
-            For methods that learn from pairs; Noise2Void does not.
+            What the images should become, for Noise2Noise and CARE.
         use_in_memory : bool
             Has no effect on arrays.
         val_percentage : float
@@ -116,23 +116,23 @@ class CAREamist:
             raise ConfigurationError(
                 "Give either a datamodule or a train_source to train on, one of the two."
             )
-        if train_target is not None or val_target is not None:
-            raise ConfigurationError(
-                "Targets were given, but Noise2Void learns from the noisy images alone; "
-                "leave them out."
-            )
         try:
             if datamodule is None:
                 config = self.config.data_config
                 if self.model is not None:
+                    scaling = self.model.target_normalization
                     config = config.replace(
                         image_means=self.model.normalization.means,
                         image_stds=self.model.normalization.stds,
+                        target_means=None if scaling is None else scaling.means,
+                        target_stds=None if scaling is None else scaling.stds,
                     )
                 datamodule = TrainDataModule(
                     config,
                     train_source,
                     val_source,
+                    train_target,
+                    val_target,
                     val_percentage=val_percentage,
                     val_minimum_split=val_minimum_split,
                     use_in_memory=use_in_memory,
@@ -203,7 +203,7 @@ class CAREamist:
         extension_filter : str
             For custom data: which file names count, e.g. ``"*.npy"``.
         out : ndarray, optional
-            For one array: where to write, float32 of its shape, tile by tile.
+            For one array: where to write, float32 of the result's shape, tile by tile.
         should_stop : callable, optional
             True ends after the tiles in hand; `out` keeps those that are done, what is
             missing is left as it was (zeros where `out` was not given).
@@ -211,7 +211,9 @@ class CAREamist:
         Returns
         -------
         ndarray or list of ndarray
-            float32, in the source's axes, shape and intensities. One array for one array;
+            float32, in the source's axes, shape and intensities (where the model makes
+            another number of channels, that many; C first if the source has none). One
+            array for one array;
             for a list of arrays or for paths a list, one entry per image or file, in
             order.
 
@@ -242,12 +244,13 @@ class CAREamist:
         data.setup("predict")
         one = data_type == "array" and not isinstance(source, list | tuple)
         if out is not None:
-            _check_out(out, data.images, one)
+            _check_out(out, model, data.images, one)
         for image in data.images:
             check_suits(model, image)
         results = []
         for index, image in enumerate(data.images):
-            result = np.zeros(image.data.shape, np.float32) if out is None else out
+            shape = result_axes(model, image).shape
+            result = np.zeros(shape, np.float32) if out is None else out
             results.append(result)
             whole = denoise(
                 model,
@@ -311,13 +314,13 @@ _LOSSES = (
 )
 
 
-def _check_out(out: NDArray[Any], images: Sequence[Image], one: bool) -> None:
+def _check_out(out: NDArray[Any], model: Model, images: Sequence[Image], one: bool) -> None:
     if not one:
         raise ConfigurationError("out goes with a single array; leave it out otherwise.")
-    shape = images[0].data.shape
+    shape = result_axes(model, images[0]).shape
     if out.shape != shape or out.dtype != np.float32:
         raise DataError(
-            f"out is {out.dtype} of shape {out.shape}; it must be float32 of the source's "
+            f"out is {out.dtype} of shape {out.shape}; it must be float32 of the result's "
             f"shape {shape}."
         )
 

@@ -6,6 +6,9 @@ from napari_hush.config import (
     InferenceConfig,
     TrainingConfig,
     XYFlipConfig,
+    XYRandomRotate90Config,
+    create_care_configuration,
+    create_n2n_configuration,
     create_n2v_configuration,
 )
 from napari_hush.errors import ConfigurationError
@@ -119,7 +122,11 @@ def test_data_that_contradict_themselves(changes, says):
     [
         ({"conv_dims": 3}, "set conv_dims to 2"),
         ({"in_channels": 2, "num_classes": 2}, "have no C"),
-        ({"num_classes": 2}, "set both to the same number"),
+        ({"num_classes": 2}, "cannot be independent"),
+        (
+            {"num_classes": 2, "independent_channels": False},
+            "set both to the same number",
+        ),
     ],
 )
 def test_network_and_data_agree(change, says):
@@ -145,6 +152,47 @@ def test_statistics_per_channel():
 def test_inference(changes, says):
     with pytest.raises(ConfigurationError, match=says):
         InferenceConfig.build({"image_means": (0.0,), "image_stds": (1.0,), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"struct_n2v_span": 4}, "struct_mask_span must be odd.*try 5"),
+        ({"use_n2v2": True, "model_params": {"residual": True}}, "residual"),
+        ({"model_params": {"n2v2": True}}, "goes with the strategy 'median'"),
+        (
+            {
+                "struct_n2v_axis": "vertical",
+                "augmentations": [XYRandomRotate90Config()],
+            },
+            "would turn the vertical noise",
+        ),
+    ],
+)
+def test_kin_of_n2v_that_contradict_themselves(changes, says):
+    with pytest.raises(ConfigurationError, match=says):
+        create_n2v_configuration(**{**GIVEN, **changes})
+
+
+def test_noise_with_a_direction_is_never_turned_by_quarters():
+    config = create_n2v_configuration(**GIVEN, struct_n2v_axis="horizontal")
+    (turn,) = (t for t in config.data_config.transforms if "Rotate" in t.name)
+    assert turn.half_turns_only
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"loss": "n2v"}, "cannot be 'n2v'; use mae or mse"),
+        ({"speed": 3}, "no setting 'speed'"),
+        ({"model_params": {"n2v2": True}}, "not for care"),
+    ],
+)
+def test_care(changes, says):
+    assert create_care_configuration(**GIVEN).algorithm_config.loss == "mae"
+    assert create_n2n_configuration(**GIVEN).algorithm_config.loss == "mse"
+    with pytest.raises(ConfigurationError, match=says):
+        create_care_configuration(**{**GIVEN, **changes})
 
 
 def test_every_field_has_a_help_text():

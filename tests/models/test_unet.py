@@ -13,11 +13,12 @@ def positive(config):
     return network
 
 
+@pytest.mark.parametrize("n2v2", [False, True])
 @pytest.mark.parametrize("depth", [1, 2])
-def test_the_halo_is_what_gradients_reach(depth):
-    config = UNetConfig(depth=depth, num_channels_init=8, use_batch_norm=False)
+def test_the_halo_is_what_gradients_reach(depth, n2v2):
+    config = UNetConfig(depth=depth, num_channels_init=8, use_batch_norm=False, n2v2=n2v2)
     network = positive(config)
-    size = 4 * halo(depth) // network.multiple * network.multiple
+    size = 4 * network.halo // network.multiple * network.multiple
     reach = 0
     for phase in range(network.multiple):
         # Max-pooling passes gradients to the larger pixel only: try both ways round.
@@ -28,12 +29,32 @@ def test_the_halo_is_what_gradients_reach(depth):
             network(x)[0, 0, 0, pixel].backward()
             touched = x.grad[0, 0].abs().sum(0).nonzero().ravel()
             reach = max(reach, int(pixel - touched.min()), int(touched.max() - pixel))
-    assert reach == halo(depth)
+    assert reach == network.halo == halo(depth, n2v2=n2v2)
 
 
-@pytest.mark.parametrize(("depth", "pixels"), [(1, 10), (2, 26), (3, 58), (4, 122)])
-def test_halos(depth, pixels):
-    assert halo(depth) == pixels
+def test_halos():
+    assert [halo(depth) for depth in (1, 2, 3, 4)] == [10, 26, 58, 122]
+    assert [halo(depth, n2v2=True) for depth in (1, 2, 3, 4)] == [11, 29, 65, 137]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_network_of_n2v2_keeps_a_constant_and_has_no_top_skip(dims):
+    config = UNetConfig(n2v2=True, conv_dims=dims, num_channels_init=8)
+    network = UNet(config).eval()
+    pooled = network._pool(torch.full((1, 2) + (8,) * dims, 0.3))
+    torch.testing.assert_close(pooled, torch.full((1, 2) + (4,) * dims, 0.3))
+    assert network.decoder[-1][0].in_channels == 8
+    assert network(torch.randn((2, 1) + (8,) * dims)).shape == (2, 1) + (8,) * dims
+
+
+def test_the_blurred_halving_is_a_blur_of_maxima():
+    x = torch.tensor([0.0, 4.0, 1.0, 1.0, 2.0, 8.0, 3.0, 5.0])
+    maxima = [4, 4, 1, 2, 8, 8, 5, 5]
+    left = [maxima[0], *maxima]  # the border repeated
+    expected = [(left[i] + 2 * maxima[i] + maxima[i + 1]) / 4 for i in (0, 2, 4, 6)]
+    pool = UNet(UNetConfig(n2v2=True, num_channels_init=8))._pool
+    found = pool(x.expand(1, 1, 2, 8))[0, 0, 0]
+    assert found.tolist() == expected
 
 
 @pytest.mark.parametrize(("dims", "parameters"), [(2, 333_729), (3, 997_857)])

@@ -102,3 +102,46 @@ def test_same_generator_state_same_masks():
         for _ in range(2)
     )
     assert torch.equal(a, b)
+
+
+def test_medians_are_those_of_the_window_without_its_centre(generator):
+    batch = torch.randn(2, 1, 16, 16)
+    config = N2VManipulateConfig(strategy="median", roi_size=5)
+    masked = n2v.mask(batch, config, generator)
+    for patch, seen, pixels in zip(batch, masked.patches, masked.pixels, strict=True):
+        for pixel in pixels.tolist():
+            y, x = divmod(pixel, 16)
+            top, left = min(max(y - 2, 0), 11), min(max(x - 2, 0), 11)
+            window = patch[0, top : top + 5, left : left + 5].flatten().tolist()
+            window.remove(float(patch[0, y, x]))
+            assert float(seen[0, y, x]) == sorted(window)[11]  # the lower of the middle two
+
+
+@pytest.mark.parametrize(
+    ("axis", "count"), [("none", 0), ("horizontal", 4), ("vertical", 4), ("cross", 8)]
+)
+@pytest.mark.parametrize("strategy", ["uniform", "median"])
+def test_correlated_neighbours_are_hidden_too(axis, count, strategy, generator):
+    config = N2VManipulateConfig(
+        strategy=strategy, struct_mask_axis=axis, struct_mask_span=5, roi_size=11
+    )
+    offsets = n2v.struct_offsets(config, 2)
+    assert len(offsets) == count
+    batch = torch.randperm(4 * 32 * 32).float().reshape(4, 1, 32, 32)
+    masked = n2v.mask(batch, config, generator)
+    for patch, seen, pixels in zip(batch, masked.patches, masked.pixels, strict=True):
+        for pixel in pixels.tolist():
+            y, x = divmod(pixel, 32)
+            hidden = [(y + dy, x + dx) for dy, dx in offsets.tolist()]
+            hidden = [(j, i) for j, i in hidden if 0 <= j < 32 and 0 <= i < 32]
+            originals = {float(patch[0, j, i]) for j, i in [*hidden, (y, x)]}
+            assert all(seen[0, j, i] != patch[0, j, i] for j, i in hidden)
+            assert float(seen[0, y, x]) not in originals
+            assert patch.min() <= seen[0, y, x] <= patch.max()
+
+
+def test_a_horizontal_mask_lies_along_x_and_in_the_plane():
+    config = N2VManipulateConfig(struct_mask_axis="horizontal", struct_mask_span=3)
+    assert n2v.struct_offsets(config, 3).tolist() == [[0, 0, -1], [0, 0, 1]]
+    square = N2VManipulateConfig(struct_mask_axis="square", struct_mask_span=3)
+    assert len({tuple(o) for o in n2v.struct_offsets(square, 2).tolist()}) == 8

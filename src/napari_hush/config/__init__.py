@@ -10,7 +10,11 @@ from napari_hush.config.algorithm import (
 )
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig
-from napari_hush.config.factories import create_n2v_configuration
+from napari_hush.config.factories import (
+    create_care_configuration,
+    create_n2n_configuration,
+    create_n2v_configuration,
+)
 from napari_hush.config.files import load_configuration, save_configuration
 from napari_hush.config.inference import InferenceConfig
 from napari_hush.config.normalization import (
@@ -48,6 +52,8 @@ __all__ = [
     "UNetConfig",
     "XYFlipConfig",
     "XYRandomRotate90Config",
+    "create_care_configuration",
+    "create_n2n_configuration",
     "create_n2v_configuration",
     "load_configuration",
     "save_configuration",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_hush.config.base import Frozen
 from napari_hush.config.transforms import N2VManipulateConfig
@@ -31,6 +31,22 @@ class UNetConfig(Frozen):
     """Denoise each channel by itself, with the same weights."""
     use_batch_norm: bool = True
     """Normalise features over the batch."""
+    n2v2: bool = False
+    """Blur before halving and leave out the top skip, against checkerboards (N2V2)."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> UNetConfig:
+        if self.num_classes != self.in_channels and self.independent_channels:
+            raise ValueError(
+                f"{self.in_channels} channels go in and {self.num_classes} come out, so "
+                "channels cannot be independent; set independent_channels to False"
+            )
+        if self.residual and (self.n2v2 or self.num_classes != self.in_channels):
+            raise ValueError(
+                "residual needs a network that returns the channels it is given and is "
+                "not N2V2's; set residual to False"
+            )
+        return self
 
 
 class OptimizerConfig(Frozen):
@@ -78,10 +94,10 @@ Scheduler = Annotated[
 class AlgorithmConfig(Frozen):
     """How the network is built and what it is trained to do."""
 
-    algorithm: Literal["n2v"] = "n2v"
-    """n2v: Noise2Void, learns from the noisy image alone."""
-    loss: Literal["n2v"] = "n2v"
-    """n2v: mean squared error at the masked pixels."""
+    algorithm: Literal["n2v", "n2n", "care"] = "n2v"
+    """n2v learns from noisy images alone, n2n from pairs of noisy ones, care from clean."""
+    loss: Literal["n2v", "mae", "mse"] = "n2v"
+    """n2v: squared error at masked pixels; mae, mse: absolute or squared error of pairs."""
     model: UNetConfig = UNetConfig()
     """The network."""
     n2v_config: N2VManipulateConfig = N2VManipulateConfig()
@@ -90,3 +106,32 @@ class AlgorithmConfig(Frozen):
     """What moves the weights."""
     lr_scheduler: Scheduler = CosineConfig()
     """How the learning rate changes over the run."""
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether it learns from pairs of images."""
+        return self.algorithm != "n2v"
+
+    @model_validator(mode="after")
+    def _agree(self) -> AlgorithmConfig:
+        if (self.loss == "n2v") == self.needs_targets:
+            fit = "mae or mse" if self.needs_targets else "n2v"
+            raise ValueError(
+                f"the loss of {self.algorithm} cannot be {self.loss!r}; use {fit}"
+            )
+        if self.model.n2v2 and self.needs_targets:
+            raise ValueError(f"n2v2 is a network for n2v, not for {self.algorithm}")
+        if not self.needs_targets:
+            if self.model.num_classes != self.model.in_channels:
+                raise ValueError(
+                    "Noise2Void returns the channels it is given, but in_channels is "
+                    f"{self.model.in_channels} and num_classes {self.model.num_classes}; "
+                    "set both to the same number"
+                )
+            fit = "median" if self.model.n2v2 else "uniform"
+            if self.n2v_config.strategy != fit:
+                raise ValueError(
+                    f"a network with n2v2 = {self.model.n2v2} goes with the strategy "
+                    f"{fit!r}, not {self.n2v_config.strategy!r}"
+                )
+        return self

@@ -11,6 +11,7 @@ from napari_hush.config.algorithm import AlgorithmConfig
 from napari_hush.config.base import Frozen
 from napari_hush.config.data import DataConfig
 from napari_hush.config.training import TrainingConfig
+from napari_hush.config.transforms import XYRandomRotate90Config
 
 
 class Configuration(Frozen):
@@ -64,13 +65,14 @@ class Configuration(Frozen):
                 f"image_means has {len(data.image_means)} entries but there are "
                 f"{network.in_channels} channels; give one per channel"
             )
-        if network.num_classes != network.in_channels:
+        if data.target_means and len(data.target_means) != network.num_classes:
             raise ValueError(
-                f"Noise2Void returns the channels it is given, but in_channels is "
-                f"{network.in_channels} and num_classes {network.num_classes}; set "
-                "both to the same number"
+                f"target_means has {len(data.target_means)} entries but there are "
+                f"{network.num_classes} channels in the targets; give one per channel"
             )
-        self._check_masking(data)
+        if not algorithm.needs_targets:
+            self._check_masking(data)
+            self._check_direction(data)
         return self
 
     def _check_masking(self, data: DataConfig) -> None:
@@ -84,3 +86,16 @@ class Configuration(Frozen):
                 f"less than one pixel; mask at least {100 / pixels:.2g} % or use "
                 "larger patches"
             )
+
+    def _check_direction(self, data: DataConfig) -> None:
+        axis = self.algorithm_config.n2v_config.struct_mask_axis
+        if axis not in ("horizontal", "vertical"):
+            return
+        for transform in data.transforms:
+            if isinstance(transform, XYRandomRotate90Config) and not (
+                transform.half_turns_only
+            ):
+                raise ValueError(
+                    f"turning patches by 90 degrees would turn the {axis} noise; set "
+                    "half_turns_only in XYRandomRotate90, or leave it out"
+                )

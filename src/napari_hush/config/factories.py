@@ -18,6 +18,9 @@ from napari_hush.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
+StructAxis = Literal["none", "horizontal", "vertical", "cross", "square"]
+
 
 def create_n2v_configuration(
     experiment_name: str,
@@ -29,11 +32,14 @@ def create_n2v_configuration(
     num_steps: int | None = None,
     augmentations: Sequence[XYFlipConfig | XYRandomRotate90Config] | None = None,
     independent_channels: bool = True,
+    use_n2v2: bool = False,
     n_channels: int | None = None,
     roi_size: int = N2VManipulateConfig().roi_size,
     masked_pixel_percentage: float = N2VManipulateConfig().masked_pixel_percentage,
+    struct_n2v_axis: StructAxis = "none",
+    struct_n2v_span: int = N2VManipulateConfig().struct_mask_span,
     model_params: dict[str, Any] | None = None,
-    optimizer: Literal["Adam", "AdamW", "Adamax", "SGD"] = "Adam",
+    optimizer: Optimizer = "Adam",
     optimizer_params: dict[str, Any] | None = None,
     lr_scheduler: str = "CosineAnnealingLR",
     lr_scheduler_params: dict[str, Any] | None = None,
@@ -45,7 +51,7 @@ def create_n2v_configuration(
     ----------
     experiment_name : str
         Name of the model: letters, digits, blanks, hyphens and underscores.
-    data_type : {"array", "tiff", "custom"}
+    data_type : {"array", "tiff", "zarr", "custom"}
         What will be trained on.
     axes : str
         One letter per dimension out of S, T, C, Z, Y, X, slowest first.
@@ -58,15 +64,24 @@ def create_n2v_configuration(
     num_steps : int, optional
         Optimizer steps per epoch; by default one pass over the training patches.
     augmentations : sequence, optional
-        By default `XYFlipConfig` and `XYRandomRotate90Config`; ``[]`` for none.
+        By default `XYFlipConfig` and `XYRandomRotate90Config`, the latter by half turns
+        only where noise has a direction; ``[]`` for none.
     independent_channels : bool
         Denoise each channel by itself (with shared weights), or all channels together.
+    use_n2v2 : bool
+        Noise2Void 2 (Höck et al., 2022, arXiv:2211.08512): median replacement, blurred
+        halving, no skip at the top; against checkerboards and hot pixels.
     n_channels : int, optional
         How many channels there are; needed exactly if `axes` has a C.
     roi_size : int
         Side of the window a masked pixel's replacement is drawn from, odd, 3 to 21.
     masked_pixel_percentage : float
         Share of masked pixels in percent, 0.05 to 10.
+    struct_n2v_axis : {"none", "horizontal", "vertical", "cross", "square"}
+        Hide neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
+        correlated along X, Y, both, or all around, in the YX plane.
+    struct_n2v_span : int
+        How far that reaches, the masked pixel included, odd, 3 to 31.
     model_params : dict, optional
         Further fields of `UNetConfig`, e.g. ``{"depth": 3}``.
     optimizer : {"Adam", "AdamW", "Adamax", "SGD"}
@@ -90,6 +105,185 @@ def create_n2v_configuration(
     ConfigurationError
         If a value is out of range or contradicts another.
     """
+    channels = _channels(axes, n_channels)
+    directed = struct_n2v_axis in ("horizontal", "vertical")
+    if augmentations is None and directed:
+        augmentations = [XYFlipConfig(), XYRandomRotate90Config(half_turns_only=True)]
+    algorithm = {
+        "n2v_config": {
+            "roi_size": roi_size,
+            "masked_pixel_percentage": masked_pixel_percentage,
+            "strategy": "median" if use_n2v2 else "uniform",
+            "struct_mask_axis": struct_n2v_axis,
+            "struct_mask_span": struct_n2v_span,
+        }
+    }
+    return _assemble(
+        algorithm,
+        {"n2v2": use_n2v2, **(model_params or {})},
+        (channels, channels),
+        experiment_name=experiment_name,
+        data_type=data_type,
+        axes=axes,
+        patch_size=patch_size,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        num_steps=num_steps,
+        augmentations=augmentations,
+        independent_channels=independent_channels,
+        optimizer=optimizer,
+        optimizer_params=optimizer_params,
+        lr_scheduler=lr_scheduler,
+        lr_scheduler_params=lr_scheduler_params,
+        seed=seed,
+    )
+
+
+def create_care_configuration(
+    experiment_name: str,
+    data_type: DataType,
+    axes: str,
+    patch_size: Sequence[int],
+    batch_size: int,
+    num_epochs: int = TrainingConfig().num_epochs,
+    *,
+    loss: Literal["mae", "mse"] = "mae",
+    n_channels_in: int | None = None,
+    n_channels_out: int | None = None,
+    **settings: Any,
+) -> Configuration:
+    """Configure CARE (Weigert et al., Nature Methods 2018): pairs of noisy and clean.
+
+    Parameters
+    ----------
+    experiment_name, data_type, axes, patch_size, batch_size, num_epochs
+        See `create_n2v_configuration`.
+    loss : {"mae", "mse"}
+        Mean absolute or mean squared error.
+    n_channels_in, n_channels_out : int, optional
+        Channels of images and targets; the first is needed exactly if `axes` has a C, the
+        second is the same by default. If they differ, channels are not independent.
+    **settings
+        Further ones of `create_n2v_configuration`: num_steps, augmentations,
+        independent_channels, model_params, optimizer, optimizer_params, lr_scheduler,
+        lr_scheduler_params, seed.
+
+    Returns
+    -------
+    Configuration
+        Frozen and checked.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is out of range, contradicts another, or is unknown.
+    """
+    return _create_paired(
+        "care",
+        loss,
+        n_channels_in,
+        n_channels_out,
+        experiment_name=experiment_name,
+        data_type=data_type,
+        axes=axes,
+        patch_size=patch_size,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        **settings,
+    )
+
+
+def create_n2n_configuration(
+    experiment_name: str,
+    data_type: DataType,
+    axes: str,
+    patch_size: Sequence[int],
+    batch_size: int,
+    num_epochs: int = TrainingConfig().num_epochs,
+    *,
+    loss: Literal["mae", "mse"] = "mse",
+    n_channels_in: int | None = None,
+    n_channels_out: int | None = None,
+    **settings: Any,
+) -> Configuration:
+    """Configure Noise2Noise (Lehtinen et al., ICML 2018): pairs of noisy images.
+
+    Parameters, result and errors are those of `create_care_configuration`. The loss is
+    the squared error by default, whose best answer is the mean of the noise.
+    """
+    return _create_paired(
+        "n2n",
+        loss,
+        n_channels_in,
+        n_channels_out,
+        experiment_name=experiment_name,
+        data_type=data_type,
+        axes=axes,
+        patch_size=patch_size,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        **settings,
+    )
+
+
+_SETTINGS: dict[str, Any] = {
+    "num_steps": None,
+    "augmentations": None,
+    "independent_channels": True,
+    "model_params": None,
+    "optimizer": "Adam",
+    "optimizer_params": None,
+    "lr_scheduler": "CosineAnnealingLR",
+    "lr_scheduler_params": None,
+    "seed": DataConfig().seed,
+}
+"""What every factory takes beyond its own arguments, with defaults."""
+
+
+_GIVEN = {
+    "experiment_name",
+    "data_type",
+    "axes",
+    "patch_size",
+    "batch_size",
+    "num_epochs",
+}
+
+
+def _create_paired(
+    algorithm: str,
+    loss: str,
+    n_channels_in: int | None,
+    n_channels_out: int | None,
+    **settings: Any,
+) -> Configuration:
+    given = {
+        "experiment_name",
+        "data_type",
+        "axes",
+        "patch_size",
+        "batch_size",
+        "num_epochs",
+    }
+    if unknown := settings.keys() - _SETTINGS.keys() - given:
+        known = ", ".join(sorted(_SETTINGS))
+        raise ConfigurationError(
+            f"There is no setting {min(unknown)!r}; there are {known}."
+        )
+    settings = {**_SETTINGS, **settings}
+    inputs = _channels(settings["axes"], n_channels_in)
+    outputs = n_channels_out or inputs
+    if inputs != outputs:
+        settings["independent_channels"] = False
+    return _assemble(
+        {"algorithm": algorithm, "loss": loss},
+        dict(settings.pop("model_params") or {}),
+        (inputs, outputs),
+        **settings,
+    )
+
+
+def _channels(axes: str, n_channels: int | None) -> int:
     axes = validate_axes(axes)
     if "C" in axes and n_channels is None:
         raise ConfigurationError(
@@ -101,9 +295,32 @@ def create_n2v_configuration(
             f"n_channels is {n_channels} but the axes {axes!r} have no C; add C to the "
             "axes or leave n_channels out."
         )
-    channels = n_channels or 1
-    optimizer_params = dict(optimizer_params or {})
-    learning_rate = optimizer_params.pop("lr", None)
+    return n_channels or 1
+
+
+def _assemble(
+    algorithm: dict[str, Any],
+    network: dict[str, Any],
+    channels: tuple[int, int],
+    *,
+    experiment_name: str,
+    data_type: DataType,
+    axes: str,
+    patch_size: Sequence[int],
+    batch_size: int,
+    num_epochs: int,
+    num_steps: int | None,
+    augmentations: Sequence[XYFlipConfig | XYRandomRotate90Config] | None,
+    independent_channels: bool,
+    optimizer: str,
+    optimizer_params: dict[str, Any] | None,
+    lr_scheduler: str,
+    lr_scheduler_params: dict[str, Any] | None,
+    seed: int,
+) -> Configuration:
+    axes = validate_axes(axes)
+    parameters = dict(optimizer_params or {})
+    rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}
     data: dict[str, Any] = {
         "data_type": data_type,
         "axes": axes,
@@ -117,22 +334,15 @@ def create_n2v_configuration(
         {
             "experiment_name": experiment_name,
             "algorithm_config": {
+                **algorithm,
                 "model": {
                     "conv_dims": len(spatial_axes(axes)),
-                    "in_channels": channels,
-                    "num_classes": channels,
+                    "in_channels": channels[0],
+                    "num_classes": channels[1],
                     "independent_channels": independent_channels,
-                    **(model_params or {}),
+                    **network,
                 },
-                "n2v_config": {
-                    "roi_size": roi_size,
-                    "masked_pixel_percentage": masked_pixel_percentage,
-                },
-                "optimizer": {
-                    "name": optimizer,
-                    "parameters": optimizer_params,
-                    **({"learning_rate": learning_rate} if learning_rate else {}),
-                },
+                "optimizer": {"name": optimizer, "parameters": parameters, **rate},
                 "lr_scheduler": {"name": lr_scheduler, **(lr_scheduler_params or {})},
             },
             "data_config": data,

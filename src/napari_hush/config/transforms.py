@@ -35,6 +35,8 @@ class XYRandomRotate90Config(Frozen):
     name: Literal["XYRandomRotate90"] = "XYRandomRotate90"
     p: float = Field(0.5, ge=0, le=1)
     """Share of the patches that are turned (0 to 1)."""
+    half_turns_only: bool = False
+    """Turn by 180 degrees only, for images whose directions differ."""
 
 
 Transform = Annotated[XYFlipConfig | XYRandomRotate90Config, Field(discriminator="name")]
@@ -49,11 +51,18 @@ class N2VManipulateConfig(Frozen):
     masked_pixel_percentage: float = Field(1.5, ge=0.05, le=10)
     """Share of the pixels of each patch that are masked, in percent."""
 
+    strategy: Literal["uniform", "median"] = "uniform"
+    """Replace by a random pixel of the window, or by its median (N2V2)."""
+    struct_mask_axis: Literal["none", "horizontal", "vertical", "cross", "square"] = "none"
+    """Which neighbours are hidden as well, where noise is correlated (structN2V)."""
+    struct_mask_span: int = Field(5, ge=3, le=31)
+    """How far that reaches, the masked pixel included, in pixels (odd)."""
+
     @model_validator(mode="after")
     def _odd(self) -> N2VManipulateConfig:
-        if self.roi_size % 2 == 0:
-            raise ValueError(
-                f"roi_size must be odd, to have a centre, but is {self.roi_size}; "
-                f"try {self.roi_size + 1}"
-            )
+        for name in ("roi_size", "struct_mask_span"):
+            if (size := getattr(self, name)) % 2 == 0:
+                raise ValueError(
+                    f"{name} must be odd, to have a centre, but is {size}; try {size + 1}"
+                )
         return self

@@ -48,7 +48,8 @@ class Augmentation:
                 # Mirroring along Y is mirroring along X, then a half turn.
                 turns += 2 * (happens & along_y)
             else:
-                turns += happens * (rng.integers(1, 4, n) if self.square else 2)
+                quarters = self.square and not transform.half_turns_only
+                turns += happens * (rng.integers(1, 4, n) if quarters else 2)
         return turns % 4 + _MIRROR * mirrored
 
 

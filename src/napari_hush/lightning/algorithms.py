@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from torch.nn import functional
+
 from napari_hush import n2v
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ class Algorithm:
 
 def algorithm(config: AlgorithmConfig) -> Algorithm:
     """The algorithm that `config` names."""
-    return Algorithm(partial(_blind, config=config), n2v.loss)
+    if config.algorithm == "n2v":
+        return Algorithm(partial(_blind, config=config), n2v.loss)
+    return Algorithm(_pairs, _ERRORS[config.loss])
 
 
 def _blind(
@@ -47,3 +51,21 @@ def _blind(
 ) -> tuple[Tensor, n2v.Masked]:
     masked = n2v.mask(batch[0], config.n2v_config, generator)
     return masked.patches, masked
+
+
+def _pairs(batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    return batch[0], batch[1]
+
+
+def _mean_absolute(prediction: Tensor, target: Tensor) -> Tensor:
+    return functional.l1_loss(prediction.float(), target)
+
+
+def _mean_squared(prediction: Tensor, target: Tensor) -> Tensor:
+    return functional.mse_loss(prediction.float(), target)
+
+
+_ERRORS: dict[str, Callable[[Tensor, Any], Tensor]] = {
+    "mae": _mean_absolute,
+    "mse": _mean_squared,
+}

@@ -8,7 +8,6 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as L
@@ -16,7 +15,7 @@ import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 
 from napari_hush.dataset import Normalization
-from napari_hush.errors import DataError
+from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import OnProgress, TrainingDone, TrainingStarted
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
@@ -139,8 +138,11 @@ def train(
     if progress.steps_done == first_step:
         return model
     means, stds = data.get_data_statistics()
-    return replace(
-        Model(config, network.to("cpu").eval(), Normalization(tuple(means), tuple(stds))),
+    return Model(
+        config,
+        network.to("cpu").eval(),
+        Normalization(tuple(means), tuple(stds)),
+        getattr(data.train_dataset, "target_normalization", None),
         epochs=progress.epochs_done,
         steps=progress.steps_done,
     )
@@ -148,13 +150,29 @@ def train(
 
 def _check_patches(config: Configuration, data: TrainDataModule) -> None:
     """Compare the first patch with what the network takes, before anything starts."""
-    shape = tuple(data.train_dataset[0][0].shape)
+    parts = data.train_dataset[0]
+    shape = tuple(parts[0].shape)
     network = config.algorithm_config.model
     if len(shape) - 1 != network.conv_dims or shape[0] != network.in_channels:
         raise DataError(
             f"The training patches have {shape[0]} channels in {len(shape) - 1}D but the "
             f"network is configured for {network.in_channels} in {network.conv_dims}D; "
             "set n_channels and the axes to what the images are."
+        )
+    paired = config.algorithm_config.needs_targets
+    if paired != (len(parts) > 1):
+        raise ConfigurationError(
+            f"{config.algorithm_config.algorithm} learns from "
+            + (
+                "pairs, but there are no targets; give train_target."
+                if paired
+                else "the noisy images alone; leave targets out."
+            )
+        )
+    if paired and parts[1].shape[0] != network.num_classes:
+        raise DataError(
+            f"The targets have {parts[1].shape[0]} channels but the network is configured "
+            f"to return {network.num_classes}; set n_channels_out to what the targets have."
         )
 
 

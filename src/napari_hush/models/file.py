@@ -39,6 +39,8 @@ class Model:
         Its weights.
     normalization : Normalization
         Statistics of the training pixels.
+    target_normalization : Normalization, optional
+        Statistics of the targets, where there were any.
     epochs, steps : int
         How long it has been trained.
     """
@@ -46,8 +48,14 @@ class Model:
     config: Configuration
     network: UNet
     normalization: Normalization
+    target_normalization: Normalization | None = None
     epochs: int = 0
     steps: int = 0
+
+    @property
+    def output_normalization(self) -> Normalization:
+        """What turns the network's output into intensities."""
+        return self.target_normalization or self.normalization
 
 
 def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -74,6 +82,9 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
         "format": _FORMAT,
         "configuration": model.config.model_dump_json(),
         "normalization": json.dumps(asdict(model.normalization)),
+        "target_normalization": json.dumps(
+            model.target_normalization and asdict(model.target_normalization)
+        ),
         "trained": json.dumps({"epochs": model.epochs, "steps": model.steps}),
     }
     weights = {
@@ -121,14 +132,23 @@ def load_model(path: str | Path) -> Model:
         )
     try:
         config = Configuration.model_validate_json(header["configuration"])
-        statistics = json.loads(header["normalization"])
-        normalization = Normalization(tuple(statistics["means"]), tuple(statistics["stds"]))
+        normalization = _normalization(header["normalization"])
+        target = header["target_normalization"]
         network = UNet(config.algorithm_config.model)
         network.load_state_dict(weights)
         trained = json.loads(header["trained"])
-        return Model(config, network.eval(), normalization, **trained)
+        if target == "null":
+            return Model(config, network.eval(), normalization, **trained)
+        return Model(
+            config, network.eval(), normalization, _normalization(target), **trained
+        )
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigurationError) as error:
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged or of another version "
             f"({type(error).__name__}: {str(error).splitlines()[0]}); save it again."
         ) from error
+
+
+def _normalization(text: str) -> Normalization:
+    statistics = json.loads(text)
+    return Normalization(tuple(statistics["means"]), tuple(statistics["stds"]))

@@ -47,9 +47,11 @@ class UNet(nn.Module):
         for level in reversed(range(depth)):
             width = first * 2**level
             out = first * 2 ** max(level - 1, 0)
-            self.decoder.append(_Block(2 * width, width, out, config))
+            skipped = 0 if config.n2v2 and level == 0 else width
+            self.decoder.append(_Block(width + skipped, width, out, config))
         self.last = _CONV[config.conv_dims](first, outputs, kernel_size=1)
-        self._pool = _POOL[config.conv_dims](2)
+        pool = _MaxBlurPool if config.n2v2 else _POOL[config.conv_dims]
+        self._pool = pool(2)
         self._mode = "bilinear" if config.conv_dims == 2 else "trilinear"
         if config.conv_dims == 2:
             # Channels last is the faster layout, on CPUs as on GPUs. It is set here so
@@ -64,7 +66,7 @@ class UNet(nn.Module):
     @property
     def halo(self) -> int:
         """How many pixels away an input can still change an output, along any axis."""
-        return halo(self.config.depth)
+        return halo(self.config.depth, n2v2=self.config.n2v2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoise a normalised batch ``(B, C, (Z), Y, X)``."""
@@ -87,14 +89,15 @@ class UNet(nn.Module):
         x = self.bottleneck(x)
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             x = functional.interpolate(x, scale_factor=2, mode=self._mode)
-            x = block(torch.cat([x, skip], dim=1))
+            top = skip is skips[0]
+            x = block(x if top and self.config.n2v2 else torch.cat([x, skip], dim=1))
         # The last, linear layer in full precision: bfloat16 would round the picture.
         with torch.autocast(x.device.type, enabled=False):
             result: Tensor = self.last(x.float())
         return result
 
 
-def halo(depth: int) -> int:
+def halo(depth: int, *, n2v2: bool = False) -> int:
     """How far input pixels reach into the output of a U-Net of `depth` levels.
 
     Follows the interval of input pixels that one output pixel depends on through every
@@ -103,30 +106,37 @@ def halo(depth: int) -> int:
     Returns
     -------
     int
-        Pixels, one side: 10, 26, 58, 122 for depth 1, 2, 3, 4.
+        Pixels, one side: 10, 26, 58, 122 for depth 1, 2, 3, 4; 11, 29, 65, 137 with the
+        blurred halving of N2V2.
     """
     reach = 0
     for pixel in range(2**depth):
-        first, last = _depends(pixel, pixel, 0, depth)
+        first, last = _depends(pixel, pixel, 0, depth, n2v2)
         reach = max(reach, pixel - first, last - pixel)
     return reach
 
 
-def _depends(first: int, last: int, level: int, depth: int) -> tuple[int, int]:
+def _depends(first: int, last: int, level: int, depth: int, n2v2: bool) -> tuple[int, int]:
     """Input pixels that pixels ``first..last`` of a level's decoder output depend on."""
     if level == depth:  # the bottleneck
-        return _encoded(first - 2, last + 2, level - 1, pooled=True)
+        return _encoded(first - 2, last + 2, level - 1, True, n2v2)
     first, last = first - 2, last + 2  # two convolutions
-    skip = _encoded(first, last, level, pooled=False)
     # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
-    below = _depends((first - 1) // 2, (last - 1) // 2 + 1, level + 1, depth)
+    below = _depends((first - 1) // 2, (last - 1) // 2 + 1, level + 1, depth, n2v2)
+    if n2v2 and level == 0:
+        return below
+    skip = _encoded(first, last, level, False, n2v2)
     return min(skip[0], below[0]), max(skip[1], below[1])
 
 
-def _encoded(first: int, last: int, level: int, pooled: bool) -> tuple[int, int]:
+def _encoded(
+    first: int, last: int, level: int, pooled: bool, n2v2: bool
+) -> tuple[int, int]:
     """Input pixels that pixels ``first..last`` of a level's encoder output depend on."""
     while level >= 0:
-        if pooled:
+        if pooled and n2v2:  # a blur over three maxima of two pixels each
+            first, last = 2 * first - 1, 2 * last + 2
+        elif pooled:
             first, last = 2 * first, 2 * last + 1
         first, last = first - 2, last + 2  # two convolutions
         level, pooled = level - 1, True
@@ -146,6 +156,39 @@ class _Block(nn.Sequential):
                 layers.append(_NORM[config.conv_dims](o))
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
+
+
+class _MaxBlurPool(nn.Module):
+    """Maxima of neighbours, blurred by (1, 2, 1) / 4, every second one kept (N2V2).
+
+    After Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, x: Tensor) -> Tensor:
+        for dim in range(2, x.ndim):
+            x = self._halve(x, dim)
+        return x
+
+    def _halve(self, x: Tensor, dim: int) -> Tensor:
+        size = x.shape[dim]
+        after = x.narrow(dim, size - 1, 1)
+        shifted = torch.cat([x.narrow(dim, 1, size - 1), after], dim)
+        maxima = torch.maximum(x, shifted)
+        padded = torch.cat([maxima.narrow(dim, 0, 1), maxima], dim)  # from -1 on
+        left, centre, right = (_every_second(padded, dim, start) for start in range(3))
+        # The last right-hand neighbour lies within: sizes are even.
+        return (left + 2 * centre + right) / 4
+
+
+def _every_second(x: Tensor, dim: int, start: int) -> Tensor:
+    count = (x.shape[dim] - 1) // 2
+    index = [slice(None)] * x.ndim
+    index[dim] = slice(start, start + 2 * count, 2)
+    return x[tuple(index)]
 
 
 class _Conv3d(nn.Conv3d):

@@ -1,4 +1,4 @@
-"""The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980).
+"""The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980) and its kin.
 
 A few pixels of each patch are overwritten with a random neighbour, and the network is
 asked for what stood there. It cannot copy the noise it does not see. Everything is done
@@ -60,11 +60,23 @@ def mask(batch: Tensor, config: N2VManipulateConfig, generator: torch.Generator)
     pixels, weights = choose_pixels(
         len(flat), spatial, config.masked_pixel_percentage, generator
     )
-    neighbours = choose_neighbours(pixels, spatial, config.roi_size, generator)
-    # Slots that repeat slot 0 must also write what slot 0 writes.
-    neighbours = torch.where(weights > 0, neighbours, neighbours[:, :1])
     values = flat.gather(1, pixels)
-    patches = flat.scatter(1, pixels, flat.gather(1, neighbours))
+    hidden = struct_offsets(config, len(spatial)).to(batch.device)
+    if config.strategy == "median":
+        new = _medians(flat, pixels, spatial, config.roi_size, hidden)
+    else:
+        neighbours = choose_neighbours(pixels, spatial, config.roi_size, generator)
+        new = flat.gather(1, neighbours)
+        if len(hidden):
+            correlated = _is_among(neighbours, pixels, spatial, hidden)
+            new = torch.where(correlated, _any_value(flat, new.shape, generator), new)
+    # Slots that repeat slot 0 must also write what slot 0 writes.
+    new = torch.where(weights > 0, new, new[:, :1])
+    patches = flat
+    if len(hidden):
+        around = _around(pixels, spatial, hidden)
+        patches = patches.scatter(1, around, _any_value(flat, around.shape, generator))
+    patches = patches.scatter(1, pixels, new)
     return Masked(patches.reshape(batch.shape), pixels, values, weights)
 
 
@@ -162,20 +174,99 @@ def choose_neighbours(
         ``(n, K)`` int64 flat indices.
     """
     device = pixels.device
-    window = [min(roi_size, size) for size in spatial]
-    limit = torch.tensor(tuple(spatial), device=device)
-    side = torch.tensor(window, device=device)
+    first, side = _windows(pixels, spatial, roi_size)
     strides = _strides(spatial, device)
-    place = pixels[..., None] // strides % limit
-    first = torch.minimum((place - side // 2).clamp(min=0), limit - side)
-    window_strides = _strides(window, device)
+    window_strides = _strides(side.tolist(), device)
+    place = pixels[..., None] // strides % torch.tensor(tuple(spatial), device=device)
     own = ((place - first) * window_strides).sum(-1)
     drawn = torch.randint(
-        math.prod(window) - 1, pixels.shape, generator=generator, device=device
+        math.prod(min(roi_size, size) for size in spatial) - 1,
+        pixels.shape,
+        generator=generator,
+        device=device,
     )
     drawn = drawn + (drawn >= own)
     chosen = first + drawn[..., None] // window_strides % side
     return (chosen * strides).sum(-1)
+
+
+def struct_offsets(config: N2VManipulateConfig, dims: int) -> Tensor:
+    """Neighbours that structN2V hides with a masked pixel (Broaddus et al., ISBI 2020).
+
+    Returns
+    -------
+    Tensor
+        ``(M, dims)`` int64, offsets ``((Z), Y, X)`` in pixels, never all zero; ``M`` is 0
+        without structN2V. All lie in the YX plane.
+    """
+    half = config.struct_mask_span // 2
+    along = [i for i in range(-half, half + 1) if i]
+    y, x = [(i, 0) for i in along], [(0, i) for i in along]
+    match config.struct_mask_axis:
+        case "none":
+            plane = []
+        case "horizontal":
+            plane = x
+        case "vertical":
+            plane = y
+        case "cross":
+            plane = y + x
+        case "square":
+            plane = y + x + [(i, j) for i in along for j in along]
+    offsets = [(0,) * (dims - 2) + offset for offset in plane]
+    return torch.tensor(offsets, dtype=torch.int64).reshape(-1, dims)
+
+
+def _medians(
+    flat: Tensor, pixels: Tensor, spatial: Sequence[int], roi_size: int, hidden: Tensor
+) -> Tensor:
+    """Median of the window around each pixel, without it and what is hidden with it."""
+    strides = _strides(spatial, pixels.device)
+    first, side = _windows(pixels, spatial, roi_size)
+    inside = torch.cartesian_prod(*(torch.arange(n, device=pixels.device) for n in side))
+    chosen = ((first[..., None, :] + inside.reshape(-1, len(side))) * strides).sum(-1)
+    window = flat.gather(1, chosen.flatten(1)).reshape(chosen.shape)
+    out = chosen == pixels[..., None]
+    if len(hidden):
+        out |= _is_among(chosen, pixels[..., None], spatial, hidden)
+    return torch.where(out, torch.nan, window).nanmedian(-1).values
+
+
+def _windows(
+    pixels: Tensor, spatial: Sequence[int], roi_size: int
+) -> tuple[Tensor, Tensor]:
+    """First place ``(n, K, dims)`` of the window around each pixel, and its sides."""
+    limit = torch.tensor(tuple(spatial), device=pixels.device)
+    side = limit.clamp(max=roi_size)
+    place = pixels[..., None] // _strides(spatial, pixels.device) % limit
+    first = torch.minimum((place - side // 2).clamp(min=0), limit - side)
+    return first, side
+
+
+def _around(pixels: Tensor, spatial: Sequence[int], hidden: Tensor) -> Tensor:
+    """Flat indices ``(n, K * M)`` of what is hidden; the pixel itself beyond the border."""
+    strides = _strides(spatial, pixels.device)
+    limit = torch.tensor(tuple(spatial), device=pixels.device)
+    place = (pixels[..., None] // strides % limit)[..., None, :] + hidden
+    inside = ((place >= 0) & (place < limit)).all(-1)
+    return torch.where(inside, (place * strides).sum(-1), pixels[..., None]).flatten(1)
+
+
+def _is_among(
+    others: Tensor, pixels: Tensor, spatial: Sequence[int], hidden: Tensor
+) -> Tensor:
+    """Whether each of `others` is hidden with its pixel."""
+    strides = _strides(spatial, pixels.device)
+    limit = torch.tensor(tuple(spatial), device=pixels.device)
+    offset = others[..., None] // strides % limit - pixels[..., None] // strides % limit
+    return (offset[..., None, :] == hidden).all(-1).any(-1)
+
+
+def _any_value(flat: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Random values between the least and the largest of each patch."""
+    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    draws = torch.rand(shape, generator=generator, device=flat.device)
+    return low + draws * (high - low)
 
 
 def _box(spatial: Sequence[int], volume: float) -> list[float]:

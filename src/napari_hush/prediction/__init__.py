@@ -1,7 +1,15 @@
 """Tiles, halo, stitching, streaming into the result."""
 
-from napari_hush.prediction.denoise import check_suits, denoise
+from napari_hush.prediction.denoise import check_suits, denoise, result_axes
 from napari_hush.prediction.tile_dataset import TileDataset
 from napari_hush.prediction.tiles import Tile, alike, plan_tiles
 
-__all__ = ["Tile", "TileDataset", "alike", "check_suits", "denoise", "plan_tiles"]
+__all__ = [
+    "Tile",
+    "TileDataset",
+    "alike",
+    "check_suits",
+    "denoise",
+    "plan_tiles",
+    "result_axes",
+]

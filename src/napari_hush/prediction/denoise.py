@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_hush.axes import AxesMap
 from napari_hush.dataset import exact_float, require_finite
 from napari_hush.errors import DataError
 from napari_hush.events import ImageStarted, OnProgress, TilesDone
@@ -43,7 +44,7 @@ def denoise(
     image : Image
         What to denoise, with the channels and dimensions the model was trained on.
     out : ndarray
-        float32, of the image's own shape and axes; gets the source's intensities.
+        float32, of the shape and axes of `result_axes`; gets the source's intensities.
     tile_size : sequence of int, optional
         ``((Z), Y, X)`` in pixels; does not change the result.
     halo : int
@@ -69,7 +70,7 @@ def denoise(
     """
     check_suits(model, image)
     samples = image.samples
-    results = image.axes.samples(out)
+    results = result_axes(model, image).samples(out)
     device = choose_device(model.config.training_config.device)
     bf16 = choose_precision(model.config.training_config.precision, device) == "bf16"
     network = model.network.to(device).eval()
@@ -91,13 +92,25 @@ def denoise(
             torch.autocast(device.type, torch.bfloat16, enabled=bf16),
         ):
             clean = network(batch).float()
-        clean = model.normalization.denormalize(clean.cpu())
+        clean = model.output_normalization.denormalize(clean.cpu())
         for tile, result in zip(group, clean, strict=True):
             place = results[tile.sample][(slice(None), *tile.inner)]
             place[...] = result[(slice(None), *tile.crop)].numpy()
         done += len(group)
         on_progress(TilesDone(done, len(tiles), tuple(tile.region for tile in group)))
     return True
+
+
+def result_axes(model: Model, image: Image) -> AxesMap:
+    """Axes and shape of the denoised `image`: its own, but for the number of channels."""
+    channels = model.config.algorithm_config.model.num_classes
+    axes, shape = image.axes.axes, image.axes.shape
+    if "C" in axes:
+        position = axes.index("C")
+        return AxesMap(axes, (*shape[:position], channels, *shape[position + 1 :]))
+    if channels > 1:
+        return AxesMap(f"C{axes}", (channels, *shape))
+    return image.axes
 
 
 def check_suits(model: Model, image: Image) -> None:
