@@ -94,7 +94,9 @@ def test_a_region_is_that_of_the_array(tmp_path_factory, data):
     dtype = data.draw(st.sampled_from(["uint8", "<u2", ">u2", "float32", "bool"]))
     array = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
     folder = tmp_path_factory.mktemp("zarr")
-    path = store(folder / "a.zarr", array, data.draw(st.sampled_from([2, 3])), chunks)
+    # Only zarr 3.1 and later write other byte orders in version 3.
+    version = 2 if dtype == ">u2" else data.draw(st.sampled_from([2, 3]))
+    path = store(folder / "a.zarr", array, version, chunks)
     (image,) = open_images(path, "zarr", "TZYX"[-len(shape) :])
     assert not image.in_memory
     assert image.data.chunks == chunks
@@ -127,9 +129,12 @@ def test_a_chunk_is_decoded_once(tmp_path, monkeypatch):
 
 def test_what_is_too_big_goes_past_the_cache(tmp_path, monkeypatch):
     pixels = ZarrPixels(zarr.open_array(store(tmp_path / "a.zarr"), mode="r"))
-    monkeypatch.setattr(chunk_cache, "limit", IMAGE.nbytes)
     np.testing.assert_array_equal(pixels[...], IMAGE)
+    monkeypatch.setattr(chunk_cache, "limit", IMAGE.nbytes)
+    np.testing.assert_array_equal(pixels[:, 1:], IMAGE[:, 1:])
     assert len(chunk_cache) == 0
+    pixels[:, 15:]
+    assert len(chunk_cache) == 8
 
 
 def test_it_travels_to_other_processes_and_threads(tmp_path):

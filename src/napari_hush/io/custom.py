@@ -2,7 +2,8 @@
 
 Such a function is called as ``func(path, axes)`` and may return
 
-- a numpy array: the whole file;
+- a numpy array: the whole file (it is read once when it is opened, since its shape has to
+  be known, and again whenever it has left the cache);
 - anything with ``shape``, ``dtype`` and ``__getitem__`` for a tuple of slices, such as an
   ``h5py.Dataset``, a memory map or a dask array: its regions are read when needed;
 - anything with ``shape``, ``dtype`` and ``read(region)``, where ``region`` is a tuple of

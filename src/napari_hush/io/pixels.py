@@ -58,6 +58,10 @@ class LazyPixels(ABC):
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         """Read a box that is not empty into a new array of just its shape."""
 
+    def _is_all(self, bounds: Bounds) -> bool:
+        """Whether a box is the whole image; that is read once, so caches need not know."""
+        return all(pair == (0, n) for pair, n in zip(bounds, self.shape, strict=True))
+
     def fingerprint(self) -> str | None:
         """What changes when the pixels change, without reading them; None if unknown."""
         return None

@@ -76,9 +76,6 @@ class TiffPixels(LazyPixels):
                 )
             return self._plain(file, bounds)
 
-    def _is_all(self, bounds: Bounds) -> bool:
-        return [n for _, n in bounds] == [*self.shape] and not any(n for n, _ in bounds)
-
     @contextmanager
     def _file(self) -> Iterator[BinaryIO]:
         path = self.layout.path

@@ -35,8 +35,8 @@ class ZarrPixels(LazyPixels):
     """Pixels of a Zarr array of version 2 or 3, left in its store.
 
     Chunks are decoded whole and kept in the cache of this process for as long as there is
-    room. Regions too big for the cache go past it, so that zarr decodes their chunks side
-    by side. Chunks that were never written hold the fill value, as Zarr means it.
+    room. The whole image, and regions too big for the cache, go past it, so that zarr
+    decodes their chunks side by side. Chunks that were never written hold the fill value, as Zarr means it.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class ZarrPixels(LazyPixels):
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         size = int(np.prod([stop - start for start, stop in bounds])) * self.dtype.itemsize
-        if 2 * size > chunk_cache.limit:
+        if self._is_all(bounds) or 2 * size > chunk_cache.limit:
             pixels = self._decoded(tuple(slice(*pair) for pair in bounds))
             return np.array(pixels, self.dtype)
         assert self.chunks is not None  # noqa: S101  (an array in Zarr has chunks)
