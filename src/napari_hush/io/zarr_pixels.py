@@ -36,7 +36,8 @@ class ZarrPixels(LazyPixels):
 
     Chunks are decoded whole and kept in the cache of this process for as long as there is
     room. The whole image, and regions too big for the cache, go past it, so that zarr
-    decodes their chunks side by side. Chunks that were never written hold the fill value, as Zarr means it.
+    decodes their chunks side by side. Chunks that were never written hold the fill
+    value, as Zarr means it.
 
     Parameters
     ----------
