@@ -320,6 +320,23 @@ def test_a_cancelled_result_keeps_its_tiles(model):
     assert (out[32:] == -1).all()
 
 
+@pytest.mark.parametrize("versions", [2, 4, 8])
+def test_averaging_over_versions(model, versions):
+    """The result of a mirrored or turned image is the mirrored or turned result."""
+    careamist = CAREamist(model)
+    image = np.random.default_rng(0).normal(1000, 50, (24, 40)).astype("float32")
+    clean = careamist.predict(image, tta=versions)
+    same = {2: [np.fliplr], 4: [np.fliplr, np.flipud], 8: [np.fliplr, np.transpose]}
+    for turn in same[versions]:
+        turned = careamist.predict(turn(image).copy(), tta=versions)
+        # Sizes are padded at one end, so the mirror image sees other mirrored borders.
+        inner = slice(8, -8)
+        np.testing.assert_allclose(turned[inner], turn(clean)[inner], rtol=1e-4)
+    assert not np.allclose(clean, careamist.predict(image), rtol=1e-5)
+    if versions == 8:
+        np.testing.assert_array_equal(clean, careamist.predict(image, tta=True))
+
+
 def test_files_and_folders(model, tmp_path):
     rng = np.random.default_rng(0)
     images = [rng.normal(1000, 50, shape).astype("float32") for shape in [(20, 30), (8, 9)]]
@@ -345,6 +362,7 @@ def test_several_arrays(model):
         (np.ones((2, 8, 8)), {"axes": "CYX"}, "on 1 channels but the array has 2"),
         (np.full((8, 8), np.nan), {}, "or more pixels of the array are NaN"),
         (np.ones((8, 8)), {"tile_size": [8]}, "need 2, one each for Y, X"),
+        (np.ones((8, 8)), {"tta": 3}, "tta.*given: 3"),
         (np.ones((8, 8)), {"out": np.ones((8, 8))}, "out is float64"),
         (np.ones((8, 8)), {"out": np.ones((8, 9), "f4")}, r"of shape \(8, 9\)"),
         ([np.ones((8, 8))], {"out": np.ones((8, 8), "f4")}, "goes with a single array"),

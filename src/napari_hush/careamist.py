@@ -174,6 +174,7 @@ class CAREamist:
         tile_size: Sequence[int] | None = None,
         tile_overlap: Sequence[int] | None = None,
         batch_size: int | None = None,
+        tta: bool | int = False,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
         out: NDArray[np.float32] | None = None,
@@ -198,6 +199,9 @@ class CAREamist:
             see, so by default as much as that.
         batch_size : int, optional
             Tiles per forward pass, 1 by default.
+        tta : bool or int
+            Test-time augmentation: average over 2, 4 or 8 mirrored and turned versions;
+            True for 8.
         read_source_func : callable, optional
             For custom data: called as ``func(path, axes)``, returns an array.
         extension_filter : str
@@ -234,6 +238,7 @@ class CAREamist:
                 "axes": axes or self.config.data_config.axes,
                 "tile_size": None if tile_size is None else tuple(tile_size),
                 "tile_overlap": None if tile_overlap is None else tuple(tile_overlap),
+                "tta": (8 if tta else 1) if isinstance(tta, bool) else tta,
                 "image_means": model.normalization.means,
                 "image_stds": model.normalization.stds,
                 **({} if batch_size is None else {"batch_size": batch_size}),
@@ -259,6 +264,7 @@ class CAREamist:
                 tile_size=config.tile_size,
                 halo=-(-max(config.tile_overlap or (0,)) // 2),
                 batch_size=config.batch_size,
+                versions=config.tta,
                 on_progress=self.on_progress,
                 should_stop=should_stop or _never,
                 index=index,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from napari_hush.axes import spatial_axes
@@ -28,6 +30,8 @@ class InferenceConfig(Frozen):
     """
     batch_size: int = Field(1, ge=1, le=4096)
     """Tiles per forward pass."""
+    tta: Literal[1, 2, 4, 8] = 1
+    """Mirrored and turned versions to average over; more is a little better, and slower."""
     image_means: tuple[float, ...] = Field(min_length=1)
     """Mean intensity of each channel of the training data."""
     image_stds: tuple[float, ...] = Field(min_length=1)

@@ -12,6 +12,7 @@ from napari_hush.dataset import exact_float, require_finite
 from napari_hush.errors import DataError
 from napari_hush.events import ImageStarted, OnProgress, TilesDone
 from napari_hush.models import Model, choose_device, choose_precision
+from napari_hush.prediction.augmented import averaged
 from napari_hush.prediction.tiles import alike, plan_tiles, read_tile
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def denoise(
     tile_size: Sequence[int] | None = None,
     halo: int = 0,
     batch_size: int = 1,
+    versions: int = 1,
     on_progress: OnProgress,
     should_stop: Callable[[], bool],
     index: int = 0,
@@ -51,6 +53,8 @@ def denoise(
         Pixels a tile sees beyond each side, if that is more than the network can use.
     batch_size : int
         Tiles per forward pass.
+    versions : int
+        Mirrored and turned versions to average over: 1, 2, 4 or 8.
     on_progress : callable
         Gets `ImageStarted` and `TilesDone`.
     should_stop : callable
@@ -91,7 +95,7 @@ def denoise(
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=bf16),
         ):
-            clean = network(batch).float()
+            clean = averaged(network, batch, versions).float()
         clean = model.output_normalization.denormalize(clean.cpu())
         for tile, result in zip(group, clean, strict=True):
             place = results[tile.sample][(slice(None), *tile.inner)]
