@@ -198,6 +198,28 @@ def test_targets_that_do_not_belong(tiny_config, noisy, target, says):
         ready(tiny_config(), noisy, train_data_target=target)
 
 
+def test_targets_of_files_are_found_by_name_or_by_order(tiny_config, noisy, tmp_path):
+    config = tiny_config(data_type="tiff", augmentations=[])
+    for number, name in enumerate("abc"):
+        for kind in ("noisy", "clean"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            write_tiff(tmp_path / kind / f"{name}.tif", noisy + 1000 * number, "YX")
+    (tmp_path / "clean" / "c.tif").rename(tmp_path / "c.tif")
+    noisies, cleans = tmp_path / "noisy", tmp_path / "clean"
+    with pytest.raises(SourceTypeError, match=r"the targets lack 'c\.tif'"):
+        ready(config, noisies, train_data_target=cleans)
+    (tmp_path / "c.tif").rename(tmp_path / "clean" / "c.tif")
+    (cleans / "d.tif").symlink_to(noisies / "a.tif")
+    shuffled = [cleans / "b.tif", cleans / "a.tif", cleans / "c.tif"]
+    by_name = ready(config, noisies, train_data_target=shuffled)
+    batch, targets = by_name.train_dataset.__getitems__(range(20))
+    torch.testing.assert_close(batch, targets, atol=1e-4, rtol=0)
+    by_order = ready(
+        config, noisies / "a.tif", train_data_target=cleans / "d.tif", val_minimum_split=0
+    )
+    assert len(by_order.train_dataset) == 11
+
+
 def test_background_is_left_out(tiny_config, noisy):
     image = noisy.copy()
     image[:, 16:] = np.random.default_rng(0).normal(100, 1, image[:, 16:].shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as L
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from napari_hush.dataset import PatchSampler, Storage, choose_storage
 from napari_hush.dataset.assemble import Collection, Split, in_memory, on_disk
 from napari_hush.errors import ConfigurationError
-from napari_hush.io import Image, check_source, is_path, list_files, open_images
+from napari_hush.io import Image, check_source, is_path, list_files, open_images, pair_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,15 +145,11 @@ class TrainDataModule(L.LightningDataModule):
         if getattr(self, "train_dataset", None) is not None:
             return
         train = Collection(
-            self._open(self.train_data),
-            self._open_if_any(self.train_data_target),
-            self._open_if_any(self.train_mask),
+            *self._open(self.train_data, self.train_data_target, self.train_mask)
         )
         val = None
         if self.val_data is not None:
-            val = Collection(
-                self._open(self.val_data), self._open_if_any(self.val_data_target)
-            )
+            val = Collection(*self._open(self.val_data, self.val_data_target))
         everything = train.everything + ([] if val is None else val.everything)
         self.storage = choose_storage(everything, wish_memory=self.use_in_memory)
         if self.storage.in_memory:
@@ -239,17 +236,37 @@ class TrainDataModule(L.LightningDataModule):
         self._steps, self._first_epoch = steps, first_epoch
         return len(self.train_dataloader())
 
-    def _open(self, source: Any) -> list[Image]:
-        return open_images(
-            source,
-            self.data_config.data_type,
-            self.data_config.axes,
-            self.read_source_func,
-            self.extension_filter,
-        )
+    def _open(self, source: Any, *others: Any) -> list[Any]:
+        """Open images and what goes with them.
 
-    def _open_if_any(self, source: Any) -> list[Image] | None:
-        return None if source is None else self._open(source)
+        Files in folders are matched by their names; files that are named one by one, and
+        arrays, by their order.
+        """
+        config = self.data_config
+        more = self.read_source_func, self.extension_filter
+        named = _are_files(source)
+        if is_path(source):
+            source = list_files(source, config.data_type, self.extension_filter)
+        opened: list[list[Image] | None] = [
+            open_images(source, config.data_type, config.axes, *more)
+        ]
+        for other in others:
+            if other is None:
+                opened.append(None)
+                continue
+            if is_path(other):
+                files = list_files(other, config.data_type, self.extension_filter)
+                if not (named and _are_files(other)):
+                    files = [partner for _, partner in pair_files(source, files)]
+                other = files
+            opened.append(open_images(other, config.data_type, config.axes, *more))
+        return opened
+
+
+def _are_files(source: Any) -> bool:
+    """Whether files are named one by one, rather than by their folder."""
+    parts = source if isinstance(source, list | tuple) else [source]
+    return is_path(source) and all(Path(part).is_file() for part in parts)
 
 
 def _collate_for(dataset: Dataset[Any]) -> Callable[[Any], Any]:
