@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QSpinBox, QWidget
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-WINDOW = 1480, 900
+WINDOW = 1480, 800
 DOCK_WIDTH = 330
 EPOCHS, STEPS = 8, 12
 PATIENCE = 1800.0  # seconds that training may take on a slow machine
@@ -40,7 +40,7 @@ def main() -> None:
 
     viewer.canvas.grid.enabled = True
     viewer.reset_view()
-    viewer.layers.selection.clear()
+    viewer.scene.camera.zoom *= 2.1  # the two halves, each filled to the top
     IMAGES.mkdir(exist_ok=True)
     for theme, name in (("dark", "dock.png"), ("light", "dock-light.png")):
         viewer.theme = theme

@@ -32,7 +32,8 @@ def test_odd_values_still_make_an_axis(values):
     [
         (ChartAxis(0.0, 30.0), [0, 10, 20, 30]),
         (ChartAxis(0.0, 3060.0), [0, 1000, 2000, 3000]),
-        (ChartAxis(-1.0, 0.1, log=True), [0.1, 0.2, 0.5, 1.0]),
+        (ChartAxis(-1.0, 0.1, log=True), [0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
+        (ChartAxis(-2.0, 0.1, log=True), [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]),
         (ChartAxis(-3.5, 0.5, log=True), [0.001, 0.01, 0.1, 1.0]),
     ],
 )

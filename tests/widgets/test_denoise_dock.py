@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
+from napari_hush.careamist import CAREamist
 from napari_hush.config import Configuration, DataConfig, TrainingConfig
+from napari_hush.events import TilesDone
 
 CONTROLS = (
     "noisy_layer",
@@ -73,10 +76,10 @@ def test_opens_from_the_plugins_menu_with_all_controls(viewer, drive):
     assert hand.status == hand.find("train").toolTip() != ""
 
 
-def test_importing_the_dock_loads_neither_torch_nor_the_plot():
+def test_importing_the_dock_does_not_load_the_engine():
     lines = (
         "import sys, napari_hush.widgets.denoise_dock",
-        "heavy = {'torch', 'pytorch_lightning', 'pyqtgraph'} & set(sys.modules)",
+        "heavy = {'torch', 'pytorch_lightning'} & set(sys.modules)",
         "sys.exit(f'loaded {heavy}' if heavy else 0)",
     )
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True)
@@ -182,7 +185,7 @@ def test_data_and_labels_that_change_are_looked_at_again(hand, layer, noisy):
 
 def test_a_result_removed_while_it_fills_ends_the_job(viewer, ready, monkeypatch):
     ready.train()
-    _slow_tiles(monkeypatch)
+    _hold_the_fourth_tile(monkeypatch)
     ready.click("denoise")
     ready.until(lambda: len(viewer.layers) == 2)
     viewer.layers.remove("cells denoised")
@@ -193,7 +196,7 @@ def test_a_result_removed_while_it_fills_ends_the_job(viewer, ready, monkeypatch
 
 def test_cancel_keeps_the_finished_part(viewer, ready, layer, monkeypatch):
     ready.train()
-    _slow_tiles(monkeypatch)
+    _hold_the_fourth_tile(monkeypatch)
     ready.click("denoise")
     ready.until(lambda: ready.dock._state.done >= 2)
     ready.click("cancel")
@@ -204,27 +207,26 @@ def test_cancel_keeps_the_finished_part(viewer, ready, layer, monkeypatch):
     assert not same.all()
 
 
-def _slow_tiles(monkeypatch) -> None:
-    """Let the engine denoise in tiles of 16 pixels and dawdle after each."""
-    import time
-
-    from napari_hush.careamist import CAREamist
-    from napari_hush.events import TilesDone
-
+def _hold_the_fourth_tile(monkeypatch) -> None:
+    """Let the engine denoise in tiles of 16 pixels, and wait for the cancel after three."""
     predict = CAREamist.predict
 
-    def slowly(self, source, **settings):
+    def held(self, source, should_stop, **settings):
         report = self.on_progress
 
-        def dawdle(event):
+        def hold(event):
             report(event)
-            if isinstance(event, TilesDone):
-                time.sleep(0.05)
+            if isinstance(event, TilesDone) and event.done >= 3:
+                patience = time.monotonic() + 30
+                while not should_stop() and time.monotonic() < patience:
+                    time.sleep(0.01)
 
-        self.on_progress = dawdle
-        return predict(self, source, tile_size=[16, 16], **settings)
+        self.on_progress = hold
+        return predict(
+            self, source, should_stop=should_stop, tile_size=[16, 16], **settings
+        )
 
-    monkeypatch.setattr(CAREamist, "predict", slowly)
+    monkeypatch.setattr(CAREamist, "predict", held)
 
 
 def test_an_rgb_layer_stays_rgb(viewer, hand, noisy, quick):
@@ -292,8 +294,6 @@ def test_bad_pixels_are_said_in_a_sentence_and_the_next_run_is_good(
 
 
 def test_a_crash_is_told_and_the_next_run_is_good(ready, monkeypatch, notifications):
-    from napari_hush.careamist import CAREamist
-
     def crash(self, **sources):
         raise ZeroDivisionError("unforeseen")
 

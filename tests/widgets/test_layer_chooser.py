@@ -63,3 +63,13 @@ def test_choosing_by_hand(qtbot, layers, chooser):
     with qtbot.waitSignal(chooser.valueChanged, check_params_cb=lambda new: new is nuclei):
         chooser.setCurrentIndex(1)
     assert chooser.value() is nuclei
+
+
+def test_says_what_of_the_chosen_layer_was_edited_and_only_of_that(qtbot, layers, chooser):
+    cells, nuclei = image("cells"), image("nuclei")
+    layers.extend([cells, nuclei])
+    with qtbot.waitSignal(chooser.edited, check_params_cb=lambda what: what == "scale"):
+        cells.scale = (2, 2)
+    chooser.setValue(nuclei)
+    with qtbot.assertNotEmitted(chooser.edited):
+        cells.scale = (3, 3)

@@ -15,8 +15,8 @@ __all__ = ["ChartAxis"]
 
 FACTORS = (1, 2, 5)
 """Labels are these times a power of ten."""
-MANY_DECADES = 3
-"""A logarithmic axis over more of them labels powers of ten only."""
+FACTORS_BY_DECADES = ((1.3, (1, 2, 3, 5, 7)), (3.0, FACTORS), (math.inf, (1,)))
+"""On a logarithmic axis that reaches over fewer decades than the number."""
 PADDING = 0.05
 """Share of the range that is added at both ends."""
 
@@ -54,7 +54,9 @@ class ChartAxis:
         """About `most` round values on the axis, or a few less."""
         if self.log:
             decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-            factors = FACTORS if self.high - self.low < MANY_DECADES else FACTORS[:1]
+            factors = next(
+                f for limit, f in FACTORS_BY_DECADES if self.high - self.low < limit
+            )
             stride = max(1, len(decades) // max(1, most))
             values = [
                 factor * 10.0**decade for decade in decades[::stride] for factor in factors

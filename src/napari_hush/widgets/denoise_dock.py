@@ -32,7 +32,6 @@ from napari_hush.widgets.run_state import Activity, RunState
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image
     from qtpy.QtGui import QShowEvent
 
     from napari_hush.careamist import CAREamist
@@ -75,7 +74,6 @@ class DenoiseDock(QWidget):
         self._readiness = Readiness()
         self._model: _Model | None = None
         self._result: ResultLayer | None = None
-        self._watched: Image | None = None
 
         # ---- widgets
         self.setObjectName("denoise_dock")
@@ -96,6 +94,7 @@ class DenoiseDock(QWidget):
 
         # ---- connections
         self._controls.layer.valueChanged.connect(self._on_layer_chosen)
+        self._controls.layer.edited.connect(self._on_layer_edited)
         self._controls.axes.valueChanged.connect(self._on_edited)
         self._controls.settings.valueChanged.connect(self._on_edited)
         for name, slot in (
@@ -113,10 +112,9 @@ class DenoiseDock(QWidget):
         self._job.crashed.connect(self._on_crashed)
         self._warm_up_timer.timeout.connect(self._warm_up)
         viewer.events.theme.connect(self._on_theme)
-        viewer.layers.events.renamed.connect(self._render)
 
         self._on_theme()
-        self._on_layer_chosen(self._controls.layer.value())
+        self._on_layer_chosen()
 
     # ---- Public API
 
@@ -195,32 +193,27 @@ class DenoiseDock(QWidget):
         if path := ask_where_from(self):
             self.loadModel(path)
 
-    def _on_layer_chosen(self, layer: Image | None) -> None:
-        if self._watched is not None:
-            for event in _looked_at(self._watched):
-                event.disconnect(self._on_layer_changed)
-        self._watched = layer
-        if layer is not None:
-            for event in _looked_at(layer):
-                event.connect(self._on_layer_changed)
-            self._show_inferred_axes(layer)
+    def _on_layer_chosen(self) -> None:
+        self._infer_axes()
         self._on_edited()
 
-    def _on_layer_changed(self, event: Any) -> None:
-        layer = self._watched
-        if layer is None:
+    def _on_layer_edited(self, what: str) -> None:
+        layer = self._controls.layer.value()
+        if layer is None or what == "name":
+            self._render()
             return
-        ndim = len(layers.pixel_shape(layer))
-        other_data = event.type == "data" and ndim != len(self._controls.axes.value())
-        if other_data or event.type == "axis_labels":
-            self._show_inferred_axes(layer)
+        other_ndim = len(layers.pixel_shape(layer)) != len(self._controls.axes.value())
+        if what == "axis_labels" or (what == "data" and other_ndim):
+            self._infer_axes()
         self._on_edited()
 
     def _on_edited(self) -> None:
         """Judge the inputs again; what was said about the last run is history."""
         controls = self._controls
         with QSignalBlocker(controls.settings):  # it may change in being judged
-            self._readiness = judge(self._watched, controls.axes.value(), controls.settings)
+            self._readiness = judge(
+                controls.layer.value(), controls.axes.value(), controls.settings
+            )
         self._set_state(self._state if self._state.busy else RunState())
         self.valueChanged.emit()
 
@@ -303,9 +296,11 @@ class DenoiseDock(QWidget):
             self._result.finish_partial(self._state.done)
         self._set_state(run_state.fail(self._state, message))
 
-    def _show_inferred_axes(self, layer: Image) -> None:
-        with QSignalBlocker(self._controls.axes):
-            self._controls.axes.setValue(layers.infer_axes(layer))
+    def _infer_axes(self) -> None:
+        layer = self._controls.layer.value()
+        if layer is not None:
+            with QSignalBlocker(self._controls.axes):
+                self._controls.axes.setValue(layers.infer_axes(layer))
 
     def _show_settings_of(self, engine: CAREamist) -> None:
         """Show a loaded model's settings, for training another on the chosen layer."""
@@ -314,15 +309,14 @@ class DenoiseDock(QWidget):
         measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
         data = config.data_config.model_dump() | dict.fromkeys(measured)
         self.setValue(config.replace(data_config=data))
-        if self._watched is not None:
-            self._controls.axes.setValue(layers.infer_axes(self._watched))
+        self._on_layer_chosen()
 
     def _set_state(self, state: RunState) -> None:
         self._state = state
         self._render()
 
-    def _render(self, event: Any = None) -> None:
-        layer, model = self._watched, self._model
+    def _render(self) -> None:
+        layer, model = self._controls.layer.value(), self._model
         self._controls.showFace(
             resolve(
                 Situation(
@@ -350,9 +344,3 @@ class DenoiseDock(QWidget):
     def _warm_up(self) -> None:
         if "napari_hush.careamist" not in sys.modules:
             threading.Thread(target=tasks.load_engine, name="hush-load-engine").start()
-
-
-def _looked_at(layer: Image) -> tuple[Any, ...]:
-    """Events of `layer` after which the axes or the facts about it may be others."""
-    events = layer.events
-    return (events.data, events.axis_labels, events.scale, events.units)

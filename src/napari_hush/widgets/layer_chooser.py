@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerChooser"]
 
+MATTERS = ("data", "axis_labels", "scale", "units", "name")
+"""Events of a layer after which its axes or what is said about it may be others."""
 MINIMUM_WIDTH = 100
 """Pixels."""
 
@@ -34,6 +36,8 @@ class LayerChooser(QComboBox):
 
     valueChanged = Signal(object)
     """The chosen layer, or None if there is no image layer any more."""
+    edited = Signal(str)
+    """Something about the chosen layer that matters here: one of `MATTERS`."""
 
     def __init__(self, layers: LayerList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,6 +90,16 @@ class LayerChooser(QComboBox):
         self._choose(self._choices[index] if index >= 0 else None)
 
     def _choose(self, layer: Image | None) -> None:
-        if layer is not self._chosen:
-            self._chosen = layer
-            self.valueChanged.emit(layer)
+        if layer is self._chosen:
+            return
+        if self._chosen is not None:
+            for name in MATTERS:
+                self._chosen.events[name].disconnect(self._on_edited)
+        if layer is not None:
+            for name in MATTERS:
+                layer.events[name].connect(self._on_edited)
+        self._chosen = layer
+        self.valueChanged.emit(layer)
+
+    def _on_edited(self, event: Any) -> None:
+        self.edited.emit(event.type)

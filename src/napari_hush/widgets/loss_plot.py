@@ -26,7 +26,7 @@ GAP = 6
 """Pixels between things that are apart."""
 RING = 3.0
 """Radius of a validation's ring in pixels."""
-LABEL_ROOM = 55
+LABEL_ROOM = 48
 """Pixels that one label of the steps takes."""
 NOTHING_YET = "The loss curve appears here."
 
