@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_hush.axes import AxesMap
+from napari_hush.io import images
 from napari_hush.io.images import Image, Pixels, Sample
 
 
@@ -51,6 +52,15 @@ def test_no_more_is_read_than_asked():
 def test_chunks_are_told_in_canonical_order(chunks):
     pixels = OnDisk(np.zeros((3, 16, 20)), chunks)
     assert Sample(pixels, AxesMap("TXY", (3, 16, 20)), 0).chunks == (1, 16, 8)
+
+
+def test_loading_a_few_bytes_at_a_time(monkeypatch):
+    monkeypatch.setattr(images, "_AT_ONCE", 100)
+    array = np.random.default_rng(0).random((3, 7, 11))
+    pixels = OnDisk(array)
+    loaded = Image.from_array(pixels, "TYX").loaded()
+    np.testing.assert_array_equal(loaded.data, array)
+    assert pixels.read == array.size
 
 
 def test_loading():

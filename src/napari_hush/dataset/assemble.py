@@ -16,7 +16,7 @@ from napari_hush.dataset.cache import remembered
 from napari_hush.dataset.in_memory import InMemoryDataset
 from napari_hush.dataset.iterable import IterableDataset
 from napari_hush.dataset.normalization import Normalization
-from napari_hush.dataset.statistics import measure, require_finite
+from napari_hush.dataset.statistics import measure, regions, require_finite
 from napari_hush.errors import DataError
 from napari_hush.io import fingerprint
 
@@ -304,8 +304,10 @@ def _key(
 
 
 def _check_finite(collection: Collection) -> None:
-    for image in collection.everything:
-        require_finite(image.data, image.name)
+    images = collection.everything
+    for sample, name in zip(samples_of(images), names_of(images), strict=True):
+        for region in regions(sample):
+            require_finite(sample[(slice(None), *region)], name)
 
 
 def _set_aside(total: int, split: Split, seed: int, files: int) -> set[int]:

@@ -129,7 +129,12 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
             batch, operations.tolist(), windows.tolist(), strict=True
         ):
             region = [slice(c, c + p) for c, p in zip(corner, self.patch_size, strict=True)]
-            patch[...] = turned(units[unit][(channels, *region)], operation)
+            window = units[unit][(channels, *region)]
+            if operation % 2:
+                # Y and X are exchanged: columns are quick to read from a small copy, but
+                # slow from an image whose rows are far apart.
+                window = window.copy()
+            patch[...] = turned(window, operation)
         return torch.from_numpy(scaling.normalize_array(batch))
 
     def _operations(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,7 +13,12 @@ from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.errors import DataError, HushError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+_AT_ONCE = 2**25
+"""Bytes read at once from files that can be read bit by bit."""
 
 Region = tuple[slice, ...]
 """One slice with start and stop per dimension."""
@@ -148,4 +154,27 @@ class Image:
 
     def loaded(self) -> Image:
         """The same image with its pixels in memory."""
-        return self if self.in_memory else replace(self, data=np.asarray(self.data[...]))
+        if self.in_memory:
+            return self
+        if getattr(self.data, "chunks", None) is not None:
+            return replace(self, data=np.asarray(self.data[...]))
+        # Plain bytes come a few at a time, so that they are never there twice.
+        pixels = np.empty(self.axes.shape, self.data.dtype)
+        for box in _boxes(self.axes.shape, _AT_ONCE // pixels.itemsize):
+            pixels[box] = self.data[box]
+        return replace(self, data=pixels)
+
+
+def _boxes(shape: tuple[int, ...], limit: int) -> Iterator[Region]:
+    """Cut `shape` into boxes of at most about `limit` pixels, the first axes first."""
+    size = list(shape)
+    for axis in range(len(size)):
+        others = math.prod(size) // size[axis]
+        size[axis] = min(size[axis], max(1, limit // others))
+    for corner in itertools.product(
+        *(range(0, n, step) for n, step in zip(shape, size, strict=True))
+    ):
+        yield tuple(
+            slice(start, min(start + step, n))
+            for start, step, n in zip(corner, size, shape, strict=True)
+        )
