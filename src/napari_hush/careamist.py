@@ -116,6 +116,11 @@ class CAREamist:
             raise ConfigurationError(
                 "Give either a datamodule or a train_source to train on, one of the two."
             )
+        if datamodule is not None and not isinstance(datamodule, TrainDataModule):
+            raise ConfigurationError(
+                f"datamodule is a {type(datamodule).__name__}; give a TrainDataModule or a "
+                "subclass of it."
+            )
         try:
             if datamodule is None:
                 config = self.config.data_config

@@ -28,14 +28,6 @@ from napari_hush.errors import (
 from napari_hush.io import write_tiff
 from napari_hush.lightning import TrainDataModule
 
-
-def known(what):
-    """A defect of the engine that waits to be mended; then this mark has to go."""
-    return pytest.mark.xfail(reason=what)
-
-
-HELD_OUT = known("on disk, files held out for validation are not looked at beforehand")
-
 RNG = np.random.default_rng(0)
 IMAGE = RNG.normal(100, 10, (48, 52)).astype("float32")
 NOT_FINITE = IMAGE.copy()
@@ -115,19 +107,17 @@ def test_a_data_module_and_a_source(not_trained, tiny_config, both):
 
 
 @pytest.mark.parametrize(
-    "argument",
+    ("argument", "says"),
     [
-        "train_target",
-        pytest.param(
-            "val_target", marks=known("val_data_target is dropped without val_data")
-        ),
+        ("train_target", "learns from the noisy images alone"),
+        ("val_target", "val_data_target was given without val_data"),
     ],
 )
-def test_noise2void_takes_no_targets(not_trained, tiny_config, argument):
+def test_noise2void_takes_no_targets(not_trained, tiny_config, argument, says):
     not_trained(
         tiny_config(),
         ConfigurationError,
-        "learns from the noisy images alone",
+        says,
         train_source=IMAGE,
         **{argument: IMAGE},
     )
@@ -191,7 +181,7 @@ def test_a_damaged_file_among_those_to_denoise(refused, model_file, files):
     assert done == []
 
 
-@pytest.mark.parametrize("use_in_memory", [True, pytest.param(False, marks=HELD_OUT)])
+@pytest.mark.parametrize("use_in_memory", [True, False])
 def test_a_packed_file_that_cannot_be_unpacked(
     not_trained, tiny_config, files, use_in_memory
 ):
@@ -300,7 +290,6 @@ def test_images_of_different_channels(not_trained, tiny_config):
     not_trained(config, DataError, "array 1", "3 channels", train_source=images)
 
 
-@known("channels of validation images are compared at the first validation only")
 def test_validation_images_of_other_channels(not_trained, tiny_config):
     not_trained(
         tiny_config(axes="CYX", n_channels=2),
@@ -325,7 +314,7 @@ def test_a_patch_larger_than_the_image(not_trained, tiny_config):
 
 
 @pytest.mark.parametrize("argument", ["train_source", "val_source"])
-@pytest.mark.parametrize("use_in_memory", [True, pytest.param(False, marks=HELD_OUT)])
+@pytest.mark.parametrize("use_in_memory", [True, False])
 def test_pixels_that_are_no_numbers(
     not_trained, tiny_config, folder, argument, use_in_memory
 ):
@@ -423,7 +412,6 @@ def test_settings_that_cannot_be(refused, tiny_config, settings, names):
         tiny_config(**settings)
 
 
-@known("augmentations that are no configurations raise AttributeError")
 def test_an_augmentation_that_is_not_known(refused, tiny_config):
     with refused(ConfigurationError, "XYFlip"):
         tiny_config(augmentations=["XYFlip"])
@@ -435,9 +423,7 @@ def test_an_augmentation_that_is_not_known(refused, tiny_config):
         ({"image_means": (1.0,)}, ["image_means", "image_stds"]),
         ({"image_means": (1.0,), "image_stds": (1.0, 2.0)}, ["1 entries", "2"]),
         pytest.param(
-            {"image_means": (float("nan"),), "image_stds": (1.0,)},
-            ["image_means"],
-            marks=known("statistics may be NaN"),
+            {"image_means": (float("nan"),), "image_stds": (1.0,)}, ["image_means"]
         ),
         ({"patch": (16, 16)}, ["patch"]),
     ],
@@ -447,14 +433,12 @@ def test_settings_of_the_data_that_cannot_be(refused, settings, names):
         DataConfig.build(settings)
 
 
-@known("patches of a data module are not compared with the depth of the network")
 def test_patches_that_the_network_cannot_halve(not_trained, tiny_config):
     config = tiny_config()
     data = config.data_config.replace(patch_size=(13, 16))
     not_trained(config, ValueError, 13, 4, datamodule=TrainDataModule(data, IMAGE))
 
 
-@known("whether there are statistics is asked after training, and the model is lost")
 def test_a_dataset_that_does_not_tell_its_statistics(not_trained, tiny_config):
     class Own(TrainDataModule):
         def setup(self, stage=None):
@@ -469,7 +453,6 @@ def test_a_dataset_that_does_not_tell_its_statistics(not_trained, tiny_config):
     )
 
 
-@known("a dataset that can only be iterated over raises NotImplementedError")
 def test_a_dataset_that_can_only_be_iterated_over(not_trained, tiny_config):
     class Own(TrainDataModule):
         def setup(self, stage=None):
@@ -480,7 +463,6 @@ def test_a_dataset_that_can_only_be_iterated_over(not_trained, tiny_config):
     not_trained(config, ConfigurationError, "ChainDataset", datamodule=module)
 
 
-@known("callbacks fail with errors of Lightning's own, some after an epoch")
 @pytest.mark.parametrize("callback", [ModelCheckpoint, lambda: EarlyStopping("val_loss")])
 def test_a_callback_works_or_is_refused_beforehand(tiny_config, tmp_path, callback):
     events = []

@@ -304,7 +304,6 @@ def test_r15_a_subclass_overrides_setup_alone(tiny_config, noisy):
     assert careamist.predict(noisy).shape == noisy.shape
 
 
-@pytest.mark.xfail(reason="torch's Subset has a __getitems__ that gives no whole batches")
 def test_r15_a_dataset_of_ones_own_may_be_split_by_torch(tiny_config, noisy):
     data = tiny_config().data_config.replace(image_means=(0.0,), image_stds=(1.0,))
     module = HalvedModule(data, noisy)

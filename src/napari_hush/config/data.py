@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import Frozen
@@ -40,13 +40,13 @@ class DataConfig(Frozen):
     """How intensities are scaled."""
     background: BackgroundConfig | None = None
     """Which patches are left out as empty background; None for none."""
-    image_means: tuple[float, ...] | None = None
+    image_means: tuple[FiniteFloat, ...] | None = None
     """Mean intensity of each channel; None to measure it on the training data."""
-    image_stds: tuple[float, ...] | None = None
+    image_stds: tuple[FiniteFloat, ...] | None = None
     """Standard deviation of each channel; None to measure it on the training data."""
-    target_means: tuple[float, ...] | None = None
+    target_means: tuple[FiniteFloat, ...] | None = None
     """Mean intensity of each channel of the targets; None to measure it."""
-    target_stds: tuple[float, ...] | None = None
+    target_stds: tuple[FiniteFloat, ...] | None = None
     """Standard deviation of each channel of the targets; None to measure it."""
     shuffle: bool = True
     """Visit training patches in random order, new in every epoch."""

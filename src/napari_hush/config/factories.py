@@ -329,7 +329,7 @@ def _assemble(
         "seed": seed,
     }
     if augmentations is not None:
-        data["transforms"] = tuple(a.model_dump() for a in augmentations)
+        data["transforms"] = tuple(augmentations)
     return Configuration.build(
         {
             "experiment_name": experiment_name,

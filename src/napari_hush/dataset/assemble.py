@@ -21,7 +21,9 @@ from napari_hush.errors import DataError
 from napari_hush.io import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from napari_hush.config import DataConfig
     from napari_hush.io import Image
@@ -92,6 +94,7 @@ def in_memory(
 ) -> tuple[InMemoryDataset, InMemoryDataset | None]:
     """Datasets over pixels in memory: windows side by side, split by windows."""
     units = samples_of(train.images)
+    _check_channels(train, val)
     for collection in (train, val):
         if collection is not None:
             _check_finite(collection)
@@ -142,6 +145,7 @@ def on_disk(
     DataError
         If there are too few files to set any aside.
     """
+    _check_channels(train, val)
     units = samples_of(train.images)
     blocks = cut(units, config.patch_size)
     owners = owners_of(train.images)
@@ -154,16 +158,22 @@ def on_disk(
         aside = _set_aside(max(files) + 1, split, config.seed, len(train.images))
         training = [n for n, file in enumerate(files) if file not in aside]
         validation = [n for n, file in enumerate(files) if file in aside]
-    names = [names_of(train.images)[blocks[n].sample] for n in training]
     chosen = [blocks[n] for n in training]
+    seen, val_blocks = train, [blocks[n] for n in validation]
+    if val is not None:
+        seen, val_blocks = val, cut(samples_of(val.images), config.patch_size)
     targets = None if train.targets is None else samples_of(train.targets)
     scalings = _scalings(
         config,
         LoadedBlocks(units, chosen, 1),
-        names,
+        [names_of(train.images)[block.sample] for block in chosen],
         None if targets is None else LoadedBlocks(targets, chosen, 1),
         {},
-        (_key(train.images, chosen, config), _key(train.targets, chosen, config)),
+        (seen, val_blocks),
+        (
+            _key(config, (train.images, chosen), (seen.images, val_blocks)),
+            _key(config, (train.targets, chosen), (seen.targets, val_blocks)),
+        ),
     )
 
     def build(source: Collection, numbers: Sequence[Any], **more: Any) -> IterableDataset:
@@ -189,13 +199,7 @@ def on_disk(
         )
 
     dataset = build(train, chosen, augmentation=_augmentation(config), seed=config.seed)
-    if val is not None:
-        return dataset, build(
-            val, cut(samples_of(val.images), config.patch_size), moving=False
-        )
-    if not validation:
-        return dataset, None
-    return dataset, build(train, [blocks[n] for n in validation], moving=False)
+    return dataset, build(seen, val_blocks, moving=False) if val_blocks else None
 
 
 def samples_of(images: Sequence[Image]) -> list[Any]:
@@ -262,19 +266,24 @@ def _scalings(
     names: Sequence[str],
     targets: Sequence[Any] | None,
     held_out: dict[int, patches.Windows],
+    held_back: tuple[Collection, Sequence[Block]] | None = None,
     keys: tuple[list[object] | None, list[object] | None] = (None, None),
 ) -> tuple[Normalization, Normalization | None]:
     """Scaling of the images and, if there are any, of the targets."""
     if config.image_means is not None and config.image_stds is not None:
         image = Normalization(config.image_means, config.image_stds)
     else:
-        image = _scaling(config, units, names, held_out, keys[0], "the training data")
+        aside = [] if held_back is None else _read(held_back[0].images, held_back[1])
+        image = _scaling(
+            config, units, names, held_out, keys[0], "the training data", aside
+        )
     if targets is None:
         return image, None
     if config.target_means is not None and config.target_stds is not None:
         return image, Normalization(config.target_means, config.target_stds)
     names = [f"the target of {name}" for name in names]
-    return image, _scaling(config, targets, names, held_out, keys[1], "the targets")
+    aside = [] if held_back is None else _read(held_back[0].targets, held_back[1])
+    return image, _scaling(config, targets, names, held_out, keys[1], "the targets", aside)
 
 
 def _scaling(
@@ -284,23 +293,55 @@ def _scaling(
     held_out: dict[int, patches.Windows],
     key: list[object] | None,
     what: str,
+    aside: Iterable[tuple[NDArray[Any], str]],
 ) -> Normalization:
+    """One scaling, measured or remembered; pixels set aside are only checked."""
+
     def once() -> Normalization:
+        for unit, name in aside:
+            require_finite(unit, name)
         found = measure(units, names, held_out, config.patch_size)
         return Normalization.of(config.normalization, found, what)
 
     return remembered(key, once)
 
 
+def _read(
+    images: Sequence[Image] | None, blocks: Sequence[Block]
+) -> Iterator[tuple[NDArray[Any], str]]:
+    """Pixels and name of each block, one after the other."""
+    images = images or ()
+    names = names_of(images)
+    if images:
+        loaded = LoadedBlocks(samples_of(images), blocks, 1)
+        for block, pixels in zip(blocks, loaded, strict=True):
+            yield pixels, names[block.sample]
+
+
 def _key(
-    images: Sequence[Image] | None, blocks: Sequence[Block], config: DataConfig
+    config: DataConfig, *parts: tuple[Sequence[Image] | None, Sequence[Block]]
 ) -> list[object] | None:
     """What the statistics of these blocks depend on; None if that cannot be told."""
-    prints = [fingerprint(image) for image in images or ()]
-    if not prints or None in prints:
-        return None
-    regions = [[b.sample, [[r.start, r.stop] for r in b.region]] for b in blocks]
-    return [_KEY_VERSION, config.axes, config.normalization.model_dump(), prints, regions]
+    key: list[object] = [_KEY_VERSION, config.axes, config.normalization.model_dump()]
+    for images, blocks in parts:
+        prints = [fingerprint(image) for image in images or ()]
+        if not prints or None in prints:
+            return None
+        key.append(prints)
+        key.append([[b.sample, [[r.start, r.stop] for r in b.region]] for b in blocks])
+    return key
+
+
+def _check_channels(train: Collection, val: Collection | None) -> None:
+    if val is None:
+        return
+    ours, theirs = train.images[0], val.images[0]
+    if ours.axes.canonical_shape[1] != theirs.axes.canonical_shape[1]:
+        raise DataError(
+            f"The validation image {theirs.name} has {theirs.axes.canonical_shape[1]} "
+            f"channels but the training image {ours.name} has "
+            f"{ours.axes.canonical_shape[1]}; validate on images of the same kind."
+        )
 
 
 def _check_finite(collection: Collection) -> None:

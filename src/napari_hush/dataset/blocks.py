@@ -114,7 +114,7 @@ class LoadedBlocks(Sequence["NDArray[Any]"]):
     def __init__(
         self, samples: Sequence[Any], blocks: Sequence[Block], capacity: int
     ) -> None:
-        self._samples = list(samples)
+        self.samples = list(samples)
         self.blocks = list(blocks)
         self._capacity = capacity
         self._kept: OrderedDict[int, NDArray[Any]] = OrderedDict()
@@ -130,7 +130,7 @@ class LoadedBlocks(Sequence["NDArray[Any]"]):
                 while len(self._kept) >= self._capacity:
                     self._kept.popitem(last=False)
                 block = self.blocks[index]
-                sample = self._samples[block.sample]
+                sample = self.samples[block.sample]
                 self._kept[index] = np.ascontiguousarray(
                     sample[(slice(0, sample.shape[0]), *block.region)]
                 )

@@ -122,7 +122,8 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         its threads on each of these small steps, which costs more than it gains.
         """
         first = units[int(windows[0, 0])]
-        dtype = exact_float(first.dtype)
+        kinds = {exact_float(s.dtype) for s in getattr(units, "samples", units)}
+        dtype = np.float64 if np.float64 in kinds else np.float32
         batch = np.empty((len(windows), first.shape[0], *self.patch_size), dtype)
         channels = slice(0, first.shape[0])
         for patch, operation, (unit, *corner) in zip(

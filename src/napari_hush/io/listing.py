@@ -67,7 +67,8 @@ def list_files(
     if not path.exists():
         raise MissingFileError(_nothing_there(path))
     if path.is_file() or is_zarr(path):
-        fits = fnmatch(str(path.absolute()).lower(), pattern.lower())
+        names = (path.name.lower(), str(path.absolute()).lower())
+        fits = any(fnmatch(name, pattern.lower()) for name in names)
         if is_zarr(path) if data_type == "zarr" else fits:
             return [path]
         kind = "Zarr store" if path.is_dir() else "file"

@@ -16,8 +16,6 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.io import Image, check_source, is_path, list_files, open_images, pair_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_hush.config import DataConfig
     from napari_hush.io import ReadSource
 
@@ -184,7 +182,7 @@ class TrainDataModule(L.LightningDataModule):
                 shuffle=config.shuffle,
             ),
             num_workers=config.num_workers,
-            collate_fn=_collate_for(self.train_dataset),
+            collate_fn=_collate,
             generator=torch.Generator(),
         )
 
@@ -197,7 +195,7 @@ class TrainDataModule(L.LightningDataModule):
             batch_size=self.data_config.batch_size,
             shuffle=False,
             num_workers=self.data_config.num_workers,
-            collate_fn=_collate_for(self.val_dataset),
+            collate_fn=_collate,
             generator=torch.Generator(),
         )
 
@@ -269,10 +267,6 @@ def _are_files(source: Any) -> bool:
     return is_path(source) and all(Path(part).is_file() for part in parts)
 
 
-def _collate_for(dataset: Dataset[Any]) -> Callable[[Any], Any]:
-    """Datasets that return whole batches need no collation."""
-    return _as_it_is if hasattr(dataset, "__getitems__") else default_collate
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+def _collate(batch: Any) -> Any:
+    """Leave whole batches as they are; put single patches, a list, together."""
+    return default_collate(batch) if isinstance(batch, list) else batch

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as L
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
+from pytorch_lightning.callbacks import Checkpoint
 
 from napari_hush.dataset import Normalization
 from napari_hush.errors import ConfigurationError, DataError
@@ -82,6 +83,7 @@ def train(
     data.prepare_data()
     data.setup("fit")
     _check_patches(config, data)
+    means, stds = data.get_data_statistics()
     first_epoch = 0 if model is None else model.epochs
     first_step = 0 if model is None else model.steps
     steps = data.pace(config.training_config.num_steps, first_epoch)
@@ -126,7 +128,7 @@ def train(
             callbacks=[*callbacks, progress],
             default_root_dir=work_dir,
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -137,7 +139,6 @@ def train(
     on_progress(TrainingDone(stopped, time.perf_counter() - started))
     if progress.steps_done == first_step:
         return model
-    means, stds = data.get_data_statistics()
     return Model(
         config,
         network.to("cpu").eval(),
@@ -150,6 +151,13 @@ def train(
 
 def _check_patches(config: Configuration, data: TrainDataModule) -> None:
     """Compare the first patch with what the network takes, before anything starts."""
+    if not hasattr(data.train_dataset, "__len__") or isinstance(
+        data.train_dataset, torch.utils.data.IterableDataset
+    ):
+        raise ConfigurationError(
+            f"{type(data.train_dataset).__name__} can only be iterated over; give it "
+            "__len__ and __getitem__, so that patches can be visited in random order."
+        )
     parts = data.train_dataset[0]
     shape = tuple(parts[0].shape)
     network = config.algorithm_config.model
@@ -158,6 +166,12 @@ def _check_patches(config: Configuration, data: TrainDataModule) -> None:
             f"The training patches have {shape[0]} channels in {len(shape) - 1}D but the "
             f"network is configured for {network.in_channels} in {network.conv_dims}D; "
             "set n_channels and the axes to what the images are."
+        )
+    step = 2**network.depth
+    if any(size % step for size in shape[1:]):
+        raise DataError(
+            f"The training patches are {shape[1:]} pixels, but a network of depth "
+            f"{network.depth} needs multiples of {step}."
         )
     paired = config.algorithm_config.needs_targets
     if paired != (len(parts) > 1):
