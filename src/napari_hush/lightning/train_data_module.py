@@ -102,9 +102,12 @@ class TrainDataModule(L.LightningDataModule):
         ]
         for source in self._sources:
             check_source(source, data_config.data_type, read_source_func)
-        if val_data is not None and (train_data_target is None) != (
-            val_data_target is None
-        ):
+        if val_data is None and val_data_target is not None:
+            raise ConfigurationError(
+                "val_data_target was given without val_data; give both or neither."
+            )
+        paired = train_data_target is not None, val_data_target is not None
+        if val_data is not None and paired[0] != paired[1]:
             raise ConfigurationError(
                 "Training and validation data must both have targets, or neither; give "
                 "val_data_target with train_data_target."
