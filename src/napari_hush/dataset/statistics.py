@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,72 +23,100 @@ _SKETCH = 1 << 20
 """Values per channel kept for the quantiles of pixels other than 8 and 16 bit integers."""
 
 
-@dataclass(eq=False)
 class Statistics:
     """What one pass over the training pixels tells, per channel.
 
-    Mean and variance are joined by the parallel update of Chan, Golub and LeVeque (1979)
-    in float64, so that large offsets do not cost precision. Quantiles are exact for 8 and
-    16 bit integers, counted in a histogram; of other types every n-th value is kept, n
-    growing so that about a million are.
+    8 and 16 bit integers are counted in a histogram, from which everything follows
+    exactly. For other types mean and variance are joined by the parallel update of Chan,
+    Golub and LeVeque (1979) in float64, so that large offsets do not cost precision, and
+    every n-th value is kept for the quantiles, n growing so that about a million are.
+
+    Attributes
+    ----------
+    count : int
+        Pixels per channel so far.
     """
 
-    count: int = 0
-    mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    minimum: NDArray[np.float64] = field(default_factory=lambda: np.full(1, np.inf))
-    maximum: NDArray[np.float64] = field(default_factory=lambda: np.full(1, -np.inf))
-    _values: list[NDArray[np.float64]] = field(default_factory=list)
-    _counts: NDArray[np.int64] | None = None
-    _lowest: int = 0
-    _stride: int = 1
+    def __init__(self) -> None:
+        self.count = 0
+        self._counts: NDArray[np.int64] | None = None
+        self._levels = np.zeros(0)
+        self._mean: NDArray[np.float64] = np.zeros(1)
+        self._squares: NDArray[np.float64] = np.zeros(1)
+        self._minimum: NDArray[np.float64] = np.full(1, np.inf)
+        self._maximum: NDArray[np.float64] = np.full(1, -np.inf)
+        self._values: list[NDArray[np.float64]] = []
+        self._stride = 1
+
+    def add(self, pixels: NDArray[Any]) -> None:
+        """Take in pixels ``(C, n)``, always of one type."""
+        if pixels.shape[1] == 0:
+            return
+        if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "ui":
+            self._add_counts(pixels)
+        else:
+            self._add_moments(pixels.astype(np.float64))
+        self.count += pixels.shape[1]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of each channel."""
+        if self._counts is None:
+            return self._mean
+        return np.asarray(self._counts @ self._levels / self.count)
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """Standard deviation, over all pixels (ddof 0)."""
-        return np.sqrt(self.squares / self.count)
+        """Standard deviation of each channel, over all pixels (ddof 0)."""
+        if self._counts is None:
+            return np.sqrt(self._squares / self.count)
+        from_mean = np.square(self._levels - self.mean[:, None])
+        return np.asarray(np.sqrt((self._counts * from_mean).sum(axis=1) / self.count))
 
-    def add(self, pixels: NDArray[Any]) -> None:
-        """Take in pixels ``(C, n)``."""
-        n = pixels.shape[1]
-        if n == 0:
-            return
-        values = pixels.astype(np.float64)
-        mean = values.mean(axis=1)
-        squares = np.square(values - mean[:, None]).sum(axis=1)
-        delta = mean - self.mean
-        total = self.count + n
-        self.squares = self.squares + squares + delta**2 * (self.count * n / total)
-        self.mean = self.mean + delta * (n / total)
-        self.minimum = np.minimum(self.minimum, values.min(axis=1))
-        self.maximum = np.maximum(self.maximum, values.max(axis=1))
-        self._sketch(pixels, values)
-        self.count = total
+    @property
+    def minimum(self) -> NDArray[np.float64]:
+        """Smallest pixel of each channel."""
+        if self._counts is None:
+            return self._minimum
+        return np.asarray(self._levels[(self._counts > 0).argmax(axis=1)])
+
+    @property
+    def maximum(self) -> NDArray[np.float64]:
+        """Largest pixel of each channel."""
+        if self._counts is None:
+            return self._maximum
+        return np.asarray(self._levels[::-1][(self._counts[:, ::-1] > 0).argmax(axis=1)])
 
     def quantiles(self, *shares: float) -> NDArray[np.float64]:
         """Quantiles ``(len(shares), C)``."""
         if self._counts is None:
             return np.quantile(np.concatenate(self._values, axis=1), shares, axis=1)
+        wanted = np.asarray(shares) * (self.count - 1)
         below = self._counts.cumsum(axis=1)
-        rows = [
-            np.searchsorted(total, np.asarray(shares) * (self.count - 1), side="right")
-            for total in below
-        ]
-        return (np.stack(rows, axis=1) + self._lowest).astype(np.float64)
+        places = [np.searchsorted(total, wanted, side="right") for total in below]
+        return np.asarray(self._levels[np.stack(places, axis=1)])
 
-    def _sketch(self, pixels: NDArray[Any], values: NDArray[np.float64]) -> None:
-        if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "ui":
-            if self._counts is None:
-                self._lowest = int(np.iinfo(pixels.dtype).min)
-                self._counts = np.zeros(
-                    (len(pixels), 1 << 8 * pixels.dtype.itemsize), np.int64
-                )
-            for counts, channel in zip(self._counts, pixels, strict=True):
-                shifted = channel.astype(np.int32) - self._lowest
-                counts += np.bincount(shifted, minlength=len(counts))
-            return
-        first = -self.count % self._stride
-        self._values.append(values[:, first :: self._stride])
+    def _add_counts(self, pixels: NDArray[Any]) -> None:
+        lowest = int(np.iinfo(pixels.dtype).min)
+        if self._counts is None:
+            size = 1 << 8 * pixels.dtype.itemsize
+            self._levels = np.arange(lowest, lowest + size, dtype=np.float64)
+            self._counts = np.zeros((len(pixels), size), np.int64)
+        for counts, channel in zip(self._counts, pixels, strict=True):
+            shifted = channel if lowest == 0 else channel.astype(np.int32) - lowest
+            counts += np.bincount(shifted, minlength=len(counts))
+
+    def _add_moments(self, values: NDArray[np.float64]) -> None:
+        n = values.shape[1]
+        mean = values.mean(axis=1)
+        squares = np.square(values - mean[:, None]).sum(axis=1)
+        delta = mean - self._mean
+        total = self.count + n
+        self._squares = self._squares + squares + delta**2 * (self.count * n / total)
+        self._mean = self._mean + delta * (n / total)
+        self._minimum = np.minimum(self._minimum, values.min(axis=1))
+        self._maximum = np.maximum(self._maximum, values.max(axis=1))
+        self._values.append(values[:, -self.count % self._stride :: self._stride].copy())
         if sum(part.shape[1] for part in self._values) > 2 * _SKETCH:
             self._values = [np.concatenate(self._values, axis=1)[:, ::2]]
             self._stride *= 2
