@@ -166,7 +166,7 @@ def on_disk(
     scalings = _scalings(
         config,
         LoadedBlocks(units, chosen, 1),
-        [names_of(train.images)[block.sample] for block in chosen],
+        _block_names(train.images, chosen),
         None if targets is None else LoadedBlocks(targets, chosen, 1),
         {},
         (seen, val_blocks),
@@ -181,7 +181,7 @@ def on_disk(
         windows = patches.grid(
             [(1, *block.shape) for block in numbers],
             config.patch_size,
-            [names_of(source.images)[block.sample] for block in numbers],
+            _block_names(source.images, numbers),
             spatial_axes(config.axes),
         )
         if more.get("moving", True):
@@ -304,6 +304,11 @@ def _scaling(
         return Normalization.of(config.normalization, found, what)
 
     return remembered(key, once)
+
+
+def _block_names(images: Sequence[Image], blocks: Sequence[Block]) -> list[str]:
+    names = names_of(images)
+    return [names[block.sample] for block in blocks]
 
 
 def _read(
