@@ -300,7 +300,13 @@ def _scaling(
     def once() -> Normalization:
         for unit, name in aside:
             require_finite(unit, name)
-        found = measure(units, names, held_out, config.patch_size)
+        found = measure(
+            units,
+            names,
+            held_out,
+            config.patch_size,
+            quantiles=config.normalization.name == "quantile",
+        )
         return Normalization.of(config.normalization, found, what)
 
     return remembered(key, once)

@@ -31,14 +31,20 @@ class Statistics:
     Golub and LeVeque (1979) in float64, so that large offsets do not cost precision, and
     every n-th value is kept for the quantiles, n growing so that about a million are.
 
+    Parameters
+    ----------
+    quantiles : bool
+        Whether `quantiles` will be asked for; without it, values are not kept.
+
     Attributes
     ----------
     count : int
         Pixels per channel so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quantiles: bool = True) -> None:
         self.count = 0
+        self._keeps_values = quantiles
         self._counts: NDArray[np.int64] | None = None
         self._levels = np.zeros(0)
         self._mean: NDArray[np.float64] = np.zeros(1)
@@ -116,6 +122,8 @@ class Statistics:
         self._mean = self._mean + delta * (n / total)
         self._minimum = np.minimum(self._minimum, values.min(axis=1))
         self._maximum = np.maximum(self._maximum, values.max(axis=1))
+        if not self._keeps_values:
+            return
         self._values.append(values[:, -self.count % self._stride :: self._stride].copy())
         if sum(part.shape[1] for part in self._values) > 2 * _SKETCH:
             self._values = [np.concatenate(self._values, axis=1)[:, ::2]]
@@ -127,6 +135,8 @@ def measure(
     names: Sequence[str],
     held_out: dict[int, Windows],
     patch_size: tuple[int, ...],
+    *,
+    quantiles: bool = True,
 ) -> Statistics:
     """Statistics over all pixels of `samples` but those of held-out windows.
 
@@ -140,13 +150,15 @@ def measure(
         Number of a sample to the corners ``(n, spatial)`` of windows that do not count.
     patch_size : tuple of int
         Size ``((Z), Y, X)`` of these windows.
+    quantiles : bool
+        Whether quantiles will be asked for.
 
     Raises
     ------
     DataError
         If a pixel is NaN or infinite, in held-out windows too.
     """
-    found = Statistics()
+    found = Statistics(quantiles=quantiles)
     for number, (sample, name) in enumerate(zip(samples, names, strict=True)):
         corners = held_out.get(number)
         for region in regions(sample):
