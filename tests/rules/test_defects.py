@@ -104,7 +104,7 @@ def test_d07_setting_up_takes_the_memory_of_the_images_and_no_copies(
 ):
     monkeypatch.setattr(statistics, "_REGION", 1 << 13)
     rng = np.random.default_rng(0)
-    images = list(rng.integers(0, 60_000, (6, 512, 512)).astype("uint16"))
+    images = list(rng.integers(0, 60_000, (24, 512, 512)).astype("uint16"))
     files, size = folder(images), sum(image.nbytes for image in images)
     del images
     tracemalloc.start()

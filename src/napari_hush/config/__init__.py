@@ -10,11 +10,7 @@ from napari_hush.config.algorithm import (
 )
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig
-from napari_hush.config.factories import (
-    create_care_configuration,
-    create_n2n_configuration,
-    create_n2v_configuration,
-)
+from napari_hush.config.factories import create_n2v_configuration
 from napari_hush.config.files import load_configuration, save_configuration
 from napari_hush.config.inference import InferenceConfig
 from napari_hush.config.normalization import (
@@ -25,6 +21,7 @@ from napari_hush.config.normalization import (
     NormalizationConfig,
     QuantileConfig,
 )
+from napari_hush.config.paired import create_care_configuration, create_n2n_configuration
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,

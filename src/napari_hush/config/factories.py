@@ -105,7 +105,7 @@ def create_n2v_configuration(
     ConfigurationError
         If a value is out of range or contradicts another.
     """
-    channels = _channels(axes, n_channels)
+    channels = channels_of(axes, n_channels)
     directed = struct_n2v_axis in ("horizontal", "vertical")
     if augmentations is None and directed:
         augmentations = [XYFlipConfig(), XYRandomRotate90Config(half_turns_only=True)]
@@ -118,7 +118,7 @@ def create_n2v_configuration(
             "struct_mask_span": struct_n2v_span,
         }
     }
-    return _assemble(
+    return assemble(
         algorithm,
         {"n2v2": use_n2v2, **(model_params or {})},
         (channels, channels),
@@ -139,151 +139,14 @@ def create_n2v_configuration(
     )
 
 
-def create_care_configuration(
-    experiment_name: str,
-    data_type: DataType,
-    axes: str,
-    patch_size: Sequence[int],
-    batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
-    *,
-    loss: Literal["mae", "mse"] = "mae",
-    n_channels_in: int | None = None,
-    n_channels_out: int | None = None,
-    **settings: Any,
-) -> Configuration:
-    """Configure CARE (Weigert et al., Nature Methods 2018): pairs of noisy and clean.
-
-    Parameters
-    ----------
-    experiment_name, data_type, axes, patch_size, batch_size, num_epochs
-        See `create_n2v_configuration`.
-    loss : {"mae", "mse"}
-        Mean absolute or mean squared error.
-    n_channels_in, n_channels_out : int, optional
-        Channels of images and targets; the first is needed exactly if `axes` has a C, the
-        second is the same by default. If they differ, channels are not independent.
-    **settings
-        Further ones of `create_n2v_configuration`: num_steps, augmentations,
-        independent_channels, model_params, optimizer, optimizer_params, lr_scheduler,
-        lr_scheduler_params, seed.
-
-    Returns
-    -------
-    Configuration
-        Frozen and checked.
+def channels_of(axes: str, n_channels: int | None) -> int:
+    """How many channels there are, by the axes and what is given.
 
     Raises
     ------
     ConfigurationError
-        If a value is out of range, contradicts another, or is unknown.
+        If the two disagree.
     """
-    return _create_paired(
-        "care",
-        loss,
-        n_channels_in,
-        n_channels_out,
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        **settings,
-    )
-
-
-def create_n2n_configuration(
-    experiment_name: str,
-    data_type: DataType,
-    axes: str,
-    patch_size: Sequence[int],
-    batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
-    *,
-    loss: Literal["mae", "mse"] = "mse",
-    n_channels_in: int | None = None,
-    n_channels_out: int | None = None,
-    **settings: Any,
-) -> Configuration:
-    """Configure Noise2Noise (Lehtinen et al., ICML 2018): pairs of noisy images.
-
-    Parameters, result and errors are those of `create_care_configuration`. The loss is
-    the squared error by default, whose best answer is the mean of the noise.
-    """
-    return _create_paired(
-        "n2n",
-        loss,
-        n_channels_in,
-        n_channels_out,
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        **settings,
-    )
-
-
-_SETTINGS: dict[str, Any] = {
-    "num_steps": None,
-    "augmentations": None,
-    "independent_channels": True,
-    "model_params": None,
-    "optimizer": "Adam",
-    "optimizer_params": None,
-    "lr_scheduler": "CosineAnnealingLR",
-    "lr_scheduler_params": None,
-    "seed": DataConfig().seed,
-}
-"""What every factory takes beyond its own arguments, with defaults."""
-
-
-_GIVEN = {
-    "experiment_name",
-    "data_type",
-    "axes",
-    "patch_size",
-    "batch_size",
-    "num_epochs",
-}
-
-
-def _create_paired(
-    algorithm: str,
-    loss: str,
-    n_channels_in: int | None,
-    n_channels_out: int | None,
-    **settings: Any,
-) -> Configuration:
-    given = {
-        "experiment_name",
-        "data_type",
-        "axes",
-        "patch_size",
-        "batch_size",
-        "num_epochs",
-    }
-    if unknown := settings.keys() - _SETTINGS.keys() - given:
-        known = ", ".join(sorted(_SETTINGS))
-        raise ConfigurationError(
-            f"There is no setting {min(unknown)!r}; there are {known}."
-        )
-    settings = {**_SETTINGS, **settings}
-    inputs = _channels(settings["axes"], n_channels_in)
-    outputs = n_channels_out or inputs
-    if inputs != outputs:
-        settings["independent_channels"] = False
-    return _assemble(
-        {"algorithm": algorithm, "loss": loss},
-        dict(settings.pop("model_params") or {}),
-        (inputs, outputs),
-        **settings,
-    )
-
-
-def _channels(axes: str, n_channels: int | None) -> int:
     axes = validate_axes(axes)
     if "C" in axes and n_channels is None:
         raise ConfigurationError(
@@ -298,7 +161,7 @@ def _channels(axes: str, n_channels: int | None) -> int:
     return n_channels or 1
 
 
-def _assemble(
+def assemble(
     algorithm: dict[str, Any],
     network: dict[str, Any],
     channels: tuple[int, int],
@@ -318,6 +181,7 @@ def _assemble(
     lr_scheduler_params: dict[str, Any] | None,
     seed: int,
 ) -> Configuration:
+    """Put a configuration together; arguments are those of the factories."""
     axes = validate_axes(axes)
     parameters = dict(optimizer_params or {})
     rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}

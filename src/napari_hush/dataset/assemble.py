@@ -13,10 +13,18 @@ from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
 from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
 from napari_hush.dataset.cache import remembered
+from napari_hush.dataset.collection import (
+    Collection,
+    check_channels,
+    check_finite,
+    names_of,
+    owners_of,
+    samples_of,
+)
 from napari_hush.dataset.in_memory import InMemoryDataset
 from napari_hush.dataset.iterable import IterableDataset
 from napari_hush.dataset.normalization import Normalization
-from napari_hush.dataset.statistics import measure, regions, require_finite
+from napari_hush.dataset.statistics import measure, require_finite
 from napari_hush.errors import DataError
 from napari_hush.io import fingerprint
 
@@ -37,51 +45,6 @@ _BACKGROUND = 7
 
 
 @dataclass(frozen=True)
-class Collection:
-    """Images, and what goes with them one by one.
-
-    Attributes
-    ----------
-    images : list of Image
-        What the network sees.
-    targets : list of Image, optional
-        What it should return, of the same samples and sizes.
-    masks : list of Image, optional
-        Not zero where there is something to learn from.
-    """
-
-    images: list[Image]
-    targets: list[Image] | None = None
-    masks: list[Image] | None = None
-
-    def __post_init__(self) -> None:
-        first = self.images[0]
-        channels = first.axes.canonical_shape[1]
-        for image in self.images:
-            if image.axes.canonical_shape[1] != channels:
-                raise DataError(
-                    f"{image.name} has {image.axes.canonical_shape[1]} channels but "
-                    f"{first.name} has {channels}; train on images of one kind."
-                )
-        for what, others in (("target", self.targets), ("mask", self.masks)):
-            if others is not None:
-                _check_alike(what, self.images, others)
-
-    @property
-    def everything(self) -> list[Image]:
-        """Images, targets and masks."""
-        return [*self.images, *(self.targets or ()), *(self.masks or ())]
-
-    def loaded(self) -> Collection:
-        """The same with all pixels in memory."""
-        return Collection(
-            [image.loaded() for image in self.images],
-            None if self.targets is None else [image.loaded() for image in self.targets],
-            None if self.masks is None else [image.loaded() for image in self.masks],
-        )
-
-
-@dataclass(frozen=True)
 class Split:
     """How much to set aside for validation: ``max(round(n * percentage), minimum)``."""
 
@@ -94,10 +57,10 @@ def in_memory(
 ) -> tuple[InMemoryDataset, InMemoryDataset | None]:
     """Datasets over pixels in memory: windows side by side, split by windows."""
     units = samples_of(train.images)
-    _check_channels(train, val)
+    check_channels(train, val)
     for collection in (train, val):
         if collection is not None:
-            _check_finite(collection)
+            check_finite(collection)
     windows = _grid(train.images, units, config)
     windows = windows[_kept(train, units, windows, config)]
     if val is None:
@@ -145,7 +108,7 @@ def on_disk(
     DataError
         If there are too few files to set any aside.
     """
-    _check_channels(train, val)
+    check_channels(train, val)
     units = samples_of(train.images)
     blocks = cut(units, config.patch_size)
     owners = owners_of(train.images)
@@ -200,21 +163,6 @@ def on_disk(
 
     dataset = build(train, chosen, augmentation=_augmentation(config), seed=config.seed)
     return dataset, build(seen, val_blocks, moving=False) if val_blocks else None
-
-
-def samples_of(images: Sequence[Image]) -> list[Any]:
-    """All samples of all images, each ``(C, (Z), Y, X)``."""
-    return [sample for image in images for sample in image.samples]
-
-
-def names_of(images: Sequence[Image]) -> list[str]:
-    """The name of each sample's image."""
-    return [image.name for image in images for _ in image.samples]
-
-
-def owners_of(images: Sequence[Image]) -> list[int]:
-    """The number of each sample's image."""
-    return [number for number, image in enumerate(images) for _ in image.samples]
 
 
 def _grid(
@@ -343,25 +291,6 @@ def _key(
     return key
 
 
-def _check_channels(train: Collection, val: Collection | None) -> None:
-    if val is None:
-        return
-    ours, theirs = train.images[0], val.images[0]
-    if ours.axes.canonical_shape[1] != theirs.axes.canonical_shape[1]:
-        raise DataError(
-            f"The validation image {theirs.name} has {theirs.axes.canonical_shape[1]} "
-            f"channels but the training image {ours.name} has "
-            f"{ours.axes.canonical_shape[1]}; validate on images of the same kind."
-        )
-
-
-def _check_finite(collection: Collection) -> None:
-    images = collection.everything
-    for sample, name in zip(samples_of(images), names_of(images), strict=True):
-        for region in regions(sample):
-            require_finite(sample[(slice(None), *region)], name)
-
-
 def _set_aside(total: int, split: Split, seed: int, files: int) -> set[int]:
     """Numbers of the files (or blocks of a single file) that are for validation."""
     if not 0 <= split.percentage <= 1:
@@ -379,18 +308,3 @@ def _set_aside(total: int, split: Split, seed: int, files: int) -> set[int]:
         )
     rng = np.random.default_rng([seed, _SPLIT])
     return set(rng.permutation(total)[:wanted].tolist())
-
-
-def _check_alike(what: str, images: Sequence[Image], others: Sequence[Image]) -> None:
-    if len(images) != len(others):
-        raise DataError(
-            f"There are {len(images)} images but {len(others)} {what}s; give one {what} "
-            "per image."
-        )
-    for image, other in zip(images, others, strict=True):
-        ours, theirs = image.axes.canonical_shape, other.axes.canonical_shape
-        if (ours[0], *ours[2:]) != (theirs[0], *theirs[2:]):
-            raise DataError(
-                f"{image.name} has the shape {image.axes.shape} but its {what} "
-                f"{other.name} {other.axes.shape}; samples and sizes must be the same."
-            )

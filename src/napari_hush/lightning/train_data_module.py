@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from napari_hush.dataset import PatchSampler, Storage, choose_storage
-from napari_hush.dataset.assemble import Collection, Split, in_memory, on_disk
+from napari_hush.dataset.assemble import Split, in_memory, on_disk
+from napari_hush.dataset.collection import Collection
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import Image, check_source, is_path, list_files, open_images, pair_files
 
