@@ -13,6 +13,7 @@ from napari_hush.config import (
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
+    ExistingFileError,
     HushError,
     MissingFileError,
     ModelFileError,
@@ -26,7 +27,7 @@ from napari_hush.events import (
     TrainingDone,
     TrainingStarted,
 )
-from napari_hush.io import write_tiff
+from napari_hush.io import read_tiff, write_tiff
 from napari_hush.lightning import TrainDataModule
 
 
@@ -499,3 +500,61 @@ def test_kin_of_n2v(tiny_config, axes, method):
     tiled = careamist.predict(image, tile_size=(8, 8, 8)[-len(axes) :])
     scale = careamist.model.normalization.stds[0]
     assert np.abs(tiled - careamist.predict(image)).max() / scale < 1e-5
+
+
+# ---- files to files ----
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images, one of them in an inner folder, with dots in its name."""
+    rng = np.random.default_rng(0)
+    images = {}
+    for name in ("a.tif", "inner/b.v1.tif"):
+        path = tmp_path / "noisy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images[name] = rng.normal(1000, 50, (20, 30)).astype("float32")
+        write_tiff(path, images[name], "YX")
+    return tmp_path / "noisy", images
+
+
+def test_files_are_denoised_into_files(model, folder, tmp_path):
+    source, images = folder
+    careamist = CAREamist(model, work_dir=tmp_path)
+    targets = careamist.predict_to_disk(source)
+    root = tmp_path / "predictions"
+    assert targets == [root / "a.tiff", root / "inner" / "b.v1.tiff"]
+    for target, image in zip(targets, images.values(), strict=True):
+        np.testing.assert_array_equal(read_tiff(target), careamist.predict(image))
+    with pytest.raises(ExistingFileError, match=r"a\.tiff' exists already"):
+        careamist.predict_to_disk(source)
+    assert careamist.predict_to_disk(source, overwrite=True) == targets
+
+
+def test_results_in_a_format_of_ones_own(model, folder, tmp_path):
+    def write(path, array, *, scale):
+        np.save(path, array * scale)
+
+    careamist = CAREamist(model, work_dir=tmp_path)
+    settings = {"write_func": write, "write_func_kwargs": {"scale": 2.0}}
+    (target, _) = careamist.predict_to_disk(
+        folder[0], write_type="custom", write_extension="npy", **settings
+    )
+    clean = careamist.predict(folder[1]["a.tif"])
+    np.testing.assert_allclose(np.load(target), 2 * clean)
+
+
+def test_what_cannot_go_to_files(model, folder, tmp_path):
+    source, images = folder
+    careamist = CAREamist(model, work_dir=tmp_path)
+    for arguments, says in [
+        ({"source": images["a.tif"]}, "Arrays have no names"),
+        ({"source": source, "write_type": "custom"}, "write_func or write_extension"),
+        (
+            {"source": [source / "a.tif", source.parent / "noisy" / "a.tif"]},
+            "would both be written",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            careamist.predict_to_disk(**arguments)
+    assert not (tmp_path / "predictions").exists()

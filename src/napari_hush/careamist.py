@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_hush.config import Configuration, InferenceConfig, load_configuration
-from napari_hush.errors import ConfigurationError, DataError, TrainingError
+from napari_hush.errors import (
+    ConfigurationError,
+    DataError,
+    SourceTypeError,
+    TrainingError,
+)
 from napari_hush.events import EpochDone, Event, OnProgress, StepsDone
-from napari_hush.io import Image, ReadSource, is_path
+from napari_hush.io import (
+    Image,
+    ReadSource,
+    is_path,
+    list_files,
+    plan_targets,
+    write_tiff,
+)
 from napari_hush.lightning import PredictDataModule, TrainDataModule, train
 from napari_hush.models import Model, load_model, save_model
 from napari_hush.prediction import check_suits, denoise, result_axes
@@ -278,6 +290,90 @@ class CAREamist:
             if not whole:
                 break
         return results[0] if one else results
+
+    def predict_to_disk(
+        self,
+        source: Any,
+        *,
+        prediction_dir: str | Path = "predictions",
+        write_type: Literal["tiff", "custom"] = "tiff",
+        write_extension: str | None = None,
+        write_func: Callable[..., Any] | None = None,
+        write_func_kwargs: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        data_type: str | None = None,
+        extension_filter: str = "",
+        **settings: Any,
+    ) -> list[Path]:
+        """Denoise files one after the other, each into a file of its own.
+
+        Parameters
+        ----------
+        source : str, Path, or list of them
+            Files and folders; the folders in a folder are mirrored.
+        prediction_dir : str or Path
+            Where results go, made if need be; a relative one lies in `work_dir`.
+        write_type : {"tiff", "custom"}
+            TIFF with its axes, or whatever `write_func` writes.
+        write_extension : str, optional
+            Ending of custom results, e.g. ``".npy"``.
+        write_func : callable, optional
+            Called as ``write_func(path, array, **write_func_kwargs)`` for custom results.
+        write_func_kwargs : dict, optional
+            Further arguments for `write_func`.
+        overwrite : bool
+            Replace results that are there.
+        data_type, extension_filter, **settings
+            See `predict`.
+
+        Returns
+        -------
+        list of Path
+            The results, in the order of the files.
+
+        Raises
+        ------
+        HushError
+            Before anything is computed: if arrays are given, a custom result lacks its
+            function or ending, names collide, or a result is there already.
+        """
+        self._trained()
+        if not is_path(source):
+            raise SourceTypeError(
+                "Arrays have no names to save results under; give files or folders, or use "
+                "predict."
+            )
+        if write_type == "custom" and not (write_func and write_extension):
+            raise ConfigurationError(
+                "write_type is 'custom' but write_func or write_extension is missing; give "
+                "a function that writes one array, and the ending of its files."
+            )
+        if data_type is None:
+            data_type = self.config.data_config.data_type
+            data_type = "tiff" if data_type == "array" else data_type
+        roots = source if isinstance(source, list | tuple) else [source]
+        files = list_files(source, data_type, extension_filter)
+        targets = plan_targets(
+            files,
+            [Path(root) for root in roots],
+            (self.work_dir or Path()) / prediction_dir,
+            ".tiff" if write_type == "tiff" else f".{str(write_extension).lstrip('.')}",
+            overwrite=overwrite,
+        )
+        for file, target in zip(files, targets, strict=True):
+            (result,) = self.predict(
+                [file], data_type=data_type, extension_filter=extension_filter, **settings
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if write_func is not None and write_type == "custom":
+                write_func(target, result, **(write_func_kwargs or {}))
+            else:
+                axes = settings.get("axes") or self.config.data_config.axes
+                more = result.ndim > len(axes)
+                write_tiff(
+                    target, result, f"C{axes}" if more else axes, overwrite=overwrite
+                )
+        return targets
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save weights, normalisation and configuration as one ``.safetensors`` file.

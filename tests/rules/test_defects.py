@@ -16,6 +16,7 @@ from napari_hush.config import (
 )
 from napari_hush.dataset import statistics
 from napari_hush.errors import ConfigurationError, SourceTypeError, UnreadableFileError
+from napari_hush.io import write_tiff
 from napari_hush.lightning import PredictDataModule
 from napari_hush.lightning.module import HushModule
 from napari_hush.models import UNet
@@ -223,3 +224,35 @@ def test_d19_masks_are_drawn_where_the_batch_is(tiny_config, monkeypatch):
     config = tiny_config()
     module = HushModule(config, UNet(config.algorithm_config.model), 1)
     assert module.training_step((torch.randn(2, 1, 16, 16),), 0).device.type == "cpu"
+
+
+@pytest.fixture
+def to_disk(tiny_config, noisy, tmp_path):
+    for name in ("a.tif", "deep/er/a.tif"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_tiff(tmp_path / "in" / name, noisy, "YX")
+    careamist = CAREamist(tiny_config(num_steps=1), work_dir=tmp_path)
+    careamist.train(train_source=noisy)
+    return careamist
+
+
+def test_d15_arguments_of_the_write_function_reach_it(to_disk, tmp_path):
+    seen = []
+    to_disk.predict_to_disk(
+        tmp_path / "in",
+        write_type="custom",
+        write_extension=".raw",
+        write_func=lambda path, array, level: seen.append((path.suffix, level)),
+        write_func_kwargs={"level": 3},
+    )
+    assert seen == [(".raw", 3)] * 2
+
+
+def test_d16_folders_are_mirrored_and_each_file_is_read_once(to_disk, tmp_path):
+    reads = []
+    inner = to_disk.predict
+    to_disk.predict = lambda files, **more: (reads.extend(files), inner(files, **more))[1]
+    targets = to_disk.predict_to_disk(tmp_path / "in")
+    names = [str(t.relative_to(tmp_path / "predictions")) for t in targets]
+    assert names == ["a.tiff", "deep/er/a.tiff"]
+    assert len(reads) == len(set(reads)) == 2

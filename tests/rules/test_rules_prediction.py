@@ -8,6 +8,7 @@ import torch
 
 from napari_hush import CAREamist
 from napari_hush.config import InferenceConfig
+from napari_hush.errors import SourceTypeError
 from napari_hush.io import read_metadata, read_tiff, write_tiff
 from napari_hush.lightning import PredictDataModule
 
@@ -190,3 +191,15 @@ def test_r55_axes_and_pixel_sizes_are_written_with_the_result(tmp_path, noisy):
     assert found.scale["X"] == pytest.approx(0.25)
     assert found.units["X"] == "micrometer"
     np.testing.assert_array_equal(read_tiff(path).squeeze(), noisy)
+
+
+def test_r54_results_lie_below_the_work_folder(tiny_config, noisy, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_tiff(tmp_path / "in" / "cells.v2.tif", noisy, "YX")
+    careamist = CAREamist(tiny_config(num_steps=1), work_dir=tmp_path / "work")
+    careamist.train(train_source=noisy)
+    (target,) = careamist.predict_to_disk(tmp_path / "in", prediction_dir="clean")
+    assert target == tmp_path / "work" / "clean" / "cells.v2.tiff"
+    np.testing.assert_array_equal(read_tiff(target), careamist.predict(noisy))
+    with pytest.raises(SourceTypeError, match="Arrays have no names"):
+        careamist.predict_to_disk(noisy)

@@ -66,12 +66,16 @@ def samples_of(images: Sequence[Image]) -> list[Any]:
 
 def names_of(images: Sequence[Image]) -> list[str]:
     """The name of each sample's image."""
-    return [image.name for image in images for _ in image.samples]
+    return [image.name for image in images for _ in range(image.axes.canonical_shape[0])]
 
 
 def owners_of(images: Sequence[Image]) -> list[int]:
     """The number of each sample's image."""
-    return [number for number, image in enumerate(images) for _ in image.samples]
+    return [
+        number
+        for number, image in enumerate(images)
+        for _ in range(image.axes.canonical_shape[0])
+    ]
 
 
 def check_channels(train: Collection, val: Collection | None) -> None:

@@ -14,6 +14,7 @@ from napari_hush.io.sources import (
     open_images,
     read_metadata,
 )
+from napari_hush.io.targets import plan_targets
 from napari_hush.io.tiff import read_image, read_tiff, write_tiff
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "load_images",
     "open_images",
     "pair_files",
+    "plan_targets",
     "read_czi",
     "read_image",
     "read_metadata",
