@@ -76,7 +76,16 @@ def test_a_region_is_that_of_the_whole(files, kind):
     np.testing.assert_array_equal(pixels[-1], array[-1])
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("shape", [(2, 2, 1), (1, 2, 2, 1), (1, 3, 1), (4, 1, 1), (3, 1)])
+def test_dimensions_of_one_at_the_end(tmp_path, shape):
+    array = np.arange(np.prod(shape), dtype="uint8").reshape(shape)
+    tifffile.imwrite(tmp_path / "a.tif", array, **GREY, compression="zlib")
+    pixels = TiffPixels(tmp_path / "a.tif")
+    for key in (np.s_[:1], np.s_[:, -1:], np.s_[...]):
+        np.testing.assert_array_equal(pixels[key], array[key])
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_lazily_read_is_eagerly_read(tmp_path_factory, data):
     shape = tuple(data.draw(st.lists(st.integers(1, 20), min_size=2, max_size=4)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import threading
@@ -169,13 +170,15 @@ def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> Tiff
         offsets, counts = [[series.dataoffset]], [[series.size * dtype.itemsize]]
     else:
         pages = list(series.pages)
-        page = tuple(keyframe.shape)
+        ones = _ones_at_the_end(tuple(series.shape), tuple(keyframe.shape), len(pages))
+        page = tuple(keyframe.shape) + ones
         if all(p is not None and p.is_final for p in pages):
             offsets = [[p.dataoffsets[0]] for p in pages]
             counts = [[keyframe.size * dtype.itemsize]] * len(pages)
         else:
             check_codec(path, keyframe)
-            chunks = (1,) * (len(page) - len(keyframe.chunks)) + tuple(keyframe.chunks)
+            before = len(keyframe.shape) - len(keyframe.chunks)
+            chunks = (1,) * before + tuple(keyframe.chunks) + ones
             nothing = (0,) * len(keyframe.dataoffsets)
             offsets = [nothing if p is None else p.dataoffsets for p in pages]
             counts = [nothing if p is None else p.databytecounts for p in pages]
@@ -194,6 +197,21 @@ def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> Tiff
         tables,
         named,
         metadata,
+    )
+
+
+def _ones_at_the_end(
+    shape: tuple[int, ...], page: tuple[int, ...], pages: int
+) -> tuple[int, ...]:
+    """Dimensions of size 1 that follow those of a page; a page itself leaves them out."""
+    for count in range(len(shape) - len(page) + 1):
+        ones = (1,) * count
+        lead = len(shape) - len(page) - count
+        if shape[lead:] == page + ones and math.prod(shape[:lead]) == pages:
+            return ones
+    raise DataError(
+        f"Pages of shape {page} do not make up an image of shape {shape}; save the file "
+        "with another program."
     )
 
 
