@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QProgressBar,
@@ -17,11 +16,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_hush.widgets.axes_field import AxesField
-from napari_hush.widgets.layer_chooser import LayerChooser
+from napari_hush.widgets.inputs import Inputs
 from napari_hush.widgets.loss_plot import LossPlot
 from napari_hush.widgets.rule import Rule
-from napari_hush.widgets.settings_form import SettingsForm
 from napari_hush.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -48,8 +45,8 @@ class Controls(QWidget):
 
     Attributes
     ----------
-    layer, axes, settings, plot : LayerChooser, AxesField, SettingsForm, LossPlot
-        The forms and the loss curve.
+    inputs, plot : Inputs, LossPlot
+        Data and settings, and the loss curve.
     buttons : dict of str to QPushButton
         By objectName: train, stop, denoise, cancel, save_model, load_model.
     """
@@ -60,13 +57,7 @@ class Controls(QWidget):
         super().__init__(parent)
 
         # ---- widgets
-        self.layer = LayerChooser(layers)
-        self.axes = AxesField()
-        self._facts = QElidingLabel()
-        self._facts.setProperty("role", "quiet")
-        self._facts.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.settings = SettingsForm()
+        self.inputs = Inputs(layers)
         self.plot = LossPlot(colours)
         self._progress = QProgressBar()
         self._progress.setObjectName("progress")
@@ -80,9 +71,7 @@ class Controls(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 12)
         layout.setSpacing(10)
-        layout.addLayout(self._image_rows())
-        layout.addWidget(Rule())
-        layout.addWidget(self.settings)
+        layout.addWidget(self.inputs)
         layout.addWidget(Rule())
         layout.addLayout(self._run_rows())
         layout.addWidget(self.plot)
@@ -96,19 +85,16 @@ class Controls(QWidget):
 
     def showFace(self, face: Face) -> None:
         """Show `face`: the only place where a control's state is set."""
-        self.settings.setEnabled(face.settings_enabled)
-        self.axes.setEnabled(face.settings_enabled)
+        self.inputs.showLocked(not face.settings_enabled)
         for name, button in self.buttons.items():
             button.setEnabled(not face.blocked[name])
             button.setToolTip(face.tooltips[name])
             _mark(button, "lit", name == face.primary)
-        _mark(self.axes, "wrong", face.axes_wrong)
         self._show_progress(*face.progress)
         self._status.setText(face.status, face.status_kind)
-        for label, text in ((self._facts, face.facts), (self._model, face.model)):
-            if label.text() != text:
-                label.setText(text)
-                label.setToolTip(text)
+        if self._model.text() != face.model:
+            self._model.setText(face.model)
+            self._model.setToolTip(face.model)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -127,13 +113,6 @@ class Controls(QWidget):
         bar.setMaximum(maximum)
         bar.setValue(value)
         bar.setUpdatesEnabled(True)
-
-    def _image_rows(self) -> QFormLayout:
-        self._image_form = _form()
-        self._image_form.addRow("Image", self.layer)
-        self._image_form.addRow("Axes", self.axes)
-        self._image_form.addRow(self._facts)
-        return self._image_form
 
     def _run_rows(self) -> QGridLayout:
         grid = QGridLayout()
@@ -154,27 +133,13 @@ class Controls(QWidget):
         return row
 
     def _align_labels(self) -> None:
-        """Give both forms one left edge."""
-        forms = (self._image_form, self.settings.layout())
-        items = [
-            form.itemAt(row, QFormLayout.ItemRole.LabelRole)
-            for form in forms
-            for row in range(form.rowCount())
-        ]
-        labels = [item.widget() for item in items if item is not None]
+        """Give all forms one left edge."""
+        labels = self.inputs.labels()
         for label in labels:
             label.ensurePolished()  # only then it has the font of the theme
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
-
-
-def _form() -> QFormLayout:
-    form = QFormLayout()
-    form.setHorizontalSpacing(10)
-    form.setVerticalSpacing(6)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    return form
 
 
 def _button(name: str, words: str) -> QPushButton:

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QCoreApplication, QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from napari_hush.axes import validate_axes
-from napari_hush.config import DataConfig
 from napari_hush.events import EpochDone, Event, StepsDone, TilesDone, TrainingStarted
 from napari_hush.widgets import layers, run_state, tasks
 from napari_hush.widgets.colours import Colours, stylesheet
@@ -26,7 +24,6 @@ from napari_hush.widgets.controls import Controls
 from napari_hush.widgets.face import Situation, resolve
 from napari_hush.widgets.job import Job
 from napari_hush.widgets.model_files import ask_where_from, ask_where_to
-from napari_hush.widgets.readiness import Readiness, judge
 from napari_hush.widgets.result_layer import ResultLayer
 from napari_hush.widgets.run_state import Activity, RunState
 
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DenoiseDock"]
 
-MEASURED = ("_means", "_stds")
-"""How fields end that are measured on the training data and saved with the model."""
 WARM_UP_MS = 300
 """Milliseconds after the dock is shown until it loads what the first run will need."""
 
@@ -71,13 +66,13 @@ class DenoiseDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._state = RunState()
-        self._readiness = Readiness()
         self._model: _Model | None = None
         self._result: ResultLayer | None = None
 
         # ---- widgets
         self.setObjectName("denoise_dock")
         self._controls = Controls(viewer.layers, Colours.of(viewer.theme))
+        self._inputs = self._controls.inputs
         self._job = Job(self)
         self._warm_up_timer = QTimer(self)
         self._warm_up_timer.setSingleShot(True)
@@ -93,10 +88,8 @@ class DenoiseDock(QWidget):
         layout.addWidget(scroll)
 
         # ---- connections
-        self._controls.layer.valueChanged.connect(self._on_layer_chosen)
-        self._controls.layer.edited.connect(self._on_layer_edited)
-        self._controls.axes.valueChanged.connect(self._on_edited)
-        self._controls.settings.valueChanged.connect(self._on_edited)
+        self._inputs.valueChanged.connect(self._on_edited)
+        self._inputs.renamed.connect(self._render)
         for name, slot in (
             ("train", self._on_train),
             ("stop", self._on_stop),
@@ -114,7 +107,7 @@ class DenoiseDock(QWidget):
         viewer.events.theme.connect(self._on_theme)
 
         self._on_theme()
-        self._on_layer_chosen()
+        self._render()
 
     # ---- Public API
 
@@ -126,15 +119,11 @@ class DenoiseDock(QWidget):
         ConfigurationError
             If what was typed cannot be; the dock shows why.
         """
-        validate_axes(self._controls.axes.value())
-        return self._controls.settings.value()
+        return self._inputs.value()
 
     def setValue(self, configuration: Configuration) -> None:
         """Show `configuration`; settings without a control here are kept, too."""
-        with QSignalBlocker(self._controls.axes), QSignalBlocker(self._controls.settings):
-            self._controls.settings.setValue(configuration)
-            self._controls.axes.setValue(configuration.data_config.axes)
-        self._on_edited()
+        self._inputs.setValue(configuration)
 
     def saveModel(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the model to `path`, in the worker."""
@@ -162,19 +151,16 @@ class DenoiseDock(QWidget):
     # ---- What people do
 
     def _on_train(self) -> None:
-        layer = self._controls.layer.value()
-        if layer is not None:
-            source = layers.source_of(layer)
-            task = tasks.Training(self.value(), source, layer.rgb, layer.name)
-            self._start(Activity.TRAINING, layer.name, task)
+        if task := self._inputs.training():
+            self._start(Activity.TRAINING, task.name, task)
 
     def _on_denoise(self) -> None:
-        layer = self._controls.layer.value()
+        layer = self._inputs.chosen()
         if layer is not None and self._model is not None:
             task = tasks.Denoising(
                 self._model.engine,
                 layers.source_of(layer),
-                self._controls.axes.value(),
+                self._inputs.axes.value(),
                 layer.rgb,
                 layers.Origin.of(layer),
             )
@@ -193,27 +179,8 @@ class DenoiseDock(QWidget):
         if path := ask_where_from(self):
             self.loadModel(path)
 
-    def _on_layer_chosen(self) -> None:
-        self._infer_axes()
-        self._on_edited()
-
-    def _on_layer_edited(self, what: str) -> None:
-        layer = self._controls.layer.value()
-        if layer is None or what == "name":
-            self._render()
-            return
-        other_ndim = len(layers.pixel_shape(layer)) != len(self._controls.axes.value())
-        if what == "axis_labels" or (what == "data" and other_ndim):
-            self._infer_axes()
-        self._on_edited()
-
     def _on_edited(self) -> None:
-        """Judge the inputs again; what was said about the last run is history."""
-        controls = self._controls
-        with QSignalBlocker(controls.settings):  # it may change in being judged
-            self._readiness = judge(
-                controls.layer.value(), controls.axes.value(), controls.settings
-            )
+        """Take notice of other inputs; what was said about the last run is history."""
         self._set_state(self._state if self._state.busy else RunState())
         self.valueChanged.emit()
 
@@ -258,7 +225,7 @@ class DenoiseDock(QWidget):
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
                 self._model = _Model(value, Path(state.subject).stem, kept=True)
-                self._show_settings_of(value)
+                self._inputs.showSettingsOf(value.config)
                 message = f"The model “{state.subject}” is loaded."
         self._set_state(run_state.finish(state, message))
 
@@ -296,32 +263,17 @@ class DenoiseDock(QWidget):
             self._result.finish_partial(self._state.done)
         self._set_state(run_state.fail(self._state, message))
 
-    def _infer_axes(self) -> None:
-        layer = self._controls.layer.value()
-        if layer is not None:
-            with QSignalBlocker(self._controls.axes):
-                self._controls.axes.setValue(layers.infer_axes(layer))
-
-    def _show_settings_of(self, engine: CAREamist) -> None:
-        """Show a loaded model's settings, for training another on the chosen layer."""
-        config = engine.config
-        # Intensities are measured anew, and the axes are those of the layer.
-        measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
-        data = config.data_config.model_dump() | dict.fromkeys(measured)
-        self.setValue(config.replace(data_config=data))
-        self._on_layer_chosen()
-
     def _set_state(self, state: RunState) -> None:
         self._state = state
         self._render()
 
     def _render(self) -> None:
-        layer, model = self._controls.layer.value(), self._model
+        layer, model = self._inputs.chosen(), self._model
         self._controls.showFace(
             resolve(
                 Situation(
                     self._state,
-                    self._readiness,
+                    self._inputs.readiness,
                     layer="" if layer is None else layer.name,
                     model="" if model is None else model.name,
                     model_is_kept=model is not None and model.kept,

@@ -50,8 +50,6 @@ class Face:
     primary: str
     """Name of the one lit button, the next sensible step; empty if there is none."""
     settings_enabled: bool
-    axes_wrong: bool
-    facts: str
     model: str
     progress: tuple[int, int]
     """Value and maximum of the bar.
@@ -73,8 +71,6 @@ def resolve(situation: Situation) -> Face:
         tooltips={name: why or _HELP[name] for name, why in blocked.items()},
         primary=_primary(situation, blocked),
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
-        axes_wrong=situation.readiness.axes_wrong,
-        facts=situation.readiness.facts,
         model=situation.model or "No model yet",
         progress=_progress(state),
         status=status,
