@@ -60,8 +60,7 @@ def test_r57_defaults():
     found = module.configure_optimizers()
     assert type(found["optimizer"]) is torch.optim.Adam
     assert found["optimizer"].param_groups[0]["lr"] == 1e-3
-    assert found["lr_scheduler"]["interval"] == "step"
-    schedule = found["lr_scheduler"]["scheduler"]
+    schedule = found["lr_scheduler"]
     assert type(schedule) is torch.optim.lr_scheduler.CosineAnnealingLR
     assert schedule.T_max == 10
     assert config.algorithm_config.n2v_config.masked_pixel_percentage == 1.5

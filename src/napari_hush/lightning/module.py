@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as L
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from napari_hush.config import Configuration, CosineConfig
-from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.algorithms import algorithm
+from napari_hush.lightning.averaging import MovingAverage
+from napari_hush.lightning.optimizing import build_optimizer, build_schedule
 
 if TYPE_CHECKING:
     from napari_hush.models import UNet
@@ -24,6 +27,10 @@ _VAL_MASKS = 5
 
 class HushModule(L.LightningModule):
     """Train a U-Net with the algorithm of a configuration.
+
+    A step is written out here rather than left to Lightning: gradients, their clipping,
+    the optimizer, the schedule and the moving average stand below each other in
+    `training_step`.
 
     Parameters
     ----------
@@ -38,33 +45,62 @@ class HushModule(L.LightningModule):
 
     Attributes
     ----------
+    steps : int
+        Optimizer steps taken, those before this run included.
     step_losses : list of Tensor
         Losses of the steps since somebody last emptied it; still on the device, because
         fetching each one would make a GPU wait.
+    val_loss, monitored_loss : float or None
+        Of the last epoch: its validation loss, and what a schedule goes by.
     """
 
     def __init__(
         self, config: Configuration, network: UNet, total_steps: int, first_step: int = 0
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.config = config
         self.network = network
         self.total_steps = total_steps
-        self.first_step = first_step
+        self.first_step = self.steps = first_step
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
+        self.monitored_loss: float | None = None
+        self._average: MovingAverage | None = None
+        self._schedule: LRScheduler | None = None
         self._algorithm = algorithm(config.algorithm_config)
         self._val_losses: list[Tensor] = []
 
+    # ---- what Lightning calls ----
+
+    def on_train_start(self) -> None:
+        """Start the moving average, now that the weights are where they are trained."""
+        decay = self.config.training_config.ema_decay
+        if decay:
+            self._average = MovingAverage(self.network, decay)
+
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        """Loss of one batch."""
-        loss = self._loss(batch, _MASKS, self.first_step + self.global_step)
+        """Take one optimizer step; return the loss before it."""
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        loss = self.loss(batch, _MASKS, self.steps)
+        # Lightning has the whole step under autocast, which is meant for the loss alone.
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()  # type: ignore[no-untyped-call]
+            if longest := self.config.training_config.gradient_clip_norm:
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+            optimizer.step()
+        if self._average is not None:
+            self._average.update(self.steps - self.first_step)
+        if isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig):
+            self._advance_schedule()
+        self.steps += 1
         self.step_losses.append(loss.detach())
-        return loss
+        return loss.detach()
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
-        loss = self._loss(batch, _VAL_MASKS, batch_idx)
+        loss = self.loss(batch, _VAL_MASKS, batch_idx, self.best_network)
         self._val_losses.append(loss.detach() * len(batch[0]))
         self._val_losses.append(torch.tensor(float(len(batch[0])), device=loss.device))
 
@@ -79,41 +115,60 @@ class HushModule(L.LightningModule):
             self.val_loss = float(sums[0] / sums[1])
             self.log("val_loss", self.val_loss)
 
+    def on_train_epoch_end(self) -> None:
+        """Advance schedules that go by epochs."""
+        if not isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig):
+            self._advance_schedule()
+
     def configure_optimizers(self) -> Any:
         """Build the optimizer and the schedule of the learning rate."""
-        config = self.config.algorithm_config.optimizer
-        optimizer_class = getattr(torch.optim, config.name)
-        try:
-            optimizer = optimizer_class(
-                self.network.parameters(), lr=config.learning_rate, **config.parameters
-            )
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"The optimizer {config.name} does not take these parameters: {error}."
-            ) from error
-        schedule = self.config.algorithm_config.lr_scheduler
-        if isinstance(schedule, CosineConfig):
-            falling = torch.optim.lr_scheduler.CosineAnnealingLR(
-                optimizer, self.total_steps
-            )
-            scheduler = {"scheduler": falling, "interval": "step"}
-        else:
-            scheduler_class = getattr(torch.optim.lr_scheduler, schedule.name)
-            values = schedule.model_dump(exclude={"name"})
-            scheduler = {
-                "scheduler": scheduler_class(optimizer, **values),
-                "interval": "epoch",
-                "monitor": "monitored_loss",
-            }
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        config = self.config.algorithm_config
+        optimizer = build_optimizer(config, self.network.parameters())
+        self._schedule = build_schedule(config, optimizer, self.total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": self._schedule}
 
-    def _loss(self, batch: tuple[Tensor, ...], stream: int, number: int) -> Tensor:
+    # ---- what a training run asks ----
+
+    @property
+    def best_network(self) -> UNet:
+        """The averaged network where there is one, else the one in training."""
+        return self.network if self._average is None else self._average.network
+
+    def copied_network(self) -> UNet:
+        """A copy of `best_network` in evaluation mode, for others to keep."""
+        return copy.deepcopy(self.best_network).eval().requires_grad_()
+
+    def loss(
+        self,
+        batch: tuple[Tensor, ...],
+        stream: int = _MASKS,
+        number: int = 0,
+        network: UNet | None = None,
+    ) -> Tensor:
+        """The loss of one batch, a float32 scalar.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
+        stream, number : int
+            Which random draws to use.
+        network : UNet, optional
+            By default the one in training.
+        """
         generator = torch.Generator(device=batch[0].device)
         generator.manual_seed(_seed(self.config.data_config.seed, stream, number))
         seen, answer = self._algorithm.prepare(batch, generator)
         if seen.ndim == 4:
             seen = seen.contiguous(memory_format=torch.channels_last)
-        return self._algorithm.loss(self.network(seen), answer)
+        return self._algorithm.loss((network or self.network)(seen), answer)
+
+    def _advance_schedule(self) -> None:
+        if isinstance(self._schedule, ReduceLROnPlateau):
+            if self.monitored_loss is not None:
+                self._schedule.step(self.monitored_loss)
+        elif self._schedule is not None:
+            self._schedule.step()
 
 
 def _seed(*key: int) -> int:

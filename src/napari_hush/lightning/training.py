@@ -141,7 +141,7 @@ def train(
         return model
     return Model(
         config,
-        network.to("cpu").eval(),
+        module.copied_network().to("cpu"),
         Normalization(tuple(means), tuple(stds)),
         getattr(data.train_dataset, "target_normalization", None),
         epochs=progress.epochs_done,
