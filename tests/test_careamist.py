@@ -21,13 +21,14 @@ from napari_hush.errors import (
 )
 from napari_hush.events import (
     EpochDone,
+    FileWritten,
     ImageStarted,
     StepsDone,
     TilesDone,
     TrainingDone,
     TrainingStarted,
 )
-from napari_hush.io import read_tiff, write_tiff
+from napari_hush.io import read_metadata, read_tiff, write_tiff
 from napari_hush.lightning import TrainDataModule
 
 
@@ -529,6 +530,46 @@ def test_files_are_denoised_into_files(model, folder, tmp_path):
     with pytest.raises(ExistingFileError, match=r"a\.tiff' exists already"):
         careamist.predict_to_disk(source)
     assert careamist.predict_to_disk(source, overwrite=True) == targets
+
+
+def test_results_keep_the_pixel_sizes_of_their_source(model, tmp_path):
+    image = np.random.default_rng(0).normal(1000, 50, (20, 30)).astype("float32")
+    sizes = {
+        "scale": {"Y": 0.25, "X": 0.5},
+        "units": {"Y": "micrometer", "X": "micrometer"},
+    }
+    write_tiff(tmp_path / "a.tif", image, "YX", **sizes)
+    CAREamist(model).predict_to_disk(
+        tmp_path / "a.tif", prediction_dir=tmp_path / "clean.tif"
+    )
+    known = read_metadata(tmp_path / "clean.tif")
+    assert {a: known.scale[a] for a in "YX"} == pytest.approx(sizes["scale"])
+    assert known.units["X"] == "micrometer"
+
+
+def test_a_result_never_replaces_another_source(model, folder):
+    source, images = folder
+    write_tiff(source / "inner" / "a.tiff", images["a.tif"], "YX")
+    before = (source / "inner" / "a.tiff").read_bytes()
+    files = [source / "a.tif", source / "inner" / "a.tiff"]
+    with pytest.raises(ConfigurationError, match=r"would replace '.*inner.a\.tiff'"):
+        CAREamist(model).predict_to_disk(
+            files, prediction_dir=source / "inner", overwrite=True
+        )
+    assert (source / "inner" / "a.tiff").read_bytes() == before
+
+
+def test_a_stopped_job_writes_no_result_that_is_not_whole(model, folder, tmp_path):
+    written = []
+
+    def heed(event):
+        if isinstance(event, FileWritten):
+            written.append(event.path)
+
+    careamist = CAREamist(model, work_dir=tmp_path, on_progress=heed)
+    targets = careamist.predict_to_disk(folder[0], should_stop=lambda: bool(written))
+    assert targets == written == [tmp_path / "predictions" / "a.tiff"]
+    assert not (tmp_path / "predictions" / "inner").exists()
 
 
 def test_results_in_a_format_of_ones_own(model, folder, tmp_path):

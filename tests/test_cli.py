@@ -49,7 +49,7 @@ def test_folders(image, tmp_path):
     for name in ("a.tif", "b.tif"):
         write_tiff(tmp_path / "in" / name, image, "YX")
     main(["predict", "m.safetensors", "in", "-o", "out", "--quiet"])
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.tif", "b.tif"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.tiff", "b.tiff"]
 
 
 def test_axes_and_channels_come_from_the_file(tmp_path, monkeypatch):
@@ -103,7 +103,7 @@ def test_results_never_collide(image, tmp_path, capsys):
     for command, says in [
         (["cells.tif", "a/cells.tif", "-o", "out"], "would both be written"),
         (["cells.tif", "a/cells.tif", "-o", "out.tif"], "cannot go into the one file"),
-        (["cells.tif", "-o", "."], "would replace it"),
+        (["cells.tif", "-o", "cells.tif", "--overwrite"], "would replace it"),
         (["a/cells.tif", "-o", "cells.tif"], "exists already"),
     ]:
         assert main(["predict", "m.safetensors", *command]) == 2

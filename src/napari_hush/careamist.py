@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,21 +13,13 @@ from napari_hush.config import Configuration, InferenceConfig, load_configuratio
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
-    SourceTypeError,
     TrainingError,
 )
 from napari_hush.events import EpochDone, Event, OnProgress, StepsDone
-from napari_hush.io import (
-    Image,
-    ReadSource,
-    is_path,
-    list_files,
-    plan_targets,
-    write_tiff,
-)
+from napari_hush.io import Image, ReadSource, is_path
 from napari_hush.lightning import PredictDataModule, TrainDataModule, train
 from napari_hush.models import Model, load_model, save_model
-from napari_hush.prediction import check_suits, denoise, result_axes
+from napari_hush.prediction import check_suits, denoise, predict_files, result_axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -244,11 +237,7 @@ class CAREamist:
             If there is no model yet, or an image does not suit it.
         """
         model = self._trained()
-        if data_type is None:
-            trained_on = self.config.data_config.data_type
-            data_type = "array" if not is_path(source) else trained_on
-            if is_path(source) and trained_on == "array":
-                data_type = "tiff"
+        data_type = data_type or self._data_type(source)
         config = InferenceConfig.build(
             {
                 "data_type": data_type,
@@ -312,9 +301,10 @@ class CAREamist:
         source : str, Path, or list of them
             Files and folders; the folders in a folder are mirrored.
         prediction_dir : str or Path
-            Where results go, made if need be; a relative one lies in `work_dir`.
+            Folder of the results, made if need be; for one file also the result itself.
+            A relative one lies in `work_dir`.
         write_type : {"tiff", "custom"}
-            TIFF with its axes, or whatever `write_func` writes.
+            TIFF with axes, pixel sizes and units, or whatever `write_func` writes.
         write_extension : str, optional
             Ending of custom results, e.g. ``".npy"``.
         write_func : callable, optional
@@ -329,7 +319,8 @@ class CAREamist:
         Returns
         -------
         list of Path
-            The results, in the order of the files.
+            The results that were written, in the order of the files; fewer where
+            `should_stop` ended the job.
 
         Raises
         ------
@@ -338,42 +329,31 @@ class CAREamist:
             function or ending, names collide, or a result is there already.
         """
         self._trained()
-        if not is_path(source):
-            raise SourceTypeError(
-                "Arrays have no names to save results under; give files or folders, or use "
-                "predict."
-            )
-        if write_type == "custom" and not (write_func and write_extension):
-            raise ConfigurationError(
-                "write_type is 'custom' but write_func or write_extension is missing; give "
-                "a function that writes one array, and the ending of its files."
-            )
-        if data_type is None:
-            data_type = self.config.data_config.data_type
-            data_type = "tiff" if data_type == "array" else data_type
-        roots = source if isinstance(source, list | tuple) else [source]
-        files = list_files(source, data_type, extension_filter)
-        targets = plan_targets(
-            files,
-            [Path(root) for root in roots],
-            (self.work_dir or Path()) / prediction_dir,
-            ".tiff" if write_type == "tiff" else f".{str(write_extension).lstrip('.')}",
-            overwrite=overwrite,
-        )
-        for file, target in zip(files, targets, strict=True):
-            (result,) = self.predict(
-                [file], data_type=data_type, extension_filter=extension_filter, **settings
-            )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if write_func is not None and write_type == "custom":
-                write_func(target, result, **(write_func_kwargs or {}))
-            else:
-                axes = settings.get("axes") or self.config.data_config.axes
-                more = result.ndim > len(axes)
-                write_tiff(
-                    target, result, f"C{axes}" if more else axes, overwrite=overwrite
+        write, suffix = None, ".tiff"
+        if write_type == "custom":
+            if write_func is None or not write_extension:
+                raise ConfigurationError(
+                    "write_type is 'custom' but write_func or write_extension is missing; "
+                    "give a function that writes one array, and the ending of its files."
                 )
-        return targets
+            write = partial(write_func, **(write_func_kwargs or {}))
+            suffix = f".{write_extension.lstrip('.')}"
+        known: dict[str, Any] = {
+            "data_type": data_type or self._data_type(source),
+            "extension_filter": extension_filter,
+        }
+        return predict_files(
+            lambda file: self.predict([file], **known, **settings)[0],
+            source,
+            (self.work_dir or Path()) / prediction_dir,
+            axes=settings.get("axes") or self.config.data_config.axes,
+            suffix=suffix,
+            write=write,
+            overwrite=overwrite,
+            on_progress=self.on_progress,
+            should_stop=settings.get("should_stop") or _never,
+            **known,
+        )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save weights, normalisation and configuration as one ``.safetensors`` file.
@@ -395,6 +375,13 @@ class CAREamist:
                 "There is no model yet; train one first, or load a model file."
             )
         return self.model
+
+    def _data_type(self, source: Any) -> str:
+        """What `source` is if nobody says: an array, or files as in training, or TIFF."""
+        if not is_path(source):
+            return "array"
+        trained_on = self.config.data_config.data_type
+        return "tiff" if trained_on == "array" else trained_on
 
     def _record(self, event: Event) -> None:
         losses = self._losses

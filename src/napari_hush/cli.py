@@ -16,6 +16,7 @@ from napari_hush.errors import ConfigurationError, ExistingFileError, HushError
 from napari_hush.events import (
     EpochDone,
     Event,
+    FileWritten,
     ImageStarted,
     StepsDone,
     TilesDone,
@@ -57,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Bars:
-    """Progress bars for the events of a running job; a callable for ``on_progress``.
+    """Tells of a running job with bars and lines; a callable for ``on_progress``.
 
     Parameters
     ----------
     quiet : bool
-        Draw nothing.
+        Tell nothing.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -71,7 +72,7 @@ class Bars:
         self._val_loss = ""
 
     def __call__(self, event: Event) -> None:
-        """Draw what `event` tells."""
+        """Show what `event` tells."""
         match event:
             case TrainingStarted():
                 steps = event.num_epochs * event.steps_per_epoch
@@ -92,6 +93,10 @@ class Bars:
                 self._bar.update(event.done - self._bar.n)
                 if event.done == event.num_tiles:
                     self._close()
+            case FileWritten():
+                self._close()
+                if not self._quiet:
+                    print(f"Wrote {event.path}")
             case TrainingDone():
                 self._close()
 
@@ -221,19 +226,17 @@ def _train(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from napari_hush.careamist import CAREamist
-    from napari_hush.io import list_files, write_tiff
 
-    careamist = CAREamist(options.model, on_progress=Bars(quiet=options.quiet))
-    axes = options.axes or careamist.config.data_config.axes
-    files = list_files(options.images, "tiff")
-    for file, target in _targets(files, Path(options.output), options.overwrite).items():
-        (clean,) = careamist.predict(
-            [file], axes=axes, data_type="tiff", tile_size=options.tile_size
-        )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_tiff(target, clean, axes, overwrite=options.overwrite)
-        if not options.quiet:
-            print(f"Wrote {target}")
+    bars = Bars(quiet=options.quiet)
+    careamist = CAREamist(options.model, on_progress=bars)
+    careamist.predict_to_disk(
+        options.images,
+        prediction_dir=options.output,
+        overwrite=options.overwrite,
+        data_type="tiff",
+        axes=options.axes,
+        tile_size=options.tile_size,
+    )
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:
@@ -282,33 +285,6 @@ def _sections(config: Configuration) -> dict[str, Any]:
 def _section(tree: dict[str, Any], part: str) -> dict[str, Any]:
     section: dict[str, Any] = tree[part] if part in tree else tree["algorithm_config"][part]
     return section
-
-
-def _targets(files: list[Path], output: Path, overwrite: bool) -> dict[Path, Path]:
-    """Where each result goes; refused before anything is computed if names collide."""
-    if output.suffix.lower() in (".tif", ".tiff"):
-        if len(files) > 1:
-            raise ConfigurationError(
-                f"{len(files)} images cannot go into the one file {str(output)!r}; give "
-                "a folder instead."
-            )
-        targets = {files[0]: output}
-    else:
-        targets = {file: output / f"{file.stem}.tif" for file in files}
-    taken: dict[Path, Path] = {}
-    for file, target in targets.items():
-        if target in taken:
-            raise ConfigurationError(
-                f"{str(taken[target])!r} and {str(file)!r} would both be written to "
-                f"{str(target)!r}; denoise them into different folders."
-            )
-        if target.resolve() == file.resolve():
-            raise ConfigurationError(
-                f"The result of {str(file)!r} would replace it; give another folder."
-            )
-        taken[target] = file
-        _check_output(target, overwrite)
-    return targets
 
 
 def _check_output(path: Path, overwrite: bool) -> None:

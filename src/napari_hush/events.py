@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "EpochDone",
     "Event",
+    "FileWritten",
     "ImageStarted",
     "OnProgress",
     "StepsDone",
@@ -104,6 +109,13 @@ class TilesDone(Event):
     num_tiles: int
     regions: tuple[tuple[slice, ...], ...]
     """Per tile, its place in the result ``(S, C, (Z), Y, X)``."""
+
+
+@dataclass(frozen=True)
+class FileWritten(Event):
+    """The result of one file is whole and on disk."""
+
+    path: Path
 
 
 OnProgress = Callable[[Event], None]

@@ -90,14 +90,13 @@ def write_tiff(
         Size of one step along an axis, by letter.
     units : mapping of str to str, optional
         Unit of that size, by letter. ImageJ has one unit for Y, X and Z, that of X, and
-        seconds for T; others are converted.
+        seconds for T; others are converted. Where that cannot be done, the file is none
+        for ImageJ and keeps axes, sizes and units as they are.
 
     Raises
     ------
     ExistingFileError
         If there is a file of that name and `overwrite` is off.
-    DataError
-        If ImageJ would need one unit for units that cannot be converted.
     """
     path = Path(path)
     sizes = ImageMetadata.of(None, scale or {}, units or {})
@@ -107,10 +106,12 @@ def write_tiff(
             "to be replaced."
         )
     axes = validate_axes(axes)
-    imagej = array.dtype.name in _IMAGEJ_TYPES and array.nbytes < _BIG
-    if imagej:
+    hyperstack = None
+    if array.dtype.name in _IMAGEJ_TYPES and array.nbytes < _BIG:
+        hyperstack = _imagej_sizes(sizes)
+    if hyperstack is not None:
         array, axes = _to_hyperstack(array, axes), _IMAGEJ_AXES
-        resolution, known = _imagej_sizes(sizes)
+        resolution, known = hyperstack
     else:
         resolution = None
         known = {"scale": sizes.scale, "units": sizes.units} if sizes.scale else {}
@@ -119,7 +120,7 @@ def write_tiff(
         tifffile.imwrite(
             part,
             array,
-            imagej=imagej,
+            imagej=hyperstack is not None,
             bigtiff=array.nbytes >= _BIG,
             photometric="minisblack",
             resolution=resolution,
@@ -133,19 +134,16 @@ def write_tiff(
 
 def _imagej_sizes(
     sizes: ImageMetadata,
-) -> tuple[tuple[float, float] | None, dict[str, Any]]:
-    """Pixels per unit along X and Y, and what else ImageJ wants to know."""
+) -> tuple[tuple[float, float] | None, dict[str, Any]] | None:
+    """Pixels per unit along X and Y, and what else ImageJ wants; None if it cannot say."""
     scale, units = sizes.scale, sizes.units
     flat = [a for a in "XY" if a in scale]
     unit = units.get(flat[0], "") if flat else ""
     try:
         size = {a: convert(scale[a], units.get(a, unit), unit) for a in "XYZ" if a in scale}
         frame = convert(scale["T"], units.get("T", ""), "second") if "T" in scale else None
-    except ValueError as error:
-        raise DataError(
-            f"A TIFF file for ImageJ has one unit of length, and seconds, but {error}; "
-            "give units that can be converted, or none."
-        ) from error
+    except ValueError:  # ImageJ has one unit of length, and seconds
+        return None
     known: dict[str, Any] = {"spacing": size.get("Z"), "finterval": frame}
     known["unit"] = "micron" if unit == "micrometer" else unit or None
     resolution = (1 / size[flat[0]], 1 / size[flat[-1]]) if flat else None

@@ -1,6 +1,7 @@
 """Tiles, halo, stitching, streaming into the result."""
 
 from napari_hush.prediction.denoise import check_suits, denoise, result_axes
+from napari_hush.prediction.files import predict_files
 from napari_hush.prediction.tile_dataset import TileDataset
 from napari_hush.prediction.tiles import Tile, alike, plan_tiles
 
@@ -11,5 +12,6 @@ __all__ = [
     "check_suits",
     "denoise",
     "plan_tiles",
+    "predict_files",
     "result_axes",
 ]
