@@ -10,8 +10,8 @@ from napari_hush.axes import spatial_axes
 from napari_hush.config.algorithm import AlgorithmConfig
 from napari_hush.config.base import Frozen
 from napari_hush.config.data import DataConfig
+from napari_hush.config.direction import fitting_transforms, turned_noise
 from napari_hush.config.training import TrainingConfig
-from napari_hush.config.transforms import XYRandomRotate90Config
 
 
 class Configuration(Frozen):
@@ -88,14 +88,18 @@ class Configuration(Frozen):
             )
 
     def _check_direction(self, data: DataConfig) -> None:
-        axis = self.algorithm_config.n2v_config.struct_mask_axis
-        if axis not in ("horizontal", "vertical"):
-            return
-        for transform in data.transforms:
-            if isinstance(transform, XYRandomRotate90Config) and not (
-                transform.half_turns_only
-            ):
-                raise ValueError(
-                    f"turning patches by 90 degrees would turn the {axis} noise; set "
-                    "half_turns_only in XYRandomRotate90, or leave it out"
-                )
+        masking = self.algorithm_config.n2v_config
+        dims = self.algorithm_config.model.conv_dims
+        if masking.struct_dims > dims:
+            what = "struct_mask" if masking.struct_mask else "struct_mask_axis 'z'"
+            raise ValueError(
+                f"{what} reaches along Z but the axes {data.axes!r} are 2D; add Z to the "
+                "axes, or hide neighbours in the plane only"
+            )
+        if turned := turned_noise(masking, dims, data.transforms):
+            noise = "" if masking.struct_mask else f"{masking.struct_mask_axis} "
+            fit = [str(t.model_dump()) for t in fitting_transforms(masking, dims)]
+            raise ValueError(
+                f"{turned} would turn the {noise}noise out of what is hidden; set "
+                f"transforms to {', '.join(fit) or 'none'}"
+            )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig, DataType
+from napari_hush.config.direction import fitting_transforms
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
+    StructAxis,
     XYFlipConfig,
     XYRandomRotate90Config,
 )
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
-StructAxis = Literal["none", "horizontal", "vertical", "cross", "square"]
 
 
 def create_n2v_configuration(
@@ -44,6 +45,7 @@ def create_n2v_configuration(
     lr_scheduler: str = "CosineAnnealingLR",
     lr_scheduler_params: dict[str, Any] | None = None,
     seed: int = DataConfig().seed,
+    struct_n2v_mask: Any = None,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
 
@@ -64,8 +66,8 @@ def create_n2v_configuration(
     num_steps : int, optional
         Optimizer steps per epoch; by default one pass over the training patches.
     augmentations : sequence, optional
-        By default `XYFlipConfig` and `XYRandomRotate90Config`, the latter by half turns
-        only where noise has a direction; ``[]`` for none.
+        By default `XYFlipConfig` and `XYRandomRotate90Config`, as far as they do not turn
+        noise out of what structN2V hides; ``[]`` for none.
     independent_channels : bool
         Denoise each channel by itself (with shared weights), or all channels together.
     use_n2v2 : bool
@@ -77,9 +79,9 @@ def create_n2v_configuration(
         Side of the window a masked pixel's replacement is drawn from, odd, 3 to 21.
     masked_pixel_percentage : float
         Share of masked pixels in percent, 0.05 to 10.
-    struct_n2v_axis : {"none", "horizontal", "vertical", "cross", "square"}
+    struct_n2v_axis : {"none", "horizontal", "vertical", "z", "cross", "square"}
         Hide neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
-        correlated along X, Y, both, or all around, in the YX plane.
+        correlated along X, Y, Z, both X and Y, or all around in the YX plane.
     struct_n2v_span : int
         How far that reaches, the masked pixel included, odd, 3 to 31.
     model_params : dict, optional
@@ -94,6 +96,9 @@ def create_n2v_configuration(
         Fields of that scheduler's configuration.
     seed : int
         Seed of every random draw.
+    struct_n2v_mask : array or nested sequences, optional
+        Instead of an axis: which neighbours to hide, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and
+        1 around the masked pixel, odd sides.
 
     Returns
     -------
@@ -106,18 +111,19 @@ def create_n2v_configuration(
         If a value is out of range or contradicts another.
     """
     channels = channels_of(axes, n_channels)
-    directed = struct_n2v_axis in ("horizontal", "vertical")
-    if augmentations is None and directed:
-        augmentations = [XYFlipConfig(), XYRandomRotate90Config(half_turns_only=True)]
-    algorithm = {
-        "n2v_config": {
+    masking = N2VManipulateConfig.build(
+        {
             "roi_size": roi_size,
             "masked_pixel_percentage": masked_pixel_percentage,
             "strategy": "median" if use_n2v2 else "uniform",
             "struct_mask_axis": struct_n2v_axis,
             "struct_mask_span": struct_n2v_span,
+            "struct_mask": struct_n2v_mask,
         }
-    }
+    )
+    if augmentations is None and masking.hides_neighbours:
+        augmentations = fitting_transforms(masking, 3 if "Z" in axes.upper() else 2)
+    algorithm = {"n2v_config": masking.model_dump()}
     return assemble(
         algorithm,
         {"n2v2": use_n2v2, **(model_params or {})},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_hush.config.base import Frozen
 
@@ -42,6 +43,10 @@ class XYRandomRotate90Config(Frozen):
 Transform = Annotated[XYFlipConfig | XYRandomRotate90Config, Field(discriminator="name")]
 
 
+Plane = tuple[tuple[Literal[0, 1], ...], ...]
+StructAxis = Literal["none", "horizontal", "vertical", "z", "cross", "square"]
+
+
 class N2VManipulateConfig(Frozen):
     """The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980)."""
 
@@ -53,10 +58,22 @@ class N2VManipulateConfig(Frozen):
 
     strategy: Literal["uniform", "median"] = "uniform"
     """Replace by a random pixel of the window, or by its median (N2V2)."""
-    struct_mask_axis: Literal["none", "horizontal", "vertical", "cross", "square"] = "none"
+    struct_mask_axis: StructAxis = "none"
     """Which neighbours are hidden as well, where noise is correlated (structN2V)."""
     struct_mask_span: int = Field(5, ge=3, le=31)
     """How far that reaches, the masked pixel included, in pixels (odd)."""
+    struct_mask: tuple[Plane, ...] | Plane | None = None
+    """Neighbours to hide, as rows of 0 and 1 around the masked pixel; None for an axis.
+
+    Sides are odd, so that there is a middle: the masked pixel itself. Three levels of
+    nesting are (Z, Y, X), two are (Y, X) and stay in the plane.
+    """
+
+    @field_validator("struct_mask", mode="before")
+    @classmethod
+    def _plain(cls, mask: Any) -> Any:
+        """Take arrays and booleans, too."""
+        return _nested(mask.tolist() if hasattr(mask, "tolist") else mask)
 
     @model_validator(mode="after")
     def _odd(self) -> N2VManipulateConfig:
@@ -65,4 +82,102 @@ class N2VManipulateConfig(Frozen):
                 raise ValueError(
                     f"{name} must be odd, to have a centre, but is {size}; try {size + 1}"
                 )
+        if self.struct_mask is not None:
+            if self.struct_mask_axis != "none":
+                raise ValueError(
+                    f"struct_mask and struct_mask_axis {self.struct_mask_axis!r} both say "
+                    "what is hidden; give one of them"
+                )
+            _check_mask(self.struct_mask)
         return self
+
+    @property
+    def hides_neighbours(self) -> bool:
+        """Whether anything is hidden but the masked pixels (structN2V)."""
+        return self.struct_mask_axis != "none" or self.struct_mask is not None
+
+    @property
+    def struct_dims(self) -> int:
+        """How many dimensions the images need at least for what is hidden to lie in."""
+        if self.struct_mask is None:
+            return 3 if self.struct_mask_axis == "z" else 2
+        return len(_shape(self.struct_mask))
+
+    def hidden(self, dims: int) -> tuple[tuple[int, ...], ...]:
+        """Neighbours hidden with a masked pixel (structN2V, Broaddus et al., ISBI 2020).
+
+        Parameters
+        ----------
+        dims : {2, 3}
+            Of the images; at least `struct_dims`.
+
+        Returns
+        -------
+        tuple of tuple of int
+            Offsets ``((Z), Y, X)`` in pixels, in rising order, never all zero.
+        """
+        return _hidden(self.struct_mask_axis, self.struct_mask_span, self.struct_mask, dims)
+
+
+@lru_cache(maxsize=8)
+def _hidden(
+    axis: StructAxis, span: int, mask: Any, dims: int
+) -> tuple[tuple[int, ...], ...]:
+    along = range(-(span // 2), span // 2 + 1)
+    y, x = {(i, 0) for i in along}, {(0, i) for i in along}
+    found: set[tuple[int, ...]] = set()
+    if mask is not None:
+        found = set(_offsets(mask))
+    match axis:
+        case "horizontal":
+            found = {*x}
+        case "vertical":
+            found = {*y}
+        case "z":
+            found = {(i, 0, 0) for i in along}
+        case "cross":
+            found = {*y, *x}
+        case "square":
+            found = {(i, j) for i in along for j in along}
+    full = {(0,) * (dims - len(offset)) + offset for offset in found}
+    return tuple(sorted(full - {(0,) * dims}))
+
+
+def _nested(mask: Any) -> Any:
+    if isinstance(mask, list | tuple):
+        return tuple(_nested(part) for part in mask)
+    return int(mask) if isinstance(mask, bool | float) and mask in (0, 1) else mask
+
+
+def _shape(mask: Any) -> tuple[int, ...]:
+    if not isinstance(mask, tuple):
+        return ()
+    return (len(mask), *(_shape(mask[0]) if mask else ()))
+
+
+def _offsets(mask: Any) -> list[tuple[int, ...]]:
+    if not isinstance(mask, tuple):
+        return [()] if mask else []
+    half = len(mask) // 2
+    return [
+        (place - half, *rest) for place, part in enumerate(mask) for rest in _offsets(part)
+    ]
+
+
+def _check_mask(mask: Any) -> None:
+    shape = _shape(mask)
+    planes = mask if len(shape) == 3 else (mask,)
+    if any(_shape(plane) != shape[-2:] for plane in planes) or any(
+        len(row) != shape[-1] for plane in planes for row in plane
+    ):
+        raise ValueError("the rows and planes of struct_mask must be equally long")
+    if any(size % 2 == 0 or size > 31 for size in shape):
+        raise ValueError(
+            f"struct_mask is {' x '.join(map(str, shape))}; its sides must be odd, to have "
+            "a centre, and 31 at most"
+        )
+    if not any(any(offset) for offset in _offsets(mask)):
+        raise ValueError(
+            "struct_mask holds nothing but the masked pixel itself; set a neighbour to 1, "
+            "or leave struct_mask out"
+        )

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from napari_hush.n2v.large_steps import copied, limits, looked_up, windows_sorted
+from napari_hush.n2v.windows import Offsets, hidden_places, struct_table, windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,28 +59,29 @@ def mask(batch: Tensor, config: N2VManipulateConfig, generator: torch.Generator)
     generator : torch.Generator
         On the device of `batch`; the draws depend on its state alone.
     """
-    spatial = batch.shape[2:]
+    spatial = tuple(batch.shape[2:])
     flat = batch.reshape(batch.shape[0] * batch.shape[1], -1)
     pixels, weights = choose_pixels(
         len(flat), spatial, config.masked_pixel_percentage, generator
     )
     values = flat.gather(1, pixels)
-    hidden = struct_offsets(config, len(spatial)).to(batch.device)
+    hidden = config.hidden(len(spatial)) if config.hides_neighbours else ()
     if config.strategy == "median":
         new = _medians(flat, pixels, spatial, config.roi_size, hidden)
     else:
-        neighbours = choose_neighbours(pixels, spatial, config.roi_size, generator)
-        new = flat.gather(1, neighbours)
-        if len(hidden):
-            correlated = _is_among(neighbours, pixels, spatial, hidden)
-            new = torch.where(correlated, _any_value(flat, new.shape, generator), new)
+        new = flat.gather(
+            1, choose_neighbours(pixels, spatial, config.roi_size, generator, hidden)
+        )
+    seen = _sees_any(pixels, spatial, config.roi_size, hidden)
+    if seen is not None:
+        new = torch.where(seen, new, _any_value(flat, new.shape, generator))
     # Slots that repeat slot 0 must also write what slot 0 writes.
     new = torch.where(weights > 0, new, new[:, :1])
-    patches = flat
-    if len(hidden):
+    patches = copied(flat)
+    if hidden:
         around = _around(pixels, spatial, hidden)
-        patches = patches.scatter(1, around, _any_value(flat, around.shape, generator))
-    patches = patches.scatter(1, pixels, new)
+        patches.scatter_(1, around, _any_value(flat, around.shape, generator))
+    patches.scatter_(1, pixels, new)
     return Masked(patches.reshape(batch.shape), pixels, values, weights)
 
 
@@ -131,17 +136,20 @@ def choose_pixels(
     weights : Tensor
         ``(n, K)`` float32, 1 where the slot counts, else 0.
     """
-    device = generator.device
-    box = _box(spatial, 100 / percentage)
-    cells = [math.ceil(size / side) for size, side in zip(spatial, box, strict=True)]
-    corner = torch.cartesian_prod(*(torch.arange(c, device=device) for c in cells))
-    corner = corner.reshape(-1, len(cells))
-    draws = torch.rand((n, *corner.shape), generator=generator, device=device)
-    side = torch.tensor(box, device=device)
-    limit = torch.tensor(tuple(spatial), device=device)
-    place = ((corner + draws) * side).long()
-    counts = (place < limit).all(-1)
-    pixels = (place * _strides(spatial, device)).sum(-1)
+    spatial = tuple(spatial)
+    boxes = _boxes(spatial, percentage, generator.device)
+    draws = torch.rand(
+        (n, len(boxes.corners[0]), len(spatial)),
+        generator=generator,
+        device=generator.device,
+    )
+    pixels = torch.zeros((), dtype=torch.int64, device=generator.device)
+    counts = torch.ones((), dtype=torch.bool, device=generator.device)
+    # Axis by axis, with plain numbers: a GPU would wait for tensors made of them.
+    for axis, size in enumerate(spatial):
+        place = ((boxes.corners[axis] + draws[..., axis]) * boxes.sides[axis]).long()
+        pixels = pixels * size + place
+        counts = counts & (place < size)
     return torch.where(counts, pixels, pixels[:, :1]), counts.float()
 
 
@@ -150,6 +158,7 @@ def choose_neighbours(
     spatial: Sequence[int],
     roi_size: int,
     generator: torch.Generator,
+    hidden: Offsets = (),
 ) -> Tensor:
     """Draw a pixel from the window around each pixel, any but the pixel itself.
 
@@ -167,27 +176,31 @@ def choose_neighbours(
         Side of the window, odd; smaller along an axis that is shorter.
     generator : torch.Generator
         Source of the draws.
+    hidden : tuple of offsets
+        Neighbours that are not drawn either, as `N2VManipulateConfig.hidden` gives them.
 
     Returns
     -------
     Tensor
-        ``(n, K)`` int64 flat indices.
+        ``(n, K)`` int64 flat indices; the pixel itself where all of its window is hidden.
     """
-    device = pixels.device
-    first, side = _windows(pixels, spatial, roi_size)
-    strides = _strides(spatial, device)
-    window_strides = _strides(side.tolist(), device)
-    place = pixels[..., None] // strides % torch.tensor(tuple(spatial), device=device)
-    own = ((place - first) * window_strides).sum(-1)
-    drawn = torch.randint(
-        math.prod(min(roi_size, size) for size in spatial) - 1,
-        pixels.shape,
-        generator=generator,
-        device=device,
-    )
-    drawn = drawn + (drawn >= own)
-    chosen = first + drawn[..., None] // window_strides % side
-    return (chosen * strides).sum(-1)
+    table = windows(tuple(spatial), roi_size, pixels.device)
+    own = looked_up(table.own, pixels)
+    if hidden:
+        unfit = hidden_places(tuple(spatial), roi_size, hidden, pixels.device)
+        counts = looked_up(unfit.counts, own)
+        draws = torch.rand(pixels.shape, generator=generator, device=pixels.device)
+        # 0.999.. times the count may round up to it.
+        nth = torch.minimum((draws * counts).long(), counts - 1)
+        place = nth + (nth[..., None] >= looked_up(unfit.skips, own)).sum(-1)
+        if not unfit.never_all:
+            place = torch.where(counts > 0, place, own)
+    else:
+        nth = torch.randint(
+            len(table.steps) - 1, pixels.shape, generator=generator, device=pixels.device
+        )
+        place = nth + (nth >= own)
+    return looked_up(table.first, pixels) + looked_up(table.steps, place)
 
 
 def struct_offsets(config: N2VManipulateConfig, dims: int) -> Tensor:
@@ -197,74 +210,78 @@ def struct_offsets(config: N2VManipulateConfig, dims: int) -> Tensor:
     -------
     Tensor
         ``(M, dims)`` int64, offsets ``((Z), Y, X)`` in pixels, never all zero; ``M`` is 0
-        without structN2V. All lie in the YX plane.
+        without structN2V.
     """
-    half = config.struct_mask_span // 2
-    along = [i for i in range(-half, half + 1) if i]
-    y, x = [(i, 0) for i in along], [(0, i) for i in along]
-    match config.struct_mask_axis:
-        case "none":
-            plane = []
-        case "horizontal":
-            plane = x
-        case "vertical":
-            plane = y
-        case "cross":
-            plane = y + x
-        case "square":
-            plane = y + x + [(i, j) for i in along for j in along]
-    offsets = [(0,) * (dims - 2) + offset for offset in plane]
-    return torch.tensor(offsets, dtype=torch.int64).reshape(-1, dims)
+    return struct_table(config.hidden(dims), dims, torch.device("cpu"))
+
+
+@dataclass(frozen=True, eq=False)
+class _Boxes:
+    """A grid of boxes: their sides, and per axis the number of each one, ``(K,)``."""
+
+    sides: tuple[float, ...]
+    corners: tuple[Tensor, ...]
+
+
+@lru_cache(maxsize=8)
+def _boxes(spatial: tuple[int, ...], percentage: float, device: torch.device) -> _Boxes:
+    sides = _box(spatial, 100 / percentage)
+    cells = [torch.arange(math.ceil(n / s)) for n, s in zip(spatial, sides, strict=True)]
+    corners = torch.meshgrid(*cells, indexing="ij")
+    return _Boxes(tuple(sides), tuple(c.flatten().float().to(device) for c in corners))
 
 
 def _medians(
-    flat: Tensor, pixels: Tensor, spatial: Sequence[int], roi_size: int, hidden: Tensor
+    flat: Tensor, pixels: Tensor, spatial: Sequence[int], roi_size: int, hidden: Offsets
 ) -> Tensor:
-    """Median of the window around each pixel, without it and what is hidden with it."""
-    strides = _strides(spatial, pixels.device)
-    first, side = _windows(pixels, spatial, roi_size)
-    inside = torch.cartesian_prod(*(torch.arange(n, device=pixels.device) for n in side))
-    chosen = ((first[..., None, :] + inside.reshape(-1, len(side))) * strides).sum(-1)
-    window = flat.gather(1, chosen.flatten(1)).reshape(chosen.shape)
-    out = chosen == pixels[..., None]
-    if len(hidden):
-        out |= _is_among(chosen, pixels[..., None], spatial, hidden)
-    return torch.where(out, torch.nan, window).nanmedian(-1).values
+    """Median of the window around each pixel, without it and what is hidden with it.
+
+    Of an even number the lower of the middle two; infinite where all is hidden.
+    """
+    device = pixels.device
+    table = windows(tuple(spatial), roi_size, device)
+    own, first = looked_up(table.own, pixels), looked_up(table.first, pixels)
+    if not hidden:
+        middle = (len(table.steps) - 2) // 2
+        return windows_sorted(flat, first, table.steps, own[..., None])[..., middle]
+    unfit = hidden_places(tuple(spatial), roi_size, hidden, device)
+    left_out = looked_up(unfit.places, own)
+    ordered = windows_sorted(flat, first, table.steps, left_out)
+    middles = ((looked_up(unfit.counts, own) - 1) // 2).clamp(min=0)
+    return ordered.gather(-1, middles[..., None])[..., 0]
 
 
-def _windows(
-    pixels: Tensor, spatial: Sequence[int], roi_size: int
-) -> tuple[Tensor, Tensor]:
-    """First place ``(n, K, dims)`` of the window around each pixel, and its sides."""
-    limit = torch.tensor(tuple(spatial), device=pixels.device)
-    side = limit.clamp(max=roi_size)
-    place = pixels[..., None] // _strides(spatial, pixels.device) % limit
-    first = torch.minimum((place - side // 2).clamp(min=0), limit - side)
-    return first, side
+def _sees_any(
+    pixels: Tensor, spatial: Sequence[int], roi_size: int, hidden: Offsets
+) -> Tensor | None:
+    """Whether something of each pixel's window is not hidden; None if that is so of all."""
+    if not hidden:
+        return None
+    unfit = hidden_places(tuple(spatial), roi_size, hidden, pixels.device)
+    if unfit.never_all:
+        return None
+    table = windows(tuple(spatial), roi_size, pixels.device)
+    return looked_up(unfit.counts, looked_up(table.own, pixels)) > 0
 
 
-def _around(pixels: Tensor, spatial: Sequence[int], hidden: Tensor) -> Tensor:
+def _around(pixels: Tensor, spatial: Sequence[int], hidden: Offsets) -> Tensor:
     """Flat indices ``(n, K * M)`` of what is hidden; the pixel itself beyond the border."""
-    strides = _strides(spatial, pixels.device)
-    limit = torch.tensor(tuple(spatial), device=pixels.device)
-    place = (pixels[..., None] // strides % limit)[..., None, :] + hidden
-    inside = ((place >= 0) & (place < limit)).all(-1)
-    return torch.where(inside, (place * strides).sum(-1), pixels[..., None]).flatten(1)
-
-
-def _is_among(
-    others: Tensor, pixels: Tensor, spatial: Sequence[int], hidden: Tensor
-) -> Tensor:
-    """Whether each of `others` is hidden with its pixel."""
-    strides = _strides(spatial, pixels.device)
-    limit = torch.tensor(tuple(spatial), device=pixels.device)
-    offset = others[..., None] // strides % limit - pixels[..., None] // strides % limit
-    return (offset[..., None, :] == hidden).all(-1).any(-1)
+    offsets = struct_table(hidden, len(spatial), pixels.device)
+    inside = torch.ones((), dtype=torch.bool, device=pixels.device)
+    steps = torch.zeros((), dtype=torch.int64, device=pixels.device)
+    stride = 1
+    for axis in reversed(range(len(spatial))):
+        size = spatial[axis]
+        place = (pixels // stride % size)[..., None] + offsets[:, axis]
+        inside = inside & (place >= 0) & (place < size)
+        steps = steps + offsets[:, axis] * stride
+        stride *= size
+    return (pixels[..., None] + inside * steps).flatten(1)
 
 
 def _any_value(flat: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
     """Random values between the least and the largest of each patch."""
-    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    low, high = limits(flat)
     draws = torch.rand(shape, generator=generator, device=flat.device)
     return low + draws * (high - low)
 
@@ -279,8 +296,3 @@ def _box(spatial: Sequence[int], volume: float) -> list[float]:
         sides[axis] = min(side, float(spatial[axis]))
         volume /= sides[axis]
     return sides
-
-
-def _strides(spatial: Sequence[int], device: torch.device) -> Tensor:
-    strides = [math.prod(spatial[axis + 1 :]) for axis in range(len(spatial))]
-    return torch.tensor(strides, device=device)
