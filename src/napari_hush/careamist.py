@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +16,12 @@ from napari_hush.errors import (
 )
 from napari_hush.events import EpochDone, Event, OnProgress, StepsDone
 from napari_hush.io import Image, ReadSource, is_path
-from napari_hush.lightning import PredictDataModule, TrainDataModule, train
+from napari_hush.lightning import (
+    PredictDataModule,
+    RunControl,
+    TrainDataModule,
+    train,
+)
 from napari_hush.models import Model, load_model, save_model
 from napari_hush.prediction import check_suits, denoise, predict_files, result_axes
 
@@ -72,7 +76,7 @@ class CAREamist:
         self.work_dir = None if work_dir is None else Path(work_dir)
         self.callbacks = tuple(callbacks or ())
         self.on_progress: OnProgress = on_progress or _ignore
-        self._stop = threading.Event()
+        self._control = RunControl()
         self._losses: dict[str, list[float]] = {name: [] for name in _LOSSES}
 
     @property
@@ -152,16 +156,32 @@ class CAREamist:
                 datamodule,
                 self.model,
                 on_progress=self._record,
-                should_stop=self._stop.is_set,
+                control=self._control,
                 callbacks=self.callbacks,
                 work_dir=self.work_dir,
             )
         finally:
-            self._stop.clear()
+            self._control.reset()
 
     def stop_training(self) -> None:
-        """End training after the step in hand and keep the model; from any thread."""
-        self._stop.set()
+        """End training after the step in hand and keep the model; from any thread.
+
+        A paused run ends at once.
+        """
+        self._control.stop()
+
+    def pause_training(self) -> None:
+        """Let training wait after the step in hand; from any thread."""
+        self._control.pause()
+
+    def resume_training(self) -> None:
+        """Let a paused run go on; from any thread."""
+        self._control.resume()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether training waits, or is to wait after the step in hand."""
+        return self._control.is_paused
 
     def get_losses(self) -> dict[str, list[float]]:
         """Losses of all runs of this object so far.

@@ -20,9 +20,12 @@ __all__ = [
     "FileWritten",
     "ImageStarted",
     "OnProgress",
+    "PreviewFailed",
     "StepsDone",
     "TilesDone",
     "TrainingDone",
+    "TrainingPaused",
+    "TrainingResumed",
     "TrainingStarted",
 ]
 
@@ -62,9 +65,9 @@ class StepsDone(Event):
     learning_rate: float
     """Learning rate of the last of them."""
     patches_per_second: float
-    """Speed since the previous event of this kind."""
+    """Speed since the previous event of this kind, pauses left out."""
     seconds_left: float
-    """Estimate for the rest of the run."""
+    """Estimate for the rest of the run, from the time so far without pauses."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,34 @@ class TrainingDone(Event):
     stopped: bool
     """True if it was asked to stop before its last epoch."""
     seconds: float
+    """How long it took, pauses left out."""
+
+
+@dataclass(frozen=True)
+class TrainingPaused(Event):
+    """The run waits, the step in hand done, until it is resumed or stopped."""
+
+    step: int
+    """Optimizer steps done so far, counted over all runs of this model."""
+
+
+@dataclass(frozen=True)
+class TrainingResumed(Event):
+    """A paused run goes on; where it was stopped instead, `TrainingDone` follows."""
+
+    step: int
+    """Optimizer steps done so far, counted over all runs of this model."""
+    seconds: float
+    """How long it waited."""
+
+
+@dataclass(frozen=True)
+class PreviewFailed(Event):
+    """A preview could not be made; there will be none for the rest of the run."""
+
+    step: int
+    """Optimizer steps done so far, counted over all runs of this model."""
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""Lightning's side: data modules, the one module, its callback, and a training run."""
+"""Lightning's side: data modules, the one module, its callbacks, and a training run."""
 
+from napari_hush.lightning.control import RunControl
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.predict_data_module import PredictDataModule
+from napari_hush.lightning.preview import PreviewCallback
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.lightning.train_data_module import TrainDataModule
 from napari_hush.lightning.training import new_network, train
@@ -9,7 +11,9 @@ from napari_hush.lightning.training import new_network, train
 __all__ = [
     "HushModule",
     "PredictDataModule",
+    "PreviewCallback",
     "ProgressCallback",
+    "RunControl",
     "TrainDataModule",
     "new_network",
     "train",

@@ -12,17 +12,26 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from napari_hush.config import Configuration, CosineConfig
+from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.averaging import MovingAverage
+from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
+from napari_hush.models import Model
 
 if TYPE_CHECKING:
+    from napari_hush.dataset import Normalization
+    from napari_hush.events import Event, OnProgress
     from napari_hush.models import UNet
 
 _MASKS = 4
 """Marks training masks among the random streams of a seed."""
 _VAL_MASKS = 5
 """Marks validation masks among the random streams of a seed."""
+
+
+def _ignore(event: Event) -> None:
+    """Take no notice."""
 
 
 class HushModule(L.LightningModule):
@@ -40,13 +49,19 @@ class HushModule(L.LightningModule):
         What is trained, in place.
     total_steps : int
         Optimizer steps of the whole run, for schedules that end with it.
-    first_step : int
-        Optimizer steps taken before this run; keeps random draws from repeating.
+    first_step, first_epoch : int
+        What was done before this run; keeps random draws from repeating.
+    normalization, target_normalization : Normalization, optional
+        Statistics of the training data, which make a model out of the network.
+    on_progress : callable, optional
+        Gets the events of callbacks.
+    clock : RunClock, optional
+        Time of the run without its pauses.
 
     Attributes
     ----------
-    steps : int
-        Optimizer steps taken, those before this run included.
+    epochs, steps : int
+        Epochs and optimizer steps done, those before this run included.
     step_losses : list of Tensor
         Losses of the steps since somebody last emptied it; still on the device, because
         fetching each one would make a GPU wait.
@@ -55,7 +70,17 @@ class HushModule(L.LightningModule):
     """
 
     def __init__(
-        self, config: Configuration, network: UNet, total_steps: int, first_step: int = 0
+        self,
+        config: Configuration,
+        network: UNet,
+        total_steps: int,
+        first_step: int = 0,
+        *,
+        first_epoch: int = 0,
+        normalization: Normalization | None = None,
+        target_normalization: Normalization | None = None,
+        on_progress: OnProgress = _ignore,
+        clock: RunClock | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -63,6 +88,11 @@ class HushModule(L.LightningModule):
         self.network = network
         self.total_steps = total_steps
         self.first_step = self.steps = first_step
+        self.epochs = first_epoch
+        self.normalization = normalization
+        self.target_normalization = target_normalization
+        self.on_progress = on_progress
+        self.clock = clock or RunClock()
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
         self.monitored_loss: float | None = None
@@ -134,9 +164,29 @@ class HushModule(L.LightningModule):
         """The averaged network where there is one, else the one in training."""
         return self.network if self._average is None else self._average.network
 
-    def copied_network(self) -> UNet:
-        """A copy of `best_network` in evaluation mode, for others to keep."""
-        return copy.deepcopy(self.best_network).eval().requires_grad_()
+    def model(self) -> Model:
+        """What is learnt so far, as a copy for others to keep, in evaluation mode.
+
+        Its network lies on the device where it is trained.
+
+        Raises
+        ------
+        TrainingError
+            If the module was made without statistics.
+        """
+        if self.normalization is None:
+            raise TrainingError(
+                "This module does not know the statistics of its training data; make it "
+                "with a normalization."
+            )
+        return Model(
+            self.config,
+            copy.deepcopy(self.best_network).eval().requires_grad_(),
+            self.normalization,
+            self.target_normalization,
+            epochs=self.epochs,
+            steps=self.steps,
+        )
 
     def loss(
         self,

@@ -1,4 +1,4 @@
-"""The callback that tells what is happening and obeys a wish to stop."""
+"""The callback that tells what is happening and obeys wishes to pause or stop."""
 
 from __future__ import annotations
 
@@ -10,25 +10,33 @@ import pytorch_lightning as L
 import torch
 
 from napari_hush.errors import TrainingError
-from napari_hush.events import EpochDone, OnProgress, StepsDone
+from napari_hush.events import (
+    EpochDone,
+    OnProgress,
+    StepsDone,
+    TrainingPaused,
+    TrainingResumed,
+)
 from napari_hush.lightning.module import HushModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from napari_hush.lightning.control import RunClock, RunControl
 
 _PERIOD = 0.1
 """Seconds between two reports of losses: fetching them makes a GPU wait."""
 
 
 class ProgressCallback(L.Callback):
-    """Report losses a few times a second, and stop when asked.
+    """Report losses a few times a second; pause and stop when asked.
 
     Parameters
     ----------
     on_progress : callable
-        Gets `StepsDone` and `EpochDone`.
-    should_stop : callable
-        Asked after every step; True ends the run, with the weights as they are.
+        Gets `StepsDone`, `EpochDone`, `TrainingPaused` and `TrainingResumed`.
+    control : RunControl
+        Asked after every step; a stop ends the run, with the weights as they are.
+    clock : RunClock
+        Stands still while the run is paused.
     first_epoch, first_step : int
         What was trained before this run; events count on from there.
     """
@@ -36,12 +44,14 @@ class ProgressCallback(L.Callback):
     def __init__(
         self,
         on_progress: OnProgress,
-        should_stop: Callable[[], bool],
+        control: RunControl,
+        clock: RunClock,
         first_epoch: int,
         first_step: int,
     ) -> None:
         self._on_progress = on_progress
-        self._should_stop = should_stop
+        self._control = control
+        self._clock = clock
         self.epochs_done = first_epoch
         self.steps_done = first_step
         self._first_epoch = first_epoch
@@ -49,11 +59,11 @@ class ProgressCallback(L.Callback):
         self._epoch_losses: list[float] = []
         self._patches = 0
         self._learning_rate = 0.0
-        self._started = self._reported = time.perf_counter()
+        self._started = self._reported = self._clock()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
-        self._started = self._reported = time.perf_counter()
+        self._started = self._reported = self._clock()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -69,11 +79,13 @@ class ProgressCallback(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Report if it is time; stop if asked."""
+        """Report if it is time; pause or stop if asked."""
         self._patches += len(batch[0])
-        if time.perf_counter() - self._reported >= _PERIOD:
+        if self._clock() - self._reported >= _PERIOD:
             self._report(trainer, pl_module)
-        if self._should_stop():
+        if self._control.is_paused and not self._control.should_stop:
+            self._pause(trainer, pl_module)
+        if self._control.should_stop:
             # Lightning would still validate; whoever stops wants the model now.
             trainer.limit_val_batches = 0
             trainer.should_stop = True
@@ -90,8 +102,18 @@ class ProgressCallback(L.Callback):
         pl_module.monitored_loss = train_loss if val_loss is None else val_loss
         epoch = self._first_epoch + trainer.current_epoch
         self._epoch_losses.clear()
-        self.epochs_done = epoch + 1
+        self.epochs_done = pl_module.epochs = epoch + 1
         self._on_progress(EpochDone(epoch, self.steps_done, train_loss, val_loss))
+
+    def _pause(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._report(trainer, module)
+        self._on_progress(TrainingPaused(self.steps_done))
+        started = time.perf_counter()
+        with self._clock.stopped():
+            self._control.wait()
+        if not self._control.should_stop:
+            waited = time.perf_counter() - started
+            self._on_progress(TrainingResumed(self.steps_done, waited))
 
     def _report(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
@@ -99,7 +121,7 @@ class ProgressCallback(L.Callback):
             return
         losses = tuple(torch.stack(module.step_losses).tolist())
         module.step_losses.clear()
-        now = time.perf_counter()
+        now = self._clock()
         first, self.steps_done = self.steps_done, self.steps_done + len(losses)
         for number, loss in enumerate(losses, first):
             if not math.isfinite(loss):
@@ -116,7 +138,7 @@ class ProgressCallback(L.Callback):
                 first_step=first,
                 losses=losses,
                 learning_rate=self._learning_rate,
-                patches_per_second=self._patches / (now - self._reported),
+                patches_per_second=self._patches / max(now - self._reported, 1e-9),
                 seconds_left=max(0, module.total_steps - done) * seconds_per_step,
             )
         )

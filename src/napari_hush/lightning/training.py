@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-import time
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,15 +17,17 @@ from pytorch_lightning.callbacks import Checkpoint
 from napari_hush.dataset import Normalization
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import OnProgress, TrainingDone, TrainingStarted
+from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.models import Model, UNet, choose_device, choose_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_hush.config import Configuration
+    from napari_hush.lightning.control import RunControl
     from napari_hush.lightning.train_data_module import TrainDataModule
 
 # Lightning announces devices at INFO; events say the same.
@@ -46,7 +47,7 @@ def train(
     model: Model | None,
     *,
     on_progress: OnProgress,
-    should_stop: Callable[[], bool],
+    control: RunControl,
     callbacks: Sequence[L.Callback] = (),
     work_dir: Path | None = None,
 ) -> Model | None:
@@ -62,8 +63,8 @@ def train(
         A model to go on with; it is not changed.
     on_progress : callable
         Gets the events of `napari_hush.events`, in this thread.
-    should_stop : callable
-        True ends the run after the step in hand.
+    control : RunControl
+        Through which other threads stop and pause the run.
     callbacks : sequence of Callback
         Further callbacks for Lightning.
     work_dir : Path, optional
@@ -79,7 +80,8 @@ def train(
     HushError
         If data, configuration and model do not go together, or the loss diverges.
     """
-    started = time.perf_counter()
+    clock = RunClock()
+    started = clock()
     data.prepare_data()
     data.setup("fit")
     _check_patches(config, data)
@@ -93,16 +95,20 @@ def train(
     epochs = config.training_config.num_epochs
     device = choose_device(config.training_config.device)
     precision = choose_precision(config.training_config.precision, device)
-    module = HushModule(config, network, epochs * steps, first_step)
-    interrupted = threading.Event()
-    progress = ProgressCallback(
-        on_progress,
-        lambda: interrupted.is_set() or should_stop(),
-        first_epoch,
+    module = HushModule(
+        config,
+        network,
+        epochs * steps,
         first_step,
+        first_epoch=first_epoch,
+        normalization=Normalization(tuple(means), tuple(stds)),
+        target_normalization=getattr(data.train_dataset, "target_normalization", None),
+        on_progress=on_progress,
+        clock=clock,
     )
-    if should_stop():
-        on_progress(TrainingDone(True, time.perf_counter() - started))
+    progress = ProgressCallback(on_progress, control, clock, first_epoch, first_step)
+    if control.should_stop:
+        on_progress(TrainingDone(True, clock() - started))
         return model
     on_progress(
         TrainingStarted(
@@ -115,7 +121,7 @@ def train(
             first_epoch=first_epoch,
         )
     )
-    with warnings.catch_warnings(), _interrupts_set(interrupted):
+    with warnings.catch_warnings(), _interrupts_stop(control):
         # Loading in the training process is deliberate; see docs/choices.md.
         warnings.simplefilter("ignore", PossibleUserWarning)
         # Lightning's own use of torch, nothing a user could act on.
@@ -136,17 +142,12 @@ def train(
         )
         trainer.fit(module, datamodule=data)
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
-    on_progress(TrainingDone(stopped, time.perf_counter() - started))
+    on_progress(TrainingDone(stopped, clock() - started))
     if progress.steps_done == first_step:
         return model
-    return Model(
-        config,
-        module.copied_network().to("cpu"),
-        Normalization(tuple(means), tuple(stds)),
-        getattr(data.train_dataset, "target_normalization", None),
-        epochs=progress.epochs_done,
-        steps=progress.steps_done,
-    )
+    result = module.model()
+    result.network.to("cpu")
+    return result
 
 
 def _check_patches(config: Configuration, data: TrainDataModule) -> None:
@@ -191,8 +192,8 @@ def _check_patches(config: Configuration, data: TrainDataModule) -> None:
 
 
 @contextmanager
-def _interrupts_set(event: threading.Event) -> Iterator[None]:
-    """Let the first Ctrl-C set `event`, so that training ends with the model it has.
+def _interrupts_stop(control: RunControl) -> Iterator[None]:
+    """Let the first Ctrl-C stop the run, so that it ends with the model it has.
 
     Left to itself, Lightning exits the process. Only the main thread gets signals.
     """
@@ -200,9 +201,13 @@ def _interrupts_set(event: threading.Event) -> Iterator[None]:
         yield
         return
     before = signal.getsignal(signal.SIGINT)
+    stopping: list[threading.Thread] = []
 
     def once(number: int, frame: Any) -> None:
-        event.set()
+        # In a thread of its own: the main thread, which runs this, may be holding the
+        # very lock that stopping needs.
+        stopping.append(threading.Thread(target=control.stop))
+        stopping[0].start()
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, once)
@@ -210,3 +215,5 @@ def _interrupts_set(event: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        for thread in stopping:
+            thread.join()

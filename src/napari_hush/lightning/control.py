@@ -1,0 +1,80 @@
+"""Steering a run from other threads: stop, pause, go on; and a clock that pauses too."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class RunControl:
+    """What other threads wish of a run; asked for after every step.
+
+    All methods may be called from any thread, before a run as well as during it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._stop = False
+        self._paused = False
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the run is to end after the step in hand."""
+        return self._stop
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the run waits, or is to wait after the step in hand."""
+        return self._paused
+
+    def stop(self) -> None:
+        """End the run after the step in hand, or now if it is paused."""
+        self._set(stop=True)
+
+    def pause(self) -> None:
+        """Let the run wait after the step in hand."""
+        self._set(paused=True)
+
+    def resume(self) -> None:
+        """Let a paused run go on."""
+        self._set(paused=False)
+
+    def reset(self) -> None:
+        """Forget all wishes."""
+        self._set(stop=False, paused=False)
+
+    def wait(self) -> None:
+        """Sleep while paused; until somebody resumes, or stops."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop or not self._paused)
+
+    def _set(self, *, stop: bool | None = None, paused: bool | None = None) -> None:
+        with self._changed:
+            self._stop = self._stop if stop is None else stop
+            self._paused = self._paused if paused is None else paused
+            self._changed.notify_all()
+
+
+class RunClock:
+    """Seconds that pass while training is not paused."""
+
+    def __init__(self) -> None:
+        self._left_out = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since some fixed time, pauses left out."""
+        return time.perf_counter() - self._left_out
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Leave out the time spent in this context."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._left_out += time.perf_counter() - started

@@ -1,0 +1,113 @@
+"""Show what a model can do while it is still being trained."""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as L
+import torch
+
+from napari_hush.errors import ConfigurationError, HushError
+from napari_hush.events import PreviewFailed
+from napari_hush.lightning.module import HushModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_hush.models import Model
+
+_log = logging.getLogger(__name__)
+
+
+class PreviewCallback(L.Callback):
+    """Hand out the current model every few seconds, between two steps.
+
+    Training comes out the same, bit by bit, with previews and without: the model is a
+    copy in evaluation mode, and global random numbers are put back. Where weights are
+    averaged (``ema_decay``), it has the averaged ones.
+
+    Parameters
+    ----------
+    take : callable
+        Called as ``take(model)`` in the thread that trains, which waits for it; it may
+        denoise something, and may keep the model. If it raises, training goes on, a
+        `PreviewFailed` event tells why, and it is not called again in that run.
+    share : float
+        How much of the run's time `take` may use, above 0 and up to 1. What the next call
+        will cost is taken from the last one; only the first call cannot be foreseen.
+    every_s : float
+        Seconds between two calls at least.
+
+    Raises
+    ------
+    ConfigurationError
+        If `share` or `every_s` is out of range.
+    """
+
+    def __init__(
+        self, take: Callable[[Model], None], *, share: float = 0.05, every_s: float = 3.0
+    ) -> None:
+        if not (0 < share <= 1 and every_s >= 0):
+            raise ConfigurationError(
+                f"Previews cannot use a share of {share} of the time every {every_s} s; "
+                "give a share above 0 and up to 1, and 0 or more seconds."
+            )
+        self._take = take
+        self._share = share
+        self._every = every_s
+        self._failed = False
+        self._started = self._last = 0.0
+        self._spent = self._cost = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        self._failed = False
+        self._started = self._last = pl_module.clock()
+        self._spent = self._cost = 0.0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *others: Any
+    ) -> None:
+        """Hand out the model if it is time."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        now = pl_module.clock()
+        budget = self._share * (now - self._started)
+        if (
+            self._failed
+            or now - self._last < self._every
+            or self._spent + self._cost > budget
+        ):
+            return
+        device = pl_module.device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # steps still in the queue are not our cost
+            now = pl_module.clock()
+        try:
+            with _randomness_kept(device), torch.no_grad():
+                self._take(pl_module.model())
+        except Exception as error:
+            _log.warning("Previews are off for the rest of the run.", exc_info=True)
+            self._failed = True
+            said = str(error) if isinstance(error, HushError) else repr(error)
+            pl_module.on_progress(PreviewFailed(pl_module.steps, said))
+        self._last = pl_module.clock()
+        self._cost = self._last - now
+        self._spent += self._cost
+
+
+@contextmanager
+def _randomness_kept(device: torch.device) -> Iterator[None]:
+    """Put the global random states back as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = [device.index or 0] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
