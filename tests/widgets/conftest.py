@@ -24,6 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs an X server: use xvfb-run"))
 
 
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory, monkeypatch) -> None:
+    """Keep what the dock remembers out of the user's configuration folder."""
+    monkeypatch.setenv("HUSH_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
+
+
 class Hand:
     """Finds a dock's controls by objectName, clicks them and waits for what happens."""
 

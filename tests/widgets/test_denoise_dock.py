@@ -11,7 +11,8 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_hush.careamist import CAREamist
-from napari_hush.config import Configuration, DataConfig, TrainingConfig
+from napari_hush.config import Configuration, DataConfig
+from napari_hush.config.presets import PRESETS
 from napari_hush.events import TilesDone
 
 CONTROLS = (
@@ -71,7 +72,7 @@ def test_opens_from_the_plugins_menu_with_all_controls(viewer, drive):
     hand = drive(frame)
     for name in CONTROLS:
         hand.find(name)
-    assert hand.find("num_epochs").value() == TrainingConfig().num_epochs
+    assert hand.find("num_epochs").value() == PRESETS[1].num_epochs
     assert not hand.find("train").isEnabled()
     assert hand.status == hand.find("train").toolTip() != ""
 

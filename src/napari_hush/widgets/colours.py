@@ -24,6 +24,8 @@ class Colours:
     """For what is there but not the point: axes of the plot, single steps."""
     line: str
     """Thin lines between groups."""
+    raised: str
+    """Behind what can be pressed."""
     accent: str
     """Behind the text of the lit button."""
     on_accent: str
@@ -50,6 +52,7 @@ class Colours:
             text=text.name(),
             muted=muted.name(),
             line=QColor(napari.primary.as_hex(format="long")).name(),
+            raised=QColor(napari.foreground.as_hex(format="long")).name(),
             accent=accent.name(),
             on_accent=on_accent.name(),
             curve=_readable(accent, background, text, FOR_LINES).name(),
@@ -68,6 +71,23 @@ def stylesheet(colours: Colours) -> str:
         }}
         QLineEdit {{ border: 1px solid transparent; }}
         QLineEdit[wrong="true"] {{ border: 1px solid {colours.problem}; }}
+        QPushButton[role="heading"] {{
+            text-align: left; background: transparent; border: 1px solid transparent;
+            padding: 2px 0px; min-height: 18px;
+        }}
+        QPushButton[role="heading"]:hover {{ color: {colours.curve}; }}
+        QPushButton[role="heading"]:focus {{ border: 1px solid {colours.line}; }}
+        QToolButton[role="segment"] {{
+            padding: 3px 1px; min-height: 20px; border: 1px solid transparent;
+            border-radius: 3px; background-color: {colours.raised};
+        }}
+        QToolButton[role="segment"]:hover {{ border: 1px solid {colours.muted}; }}
+        QToolButton[role="segment"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton[role="segment"]:checked {{
+            background-color: {colours.accent}; color: {colours.on_accent};
+            font-weight: 600;
+        }}
+        QToolButton[role="segment"]:disabled {{ color: {colours.muted}; }}
         QLabel[role="quiet"] {{ color: {colours.muted}; }}
         QLabel[kind="problem"] {{ color: {colours.problem}; }}
         QLabel[kind="failed"] {{ color: {colours.failed}; }}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtWidgets import QSpinBox
+
 from napari_hush.widgets.spin_box import SpinBox
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["CountField"]
+__all__ = ["LARGEST", "CountField", "bounds_of"]
 
 LARGEST = 2**31 - 1
 """What a spin box can hold, for fields without an upper bound."""
@@ -33,7 +35,7 @@ class CountField(SpinBox):
         super().__init__(parent)
         self.setObjectName(name)
         self.setToolTip(f"{field.description}\n({name})")
-        lowest, highest = _bounds(field)
+        lowest, highest = bounds_of(field)
         self._optional = field.default is None
         if self._optional:
             lowest -= 1  # the box's lowest value stands for None
@@ -44,16 +46,15 @@ class CountField(SpinBox):
 
     def count(self) -> int | None:
         """The field's value; None if the box shows "automatic"."""
-        if self._optional and self.value() == self.minimum():
-            return None
-        return int(self.value())
+        shown = int(QSpinBox.value(self))
+        return None if self._optional and shown == self.minimum() else shown
 
     def setCount(self, count: int | None) -> None:
         """Show `count`; None only if the field may be None."""
-        self.setValue(self.minimum() if count is None else count)
+        QSpinBox.setValue(self, self.minimum() if count is None else count)
 
 
-def _bounds(field: FieldInfo) -> tuple[int, int]:
+def bounds_of(field: FieldInfo) -> tuple[int, int]:
     """Lowest and highest value, from the constraints that pydantic keeps in `metadata`."""
     lowest, highest = 0, LARGEST
     for constraint in field.metadata:

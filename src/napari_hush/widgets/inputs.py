@@ -127,11 +127,9 @@ class Inputs(QWidget):
 
     def labels(self) -> list[QLabel]:
         """Labels of all rows, which share one left edge."""
-        forms = (self._form, self.settings.layout())
         items = [
-            form.itemAt(row, QFormLayout.ItemRole.LabelRole)
-            for form in forms
-            for row in range(form.rowCount())
+            self._form.itemAt(row, QFormLayout.ItemRole.LabelRole)
+            for row in range(self._form.rowCount())
         ]
         return [item.widget() for item in items if item is not None]
 

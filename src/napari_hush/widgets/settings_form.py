@@ -1,35 +1,58 @@
-"""The settings of a training run, generated from the configuration's own fields."""
+"""The settings of a training run: method, effort, and every field of the configuration."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config import Configuration, DataConfig, TrainingConfig
+from napari_hush.config.presets import DEFAULT
+from napari_hush.errors import HushError
+from napari_hush.widgets.all_settings import AllSettings
 from napari_hush.widgets.count_field import CountField
+from napari_hush.widgets.effort_chooser import EffortChooser
+from napari_hush.widgets.fold import Fold
+from napari_hush.widgets.method_chooser import MethodChooser
 from napari_hush.widgets.patch_size_field import PatchSizeField
+from napari_hush.widgets.words import words_of
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
+    from napari_hush.config.presets import Preset
+    from napari_hush.widgets.method import Method, Tree
 
-__all__ = ["SettingsForm"]
+__all__ = ["SettingsForm", "fresh_configuration"]
 
-_COUNTS: tuple[tuple[str, type[Frozen], str, str], ...] = (
-    ("training_config", TrainingConfig, "num_epochs", "Epochs"),
-    ("training_config", TrainingConfig, "num_steps", "Steps per epoch"),
-    ("data_config", DataConfig, "batch_size", "Patches per step"),
+_COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
+    ("training_config", TrainingConfig, "num_epochs"),
+    ("training_config", TrainingConfig, "num_steps"),
+    ("data_config", DataConfig, "batch_size"),
 )
-"""Part of the configuration, its type, the field, and what people call it."""
+"""Part of the configuration, its type, the field."""
+
+
+def fresh_configuration() -> Configuration:
+    """What the dock starts with: the defaults, with the effort of the usual preset."""
+    training = TrainingConfig().replace(**DEFAULT.changes)
+    return Configuration(training_config=training)
 
 
 class SettingsForm(QWidget):
-    """Edits the part of a `Configuration` that people set, and keeps the rest of it.
+    """Edits a `Configuration`: one tree of values, which every control shows a part of.
 
     The axes come from elsewhere (`setImage`); the network's dimensions and channels
     follow them.
+
+    Attributes
+    ----------
+    method, effort : MethodChooser, EffortChooser
+        The choices that come first.
+    fold : Fold
+        What holds all the others.
     """
 
     valueChanged = Signal()
@@ -37,33 +60,37 @@ class SettingsForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._base = Configuration()
-        self._axes = self._base.data_config.axes
-        self._channels = self._base.algorithm_config.model.in_channels
+        self._tree: Tree = fresh_configuration().model_dump()
+        self._all: AllSettings | None = None
 
         # ---- widgets
+        self.method = MethodChooser()
+        self.effort = EffortChooser()
         self._counts = {
-            name: CountField(name, owner.model_fields[name])
-            for _, owner, name, _ in _COUNTS
+            name: CountField(name, owner.model_fields[name]) for _, owner, name in _COUNTS
         }
         self._patch_size = PatchSizeField()
+        self.fold = Fold("fold_settings", "Settings", self._build_all)
+        self._common = self._common_rows()
 
         # ---- layout
-        layout = QFormLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setHorizontalSpacing(10)
-        layout.setVerticalSpacing(6)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for _, _, name, words in _COUNTS:
-            self._add_row(layout, words, self._counts[name])
-        self._add_row(layout, "Patch size", self._patch_size)
+        layout.setSpacing(10)
+        layout.addWidget(self.method)
+        layout.addWidget(self.effort)
+        layout.addWidget(self.fold)
 
         # ---- connections
-        for box in self._counts.values():
-            box.valueChanged.connect(self._emit)
-        self._patch_size.valueChanged.connect(self._emit)
+        self.method.valueChanged.connect(self._on_method)
+        self.effort.chosen.connect(self._on_effort)
+        for part, _, name in _COUNTS:
+            self._counts[name].valueChanged.connect(
+                lambda _, part=part, name=name: self._on_count(part, name)
+            )
+        self._patch_size.valueChanged.connect(self._on_patch_size)
 
-        self.setValue(self._base)
+        self._show()
 
     # ---- Public API
 
@@ -75,49 +102,132 @@ class SettingsForm(QWidget):
         ConfigurationError
             If what was typed cannot be, such as a patch the network cannot halve.
         """
-        values: dict[str, Any] = self._base.model_dump()
-        for part, _, name, _ in _COUNTS:
-            values[part][name] = self._counts[name].count()
-        values["data_config"]["axes"] = self._axes
-        values["data_config"]["patch_size"] = self._patch_size.value()
-        network = values["algorithm_config"]["model"]
-        network["conv_dims"] = len(spatial_axes(self._axes))
-        network["in_channels"] = network["num_classes"] = self._channels
-        return Configuration.build(values)
+        return Configuration.build(deepcopy(self._tree))
 
     def setValue(self, configuration: Configuration) -> None:
-        """Show `configuration`, and keep what has no control here."""
-        network = configuration.algorithm_config.model
-        self._base = configuration
-        self._axes, self._channels = configuration.data_config.axes, network.in_channels
-        self.blockSignals(True)
-        for part, _, name, _ in _COUNTS:
-            self._counts[name].setCount(getattr(getattr(configuration, part), name))
-        self._patch_size.setStep(2**network.depth)
-        self._patch_size.setValue(configuration.data_config.patch_size)
-        self.blockSignals(False)
-        self._emit()
+        """Show `configuration`."""
+        self._tree = configuration.model_dump()
+        self._show()
+        self.valueChanged.emit()
 
-    def setImage(self, axes: str, channels: int | None) -> None:
+    def reset(self) -> None:
+        """Back to the defaults, but for the axes and channels of the image."""
+        data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
+        axes, channels = data["axes"], network["in_channels"]
+        self._tree = fresh_configuration().model_dump()
+        self._follow(axes, channels, channels)
+        self._show()
+        self.valueChanged.emit()
+
+    def setImage(
+        self, axes: str, channels: int | None, target_channels: int | None = None
+    ) -> None:
         """Let the network and the patches follow an image with `axes` and `channels`.
 
-        None keeps the number of channels there was, if `axes` have any.
+        None keeps the number of channels there was, if `axes` have any; targets have as
+        many as images unless they say otherwise.
         """
+        data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         if channels is None:
-            kept = self._base.algorithm_config.model.in_channels
-            channels = kept if "C" in axes else 1
-        if (axes, channels) != (self._axes, self._channels):
-            self._axes, self._channels = axes, channels
-            self._patch_size.setVolumes("Z" in axes)
-            self._emit()
+            channels = network["in_channels"] if "C" in axes else 1
+        targets = channels if target_channels is None else target_channels
+        now = data["axes"], network["in_channels"], network["num_classes"]
+        if (axes, channels, targets) != now:
+            self._follow(axes, channels, targets)
+            self._show()
+            self.valueChanged.emit()
+
+    def setMethod(self, method: Method, direction: str | None, span: int | None) -> None:
+        """Choose a method as a person would, e.g. because the data suggest it."""
+        self.method.setValue(method, direction, span)
 
     # ---- Private API
+
+    def _common_rows(self) -> QWidget:
+        widget = QWidget()
+        form = QFormLayout(widget)
+        form.setContentsMargins(0, 0, 0, 4)
+        form.setHorizontalSpacing(10)
+        form.setVerticalSpacing(6)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for _, _, name in _COUNTS:
+            self._add_row(form, words_of(name), self._counts[name])
+        self._add_row(form, words_of("patch_size"), self._patch_size)
+        # Cheap, and known by name to whoever drives the dock: made with it.
+        self.fold.content().layout().addWidget(widget)
+        return widget
+
+    def _build_all(self) -> QWidget:
+        self._all = AllSettings()
+        self._all.setTree(self._tree)
+        self._all.edited.connect(self._on_edited)
+        return self._all
 
     def _add_row(self, layout: QFormLayout, words: str, control: QWidget) -> None:
         label = QLabel(words)
         label.setToolTip(control.toolTip())
         label.setBuddy(control)
+        control.setAccessibleName(words)
         layout.addRow(label, control)
 
-    def _emit(self) -> None:
+    def _follow(self, axes: str, channels: int, targets: int) -> None:
+        """Let the tree follow an image."""
+        data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
+        dims = len(spatial_axes(axes))
+        size = tuple(data["patch_size"])
+        if len(size) != dims:
+            self._patch_size.blockSignals(True)
+            self._patch_size.setVolumes(dims == 3)
+            self._patch_size.blockSignals(False)
+            data["patch_size"] = self._patch_size.value()
+        data["axes"], network["conv_dims"] = axes, dims
+        network["in_channels"], network["num_classes"] = channels, targets
+        if channels != targets:
+            network["independent_channels"] = False
+
+    def _on_method(self) -> None:
+        self._tree = self.method.applied(self._tree)
+        self._edited()
+
+    def _on_effort(self, preset: Preset) -> None:
+        self._tree["training_config"].update(preset.changes)
+        self._edited()
+
+    def _on_count(self, part: str, name: str) -> None:
+        self._tree[part][name] = self._counts[name].count()
+        self._edited()
+
+    def _on_patch_size(self, size: tuple[int, ...]) -> None:
+        self._tree["data_config"]["patch_size"] = size
+        self._edited()
+
+    def _on_edited(self, path: tuple[str, ...], values: dict[str, Any]) -> None:
+        part = self._tree
+        for step in path:
+            part = part[step]
+        part.update(values)
+        self._edited()
+
+    def _edited(self) -> None:
+        self._show()
         self.valueChanged.emit()
+
+    def _show(self) -> None:
+        """Show the tree, in all controls."""
+        tree = self._tree
+        self.method.setTree(tree)
+        for part, _, name in _COUNTS:
+            box = self._counts[name]
+            box.blockSignals(True)
+            box.setCount(tree[part][name])
+            box.blockSignals(False)
+        self._patch_size.blockSignals(True)
+        self._patch_size.setStep(2 ** tree["algorithm_config"]["model"]["depth"])
+        self._patch_size.setValue(tuple(tree["data_config"]["patch_size"]))
+        self._patch_size.blockSignals(False)
+        try:
+            self.effort.setTraining(TrainingConfig.build(tree["training_config"]))
+        except HushError:  # said where training is judged
+            self.effort.setTraining(TrainingConfig())
+        if self._all is not None:
+            self._all.setTree(tree)

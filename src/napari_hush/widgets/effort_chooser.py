@@ -1,0 +1,88 @@
+"""How much effort to make, and what that costs on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_hush.config.presets import PRESETS, preset_of
+from napari_hush.widgets.run_state import in_words
+from napari_hush.widgets.segments import Segments
+
+if TYPE_CHECKING:
+    from napari_hush.config import TrainingConfig
+    from napari_hush.config.presets import Preset
+    from napari_hush.widgets.estimate import Estimate
+
+__all__ = ["EffortChooser"]
+
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+class EffortChooser(QWidget):
+    """Chooses a preset; none is down where people set numbers of their own."""
+
+    chosen = Signal(object)
+    """Somebody chose this `Preset`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._segments = Segments(
+            "effort",
+            {
+                preset.name: f"{preset.words}\n{preset.num_epochs} epochs of "
+                f"{preset.num_steps} steps."
+                for preset in PRESETS
+            },
+        )
+        self._cost = QLabel()
+        self._cost.setObjectName("cost")
+        self._cost.setProperty("role", "quiet")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addWidget(self._segments)
+        layout.addWidget(self._cost)
+        self._segments.chosen.connect(lambda place: self.chosen.emit(PRESETS[place]))
+
+    def value(self) -> Preset | None:
+        """The preset that is down."""
+        place = self._segments.value()
+        return None if place is None else PRESETS[place]
+
+    def setTraining(self, training: TrainingConfig) -> None:
+        """Show the preset that `training` follows."""
+        preset = preset_of(training)
+        self._segments.setValue(None if preset is None else PRESETS.index(preset))
+
+    def showCost(self, estimate: Estimate | None, steps: int) -> None:
+        """Show what a run costs; None while the settings cannot be."""
+        if estimate is None:
+            self._cost.setText(" ")
+            return
+        time = "" if estimate.seconds is None else f" · about {_roughly(estimate.seconds)}"
+        self._cost.setText(
+            f"{steps:,}{NBSP}steps{time} · {_size(estimate.gigabytes)} of memory"
+        )
+        self._cost.setToolTip(
+            "Expected on this device, from its last run or a short measurement."
+            if estimate.seconds is not None
+            else "How long it takes is known once this device has been measured."
+        )
+
+
+def _roughly(seconds: float) -> str:
+    """Time as precise as an estimate is: one unit."""
+    if seconds < 90:
+        return in_words(max(5, 5 * round(seconds / 5)))
+    if seconds < 5400:
+        return in_words(60 * round(seconds / 60))
+    return in_words(3600 * round(seconds / 3600))
+
+
+def _size(gigabytes: float) -> str:
+    if gigabytes < 0.95:
+        return f"{max(10, round(100 * gigabytes) * 10)}{NBSP}MB"
+    return f"{gigabytes:.1f}{NBSP}GB"

@@ -1,0 +1,88 @@
+"""A heading that folds away what most people never touch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QWIDGETSIZE_MAX, QSizePolicy, QWidget
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Fold"]
+
+CLOSED, OPEN = "▸", "▾"
+
+
+class Fold(QCollapsible):
+    """Folded at first; its content is made when it is first opened.
+
+    Parameters
+    ----------
+    name : str
+        Becomes the objectName of the heading, which people click.
+    title : str
+        What the heading says.
+    build : callable
+        Makes the content.
+    parent : QWidget, optional
+        As of every widget.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        build: Callable[[], QWidget],
+        parent: QWidget | None = None,
+    ) -> None:
+        # Arrows are part of the text, which follows the theme; icons would not.
+        super().__init__("", parent, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self._title = title
+        self._build: Callable[[], QWidget] | None = build
+        self.setDuration(0)
+        heading = self.toggleButton()
+        heading.setObjectName(name)
+        heading.setStyleSheet("")
+        heading.setProperty("role", "heading")
+        heading.setAccessibleName(title)
+        heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.layout().setSpacing(4)
+        self.content().layout().setContentsMargins(0, 0, 0, 4)
+        self.toggled.connect(self._on_toggled)
+        self._say()
+
+    # ---- Public API
+
+    def built(self) -> None:
+        """Make the content now, folded or not."""
+        if self._build is not None:
+            build, self._build = self._build, None
+            # Not by addWidget: what is in here may grow later, and that would pin it.
+            self.content().layout().addWidget(build())
+
+    def setTitle(self, title: str) -> None:
+        """Have the heading say `title`."""
+        self._title = title
+        self.toggleButton().setAccessibleName(title)
+        self._say()
+
+    def title(self) -> str:
+        """What the heading says."""
+        return self._title
+
+    # ---- Private API
+
+    def _on_toggled(self, opened: bool) -> None:
+        if opened:
+            self.built()
+            self.content().setMaximumHeight(QWIDGETSIZE_MAX)
+        self._say()
+
+    def _say(self) -> None:
+        self.setText(f"{OPEN if self.isExpanded() else CLOSED} {self._title}")
