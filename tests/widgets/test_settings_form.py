@@ -22,6 +22,17 @@ CONFIGURATIONS = {
     "steps": create_n2v_configuration("a", "array", "YX", [32, 32], 4, 7, num_steps=9),
     "volumes": create_n2v_configuration("b", "tiff", "TZYX", [16, 32, 32], 2),
     "channels": create_n2v_configuration("c", "array", "CYX", [32, 48], 2, n_channels=3),
+    "own mask": Configuration.build(
+        {
+            "algorithm_config": {"n2v_config": {"struct_mask": [[1, 1, 1]]}},
+            "training_config": {"gradient_clip_norm": 1.5, "ema_decay": 0.9},
+            "data_config": {
+                "image_means": [1.5],
+                "image_stds": [2],
+                "transforms": [{"name": "XYFlip"}],
+            },
+        }
+    ),
     "hidden settings": create_n2v_configuration(
         "d",
         "custom",

@@ -54,8 +54,13 @@ def editor_for(name: str, field: FieldInfo) -> QWidget:
         return OptionalModelField(models[0])
     if models:
         return PlainModelField(*models) if len(models) == 1 else OneModelField(models)
-    empty: Any = None if optional else {} if origin is dict else ()
-    return ValuesField(empty, "measured" if optional else "none")
+    if origin is dict:
+        return ValuesField({}, "none", "{%s}")
+    if origin is tuple:
+        return ValuesField(
+            None if optional else (), "measured" if optional else "none", "[%s]"
+        )
+    return ValuesField(None, "none", "%s")
 
 
 class _Check(QCheckBox):
@@ -110,8 +115,9 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
-        if len(parts) < len(get_args(annotation)) and len(parts) == 1:
-            return _without_none(parts[0])[0], True
+        if len(parts) < len(get_args(annotation)):
+            one = len(parts) == 1
+            return (_without_none(parts[0])[0] if one else annotation), True
     return annotation, False
 
 

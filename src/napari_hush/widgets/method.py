@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 from napari_hush.config import (
     Configuration,
@@ -15,13 +15,14 @@ from napari_hush.config import (
     create_n2n_configuration,
     create_n2v_configuration,
 )
+from napari_hush.config.transforms import StructAxis
 
 __all__ = ["ABOUT", "About", "Method", "Tree", "method_of", "with_method"]
 
 Tree = dict[str, Any]
 """A configuration as nested dicts, which may be wrong while it is being edited."""
 
-DIRECTIONS = ("horizontal", "vertical", "cross", "square")
+DIRECTIONS = tuple(axis for axis in get_args(StructAxis) if axis != "none")
 """How far-reaching noise can lie, as the configuration names it."""
 
 
@@ -87,8 +88,9 @@ def method_of(tree: Tree) -> Method:
         return Method.CARE
     if algorithm["model"]["n2v2"]:
         return Method.N2V2
-    struct = algorithm["n2v_config"]["struct_mask_axis"]
-    return Method.N2V if struct == "none" else Method.STRUCT
+    masks = algorithm["n2v_config"]
+    hides = masks["struct_mask_axis"] != "none" or masks["struct_mask"] is not None
+    return Method.STRUCT if hides else Method.N2V
 
 
 def with_method(
@@ -119,7 +121,7 @@ def with_method(
     mine["model"]["n2v2"] = new["model"]["n2v2"]
     if not method.needs_targets:
         mine["model"]["num_classes"] = mine["model"]["in_channels"]
-    for field in ("strategy", "struct_mask_axis", "struct_mask_span"):
+    for field in ("strategy", "struct_mask_axis", "struct_mask_span", "struct_mask"):
         mine["n2v_config"][field] = new["n2v_config"][field]
     _turn_accordingly(tree, fresh)
     return tree
