@@ -14,12 +14,15 @@ from napari_hush.errors import (
     DataError,
     TrainingError,
 )
-from napari_hush.events import EpochDone, Event, OnProgress, StepsDone
+from napari_hush.events import TrainingStarted
 from napari_hush.io import Image, ReadSource, is_path
 from napari_hush.lightning import (
+    Losses,
     PredictDataModule,
     RunControl,
+    Snapshot,
     TrainDataModule,
+    thinned,
     train,
 )
 from napari_hush.models import Model, load_model, save_model
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     import pytorch_lightning as L
     from numpy.typing import NDArray
+
+    from napari_hush.events import Event, OnProgress
 
 
 class CAREamist:
@@ -77,7 +82,9 @@ class CAREamist:
         self.callbacks = tuple(callbacks or ())
         self.on_progress: OnProgress = on_progress or _ignore
         self._control = RunControl()
-        self._losses: dict[str, list[float]] = {name: [] for name in _LOSSES}
+        self._running = False
+        self._losses = Losses()
+        self._snapshots: list[Snapshot] = []
 
     @property
     def is_trained(self) -> bool:
@@ -130,6 +137,7 @@ class CAREamist:
                 f"datamodule is a {type(datamodule).__name__}; give a TrainDataModule or a "
                 "subclass of it."
             )
+        self._running = True
         try:
             if datamodule is None:
                 config = self.config.data_config
@@ -157,11 +165,13 @@ class CAREamist:
                 self.model,
                 on_progress=self._record,
                 control=self._control,
+                on_snapshot=self._keep,
                 callbacks=self.callbacks,
                 work_dir=self.work_dir,
             )
         finally:
             self._control.reset()
+            self._running = False
 
     def stop_training(self) -> None:
         """End training after the step in hand and keep the model; from any thread.
@@ -193,7 +203,31 @@ class CAREamist:
             ``train_epoch`` and ``train_loss``, ``val_epoch`` and ``val_loss``, one per
             epoch.
         """
-        return {name: list(values) for name, values in self._losses.items()}
+        return self._losses.as_dict()
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Models from earlier in training, oldest first, as many as the configuration says.
+
+        They are evenly spread over all that was trained, and live in memory.
+        """
+        return tuple(self._snapshots)
+
+    def go_back(self, snapshot: Snapshot) -> None:
+        """Take the model of `snapshot`; training goes on from there.
+
+        Losses and snapshots after that moment are kept until training goes on.
+
+        Raises
+        ------
+        TrainingError
+            While training is running.
+        """
+        if self._running:
+            raise TrainingError(
+                "The model cannot be exchanged while it is trained; stop training first."
+            )
+        self.model = snapshot.model
 
     def predict(
         self,
@@ -404,28 +438,21 @@ class CAREamist:
         return "tiff" if trained_on == "array" else trained_on
 
     def _record(self, event: Event) -> None:
-        losses = self._losses
-        if isinstance(event, StepsDone):
-            steps = range(event.first_step, event.first_step + len(event.losses))
-            losses["train_step"].extend(steps)
-            losses["train_step_loss"].extend(event.losses)
-        elif isinstance(event, EpochDone):
-            losses["train_epoch"].append(event.epoch)
-            losses["train_loss"].append(event.train_loss)
-            if event.val_loss is not None:
-                losses["val_epoch"].append(event.epoch)
-                losses["val_loss"].append(event.val_loss)
+        if isinstance(event, TrainingStarted):
+            self._drop_what_was_gone_back_from()
+        self._losses.record(event)
         self.on_progress(event)
 
+    def _keep(self, snapshot: Snapshot) -> None:
+        count = self.config.training_config.snapshots
+        self._snapshots = thinned([*self._snapshots, snapshot], count)
 
-_LOSSES = (
-    "train_step",
-    "train_step_loss",
-    "train_epoch",
-    "train_loss",
-    "val_epoch",
-    "val_loss",
-)
+    def _drop_what_was_gone_back_from(self) -> None:
+        epochs, steps = 0, 0
+        if self.model is not None:
+            epochs, steps = self.model.epochs, self.model.steps
+        self._losses = self._losses.before(epochs, steps)
+        self._snapshots = [s for s in self._snapshots if s.steps <= steps]
 
 
 def _check_out(out: NDArray[Any], model: Model, images: Sequence[Image], one: bool) -> None:

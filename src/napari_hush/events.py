@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "BatchHalved",
+    "EarlyStopped",
     "EpochDone",
     "Event",
     "FileWritten",
     "ImageStarted",
     "OnProgress",
+    "Plateau",
     "PreviewFailed",
+    "SnapshotTaken",
     "StepsDone",
     "TilesDone",
     "TrainingDone",
@@ -88,7 +92,7 @@ class TrainingDone(Event):
     """Training ended, by itself or because it was asked to stop."""
 
     stopped: bool
-    """True if it was asked to stop before its last epoch."""
+    """True if it ended before its last epoch, asked to or by early stopping."""
     seconds: float
     """How long it took, pauses left out."""
 
@@ -109,6 +113,51 @@ class TrainingResumed(Event):
     """Optimizer steps done so far, counted over all runs of this model."""
     seconds: float
     """How long it waited."""
+
+
+@dataclass(frozen=True)
+class BatchHalved(Event):
+    """Memory ran out; from this step on fewer patches go through the network at once.
+
+    The batch, and with it the order of patches and the number of steps, stays as it is.
+    """
+
+    old: int
+    """Patches that did not fit."""
+    new: int
+    """Patches that go through at once from now on."""
+
+
+@dataclass(frozen=True)
+class Plateau(Event):
+    """The smoothed training loss has not moved for some epochs."""
+
+    epoch: int
+    """The epoch in which this was noticed, counted over all runs of this model, from 0."""
+    epochs: int
+    """For how many epochs it has not moved."""
+
+
+@dataclass(frozen=True)
+class EarlyStopped(Event):
+    """The run ends early, since the loss has not fallen for some epochs."""
+
+    epoch: int
+    """The last epoch, counted over all runs of this model, from 0."""
+    epochs: int
+    """For how many epochs it has not fallen."""
+
+
+@dataclass(frozen=True)
+class SnapshotTaken(Event):
+    """The model as it is now was put aside; it can be gone back to."""
+
+    epoch: int
+    """Epochs done so far, counted over all runs of this model."""
+    step: int
+    """Optimizer steps done so far, counted over all runs of this model."""
+    loss: float
+    """Mean training loss since the snapshot before."""
 
 
 @dataclass(frozen=True)

@@ -27,3 +27,15 @@ class TrainingConfig(Frozen):
     """Use weights averaged over about 1 / (1 - this) steps; 0 for the last ones alone."""
     gradient_clip_norm: float | None = Field(None, gt=0)
     """Shorten gradients that are longer than this (L2 norm); None leaves them alone."""
+    plateau_epochs: int = Field(10, ge=0)
+    """Tell when the training loss has not fallen for this many epochs; 0 for never."""
+    plateau_tolerance: float = Field(0.005, ge=0, lt=1)
+    """What does not count as falling, as a share of the lowest loss so far."""
+    early_stopping_epochs: int = Field(0, ge=0)
+    """End when the validation loss has not fallen for this many epochs; 0 for never.
+
+    Without validation the training loss decides. The last weights are kept. Best left
+    off for Noise2Void, whose losses say little about which epoch is best.
+    """
+    snapshots: int = Field(10, ge=0, le=1000)
+    """Models of earlier moments of the run that are kept in memory; 0 for none."""

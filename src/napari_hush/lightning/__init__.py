@@ -1,20 +1,25 @@
 """Lightning's side: data modules, the one module, its callbacks, and a training run."""
 
 from napari_hush.lightning.control import RunControl
+from napari_hush.lightning.losses import Losses
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.predict_data_module import PredictDataModule
 from napari_hush.lightning.preview import PreviewCallback
 from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.lightning.snapshots import Snapshot, thinned
 from napari_hush.lightning.train_data_module import TrainDataModule
 from napari_hush.lightning.training import new_network, train
 
 __all__ = [
     "HushModule",
+    "Losses",
     "PredictDataModule",
     "PreviewCallback",
     "ProgressCallback",
     "RunControl",
+    "Snapshot",
     "TrainDataModule",
     "new_network",
+    "thinned",
     "train",
 ]

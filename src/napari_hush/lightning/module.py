@@ -16,6 +16,7 @@ from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.averaging import MovingAverage
 from napari_hush.lightning.control import RunClock
+from napari_hush.lightning.memory import Room, parts
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
 from napari_hush.models import Model
 
@@ -62,6 +63,8 @@ class HushModule(L.LightningModule):
     ----------
     epochs, steps : int
         Epochs and optimizer steps done, those before this run included.
+    room : Room
+        How many patches fit through the network at once.
     step_losses : list of Tensor
         Losses of the steps since somebody last emptied it; still on the device, because
         fetching each one would make a GPU wait.
@@ -93,6 +96,7 @@ class HushModule(L.LightningModule):
         self.target_normalization = target_normalization
         self.on_progress = on_progress
         self.clock = clock or RunClock()
+        self.room = Room(on_progress)
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
         self.monitored_loss: float | None = None
@@ -113,10 +117,9 @@ class HushModule(L.LightningModule):
         """Take one optimizer step; return the loss before it."""
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
-        loss = self.loss(batch, _MASKS, self.steps)
+        loss = self._gradients(*self._prepared(batch, _MASKS, self.steps))
         # Lightning has the whole step under autocast, which is meant for the loss alone.
         with torch.autocast(loss.device.type, enabled=False):
-            loss.backward()  # type: ignore[no-untyped-call]
             if longest := self.config.training_config.gradient_clip_norm:
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
             optimizer.step()
@@ -125,12 +128,20 @@ class HushModule(L.LightningModule):
         if isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig):
             self._advance_schedule()
         self.steps += 1
-        self.step_losses.append(loss.detach())
-        return loss.detach()
+        self.step_losses.append(loss)
+        return loss
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
-        loss = self.loss(batch, _VAL_MASKS, batch_idx, self.best_network)
+        seen, answer = self._prepared(batch, _VAL_MASKS, batch_idx)
+        network = self.best_network
+
+        def judge(size: int) -> Tensor:
+            pieces = parts(seen, answer, size)
+            losses = [share * self._algorithm.loss(network(x), y) for x, y, share in pieces]
+            return torch.stack(losses).sum()
+
+        loss = self.room.within(len(seen), judge, lambda: None)
         self._val_losses.append(loss.detach() * len(batch[0]))
         self._val_losses.append(torch.tensor(float(len(batch[0])), device=loss.device))
 
@@ -188,30 +199,51 @@ class HushModule(L.LightningModule):
             steps=self.steps,
         )
 
-    def loss(
-        self,
-        batch: tuple[Tensor, ...],
-        stream: int = _MASKS,
-        number: int = 0,
-        network: UNet | None = None,
-    ) -> Tensor:
-        """The loss of one batch, a float32 scalar.
+    def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        """The training loss of one batch, a float32 scalar, with the draws of step 0.
 
         Parameters
         ----------
         batch : tuple of Tensor
             What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
-        stream, number : int
-            Which random draws to use.
-        network : UNet, optional
-            By default the one in training.
         """
+        seen, answer = self._prepared(batch, _MASKS, 0)
+        return self._algorithm.loss(self.network(seen), answer)
+
+    def _prepared(
+        self, batch: tuple[Tensor, ...], stream: int, number: int
+    ) -> tuple[Tensor, Any]:
+        """What the network sees, and the answer; draws are number `number` of `stream`."""
         generator = torch.Generator(device=batch[0].device)
         generator.manual_seed(_seed(self.config.data_config.seed, stream, number))
         seen, answer = self._algorithm.prepare(batch, generator)
         if seen.ndim == 4:
             seen = seen.contiguous(memory_format=torch.channels_last)
-        return self._algorithm.loss((network or self.network)(seen), answer)
+        return seen, answer
+
+    def _gradients(self, seen: Tensor, answer: Any) -> Tensor:
+        """Compute gradients, of as many patches at once as there is room for."""
+        measured = [b for b in self.network.buffers() if b.is_floating_point()]
+        before = [buffer.clone() for buffer in measured]
+
+        def learn(size: int) -> Tensor:
+            losses = []
+            for x, y, share in parts(seen, answer, size):
+                loss = self._algorithm.loss(self.network(x), y)
+                if size < len(seen):
+                    loss = loss * share
+                with torch.autocast(loss.device.type, enabled=False):
+                    loss.backward()  # type: ignore[no-untyped-call]
+                losses.append(loss.detach())
+            return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+        def forget() -> None:
+            self.network.zero_grad()
+            with torch.no_grad():
+                for buffer, value in zip(measured, before, strict=True):
+                    buffer.copy_(value)
+
+        return self.room.within(len(seen), learn, forget)
 
     def _advance_schedule(self) -> None:
         if isinstance(self._schedule, ReduceLROnPlateau):

@@ -11,19 +11,25 @@ import torch
 
 from napari_hush.errors import TrainingError
 from napari_hush.events import (
+    EarlyStopped,
     EpochDone,
     OnProgress,
+    Plateau,
     StepsDone,
     TrainingPaused,
     TrainingResumed,
 )
 from napari_hush.lightning.module import HushModule
+from napari_hush.lightning.plateau import PlateauWatch
 
 if TYPE_CHECKING:
+    from napari_hush.config import TrainingConfig
     from napari_hush.lightning.control import RunClock, RunControl
 
 _PERIOD = 0.1
 """Seconds between two reports of losses: fetching them makes a GPU wait."""
+_SMOOTHING = 0.7
+"""Weight of the past in the training loss that a plateau is judged by."""
 
 
 class ProgressCallback(L.Callback):
@@ -32,13 +38,16 @@ class ProgressCallback(L.Callback):
     Parameters
     ----------
     on_progress : callable
-        Gets `StepsDone`, `EpochDone`, `TrainingPaused` and `TrainingResumed`.
+        Gets `StepsDone`, `EpochDone`, `Plateau`, `EarlyStopped`, `TrainingPaused` and
+        `TrainingResumed`.
     control : RunControl
         Asked after every step; a stop ends the run, with the weights as they are.
     clock : RunClock
         Stands still while the run is paused.
     first_epoch, first_step : int
         What was trained before this run; events count on from there.
+    config : TrainingConfig
+        Says what a plateau is.
     """
 
     def __init__(
@@ -48,6 +57,7 @@ class ProgressCallback(L.Callback):
         clock: RunClock,
         first_epoch: int,
         first_step: int,
+        config: TrainingConfig,
     ) -> None:
         self._on_progress = on_progress
         self._control = control
@@ -56,6 +66,11 @@ class ProgressCallback(L.Callback):
         self.steps_done = first_step
         self._first_epoch = first_epoch
         self._last_step = first_step
+        self._config = config
+        self._plateau = PlateauWatch(
+            config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
+        )
+        self._early = PlateauWatch(config.early_stopping_epochs, 0.0, 0.0)
         self._epoch_losses: list[float] = []
         self._patches = 0
         self._learning_rate = 0.0
@@ -104,6 +119,11 @@ class ProgressCallback(L.Callback):
         self._epoch_losses.clear()
         self.epochs_done = pl_module.epochs = epoch + 1
         self._on_progress(EpochDone(epoch, self.steps_done, train_loss, val_loss))
+        if self._plateau.is_reached(train_loss):
+            self._on_progress(Plateau(epoch, self._config.plateau_epochs))
+        if self._early.is_reached(pl_module.monitored_loss):
+            self._on_progress(EarlyStopped(epoch, self._config.early_stopping_epochs))
+            trainer.should_stop = True
 
     def _pause(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._report(trainer, module)

@@ -20,10 +20,11 @@ from napari_hush.events import OnProgress, TrainingDone, TrainingStarted
 from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.lightning.snapshots import Snapshot, SnapshotCallback
 from napari_hush.models import Model, UNet, choose_device, choose_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari_hush.config import Configuration
@@ -48,6 +49,7 @@ def train(
     *,
     on_progress: OnProgress,
     control: RunControl,
+    on_snapshot: Callable[[Snapshot], None],
     callbacks: Sequence[L.Callback] = (),
     work_dir: Path | None = None,
 ) -> Model | None:
@@ -65,6 +67,8 @@ def train(
         Gets the events of `napari_hush.events`, in this thread.
     control : RunControl
         Through which other threads stop and pause the run.
+    on_snapshot : callable
+        Gets the models of moments of the run, evenly spread over it.
     callbacks : sequence of Callback
         Further callbacks for Lightning.
     work_dir : Path, optional
@@ -106,7 +110,12 @@ def train(
         on_progress=on_progress,
         clock=clock,
     )
-    progress = ProgressCallback(on_progress, control, clock, first_epoch, first_step)
+    progress = ProgressCallback(
+        on_progress, control, clock, first_epoch, first_step, config.training_config
+    )
+    snapshots = SnapshotCallback(
+        config.training_config.snapshots, on_snapshot, first_step, epochs * steps
+    )
     if control.should_stop:
         on_progress(TrainingDone(True, clock() - started))
         return model
@@ -131,7 +140,7 @@ def train(
             devices=[device.index or 0] if device.type == "cuda" else 1,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=epochs,
-            callbacks=[*callbacks, progress],
+            callbacks=[*callbacks, snapshots, progress],
             default_root_dir=work_dir,
             logger=False,
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),

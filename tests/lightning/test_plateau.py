@@ -1,0 +1,106 @@
+"""Losses that do not move any more: told, and if wished the end of the run."""
+
+import pytest
+
+from napari_hush import CAREamist
+from napari_hush.config import (
+    TrainingConfig,
+    create_care_configuration,
+    create_n2v_configuration,
+)
+from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone
+from napari_hush.lightning.plateau import PlateauWatch
+
+
+def reached(losses, epochs=3, tolerance=0.01, smoothing=0.0):
+    watch = PlateauWatch(epochs, tolerance, smoothing)
+    return [number for number, loss in enumerate(losses) if watch.is_reached(loss)]
+
+
+def test_a_loss_that_falls_makes_no_plateau():
+    assert reached([1 / n for n in range(1, 30)]) == []
+
+
+def test_a_plateau_is_told_once():
+    assert reached([3, 2, 1, 1, 1, 1, 1, 1, 1, 1]) == [5]
+
+
+def test_another_one_is_told_after_the_loss_moved():
+    assert reached([1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]) == [3, 8]
+
+
+def test_less_than_the_tolerance_is_no_fall():
+    falling = [0.995**n for n in range(8)]
+    assert reached(falling, tolerance=0.1) == [3]
+    assert reached(falling, tolerance=0.001) == []
+
+
+def test_a_single_outlier_is_smoothed_over():
+    """One lucky epoch at once counts as lowest without smoothing, not with it."""
+    losses = [1.0, 0.9, 0.65, *(0.8 - 0.02 * n for n in range(12))]
+    assert reached(losses, epochs=4) == [6]
+    assert reached(losses, epochs=4, smoothing=0.7) == []
+
+
+def test_never():
+    assert reached([1] * 50, epochs=0) == []
+
+
+def standing_still(create=create_care_configuration, **training):
+    """A learning rate so small that no loss moves."""
+    config = create(
+        "still",
+        "array",
+        "YX",
+        [16, 16],
+        4,
+        num_epochs=7,
+        optimizer="SGD",
+        optimizer_params={"lr": 1e-9},
+        model_params={"num_channels_init": 8, "use_batch_norm": False},
+    )
+    return config.replace(training_config=config.training_config.replace(**training))
+
+
+def run(config, noisy, **more):
+    events = []
+    careamist = CAREamist(config, on_progress=events.append)
+    careamist.train(train_source=noisy, **more)
+    return careamist, events
+
+
+def test_a_run_tells_its_plateau_and_goes_on(noisy):
+    config = standing_still(plateau_epochs=2, plateau_tolerance=0.5)
+    careamist, events = run(config, noisy, train_target=noisy)
+    (plateau,) = (e for e in events if isinstance(e, Plateau))
+    assert (plateau.epoch, plateau.epochs) == (2, 2)
+    before = events[events.index(plateau) - 1]
+    assert isinstance(before, EpochDone)
+    assert before.epoch == 2
+    assert careamist.model.epochs == 7
+    assert not events[-1].stopped
+
+
+def test_early_stopping_goes_by_validation(noisy):
+    config = standing_still(early_stopping_epochs=2)
+    careamist, events = run(config, noisy, train_target=noisy)
+    epochs = [e for e in events if isinstance(e, EpochDone)]
+    (stopped,) = (e for e in events if isinstance(e, EarlyStopped))
+    losses = [e.val_loss for e in epochs]
+    assert min(losses[:-2]) <= min(losses[-2:])
+    assert stopped.epoch == epochs[-1].epoch == careamist.model.epochs - 1 < 6
+    assert isinstance(events[-1], TrainingDone)
+    assert events[-1].stopped
+
+
+def test_no_method_stops_early_unless_asked(noisy):
+    assert TrainingConfig().early_stopping_epochs == 0
+    careamist, events = run(standing_still(create_n2v_configuration), noisy)
+    assert careamist.model.epochs == 7
+    assert not any(isinstance(e, EarlyStopped) for e in events)
+
+
+@pytest.mark.parametrize("field", ["plateau_epochs", "early_stopping_epochs"])
+def test_counts_are_not_negative(field):
+    with pytest.raises(ValueError, match=field):
+        TrainingConfig(**{field: -1})
