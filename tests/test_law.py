@@ -22,6 +22,7 @@ ORDER = [
     {"prediction"},
     {"models"},
     {"dataset", "n2v"},
+    {"judgement"},
     {"io", "config"},
     {"axes"},
     {"errors", "events"},

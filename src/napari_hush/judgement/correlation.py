@@ -1,0 +1,233 @@
+"""How far the noise of an image reaches, told from that one image.
+
+Structure in an image is smooth, and so is noise that is correlated: the autocorrelation of
+the raw pixels cannot tell the two apart. Three things can.
+
+- What is measured along X is measured on second differences along Y. These leave next to
+  nothing of structure, which is smooth along Y as well, and do not touch what pixels along
+  X have in common.
+- It is measured in many small blocks, and a low quantile is taken: structure can only add
+  correlation, and some blocks have little of it.
+- Off the axes, where no difference helps, the flattest blocks are taken as they are. What
+  they show too much along the axes is structure; it is interpolated and taken off.
+
+The quantile of chance alone lies below zero for white noise; this is put right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+LAGS = 10
+"""How many pixels the autocorrelation reaches to each side, where blocks allow it."""
+
+_QUANTILE = 0.2  # share of the blocks that are taken for flat
+_BELOW = 0.84  # that quantile of a normal distribution, in standard deviations
+_MEAN_BELOW = 1.4  # mean of what lies below it
+_MOST_STRUCTURE = 0.95
+_SECOND_DIFFERENCE = 70 / 36  # how much it widens the scatter of a correlation, squared
+_MIXED_DIFFERENCE = 9 / 4  # the same for first differences along two axes
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseCorrelation:
+    """Autocorrelation of the noise of one channel.
+
+    Attributes
+    ----------
+    map : ndarray
+        ``(2 L + 1, 2 L + 1)`` float64, offsets along Y and X in pixels, lag 0 with a value
+        of 1 in the centre; about 0 where pixels have no noise in common.
+    z : ndarray
+        Lags 0, 1, ... along Z; only lag 0 where there is no Z.
+    structure : float
+        Share of the variance that is structure in the flattest blocks, 0 to 1.
+    """
+
+    map: NDArray[np.float64]
+    z: NDArray[np.float64]
+    structure: float
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Lags 0 to L along X."""
+        centre = len(self.map) // 2
+        return self.map[centre, centre:]
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Lags 0 to L along Y."""
+        centre = len(self.map) // 2
+        return self.map[centre:, centre]
+
+
+def noise_correlation(blocks: Floats) -> NoiseCorrelation | None:
+    """Estimate the autocorrelation of the noise from blocks of an image.
+
+    Parameters
+    ----------
+    blocks : ndarray
+        ``(n, Z, side, side)`` float32, the side 16 pixels or more.
+
+    Returns
+    -------
+    NoiseCorrelation or None
+        None if no block holds any noise.
+    """
+    planes = blocks.reshape(-1, *blocks.shape[-2:])
+    lags = min(LAGS, planes.shape[-1] // 2 - 1)
+    along_x = _along_rows(planes, lags)
+    along_y = _along_rows(planes.swapaxes(1, 2), lags)
+    raw = _flattest(planes, lags)
+    if along_x is None or along_y is None or raw is None:
+        return None
+    values, structure = _without_structure(raw, along_y, along_x)
+    return NoiseCorrelation(values, _along_z(blocks), structure)
+
+
+def autocorrelation(blocks: Floats, lags: int) -> NDArray[np.float64]:
+    """Autocovariance of each block over its last two axes.
+
+    Parameters
+    ----------
+    blocks : ndarray
+        ``(n, height, width)``, without mean.
+    lags : int
+        Reach; smaller than height and width.
+
+    Returns
+    -------
+    ndarray
+        ``(n, 2 lags + 1, 2 lags + 1)``; means over the pairs of pixels there are.
+    """
+    height, width = blocks.shape[-2:]
+    padded = (height + lags, width + lags)
+    spectrum = np.fft.rfft2(blocks, padded)
+    sums = np.fft.irfft2(np.abs(spectrum) ** 2, padded)
+    offset = np.arange(-lags, lags + 1)
+    pairs = (height - np.abs(offset))[:, None] * (width - np.abs(offset))
+    result: NDArray[np.float64] = sums[:, offset[:, None], offset] / pairs
+    return result
+
+
+def _along_rows(planes: Floats, lags: int) -> NDArray[np.float64] | None:
+    """Lags 0 to `lags` along the rows, from second differences across them."""
+    filtered = np.diff(planes, n=2, axis=1)
+    filtered = filtered - filtered.mean((1, 2), keepdims=True)
+    width = planes.shape[-1]
+    spectrum = np.fft.rfft(filtered, width + lags)
+    power = (np.abs(spectrum) ** 2).sum(1)
+    sums = np.fft.irfft(power, width + lags)[:, : lags + 1]
+    pairs = filtered.shape[1] * (width - np.arange(lags + 1))
+    covariance = (sums / pairs)[_is_noisy(sums[:, 0], planes)]
+    if not len(covariance):
+        return None
+    ratio = covariance / covariance[:, :1]
+    return _low(ratio, np.sqrt(_SECOND_DIFFERENCE / pairs))
+
+
+def _flattest(planes: Floats, lags: int) -> NDArray[np.float64] | None:
+    """Mean autocorrelation map of the blocks whose neighbours differ the most."""
+    flat = _levelled(planes)
+    power = (flat**2).mean((1, 2))
+    noisy = _is_noisy(power, planes)
+    flat, power = flat[noisy], power[noisy]
+    if not len(flat):
+        return None
+    down = (flat[:, 1:] * flat[:, :-1]).mean((1, 2)) / power
+    right = (flat[:, :, 1:] * flat[:, :, :-1]).mean((1, 2)) / power
+    score = down + right
+    chosen = score <= np.quantile(score, _QUANTILE)
+    ratio = autocorrelation(flat[chosen], lags) / power[chosen, None, None]
+    mean: NDArray[np.float64] = ratio.mean(0)
+    # Choosing by these two lags has pushed them down by chance.
+    fewer = np.sqrt(1 - 1 / len(flat))
+    chance = fewer * _MEAN_BELOW / np.sqrt(2) / planes.shape[-1]
+    centre = lags
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        mean[centre + dy, centre + dx] += chance * (1 - mean[centre + dy, centre + dx] ** 2)
+    mean[centre, centre] = 1
+    return mean
+
+
+def _without_structure(
+    raw: NDArray[np.float64], along_y: NDArray[np.float64], along_x: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Take structure off a map, given what the noise alone has along the axes.
+
+    ``raw = (1 - s) noise + s structure``, where structure is 1 at lag 0 and falls slowly.
+    An excess that is gone at lag 2 is no structure: then the differences left too little
+    of the noise itself, and the raw map is the better witness.
+    """
+    lags = len(along_x) - 1
+    axes = [(raw[lags:, lags], along_y), (raw[lags, lags:], along_x)]
+    near, next_ = (
+        [(r[lag] - n[lag]) / max(1 - n[lag], 0.05) for r, n in axes] for lag in (1, 2)
+    )
+    most = float(np.clip(max(near), 0, _MOST_STRUCTURE))
+    share = float(np.clip(4 * np.mean(next_), 0, most))
+    if share == 0:
+        return raw, 0.0
+    curves = [np.clip((r - (1 - most) * n) / most, -1, 1) for r, n in axes]
+    offset = np.arange(-lags, lags + 1)
+    dy, dx = np.meshgrid(offset, offset, indexing="ij")
+    distance = np.hypot(dy, dx)
+    towards_y = dy**2 / np.maximum(distance, 1) ** 2
+    known = np.arange(lags + 1)
+    structure = towards_y * np.interp(distance, known, curves[0])
+    structure += (1 - towards_y) * np.interp(distance, known, curves[1])
+    noise = np.clip((raw - share * structure) / (1 - share), -1, 1)
+    noise[lags, lags] = 1
+    return noise, share
+
+
+def _along_z(blocks: Floats) -> NDArray[np.float64]:
+    """Lags along Z, from first differences along Y and X."""
+    depth = blocks.shape[1]
+    filtered = np.diff(np.diff(blocks, axis=2), axis=3)
+    power = (filtered**2).mean((1, 2, 3))
+    noisy = power > 0
+    filtered, power = filtered[noisy], power[noisy]
+    profile = [1.0]
+    if not len(filtered):
+        return np.array(profile)
+    for lag in range(1, min(LAGS, depth // 2) + 1):
+        product = filtered[:, lag:] * filtered[:, :-lag]
+        ratio = product.mean((1, 2, 3)) / power
+        pairs = product[0].size
+        scatter = np.sqrt(_MIXED_DIFFERENCE / np.array([pairs]))
+        profile.append(float(_low(ratio[:, None], scatter)[0]))
+    return np.array(profile)
+
+
+def _low(ratio: NDArray[np.float64], scatter: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Low quantile over blocks; the part of it that is due to chance is put back."""
+    low = np.quantile(ratio, _QUANTILE, axis=0)
+    chance = np.sqrt(1 - 1 / len(ratio)) * _BELOW * scatter
+    return np.minimum(low + chance * (1 - low**2), 1)
+
+
+def _levelled(planes: Floats) -> Floats:
+    """Blocks without their mean, slope and curvature."""
+    side = planes.shape[-1]
+    along = np.linspace(-1, 1, side)
+    y, x = (grid.ravel() for grid in np.meshgrid(along, along, indexing="ij"))
+    terms = np.stack([np.ones_like(x), y, x, x * x, x * y, y * y], 1)
+    basis = np.linalg.qr(terms)[0].astype(np.float32)
+    pixels = planes.reshape(len(planes), -1)
+    pixels = pixels - pixels.mean(1, keepdims=True)
+    return (pixels - (pixels @ basis) @ basis.T).reshape(planes.shape)
+
+
+def _is_noisy(power: NDArray[np.floating], planes: Floats) -> NDArray[np.bool_]:
+    """Blocks that vary by more than what float32 rounds away."""
+    least = (np.abs(planes).max((1, 2)) * 1e-6) ** 2
+    return np.asarray(power > least)

@@ -1,0 +1,172 @@
+"""How close an image is to the truth, where the truth is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+_SIGMA = 1.5  # of the Gaussian window of SSIM, in pixels (Wang 2004)
+_RADIUS = 5  # ... which is 11 pixels wide
+_K1, _K2 = 0.01, 0.03  # keep SSIM finite where there is nothing (Wang 2004)
+
+
+def psnr(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
+    """Peak signal to noise ratio: ``10 log10(data_range**2 / mean squared error)``.
+
+    Parameters
+    ----------
+    image, truth : array_like
+        Of one shape, any number of dimensions, in the same grey values.
+    data_range : float
+        What counts as the peak, in grey values: 255 for 8-bit pictures, or largest minus
+        smallest value of the truth. PSNRs can be compared for the same range only, so it
+        has no default.
+
+    Returns
+    -------
+    float
+        In dB; infinite for equal images.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, a pixel is not finite, or the range is not above 0.
+    """
+    a, b = _pair(image, truth)
+    return _decibel(_positive(data_range), float(np.mean((a - b) ** 2)))
+
+
+def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
+    """Scale-invariant PSNR: that of the best affine map of `image` onto `truth`.
+
+    The map ``a * image + b`` is fitted by least squares, and the range is largest minus
+    smallest value of the truth (Weigert et al., Nature Methods 2018). So offset and gain
+    do not count, only what the picture shows.
+
+    Parameters
+    ----------
+    image, truth : array_like
+        Of one shape, any number of dimensions; their grey values may differ.
+
+    Returns
+    -------
+    float
+        In dB; infinite if the map is exact.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, a pixel is not finite, or the truth is constant.
+    """
+    a, b = _pair(image, truth)
+    span = float(b.max() - b.min())
+    if span == 0:
+        raise DataError(
+            f"The truth is {b.flat[0]:g} everywhere, so it has no range to compare with; "
+            "give a truth that shows something."
+        )
+    a, b = a - a.mean(), b - b.mean()
+    power = float(np.vdot(a, a))
+    scale = float(np.vdot(a, b)) / power if power else 0.0
+    return _decibel(span, float(np.mean((scale * a - b) ** 2)))
+
+
+def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
+    """Structural similarity (Wang et al., IEEE TIP 2004), with a Gaussian window.
+
+    The window has a sigma of 1.5 pixels and 11 pixels along every dimension; only places
+    where it fits are averaged over.
+
+    Parameters
+    ----------
+    image, truth : array_like
+        Of one shape, any number of dimensions of 11 pixels or more.
+    data_range : float
+        Largest possible difference of two grey values, as for `psnr`.
+
+    Returns
+    -------
+    float
+        1 for equal images, about 0 for unrelated ones.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, a dimension is too short, a pixel is not finite, or the
+        range is not above 0.
+    """
+    a, b = _pair(image, truth)
+    _positive(data_range)
+    if min(a.shape, default=0) < 2 * _RADIUS + 1:
+        raise DataError(
+            f"SSIM looks through a window of {2 * _RADIUS + 1} pixels, but the images have "
+            f"shape {a.shape}; compare images that are at least as large along every axis."
+        )
+    mean_a, mean_b = _windowed(a), _windowed(b)
+    var_a = _windowed(a * a) - mean_a**2
+    var_b = _windowed(b * b) - mean_b**2
+    covariance = _windowed(a * b) - mean_a * mean_b
+    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
+    above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    return float(np.mean(above / below))
+
+
+def _pair(image: Any, truth: Any) -> tuple[Floats, Floats]:
+    pair = []
+    for name, given in (("image", image), ("truth", truth)):
+        array = np.asarray(given)
+        if array.dtype.kind not in "buif":
+            raise DataError(
+                f"The pixels of the {name} are of type {array.dtype}, but only real "
+                "numbers can be compared; convert them first."
+            )
+        if array.size == 0:
+            raise DataError(f"The {name} has no pixels; give one that has some.")
+        pair.append(array.astype(np.float64))
+    a, b = pair
+    if a.shape != b.shape:
+        raise DataError(
+            f"The image has shape {a.shape} and the truth {b.shape}; only images of one "
+            "shape can be compared."
+        )
+    for name, array in (("image", a), ("truth", b)):
+        if not np.isfinite(array).all():
+            raise DataError(
+                f"The {name} has NaN or infinite pixels; replace them before comparing."
+            )
+    return a, b
+
+
+def _positive(data_range: float) -> float:
+    if not (np.isfinite(data_range) and data_range > 0):
+        raise DataError(
+            f"data_range is {data_range}; it must be above 0, such as 255 for 8-bit images."
+        )
+    return float(data_range)
+
+
+def _decibel(span: float, error: float) -> float:
+    return 10 * float(np.log10(span**2 / error)) if error else float("inf")
+
+
+def _windowed(array: Floats) -> Floats:
+    """Gaussian mean around each pixel, where the window fits."""
+    offset = np.arange(-_RADIUS, _RADIUS + 1)
+    weights = np.exp(-(offset**2) / (2 * _SIGMA**2))
+    weights /= weights.sum()
+    for axis in range(array.ndim):
+        size = array.shape[axis] - 2 * _RADIUS
+        array = np.sum(
+            [w * array.take(range(k, k + size), axis=axis) for k, w in enumerate(weights)],
+            axis=0,
+        )
+    return array
