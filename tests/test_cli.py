@@ -1,8 +1,10 @@
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_hush import CAREamist
 from napari_hush.cli import main
@@ -127,3 +129,58 @@ def test_help(command):
     )
     assert result.returncode == 0
     assert "usage: hush" in result.stdout
+
+
+class TestCheck:
+    def test_advice_as_text(self, image, capsys):
+        assert main(["check", "cells.tif"]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith("Use N2V.\n")
+        for what in ("along X", "along Y", "noise level", "hot", "background", "saturated"):
+            assert what in told
+
+    def test_advice_as_json(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        lines = np.random.default_rng(0).normal(size=(2, 64, 65))
+        write_tiff("lines.tif", (lines[:, :, 1:] + lines[:, :, :-1]).astype("f4"), "CYX")
+        assert main(["check", "lines.tif", "--json"]) == 0
+        tree = json.loads(capsys.readouterr().out)
+        assert (tree["suggestion"], tree["axis"]) == ("structn2v", "horizontal")
+        assert len(tree["channels"]) == 2
+        assert main(["check", "lines.tif"]) == 0
+        assert "Channel 1: structN2V, axis horizontal" in capsys.readouterr().out
+
+    def test_axes_can_be_named(self, tmp_path, capsys):
+        tifffile.imwrite(tmp_path / "a.tif", np.random.default_rng(0).random((5, 32, 32)))
+        assert main(["check", str(tmp_path / "a.tif"), "--axes", "ZYX"]) == 0
+        assert "along Z" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["nowhere.tif"], "nowhere.tif"),
+            (["unnamed.tif"], "--axes"),
+            (["unnamed.tif", "--axes", "YX"], "dimensions"),
+            (["flat.tif"], "constant"),
+            ([], "zarr"),
+        ],
+    )
+    def test_one_sentence_for_what_cannot_be_judged(
+        self, arguments, said, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.chdir(tmp_path)
+        tifffile.imwrite("unnamed.tif", np.ones((5, 32, 32)))
+        write_tiff("flat.tif", np.ones((32, 32), "u1"), "YX")
+        assert main(["check", *(arguments or ["."])]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert said in told.err
+        assert told.err.count("\n") == 1
+
+    def test_it_needs_no_torch(self, image):
+        code = "import sys; from napari_hush.cli import main; main(['check', 'cells.tif'])"
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.endswith("False\n")

@@ -1,4 +1,4 @@
-"""The command line: ``hush train`` and ``hush predict``.
+"""The command line: ``hush train``, ``hush predict`` and ``hush check``.
 
 Only what a command needs is imported, so ``hush --help`` loads neither torch nor the
 configuration. Options of ``train`` take their defaults and help from the configuration.
@@ -135,6 +135,15 @@ def _parser(command: str) -> argparse.ArgumentParser:
         epilog="example: hush predict cells.safetensors cells.tif -o cells_clean.tif",
     )
     predict.set_defaults(run=_predict)
+    check = commands.add_parser(
+        "check",
+        help="look at the noise of an image and say which method fits",
+        description="Look at the noise of an image (TIFF, Zarr or CZI) and say which "
+        "method fits it.",
+        epilog="example: hush check cells.tif",
+    )
+    check.set_defaults(run=_check)
+    _add_check_options(check)
     if command == "train":  # building these options loads the configuration
         _add_train_options(train)
     _add_predict_options(predict)
@@ -208,6 +217,14 @@ def _add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
+def _add_check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="an image file or a Zarr store")
+    parser.add_argument(
+        "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, with all numbers")
+
+
 def _train(options: argparse.Namespace) -> None:
     from napari_hush.careamist import CAREamist
 
@@ -237,6 +254,27 @@ def _predict(options: argparse.Namespace) -> None:
         axes=options.axes,
         tile_size=options.tile_size,
     )
+
+
+def _check(options: argparse.Namespace) -> None:
+    import json
+
+    from napari_hush.io import list_files, open_images, read_czi, read_metadata
+    from napari_hush.judgement import check_data
+
+    path = Path(options.image)
+    czi = path.suffix.lower() == ".czi"
+    data_type = "custom" if czi else "zarr" if path.is_dir() else "tiff"
+    list_files(path, data_type)
+    axes = options.axes or read_metadata(path).axes
+    if axes is None:
+        raise ConfigurationError(
+            f"{str(path)!r} does not say what its dimensions are; name them with --axes, "
+            "one letter each, for example --axes ZYX."
+        )
+    (image,) = open_images(path, data_type, axes, read_czi if czi else None)
+    report = check_data(image)
+    print(json.dumps(report.as_dict()) if options.json else report.as_text())
 
 
 def _configuration(options: argparse.Namespace) -> Configuration:

@@ -142,7 +142,7 @@ class TestRefused:
 
     def test_axes(self):
         image = np.zeros((3, 64, 64))
-        with pytest.raises(DataError, match="axes are not named.*'ZYX'"):
+        with pytest.raises(DataError, match=r"axes are not named.*'ZYX'"):
             check_data(image)
         with pytest.raises(DataError, match="name 2 dimensions"):
             check_data(image, "YX")
@@ -163,3 +163,10 @@ def test_what_is_hidden_does_not_leak():
     assert leak(profile, hidden=1) == 0
     assert leak(profile, hidden=3) == 0
     assert leak(profile) > 0.4
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("size", [16, 40, 70])
+def test_chance_is_not_taken_for_correlation_in_small_images(size, seed):
+    image = np.random.default_rng(seed).normal(size=(size, size))
+    assert check_data(image, "YX").suggestion == "n2v"

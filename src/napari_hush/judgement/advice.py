@@ -19,10 +19,11 @@ StructAxis = Literal["none", "horizontal", "vertical", "cross", "square"]
 
 LEAK = 0.04
 """Share of the noise that neighbours may give away before they have to be hidden."""
-HOT = 5e-5
+HOT = 3e-5
 """Share of hot pixels from which N2V2 is the better choice."""
 
 _ENOUGH = 0.15  # part of the leak that may stay: hiding more costs more than it brings
+_CERTAIN = 4.0  # standard errors that a correlation has to stand out by
 _VISIBLE = 0.05  # correlation that stands out from the scatter of the estimate
 _DIAGONAL = 0.1  # correlation of diagonal neighbours from which they are hidden as well
 _FARTHEST = 2  # pixels that noise may reach in both directions at once
@@ -91,7 +92,10 @@ def advise(noises: Sequence[NoiseCorrelation], hot_share: float) -> Advice:
     hot_share : float
         Largest share of hot pixels of a channel.
     """
-    halves = [(_half(noise.x), _half(noise.y)) for noise in noises]
+    halves = [
+        (_half(_certain(noise, noise.x)), _half(_certain(noise, noise.y)))
+        for noise in noises
+    ]
     half_x, half_y = (max(half) for half in zip(*halves, strict=True))
     strongest = max(noises, key=lambda noise: max(noise.x[1], noise.y[1]))
     for noise in noises:
@@ -110,6 +114,11 @@ def advise(noises: Sequence[NoiseCorrelation], hot_share: float) -> Advice:
         "Noise2Void needs."
     )
     return Advice("n2v", "none", 1, reason)
+
+
+def _certain(noise: NoiseCorrelation, profile: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without what a small image may show by chance."""
+    return np.where(np.abs(profile) > _CERTAIN * noise.scatter, profile, 0.0)
 
 
 def _half(profile: NDArray[np.float64]) -> int:
@@ -152,22 +161,23 @@ def _too_far(noise: NoiseCorrelation) -> str:
     reach = min(_reach(noise.x), _reach(noise.y))
     return (
         f"What looks like noise is alike over {reach} pixels in every direction "
-        f"(correlation of neighbours {noise.x[1]:.2f} along X, {noise.y[1]:.2f} along Y), as "
-        "far as fine structure is, so Noise2Void cannot work and structN2V hardly: train on "
-        "raw data that were neither smoothed nor enlarged, or on pairs (Noise2Noise, CARE)."
+        f"(correlation of neighbours {noise.x[1]:.2f} along X, {noise.y[1]:.2f} along Y), "
+        "as far as fine structure is, so Noise2Void cannot work and structN2V hardly: "
+        "train on raw data that were neither smoothed nor enlarged, or on pairs "
+        "(Noise2Noise, CARE)."
     )
 
 
 def _spiky(hot_share: float) -> str:
     return (
         "The noise of neighbouring pixels is independent, but "
-        f"{hot_share * 1e6:,.0f} of a million pixels are hot, which makes plain Noise2Void "
-        "draw checkerboards; N2V2 does not."
+        f"{hot_share * 1e6:,.0f} of a million pixels are hot, which makes plain "
+        "Noise2Void draw checkerboards; N2V2 does not."
     )
 
 
 def _along_z(noise: NoiseCorrelation) -> str:
-    if len(noise.z) < 2 or leak(noise.z) < LEAK:
+    if len(noise.z) < 2 or leak(_certain(noise, noise.z)) < LEAK:
         return ""
     return (
         f" Along Z it is correlated, too ({noise.z[1]:.2f}): train on planes (YX) rather "

@@ -32,6 +32,7 @@ LAGS = 10
 _QUANTILE = 0.2  # share of the blocks that are taken for flat
 _BELOW = 0.84  # that quantile of a normal distribution, in standard deviations
 _MEAN_BELOW = 1.4  # mean of what lies below it
+_OF_QUANTILE = 1.4  # how much more that quantile scatters than the mean
 _MOST_STRUCTURE = 0.95
 _SECOND_DIFFERENCE = 70 / 36  # how much it widens the scatter of a correlation, squared
 _MIXED_DIFFERENCE = 9 / 4  # the same for first differences along two axes
@@ -50,11 +51,14 @@ class NoiseCorrelation:
         Lags 0, 1, ... along Z; only lag 0 where there is no Z.
     structure : float
         Share of the variance that is structure in the flattest blocks, 0 to 1.
+    scatter : float
+        Standard error of the values along the axes if the noise is white.
     """
 
     map: NDArray[np.float64]
     z: NDArray[np.float64]
     structure: float
+    scatter: float
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -90,7 +94,9 @@ def noise_correlation(blocks: Floats) -> NoiseCorrelation | None:
     if along_x is None or along_y is None or raw is None:
         return None
     values, structure = _without_structure(raw, along_y, along_x)
-    return NoiseCorrelation(values, _along_z(blocks), structure)
+    one = np.sqrt(_SECOND_DIFFERENCE) / planes.shape[-1]
+    scatter = float(one * min(1, _OF_QUANTILE / np.sqrt(len(planes))))
+    return NoiseCorrelation(values, _along_z(blocks), structure, scatter)
 
 
 def autocorrelation(blocks: Floats, lags: int) -> NDArray[np.float64]:
@@ -212,7 +218,8 @@ def _low(ratio: NDArray[np.float64], scatter: NDArray[np.float64]) -> NDArray[np
     """Low quantile over blocks; the part of it that is due to chance is put back."""
     low = np.quantile(ratio, _QUANTILE, axis=0)
     chance = np.sqrt(1 - 1 / len(ratio)) * _BELOW * scatter
-    return np.minimum(low + chance * (1 - low**2), 1)
+    result: NDArray[np.float64] = np.minimum(low + chance * (1 - low**2), 1)
+    return result
 
 
 def _levelled(planes: Floats) -> Floats:
@@ -224,7 +231,8 @@ def _levelled(planes: Floats) -> Floats:
     basis = np.linalg.qr(terms)[0].astype(np.float32)
     pixels = planes.reshape(len(planes), -1)
     pixels = pixels - pixels.mean(1, keepdims=True)
-    return (pixels - (pixels @ basis) @ basis.T).reshape(planes.shape)
+    level: Floats = (pixels - (pixels @ basis) @ basis.T).reshape(planes.shape)
+    return level
 
 
 def _is_noisy(power: NDArray[np.floating], planes: Floats) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +92,10 @@ def photon_transfer(planes: Sequence[NDArray[Any]]) -> PhotonTransfer | None:
     brightness = np.median(cells, axis=(1, 2))
     edges = np.quantile(brightness, _BINS)
     points = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (brightness >= low) & (brightness <= high)
+        if not inside.any():
+            continue
         free = np.quantile(variance[inside], _FREE) / _LOW
         points.append((brightness[inside].mean(), free))
     value, spread = np.array(points).T

@@ -21,8 +21,6 @@ from napari_hush.judgement.intensities import (
 from napari_hush.judgement.sampling import cut_blocks, read_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 
@@ -88,6 +86,15 @@ class DataReport:
     def reason(self) -> str:
         """Why, in one sentence."""
         return self.advice.reason
+
+    def as_text(self) -> str:
+        """Everything a person wants to know, in a few lines."""
+        lines = [f"Use {_named(self.advice)}.", self.reason, ""]
+        for number, channel in enumerate(self.channels):
+            if len(self.channels) > 1:
+                lines.append(f"Channel {number}: {_named(channel.advice)}")
+            lines += _lines(channel)
+        return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, lists and strings, ready for JSON."""
@@ -160,19 +167,24 @@ def as_image(data: Any, axes: str | None) -> Image:
     return Image.from_array(data, axes)
 
 
+def constant_error(name: str, channel: int, number: int, missing: str) -> DataError:
+    """Say that a channel is constant, and what is `missing` therefore."""
+    which = f"Channel {channel} of {name}" if number > 1 else name[0].upper() + name[1:]
+    return DataError(
+        f"{which} is constant wherever it was looked at, so there is {missing}; give data "
+        "that show something."
+    )
+
+
 def _check_channel(
-    regions: Sequence[NDArray[Any]], channel: int, name: str, number: int, seed: int
+    regions: list[NDArray[Any]], channel: int, name: str, number: int, seed: int
 ) -> ChannelReport:
     blocks = cut_blocks(regions, channel, seed)
     planes = [plane for region in regions for plane in region[channel]]
     noise = noise_correlation(blocks)
     transfer = photon_transfer(planes)
     if noise is None or transfer is None:
-        which = f"Channel {channel} of {name}" if number > 1 else name.capitalize()
-        raise DataError(
-            f"{which} is constant wherever it was looked at, so there is no noise to judge; "
-            "give data that show something."
-        )
+        raise constant_error(name, channel, number, "no noise to judge")
     hot = hot_share(planes, transfer)
     return ChannelReport(
         noise=noise,
@@ -182,6 +194,33 @@ def _check_channel(
         saturated_share=saturated_share(planes),
         advice=advise([noise], hot),
     )
+
+
+def _named(advice: Advice) -> str:
+    names = {
+        "n2v": "N2V",
+        "n2v2": "N2V2",
+        "structn2v": f"structN2V, axis {advice.axis}, span {advice.span}",
+        "none": "no blind-spot method",
+    }
+    return names[advice.method]
+
+
+def _lines(channel: ChannelReport) -> list[str]:
+    noise = channel.noise
+    lines = ["  noise correlation at 1, 2, 3 pixels"]
+    for letter, profile in (("X", noise.x), ("Y", noise.y), ("Z", noise.z)):
+        if len(profile) > 1:
+            values = "  ".join(f"{value:5.2f}" for value in profile[1:4])
+            lines.append(f"    along {letter}           {values}")
+    shares = (
+        ("hot pixels", channel.hot_share),
+        ("background", channel.background_share),
+        ("saturated", channel.saturated_share),
+    )
+    lines.append(f"  noise level         {channel.sigma:.3g} grey values")
+    lines += [f"  {name:<19} {share:.4%}" for name, share in shares]
+    return lines
 
 
 def _plain(channel: ChannelReport) -> dict[str, Any]:

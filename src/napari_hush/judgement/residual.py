@@ -11,7 +11,7 @@ from napari_hush.errors import DataError
 from napari_hush.io import Image
 from napari_hush.judgement.correlation import autocorrelation, noise_correlation
 from napari_hush.judgement.intensities import noise_level
-from napari_hush.judgement.report import as_image
+from napari_hush.judgement.report import as_image, constant_error
 from napari_hush.judgement.sampling import cut_blocks, read_regions
 
 if TYPE_CHECKING:
@@ -130,9 +130,7 @@ def _channel(
     blocks = cut_blocks(regions, channel, seed)
     noise = noise_correlation(blocks)
     if noise is None:
-        raise DataError(
-            f"{name.capitalize()} is constant, so nothing can be said of its noise."
-        )
+        raise constant_error(name, channel, len(regions[0]), "no noise to compare with")
     planes = cut_blocks(residuals, channel, seed)
     planes = planes.reshape(-1, *planes.shape[-2:])
     lags = len(noise.map) // 2
@@ -158,10 +156,9 @@ def _excess(maps: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np
     offset = np.arange(-lags, lags + 1)
     distance = np.hypot(offset[:, None], offset)
     near = (distance > 0) & (distance <= _RING)
-    excess: NDArray[np.float64] = (maps - noise)[:, near] / (1 - np.minimum(noise, 0.95))[
-        near
-    ]
-    return excess.mean(1)
+    excess = (maps[:, near] - noise[near]) / (1 - np.minimum(noise[near], 0.95))
+    result: NDArray[np.float64] = excess.mean(1)
+    return result
 
 
 def _verdict(structure: float, share: float) -> tuple[Verdict, str]:
@@ -172,8 +169,8 @@ def _verdict(structure: float, share: float) -> tuple[Verdict, str]:
         )
     if share < NOISE_LEFT:
         return "noise left", (
-            f"The residual has only {share:.0%} of the noise (standard deviation): noise was "
-            "left in the image, as happens where it is correlated or training was short."
+            f"The residual has only {share:.0%} of the noise (standard deviation): noise "
+            "was left, as happens where it is correlated or training was short."
         )
     return "noise", (
         f"The residual looks like noise (structure score {structure:.2f}): nothing that "
