@@ -211,7 +211,7 @@ def _lines(channel: ChannelReport) -> list[str]:
     lines = ["  noise correlation at 1, 2, 3 pixels"]
     for letter, profile in (("X", noise.x), ("Y", noise.y), ("Z", noise.z)):
         if len(profile) > 1:
-            values = "  ".join(f"{value:5.2f}" for value in profile[1:4])
+            values = "  ".join(f"{value:z5.2f}" for value in profile[1:4])
             lines.append(f"    along {letter}           {values}")
     shares = (
         ("hot pixels", channel.hot_share),
