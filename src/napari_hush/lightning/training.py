@@ -21,7 +21,13 @@ from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.lightning.snapshots import Snapshot, SnapshotCallback
-from napari_hush.models import Model, UNet, choose_device, choose_precision
+from napari_hush.models import (
+    Model,
+    UNet,
+    choose_device,
+    choose_precision,
+    freed_memory_kept,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -149,7 +155,8 @@ def train(
             num_sanity_val_steps=0,
             limit_val_batches=0 if data.val_dataset is None else 1.0,
         )
-        trainer.fit(module, datamodule=data)
+        with freed_memory_kept():
+            trainer.fit(module, datamodule=data)
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
     on_progress(TrainingDone(stopped, clock() - started))
     if progress.steps_done == first_step:

@@ -2,6 +2,8 @@
 
 from napari_hush.models.device import Precision, choose_device, choose_precision
 from napari_hush.models.file import Model, load_model, save_model
+from napari_hush.models.folded import folded
+from napari_hush.models.freed_memory import freed_memory_kept
 from napari_hush.models.unet import UNet, halo
 
 __all__ = [
@@ -10,6 +12,8 @@ __all__ = [
     "UNet",
     "choose_device",
     "choose_precision",
+    "folded",
+    "freed_memory_kept",
     "halo",
     "load_model",
     "save_model",

@@ -11,7 +11,13 @@ from napari_hush.axes import AxesMap
 from napari_hush.dataset import exact_float, require_finite
 from napari_hush.errors import DataError
 from napari_hush.events import ImageStarted, OnProgress, TilesDone
-from napari_hush.models import Model, choose_device, choose_precision
+from napari_hush.models import (
+    Model,
+    choose_device,
+    choose_precision,
+    folded,
+    freed_memory_kept,
+)
 from napari_hush.prediction.augmented import averaged
 from napari_hush.prediction.tiles import alike, plan_tiles, read_tile
 
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from napari_hush.io import Image
 
 
+@freed_memory_kept()
 def denoise(
     model: Model,
     image: Image,
@@ -77,7 +84,7 @@ def denoise(
     results = result_axes(model, image).samples(out)
     device = choose_device(model.config.training_config.device)
     bf16 = choose_precision(model.config.training_config.precision, device) == "bf16"
-    network = model.network.to(device).eval()
+    network = folded(model.network).to(device)
     shape = image.axes.canonical_shape
     tiles = plan_tiles(shape, max(network.halo, halo), network.multiple, tile_size)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))

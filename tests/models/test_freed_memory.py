@@ -1,0 +1,60 @@
+"""Freed memory is kept while a network computes, and given back afterwards."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+_FAULTS = """
+import contextlib, resource, sys
+import torch
+from napari_hush.models import freed_memory_kept
+
+torch.set_num_threads(1)
+kept = freed_memory_kept() if sys.argv[1] == "kept" else contextlib.nullcontext()
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+with kept:
+    for step in range(41):
+        if step == 1:
+            before = faults()
+        blocks = [torch.zeros(20_000_000 // 4) for _ in range(4)]
+        del blocks
+    print(faults() - before)
+"""
+
+_HELD = """
+import psutil, torch
+from napari_hush.models import freed_memory_kept
+
+held = psutil.Process().memory_info
+with freed_memory_kept():
+    with freed_memory_kept():
+        blocks = [torch.zeros(5_000_000) for _ in range(20)]
+        del blocks
+    inside = held().rss
+print(inside - held().rss)
+"""
+
+glibc = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
+)
+
+
+def _run(script, *arguments):
+    command = [sys.executable, "-c", script, *arguments]
+    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
+@glibc
+def test_steps_take_their_memory_from_the_system_once():
+    plain, kept = _run(_FAULTS, "plain"), _run(_FAULTS, "kept")
+    assert kept < plain / 10
+
+
+@glibc
+def test_memory_goes_back_to_the_system_at_the_end():
+    assert _run(_HELD) > 300_000_000
