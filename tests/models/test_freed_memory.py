@@ -52,7 +52,7 @@ def _run(script, *arguments):
 @glibc
 def test_steps_take_their_memory_from_the_system_once():
     plain, kept = _run(_FAULTS, "plain"), _run(_FAULTS, "kept")
-    assert kept < plain / 10
+    assert kept < plain / 5
 
 
 @glibc
