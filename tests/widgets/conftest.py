@@ -27,7 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory, monkeypatch) -> None:
     """Keep what the dock remembers out of the user's configuration folder."""
+    from napari_hush.widgets.remembered import remember
+
     monkeypatch.setenv("HUSH_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
+    remember("speeds", {"auto": 1e9})  # so that no window measures it again
 
 
 class Hand:

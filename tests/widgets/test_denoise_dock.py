@@ -90,7 +90,7 @@ def test_importing_the_dock_does_not_load_the_engine():
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_nothing_is_wider_than_a_narrow_dock(viewer, hand, layer, theme):
     viewer.theme = theme
-    hand.find("axes").setText("ZYX")
+    hand.find("axes").setValue("ZYX")
     hand.dock.resize(300, 900)
     QApplication.processEvents()
     assert hand.dock._controls.minimumSizeHint().width() <= 290
@@ -175,9 +175,9 @@ def test_a_layer_renamed_or_removed_during_a_run_breaks_nothing(
 
 
 def test_data_and_labels_that_change_are_looked_at_again(hand, layer, noisy):
-    assert hand.find("axes").text() == "YX"
+    assert hand.find("axes").value() == "YX"
     layer.axis_labels = ("x", "y")
-    assert hand.find("axes").text() == "XY"
+    assert hand.find("axes").value() == "XY"
     layer.data = noisy[:8]
     assert not hand.find("train").isEnabled()
     layer.data = noisy
@@ -233,7 +233,7 @@ def _hold_the_fourth_tile(monkeypatch) -> None:
 def test_an_rgb_layer_stays_rgb(viewer, hand, noisy, quick):
     colours = np.stack([noisy, noisy + 20, noisy // 2], axis=-1).astype(np.uint8)
     layer = viewer.add_image(colours, name="tissue", rgb=True)
-    assert hand.find("axes").text() == "YXC"
+    assert hand.find("axes").value() == "YXC"
     hand.dock.setValue(quick("YXC", n_channels=3))
     hand.train()
     hand.denoise()
@@ -245,7 +245,7 @@ def test_an_rgb_layer_stays_rgb(viewer, hand, noisy, quick):
 
 def test_a_stack_is_denoised_plane_by_plane_into_a_stack(viewer, hand, noisy, quick):
     viewer.add_image(np.stack([noisy, noisy + 1, noisy + 2]), name="movie")
-    assert hand.find("axes").text() == "TYX"
+    assert hand.find("axes").value() == "TYX"
     hand.dock.setValue(quick("TYX"))
     hand.train()
     hand.denoise()
@@ -257,11 +257,11 @@ def test_a_stack_is_denoised_plane_by_plane_into_a_stack(viewer, hand, noisy, qu
 
 @pytest.mark.parametrize("axes", ["ZYX", "YQ", "X", ""])
 def test_wrong_axes_are_said_at_once_and_nothing_starts(ready, axes):
-    ready.find("axes").setText(axes)
+    ready.find("axes").setValue(axes)
     assert not ready.find("train").isEnabled()
     assert ready.status == ready.find("train").toolTip()
     assert "xes" in ready.status
-    ready.find("axes").setText("YX")
+    ready.find("axes").setValue("YX")
     assert ready.find("train").isEnabled()
 
 
@@ -313,7 +313,7 @@ def test_a_model_that_does_not_suit_the_layer_leaves_no_layer(
     ready.train()
     viewer.add_image(np.stack([noisy] * 9), name="volume", units=("um",) * 3)
     ready.find("noisy_layer").setCurrentIndex(1)
-    ready.find("axes").setText("ZYX")
+    ready.find("axes").setValue("ZYX")
     ready.denoise()
     assert len(viewer.layers) == 2
     assert notifications() == [ready.status]
@@ -384,7 +384,7 @@ def test_the_controls_edit_the_configuration(hand):
     hand.find("num_steps").setValue(9)
     hand.find("batch_size").setValue(3)
     hand.find("patch_size_yx").setValue(32)
-    hand.find("axes").setText("ZYX")
+    hand.find("axes").setValue("ZYX")
     config = hand.dock.value()
     assert config.training_config.num_epochs == 7
     assert config.training_config.num_steps == 9

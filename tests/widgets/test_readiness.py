@@ -35,12 +35,6 @@ def test_axes_that_do_not_fit(settings, axes):
     assert readiness.denoising == readiness.training
 
 
-def test_an_image_smaller_than_the_patch_can_still_be_denoised(settings):
-    readiness = judge(Image(np.zeros((64, 63))), "YX", settings)
-    assert "63 pixels along X" in readiness.training
-    assert readiness.denoising == ""
-
-
 def test_a_patch_that_cannot_be_halved(settings):
     settings.findChild(object, "patch_size_yx").setValue(50)
     readiness = judge(Image(np.zeros((64, 72))), "YX", settings)

@@ -88,6 +88,19 @@ def stylesheet(colours: Colours) -> str:
             font-weight: 600;
         }}
         QToolButton[role="segment"]:disabled {{ color: {colours.muted}; }}
+        QToolButton[role="chip"] {{
+            padding: 3px 7px; min-height: 18px; border: 1px solid transparent;
+            border-radius: 3px; background-color: {colours.raised}; font-weight: 600;
+        }}
+        QToolButton[role="chip"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton[role="chip"][wrong="true"] {{ border: 1px solid {colours.problem}; }}
+        QToolButton[role="small"] {{
+            padding: 3px 7px; min-height: 18px; border-radius: 3px;
+            background-color: {colours.raised}; border: 1px solid transparent;
+        }}
+        QToolButton[role="small"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton::menu-indicator {{ image: none; width: 0px; }}
+        LayerField[hover="true"] QComboBox {{ border: 1px solid {colours.curve}; }}
         QLabel[role="quiet"] {{ color: {colours.muted}; }}
         QLabel[kind="problem"] {{ color: {colours.problem}; }}
         QLabel[kind="failed"] {{ color: {colours.failed}; }}

@@ -22,7 +22,7 @@ from napari_hush.widgets.rule import Rule
 from napari_hush.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from napari.components import LayerList
+    import napari.viewer
     from qtpy.QtGui import QShowEvent
 
     from napari_hush.widgets.colours import Colours
@@ -52,12 +52,12 @@ class Controls(QWidget):
     """
 
     def __init__(
-        self, layers: LayerList, colours: Colours, parent: QWidget | None = None
+        self, viewer: napari.viewer.Viewer, colours: Colours, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
 
         # ---- widgets
-        self.inputs = Inputs(layers)
+        self.inputs = Inputs(viewer)
         self.plot = LossPlot(colours)
         self._progress = QProgressBar()
         self._progress.setObjectName("progress")

@@ -26,6 +26,7 @@ from napari_hush.widgets.job import Job
 from napari_hush.widgets.model_files import ask_where_from, ask_where_to
 from napari_hush.widgets.result_layer import ResultLayer
 from napari_hush.widgets.run_state import Activity, RunState
+from napari_hush.widgets.settings_form import fresh_configuration
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -71,7 +72,7 @@ class DenoiseDock(QWidget):
 
         # ---- widgets
         self.setObjectName("denoise_dock")
-        self._controls = Controls(viewer.layers, Colours.of(viewer.theme))
+        self._controls = Controls(viewer, Colours.of(viewer.theme))
         self._inputs = self._controls.inputs
         self._job = Job(self)
         self._warm_up_timer = QTimer(self)
@@ -160,7 +161,7 @@ class DenoiseDock(QWidget):
             task = tasks.Denoising(
                 self._model.engine,
                 layers.source_of(layer),
-                self._inputs.axes.value(),
+                self._inputs.axes(),
                 layer.rgb,
                 layers.Origin.of(layer),
             )
@@ -243,6 +244,8 @@ class DenoiseDock(QWidget):
         if engine is None:
             return "Stopped before the first step; nothing was learned yet."
         self._model = _Model(engine, state.subject, kept=False)
+        if state.patches_per_second:
+            self._inputs.noteSpeed(state.patches_per_second)
         if state.stopped:
             return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
         spent = run_state.in_words(time.monotonic() - state.started)
@@ -292,7 +295,13 @@ class DenoiseDock(QWidget):
         colours = Colours.of(self._viewer.theme)
         self.setStyleSheet(stylesheet(colours))
         self._controls.plot.setColours(colours)
+        self._inputs.settings.method.setLinkColour(colours.curve)
 
     def _warm_up(self) -> None:
         if "napari_hush.careamist" not in sys.modules:
-            threading.Thread(target=tasks.load_engine, name="hush-load-engine").start()
+            threading.Thread(
+                target=tasks.load_engine,
+                args=[fresh_configuration()],
+                name="hush-load-engine",
+            ).start()
+            self._inputs.awaitSpeed()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from napari_hush.config.presets import PRESETS, preset_of
 from napari_hush.widgets.run_state import in_words
@@ -37,7 +38,8 @@ class EffortChooser(QWidget):
                 for preset in PRESETS
             },
         )
-        self._cost = QLabel()
+        self._cost = QElidingLabel()
+        self._cost.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._cost.setObjectName("cost")
         self._cost.setProperty("role", "quiet")
         layout = QVBoxLayout(self)
@@ -62,12 +64,11 @@ class EffortChooser(QWidget):
         if estimate is None:
             self._cost.setText(" ")
             return
-        time = "" if estimate.seconds is None else f" · about {_roughly(estimate.seconds)}"
-        self._cost.setText(
-            f"{steps:,}{NBSP}steps{time} · {_size(estimate.gigabytes)} of memory"
-        )
+        time = "" if estimate.seconds is None else f" · ≈{NBSP}{_roughly(estimate.seconds)}"
+        self._cost.setText(f"{steps:,}{NBSP}steps{time} · {_size(estimate.gigabytes)}")
         self._cost.setToolTip(
-            "Expected on this device, from its last run or a short measurement."
+            "Time and memory expected on this device, from its last run or a short "
+            "measurement; the images come on top."
             if estimate.seconds is not None
             else "How long it takes is known once this device has been measured."
         )

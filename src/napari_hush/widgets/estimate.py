@@ -24,7 +24,7 @@ KEPT_PER_FILTER = 14
 """Tensors of the first level's size that are alive in training, per filter: what the
 backward pass needs, counted over all levels of a U-Net in 2D."""
 BYTES = 4
-CALIBRATION_STEPS = 3
+CALIBRATION_STEPS = 5
 CALIBRATION_BATCH = 4
 
 
@@ -89,8 +89,8 @@ def speed_of_run(configuration: Configuration, patches_per_second: float) -> flo
 def measure_speed(configuration: Configuration) -> float:
     """Train a throw-away network for a few steps; returns work per second.
 
-    Takes part of a second, in the thread that calls. The first step, in which libraries
-    choose their kernels, does not count.
+    Takes part of a second, in the thread that calls. The fastest step counts: in the first
+    one libraries choose their kernels, and others may be held up by other work.
     """
     import torch
 
@@ -103,15 +103,14 @@ def measure_speed(configuration: Configuration) -> float:
     batch = torch.zeros(
         (CALIBRATION_BATCH, network_config.in_channels, *size), device=device
     )
-    started = 0.0
-    for step in range(CALIBRATION_STEPS + 1):
-        if step == 1:
-            started = time.perf_counter()
+    fastest = math.inf
+    for _ in range(CALIBRATION_STEPS):
+        started = time.perf_counter()
         network(batch).square().mean().backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-    seconds = (time.perf_counter() - started) / CALIBRATION_STEPS
-    return speed_of_run(configuration, CALIBRATION_BATCH / seconds)
+        fastest = min(fastest, time.perf_counter() - started)
+    return speed_of_run(configuration, CALIBRATION_BATCH / fastest)
 
 
 def _work_per_patch(configuration: Configuration) -> float:

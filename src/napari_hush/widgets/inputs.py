@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_hush.axes import validate_axes
 from napari_hush.config import DataConfig
+from napari_hush.errors import HushError
 from napari_hush.widgets import layers
-from napari_hush.widgets.axes_field import AxesField
-from napari_hush.widgets.layer_chooser import LayerChooser
+from napari_hush.widgets.chosen_data import ChosenData
+from napari_hush.widgets.data_panel import DataPanel
+from napari_hush.widgets.estimate import estimate, speed_of_run, steps_per_epoch
 from napari_hush.widgets.readiness import Readiness, judge
+from napari_hush.widgets.remembered import recall, remember
 from napari_hush.widgets.rule import Rule
 from napari_hush.widgets.settings_form import SettingsForm
 from napari_hush.widgets.tasks import Training
 
 if TYPE_CHECKING:
-    from napari.components import LayerList
+    import napari.viewer
     from napari.layers import Image
 
     from napari_hush.config import Configuration
@@ -28,57 +30,51 @@ __all__ = ["Inputs"]
 
 MEASURED = ("_means", "_stds")
 """How fields end that are measured on the training data and saved with the model."""
+LOOK_MS = 1000
+"""Milliseconds between two looks for the speed of a device that is being measured."""
 
 
 class Inputs(QWidget):
-    """Chooses data, axes and settings, and judges whether they go together.
+    """Chooses data and settings, and judges whether they go together.
 
     Attributes
     ----------
-    layer, axes, settings : LayerChooser, AxesField, SettingsForm
-        The forms.
+    data, settings : DataPanel, SettingsForm
+        The two groups.
     """
 
     valueChanged = Signal()
     """Something was edited; `readiness` is up to date."""
     renamed = Signal()
-    """The chosen layer has another name; nothing else changed."""
+    """A chosen layer has another name; nothing else changed."""
 
-    def __init__(self, layer_list: LayerList, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._viewer = viewer
         self._readiness = Readiness()
 
         # ---- widgets
-        self.layer = LayerChooser(layer_list)
-        self.axes = AxesField()
-        self._facts = QElidingLabel()
-        self._facts.setProperty("role", "quiet")
-        self._facts.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.data = DataPanel(viewer)
         self.settings = SettingsForm()
 
         # ---- layout
-        self._form = QFormLayout()
-        self._form.setHorizontalSpacing(10)
-        self._form.setVerticalSpacing(6)
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow("Image", self.layer)
-        self._form.addRow("Axes", self.axes)
-        self._form.addRow(self._facts)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
-        layout.addLayout(self._form)
+        layout.addWidget(self.data)
         layout.addWidget(Rule())
         layout.addWidget(self.settings)
 
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+
         # ---- connections
-        self.layer.valueChanged.connect(self._on_layer_chosen)
-        self.layer.edited.connect(self._on_layer_edited)
-        self.axes.valueChanged.connect(self._on_edited)
+        self._timer.timeout.connect(self._look_for_speed)
+        self.data.valueChanged.connect(self._on_edited)
+        self.data.renamed.connect(self.renamed)
         self.settings.valueChanged.connect(self._on_edited)
 
-        self._on_layer_chosen()
+        self._on_edited()
 
     # ---- Public API
 
@@ -86,6 +82,10 @@ class Inputs(QWidget):
     def readiness(self) -> Readiness:
         """What stands in the way of training and denoising."""
         return self._readiness
+
+    def axes(self) -> str:
+        """Axes of the noisy layer, right or wrong."""
+        return self.data.axes.value()
 
     def value(self) -> Configuration:
         """The configuration that training would use.
@@ -95,14 +95,14 @@ class Inputs(QWidget):
         ConfigurationError
             If what was typed cannot be.
         """
-        validate_axes(self.axes.value())
+        validate_axes(self.axes())
         return self.settings.value()
 
     def setValue(self, configuration: Configuration) -> None:
-        """Show `configuration`; settings without a control here are kept, too."""
-        with QSignalBlocker(self.axes), QSignalBlocker(self.settings):
+        """Show `configuration`, its axes included."""
+        with QSignalBlocker(self.data), QSignalBlocker(self.settings):
             self.settings.setValue(configuration)
-            self.axes.setValue(configuration.data_config.axes)
+            self.data.axes.setValue(configuration.data_config.axes)
         self._on_edited()
 
     def showSettingsOf(self, configuration: Configuration) -> None:
@@ -110,68 +110,112 @@ class Inputs(QWidget):
         # Intensities are measured anew, and the axes are those of the layer.
         measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
         data = configuration.data_config.model_dump() | dict.fromkeys(measured)
-        self.setValue(configuration.replace(data_config=data))
-        self._on_layer_chosen()
+        with QSignalBlocker(self.settings):
+            self.settings.setValue(configuration.replace(data_config=data))
+        if self.chosen() is None:
+            self.data.axes.setValue(configuration.data_config.axes)
+        self._on_edited()
 
     def chosen(self) -> Image | None:
-        """The chosen noisy layer."""
-        return self.layer.value()
+        """The first noisy layer, which is also the one to denoise."""
+        return self.data.layer()
+
+    def chosenData(self) -> ChosenData | None:
+        """All chosen layers; None without a noisy one."""
+        chosen = {role: tuple(field.value()) for role, field in self.data.fields.items()}
+        if not chosen["noisy"]:
+            return None
+        return ChosenData(
+            axes=self.axes(),
+            extent=self.data.part(),
+            shapes=self.data.shapes.value(),
+            **chosen,
+        )
 
     def training(self) -> Training | None:
-        """The job that Train starts; None without a layer."""
-        layer = self.layer.value()
-        if layer is None:
+        """The job that Train starts; None where something stands in the way by now."""
+        self._on_edited()  # what is shown may be another part by now
+        data = self.chosenData()
+        if data is None or self._readiness.training:
             return None
-        source = layers.source_of(layer)
-        return Training(self.value(), source, layer.rgb, layer.name)
+        configuration = self.value()
+        needs_targets = configuration.algorithm_config.needs_targets
+        pixels = data.pixels(self._viewer, needs_targets=needs_targets)
+        return Training(configuration, pixels, data.noisy[0].name)
 
     def labels(self) -> list[QLabel]:
         """Labels of all rows, which share one left edge."""
-        items = [
-            self._form.itemAt(row, QFormLayout.ItemRole.LabelRole)
-            for row in range(self._form.rowCount())
-        ]
-        return [item.widget() for item in items if item is not None]
+        return self.data.labels()
 
     def showLocked(self, locked: bool) -> None:
         """Show whether settings can be edited now."""
         self.settings.setEnabled(not locked)
-        self.axes.setEnabled(not locked)
+        self.data.axes.setEnabled(not locked)
+
+    def noteSpeed(self, patches_per_second: float) -> None:
+        """Take notice of how fast a run with these settings was."""
+        try:
+            configuration = self.value()
+        except HushError:  # edited into something else since
+            return
+        speeds = dict(recall("speeds", {}))
+        device = configuration.training_config.device
+        speeds[device] = speed_of_run(configuration, patches_per_second)
+        remember("speeds", speeds)
+        self._show_cost()
+
+    def awaitSpeed(self) -> None:
+        """Show what a run costs as soon as somebody has measured the device."""
+        self._timer.start()
 
     # ---- Private API
 
-    def _on_layer_chosen(self) -> None:
-        self._infer_axes()
-        self._on_edited()
-
-    def _on_layer_edited(self, what: str) -> None:
-        layer = self.layer.value()
-        if layer is None or what == "name":
-            self.renamed.emit()
-            return
-        other_ndim = len(layers.pixel_shape(layer)) != len(self.axes.value())
-        if what == "axis_labels" or (what == "data" and other_ndim):
-            self._infer_axes()
-        self._on_edited()
+    def _look_for_speed(self) -> None:
+        if recall("speeds", {}):
+            self._timer.stop()
+            self._show_cost()
 
     def _on_edited(self) -> None:
+        method = self.settings.method.method()
+        self.data.showTargets(method.needs_targets)
+        layer = self.chosen()
         with QSignalBlocker(self.settings):  # it may change in being judged
-            self._readiness = judge(self.layer.value(), self.axes.value(), self.settings)
-        self._show_readiness()
+            self._readiness = judge(layer, self.axes(), self.settings)
+            if layer is not None and not self._readiness.axes_wrong:
+                self._judge_data()
+        self.data.showFacts(self._readiness.facts, axes_wrong=self._readiness.axes_wrong)
+        self._show_cost()
         self.valueChanged.emit()
 
-    def _show_readiness(self) -> None:
-        facts, wrong = self._readiness.facts, self._readiness.axes_wrong
-        if self._facts.text() != facts:
-            self._facts.setText(facts)
-            self._facts.setToolTip(facts)
-        if self.axes.property("wrong") != wrong:
-            self.axes.setProperty("wrong", wrong)
-            self.axes.style().unpolish(self.axes)
-            self.axes.style().polish(self.axes)
+    def _judge_data(self) -> None:
+        """Judge the other layers, too, and the part of them that is learned from."""
+        data = self.chosenData()
+        if data is None:
+            return
+        needs_targets = self.settings.method.method().needs_targets
+        problem = data.problem(needs_targets=needs_targets)
+        if not problem and needs_targets:
+            shapes = layers.pixel_shape(data.noisy[0]), layers.pixel_shape(data.target[0])
+            count = [layers.channel_count(data.axes, shape) for shape in shapes]
+            self.settings.setImage(data.axes, *count)
+        if not problem:
+            try:
+                problem = data.fit_problem(self.value(), data.windows(self._viewer))
+            except HushError:
+                problem = self._readiness.training
+        if problem:
+            self._readiness = self._readiness.but(problem)
 
-    def _infer_axes(self) -> None:
-        layer = self.layer.value()
-        if layer is not None:
-            with QSignalBlocker(self.axes):
-                self.axes.setValue(layers.infer_axes(layer))
+    def _show_cost(self) -> None:
+        data = self.chosenData()
+        try:
+            configuration = self.value()
+            shapes = [] if data is None else [layers.pixel_shape(one) for one in data.noisy]
+            steps = steps_per_epoch(configuration, shapes)
+        except (HushError, ValueError):  # said where training is judged
+            self.settings.effort.showCost(None, 0)
+            return
+        speed = recall("speeds", {}).get(configuration.training_config.device)
+        cost = estimate(configuration, shapes, speed)
+        total = steps * configuration.training_config.num_epochs
+        self.settings.effort.showCost(cost, total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
@@ -16,6 +16,8 @@ __all__ = ["LayerChooser"]
 
 MATTERS = ("data", "axis_labels", "scale", "units", "name")
 """Events of a layer after which its axes or what is said about it may be others."""
+NONE = "none"
+"""What no layer is called where there may be none."""
 MINIMUM_WIDTH = 100
 """Pixels."""
 
@@ -30,6 +32,14 @@ class LayerChooser(QComboBox):
     ----------
     layers : LayerList
         The viewer's layers.
+    name : str
+        The objectName.
+    tip : str
+        What the chosen layer is for.
+    kinds : tuple of types
+        Kinds of layers to choose from.
+    optional : bool
+        Offer "none", which is also what there is at first.
     parent : QWidget, optional
         As of every widget.
     """
@@ -39,14 +49,25 @@ class LayerChooser(QComboBox):
     edited = Signal(str)
     """Something about the chosen layer that matters here: one of `MATTERS`."""
 
-    def __init__(self, layers: LayerList, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        layers: LayerList,
+        name: str = "noisy_layer",
+        tip: str = "The image layer to learn from and to denoise.",
+        kinds: tuple[type[Layer], ...] = (Image,),
+        *,
+        optional: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._layers = layers
-        self._choices: list[Image] = []
+        self._kinds = kinds
+        self._optional = optional
+        self._choices: list[Image | None] = []
         self._chosen: Image | None = None
 
-        self.setObjectName("noisy_layer")
-        self.setToolTip("The image layer to learn from and to denoise.")
+        self.setObjectName(name)
+        self.setToolTip(tip)
         self.setPlaceholderText("no image layer yet")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         # A long name must not widen the dock: it is cut, and shown whole in the list.
@@ -62,10 +83,10 @@ class LayerChooser(QComboBox):
     # ---- Public API
 
     def value(self) -> Image | None:
-        """The chosen layer, None if there is no image layer."""
+        """The chosen layer; None if there is no layer to choose, or none was chosen."""
         return self._chosen
 
-    def setValue(self, layer: Image) -> None:
+    def setValue(self, layer: Image | None) -> None:
         """Choose `layer`, which must be in the viewer."""
         self.setCurrentIndex(self._choices.index(layer))
 
@@ -76,14 +97,15 @@ class LayerChooser(QComboBox):
 
     def _on_list_changed(self, event: Any = None) -> None:
         # Iterating gives the layers themselves, indexing napari's proxies of them.
-        self._choices = [layer for layer in self._layers if isinstance(layer, Image)]
+        found = [layer for layer in self._layers if isinstance(layer, self._kinds)]
+        self._choices = [None, *found] if self._optional else found
         chosen = self._chosen if self._chosen in self._choices else None
         if chosen is None and self._choices:
             chosen = self._choices[0]
         with QSignalBlocker(self):
             self.clear()
-            self.addItems([layer.name for layer in self._choices])
-            self.setCurrentIndex(-1 if chosen is None else self._choices.index(chosen))
+            self.addItems([NONE if one is None else one.name for one in self._choices])
+            self.setCurrentIndex(self._choices.index(chosen) if self._choices else -1)
         self._choose(chosen)
 
     def _on_index_changed(self, index: int) -> None:

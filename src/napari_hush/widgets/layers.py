@@ -109,7 +109,7 @@ def as_pixels(source: Any, *, rgb: bool) -> NDArray[Any]:
 def pixel_shape(layer: Image) -> tuple[int, ...]:
     """Shape of what `as_pixels` will return, without reading anything."""
     shape = tuple(int(size) for size in source_of(layer).shape)
-    return (*shape[:-1], 3) if layer.rgb else shape
+    return (*shape[:-1], 3) if getattr(layer, "rgb", False) else shape
 
 
 def channel_count(axes: str, shape: Sequence[int]) -> int:

@@ -30,6 +30,7 @@ class MethodChooser(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._link = "gray"
 
         # ---- widgets
         tips = {
@@ -62,6 +63,11 @@ class MethodChooser(QWidget):
         self._show()
 
     # ---- Public API
+
+    def setLinkColour(self, colour: str) -> None:
+        """Show links in `colour`, ``#rrggbb``."""
+        self._link = colour
+        self._show()
 
     def method(self) -> Method:
         """The chosen method."""
@@ -125,6 +131,7 @@ class MethodChooser(QWidget):
 
     def _show(self) -> None:
         about = ABOUT[self.method()]
-        self._sentence.setText(f'{about.sentence} <a href="{about.link}">Paper</a>')
+        link = f'<a href="{about.link}" style="color: {self._link}">Paper</a>'
+        self._sentence.setText(f"{about.sentence} {link}")
         self._sentence.setToolTip(about.paper)
         self._struct.setVisible(self.method() is Method.STRUCT)

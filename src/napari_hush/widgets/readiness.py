@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_hush.axes import AxesMap, spatial_axes, validate_axes
+from napari_hush.axes import AxesMap, validate_axes
 from napari_hush.errors import HushError
 from napari_hush.widgets.layers import channel_count, describe, pixel_shape
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_hush.config import Configuration
     from napari_hush.widgets.settings_form import SettingsForm
 
-__all__ = ["Readiness", "judge", "patch_problem"]
+__all__ = ["Readiness", "judge"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,10 @@ class Readiness:
     """Whether it is the axes."""
     facts: str = ""
     """The layer's size in words."""
+
+    def but(self, training: str) -> Readiness:
+        """The same, but training cannot start for another reason."""
+        return replace(self, training=training)
 
 
 def judge(layer: Image | None, axes: str, settings: SettingsForm) -> Readiness:
@@ -50,23 +53,10 @@ def judge(layer: Image | None, axes: str, settings: SettingsForm) -> Readiness:
         nothing = "Open or add an image to begin."
         return Readiness(nothing, nothing)
     try:
-        problem = patch_problem(settings.value(), shape)
+        settings.value()
     except HushError as error:
-        problem = _plainly(str(error))
-    return Readiness(problem, facts=facts)
-
-
-def patch_problem(configuration: Configuration, shape: tuple[int, ...]) -> str:
-    """Why patches do not fit into data of `shape`, in one sentence; empty if they do."""
-    data = configuration.data_config
-    for letter, patch in zip(spatial_axes(data.axes), data.patch_size, strict=True):
-        size = shape[data.axes.index(letter)]
-        if size < patch:
-            return (
-                f"The image is {size} pixels along {letter} but the patches are {patch}; "
-                "use smaller patches or a larger image."
-            )
-    return ""
+        return Readiness(_plainly(str(error)), facts=facts)
+    return Readiness(facts=facts)
 
 
 def _plainly(sentence: str) -> str:

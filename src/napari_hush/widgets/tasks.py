@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.events import Event, ImageStarted
 from napari_hush.widgets.canvas import Canvas
+from napari_hush.widgets.estimate import measure_speed
 from napari_hush.widgets.layers import as_pixels
+from napari_hush.widgets.remembered import recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari_hush.config import Configuration
     from napari_hush.events import OnProgress
     from napari_hush.widgets.layers import Origin
+    from napari_hush.widgets.training_data import TrainingData
 
 __all__ = [
     "CanvasReady",
@@ -85,17 +88,21 @@ class Training:
     """Train a fresh model; returns it, or None if it was stopped before its first step."""
 
     configuration: Configuration
-    source: Any
-    """What the layer holds: numpy, dask, zarr or xarray, with alpha if RGB."""
-    rgb: bool
+    data: TrainingData
     name: str
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
         from napari_hush.careamist import CAREamist
+        from napari_hush.lightning import TrainDataModule
 
         model = CAREamist(source=self.configuration, on_progress=report)
         stop.when_set(model.stop_training)
-        model.train(train_source=as_pixels(self.source, rgb=self.rgb))
+        data = TrainDataModule(
+            self.configuration.data_config,
+            **self.data.sources(),
+            val_minimum_split=1,  # as CAREamist.train does it
+        )
+        model.train(datamodule=data)
         return model if model.is_trained else None
 
     def __str__(self) -> str:
@@ -164,6 +171,13 @@ class Loading:
         return f"loading of {self.path.name}"
 
 
-def load_engine() -> None:
-    """Import what the first job will need: seconds better spent before somebody waits."""
+def load_engine(configuration: Configuration) -> None:
+    """Import what the first job will need: seconds better spent before somebody waits.
+
+    On a device that is not known yet, its speed is measured as well.
+    """
     import napari_hush.careamist  # noqa: F401
+
+    device = configuration.training_config.device
+    if device not in (speeds := recall("speeds", {})):
+        remember("speeds", {**speeds, device: measure_speed(configuration)})

@@ -1,0 +1,96 @@
+"""Files and folders as layers: big ones stay on disk and are read as they are looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_hush.io import list_files, open_images, read_metadata
+from napari_hush.io.listing import is_zarr
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import napari.viewer
+    from napari.layers import Layer
+
+    from napari_hush.io import Image, ImageMetadata
+
+__all__ = ["open_as_layers"]
+
+IN_MEMORY = 64 * 2**20
+"""Bytes of pixels from which a file stays on disk."""
+TIFFS = (".tif", ".tiff")
+
+
+def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
+    """Open what is at `path` as layers of `viewer`.
+
+    TIFF files, Zarr stores and folders of TIFF files are opened by the engine, with their
+    axes and pixel sizes; whatever else, and files that name no axes, by napari. The images
+    of a folder become one stack if they are alike, else a layer each.
+
+    Raises
+    ------
+    HushError
+        If a file is not what it should be, or a folder holds no images.
+    """
+    if path.is_dir() and not is_zarr(path):
+        return _open_folder(viewer, path)
+    data_type = "zarr" if is_zarr(path) else "tiff" if _is_tiff(path) else ""
+    if data_type and read_metadata(path).axes:
+        return [_add(viewer, path, data_type)]
+    opened: list[Layer] = viewer.open(path)
+    return opened
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in TIFFS
+
+
+def _open_folder(viewer: napari.viewer.Viewer, folder: Path) -> list[Layer]:
+    import dask.array as da  # napari brings it
+
+    files = list_files(folder, "tiff")
+    if not read_metadata(files[0]).axes:
+        stacked: list[Layer] = viewer.open(files, stack=len(files) > 1)
+        return stacked
+    opened = [_pixels(file, "tiff") for file in files]
+    images = [image for image, _ in opened]
+    metadata = opened[0][1]
+    alike = {(image.axes.axes, image.axes.shape) for image in images}
+    axes = images[0].axes.axes
+    if len(images) == 1 or len(alike) > 1 or "S" in axes:
+        return [_add(viewer, file, "tiff") for file in files]
+    stack = da.stack(
+        [
+            da.from_array(image.data, chunks=image.axes.shape, asarray=False)
+            for image in images
+        ]
+    )
+    look = _appearance(f"S{axes}", metadata)
+    return [
+        viewer.add_image(stack, name=folder.name, metadata={"path": str(folder)}, **look)
+    ]
+
+
+def _add(viewer: napari.viewer.Viewer, path: Path, data_type: str) -> Layer:
+    image, metadata = _pixels(path, data_type)
+    data = image.loaded().data if image.nbytes <= IN_MEMORY else image.data
+    look = _appearance(image.axes.axes, metadata)
+    return viewer.add_image(
+        data, name=path.stem, rgb=False, metadata={"path": str(path)}, **look
+    )
+
+
+def _pixels(path: Path, data_type: str) -> tuple[Image, ImageMetadata]:
+    metadata = read_metadata(path)
+    (image,) = open_images(path, data_type, metadata.axes or "")
+    return image, metadata
+
+
+def _appearance(axes: str, metadata: ImageMetadata) -> dict[str, Any]:
+    """Keyword arguments of ``add_image``: axis labels, and scale and units if known."""
+    look: dict[str, Any] = {"axis_labels": tuple(axes.lower())}
+    look["scale"] = [metadata.scale.get(letter, 1.0) for letter in axes]
+    look["units"] = [metadata.units.get(letter, "pixel") for letter in axes]
+    return look
