@@ -20,8 +20,11 @@ from napari_hush.lightning import (
     Losses,
     PredictDataModule,
     RunControl,
+    RunState,
     Snapshot,
     TrainDataModule,
+    load_state,
+    refuse_if_interrupted,
     thinned,
     train,
 )
@@ -102,6 +105,8 @@ class CAREamist:
         use_in_memory: bool = True,
         val_percentage: float = 0.1,
         val_minimum_split: int = 1,
+        state_dir: str | Path | None = None,
+        resume: str | Path | None = None,
     ) -> None:
         """Train, or train on where the last call ended, for the configured epochs.
 
@@ -121,11 +126,19 @@ class CAREamist:
             Share of the training patches set aside for validation, 0 to 1.
         val_minimum_split : int
             How many patches to set aside at least.
+        state_dir : str or Path, optional
+            Folder for what it takes to go on after a crash, written at least once a
+            minute; a relative one lies in `work_dir`. By default nothing is written.
+        resume : str or Path, optional
+            The `state_dir` of a run that was cut off. It goes on from the last state it
+            wrote and, on a CPU in 32 bit, ends with the same bits as if nothing had
+            happened. Give the same data; the configuration is that of the run.
 
         Raises
         ------
         HushError
-            If data and configuration do not go together, or the loss diverges. The model
+            If data and configuration do not go together, or the loss diverges; if
+            `state_dir` holds a run that was cut off, or `resume` holds none. The model
             stays what it was before.
         """
         if (datamodule is None) == (train_source is None):
@@ -137,18 +150,13 @@ class CAREamist:
                 f"datamodule is a {type(datamodule).__name__}; give a TrainDataModule or a "
                 "subclass of it."
             )
+        folder, resumed = self._state(state_dir, resume)
         self._running = True
         try:
             if datamodule is None:
                 config = self.config.data_config
-                if self.model is not None:
-                    scaling = self.model.target_normalization
-                    config = config.replace(
-                        image_means=self.model.normalization.means,
-                        image_stds=self.model.normalization.stds,
-                        target_means=None if scaling is None else scaling.means,
-                        target_stds=None if scaling is None else scaling.stds,
-                    )
+                if statistics := self._statistics(resumed):
+                    config = config.replace(**statistics)
                 datamodule = TrainDataModule(
                     config,
                     train_source,
@@ -166,6 +174,9 @@ class CAREamist:
                 on_progress=self._record,
                 control=self._control,
                 on_snapshot=self._keep,
+                losses=self._losses,
+                state_dir=folder,
+                resumed=resumed,
                 callbacks=self.callbacks,
                 work_dir=self.work_dir,
             )
@@ -437,22 +448,58 @@ class CAREamist:
         trained_on = self.config.data_config.data_type
         return "tiff" if trained_on == "array" else trained_on
 
+    def _state(
+        self, state_dir: str | Path | None, resume: str | Path | None
+    ) -> tuple[Path | None, RunState | None]:
+        """The folder for the state of a run, and the state to go on from."""
+        if resume is None:
+            if state_dir is None:
+                return None, None
+            folder = (self.work_dir or Path()) / state_dir
+            refuse_if_interrupted(folder)
+            return folder, None
+        if state_dir is not None:
+            raise ConfigurationError(
+                "A run that is resumed keeps its state where it is; give either state_dir "
+                "or resume."
+            )
+        folder = (self.work_dir or Path()) / resume
+        resumed = load_state(folder)
+        if resumed.config != self.config:
+            raise ConfigurationError(
+                "The configuration is not that of the run that was cut off; make the "
+                "CAREamist with the same one, or begin a new run."
+            )
+        return folder, resumed
+
+    def _statistics(self, resumed: RunState | None) -> dict[str, Any]:
+        """How to normalise where training goes on; nothing where it is yet to be measured.
+
+        A run that began with new weights measures again, which tells whether the data are
+        the same.
+        """
+        if resumed is not None:
+            return {} if resumed.position.first_step == 0 else resumed.data.statistics
+        if self.model is None:
+            return {}
+        scaling = self.model.target_normalization
+        return {
+            "image_means": self.model.normalization.means,
+            "image_stds": self.model.normalization.stds,
+            "target_means": None if scaling is None else scaling.means,
+            "target_stds": None if scaling is None else scaling.stds,
+        }
+
     def _record(self, event: Event) -> None:
         if isinstance(event, TrainingStarted):
-            self._drop_what_was_gone_back_from()
-        self._losses.record(event)
+            # What was gone back from cannot come again once training goes on.
+            steps = 0 if self.model is None else self.model.steps
+            self._snapshots = [s for s in self._snapshots if s.steps <= steps]
         self.on_progress(event)
 
     def _keep(self, snapshot: Snapshot) -> None:
         count = self.config.training_config.snapshots
         self._snapshots = thinned([*self._snapshots, snapshot], count)
-
-    def _drop_what_was_gone_back_from(self) -> None:
-        epochs, steps = 0, 0
-        if self.model is not None:
-            epochs, steps = self.model.epochs, self.model.steps
-        self._losses = self._losses.before(epochs, steps)
-        self._snapshots = [s for s in self._snapshots if s.steps <= steps]
 
 
 def _check_out(out: NDArray[Any], model: Model, images: Sequence[Image], one: bool) -> None:

@@ -54,6 +54,8 @@ class TrainingStarted(Event):
     """``"32"`` or ``"bf16"``, after ``"auto"`` has been decided."""
     first_epoch: int = 0
     """Epochs that the model had been trained for before this run."""
+    resumed_step: int | None = None
+    """Where a run that was cut off goes on, counted over all runs; None for a new run."""
 
 
 @dataclass(frozen=True)

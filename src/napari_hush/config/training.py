@@ -39,3 +39,5 @@ class TrainingConfig(Frozen):
     """
     snapshots: int = Field(10, ge=0, le=1000)
     """Models of earlier moments of the run that are kept in memory; 0 for none."""
+    save_state_every: float = Field(60.0, ge=0)
+    """Seconds of training that a crash may cost, where the state of the run is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class PatchSampler(Sampler[int]):
         Epochs that were trained before this run.
     shuffle : bool
         Whether the order is random at all.
+    skip : int
+        Patches at the start of the first epoch that were visited already.
     """
 
     def __init__(
@@ -44,12 +47,14 @@ class PatchSampler(Sampler[int]):
         first_epoch: int = 0,
         *,
         shuffle: bool = True,
+        skip: int = 0,
     ) -> None:
         self.dataset = dataset
         self.per_epoch = per_epoch
         self.seed = seed
         self.first_epoch = first_epoch
         self.shuffle = shuffle
+        self.skip = skip
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -57,9 +62,12 @@ class PatchSampler(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return self.per_epoch
+        return self.per_epoch - (self.skip if self._epoch == 0 else 0)
 
     def __iter__(self) -> Iterator[int]:
+        return islice(self._whole(), self.skip if self._epoch == 0 else 0, None)
+
+    def _whole(self) -> Iterator[int]:
         length = len(self.dataset)
         passes = -(-self.per_epoch // length)
         first = (self.first_epoch + self._epoch) * passes

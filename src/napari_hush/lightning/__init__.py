@@ -1,12 +1,19 @@
 """Lightning's side: data modules, the one module, its callbacks, and a training run."""
 
 from napari_hush.lightning.control import RunControl
+from napari_hush.lightning.keeper import refuse_if_interrupted
 from napari_hush.lightning.losses import Losses
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.predict_data_module import PredictDataModule
 from napari_hush.lightning.preview import PreviewCallback
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.lightning.snapshots import Snapshot, thinned
+from napari_hush.lightning.state import (
+    RunState,
+    interrupted_run,
+    load_state,
+    remove_state,
+)
 from napari_hush.lightning.train_data_module import TrainDataModule
 from napari_hush.lightning.training import new_network, train
 
@@ -17,9 +24,14 @@ __all__ = [
     "PreviewCallback",
     "ProgressCallback",
     "RunControl",
+    "RunState",
     "Snapshot",
     "TrainDataModule",
+    "interrupted_run",
+    "load_state",
     "new_network",
+    "refuse_if_interrupted",
+    "remove_state",
     "thinned",
     "train",
 ]

@@ -41,18 +41,20 @@ class Losses:
                 self.val_epoch.append(event.epoch)
                 self.val_loss.append(event.val_loss)
 
-    def before(self, epoch: int, step: int) -> Losses:
-        """Those of the epochs before `epoch` and of the steps before `step`."""
-        kept = Losses()
+    def cut(self, epoch: int, step: int) -> None:
+        """Leave only the epochs before `epoch` and the steps before `step`."""
         for numbers, values, end in (
-            ("train_step", "train_step_loss", step),
-            ("train_epoch", "train_loss", epoch),
-            ("val_epoch", "val_loss", epoch),
+            (self.train_step, self.train_step_loss, step),
+            (self.train_epoch, self.train_loss, epoch),
+            (self.val_epoch, self.val_loss, epoch),
         ):
-            count = sum(number < end for number in getattr(self, numbers))
-            getattr(kept, numbers).extend(getattr(self, numbers)[:count])
-            getattr(kept, values).extend(getattr(self, values)[:count])
-        return kept
+            count = sum(number < end for number in numbers)
+            del numbers[count:], values[count:]
+
+    def take_over(self, others: Losses) -> None:
+        """Hold what `others` hold."""
+        for name, values in others.as_dict().items():
+            getattr(self, name)[:] = values
 
     def as_dict(self) -> dict[str, list[float]]:
         """A copy as plain lists, by name."""

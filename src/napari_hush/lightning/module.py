@@ -16,6 +16,7 @@ from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.averaging import MovingAverage
 from napari_hush.lightning.control import RunClock
+from napari_hush.lightning.keeper import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.memory import Room, parts
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
 from napari_hush.models import Model
@@ -23,6 +24,7 @@ from napari_hush.models import Model
 if TYPE_CHECKING:
     from napari_hush.dataset import Normalization
     from napari_hush.events import Event, OnProgress
+    from napari_hush.lightning.state import RunState
     from napari_hush.models import UNet
 
 _MASKS = 4
@@ -68,8 +70,10 @@ class HushModule(L.LightningModule):
     step_losses : list of Tensor
         Losses of the steps since somebody last emptied it; still on the device, because
         fetching each one would make a GPU wait.
-    val_loss, monitored_loss : float or None
-        Of the last epoch: its validation loss, and what a schedule goes by.
+    val_loss : float or None
+        Validation loss of the last epoch, until somebody takes it.
+    resumed : RunState or None
+        Set before the run, it goes on from there.
     """
 
     def __init__(
@@ -99,7 +103,7 @@ class HushModule(L.LightningModule):
         self.room = Room(on_progress)
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
-        self.monitored_loss: float | None = None
+        self.resumed: RunState | None = None
         self._average: MovingAverage | None = None
         self._schedule: LRScheduler | None = None
         self._algorithm = algorithm(config.algorithm_config)
@@ -112,6 +116,8 @@ class HushModule(L.LightningModule):
         decay = self.config.training_config.ema_decay
         if decay:
             self._average = MovingAverage(self.network, decay)
+        if self.resumed is not None:
+            self._restore(self.resumed)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Take one optimizer step; return the loss before it."""
@@ -125,8 +131,8 @@ class HushModule(L.LightningModule):
             optimizer.step()
         if self._average is not None:
             self._average.update(self.steps - self.first_step)
-        if isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig):
-            self._advance_schedule()
+        if self._schedule is not None and self._goes_by_steps:
+            self._schedule.step()
         self.steps += 1
         self.step_losses.append(loss)
         return loss
@@ -156,11 +162,6 @@ class HushModule(L.LightningModule):
             self.val_loss = float(sums[0] / sums[1])
             self.log("val_loss", self.val_loss)
 
-    def on_train_epoch_end(self) -> None:
-        """Advance schedules that go by epochs."""
-        if not isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig):
-            self._advance_schedule()
-
     def configure_optimizers(self) -> Any:
         """Build the optimizer and the schedule of the learning rate."""
         config = self.config.algorithm_config
@@ -169,6 +170,44 @@ class HushModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self._schedule}
 
     # ---- what a training run asks ----
+
+    def end_epoch(self, epochs: int, monitored_loss: float) -> None:
+        """Note that `epochs` are done in all; advance schedules that go by epochs."""
+        self.epochs = epochs
+        schedule = self._schedule
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(monitored_loss)
+        elif schedule is not None and not self._goes_by_steps:
+            schedule.step()
+
+    def numbers(self) -> dict[str, Any]:
+        """What `resumed` needs besides tensors, fit for JSON."""
+        schedule = self._schedule
+        return {
+            "schedule": {} if schedule is None else schedule.state_dict(),
+            "groups": self.trainer.optimizers[0].state_dict()["param_groups"],
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, averaged weights and the optimizer's moments, by dotted names."""
+        found = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        if self._average is not None:
+            mine = self._average.network.state_dict()
+            found.update({f"average.{n}": t for n, t in mine.items()})
+        moments = optimizer_tensors(self.trainer.optimizers[0])
+        return found | {f"optimizer.{n}": t for n, t in moments.items()}
+
+    def _restore(self, state: RunState) -> None:
+        self.network.load_state_dict(state.under("network"))
+        if self._average is not None:
+            self._average.network.load_state_dict(state.under("average"))
+        restore_optimizer(
+            self.trainer.optimizers[0], state.numbers["groups"], state.under("optimizer")
+        )
+        if self._schedule is not None:
+            self._schedule.load_state_dict(state.numbers["schedule"])
+        self.steps = state.position.first_step + state.position.steps
+        self.epochs = state.position.first_epoch + state.position.epochs
 
     @property
     def best_network(self) -> UNet:
@@ -245,12 +284,9 @@ class HushModule(L.LightningModule):
 
         return self.room.within(len(seen), learn, forget)
 
-    def _advance_schedule(self) -> None:
-        if isinstance(self._schedule, ReduceLROnPlateau):
-            if self.monitored_loss is not None:
-                self._schedule.step(self.monitored_loss)
-        elif self._schedule is not None:
-            self._schedule.step()
+    @property
+    def _goes_by_steps(self) -> bool:
+        return isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig)
 
 
 def _seed(*key: int) -> int:

@@ -21,10 +21,13 @@ from napari_hush.events import (
 )
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.plateau import PlateauWatch
+from napari_hush.lightning.state import Position
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
     from napari_hush.lightning.control import RunClock, RunControl
+    from napari_hush.lightning.keeper import StateKeeper
+    from napari_hush.lightning.state import RunState
 
 _PERIOD = 0.1
 """Seconds between two reports of losses: fetching them makes a GPU wait."""
@@ -48,6 +51,10 @@ class ProgressCallback(L.Callback):
         What was trained before this run; events count on from there.
     config : TrainingConfig
         Says what a plateau is.
+    keeper : StateKeeper, optional
+        Keeps the state of the run on disk.
+    resumed : RunState, optional
+        Where an earlier run was cut off; this one goes on from there.
     """
 
     def __init__(
@@ -58,20 +65,29 @@ class ProgressCallback(L.Callback):
         first_epoch: int,
         first_step: int,
         config: TrainingConfig,
+        keeper: StateKeeper | None = None,
+        resumed: RunState | None = None,
     ) -> None:
         self._on_progress = on_progress
         self._control = control
         self._clock = clock
-        self.epochs_done = first_epoch
-        self.steps_done = first_step
-        self._first_epoch = first_epoch
-        self._last_step = first_step
+        self._keeper = keeper
+        self._before = Position() if resumed is None else resumed.position
+        self.epochs_done = first_epoch + self._before.epochs
+        self.steps_done = self._last_step = first_step + self._before.steps
+        self._first_epoch = self.epochs_done
         self._config = config
         self._plateau = PlateauWatch(
             config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
         )
         self._early = PlateauWatch(config.early_stopping_epochs, 0.0, 0.0)
         self._epoch_losses: list[float] = []
+        if resumed is not None:
+            steps = self._before.steps_in_epoch
+            losses = resumed.losses.train_step_loss
+            self._epoch_losses = losses[len(losses) - steps :]
+            self._plateau.restore(resumed.numbers["plateau"])
+            self._early.restore(resumed.numbers["early"])
         self._patches = 0
         self._learning_rate = 0.0
         self._started = self._reported = self._clock()
@@ -79,6 +95,13 @@ class ProgressCallback(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self._started = self._reported = self._clock()
+
+    def on_train_epoch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule
+    ) -> None:
+        """Keep the very start; a run may be cut off before its first epoch is done."""
+        if trainer.current_epoch == 0:
+            self._save(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -98,9 +121,15 @@ class ProgressCallback(L.Callback):
         self._patches += len(batch[0])
         if self._clock() - self._reported >= _PERIOD:
             self._report(trainer, pl_module)
-        if self._control.is_paused and not self._control.should_stop:
+        waits = self._control.is_paused and not self._control.should_stop
+        due = self._keeper is not None and self._keeper.is_due()
+        if (waits or due) and not trainer.is_last_batch:
+            self._save(trainer, pl_module)
+        if waits:
             self._pause(trainer, pl_module)
         if self._control.should_stop:
+            if not trainer.is_last_batch:
+                self._save(trainer, pl_module, ended=True)
             # Lightning would still validate; whoever stops wants the model now.
             trainer.limit_val_batches = 0
             trainer.should_stop = True
@@ -114,16 +143,43 @@ class ProgressCallback(L.Callback):
         train_loss = sum(self._epoch_losses) / len(self._epoch_losses)
         val_loss, pl_module.val_loss = pl_module.val_loss, None
         pl_module.log("train_loss", train_loss)
-        pl_module.monitored_loss = train_loss if val_loss is None else val_loss
+        monitored = train_loss if val_loss is None else val_loss
         epoch = self._first_epoch + trainer.current_epoch
         self._epoch_losses.clear()
-        self.epochs_done = pl_module.epochs = epoch + 1
+        self.epochs_done = epoch + 1
+        pl_module.end_epoch(self.epochs_done, monitored)
         self._on_progress(EpochDone(epoch, self.steps_done, train_loss, val_loss))
         if self._plateau.is_reached(train_loss):
             self._on_progress(Plateau(epoch, self._config.plateau_epochs))
-        if self._early.is_reached(pl_module.monitored_loss):
+        if self._early.is_reached(monitored):
             self._on_progress(EarlyStopped(epoch, self._config.early_stopping_epochs))
             trainer.should_stop = True
+        if trainer.is_last_batch:  # else it was stopped within, and is saved
+            last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+            if last or (self._keeper is not None and self._keeper.is_due(epoch=True)):
+                self._save(trainer, pl_module, whole=True, ended=last)
+
+    def _save(
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        *,
+        whole: bool = False,
+        ended: bool = False,
+    ) -> None:
+        """Keep the state after this step, or, if `whole`, after this epoch."""
+        assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
+        if self._keeper is None:
+            return
+        self._report(trainer, module)
+        numbers = {"plateau": self._plateau.seen(), "early": self._early.seen()}
+        self._keeper.save(
+            module,
+            epochs=self._before.epochs + trainer.current_epoch + whole,
+            in_epoch=0 if whole else len(self._epoch_losses),
+            ended=ended,
+            numbers=numbers,
+        )
 
     def _pause(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._report(trainer, module)
@@ -145,12 +201,15 @@ class ProgressCallback(L.Callback):
         first, self.steps_done = self.steps_done, self.steps_done + len(losses)
         for number, loss in enumerate(losses, first):
             if not math.isfinite(loss):
+                if self._keeper is not None:
+                    self._keeper.discard()
                 raise TrainingError(
                     f"The loss became {loss} at step {number}; train with a smaller "
                     "learning rate."
                 )
         self._epoch_losses.extend(losses)
         done = self.steps_done - self._last_step
+        left = module.first_step + module.total_steps - self.steps_done
         seconds_per_step = (now - self._started) / done
         self._on_progress(
             StepsDone(
@@ -159,7 +218,7 @@ class ProgressCallback(L.Callback):
                 losses=losses,
                 learning_rate=self._learning_rate,
                 patches_per_second=self._patches / max(now - self._reported, 1e-9),
-                seconds_left=max(0, module.total_steps - done) * seconds_per_step,
+                seconds_left=max(0, left) * seconds_per_step,
             )
         )
         self._patches, self._reported = 0, now

@@ -126,6 +126,7 @@ class TrainDataModule(L.LightningDataModule):
         self.val_dataset = None
         self._steps: int | None = None
         self._first_epoch = 0
+        self._skip = 0
 
     # ---- what Lightning calls ----
 
@@ -174,6 +175,7 @@ class TrainDataModule(L.LightningDataModule):
         """
         size = len(self.train_dataset)  # type: ignore[arg-type]
         config = self.data_config
+        skip, self._skip = self._skip, 0  # only the first epoch is cut short
         per_epoch = size if self._steps is None else self._steps * config.batch_size
         return DataLoader(
             self.train_dataset,
@@ -184,6 +186,7 @@ class TrainDataModule(L.LightningDataModule):
                 config.seed,
                 self._first_epoch,
                 shuffle=config.shuffle,
+                skip=skip,
             ),
             num_workers=config.num_workers,
             collate_fn=_collate,
@@ -220,7 +223,7 @@ class TrainDataModule(L.LightningDataModule):
             )
         return list(config.image_means), list(config.image_stds)
 
-    def pace(self, steps: int | None, first_epoch: int) -> int:
+    def pace(self, steps: int | None, first_epoch: int, first_step: int = 0) -> int:
         """Set the optimizer steps per epoch and the epochs trained before this run.
 
         Parameters
@@ -229,14 +232,19 @@ class TrainDataModule(L.LightningDataModule):
             None for one pass over the training patches.
         first_epoch : int
             Later epochs visit patches in another order with other augmentation.
+        first_step : int
+            Steps of that epoch which were taken already; the next loader leaves their
+            patches out.
 
         Returns
         -------
         int
             Optimizer steps of one epoch.
         """
-        self._steps, self._first_epoch = steps, first_epoch
-        return len(self.train_dataloader())
+        self._steps, self._first_epoch, self._skip = steps, first_epoch, 0
+        whole = len(self.train_dataloader())
+        self._skip = first_step * self.data_config.batch_size
+        return whole
 
     def _open(self, source: Any, *others: Any) -> list[Any]:
         """Open images and what goes with them.

@@ -7,6 +7,7 @@ import signal
 import threading
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as L
@@ -15,12 +16,14 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning.callbacks import Checkpoint
 
 from napari_hush.dataset import Normalization
-from napari_hush.errors import ConfigurationError, DataError
-from napari_hush.events import OnProgress, TrainingDone, TrainingStarted
+from napari_hush.errors import ConfigurationError, DataError, TrainingError
+from napari_hush.events import Event, OnProgress, TrainingDone, TrainingStarted
 from napari_hush.lightning.control import RunClock
+from napari_hush.lightning.keeper import StateKeeper
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.lightning.snapshots import Snapshot, SnapshotCallback
+from napari_hush.lightning.state import Fingerprint, Position, RunState
 from napari_hush.models import (
     Model,
     UNet,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from napari_hush.config import Configuration
     from napari_hush.lightning.control import RunControl
+    from napari_hush.lightning.losses import Losses
     from napari_hush.lightning.train_data_module import TrainDataModule
 
 # Lightning announces devices at INFO; events say the same.
@@ -56,6 +60,9 @@ def train(
     on_progress: OnProgress,
     control: RunControl,
     on_snapshot: Callable[[Snapshot], None],
+    losses: Losses,
+    state_dir: Path | None = None,
+    resumed: RunState | None = None,
     callbacks: Sequence[L.Callback] = (),
     work_dir: Path | None = None,
 ) -> Model | None:
@@ -75,6 +82,12 @@ def train(
         Through which other threads stop and pause the run.
     on_snapshot : callable
         Gets the models of moments of the run, evenly spread over it.
+    losses : Losses
+        Losses of earlier runs of the model; those of this one are added.
+    state_dir : Path, optional
+        Where to keep what it takes to go on with the run after a crash.
+    resumed : RunState, optional
+        Go on from there; then `model` has no effect.
     callbacks : sequence of Callback
         Further callbacks for Lightning.
     work_dir : Path, optional
@@ -92,32 +105,62 @@ def train(
     """
     clock = RunClock()
     started = clock()
+    before = _begin(model) if resumed is None else resumed.position
+    first_epoch, first_step = before.first_epoch, before.first_step
     data.prepare_data()
     data.setup("fit")
     _check_patches(config, data)
-    means, stds = data.get_data_statistics()
-    first_epoch = 0 if model is None else model.epochs
-    first_step = 0 if model is None else model.steps
-    steps = data.pace(config.training_config.num_steps, first_epoch)
+    steps = data.pace(
+        config.training_config.num_steps,
+        first_epoch + before.epochs,
+        before.steps_in_epoch,
+    )
+    fingerprint = _fingerprint(data, steps)
+    if resumed is not None and resumed.data != fingerprint:
+        raise DataError(
+            "The data are not those of the run that was cut off: then "
+            f"{resumed.data.num_patches} patches of mean {resumed.data.means}, now "
+            f"{fingerprint.num_patches} of mean {fingerprint.means}; give the same data, "
+            "or begin a new run."
+        )
     network = new_network(config)
-    if model is not None:
+    if resumed is not None:
+        network.load_state_dict(resumed.under("network"))
+    elif model is not None:
         network.load_state_dict(model.network.state_dict())
     epochs = config.training_config.num_epochs
     device = choose_device(config.training_config.device)
     precision = choose_precision(config.training_config.precision, device)
+
+    def report(event: Event) -> None:
+        losses.record(event)
+        on_progress(event)
+
     module = HushModule(
         config,
         network,
         epochs * steps,
         first_step,
         first_epoch=first_epoch,
-        normalization=Normalization(tuple(means), tuple(stds)),
+        normalization=Normalization(fingerprint.means, fingerprint.stds),
         target_normalization=getattr(data.train_dataset, "target_normalization", None),
-        on_progress=on_progress,
+        on_progress=report,
         clock=clock,
     )
+    module.resumed = resumed
+    keeper = None
+    if state_dir is not None:
+        every = config.training_config.save_state_every
+        keeper = StateKeeper(state_dir, every, fingerprint, losses, before)
     progress = ProgressCallback(
-        on_progress, control, clock, first_epoch, first_step, config.training_config
+        report,
+        control,
+        clock,
+        first_epoch,
+        first_step,
+        config.training_config,
+        keeper,
+        resumed,
     )
     snapshots = SnapshotCallback(
         config.training_config.snapshots, on_snapshot, first_step, epochs * steps
@@ -125,17 +168,28 @@ def train(
     if control.should_stop:
         on_progress(TrainingDone(True, clock() - started))
         return model
-    on_progress(
+    if resumed is None:
+        losses.cut(first_epoch, first_step)
+    else:
+        losses.take_over(resumed.losses)
+    report(
         TrainingStarted(
             num_epochs=epochs,
             steps_per_epoch=steps,
-            num_patches=len(data.train_dataset),  # type: ignore[arg-type]
-            num_val_patches=0 if data.val_dataset is None else len(data.val_dataset),  # type: ignore[arg-type]
+            num_patches=fingerprint.num_patches,
+            num_val_patches=fingerprint.num_val_patches,
             device=str(device),
             precision=precision,
             first_epoch=first_epoch,
+            resumed_step=None if resumed is None else first_step + before.steps,
         )
     )
+    if resumed is not None and before.epochs == epochs:  # it was over already
+        network.load_state_dict(resumed.under("average") or resumed.under("network"))
+        report(TrainingDone(False, clock() - started))
+        return replace(
+            module.model(), epochs=first_epoch + epochs, steps=first_step + before.steps
+        )
     with warnings.catch_warnings(), _interrupts_stop(control):
         # Loading in the training process is deliberate; see docs/choices.md.
         warnings.simplefilter("ignore", PossibleUserWarning)
@@ -145,7 +199,9 @@ def train(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=[device.index or 0] if device.type == "cuda" else 1,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
-            max_epochs=epochs,
+            max_epochs=epochs - before.epochs,
+            # an epoch that was begun already has fewer batches than the next ones
+            reload_dataloaders_every_n_epochs=1 if before.steps_in_epoch else 0,
             callbacks=[*callbacks, snapshots, progress],
             default_root_dir=work_dir,
             logger=False,
@@ -155,15 +211,39 @@ def train(
             num_sanity_val_steps=0,
             limit_val_batches=0 if data.val_dataset is None else 1.0,
         )
-        with freed_memory_kept():
-            trainer.fit(module, datamodule=data)
+        try:
+            with freed_memory_kept():
+                trainer.fit(module, datamodule=data)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                "The device has not enough memory for this network; use fewer filters, or "
+                "another device."
+            ) from error
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
-    on_progress(TrainingDone(stopped, clock() - started))
+    report(TrainingDone(stopped, clock() - started))
     if progress.steps_done == first_step:
         return model
     result = module.model()
     result.network.to("cpu")
     return result
+
+
+def _begin(model: Model | None) -> Position:
+    return Position() if model is None else Position(model.epochs, model.steps)
+
+
+def _fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
+    means, stds = data.get_data_statistics()
+    targets = getattr(data.train_dataset, "target_normalization", None)
+    return Fingerprint(
+        steps_per_epoch=steps,
+        num_patches=len(data.train_dataset),  # type: ignore[arg-type]
+        num_val_patches=0 if data.val_dataset is None else len(data.val_dataset),  # type: ignore[arg-type]
+        means=tuple(means),
+        stds=tuple(stds),
+        target_means=None if targets is None else tuple(targets.means),
+        target_stds=None if targets is None else tuple(targets.stds),
+    )
 
 
 def _check_patches(config: Configuration, data: TrainDataModule) -> None:
