@@ -333,7 +333,7 @@ class CAREamist:
                 image,
                 result,
                 tile_size=config.tile_size,
-                halo=-(-max(config.tile_overlap or (0,)) // 2),
+                halo=config.tile_overlap and [-(-n // 2) for n in config.tile_overlap],
                 batch_size=config.batch_size,
                 versions=config.tta,
                 on_progress=self.on_progress,

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from napari_hush.config import UNetConfig
+from napari_hush.config import UNetConfig, fitting_pool_z
+from napari_hush.errors import ConfigurationError
 from napari_hush.models import UNet, halo
 
 
@@ -14,34 +15,126 @@ def positive(config):
 
 
 @pytest.mark.parametrize("n2v2", [False, True])
-@pytest.mark.parametrize("depth", [1, 2])
-def test_the_halo_is_what_gradients_reach(depth, n2v2):
-    config = UNetConfig(depth=depth, num_channels_init=8, use_batch_norm=False, n2v2=n2v2)
+@pytest.mark.parametrize(
+    ("pool_z", "axis"),
+    [
+        (None, 0),
+        (None, 1),
+        ((True,), 0),
+        ((True,), 1),
+        ((False,), 0),
+        ((False, True), 0),
+        ((False, True), 1),
+        ((False, True), 2),
+        ((True, False), 0),
+        ((False, False), 0),
+    ],
+)
+def test_the_halo_is_what_gradients_reach(pool_z, axis, n2v2):
+    """None is the network in 2D, of depth 2."""
+    if pool_z is None:
+        config = UNetConfig(num_channels_init=8, use_batch_norm=False, n2v2=n2v2)
+    else:
+        config = UNetConfig(
+            num_channels_init=8,
+            use_batch_norm=False,
+            n2v2=n2v2,
+            conv_dims=3,
+            depth=len(pool_z),
+            pool_z=pool_z,
+        )
     network = positive(config)
-    size = 4 * network.halo // network.multiple * network.multiple
+    step, halo = network.multiple[axis], network.halo[axis]
+    size = -(-4 * halo // step) * step
+    shape = list(network.multiple)
+    shape[axis] = size
+    along = [1] * len(shape)
+    along[axis] = size
     reach = 0
-    for phase in range(network.multiple):
+    for phase in range(step):
         # Max-pooling passes gradients to the larger pixel only: try both ways round.
         for slope in (1.0, -1.0):
-            x = (slope * torch.arange(size) / size + 2).expand(1, 1, network.multiple, size)
-            x = x.clone().requires_grad_()
-            pixel = size // 2 // network.multiple * network.multiple + phase
-            network(x)[0, 0, 0, pixel].backward()
-            touched = x.grad[0, 0].abs().sum(0).nonzero().ravel()
+            x = (slope * torch.arange(size) / size + 2).reshape(1, 1, *along)
+            x = x.expand(1, 1, *shape).clone().requires_grad_()
+            pixel = size // 2 // step * step + phase
+            y = network(x)[0, 0].movedim(axis, 0)[pixel]
+            y.flatten()[0].backward()
+            touched = x.grad[0, 0].movedim(axis, 0).flatten(1).abs().sum(1).nonzero()
             reach = max(reach, int(pixel - touched.min()), int(touched.max() - pixel))
-    assert reach == network.halo == halo(depth, n2v2=n2v2)
+    assert reach == halo
 
 
 def test_halos():
-    assert [halo(depth) for depth in (1, 2, 3, 4)] == [10, 26, 58, 122]
-    assert [halo(depth, n2v2=True) for depth in (1, 2, 3, 4)] == [11, 29, 65, 137]
+    assert [halo((True,) * depth) for depth in (1, 2, 3, 4)] == [10, 26, 58, 122]
+    blurred = [halo((True,) * depth, n2v2=True) for depth in (1, 2, 3, 4)]
+    assert blurred == [11, 29, 65, 137]
+    assert [halo((False,) * depth) for depth in (1, 2, 3, 4)] == [6, 10, 14, 18]
+
+
+@pytest.mark.parametrize("n2v2", [False, True])
+@pytest.mark.parametrize("planes", [1, 2, 3, 5, 6, 8, 16])
+def test_any_number_of_planes_goes_through_a_network_made_for_it(planes, n2v2):
+    config = UNetConfig(
+        conv_dims=3,
+        num_channels_init=8,
+        n2v2=n2v2,
+        pool_z=fitting_pool_z(planes, 2),
+    )
+    network = UNet(config)
+    assert planes % network.multiple[0] == 0
+    assert network.multiple[1:] == (4, 4)
+    x = torch.randn(2, 1, planes, 8, 12)
+    assert network(x).shape == x.shape
+
+
+def test_z_is_halved_while_four_planes_are_left_and_at_the_last_levels():
+    fits = {planes: fitting_pool_z(planes, 2) for planes in (1, 4, 5, 6, 8, 12, 16, 64)}
+    none, one, both = (False, False), (False, True), (True, True)
+    assert fits == {
+        1: none,
+        4: none,
+        5: none,
+        6: none,
+        8: one,
+        12: one,
+        16: both,
+        64: both,
+    }
+
+
+def test_the_weights_do_not_depend_on_which_levels_halve_z():
+    """So that a file of an earlier version, without pool_z, is the network it was."""
+    networks = []
+    for pool_z in (None, (True, True), (False, True)):
+        torch.manual_seed(0)
+        networks.append(
+            UNet(UNetConfig(conv_dims=3, num_channels_init=8, pool_z=pool_z)).eval()
+        )
+    states = [network.state_dict() for network in networks]
+    assert all(state.keys() == states[0].keys() for state in states)
+    assert all(torch.equal(states[0][k], state[k]) for state in states for k in state)
+    x = torch.randn(1, 1, 8, 16, 16)
+    assert torch.equal(networks[0](x), networks[1](x))
+    assert not torch.allclose(networks[0](x), networks[2](x))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pool_z": (True, True)}, "pool_z is for volumes"),
+        ({"conv_dims": 3, "pool_z": (True,)}, r"1 entries but the network 2 levels"),
+    ],
+)
+def test_pool_z_that_does_not_fit_the_network_is_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        UNetConfig.build(settings)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_the_network_of_n2v2_keeps_a_constant_and_has_no_top_skip(dims):
     config = UNetConfig(n2v2=True, conv_dims=dims, num_channels_init=8)
     network = UNet(config).eval()
-    pooled = network._pool(torch.full((1, 2) + (8,) * dims, 0.3))
+    pooled = network._pools[0](torch.full((1, 2) + (8,) * dims, 0.3))
     torch.testing.assert_close(pooled, torch.full((1, 2) + (4,) * dims, 0.3))
     assert network.decoder[-1][0].in_channels == 8
     assert network(torch.randn((2, 1) + (8,) * dims)).shape == (2, 1) + (8,) * dims
@@ -52,7 +145,7 @@ def test_the_blurred_halving_is_a_blur_of_maxima():
     maxima = [4, 4, 1, 2, 8, 8, 5, 5]
     left = [maxima[0], *maxima]  # the border repeated
     expected = [(left[i] + 2 * maxima[i] + maxima[i + 1]) / 4 for i in (0, 2, 4, 6)]
-    pool = UNet(UNetConfig(n2v2=True, num_channels_init=8))._pool
+    pool = UNet(UNetConfig(n2v2=True, num_channels_init=8))._pools[0]
     found = pool(x.expand(1, 1, 2, 8))[0, 0, 0]
     assert found.tolist() == expected
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_hush.config import UNetConfig
+from napari_hush import CAREamist
+from napari_hush.config import UNetConfig, create_n2v_configuration
 from napari_hush.models import UNet
 from napari_hush.prediction import plan_tiles
 from napari_hush.prediction.tiles import mirror, read_tile
@@ -21,12 +22,17 @@ def test_every_pixel_once(shape, tile_size):
     count = np.zeros(shape, int)
     for tile in plan_tiles(shape, NETWORK.halo, NETWORK.multiple, tile_size):
         count[tile.region] += 1
-        for inner, crop, (first, last) in zip(
-            tile.inner, tile.crop, tile.outer, strict=True
+        for inner, crop, (first, last), step, halo in zip(
+            tile.inner,
+            tile.crop,
+            tile.outer,
+            NETWORK.multiple,
+            NETWORK.halo,
+            strict=True,
         ):
-            assert first % NETWORK.multiple == (last - first) % NETWORK.multiple == 0
-            assert first <= inner.start - NETWORK.halo
-            assert last >= inner.stop + NETWORK.halo
+            assert first % step == (last - first) % step == 0
+            assert first <= inner.start - halo
+            assert last >= inner.stop + halo
             assert crop.start + first == inner.start
     assert (count == 1).all()
 
@@ -51,4 +57,38 @@ def test_reading_beyond_the_border(size):
     pixels = read_tile(image, tile)
     inner = pixels[:, tile.crop[0], tile.crop[1]]
     np.testing.assert_array_equal(inner, image)
-    assert pixels.shape[1] % NETWORK.multiple == 0
+    assert pixels.shape[1] % NETWORK.multiple[0] == 0
+
+
+def test_each_axis_has_a_halo_and_a_multiple_of_its_own():
+    thin = UNet(UNetConfig(num_channels_init=8, conv_dims=3, pool_z=(False, False)))
+    tiles = plan_tiles((1, 1, 40, 40, 40), thin.halo, thin.multiple, (5, 16, 16))
+    z = sorted({tile.outer[0] for tile in tiles})
+    assert [tile.inner[0].start for tile in tiles[::9]] == list(range(0, 40, 5))
+    assert z == sorted({(max(i - 10, 0), min(i + 15, 40)) for i in range(0, 40, 5)})
+    assert {first % 4 for tile in tiles for first, _ in tile.outer[1:]} == {0}
+
+
+@pytest.mark.parametrize("n2v2", [False, True])
+def test_tiles_of_a_thin_volume_give_what_the_whole_gives(n2v2):
+    config = create_n2v_configuration(
+        experiment_name="thin",
+        data_type="array",
+        axes="ZYX",
+        patch_size=[5, 16, 16],
+        batch_size=2,
+        num_epochs=1,
+        num_steps=2,
+        use_n2v2=n2v2,
+        model_params={"num_channels_init": 8},
+    )
+    assert config.algorithm_config.model.pool_z == (False, False)
+    volume = np.random.default_rng(0).normal(100, 10, (5, 40, 36)).astype("float32")
+    careamist = CAREamist(config)
+    careamist.train(train_source=volume)
+    whole = careamist.predict(volume, tile_size=(5, 40, 40))
+    assert whole.shape == volume.shape
+    np.testing.assert_allclose(
+        careamist.predict(volume, tile_size=(2, 8, 12), batch_size=3), whole, atol=1e-3
+    )
+    assert careamist.predict(volume[:1]).shape == (1, 40, 36)

@@ -7,6 +7,7 @@ from napari_hush.config.algorithm import (
     ReduceLROnPlateauConfig,
     StepLRConfig,
     UNetConfig,
+    fitting_pool_z,
 )
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig
@@ -52,6 +53,7 @@ __all__ = [
     "create_care_configuration",
     "create_n2n_configuration",
     "create_n2v_configuration",
+    "fitting_pool_z",
     "load_configuration",
     "save_configuration",
 ]

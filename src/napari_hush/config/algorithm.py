@@ -33,9 +33,35 @@ class UNetConfig(Frozen):
     """Normalise features over the batch."""
     n2v2: bool = False
     """Blur before halving and leave out the top skip, against checkerboards (N2V2)."""
+    pool_z: tuple[bool, ...] | None = None
+    """Which levels halve Z as well, the first one first; None for all of them.
+
+    Thin volumes are halved in the plane only, at the first levels; where none halves Z,
+    any number of planes will do.
+    """
+
+    @property
+    def pooling(self) -> tuple[tuple[bool, ...], ...]:
+        """For each spatial axis ``((Z), Y, X)``, which levels halve it."""
+        everywhere = (True,) * self.depth
+        if self.conv_dims == 2:
+            return everywhere, everywhere
+        return self.pool_z or everywhere, everywhere, everywhere
+
+    @property
+    def multiple(self) -> tuple[int, ...]:
+        """What the sizes ``((Z), Y, X)`` of patches and tiles must be multiples of."""
+        return tuple(2 ** sum(levels) for levels in self.pooling)
 
     @model_validator(mode="after")
     def _agree(self) -> UNetConfig:
+        if self.pool_z is not None and self.conv_dims == 2:
+            raise ValueError("pool_z is for volumes, but conv_dims is 2; leave it out")
+        if self.pool_z is not None and len(self.pool_z) != self.depth:
+            raise ValueError(
+                f"pool_z has {len(self.pool_z)} entries but the network {self.depth} "
+                "levels (depth); give one for each"
+            )
         if self.num_classes != self.in_channels and self.independent_channels:
             raise ValueError(
                 f"{self.in_channels} channels go in and {self.num_classes} come out, so "
@@ -47,6 +73,32 @@ class UNetConfig(Frozen):
                 "not N2V2's; set residual to False"
             )
         return self
+
+
+_LEAST_PLANES = 4
+"""Planes that are left at least when Z is halved by itself."""
+
+
+def fitting_pool_z(planes: int, depth: int) -> tuple[bool, ...]:
+    """Which levels halve Z, for patches of so many planes.
+
+    As many as leave 4 planes or more, and an even number before each: the last levels,
+    because planes are mostly farther apart than the pixels in them, so that these are
+    brought to the same distance first (as nnU-Net does, Isensee et al., Nature Methods
+    2021).
+
+    Parameters
+    ----------
+    planes : int
+        Size of the patches along Z.
+    depth : int
+        Levels of the network.
+    """
+    halvings = 0
+    while halvings < depth and planes % 2 == 0 and planes // 2 >= _LEAST_PLANES:
+        planes //= 2
+        halvings += 1
+    return (False,) * (depth - halvings) + (True,) * halvings
 
 
 class OptimizerConfig(Frozen):

@@ -47,13 +47,15 @@ class Configuration(Frozen):
                 f"the network works in {network.conv_dims}D but the axes "
                 f"{data.axes!r} are {len(spatial)}D; set conv_dims to {len(spatial)}"
             )
-        step = 2**network.depth
-        for axis, size in zip(spatial, data.patch_size, strict=True):
+        for axis, size, step in zip(
+            spatial, data.patch_size, network.multiple, strict=True
+        ):
             if size % step:
                 near = max(step, round(size / step) * step)
                 raise ValueError(
                     f"patch_size along {axis} is {size}; a network of depth "
                     f"{network.depth} needs a multiple of {step}, for example {near}"
+                    + (", or fewer levels that halve Z (pool_z)" if axis == "Z" else "")
                 )
         if "C" not in data.axes and network.in_channels > 1:
             raise ValueError(

@@ -65,8 +65,8 @@ class DataConfig(Frozen):
                 f"{', '.join(spatial)}"
             )
         for axis, size in zip(spatial, self.patch_size, strict=True):
-            if size < 8:
-                raise ValueError(f"patch_size along {axis} is {size}; use 8 or more")
+            if size < (least := 1 if axis == "Z" else 8):
+                raise ValueError(f"patch_size along {axis} is {size}; use {least} or more")
         names = [transform.name for transform in self.transforms]
         if len(set(names)) < len(names):
             raise ValueError(f"transforms name the same one twice: {', '.join(names)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_hush.axes import spatial_axes, validate_axes
+from napari_hush.config.algorithm import UNetConfig, fitting_pool_z
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig, DataType
 from napari_hush.config.direction import fitting_transforms
@@ -58,7 +59,8 @@ def create_n2v_configuration(
     axes : str
         One letter per dimension out of S, T, C, Z, Y, X, slowest first.
     patch_size : sequence of int
-        ``[Y, X]`` or ``[Z, Y, X]`` in pixels, multiples of ``2**depth``, 8 or more.
+        ``[Y, X]`` or ``[Z, Y, X]`` in pixels, multiples of ``2**depth``, 8 or more; along Z
+        any number, which decides how often the network halves Z (`fitting_pool_z`).
     batch_size : int
         Patches per optimizer step.
     num_epochs : int
@@ -191,6 +193,9 @@ def assemble(
     axes = validate_axes(axes)
     parameters = dict(optimizer_params or {})
     rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}
+    depth = network.get("depth", UNetConfig().depth)
+    if "Z" in axes and len(patch_size) == 3 and isinstance(depth, int):
+        network = {"pool_z": fitting_pool_z(int(patch_size[0]), depth), **network}
     data: dict[str, Any] = {
         "data_type": data_type,
         "axes": axes,

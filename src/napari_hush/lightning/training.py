@@ -264,11 +264,11 @@ def _check_patches(config: Configuration, data: TrainDataModule) -> None:
             f"network is configured for {network.in_channels} in {network.conv_dims}D; "
             "set n_channels and the axes to what the images are."
         )
-    step = 2**network.depth
-    if any(size % step for size in shape[1:]):
+    steps = network.multiple
+    if any(size % step for size, step in zip(shape[1:], steps, strict=True)):
         raise DataError(
             f"The training patches are {shape[1:]} pixels, but a network of depth "
-            f"{network.depth} needs multiples of {step}."
+            f"{network.depth} needs multiples of {steps}."
         )
     paired = config.algorithm_config.needs_targets
     if paired != (len(parts) > 1):

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_hush.config import UNetConfig
 
 
@@ -17,7 +19,7 @@ class UNet(nn.Module):
 
     Each level has two 3-wide convolutions, each followed by batch normalisation and ReLU;
     the image is halved by max-pooling on the way down and doubled by linear interpolation
-    on the way up. Along Y and X convolutions pad with zeros; along Z, where images are
+    on the way up, along Z only at the levels that ``pool_z`` names. Along Y and X convolutions pad with zeros; along Z, where images are
     thin, they repeat the border plane.
 
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
@@ -51,7 +53,11 @@ class UNet(nn.Module):
             self.decoder.append(_Block(width + skipped, width, out, config))
         self.last = _CONV[config.conv_dims](first, outputs, kernel_size=1)
         pool = _MaxBlurPool if config.n2v2 else _POOL[config.conv_dims]
-        self._pool = pool(2)
+        self._steps = [
+            tuple(2 if halved else 1 for halved in level)
+            for level in zip(*config.pooling, strict=True)
+        ]
+        self._pools = nn.ModuleList(pool(step) for step in self._steps)
         self._mode = "bilinear" if config.conv_dims == 2 else "trilinear"
         if config.conv_dims == 2:
             # Channels last is the faster layout, on CPUs as on GPUs. It is set here so
@@ -59,14 +65,14 @@ class UNet(nn.Module):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
-    def multiple(self) -> int:
-        """Every spatial size must be a multiple of this many pixels."""
-        return int(2**self.config.depth)
+    def multiple(self) -> tuple[int, ...]:
+        """What each spatial size ``((Z), Y, X)`` must be a multiple of, in pixels."""
+        return self.config.multiple
 
     @property
-    def halo(self) -> int:
-        """How many pixels away an input can still change an output, along any axis."""
-        return halo(self.config.depth, n2v2=self.config.n2v2)
+    def halo(self) -> tuple[int, ...]:
+        """How many pixels away, per axis, an input can still change an output."""
+        return tuple(halo(levels, n2v2=self.config.n2v2) for levels in self.config.pooling)
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoise a normalised batch ``(B, C, (Z), Y, X)``."""
@@ -82,13 +88,15 @@ class UNet(nn.Module):
 
     def _network(self, x: Tensor) -> Tensor:
         skips = []
-        for block in self.encoder:
+        for block, pool in zip(self.encoder, self._pools, strict=True):
             x = block(x)
             skips.append(x)
-            x = self._pool(x)
+            x = pool(x)
         x = self.bottleneck(x)
-        for block, skip in zip(self.decoder, reversed(skips), strict=True):
-            x = functional.interpolate(x, scale_factor=2, mode=self._mode)
+        for block, skip, step in zip(
+            self.decoder, reversed(skips), reversed(self._steps), strict=True
+        ):
+            x = functional.interpolate(x, scale_factor=step, mode=self._mode)
             top = skip is skips[0]
             x = block(x if top and self.config.n2v2 else torch.cat([x, skip], dim=1))
         # The last, linear layer in full precision: bfloat16 would round the picture.
@@ -97,49 +105,58 @@ class UNet(nn.Module):
         return result
 
 
-def halo(depth: int, *, n2v2: bool = False) -> int:
-    """How far input pixels reach into the output of a U-Net of `depth` levels.
+def halo(pooled: Sequence[bool], *, n2v2: bool = False) -> int:
+    """How far input pixels reach into the output of a U-Net, along one axis.
 
     Follows the interval of input pixels that one output pixel depends on through every
     layer, for each position relative to the pooling grid, and returns the widest side.
 
+    Parameters
+    ----------
+    pooled : sequence of bool
+        For each level, whether it halves the axis.
+    n2v2 : bool
+        Whether halving blurs.
+
     Returns
     -------
     int
-        Pixels, one side: 10, 26, 58, 122 for depth 1, 2, 3, 4; 11, 29, 65, 137 with the
-        blurred halving of N2V2.
+        Pixels, one side: 10, 26, 58, 122 for 1, 2, 3, 4 levels that all halve; 11, 29,
+        65, 137 with the blurred halving of N2V2; 6, 10, 14, 18 where none halves.
     """
     reach = 0
-    for pixel in range(2**depth):
-        first, last = _depends(pixel, pixel, 0, depth, n2v2)
+    for pixel in range(2 ** sum(pooled)):
+        first, last = _depends(pixel, pixel, 0, pooled, n2v2)
         reach = max(reach, pixel - first, last - pixel)
     return reach
 
 
-def _depends(first: int, last: int, level: int, depth: int, n2v2: bool) -> tuple[int, int]:
+def _depends(
+    first: int, last: int, level: int, pooled: Sequence[bool], n2v2: bool
+) -> tuple[int, int]:
     """Input pixels that pixels ``first..last`` of a level's decoder output depend on."""
-    if level == depth:  # the bottleneck
-        return _encoded(first - 2, last + 2, level - 1, True, n2v2)
+    if level == len(pooled):  # the bottleneck
+        return _encoded(first - 2, last + 2, pooled, n2v2)
     first, last = first - 2, last + 2  # two convolutions
-    # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
-    below = _depends((first - 1) // 2, (last - 1) // 2 + 1, level + 1, depth, n2v2)
+    below = first, last
+    if pooled[level]:
+        # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
+        below = (first - 1) // 2, (last - 1) // 2 + 1
+    below = _depends(*below, level + 1, pooled, n2v2)
     if n2v2 and level == 0:
         return below
-    skip = _encoded(first, last, level, False, n2v2)
+    skip = _encoded(first - 2, last + 2, pooled[:level], n2v2)
     return min(skip[0], below[0]), max(skip[1], below[1])
 
 
-def _encoded(
-    first: int, last: int, level: int, pooled: bool, n2v2: bool
-) -> tuple[int, int]:
-    """Input pixels that pixels ``first..last`` of a level's encoder output depend on."""
-    while level >= 0:
-        if pooled and n2v2:  # a blur over three maxima of two pixels each
+def _encoded(first: int, last: int, pooled: Sequence[bool], n2v2: bool) -> tuple[int, int]:
+    """Input pixels that pixels ``first..last`` of what the last level made depend on."""
+    for halved in reversed(pooled):
+        if halved and n2v2:  # a blur over three maxima of two pixels each
             first, last = 2 * first - 1, 2 * last + 2
-        elif pooled:
+        elif halved:
             first, last = 2 * first, 2 * last + 1
         first, last = first - 2, last + 2  # two convolutions
-        level, pooled = level - 1, True
     return first, last
 
 
@@ -164,12 +181,12 @@ class _MaxBlurPool(nn.Module):
     After Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
     """
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, steps: Sequence[int]) -> None:
         super().__init__()
-        self.step = step
+        self._dims = [dim for dim, step in enumerate(steps, 2) if step == 2]
 
     def forward(self, x: Tensor) -> Tensor:
-        for dim in range(2, x.ndim):
+        for dim in self._dims:
             x = self._halve(x, dim)
         return x
 

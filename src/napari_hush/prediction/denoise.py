@@ -36,7 +36,7 @@ def denoise(
     out: NDArray[np.float32],
     *,
     tile_size: Sequence[int] | None = None,
-    halo: int = 0,
+    halo: Sequence[int] | None = None,
     batch_size: int = 1,
     versions: int = 1,
     on_progress: OnProgress,
@@ -56,8 +56,9 @@ def denoise(
         float32, of the shape and axes of `result_axes`; gets the source's intensities.
     tile_size : sequence of int, optional
         ``((Z), Y, X)`` in pixels; does not change the result.
-    halo : int
-        Pixels a tile sees beyond each side, if that is more than the network can use.
+    halo : sequence of int, optional
+        Pixels ``((Z), Y, X)`` a tile sees beyond each side, where that is more than the
+        network can use.
     batch_size : int
         Tiles per forward pass.
     versions : int
@@ -86,7 +87,10 @@ def denoise(
     bf16 = choose_precision(model.config.training_config.precision, device) == "bf16"
     network = folded(model.network).to(device)
     shape = image.axes.canonical_shape
-    tiles = plan_tiles(shape, max(network.halo, halo), network.multiple, tile_size)
+    beyond = network.halo
+    if halo is not None:
+        beyond = tuple(max(pair) for pair in zip(beyond, halo, strict=True))
+    tiles = plan_tiles(shape, beyond, network.multiple, tile_size)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
     done = 0
     for group in alike(tiles, batch_size):

@@ -32,10 +32,10 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
         Statistics of the training data.
     tile_size : sequence of int, optional
         Inner size ``((Z), Y, X)``; None for each sample as one tile.
-    halo : int
-        Pixels that a tile sees beyond each side.
-    multiple : int
-        What the sizes of the pixels are a multiple of.
+    halo : int or sequence of int
+        Pixels that a tile sees beyond each side, of all axes or of each.
+    multiple : int or sequence of int
+        What the sizes of the pixels are a multiple of, of all axes or of each.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
         images: Sequence[Image],
         normalization: Normalization,
         tile_size: Sequence[int] | None,
-        halo: int,
-        multiple: int,
+        halo: int | Sequence[int],
+        multiple: int | Sequence[int],
     ) -> None:
         self._names = [image.name for image in images]
         self._samples = [image.samples for image in images]

@@ -65,8 +65,8 @@ DEFAULT_TILE = {2: (512, 512), 3: (32, 128, 128)}
 
 def plan_tiles(
     shape: Sequence[int],
-    halo: int,
-    multiple: int,
+    halo: int | Sequence[int],
+    multiple: int | Sequence[int],
     tile_size: Sequence[int] | None = None,
 ) -> list[Tile]:
     """Cut an image into tiles.
@@ -75,10 +75,11 @@ def plan_tiles(
     ----------
     shape : sequence of int
         ``(S, C, (Z), Y, X)``.
-    halo : int
-        How many pixels a tile needs to see beyond each side (`UNet.halo`).
-    multiple : int
-        What outer regions are a multiple of (`UNet.multiple`).
+    halo : int or sequence of int
+        How many pixels a tile needs to see beyond each side (`UNet.halo`), of all axes or
+        of each.
+    multiple : int or sequence of int
+        What outer regions are a multiple of (`UNet.multiple`), of all axes or of each.
     tile_size : sequence of int, optional
         Inner size, ``((Z), Y, X)`` in pixels; rounded up to multiples of the network's
         pooling. By default `DEFAULT_TILE`.
@@ -87,8 +88,16 @@ def plan_tiles(
     if tile_size is None:
         tile_size = DEFAULT_TILE[len(spatial)]
     per_axis = [
-        _along(size, tile, halo, multiple, mirrored=axis >= len(spatial) - 2)
-        for axis, (size, tile) in enumerate(zip(spatial, tile_size, strict=True))
+        _along(size, tile, beyond, step, mirrored=axis >= len(spatial) - 2)
+        for axis, (size, tile, beyond, step) in enumerate(
+            zip(
+                spatial,
+                tile_size,
+                _each(halo, len(spatial)),
+                _each(multiple, len(spatial)),
+                strict=True,
+            )
+        )
     ]
     return [
         Tile(sample, tuple(p[0] for p in pieces), tuple(p[1] for p in pieces))
@@ -144,6 +153,10 @@ def _along(
             first, last = max(first, 0), min(last, _up(size, step))
         extents.append((slice(start, stop), (first, last)))
     return extents
+
+
+def _each(number: int | Sequence[int], axes: int) -> Sequence[int]:
+    return (number,) * axes if isinstance(number, int) else number
 
 
 def _up(number: int, step: int) -> int:
