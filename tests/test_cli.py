@@ -7,8 +7,9 @@ import pytest
 import tifffile
 
 from napari_hush import CAREamist
-from napari_hush.cli import main
+from napari_hush.cli import Bars, main
 from napari_hush.config import save_configuration
+from napari_hush.events import PixelsClipped
 from napari_hush.io import read_image, write_tiff
 
 QUICK = ["--epochs", "1", "--steps", "2", "--batch-size", "2", "--filters", "8"]
@@ -184,3 +185,68 @@ class TestCheck:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "network"),
+    [
+        ("n2v", [], ("n2v", False, "none")),
+        ("n2v2", [], ("n2v", True, "none")),
+        ("structn2v", ["--struct-axis", "vertical"], ("n2v", False, "vertical")),
+        ("structn2v", ["--struct-span", "7"], ("n2v", False, "horizontal")),
+        ("n2n", ["--target", "target.tif"], ("n2n", False, "none")),
+        ("care", ["--target", "target.tif"], ("care", False, "none")),
+    ],
+)
+def test_every_method_is_at_hand(image, method, options, network):
+    write_tiff("target.tif", image * 2, "YX")
+    given = ["--algorithm", method, *options, "-o", "m.safetensors", "--quiet"]
+    assert train(*given) == 0
+    config = CAREamist("m.safetensors").config.algorithm_config
+    masking = config.n2v_config
+    assert (config.algorithm, config.model.n2v2, masking.struct_mask_axis) == network
+    assert masking.struct_mask_span == (7 if "--struct-span" in options else 5)
+    assert main(["predict", "m.safetensors", "cells.tif", "-o", "out", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--target", "cells.tif"], "add --algorithm n2n or care"),
+        (["--algorithm", "care"], "give train_target"),
+        (["--struct-axis", "horizontal"], "goes with --algorithm structn2v"),
+        (["--algorithm", "structn2v", "--struct-axis", "z"], "reaches along Z"),
+        (["--channels", "0"], "have no C"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(image, capsys, options, says):
+    assert train(*options, "-o", "m.safetensors", "--quiet") == 2
+    assert says in capsys.readouterr().err
+
+
+def test_results_in_the_type_of_their_source(image, capsys):
+    pixels = np.interp(image, (image.min(), image.max()), (0, 255)).astype("uint8")
+    write_tiff("cells.tif", pixels, "YX", overwrite=True)
+    train("-o", "m.safetensors", "--quiet")
+    command = ["predict", "m.safetensors", "cells.tif", "-o", "clean.tif"]
+    assert main([*command, "--dtype", "source"]) == 0
+    clean, _ = read_image("clean.tif")
+    assert clean.dtype == np.uint8
+    capsys.readouterr()
+    for clipped, told in (
+        (0, ""),
+        (2, "2 of 9 pixels of a.tif were beyond what uint8 can hold and were clipped\n"),
+    ):
+        Bars()(PixelsClipped("a.tif", clipped, 9, "uint8"))
+        assert capsys.readouterr().out == told
+
+
+def test_some_channels_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stack = np.random.default_rng(0).normal(9, 2, (3, 32, 32)).astype("float32")
+    write_tiff("cells.tif", stack, "CYX")
+    more = ["--channels", "2", "0", "-o", "m.safetensors", "--quiet"]
+    assert train(*more) == 0
+    assert main(["predict", "m.safetensors", "cells.tif", "-o", "out.tif", "--quiet"]) == 0
+    clean, axes = read_image("out.tif")
+    assert (clean.shape, axes) == ((2, 32, 32), "CYX")

@@ -29,7 +29,13 @@ from napari_hush.lightning import (
     train,
 )
 from napari_hush.models import Model, load_model, save_model
-from napari_hush.prediction import check_suits, denoise, predict_files, result_axes
+from napari_hush.prediction import (
+    check_suits,
+    denoise,
+    predict_files,
+    result_axes,
+    result_dtype,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -252,9 +258,10 @@ class CAREamist:
         tta: bool | int = False,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
-        out: NDArray[np.float32] | None = None,
+        out: NDArray[Any] | None = None,
         should_stop: Callable[[], bool] | None = None,
-    ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        dtype: Literal["float32", "source"] = "float32",
+    ) -> NDArray[Any] | list[NDArray[Any]]:
         """Denoise images.
 
         Parameters
@@ -282,19 +289,21 @@ class CAREamist:
         extension_filter : str
             For custom data: which file names count, e.g. ``"*.npy"``.
         out : ndarray, optional
-            For one array: where to write, float32 of the result's shape, tile by tile.
+            For one array: where to write, of the result's shape and type, tile by tile.
         should_stop : callable, optional
             True ends after the tiles in hand; `out` keeps those that are done, what is
             missing is left as it was (zeros where `out` was not given).
+        dtype : {"float32", "source"}
+            Type of the results. "source" is that of each image: integers are rounded, and
+            clipped to what the type can hold; a `PixelsClipped` event tells how many were.
 
         Returns
         -------
         ndarray or list of ndarray
-            float32, in the source's axes, shape and intensities (where the model makes
-            another number of channels, that many; C first if the source has none). One
-            array for one array;
-            for a list of arrays or for paths a list, one entry per image or file, in
-            order.
+            float32 or the type of the source, in the source's axes, shape and intensities
+            (where the model makes another number of channels, that many; C first if the
+            source has none). One array for one array; for a list of arrays or for paths a
+            list, one entry per image or file, in order.
 
         Raises
         ------
@@ -310,6 +319,8 @@ class CAREamist:
                 "tile_size": None if tile_size is None else tuple(tile_size),
                 "tile_overlap": None if tile_overlap is None else tuple(tile_overlap),
                 "tta": (8 if tta else 1) if isinstance(tta, bool) else tta,
+                "channels": self.config.data_config.channels,
+                "dtype": dtype,
                 "image_means": model.normalization.means,
                 "image_stds": model.normalization.stds,
                 **({} if batch_size is None else {"batch_size": batch_size}),
@@ -320,13 +331,15 @@ class CAREamist:
         data.setup("predict")
         one = data_type == "array" and not isinstance(source, list | tuple)
         if out is not None:
-            _check_out(out, model, data.images, one)
+            _check_out(out, model, data.images, one, config.dtype)
         for image in data.images:
             check_suits(model, image)
+            result_dtype(image, config.dtype)
         results = []
         for index, image in enumerate(data.images):
             shape = result_axes(model, image).shape
-            result = np.zeros(shape, np.float32) if out is None else out
+            kind = result_dtype(image, config.dtype)
+            result = np.zeros(shape, kind) if out is None else out
             results.append(result)
             whole = denoise(
                 model,
@@ -502,13 +515,19 @@ class CAREamist:
         self._snapshots = thinned([*self._snapshots, snapshot], count)
 
 
-def _check_out(out: NDArray[Any], model: Model, images: Sequence[Image], one: bool) -> None:
+def _check_out(
+    out: NDArray[Any],
+    model: Model,
+    images: Sequence[Image],
+    one: bool,
+    dtype: Literal["float32", "source"],
+) -> None:
     if not one:
         raise ConfigurationError("out goes with a single array; leave it out otherwise.")
-    shape = result_axes(model, images[0]).shape
-    if out.shape != shape or out.dtype != np.float32:
+    shape, kind = result_axes(model, images[0]).shape, result_dtype(images[0], dtype)
+    if out.shape != shape or out.dtype != kind:
         raise DataError(
-            f"out is {out.dtype} of shape {out.shape}; it must be float32 of the result's "
+            f"out is {out.dtype} of shape {out.shape}; it must be {kind} of the result's "
             f"shape {shape}."
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from napari_hush import __version__
 from napari_hush.errors import ConfigurationError, ExistingFileError, HushError
@@ -18,6 +18,7 @@ from napari_hush.events import (
     Event,
     FileWritten,
     ImageStarted,
+    PixelsClipped,
     StepsDone,
     TilesDone,
     TrainingDone,
@@ -42,6 +43,9 @@ _OPTIONS = {
     "--device": ("training_config", "device", str, "DEVICE"),
     "--precision": ("training_config", "precision", str, "{auto,32,bf16}"),
 }
+
+
+_ALGORITHMS = ("n2v", "n2v2", "structn2v", "n2n", "care")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,6 +97,12 @@ class Bars:
                 self._bar.update(event.done - self._bar.n)
                 if event.done == event.num_tiles:
                     self._close()
+            case PixelsClipped() if event.clipped and not self._quiet:
+                self._close()
+                print(
+                    f"{event.clipped} of {event.num_pixels} pixels of {event.name} were "
+                    f"beyond what {event.dtype} can hold and were clipped"
+                )
             case FileWritten():
                 self._close()
                 if not self._quiet:
@@ -151,7 +161,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _add_train_options(parser: argparse.ArgumentParser) -> None:
-    from napari_hush.config import Configuration, DataConfig
+    from napari_hush.config import Configuration, DataConfig, N2VManipulateConfig
 
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="TIFF files, or folders of them"
@@ -162,6 +172,42 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config", metavar="FILE.yml", help="start from this configuration"
+    )
+    parser.add_argument(
+        "--algorithm",
+        choices=_ALGORITHMS,
+        help="n2v, n2v2 and structn2v learn from noisy images alone, n2n from pairs of "
+        "noisy ones, care from pairs with clean ones (default: n2v)",
+    )
+    parser.add_argument(
+        "--target",
+        metavar="IMAGE",
+        nargs="+",
+        help="for n2n and care: what the images should become, in the same order or, in "
+        "folders, of the same names",
+    )
+    parser.add_argument(
+        "--val-target", metavar="IMAGE", nargs="+", help="the same for those of --val"
+    )
+    parser.add_argument(
+        "--channels",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=_help(DataConfig.model_fields["channels"].description, None),
+    )
+    struct = N2VManipulateConfig.model_fields
+    parser.add_argument(
+        "--struct-axis",
+        choices=get_args(struct["struct_mask_axis"].annotation)[1:],
+        help="for structn2v: " + _help(struct["struct_mask_axis"].description, None),
+    )
+    parser.add_argument(
+        "--struct-span",
+        type=int,
+        metavar="N",
+        help="for structn2v: "
+        + _help(struct["struct_mask_span"].description, struct["struct_mask_span"].default),
     )
     default = Configuration()
     parser.add_argument(
@@ -214,6 +260,12 @@ def _add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace files that are there"
     )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "source"),
+        default="float32",
+        help="type of the results: float32, or that of each image, rounded and clipped",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -235,7 +287,12 @@ def _train(options: argparse.Namespace) -> None:
         )
     _check_output(output, options.overwrite)
     careamist = CAREamist(_configuration(options), on_progress=Bars(quiet=options.quiet))
-    careamist.train(train_source=options.images, val_source=options.val)
+    careamist.train(
+        train_source=options.images,
+        val_source=options.val,
+        train_target=options.target,
+        val_target=options.val_target,
+    )
     careamist.save(output, overwrite=options.overwrite)
     if not options.quiet:
         print(f"Saved {output}")
@@ -253,6 +310,7 @@ def _predict(options: argparse.Namespace) -> None:
         data_type="tiff",
         axes=options.axes,
         tile_size=options.tile_size,
+        dtype=options.dtype,
     )
 
 
@@ -301,12 +359,54 @@ def _configuration(options: argparse.Namespace) -> Configuration:
             channels = array.shape[axes.index("C")] if array.ndim == len(axes) else 1
             tree["algorithm_config"]["model"]["in_channels"] = channels
             tree["algorithm_config"]["model"]["num_classes"] = channels
+    if options.channels:
+        tree["data_config"]["channels"] = tuple(options.channels)
+        for count in ("in_channels", "num_classes"):
+            tree["algorithm_config"]["model"][count] = len(options.channels)
     if options.patch_size:
         tree["data_config"]["patch_size"] = tuple(options.patch_size)
     for part, field, _, _ in _OPTIONS.values():
         if (given := getattr(options, field)) is not None:
             _section(tree, part)[field] = given
+    _choose_algorithm(tree, options)
     return Configuration.build(tree)
+
+
+def _choose_algorithm(tree: dict[str, Any], options: argparse.Namespace) -> None:
+    """Put the method into a configuration, and what follows from it and from the patch."""
+    from napari_hush.config import N2VManipulateConfig, fitting_pool_z, fitting_transforms
+
+    algorithm = tree["algorithm_config"]
+    masking, network = algorithm["n2v_config"], algorithm["model"]
+    match options.algorithm:
+        case "n2n" | "care":
+            algorithm["algorithm"] = options.algorithm
+            algorithm["loss"] = "mse" if options.algorithm == "n2n" else "mae"
+            network["n2v2"], masking["strategy"] = False, "uniform"
+        case "n2v" | "n2v2" | "structn2v":
+            algorithm["algorithm"] = algorithm["loss"] = "n2v"
+            network["n2v2"] = options.algorithm == "n2v2"
+            masking["strategy"] = "median" if network["n2v2"] else "uniform"
+            masking["struct_mask"], masking["struct_mask_axis"] = None, "none"
+    if options.algorithm == "structn2v":
+        masking["struct_mask_axis"] = options.struct_axis or "horizontal"
+    elif options.struct_axis:
+        raise ConfigurationError(
+            f"--struct-axis {options.struct_axis} goes with --algorithm structn2v; add it, "
+            "or leave the axis out."
+        )
+    if options.struct_span is not None:
+        masking["struct_mask_span"] = options.struct_span
+    if options.algorithm == "structn2v":
+        fit = fitting_transforms(N2VManipulateConfig.build(masking), network["conv_dims"])
+        tree["data_config"]["transforms"] = tuple(fit)
+    if options.target and algorithm["algorithm"] == "n2v":
+        raise ConfigurationError(
+            "--target is for methods that learn from pairs; add --algorithm n2n or care."
+        )
+    if network["conv_dims"] == 3 and not options.config:
+        planes = tree["data_config"]["patch_size"][0]
+        network["pool_z"] = fitting_pool_z(planes, network["depth"])
 
 
 def _sections(config: Configuration) -> dict[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "FileWritten",
     "ImageStarted",
     "OnProgress",
+    "PixelsClipped",
     "Plateau",
     "PreviewFailed",
     "SnapshotTaken",
@@ -181,6 +182,19 @@ class ImageStarted(Event):
     """Which image of the job, from 0."""
     num_images: int
     num_tiles: int
+
+
+@dataclass(frozen=True)
+class PixelsClipped(Event):
+    """An image is denoised into the integers of its source, rounded and clipped."""
+
+    name: str
+    """The file's name, or what arrays are called in messages."""
+    clipped: int
+    """Pixels of the result that were below or above all that the type can hold."""
+    num_pixels: int
+    dtype: str
+    """The type of the result, as numpy names it, e.g. ``"uint16"``."""
 
 
 @dataclass(frozen=True)

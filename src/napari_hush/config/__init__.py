@@ -11,6 +11,7 @@ from napari_hush.config.algorithm import (
 )
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig
+from napari_hush.config.direction import fitting_transforms
 from napari_hush.config.factories import create_n2v_configuration
 from napari_hush.config.files import load_configuration, save_configuration
 from napari_hush.config.inference import InferenceConfig
@@ -54,6 +55,7 @@ __all__ = [
     "create_n2n_configuration",
     "create_n2v_configuration",
     "fitting_pool_z",
+    "fitting_transforms",
     "load_configuration",
     "save_configuration",
 ]

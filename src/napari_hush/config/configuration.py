@@ -62,6 +62,15 @@ class Configuration(Frozen):
                 f"the network has {network.in_channels} channels but the axes "
                 f"{data.axes!r} have no C; add it or use one channel"
             )
+        for name, chosen, count in (
+            ("channels", data.channels, network.in_channels),
+            ("target_channels", data.target_channels, network.num_classes),
+        ):
+            if chosen is not None and len(chosen) != count:
+                raise ValueError(
+                    f"{name} {list(chosen)} chooses {len(chosen)} but the network is for "
+                    f"{count}; choose as many"
+                )
         if data.image_means and len(data.image_means) != network.in_channels:
             raise ValueError(
                 f"image_means has {len(data.image_means)} entries but there are "

@@ -19,6 +19,7 @@ from napari_hush.config.transforms import (
     XYRandomRotate90Config,
 )
 
+Channels = tuple[Annotated[int, Field(ge=0)], ...] | None
 DataType = Literal["array", "tiff", "zarr", "custom"]
 Axes = Annotated[str, AfterValidator(validate_axes)]
 
@@ -30,6 +31,13 @@ class DataConfig(Frozen):
     """What is given: arrays, TIFF files, Zarr stores, or files of your own type."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
+    channels: Channels = None
+    """Which channels of the images are used, numbered from 0; None for all.
+
+    Images to denoise are given with all their channels; the result has these.
+    """
+    target_channels: Channels = None
+    """Which channels of the targets are used, numbered from 0; None for all."""
     patch_size: tuple[int, ...] = (64, 64)
     """Size of the training patches in pixels, (Y, X) or (Z, Y, X)."""
     batch_size: int = Field(16, ge=1, le=4096)
@@ -67,12 +75,29 @@ class DataConfig(Frozen):
         for axis, size in zip(spatial, self.patch_size, strict=True):
             if size < (least := 1 if axis == "Z" else 8):
                 raise ValueError(f"patch_size along {axis} is {size}; use {least} or more")
+        for name in ("channels", "target_channels"):
+            check_channel_numbers(name, getattr(self, name), self.axes)
         names = [transform.name for transform in self.transforms]
         if len(set(names)) < len(names):
             raise ValueError(f"transforms name the same one twice: {', '.join(names)}")
         _check_statistics("image", self.image_means, self.image_stds)
         _check_statistics("target", self.target_means, self.target_stds)
         return self
+
+
+def check_channel_numbers(name: str, chosen: Channels, axes: str) -> None:
+    """Refuse a choice of channels that is empty, names one twice, or has no C."""
+    if chosen is None:
+        return
+    if not chosen:
+        raise ValueError(f"{name} is empty; name a channel, or leave it out for all")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"{name} {list(chosen)} names a channel twice")
+    if "C" not in axes:
+        raise ValueError(
+            f"{name} {list(chosen)} chooses channels but the axes {axes!r} have no C; add "
+            f"it, or leave {name} out"
+        )
 
 
 def _check_statistics(

@@ -47,6 +47,7 @@ def create_n2v_configuration(
     lr_scheduler_params: dict[str, Any] | None = None,
     seed: int = DataConfig().seed,
     struct_n2v_mask: Any = None,
+    channels: Sequence[int] | None = None,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
 
@@ -76,7 +77,8 @@ def create_n2v_configuration(
         Noise2Void 2 (Höck et al., 2022, arXiv:2211.08512): median replacement, blurred
         halving, no skip at the top; against checkerboards and hot pixels.
     n_channels : int, optional
-        How many channels there are; needed exactly if `axes` has a C.
+        How many channels there are; needed exactly if `axes` has a C and `channels` does
+        not say it.
     roi_size : int
         Side of the window a masked pixel's replacement is drawn from, odd, 3 to 21.
     masked_pixel_percentage : float
@@ -101,6 +103,8 @@ def create_n2v_configuration(
     struct_n2v_mask : array or nested sequences, optional
         Instead of an axis: which neighbours to hide, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and
         1 around the masked pixel, odd sides.
+    channels : sequence of int, optional
+        Train on these channels of the images alone, numbered from 0; by default on all.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def create_n2v_configuration(
     ConfigurationError
         If a value is out of range or contradicts another.
     """
-    channels = channels_of(axes, n_channels)
+    number = channels_of(axes, n_channels, channels)
     masking = N2VManipulateConfig.build(
         {
             "roi_size": roi_size,
@@ -129,7 +133,7 @@ def create_n2v_configuration(
     return assemble(
         algorithm,
         {"n2v2": use_n2v2, **(model_params or {})},
-        (channels, channels),
+        (number, number),
         experiment_name=experiment_name,
         data_type=data_type,
         axes=axes,
@@ -144,10 +148,13 @@ def create_n2v_configuration(
         lr_scheduler=lr_scheduler,
         lr_scheduler_params=lr_scheduler_params,
         seed=seed,
+        channels=channels,
     )
 
 
-def channels_of(axes: str, n_channels: int | None) -> int:
+def channels_of(
+    axes: str, n_channels: int | None, chosen: Sequence[int] | None = None
+) -> int:
     """How many channels there are, by the axes and what is given.
 
     Raises
@@ -156,6 +163,13 @@ def channels_of(axes: str, n_channels: int | None) -> int:
         If the two disagree.
     """
     axes = validate_axes(axes)
+    if chosen is not None:
+        if n_channels not in (None, len(chosen)):
+            raise ConfigurationError(
+                f"n_channels is {n_channels} but {len(chosen)} channels are chosen; leave "
+                "n_channels out."
+            )
+        n_channels = len(chosen)
     if "C" in axes and n_channels is None:
         raise ConfigurationError(
             f"The axes {axes!r} have channels (C) but n_channels is not given; say how "
@@ -172,7 +186,7 @@ def channels_of(axes: str, n_channels: int | None) -> int:
 def assemble(
     algorithm: dict[str, Any],
     network: dict[str, Any],
-    channels: tuple[int, int],
+    counts: tuple[int, int],
     *,
     experiment_name: str,
     data_type: DataType,
@@ -188,8 +202,13 @@ def assemble(
     lr_scheduler: str,
     lr_scheduler_params: dict[str, Any] | None,
     seed: int,
+    channels: Sequence[int] | None = None,
+    target_channels: Sequence[int] | None = None,
 ) -> Configuration:
-    """Put a configuration together; arguments are those of the factories."""
+    """Put a configuration together; arguments are those of the factories.
+
+    `counts` are the channels that go in and those that come out.
+    """
     axes = validate_axes(axes)
     parameters = dict(optimizer_params or {})
     rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}
@@ -202,6 +221,8 @@ def assemble(
         "patch_size": tuple(patch_size),
         "batch_size": batch_size,
         "seed": seed,
+        "channels": None if channels is None else tuple(channels),
+        "target_channels": None if target_channels is None else tuple(target_channels),
     }
     if augmentations is not None:
         data["transforms"] = tuple(augmentations)
@@ -212,8 +233,8 @@ def assemble(
                 **algorithm,
                 "model": {
                     "conv_dims": len(spatial_axes(axes)),
-                    "in_channels": channels[0],
-                    "num_classes": channels[1],
+                    "in_channels": counts[0],
+                    "num_classes": counts[1],
                     "independent_channels": independent_channels,
                     **network,
                 },

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config.base import Frozen
-from napari_hush.config.data import Axes, DataType
+from napari_hush.config.data import Axes, Channels, DataType
 
 
 class InferenceConfig(Frozen):
@@ -18,6 +18,8 @@ class InferenceConfig(Frozen):
     """What is given: arrays, TIFF files, Zarr stores, or files of your own type."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
+    channels: Channels = None
+    """Which channels of the images the model was trained on; None for all."""
     tile_size: tuple[int, ...] | None = None
     """Pixels denoised at once, (Y, X) or (Z, Y, X); None to choose by itself.
 
@@ -32,6 +34,12 @@ class InferenceConfig(Frozen):
     """Tiles per forward pass."""
     tta: Literal[1, 2, 4, 8] = 1
     """Mirrored and turned versions to average over; more is a little better, and slower."""
+    dtype: Literal["float32", "source"] = "float32"
+    """Type of the results: float32, or that of each image.
+
+    To fit integers, results are rounded, and clipped to what the type can hold; how many
+    pixels that changed is reported.
+    """
     image_means: tuple[float, ...] = Field(min_length=1)
     """Mean intensity of each channel of the training data."""
     image_stds: tuple[float, ...] = Field(min_length=1)

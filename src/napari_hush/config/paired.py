@@ -42,7 +42,8 @@ def create_care_configuration(
     **settings
         Further ones of `create_n2v_configuration`: num_steps, augmentations,
         independent_channels, model_params, optimizer, optimizer_params, lr_scheduler,
-        lr_scheduler_params, seed.
+        lr_scheduler_params, seed, channels. Also target_channels, which of the channels
+        of the targets are used.
 
     Returns
     -------
@@ -112,6 +113,8 @@ _SETTINGS: dict[str, Any] = {
     "lr_scheduler": "CosineAnnealingLR",
     "lr_scheduler_params": None,
     "seed": DataConfig().seed,
+    "channels": None,
+    "target_channels": None,
 }
 """What every factory takes beyond its own arguments, with defaults."""
 
@@ -147,8 +150,10 @@ def _create_paired(
             f"There is no setting {min(unknown)!r}; there are {known}."
         )
     settings = {**_SETTINGS, **settings}
-    inputs = channels_of(settings["axes"], n_channels_in)
+    inputs = channels_of(settings["axes"], n_channels_in, settings["channels"])
     outputs = n_channels_out or inputs
+    if settings["target_channels"] is not None:
+        outputs = channels_of(settings["axes"], n_channels_out, settings["target_channels"])
     if inputs != outputs:
         settings["independent_channels"] = False
     return assemble(

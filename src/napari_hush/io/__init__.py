@@ -1,6 +1,7 @@
 """Bytes to arrays and back: finding, reading and writing image files."""
 
 from napari_hush.io.arrays import axes_of
+from napari_hush.io.channels import select_channels
 from napari_hush.io.czi import read_czi
 from napari_hush.io.images import Image, Pixels
 from napari_hush.io.listing import list_files, pair_files
@@ -35,5 +36,6 @@ __all__ = [
     "read_image",
     "read_metadata",
     "read_tiff",
+    "select_channels",
     "write_tiff",
 ]

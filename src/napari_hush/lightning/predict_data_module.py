@@ -9,7 +9,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from napari_hush.dataset import Normalization
-from napari_hush.io import Image, check_source, is_path, list_files, open_images
+from napari_hush.io import (
+    Image,
+    check_source,
+    is_path,
+    list_files,
+    open_images,
+    select_channels,
+)
 from napari_hush.prediction import Tile, TileDataset
 
 if TYPE_CHECKING:
@@ -69,13 +76,15 @@ class PredictDataModule(L.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images."""
-        self.images = open_images(
+        opened = open_images(
             self.pred_data,
             self.pred_config.data_type,
             self.pred_config.axes,
             self.read_source_func,
             self.extension_filter,
         )
+        chosen = self.pred_config.channels
+        self.images = [select_channels(image, chosen) for image in opened]
 
     def predict_dataloader(self) -> DataLoader[tuple[torch.Tensor, int, Tile]]:
         """Batches ``(pixels, images, tiles)`` of tiles that are equally large.

@@ -14,7 +14,15 @@ from napari_hush.dataset import PatchSampler, Storage, choose_storage
 from napari_hush.dataset.assemble import Split, in_memory, on_disk
 from napari_hush.dataset.collection import Collection
 from napari_hush.errors import ConfigurationError
-from napari_hush.io import Image, check_source, is_path, list_files, open_images, pair_files
+from napari_hush.io import (
+    Image,
+    check_source,
+    is_path,
+    list_files,
+    open_images,
+    pair_files,
+    select_channels,
+)
 
 if TYPE_CHECKING:
     from napari_hush.config import DataConfig
@@ -247,7 +255,7 @@ class TrainDataModule(L.LightningDataModule):
         return whole
 
     def _open(self, source: Any, *others: Any) -> list[Any]:
-        """Open images and what goes with them.
+        """Open images and what goes with them (targets, masks), with the chosen channels.
 
         Files in folders are matched by their names; files that are named one by one, and
         arrays, by their order.
@@ -270,7 +278,11 @@ class TrainDataModule(L.LightningDataModule):
                     files = [partner for _, partner in pair_files(source, files)]
                 other = files
             opened.append(open_images(other, config.data_type, config.axes, *more))
-        return opened
+        chosen = config.channels, config.target_channels, None
+        return [
+            images and [select_channels(image, channels) for image in images]
+            for images, channels in zip(opened, chosen, strict=False)
+        ]
 
 
 def _are_files(source: Any) -> bool:

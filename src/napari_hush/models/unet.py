@@ -19,8 +19,9 @@ class UNet(nn.Module):
 
     Each level has two 3-wide convolutions, each followed by batch normalisation and ReLU;
     the image is halved by max-pooling on the way down and doubled by linear interpolation
-    on the way up, along Z only at the levels that ``pool_z`` names. Along Y and X convolutions pad with zeros; along Z, where images are
-    thin, they repeat the border plane.
+    on the way up, along Z only at the levels that ``pool_z`` names. Along Y and X
+    convolutions pad with zeros; along Z, where images are thin, they repeat the border
+    plane.
 
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
     `multiple`.

@@ -2,6 +2,7 @@
 
 from napari_hush.prediction.denoise import check_suits, denoise, result_axes
 from napari_hush.prediction.files import predict_files
+from napari_hush.prediction.rounding import result_dtype
 from napari_hush.prediction.tile_dataset import TileDataset
 from napari_hush.prediction.tiles import Tile, alike, plan_tiles
 
@@ -14,4 +15,5 @@ __all__ = [
     "plan_tiles",
     "predict_files",
     "result_axes",
+    "result_dtype",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ import torch
 from napari_hush.axes import AxesMap
 from napari_hush.dataset import exact_float, require_finite
 from napari_hush.errors import DataError
-from napari_hush.events import ImageStarted, OnProgress, TilesDone
+from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
 from napari_hush.models import (
     Model,
     choose_device,
@@ -19,6 +19,7 @@ from napari_hush.models import (
     freed_memory_kept,
 )
 from napari_hush.prediction.augmented import averaged
+from napari_hush.prediction.rounding import put
 from napari_hush.prediction.tiles import alike, plan_tiles, read_tile
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def denoise(
     model: Model,
     image: Image,
-    out: NDArray[np.float32],
+    out: NDArray[Any],
     *,
     tile_size: Sequence[int] | None = None,
     halo: Sequence[int] | None = None,
@@ -53,7 +54,8 @@ def denoise(
     image : Image
         What to denoise, with the channels and dimensions the model was trained on.
     out : ndarray
-        float32, of the shape and axes of `result_axes`; gets the source's intensities.
+        Of the shape and axes of `result_axes`, float or integer; gets the source's
+        intensities, rounded and clipped where it is of integers.
     tile_size : sequence of int, optional
         ``((Z), Y, X)`` in pixels; does not change the result.
     halo : sequence of int, optional
@@ -64,7 +66,7 @@ def denoise(
     versions : int
         Mirrored and turned versions to average over: 1, 2, 4 or 8.
     on_progress : callable
-        Gets `ImageStarted` and `TilesDone`.
+        Gets `ImageStarted` and `TilesDone`, and for integers `PixelsClipped` at the end.
     should_stop : callable
         Asked before every forward pass; True leaves the rest of `out` as it was.
     index, num_images : int
@@ -92,7 +94,7 @@ def denoise(
         beyond = tuple(max(pair) for pair in zip(beyond, halo, strict=True))
     tiles = plan_tiles(shape, beyond, network.multiple, tile_size)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
-    done = 0
+    done = clipped = 0
     for group in alike(tiles, batch_size):
         if should_stop():
             return False
@@ -110,9 +112,11 @@ def denoise(
         clean = model.output_normalization.denormalize(clean.cpu())
         for tile, result in zip(group, clean, strict=True):
             place = results[tile.sample][(slice(None), *tile.inner)]
-            place[...] = result[(slice(None), *tile.crop)].numpy()
+            clipped += put(place, result[(slice(None), *tile.crop)].numpy())
         done += len(group)
         on_progress(TilesDone(done, len(tiles), tuple(tile.region for tile in group)))
+    if out.dtype.kind in "ui":
+        on_progress(PixelsClipped(image.name, clipped, out.size, str(out.dtype)))
     return True
 
 
