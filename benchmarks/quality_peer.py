@@ -1,0 +1,98 @@
+"""What `quality.py` has CAREamics do, in a process and an environment of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from careamics import CAREamist
+from careamics.config.factories import create_n2v_config
+from measuring import serve
+from quality_images import pairs
+
+_done: dict[str, Any] = {}
+"""The trained model, for `denoise`."""
+
+
+class Clock(L.Callback):
+    """Keeps the picture after some of the steps; time that takes does not count."""
+
+    def __init__(self, marks: list[int], keep: Any) -> None:
+        self.marks, self._keep = marks, keep
+        self.seconds: list[float] = []
+        self._apart = 0.0
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+        """Keep the picture if it is time."""
+        if trainer.global_step in self.marks:
+            now = time.perf_counter()
+            self.seconds.append(now - self._start - self._apart)
+            self._keep(module)
+            self._apart += time.perf_counter() - now
+
+
+def train(
+    data: str,
+    name: str,
+    steps: int,
+    marks: list[int],
+    folder: str,
+    seed: int,
+    use_n2v2: bool = False,
+) -> list[float]:
+    """Train for `steps` and keep pictures after `marks`; the seconds until each."""
+    noisy = pairs(data, name).noisy
+    L.seed_everything(seed)
+    # Its own defaults: a whole pass over the images is an epoch.
+    passes = -(-noisy[0].size // 64**2) * len(noisy)
+    per_epoch = -(-passes // 16)
+    config = create_n2v_config(
+        "quality",
+        "array",
+        "SYX",
+        [64, 64],
+        16,
+        num_epochs=-(-steps // per_epoch),
+        use_n2v2=use_n2v2,
+    )
+    mean, std = float(noisy.mean()), float(noisy.std())
+    stack = torch.from_numpy((noisy.astype("float32") - mean) / std)[:, None]
+
+    def keep(module: Any) -> None:
+        module.model.eval()
+        with torch.no_grad():
+            clean = [module.model(image[None])[0, 0].numpy() for image in stack]
+        module.model.train()
+        np.save(Path(folder) / f"{len(clock.seconds)}.npy", np.stack(clean))
+
+    clock = Clock(marks, keep)
+    _done["it"] = CAREamist(config, work_dir=Path(folder), callbacks=[clock])
+    _done["it"].train(train_data=noisy)
+    return clock.seconds
+
+
+def denoise(data: str, name: str, folder: str, tta: int) -> float:
+    """Write ``final-1.npy``, the trained model's pictures; the seconds that took."""
+    noisy = pairs(data, name).noisy
+    start = time.perf_counter()
+    clean = _done["it"].predict(pred_data=noisy)
+    seconds = time.perf_counter() - start
+    clean = clean[0] if isinstance(clean, tuple) else clean
+    np.save(Path(folder) / f"final-{tta}.npy", np.concatenate([*clean]).squeeze())
+    return seconds
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    serve(train, denoise)
