@@ -1,10 +1,14 @@
 import pickle
 
 import numpy as np
+import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_hush.dataset import LoadedBlocks, blocks, cut
+from napari_hush.io import open_images
+from napari_hush.io.chunk_cache import chunk_cache
 
 
 class Stored:
@@ -62,3 +66,40 @@ def test_the_last_few_stay_in_memory():
     loaded[0]
     assert len(reads) == 4
     assert len(pickle.loads(pickle.dumps(LoadedBlocks([image], parts, 2)))) == 4  # noqa: S301
+
+
+@pytest.mark.parametrize("stored", ["zarr", "tiff"])
+def test_reading_blocks_leaves_the_cache_of_chunks_as_it_was(tmp_path, stored):
+    pixels = np.random.default_rng(0).integers(0, 999, (3, 1, 70, 50)).astype("uint16")
+    path = tmp_path / f"a.{stored}"
+    if stored == "zarr":
+        zarr = pytest.importorskip("zarr")
+        zarr.create_array(str(path), data=pixels, chunks=(1, 1, 16, 32))
+    else:
+        tifffile.imwrite(path, pixels, tile=(16, 32), compression="zlib")
+    (image,) = open_images(path, stored, "TCYX")
+    samples = image.samples
+    blocks_there = cut(samples, (8, 8))
+    chunk_cache.clear()
+    samples[0][(slice(0, 1), slice(0, 1), slice(0, 1))]
+    before = list(chunk_cache._chunks)
+    loaded = LoadedBlocks(samples, blocks_there, 2)
+    for block, held in zip(blocks_there, loaded, strict=True):
+        np.testing.assert_array_equal(
+            held, pixels[block.sample][(slice(None), *block.region)]
+        )
+    assert len(before) == 1
+    assert list(chunk_cache._chunks) == before
+    chunk_cache.clear()
+
+
+def test_pieces_that_reach_over_several_blocks_are_unpacked_once(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    pixels = np.arange(4 * 16 * 16, dtype="uint16").reshape(4, 16, 16)
+    zarr.create_array(str(tmp_path / "a.zarr"), data=pixels, chunks=(4, 16, 16))
+    (image,) = open_images(tmp_path / "a.zarr", "zarr", "TYX")
+    chunk_cache.clear()
+    loaded = LoadedBlocks(image.samples, cut(image.samples, (8, 8)), 1)
+    np.testing.assert_array_equal(np.stack([block[0] for block in loaded]), pixels)
+    assert len(chunk_cache) == 1
+    chunk_cache.clear()

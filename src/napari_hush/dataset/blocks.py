@@ -131,8 +131,10 @@ class LoadedBlocks(Sequence["NDArray[Any]"]):
                     self._kept.popitem(last=False)
                 block = self.blocks[index]
                 sample = self.samples[block.sample]
+                # A block stays here; no need to keep its pieces in a cache as well.
+                read = getattr(sample, "read_block", sample.__getitem__)
                 self._kept[index] = np.ascontiguousarray(
-                    sample[(slice(0, sample.shape[0]), *block.region)]
+                    read((slice(0, sample.shape[0]), *block.region))
                 )
             self._kept.move_to_end(index)
             return self._kept[index]

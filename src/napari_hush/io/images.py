@@ -13,7 +13,7 @@ from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.errors import DataError, HushError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -70,17 +70,45 @@ class Sample:
         chunks = getattr(pixels, "chunks", None)
         self.chunks = None if chunks is None else self._canonical_chunks(chunks)
         """Shape of the pieces it is stored in, or None."""
+        # Whether no piece holds pixels of other samples as well.
+        self._alone = chunks is None or all(
+            size == 1
+            for a, size in zip(self._axes, _sizes(chunks), strict=True)
+            if a in self._fixed
+        )
 
     def __getitem__(self, key: Region) -> NDArray[Any]:
+        return self._region(key, self._pixels.__getitem__)
+
+    def read_block(self, key: Region) -> NDArray[Any]:
+        """Read a region that is not asked for again soon.
+
+        Where it is made of whole stored pieces, they go past the cache of chunks, which
+        then neither grows nor loses what others keep there.
+        """
+        past = getattr(self._pixels, "read_past", None)
+        if past is None or not self._holds_whole_pieces(key):
+            return self[key]
+        return self._region(key, past)
+
+    def _holds_whole_pieces(self, key: Region) -> bool:
+        if self.chunks is None or not self._alone:
+            return self.chunks is None
+        return all(
+            part.start % piece == 0 and (part.stop % piece == 0 or part.stop == size)
+            for part, piece, size in zip(key, self.chunks, self.shape, strict=True)
+        )
+
+    def _region(self, key: Region, read: Callable[[Any], Any]) -> NDArray[Any]:
         if len(key) != len(self.shape):
             raise IndexError(f"{len(key)} slices for {len(self.shape)} dimensions")
         wanted = dict(
             zip([a for a in CANONICAL[2:] if a in self._letters], key, strict=True)
         )
         index = tuple(wanted.get(a, self._fixed.get(a)) for a in self._axes)
-        read = np.asarray(self._pixels[index])
+        pixels = np.asarray(read(index))
         left = [a for a in self._axes if a not in self._fixed]
-        ordered = read.transpose([left.index(a) for a in CANONICAL if a in left])
+        ordered = pixels.transpose([left.index(a) for a in CANONICAL if a in left])
         return ordered if "C" in self._axes else ordered[None][key[0]]
 
     @property
@@ -88,10 +116,13 @@ class Sample:
         return "CZYX" if "Z" in self._axes else "CYX"
 
     def _canonical_chunks(self, chunks: Any) -> tuple[int, ...]:
-        # dask gives the sizes of all chunks along an axis, zarr one size for all.
-        sizes = [max(c) if isinstance(c, tuple) else int(c) for c in chunks]
-        by_letter = dict(zip(self._axes, sizes, strict=True))
+        by_letter = dict(zip(self._axes, _sizes(chunks), strict=True))
         return tuple(by_letter.get(letter, 1) for letter in self._letters)
+
+
+def _sizes(chunks: Any) -> list[int]:
+    """Size of pieces: dask gives all of them along an axis, zarr one for all."""
+    return [max(c) if isinstance(c, tuple) else int(c) for c in chunks]
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,10 @@ class LazyPixels(ABC):
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         """Read a box that is not empty into a new array of just its shape."""
 
+    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+        """Like `_read`, but without a look into any cache, nor a trace left in it."""
+        return self._read(bounds)
+
     def _is_all(self, bounds: Bounds) -> bool:
         """Whether a box is the whole image; that is read once, so caches need not know."""
         return all(pair == (0, n) for pair, n in zip(bounds, self.shape, strict=True))
@@ -67,11 +71,21 @@ class LazyPixels(ABC):
         return None
 
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
+        return self._region(key, self._read)
+
+    def read_past(self, key: Any, /) -> NDArray[Any]:
+        """Read as by indexing, but past the cache of chunks.
+
+        For who comes to each chunk once: kept, it would only push out others.
+        """
+        return self._region(key, self._read_past)
+
+    def _region(self, key: Any, read: Callable[[Bounds], NDArray[Any]]) -> NDArray[Any]:
         bounds, finish = box_of(key, self.shape)
         if any(start == stop for start, stop in bounds):
             block = np.empty([stop - start for start, stop in bounds], self.dtype)
         else:
-            block = self._read(bounds)
+            block = read(bounds)
         result: NDArray[Any] = block[finish]
         return result
 
@@ -110,10 +124,19 @@ class SelectedDimensions(LazyPixels):
         return self.pixels.fingerprint()
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
+        return self._without(self.pixels[self._key(bounds)], bounds)
+
+    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+        return self._without(self.pixels.read_past(self._key(bounds)), bounds)
+
+    def _key(self, bounds: Bounds) -> tuple[slice, ...]:
         key = [slice(0, 1)] * self.pixels.ndim
         for position, (start, stop) in zip(self._kept, bounds, strict=True):
             key[position] = slice(start, stop)
-        return self.pixels[tuple(key)].reshape([stop - start for start, stop in bounds])
+        return tuple(key)
+
+    def _without(self, pixels: NDArray[Any], bounds: Bounds) -> NDArray[Any]:
+        return pixels.reshape([stop - start for start, stop in bounds])
 
 
 def box_of(key: Any, shape: tuple[int, ...]) -> tuple[Bounds, tuple[int | slice, ...]]:

@@ -15,7 +15,7 @@ from napari_hush.io.pixels import Bounds, LazyPixels, gather
 from napari_hush.io.tiff_layout import TiffLayout, cut_off, layout_of, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,8 +31,9 @@ class TiffPixels(LazyPixels):
 
     Plain bytes are read row by row or in bands, never more than the region's own pages;
     packed pages are unpacked piece by piece (strips or tiles) into the cache of this
-    process. The file is open only while a region is read, and is no memory map: neither
-    does memory grow with what was read, nor does a file that shrinks end the process.
+    process, or past it by `read_past`. The file is open only while a region is read, and
+    is no memory map: neither does memory grow with what was read, nor does a file that
+    shrinks end the process.
 
     Parameters
     ----------
@@ -70,11 +71,21 @@ class TiffPixels(LazyPixels):
             if self.chunks is not None and self._is_all(bounds):
                 with opened(self.layout.path) as whole:  # unpacks on all cores
                     return np.asarray(whole.series[0].asarray())
-            if self.chunks is not None:
-                return gather(
-                    bounds, self.chunks, self.dtype, lambda at: self._chunk(file, at)
-                )
+            return self._gathered(file, bounds, self._chunk)
+
+    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+        with self._file() as file:
+            return self._gathered(file, bounds, self._decoded)
+
+    def _gathered(
+        self,
+        file: BinaryIO,
+        bounds: Bounds,
+        piece: Callable[[BinaryIO, tuple[int, ...]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        if self.chunks is None:
             return self._plain(file, bounds)
+        return gather(bounds, self.chunks, self.dtype, lambda at: piece(file, at))
 
     @contextmanager
     def _file(self) -> Iterator[BinaryIO]:

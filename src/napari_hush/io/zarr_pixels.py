@@ -35,9 +35,9 @@ class ZarrPixels(LazyPixels):
     """Pixels of a Zarr array of version 2 or 3, left in its store.
 
     Chunks are decoded whole and kept in the cache of this process for as long as there is
-    room. The whole image, and regions too big for the cache, go past it, so that zarr
-    decodes their chunks side by side. Chunks that were never written hold the fill
-    value, as Zarr means it.
+    room. The whole image, regions too big for the cache, and `read_past` go past it, so
+    that zarr decodes their chunks side by side. Chunks that were never written hold the
+    fill value, as Zarr means it.
 
     Parameters
     ----------
@@ -96,10 +96,13 @@ class ZarrPixels(LazyPixels):
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         size = int(np.prod([stop - start for start, stop in bounds])) * self.dtype.itemsize
         if self._is_all(bounds) or 2 * size > chunk_cache.limit:
-            pixels = self._decoded(tuple(slice(*pair) for pair in bounds))
-            return np.array(pixels, self.dtype)
+            return self._read_past(bounds)
         assert self.chunks is not None  # noqa: S101  (an array in Zarr has chunks)
         return gather(bounds, self.chunks, self.dtype, self._chunk)
+
+    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+        pixels = self._decoded(tuple(slice(*pair) for pair in bounds))
+        return np.require(pixels, self.dtype, "W")
 
     def _chunk(self, position: tuple[int, ...]) -> NDArray[Any]:
         sizes = self.chunks or ()
