@@ -503,6 +503,66 @@ def test_kin_of_n2v(tiny_config, axes, method):
     assert np.abs(tiled - careamist.predict(image)).max() / scale < 1e-5
 
 
+# ---- the normalisation stays that of the weights ----
+
+
+def data_module(config, noisy, **statistics):
+    data = TrainDataModule(config.data_config.replace(**statistics), noisy)
+    data.prepare_data()
+    return data
+
+
+def test_a_data_module_that_scales_otherwise_is_refused(tiny_config, noisy):
+    config = tiny_config(num_steps=1)
+    careamist = CAREamist(config)
+    careamist.train(train_source=noisy)
+    model = careamist.model
+    with pytest.raises(ConfigurationError, match="scales the images by the means"):
+        careamist.train(datamodule=data_module(config, 3 * noisy + 7))
+    assert careamist.model is model
+    known = model.normalization
+    careamist.train(
+        datamodule=data_module(
+            config, 3 * noisy + 7, image_means=known.means, image_stds=known.stds
+        )
+    )
+    assert careamist.model.normalization == known
+    assert careamist.model.epochs == 2
+
+
+def test_the_same_data_module_trains_on(tiny_config, noisy):
+    config = tiny_config(num_steps=1)
+    careamist = CAREamist(config)
+    data = data_module(config, noisy)
+    careamist.train(datamodule=data)
+    known = careamist.model.normalization
+    careamist.train(datamodule=data)
+    assert (careamist.model.normalization, careamist.model.epochs) == (known, 2)
+
+
+def test_targets_that_are_scaled_otherwise_are_refused(tiny_config, noisy):
+    config = create_n2n_configuration(
+        "pairs",
+        "array",
+        "YX",
+        [16, 16],
+        4,
+        1,
+        model_params={"num_channels_init": 8},
+        num_steps=1,
+    )
+    careamist = CAREamist(config)
+    careamist.train(train_source=noisy, train_target=noisy)
+    model = careamist.model
+    known = model.normalization
+    data = config.data_config.replace(image_means=known.means, image_stds=known.stds)
+    with pytest.raises(ConfigurationError, match="scales the targets by the means"):
+        careamist.train(
+            datamodule=TrainDataModule(data, noisy, train_data_target=2 * noisy)
+        )
+    assert careamist.model is model
+
+
 # ---- files to files ----
 
 

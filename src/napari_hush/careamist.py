@@ -15,7 +15,7 @@ from napari_hush.errors import (
     TrainingError,
 )
 from napari_hush.events import TrainingStarted
-from napari_hush.io import Image, ReadSource, is_path
+from napari_hush.io import Image, ReadSource, file_type, is_path
 from napari_hush.lightning import (
     Losses,
     PredictDataModule,
@@ -119,7 +119,8 @@ class CAREamist:
         Parameters
         ----------
         datamodule : TrainDataModule, optional
-            Data of your own making; then nothing else may be given.
+            Data of your own making; then nothing else may be given. To train a model on,
+            it has to scale intensities as the model does.
         train_source : array, str, Path, or list of one kind of them
             Images to train on.
         val_source : same, optional
@@ -255,6 +256,7 @@ class CAREamist:
         tile_size: Sequence[int] | None = None,
         tile_overlap: Sequence[int] | None = None,
         batch_size: int | None = None,
+        level: int | None = None,
         tta: bool | int = False,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
@@ -270,9 +272,10 @@ class CAREamist:
             Images of any size, from one pixel up.
         axes : str, optional
             Their axes, slowest first; by default those of the training data.
-        data_type : {"array", "tiff", "custom"}, optional
-            By default "array" for arrays; for paths the type of the training data, or
-            "tiff" if that was "array".
+        data_type : {"array", "tiff", "zarr", "custom"}, optional
+            By default "array" for arrays; for paths "zarr" if the first is a Zarr store,
+            "custom" if custom data were trained on, otherwise "tiff". A folder is of the
+            type of the training data.
         tile_size : sequence of int, optional
             Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; does not change the
             result, only how much memory it takes.
@@ -281,6 +284,9 @@ class CAREamist:
             see, so by default as much as that.
         batch_size : int, optional
             Tiles per forward pass, 1 by default.
+        level : int, optional
+            Which resolution of OME-Zarr images to denoise, 0 for the finest; by default
+            the one that was trained on.
         tta : bool or int
             Test-time augmentation: average over 2, 4 or 8 mirrored and turned versions;
             True for 8.
@@ -316,6 +322,7 @@ class CAREamist:
             {
                 "data_type": data_type,
                 "axes": axes or self.config.data_config.axes,
+                "level": self._level(data_type) if level is None else level,
                 "tile_size": None if tile_size is None else tuple(tile_size),
                 "tile_overlap": None if tile_overlap is None else tuple(tile_overlap),
                 "tta": (8 if tta else 1) if isinstance(tta, bool) else tta,
@@ -326,7 +333,13 @@ class CAREamist:
                 **({} if batch_size is None else {"batch_size": batch_size}),
             }
         )
-        data = PredictDataModule(config, source, read_source_func, extension_filter)
+        data = PredictDataModule(
+            config,
+            source,
+            read_source_func,
+            extension_filter,
+            model.config.algorithm_config.model,
+        )
         data.prepare_data()
         data.setup("predict")
         one = data_type == "array" and not isinstance(source, list | tuple)
@@ -416,9 +429,12 @@ class CAREamist:
                 )
             write = partial(write_func, **(write_func_kwargs or {}))
             suffix = f".{write_extension.lstrip('.')}"
+        data_type = data_type or self._data_type(source)
+        level = settings.pop("level", None)
         known: dict[str, Any] = {
-            "data_type": data_type or self._data_type(source),
+            "data_type": data_type,
             "extension_filter": extension_filter,
+            "level": self._level(data_type) if level is None else level,
         }
         return predict_files(
             lambda file: self.predict([file], **known, **settings)[0],
@@ -455,11 +471,14 @@ class CAREamist:
         return self.model
 
     def _data_type(self, source: Any) -> str:
-        """What `source` is if nobody says: an array, or files as in training, or TIFF."""
+        """What `source` is if nobody says."""
         if not is_path(source):
             return "array"
         trained_on = self.config.data_config.data_type
-        return "tiff" if trained_on == "array" else trained_on
+        return trained_on if trained_on == "custom" else file_type(source, trained_on)
+
+    def _level(self, data_type: str) -> int:
+        return self.config.data_config.level if data_type == "zarr" else 0
 
     def _state(
         self, state_dir: str | Path | None, resume: str | Path | None

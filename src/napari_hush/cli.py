@@ -34,6 +34,7 @@ _OPTIONS = {
     # option: (part of the configuration, field, type, metavar)
     "--epochs": ("training_config", "num_epochs", int, "N"),
     "--steps": ("training_config", "num_steps", int, "N"),
+    "--level": ("data_config", "level", int, "N"),
     "--batch-size": ("data_config", "batch_size", int, "N"),
     "--learning-rate": ("optimizer", "learning_rate", float, "RATE"),
     "--masked-pixels": ("n2v_config", "masked_pixel_percentage", float, "PERCENT"),
@@ -46,6 +47,7 @@ _OPTIONS = {
 
 
 _ALGORITHMS = ("n2v", "n2v2", "structn2v", "n2n", "care")
+_IMAGES = "TIFF files or Zarr stores, or a folder of TIFF files"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,15 +135,16 @@ def _parser(command: str) -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train",
         help="learn to denoise from noisy images",
-        description="Learn to denoise from noisy TIFF images (Noise2Void) and save the "
-        "model. Ctrl-C ends training early and keeps the model.",
+        description="Learn to denoise from noisy TIFF or Zarr images (Noise2Void) and save "
+        "the model. Ctrl-C ends training early and keeps the model.",
         epilog="example: hush train cells.tif --axes YX --epochs 50 -o cells.safetensors",
     )
     train.set_defaults(run=_train)
     predict = commands.add_parser(
         "predict",
         help="denoise images with a model",
-        description="Denoise TIFF images with a model that hush train or napari saved.",
+        description="Denoise TIFF or Zarr images into TIFF files, with a model that hush "
+        "train or napari saved.",
         epilog="example: hush predict cells.safetensors cells.tif -o cells_clean.tif",
     )
     predict.set_defaults(run=_predict)
@@ -154,18 +157,18 @@ def _parser(command: str) -> argparse.ArgumentParser:
     )
     check.set_defaults(run=_check)
     _add_check_options(check)
-    if command == "train":  # building these options loads the configuration
+    # Building these options loads the configuration.
+    if command == "train":
         _add_train_options(train)
-    _add_predict_options(predict)
+    elif command == "predict":
+        _add_predict_options(predict)
     return parser
 
 
 def _add_train_options(parser: argparse.ArgumentParser) -> None:
     from napari_hush.config import Configuration, DataConfig, N2VManipulateConfig
 
-    parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="TIFF files, or folders of them"
-    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=_IMAGES)
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.safetensors")
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
@@ -236,10 +239,10 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict_options(parser: argparse.ArgumentParser) -> None:
+    from napari_hush.config import InferenceConfig
+
     parser.add_argument("model", metavar="MODEL", help="a .safetensors model file")
-    parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="TIFF files, or folders of them"
-    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=_IMAGES)
     parser.add_argument(
         "-o",
         "--output",
@@ -249,6 +252,13 @@ def _add_predict_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX; by default as in training"
+    )
+    level = InferenceConfig.model_fields["level"]
+    parser.add_argument(
+        "--level",
+        type=int,
+        metavar="N",
+        help=_help(level.description, "the one trained on"),
     )
     parser.add_argument(
         "--tile-size",
@@ -307,8 +317,9 @@ def _predict(options: argparse.Namespace) -> None:
         options.images,
         prediction_dir=options.output,
         overwrite=options.overwrite,
-        data_type="tiff",
+        data_type=_data_type(options),
         axes=options.axes,
+        level=options.level,
         tile_size=options.tile_size,
         dtype=options.dtype,
     )
@@ -339,14 +350,16 @@ def _configuration(options: argparse.Namespace) -> Configuration:
     """The configuration file, or the defaults, with the given options put in."""
     from napari_hush.axes import spatial_axes, validate_axes
     from napari_hush.config import Configuration, load_configuration
-    from napari_hush.io import list_files, read_image
+    from napari_hush.io import list_files, named_axes, open_images
 
     values = load_configuration(options.config) if options.config else Configuration()
     tree = values.model_dump()
-    tree["data_config"]["data_type"] = "tiff"
+    data_type = tree["data_config"]["data_type"] = _data_type(options)
+    level = tree["data_config"]["level"] if options.level is None else options.level
+    first = list_files(options.images, data_type)[0]
     axes = options.axes
     if axes is None and not options.config:
-        axes = read_image(list_files(options.images, "tiff")[0])[1]
+        axes = named_axes(first, level)
     if axes is not None:
         axes = validate_axes(axes)
         tree["data_config"]["axes"] = axes
@@ -355,8 +368,8 @@ def _configuration(options: argparse.Namespace) -> Configuration:
             tree["algorithm_config"]["model"]["conv_dims"] = dims
             tree["data_config"]["patch_size"] = (16, 64, 64)[-dims:]
         if "C" in axes:
-            array, _ = read_image(list_files(options.images, "tiff")[0])
-            channels = array.shape[axes.index("C")] if array.ndim == len(axes) else 1
+            (image,) = open_images([first], data_type, axes, level=level)
+            channels = image.axes.canonical_shape[1]
             tree["algorithm_config"]["model"]["in_channels"] = channels
             tree["algorithm_config"]["model"]["num_classes"] = channels
     if options.channels:
@@ -407,6 +420,12 @@ def _choose_algorithm(tree: dict[str, Any], options: argparse.Namespace) -> None
     if network["conv_dims"] == 3 and not options.config:
         planes = tree["data_config"]["patch_size"][0]
         network["pool_z"] = fitting_pool_z(planes, network["depth"])
+
+
+def _data_type(options: argparse.Namespace) -> str:
+    from napari_hush.io import file_type
+
+    return file_type(options.images, "tiff")
 
 
 def _sections(config: Configuration) -> dict[str, Any]:

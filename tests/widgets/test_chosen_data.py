@@ -37,9 +37,7 @@ def test_everything_is_the_whole_layer(model, layer):
 
 
 @pytest.mark.parametrize(("axes", "first"), [("TYX", slice(2, 3)), ("ZYX", slice(0, 3))])
-def test_the_slice_that_is_shown_is_one_frame_but_a_whole_volume(
-    model, layer, axes, first
-):
+def test_the_slice_that_is_shown_is_one_frame_but_a_whole_volume(model, layer, axes, first):
     model.dims.set_point(0, 2)
     (window,) = windows_of(layer, axes, Extent.SLICE, model)
     assert window == (first, slice(0, 64), slice(0, 72))

@@ -135,7 +135,9 @@ def test_several_layers_in_memory_and_not_are_one_training_set(
     monkeypatch.setattr(
         CAREamist,
         "train",
-        lambda self, datamodule: seen.append(datamodule) or train(self, datamodule=datamodule),
+        lambda self, datamodule: (
+            seen.append(datamodule) or train(self, datamodule=datamodule)
+        ),
     )
     lazy = viewer.add_image(da.from_array(noisy, chunks=(16, 16)), name="lazy")
     hand.dock.setValue(quick())

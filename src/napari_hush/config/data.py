@@ -38,6 +38,8 @@ class DataConfig(Frozen):
     """
     target_channels: Channels = None
     """Which channels of the targets are used, numbered from 0; None for all."""
+    level: int = Field(0, ge=0)
+    """Which resolution of OME-Zarr images to read; 0 is the finest."""
     patch_size: tuple[int, ...] = (64, 64)
     """Size of the training patches in pixels, (Y, X) or (Z, Y, X)."""
     batch_size: int = Field(16, ge=1, le=4096)
@@ -65,6 +67,7 @@ class DataConfig(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> DataConfig:
+        check_level(self.level, self.data_type)
         spatial = spatial_axes(self.axes)
         if len(self.patch_size) != len(spatial):
             raise ValueError(
@@ -97,6 +100,15 @@ def check_channel_numbers(name: str, chosen: Channels, axes: str) -> None:
         raise ValueError(
             f"{name} {list(chosen)} chooses channels but the axes {axes!r} have no C; add "
             f"it, or leave {name} out"
+        )
+
+
+def check_level(level: int, data_type: DataType) -> None:
+    """Complain of a resolution to read where there is but one."""
+    if level and data_type != "zarr":
+        raise ValueError(
+            f"level is {level} but data_type is {data_type!r}, and only Zarr has levels; "
+            "leave the level out"
         )
 
 

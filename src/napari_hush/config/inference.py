@@ -8,7 +8,13 @@ from pydantic import Field, model_validator
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config.base import Frozen
-from napari_hush.config.data import Axes, Channels, DataType
+from napari_hush.config.data import (
+    Axes,
+    Channels,
+    DataConfig,
+    DataType,
+    check_level,
+)
 
 
 class InferenceConfig(Frozen):
@@ -20,6 +26,8 @@ class InferenceConfig(Frozen):
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None
     """Which channels of the images the model was trained on; None for all."""
+    level: int = Field(DataConfig().level, ge=0)
+    """Which resolution of OME-Zarr images to read; 0 is the finest."""
     tile_size: tuple[int, ...] | None = None
     """Pixels denoised at once, (Y, X) or (Z, Y, X); None to choose by itself.
 
@@ -47,6 +55,7 @@ class InferenceConfig(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> InferenceConfig:
+        check_level(self.level, self.data_type)
         spatial = spatial_axes(self.axes)
         for name in ("tile_size", "tile_overlap"):
             sizes = getattr(self, name)

@@ -118,7 +118,6 @@ _SETTINGS: dict[str, Any] = {
 }
 """What every factory takes beyond its own arguments, with defaults."""
 
-
 _GIVEN = {
     "experiment_name",
     "data_type",
@@ -127,6 +126,7 @@ _GIVEN = {
     "batch_size",
     "num_epochs",
 }
+"""Arguments of the factories here that are no such settings."""
 
 
 def _create_paired(
@@ -136,15 +136,7 @@ def _create_paired(
     n_channels_out: int | None,
     **settings: Any,
 ) -> Configuration:
-    given = {
-        "experiment_name",
-        "data_type",
-        "axes",
-        "patch_size",
-        "batch_size",
-        "num_epochs",
-    }
-    if unknown := settings.keys() - _SETTINGS.keys() - given:
+    if unknown := settings.keys() - _SETTINGS.keys() - _GIVEN:
         known = ", ".join(sorted(_SETTINGS))
         raise ConfigurationError(
             f"There is no setting {min(unknown)!r}; there are {known}."

@@ -4,7 +4,7 @@ from napari_hush.io.arrays import axes_of
 from napari_hush.io.channels import select_channels
 from napari_hush.io.czi import read_czi
 from napari_hush.io.images import Image, Pixels
-from napari_hush.io.listing import list_files, pair_files
+from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.sources import (
     ReadSource,
@@ -12,6 +12,7 @@ from napari_hush.io.sources import (
     fingerprint,
     is_path,
     load_images,
+    named_axes,
     open_images,
     read_metadata,
 )
@@ -25,10 +26,12 @@ __all__ = [
     "ReadSource",
     "axes_of",
     "check_source",
+    "file_type",
     "fingerprint",
     "is_path",
     "list_files",
     "load_images",
+    "named_axes",
     "open_images",
     "pair_files",
     "plan_targets",

@@ -32,6 +32,27 @@ def is_zarr(path: Path) -> bool:
     )
 
 
+def file_type(source: str | Path | Sequence[str | Path], otherwise: str) -> str:
+    """Whether `source` is Zarr or TIFF, going by its first path.
+
+    Parameters
+    ----------
+    source : str, Path or sequence of them
+        Files and folders.
+    otherwise : str
+        What files in a folder are.
+
+    Returns
+    -------
+    {"tiff", "zarr"}
+        For a folder that is no Zarr store, "zarr" only if `otherwise` is.
+    """
+    first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
+    if first.is_dir() and not is_zarr(first):
+        return "zarr" if otherwise == "zarr" else "tiff"
+    return "zarr" if is_zarr(first) else "tiff"
+
+
 def list_files(
     source: str | Path | Sequence[str | Path], data_type: str, extension_filter: str = ""
 ) -> list[Path]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_hush.errors import ConfigurationError, SourceTypeError
+from napari_hush.axes import validate_axes
+from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io.arrays import axes_of, check_array, lazily
 from napari_hush.io.custom import WholeFilePixels, read_custom
 from napari_hush.io.czi import czi_metadata
@@ -81,6 +82,7 @@ def open_images(
     extension_filter: str = "",
     *,
     level: int = 0,
+    whole: bool = False,
 ) -> list[Image]:
     """Open everything that `source` stands for; pixels stay on disk.
 
@@ -100,6 +102,9 @@ def open_images(
         For custom data: which file names count, e.g. ``"*.npy"``.
     level : int
         Which resolution of an OME-Zarr image; 0 is the finest.
+    whole : bool
+        Keep what `read_source_func` returns instead of calling it again when pixels are
+        needed.
 
     Returns
     -------
@@ -117,28 +122,32 @@ def open_images(
         If the pixels do not fit `axes`, by their number of dimensions or by what the file
         says itself, or are no real numbers.
     """
-    return _images(
-        source, data_type, axes, read_source_func, extension_filter, level, False
-    )
+    check_source(source, data_type, read_source_func)
+    if level and data_type != "zarr":
+        raise ConfigurationError(
+            f"Level {level} was asked for, but data_type is {data_type!r}; only Zarr has "
+            "levels."
+        )
+    if data_type == "array":
+        arrays = source if isinstance(source, list | tuple) else [source]
+        several = len(arrays) > 1
+        return [
+            _from_array(array, axes, f"array {i}" if several else "the array")
+            for i, array in enumerate(arrays)
+        ]
+    files = list_files(source, data_type, extension_filter)
+    if read_source_func is not None:
+        return [_from_reader(file, axes, read_source_func, whole) for file in files]
+    check_not_empty(files)
+    return [_from_file(file, data_type, axes, level) for file in files]
 
 
-def load_images(
-    source: Source,
-    data_type: str,
-    axes: str,
-    read_source_func: ReadSource | None = None,
-    extension_filter: str = "",
-    *,
-    level: int = 0,
-) -> list[Image]:
-    """Read everything that `source` stands for into memory.
+def load_images(*arguments: Any, **more: Any) -> list[Image]:
+    """Read everything that a source stands for into memory.
 
     Parameters, result and errors are those of `open_images`.
     """
-    images = _images(
-        source, data_type, axes, read_source_func, extension_filter, level, True
-    )
-    return [image.loaded() for image in images]
+    return [image.loaded() for image in open_images(*arguments, **more, whole=True)]
 
 
 def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
@@ -171,6 +180,30 @@ def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
     return czi_metadata(path) if path.suffix.lower() == ".czi" else ImageMetadata()
 
 
+def named_axes(path: str | Path, level: int = 0) -> str:
+    """Read which axes a TIFF file or Zarr store names, one letter per dimension.
+
+    Parameters
+    ----------
+    path, level
+        See `read_metadata`.
+
+    Raises
+    ------
+    DataError
+        If its metadata do not say what its dimensions are.
+    UnreadableFileError
+        If the file cannot be read.
+    """
+    axes = read_metadata(path, level).axes
+    if axes is None:
+        raise DataError(
+            f"The metadata of {str(path)!r} do not say what all of its dimensions are; "
+            "name the axes, for example 'ZYX'."
+        )
+    return validate_axes(axes)
+
+
 def fingerprint(image: Image) -> str | None:
     """Tell pixels on disk apart without reading them.
 
@@ -189,35 +222,6 @@ def fingerprint(image: Image) -> str | None:
     if known is None:
         return None
     return hashlib.sha256(f"{known} {image.axes.axes}".encode()).hexdigest()
-
-
-def _images(
-    source: Source,
-    data_type: str,
-    axes: str,
-    func: ReadSource | None,
-    extension_filter: str,
-    level: int,
-    whole: bool,
-) -> list[Image]:
-    check_source(source, data_type, func)
-    if level and data_type != "zarr":
-        raise ConfigurationError(
-            f"Level {level} was asked for, but data_type is {data_type!r}; only Zarr has "
-            "levels."
-        )
-    if data_type == "array":
-        arrays = source if isinstance(source, list | tuple) else [source]
-        several = len(arrays) > 1
-        return [
-            _from_array(array, axes, f"array {i}" if several else "the array")
-            for i, array in enumerate(arrays)
-        ]
-    files = list_files(source, data_type, extension_filter)
-    if func is not None:
-        return [_from_reader(file, axes, func, whole) for file in files]
-    check_not_empty(files)
-    return [_from_file(file, data_type, axes, level) for file in files]
 
 
 def _from_array(array: Any, axes: str, name: str) -> Image:

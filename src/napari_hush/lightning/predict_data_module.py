@@ -8,6 +8,7 @@ import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader
 
+from napari_hush.config import UNetConfig
 from napari_hush.dataset import Normalization
 from napari_hush.io import (
     Image,
@@ -17,16 +18,12 @@ from napari_hush.io import (
     open_images,
     select_channels,
 )
+from napari_hush.models.unet import halo
 from napari_hush.prediction import Tile, TileDataset
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
     from napari_hush.io import ReadSource
-
-DEFAULT_OVERLAP = 56
-"""Overlap of tiles by default, in pixels: what a U-Net of depth 2 can see, both sides."""
-_MULTIPLE = 16
-"""Sizes are padded to a multiple of this, which networks up to depth 4 can halve."""
 
 
 class PredictDataModule(L.LightningDataModule):
@@ -42,6 +39,12 @@ class PredictDataModule(L.LightningDataModule):
         For custom data: called as ``func(path, axes)``, returns an array.
     extension_filter : str
         For custom data: which file names count, e.g. ``"*.npy"``.
+    network : UNetConfig, optional
+        The network that the tiles are for. They then overlap at least as much as it can
+        see, so that the result does not depend on them, and have sizes that it can halve.
+        By default they are large enough for any network up to depth 4, which for one of
+        depth 2 is five times more than it needs; a ``tile_overlap`` in `pred_config` is
+        then taken as it is.
 
     Attributes
     ----------
@@ -60,6 +63,7 @@ class PredictDataModule(L.LightningDataModule):
         pred_data: Any,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
+        network: UNetConfig | None = None,
     ) -> None:
         super().__init__()
         check_source(pred_data, pred_config.data_type, read_source_func)
@@ -67,6 +71,7 @@ class PredictDataModule(L.LightningDataModule):
         self.pred_data = pred_data
         self.read_source_func = read_source_func
         self.extension_filter = extension_filter
+        self.network = network
         self.images: list[Image] = []
 
     def prepare_data(self) -> None:
@@ -82,6 +87,7 @@ class PredictDataModule(L.LightningDataModule):
             self.pred_config.axes,
             self.read_source_func,
             self.extension_filter,
+            level=self.pred_config.level,
         )
         chosen = self.pred_config.channels
         self.images = [select_channels(image, chosen) for image in opened]
@@ -93,13 +99,18 @@ class PredictDataModule(L.LightningDataModule):
         are lists that say where each result belongs.
         """
         config = self.pred_config
-        overlap = max(config.tile_overlap or (DEFAULT_OVERLAP,))
+        network = self.network or _deepest(config.axes)
+        sides = tuple(halo(levels, n2v2=network.n2v2) for levels in network.pooling)
+        if config.tile_overlap is not None:
+            wished = tuple(-(-overlap // 2) for overlap in config.tile_overlap)
+            least = sides if self.network is not None else wished
+            sides = tuple(max(pair) for pair in zip(wished, least, strict=True))
         dataset = TileDataset(
             self.images,
             Normalization(config.image_means, config.image_stds),
             config.tile_size,
-            -(-overlap // 2),
-            _MULTIPLE,
+            sides,
+            network.multiple,
         )
         return DataLoader(
             dataset,
@@ -107,6 +118,11 @@ class PredictDataModule(L.LightningDataModule):
             collate_fn=_collate,
             generator=torch.Generator(),
         )
+
+
+def _deepest(axes: str) -> UNetConfig:
+    """What tiles are made for where nobody names the network."""
+    return UNetConfig(conv_dims=3 if "Z" in axes else 2, depth=4, n2v2=True)
 
 
 def _collate(

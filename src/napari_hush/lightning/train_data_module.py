@@ -266,7 +266,7 @@ class TrainDataModule(L.LightningDataModule):
         if is_path(source):
             source = list_files(source, config.data_type, self.extension_filter)
         opened: list[list[Image] | None] = [
-            open_images(source, config.data_type, config.axes, *more)
+            open_images(source, config.data_type, config.axes, *more, level=config.level)
         ]
         for other in others:
             if other is None:
@@ -277,7 +277,9 @@ class TrainDataModule(L.LightningDataModule):
                 if not (named and _are_files(other)):
                     files = [partner for _, partner in pair_files(source, files)]
                 other = files
-            opened.append(open_images(other, config.data_type, config.axes, *more))
+            opened.append(
+                open_images(other, config.data_type, config.axes, *more, level=config.level)
+            )
         chosen = config.channels, config.target_channels, None
         return [
             images and [select_channels(image, channels) for image in images]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytorch_lightning as L
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
@@ -123,6 +124,12 @@ def train(
             f"{fingerprint.num_patches} of mean {fingerprint.means}; give the same data, "
             "or begin a new run."
         )
+    scaling = Normalization(fingerprint.means, fingerprint.stds)
+    target_scaling = getattr(data.train_dataset, "target_normalization", None)
+    if model is not None and resumed is None:
+        _check_scaling("image", model.normalization, scaling)
+        _check_scaling("target", model.target_normalization, target_scaling)
+        target_scaling = target_scaling or model.target_normalization
     network = new_network(config)
     if resumed is not None:
         network.load_state_dict(resumed.under("network"))
@@ -142,8 +149,8 @@ def train(
         epochs * steps,
         first_step,
         first_epoch=first_epoch,
-        normalization=Normalization(fingerprint.means, fingerprint.stds),
-        target_normalization=getattr(data.train_dataset, "target_normalization", None),
+        normalization=scaling,
+        target_normalization=target_scaling,
         on_progress=report,
         clock=clock,
     )
@@ -244,6 +251,22 @@ def _fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
         target_means=None if targets is None else tuple(targets.means),
         target_stds=None if targets is None else tuple(targets.stds),
     )
+
+
+def _check_scaling(
+    what: str, known: Normalization | None, now: Normalization | None
+) -> None:
+    """Refuse to train weights on with other intensities than they were trained with."""
+    if known is None or now is None:
+        return
+    ours, theirs = [*known.means, *known.stds], [*now.means, *now.stds]
+    if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=1e-5, atol=0):
+        raise ConfigurationError(
+            f"The data module scales the {what}s by the means {list(now.means)} and "
+            f"standard deviations {list(now.stds)}, but the model was trained with "
+            f"{list(known.means)} and {list(known.stds)}; give these as {what}_means and "
+            f"{what}_stds in its data configuration, or train a new model."
+        )
 
 
 def _check_patches(config: Configuration, data: TrainDataModule) -> None:

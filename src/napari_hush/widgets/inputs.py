@@ -110,6 +110,7 @@ class Inputs(QWidget):
         # Intensities are measured anew, and the axes are those of the layer.
         measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
         data = configuration.data_config.model_dump() | dict.fromkeys(measured)
+        data |= {"data_type": "array", "level": 0}
         with QSignalBlocker(self.settings):
             self.settings.setValue(configuration.replace(data_config=data))
         if self.chosen() is None:
