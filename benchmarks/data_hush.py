@@ -142,7 +142,7 @@ def large(folder: str, axes: str, data_type: str, epochs: int) -> dict[str, Any]
 def start(folder: str, axes: str) -> dict[str, Any]:
     """From nothing to the first batch of a Zarr store, and the chunks read for it."""
     forget(folder)
-    opened = OpenedFiles(folder, ".json")
+    opened = OpenedFiles(Path(folder) / "0" / "c", ".json")
     began = time.perf_counter()
     made = module(folder, axes, "zarr", use_in_memory=False)
     ready, reads = time.perf_counter(), len(opened.paths)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io import chunk_cache as cache_module
-from napari_hush.io import tiff_pixels
+from napari_hush.io import open_images, tiff_pixels, write_tiff
 from napari_hush.io.tiff_pixels import TiffPixels
 
 GREY = {"photometric": "minisblack"}
@@ -281,3 +281,15 @@ def test_a_file_is_told_by_its_fingerprint(files):
     path, _ = files["pages"]
     assert TiffPixels(path).fingerprint() == TiffPixels(str(path)).fingerprint()
     assert TiffPixels(path).fingerprint() != TiffPixels(files["tiles"][0]).fingerprint()
+
+
+def test_a_stack_that_is_labelled_as_channels_is_refused_unless_one_reads_it_oneself(
+    tmp_path,
+):
+    stack = np.arange(5 * 8 * 9, dtype="uint8").reshape(5, 8, 9)
+    path = write_tiff(tmp_path / "a.tif", stack, "CYX")
+    with pytest.raises(DataError, match=r"'CYX'.*given as 'ZYX'.*data_type 'custom'"):
+        open_images(path, "tiff", "ZYX")
+    (image,) = open_images(path, "custom", "ZYX", lambda file, axes: tifffile.imread(file))
+    np.testing.assert_array_equal(image.data[...], stack)
+    assert image.axes.canonical_shape == (1, 1, 5, 8, 9)
