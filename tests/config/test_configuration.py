@@ -4,6 +4,7 @@ from napari_hush.config import (
     Configuration,
     DataConfig,
     InferenceConfig,
+    N2VManipulateConfig,
     TrainingConfig,
     XYFlipConfig,
     XYRandomRotate90Config,
@@ -204,3 +205,10 @@ def test_every_field_has_a_help_text():
 
     check(Configuration)
     check(InferenceConfig)
+
+
+def test_fewer_pixels_are_masked_by_default_where_each_hides_neighbours():
+    plain, struct = N2VManipulateConfig(), N2VManipulateConfig(struct_mask_axis="square")
+    assert struct.masked_pixel_percentage < plain.masked_pixel_percentage
+    given = N2VManipulateConfig(struct_mask_axis="square", masked_pixel_percentage=4)
+    assert given.masked_pixel_percentage == 4

@@ -91,7 +91,7 @@ def test_equal_values_are_masked_by_position_so_the_loss_is_never_nan(level, gen
     """Masks by value lose pixels whose replacement happens to be equal, up to 0 / 0."""
     batch = torch.poisson(torch.full((8, 1, 32, 32), level))
     masked = n2v.mask(batch, N2VManipulateConfig(), generator)
-    assert masked.weights.sum() == pytest.approx(8 * 1024 * 0.015, rel=0.3)
+    assert masked.weights.sum() == pytest.approx(8 * 1024 * 0.05, rel=0.1)
     assert torch.isfinite(n2v.loss(torch.zeros_like(batch), masked))
 
 

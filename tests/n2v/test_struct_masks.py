@@ -129,9 +129,11 @@ def test_the_loss_is_finite_and_the_percentage_kept_whatever_is_hidden(
     level, mask, strategy, generator
 ):
     batch = torch.poisson(torch.full((64, 1, 32, 32), level), generator=generator)
-    masked = n2v.mask(batch, configured(mask, strategy=strategy), generator)
+    config = configured(mask, strategy=strategy)
+    masked = n2v.mask(batch, config, generator)
     assert torch.isfinite(masked.patches).all()
-    assert float(masked.weights.sum()) == pytest.approx(batch.numel() * 0.015, rel=0.1)
+    wanted = batch.numel() * config.masked_pixel_percentage / 100
+    assert float(masked.weights.sum()) == pytest.approx(wanted, rel=0.1)
     assert float(n2v.loss(batch + 2, masked)) == pytest.approx(4, rel=1e-5)
 
 

@@ -214,7 +214,7 @@ def test_d18_pixels_that_equal_their_replacement_stay_in_the_loss(level):
     generator = torch.Generator().manual_seed(0)
     batch = torch.poisson(torch.full((64, 1, 32, 32), level), generator=generator)
     masked = n2v.mask(batch, N2VManipulateConfig(), generator)
-    assert float(masked.weights.sum()) == pytest.approx(batch.numel() * 0.015, rel=0.1)
+    assert float(masked.weights.sum()) == pytest.approx(batch.numel() * 0.05, rel=0.1)
     assert float(n2v.loss(batch + 2, masked)) == pytest.approx(4, rel=1e-5)
 
 

@@ -63,7 +63,7 @@ def test_r57_defaults():
     schedule = found["lr_scheduler"]
     assert type(schedule) is torch.optim.lr_scheduler.CosineAnnealingLR
     assert schedule.T_max == 10
-    assert config.algorithm_config.n2v_config.masked_pixel_percentage == 1.5
+    assert config.algorithm_config.n2v_config.masked_pixel_percentage == 5
     assert config.algorithm_config.n2v_config.roi_size == 11
 
 

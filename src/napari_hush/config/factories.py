@@ -37,7 +37,7 @@ def create_n2v_configuration(
     use_n2v2: bool = False,
     n_channels: int | None = None,
     roi_size: int = N2VManipulateConfig().roi_size,
-    masked_pixel_percentage: float = N2VManipulateConfig().masked_pixel_percentage,
+    masked_pixel_percentage: float | None = None,
     struct_n2v_axis: StructAxis = "none",
     struct_n2v_span: int = N2VManipulateConfig().struct_mask_span,
     model_params: dict[str, Any] | None = None,
@@ -81,8 +81,9 @@ def create_n2v_configuration(
         not say it.
     roi_size : int
         Side of the window a masked pixel's replacement is drawn from, odd, 3 to 21.
-    masked_pixel_percentage : float
-        Share of masked pixels in percent, 0.05 to 10.
+    masked_pixel_percentage : float, optional
+        Share of masked pixels in percent, 0.05 to 10; by default that of
+        `N2VManipulateConfig`.
     struct_n2v_axis : {"none", "horizontal", "vertical", "z", "cross", "square"}
         Hide neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
         correlated along X, Y, Z, both X and Y, or all around in the YX plane.
@@ -120,7 +121,11 @@ def create_n2v_configuration(
     masking = N2VManipulateConfig.build(
         {
             "roi_size": roi_size,
-            "masked_pixel_percentage": masked_pixel_percentage,
+            **(
+                {}
+                if masked_pixel_percentage is None
+                else {"masked_pixel_percentage": masked_pixel_percentage}
+            ),
             "strategy": "median" if use_n2v2 else "uniform",
             "struct_mask_axis": struct_n2v_axis,
             "struct_mask_span": struct_n2v_span,

@@ -23,7 +23,7 @@ class TrainingConfig(Frozen):
     """Arithmetic: 32 bit floats, or bfloat16 where the hardware gains from it (auto)."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """auto (a GPU if there is one), cpu, mps, cuda, or cuda:1 and so on."""
-    ema_decay: float = Field(0.0, ge=0, lt=1)
+    ema_decay: float = Field(0.99, ge=0, lt=1)
     """Use weights averaged over about 1 / (1 - this) steps; 0 for the last ones alone."""
     gradient_clip_norm: float | None = Field(None, gt=0)
     """Shorten gradients that are longer than this (L2 norm); None leaves them alone."""

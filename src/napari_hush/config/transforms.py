@@ -47,14 +47,21 @@ Plane = tuple[tuple[Literal[0, 1], ...], ...]
 StructAxis = Literal["none", "horizontal", "vertical", "z", "cross", "square"]
 
 
+STRUCT_PERCENTAGE = 1.5
+"""Percent of masked pixels by default where each of them hides neighbours as well."""
+
+
 class N2VManipulateConfig(Frozen):
     """The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980)."""
 
     name: Literal["N2VManipulate"] = "N2VManipulate"
     roi_size: int = Field(11, ge=3, le=21)
     """Side of the window a masked pixel's replacement is drawn from, in pixels (odd)."""
-    masked_pixel_percentage: float = Field(1.5, ge=0.05, le=10)
-    """Share of the pixels of each patch that are masked, in percent."""
+    masked_pixel_percentage: float = Field(5.0, ge=0.05, le=10)
+    """Share of the pixels of each patch that are masked, in percent.
+
+    By default less where neighbours are hidden along with each of them (structN2V).
+    """
 
     strategy: Literal["uniform", "median"] = "uniform"
     """Replace by a random pixel of the window, or by its median (N2V2)."""
@@ -68,6 +75,16 @@ class N2VManipulateConfig(Frozen):
     Sides are odd, so that there is a middle: the masked pixel itself. Three levels of
     nesting are (Z, Y, X), two are (Y, X) and stay in the plane.
     """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fewer_where_neighbours_are_hidden(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "masked_pixel_percentage" in values:
+            return values
+        hides = values.get("struct_mask_axis", "none") != "none"
+        if hides or values.get("struct_mask") is not None:
+            return {**values, "masked_pixel_percentage": STRUCT_PERCENTAGE}
+        return values
 
     @field_validator("struct_mask", mode="before")
     @classmethod
