@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_hush.events import Event, OnProgress
+    from napari_hush.prediction import Region
 
 
 class CAREamist:
@@ -263,6 +264,8 @@ class CAREamist:
         out: NDArray[Any] | None = None,
         should_stop: Callable[[], bool] | None = None,
         dtype: Literal["float32", "source"] = "float32",
+        region: Region | None = None,
+        first: Callable[[], Region | None] | None = None,
     ) -> NDArray[Any] | list[NDArray[Any]]:
         """Denoise images.
 
@@ -302,6 +305,11 @@ class CAREamist:
         dtype : {"float32", "source"}
             Type of the results. "source" is that of each image: integers are rounded, and
             clipped to what the type can hold; a `PixelsClipped` event tells how many were.
+        region : tuple of slice, optional
+            Only the part of each image that is of interest, ``(S, C, (Z), Y, X)`` in
+            pixels (T counts as S): tiles that meet it are denoised, the others not.
+        first : callable, optional
+            Asked again and again for such a region, or None: it is denoised first.
 
         Returns
         -------
@@ -366,6 +374,8 @@ class CAREamist:
                 should_stop=should_stop or _never,
                 index=index,
                 num_images=len(data.images),
+                region=region,
+                first=first,
             )
             if not whole:
                 break

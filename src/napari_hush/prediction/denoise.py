@@ -19,6 +19,7 @@ from napari_hush.models import (
     freed_memory_kept,
 )
 from napari_hush.prediction.augmented import averaged
+from napari_hush.prediction.order import Region, in_order, restricted
 from napari_hush.prediction.rounding import put
 from napari_hush.prediction.tiles import alike, plan_tiles, read_tile
 
@@ -44,6 +45,8 @@ def denoise(
     should_stop: Callable[[], bool],
     index: int = 0,
     num_images: int = 1,
+    region: Region | None = None,
+    first: Callable[[], Region | None] | None = None,
 ) -> bool:
     """Write the denoised `image` into `out`, tile by tile.
 
@@ -71,6 +74,12 @@ def denoise(
         Asked before every forward pass; True leaves the rest of `out` as it was.
     index, num_images : int
         Which image of the job this is, for the events.
+    region : tuple of slice, optional
+        Part of the image, ``(S, C, (Z), Y, X)``: only tiles that meet it are denoised,
+        each of them whole; the rest of `out` is left as it was.
+    first : callable, optional
+        Asked before every forward pass for the region that somebody looks at, likewise,
+        or None; tiles that meet it come before the others.
 
     Returns
     -------
@@ -92,10 +101,11 @@ def denoise(
     beyond = network.halo
     if halo is not None:
         beyond = tuple(max(pair) for pair in zip(beyond, halo, strict=True))
-    tiles = plan_tiles(shape, beyond, network.multiple, tile_size)
+    planned = plan_tiles(shape, beyond, network.multiple, tile_size)
+    tiles = restricted(planned, region)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
     done = clipped = 0
-    for group in alike(tiles, batch_size):
+    for group in alike(in_order(tiles, first), batch_size):
         if should_stop():
             return False
         inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])

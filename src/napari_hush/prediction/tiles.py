@@ -125,10 +125,13 @@ def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
 
 
 def alike(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
-    """Groups of at most `size` neighbouring tiles that read equally many pixels."""
+    """Groups of at most `size` tiles in a row that read equally many pixels.
+
+    `tiles` is asked for no more than the next tile in advance.
+    """
     for _, run in itertools.groupby(tiles, key=lambda tile: tile.outer_shape):
-        group = list(run)
-        yield from (group[start : start + size] for start in range(0, len(group), size))
+        while group := list(itertools.islice(run, size)):
+            yield group
 
 
 def mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
