@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_hush.axes import AxesMap
 from napari_hush.widgets.canvas import Canvas
 
 LEFT = (slice(0, 1), slice(None), slice(None), slice(0, 4))
@@ -31,13 +30,25 @@ def test_colours_are_rounded_tile_by_tile_and_keep_alpha():
     assert canvas.shown[1, 5].tolist() == [100, 100, 100, 100]
 
 
-def test_colours_in_an_order_that_needs_a_copy_are_shown_whole():
+def test_finished_tiles_are_shown_in_any_order_of_axes():
     source = np.zeros((2, 6, 3, 8, 3), np.uint8)
     canvas = Canvas(source, "TYSXC", rgb=True)
-    assert not np.shares_memory(AxesMap("TYSXC", source.shape).to_canonical(source), source)
     canvas.out[:] = 7
-    canvas.show([LEFT])
-    assert (canvas.shown == 7).all()
+    canvas.show([(slice(4, 5), slice(None), slice(0, 6), slice(0, 4))])
+    expected = np.zeros_like(source)
+    expected[0, :, 2, :4] = 7
+    assert np.array_equal(canvas.shown, expected)
+
+
+def test_the_type_of_the_source_can_be_kept_and_is_rounded_into():
+    source = np.full((6, 8), 9, np.uint8)
+    canvas = Canvas(source, "YX", rgb=False, keep_type=True)
+    assert canvas.shown.dtype == np.uint8
+    canvas.out[:, :4] = 300.7
+    canvas.out[:, 4:] = 3.6
+    canvas.show([(slice(0, 1), slice(None), slice(0, 6), slice(0, 8))])
+    assert canvas.shown[0].tolist() == [255] * 4 + [4] * 4
+    assert (source == 9).all()
 
 
 def test_float_colours_stay_between_0_and_1():

@@ -30,7 +30,10 @@ def during(activity: Activity, situation: Situation = TRAINED) -> Situation:
 
 def test_at_rest():
     assert can_be_pressed(READY) == {"train", "load_model"}
-    assert can_be_pressed(TRAINED) == {"train", "denoise", "save_model", "load_model"}
+    whole = {"train", "train_on", "denoise", "save_model", "load_model"}
+    assert can_be_pressed(TRAINED) == whole
+    kept = replace(TRAINED, has_snapshots=True)
+    assert can_be_pressed(kept) == {*whole, "snapshots"}
 
 
 @pytest.mark.parametrize(
@@ -121,3 +124,44 @@ def test_running_text_has_units():
     status = resolve(replace(READY, state=state)).status
     status = status.replace("\N{NO-BREAK SPACE}", " ")
     assert status == "Epoch 7 of 20 · 240 patches/s · 1 min 12 s left"
+
+
+def _training(**changes) -> Situation:
+    state = replace(begin(Activity.TRAINING, "cells", 0.0), total=10, **changes)
+    return replace(READY, state=state)
+
+
+def test_a_training_can_be_paused_and_gone_on_with():
+    running, paused = _training(), _training(phase=Phase.PAUSED)
+    assert {"pause", "stop"} <= can_be_pressed(running)
+    assert {"pause", "stop"} <= can_be_pressed(paused)
+    assert not resolve(running).paused
+    assert resolve(paused).paused
+    assert resolve(paused).primary == "pause"
+    assert "go on" in resolve(paused).tooltips["pause"]
+    assert resolve(paused).status.startswith("Paused")
+
+
+def test_the_model_in_training_can_be_denoised_with_once_it_is_there():
+    assert "wait" in resolve(_training()).blocked["denoise"]
+    situation = replace(_training(), has_latest=True)
+    assert "denoise" in can_be_pressed(situation)
+    beside = replace(situation, aside=begin(Activity.DENOISING, "cells", 0.0))
+    assert can_be_pressed(beside) == {"pause", "stop", "cancel"}
+    assert len(resolve(beside).status.splitlines()) == 2
+    over = replace(situation, aside=finish(begin(Activity.DENOISING, "a", 0.0), "Done."))
+    assert resolve(over).status.endswith("Done.")
+    failed = replace(situation, aside=fail(begin(Activity.DENOISING, "a", 0.0), "Bad."))
+    assert resolve(failed).status_kind == "failed"
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("activity", list(Activity))
+@pytest.mark.parametrize("aside", [False, True])
+def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, aside):
+    state = replace(begin(activity, "cells", 0.0), phase=phase, total=3, message="Said.")
+    beside = begin(Activity.DENOISING, "cells", 0.0) if aside else RunState()
+    for model in ("", "model"):
+        face = resolve(replace(READY, state=state, aside=beside, model=model))
+        assert not face.primary or not face.blocked[face.primary]
+        assert all(face.tooltips.values())

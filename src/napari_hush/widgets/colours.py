@@ -69,6 +69,7 @@ def stylesheet(colours: Colours) -> str:
             background-color: {colours.accent}; color: {colours.on_accent};
             font-weight: 600;
         }}
+        QPushButton:checked {{ border: 2px solid {colours.curve}; padding: 2px 6px; }}
         QLineEdit {{ border: 1px solid transparent; }}
         QLineEdit[wrong="true"] {{ border: 1px solid {colours.problem}; }}
         QPushButton[role="heading"] {{

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
-    QGridLayout,
+    QCheckBox,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
@@ -16,13 +17,17 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_hush.widgets.footer import Footer
 from napari_hush.widgets.inputs import Inputs
+from napari_hush.widgets.log_pane import LogPane
+from napari_hush.widgets.look_panel import LookPanel
 from napari_hush.widgets.loss_plot import LossPlot
 from napari_hush.widgets.rule import Rule
+from napari_hush.widgets.scope_chooser import ScopeChooser
 from napari_hush.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    import napari.viewer
+    from napari.viewer import Viewer
     from qtpy.QtGui import QShowEvent
 
     from napari_hush.widgets.colours import Colours
@@ -32,9 +37,12 @@ __all__ = ["Controls"]
 
 _BUTTONS = {
     "train": "Train",
+    "train_on": "Train on",
+    "pause": "Pause",
     "stop": "Stop",
     "denoise": "Denoise",
     "cancel": "Cancel",
+    "snapshots": "Go back …",
     "save_model": "Save …",
     "load_model": "Load …",
 }
@@ -45,20 +53,41 @@ class Controls(QWidget):
 
     Attributes
     ----------
-    inputs, plot : Inputs, LossPlot
-        Data and settings, and the loss curve.
+    inputs, plot, look : Inputs, LossPlot, LookPanel
+        Data and settings, the loss curve, and the ways of comparing.
     buttons : dict of str to QPushButton
-        By objectName: train, stop, denoise, cancel, save_model, load_model.
+        By objectName: train, train_on, pause, stop, denoise, cancel, save_model,
+        load_model.
+    scope, keep_type, preview, footer, log
+        What to denoise and into what, whether to show previews, the machine, what was
+        done.
     """
 
     def __init__(
-        self, viewer: napari.viewer.Viewer, colours: Colours, parent: QWidget | None = None
+        self, viewer: Viewer, colours: Colours, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
 
         # ---- widgets
         self.inputs = Inputs(viewer)
+        self.look = LookPanel(viewer, self.inputs.chosen)
         self.plot = LossPlot(colours)
+        self.preview = QCheckBox("Live preview")
+        self.preview.setObjectName("live_preview")
+        self.preview.setChecked(True)
+        self.preview.setToolTip(
+            "While training, show what the model makes of what you look at, every few\n"
+            "seconds. It may take one twentieth of the time."
+        )
+        self.scope = ScopeChooser()
+        self.keep_type = QCheckBox("Result in the type of the source")
+        self.keep_type.setObjectName("keep_type")
+        self.keep_type.setToolTip(
+            "Round the result into the type that the layer has, for example uint16.\n"
+            "Otherwise it is float32, with all decimals."
+        )
+        self.footer = Footer()
+        self.log = LogPane()
         self._progress = QProgressBar()
         self._progress.setObjectName("progress")
         self._progress.setTextVisible(False)
@@ -73,13 +102,21 @@ class Controls(QWidget):
         layout.setSpacing(10)
         layout.addWidget(self.inputs)
         layout.addWidget(Rule())
-        layout.addLayout(self._run_rows())
+        layout.addLayout(self._training_row())
         layout.addWidget(self.plot)
         layout.addWidget(self._progress)
         layout.addWidget(self._status)
+        layout.addLayout(self._preview_row())
+        layout.addWidget(Rule())
+        layout.addLayout(self._denoising_row())
+        layout.addWidget(self.keep_type)
+        layout.addWidget(self.look)
         layout.addWidget(Rule())
         layout.addLayout(self._model_row())
+        layout.addWidget(self.footer)
+        layout.addWidget(self.log)
         layout.addStretch(1)
+        self._order_tabs()
 
     # ---- Public API
 
@@ -90,6 +127,9 @@ class Controls(QWidget):
             button.setEnabled(not face.blocked[name])
             button.setToolTip(face.tooltips[name])
             _mark(button, "lit", name == face.primary)
+        pause = "Resume" if face.paused else "Pause"
+        if self.buttons["pause"].text() != pause:
+            self.buttons["pause"].setText(pause)
         self._show_progress(*face.progress)
         self._status.setText(face.status, face.status_kind)
         if self._model.text() != face.model:
@@ -114,15 +154,37 @@ class Controls(QWidget):
         bar.setValue(value)
         bar.setUpdatesEnabled(True)
 
-    def _run_rows(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setSpacing(6)
-        for row, (start, end) in enumerate((("train", "stop"), ("denoise", "cancel"))):
-            grid.addWidget(self.buttons[start], row, 0)
-            grid.addWidget(self.buttons[end], row, 1)
-        grid.setColumnStretch(0, 2)
-        grid.setColumnStretch(1, 1)
-        return grid
+    def _order_tabs(self) -> None:
+        """Let the tab key go down the column, row by row."""
+        b = self.buttons
+        stops = [b["train"], b["train_on"], b["pause"], b["stop"]]
+        stops += [self.preview, b["snapshots"]]
+        stops += [b["denoise"], self.scope, b["cancel"], self.keep_type]
+        stops += [*self.look.buttons.values(), b["save_model"], b["load_model"]]
+        stops += [self.log.toggleButton()]
+        for one, following in pairwise(stops):
+            QWidget.setTabOrder(one, following)
+
+    def _training_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        for name, stretch in (("train", 3), ("train_on", 2), ("pause", 2), ("stop", 2)):
+            row.addWidget(self.buttons[name], stretch)
+        return row
+
+    def _preview_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.addWidget(self.preview, 1)
+        row.addWidget(self.buttons["snapshots"])
+        return row
+
+    def _denoising_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.buttons["denoise"], 3)
+        row.addWidget(self.scope, 4)
+        row.addWidget(self.buttons["cancel"], 2)
+        return row
 
     def _model_row(self) -> QHBoxLayout:
         row = QHBoxLayout()

@@ -1,7 +1,7 @@
 """The dock "Denoise": what happens when.
 
-People's clicks start jobs, the worker's events move one `RunState` on, and `_render`
-alone shows what is.
+People's clicks start runs, the worker's events move their states on, and `_render` alone
+shows what is.
 """
 
 from __future__ import annotations
@@ -13,27 +13,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from napari_hush.events import EpochDone, Event, StepsDone, TilesDone, TrainingStarted
-from napari_hush.widgets import layers, run_state, tasks
+from napari_hush.config.presets import PRESETS
+from napari_hush.events import EpochDone, Event, StepsDone, TrainingStarted
+from napari_hush.widgets import run_state, tasks
+from napari_hush.widgets.activity_bar import ActivityBar
 from napari_hush.widgets.colours import Colours, stylesheet
 from napari_hush.widgets.controls import Controls
+from napari_hush.widgets.denoising_plan import Eye, plan_denoising
+from napari_hush.widgets.denoising_run import DenoisingRun
 from napari_hush.widgets.face import Situation, resolve
 from napari_hush.widgets.job import Job
+from napari_hush.widgets.judging import Judging
+from napari_hush.widgets.layers import pixel_shape, source_of
 from napari_hush.widgets.model_files import ask_where_from, ask_where_to
-from napari_hush.widgets.result_layer import ResultLayer
+from napari_hush.widgets.notices import tell
 from napari_hush.widgets.run_state import Activity, RunState
 from napari_hush.widgets.settings_form import fresh_configuration
+from napari_hush.widgets.shortcuts import add_shortcuts
+from napari_hush.widgets.snapshot_menu import snapshot_menu
+from napari_hush.widgets.training_run import TrainingRun
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.layers import Image
     from qtpy.QtGui import QShowEvent
 
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
+    from napari_hush.lightning import Snapshot
 
 __all__ = ["DenoiseDock"]
 
@@ -66,15 +76,19 @@ class DenoiseDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._state = RunState()
         self._model: _Model | None = None
-        self._result: ResultLayer | None = None
+        self._denoised_last = False
+        self._denoise_next = False
+        self._eyes: list[Eye] = []
 
         # ---- widgets
         self.setObjectName("denoise_dock")
         self._controls = Controls(viewer, Colours.of(viewer.theme))
         self._inputs = self._controls.inputs
-        self._job = Job(self)
+        self._run = TrainingRun(viewer, self)
+        self._denoising = DenoisingRun(viewer, self)
+        self._judging = Job(self)
+        self._bars = ActivityBar(), ActivityBar()
         self._warm_up_timer = QTimer(self)
         self._warm_up_timer.setSingleShot(True)
         self._warm_up_timer.setInterval(WARM_UP_MS)
@@ -93,17 +107,27 @@ class DenoiseDock(QWidget):
         self._inputs.renamed.connect(self._render)
         for name, slot in (
             ("train", self._on_train),
+            ("train_on", self._on_train_on),
+            ("pause", self._run.pauseOrResume),
             ("stop", self._on_stop),
             ("denoise", self._on_denoise),
-            ("cancel", self._on_stop),
+            ("cancel", self._on_cancel),
+            ("snapshots", self._on_snapshots),
             ("save_model", self._on_save),
             ("load_model", self._on_load),
         ):
             self._controls.buttons[name].clicked.connect(slot)
-        self._job.progressed.connect(self._on_progressed)
-        self._job.returned.connect(self._on_returned)
-        self._job.refused.connect(self._on_refused)
-        self._job.crashed.connect(self._on_crashed)
+        self._controls.preview.toggled.connect(self._run.setPreview)
+        self._run.progressed.connect(self._on_progressed)
+        self._run.returned.connect(self._on_returned)
+        self._run.refused.connect(self._on_refused)
+        self._run.crashed.connect(self._on_crashed)
+        self._denoising.progressed.connect(self._on_tiles)
+        self._denoising.ended.connect(self._on_denoised)
+        self._judging.returned.connect(
+            lambda said: self._controls.look.setNumbers(said.words, said.explanation)
+        )
+        add_shortcuts(self, self._controls.buttons)
         self._warm_up_timer.timeout.connect(self._warm_up)
         viewer.events.theme.connect(self._on_theme)
 
@@ -130,11 +154,28 @@ class DenoiseDock(QWidget):
         """Write the model to `path`, in the worker."""
         if self._model is not None:
             task = tasks.Saving(self._model.engine, path, overwrite)
-            self._start(Activity.SAVING, path.name, task)
+            self._run.start(Activity.SAVING, path.name, task)
+            self._begun()
 
     def loadModel(self, path: Path) -> None:
         """Read a model from `path`, in the worker, and show its settings."""
-        self._start(Activity.LOADING, path.name, tasks.Loading(path))
+        self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
+        self._begun()
+
+    def denoiseQuickly(self, layer: Image) -> None:
+        """Train on `layer` with the least effort, then denoise it; as two clicks would."""
+        if self._run.state.busy or self._denoising.state.busy:
+            tell("The dock is at work already; wait for its end, or stop it.")
+            return
+        self._inputs.layer.setValue(layer)
+        config = self.value()
+        training = config.training_config.replace(**PRESETS[0].changes)
+        self.setValue(config.replace(training_config=training))
+        if self._inputs.readiness.training:
+            tell(self._inputs.readiness.training)
+            return
+        self._denoise_next = True
+        self._train(None)
 
     def sizeHint(self) -> QSize:
         return QSize(330, 720)
@@ -146,30 +187,58 @@ class DenoiseDock(QWidget):
     def event(self, event: QEvent) -> bool:
         # When its frame is closed, napari takes the dock out of it.
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._job.stop()
+            self._leave()
         return bool(super().event(event))
 
     # ---- What people do
 
     def _on_train(self) -> None:
-        if task := self._inputs.training():
-            self._start(Activity.TRAINING, task.name, task)
+        self._train(None)
+
+    def _on_train_on(self) -> None:
+        if self._model is not None:
+            self._train(self._model.engine)
 
     def _on_denoise(self) -> None:
-        layer = self._inputs.chosen()
-        if layer is not None and self._model is not None:
-            task = tasks.Denoising(
-                self._model.engine,
-                layers.source_of(layer),
-                self._inputs.axes(),
-                layer.rgb,
-                layers.Origin.of(layer),
-            )
-            self._start(Activity.DENOISING, layer.name, task)
+        chosen, model = self._inputs.chosen(), self._model_now()
+        if chosen is None or model is None:
+            return
+        scope, axes = self._controls.scope.value(), self._inputs.axes()
+        keep_type = self._controls.keep_type.isChecked()
+        plan = plan_denoising(self._viewer, chosen, axes, scope, model, keep_type=keep_type)
+        if not plan[0]:
+            tell("No image layer is selected; select some in the list of layers.")
+            return
+        self._eyes = plan[1]
+        self._denoising.start(plan[0])
+        if not self._run.state.busy:
+            self._run.closePreview()
+        self._denoised_last = True
+        self._render()
 
     def _on_stop(self) -> None:
-        self._job.stop()
-        self._set_state(run_state.stop(self._state))
+        self._run.stop()
+        self._render()
+
+    def _on_cancel(self) -> None:
+        self._denoising.stop()
+        self._render()
+
+    def _on_snapshots(self) -> None:
+        if self._model is not None:
+            button = self._controls.buttons["snapshots"]
+            menu = snapshot_menu(button, self._model.engine.snapshots, self._go_back)
+            menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+    def _go_back(self, snapshot: Snapshot) -> None:
+        if self._model is not None and not self._run.state.busy:
+            self._model.engine.go_back(snapshot)
+            self._model = replace(self._model, kept=False)
+            message = f"The model is that of epoch {snapshot.epoch} again."
+            self._run.state = run_state.finish(self._run.state, message)
+            self._denoised_last = False
+            self._controls.log.addLine(message)
+            self._render()
 
     def _on_save(self) -> None:
         if self._model is not None and (asked := ask_where_to(self, self._model.name)):
@@ -182,44 +251,49 @@ class DenoiseDock(QWidget):
 
     def _on_edited(self) -> None:
         """Take notice of other inputs; what was said about the last run is history."""
-        self._set_state(self._state if self._state.busy else RunState())
+        self._controls.look.refresh()
+        for run in (self._run, self._denoising):
+            if not run.state.busy:
+                run.state = RunState()
+        self._render()
         self.valueChanged.emit()
 
     # ---- What the worker says
 
-    def _start(self, activity: Activity, subject: str, task: tasks.Task) -> None:
-        self._result = None
-        self._job.start(task)
-        self._set_state(run_state.begin(activity, subject, time.monotonic()))
-
     def _on_progressed(self, events: list[Event]) -> None:
-        state, plot = self._state, self._controls.plot
+        plot = self._controls.plot
         for event in events:
-            state = run_state.advance(state, event, time.monotonic())
             match event:
                 case TrainingStarted():
-                    plot.clear()
+                    plot.begin(first_epoch=event.first_epoch)
                 case StepsDone():
                     plot.addSteps(event.first_step, event.losses)
                 case EpochDone(val_loss=float(loss)):
                     plot.addValidation(event.step, loss)
-                case tasks.CanvasReady():
-                    self._result = ResultLayer(self._viewer, event.origin, event.canvas)
-                case TilesDone() if self._result is not None:
-                    self._result.show(event.regions)
-        if self._result is not None and not self._result.is_there:
-            self._job.stop()  # somebody removed it: there is nothing to fill any more
         plot.redraw()
-        self._set_state(state)
-        self._job.setCostOfNews(self._paint())
+        if self._run.preview_was_removed:
+            self._controls.preview.setChecked(False)
+        self._render()
+        self._run.job.setCostOfNews(self._paint())
+
+    def _on_tiles(self) -> None:
+        for eye in self._eyes:
+            eye.look(self._viewer)
+        self._render()
+        self._denoising.job.setCostOfNews(self._paint())
+
+    def _on_denoised(self) -> None:
+        self._denoised_last = True
+        self._controls.log.addLine(self._denoising.state.message)
+        self._controls.look.refresh()
+        self._judge()
+        self._render()
 
     def _on_returned(self, value: Any) -> None:
-        state = self._state
+        state = self._run.state
         match state.activity:
             case Activity.TRAINING:
                 message = self._after_training(value)
-            case Activity.DENOISING:
-                message = self._after_denoising()
             case Activity.SAVING:
                 if self._model is not None:
                     self._model = replace(self._model, name=value.stem, kept=True)
@@ -228,61 +302,113 @@ class DenoiseDock(QWidget):
                 self._model = _Model(value, Path(state.subject).stem, kept=True)
                 self._inputs.showSettingsOf(value.config)
                 message = f"The model “{state.subject}” is loaded."
-        self._set_state(run_state.finish(state, message))
+            case _:
+                message = ""
+        self._end(run_state.finish(state, message))
 
     def _on_refused(self, sentence: str) -> None:
-        show_error(sentence)
-        self._give_up(sentence)
+        tell(sentence, Show_the_log=self._controls.log.expand)
+        self._end(run_state.fail(self._run.state, sentence))
 
     def _on_crashed(self, error: Exception) -> None:
-        self._give_up(f"{type(error).__name__}: {error}")
+        words = f"{type(error).__name__}: {error}"
+        self._end(run_state.fail(self._run.state, words))
 
     # ---- Private API
 
+    @property
+    def _state(self) -> RunState:
+        """The state of what people look at: what runs, or ran last."""
+        if self._run.state.busy:
+            return self._run.state
+        aside = self._denoising.state
+        return aside if aside.busy or self._denoised_last else self._run.state
+
+    def _model_now(self) -> Any:
+        """The model to denoise with: the one at hand, or the one being trained."""
+        if self._run.state.is_running(Activity.TRAINING):
+            return self._run.latest
+        return None if self._model is None else self._model.engine.model
+
+    def _train(self, engine: CAREamist | None) -> None:
+        task, layer = self._inputs.training(), self._inputs.chosen()
+        if task is not None and layer is not None:
+            task = replace(task, model=engine)
+            self._run.train(task, layer, self._inputs.axes())
+            self._begun()
+
+    def _judge(self) -> None:
+        """Say how good the result is, unless it is only a part."""
+        self._controls.look.setNumbers("")
+        canvas, state = self._denoising.whole, self._denoising.state
+        chosen = self._inputs.chosen()
+        if canvas is None or chosen is None or state.subject != chosen.name:
+            return
+        if pixel_shape(chosen) == canvas.out.shape and not self._judging.is_running:
+            source, axes = source_of(chosen), self._inputs.axes()
+            self._judging.start(Judging(source, canvas.out, axes, rgb=bool(chosen.rgb)))
+
+    def _begun(self) -> None:
+        self._denoised_last = False
+        if not self._denoising.state.busy:
+            self._denoising.state = RunState()
+        state = self._run.state
+        self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
+        self._render()
+
+    def _end(self, state: RunState) -> None:
+        self._run.state = state
+        self._controls.log.addLine(state.message)
+        denoise, self._denoise_next = self._denoise_next, False
+        self._render()
+        if denoise and state.phase is run_state.Phase.DONE and not state.stopped:
+            self._on_denoise()
+
+    def _leave(self) -> None:
+        """The dock goes: what runs ends, and what was learned is kept in a file."""
+        self._run.job.abandon()
+        self._denoising.job.abandon()
+        self._judging.abandon()
+        self._run.closePreview()
+        self._controls.look.close_view()
+        for bar in self._bars:
+            bar.close()
+
     def _after_training(self, engine: CAREamist | None) -> str:
-        state = self._state
+        state = self._run.state
         if engine is None:
             return "Stopped before the first step; nothing was learned yet."
         self._model = _Model(engine, state.subject, kept=False)
         if state.patches_per_second:
             self._inputs.noteSpeed(state.patches_per_second)
-        if state.stopped:
+        if state.stopped and not self._run.state.hint.startswith("Ended early"):
             return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
         spent = run_state.in_words(time.monotonic() - state.started)
         return f"Trained on “{state.subject}” in {spent}. Denoise is next."
 
-    def _after_denoising(self) -> str:
-        state, result = self._state, self._result
-        if result is None or not result.is_there:
-            return "Cancelled."
-        if state.done < state.total:
-            result.finish_partial(state.done)
-            return f"Cancelled; {state.done} of {state.total} tiles are denoised."
-        result.finish()
-        return f"Denoised into “{result.name}”."
-
-    def _give_up(self, message: str) -> None:
-        if self._result is not None:
-            self._result.finish_partial(self._state.done)
-        self._set_state(run_state.fail(self._state, message))
-
-    def _set_state(self, state: RunState) -> None:
-        self._state = state
-        self._render()
-
     def _render(self) -> None:
         layer, model = self._inputs.chosen(), self._model
+        state, aside = self._state, self._denoising.state
         self._controls.showFace(
             resolve(
                 Situation(
-                    self._state,
-                    self._inputs.readiness,
+                    state,
+                    readiness=self._inputs.readiness,
                     layer="" if layer is None else layer.name,
                     model="" if model is None else model.name,
                     model_is_kept=model is not None and model.kept,
+                    aside=aside if state is not aside else RunState(),
+                    has_snapshots=model is not None and bool(model.engine.snapshots),
+                    has_latest=self._run.latest is not None,
                 )
             )
         )
+        busy = state.busy or aside.busy
+        self._controls.footer.showRun(self._run.state.device, busy=busy)
+        for bar, of in zip(
+            self._bars, (self._run.state, self._denoising.state), strict=True
+        ):
+            bar.show(of)
 
     def _paint(self) -> float:
         """Paint all that has changed, now and at once; return the seconds it took."""

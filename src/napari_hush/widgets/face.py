@@ -18,9 +18,14 @@ _DOING = {
 }
 _HELP = {
     "train": "Teach a new model to denoise the chosen layer.",
+    "train_on": "Go on training the model at hand, for as many epochs as are set above.",
+    "pause": "Let the training wait; the memory it uses stays in use.",
+    "resume": "Let the training go on where it waits.",
     "stop": "End the training and keep the model learned so far.",
-    "denoise": "Denoise the chosen layer into a new layer, tile by tile.",
+    "denoise": "Denoise into a new layer, tile by tile, beginning with what is in view.",
+    "denoise_now": "Denoise with the model as it is now, while it is trained further.",
     "cancel": "End the denoising and keep the tiles that are finished.",
+    "snapshots": "Take the model of an earlier moment of its training.",
     "save_model": "Write the model to a file that can be loaded here or elsewhere.",
     "load_model": "Read a model from a file, to denoise with it.",
 }
@@ -31,6 +36,12 @@ class Situation:
     """Everything that decides what the controls show."""
 
     state: RunState = field(default_factory=RunState)
+    aside: RunState = field(default_factory=RunState)
+    """A denoising that goes on beside a training."""
+    has_snapshots: bool = False
+    """Whether there are models from earlier in training to go back to."""
+    has_latest: bool = False
+    """Whether the model that is being trained can be denoised with already."""
     readiness: Readiness = field(default_factory=Readiness)
     layer: str = ""
     """Name of the chosen layer; empty if there is none."""
@@ -49,6 +60,8 @@ class Face:
     tooltips: dict[str, str]
     primary: str
     """Name of the one lit button, the next sensible step; empty if there is none."""
+    paused: bool
+    """Whether the button "Pause" lets the training go on."""
     settings_enabled: bool
     model: str
     progress: tuple[int, int]
@@ -68,8 +81,9 @@ def resolve(situation: Situation) -> Face:
     status, kind = _status(situation)
     return Face(
         blocked=blocked,
-        tooltips={name: why or _HELP[name] for name, why in blocked.items()},
+        tooltips={n: _tooltip(n, why, situation) for n, why in blocked.items()},
         primary=_primary(situation, blocked),
+        paused=state.phase is Phase.PAUSED,
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
         model=situation.model or "No model yet",
         progress=_progress(state),
@@ -79,29 +93,63 @@ def resolve(situation: Situation) -> Face:
 
 
 def _blocked(situation: Situation) -> dict[str, str]:
-    state = situation.state
+    state, aside = situation.state, situation.aside
     busy = f"Wait for the end of {_DOING[state.activity]}." if state.busy else ""
+    busy = busy or ("Wait for the end of denoising." if aside.busy else "")
     no_model = "" if situation.model else "There is no model yet: train or load one."
     stopping = state.phase is Phase.STOPPING and "It is stopping already."
+    no_snapshots = "" if situation.has_snapshots else "The training has left no snapshots."
+    training = state.is_running(Activity.TRAINING)
+    no_training = "" if training else stopping or "No training is running."
+    denoising = state.is_running(Activity.DENOISING) or (
+        aside.is_running(Activity.DENOISING)
+    )
     return {
         "train": busy or situation.readiness.training,
-        "stop": ""
-        if state.is_running(Activity.TRAINING)
-        else stopping or "No training is running.",
-        "denoise": busy or no_model or situation.readiness.denoising,
-        "cancel": ""
-        if state.is_running(Activity.DENOISING)
-        else stopping or "No denoising is running.",
+        "train_on": busy or no_model or situation.readiness.training,
+        "pause": no_training or ("" if state.total else "The training is being prepared."),
+        "stop": no_training,
+        "denoise": _denoising_blocked(situation, training)
+        or busy * (not training)
+        or ("" if training else no_model)
+        or situation.readiness.denoising,
+        "cancel": "" if denoising else stopping or "No denoising is running.",
         "save_model": busy or no_model,
         "load_model": busy,
+        "snapshots": busy or no_model or no_snapshots,
     }
+
+
+def _denoising_blocked(situation: Situation, training: bool) -> str:
+    """Why nothing can be denoised beside a training; empty if there is none."""
+    if not training:
+        return ""
+    if situation.aside.busy:
+        return "Wait for the end of denoising."
+    if not situation.has_latest:
+        return "The model has just begun to learn; wait a few seconds."
+    return ""
+
+
+def _tooltip(name: str, why: str, situation: Situation) -> str:
+    if why:
+        return why
+    if name == "pause" and situation.state.phase is Phase.PAUSED:
+        return _HELP["resume"]
+    if name == "denoise" and situation.state.is_running(Activity.TRAINING):
+        return _HELP["denoise_now"]
+    return _HELP[name]
 
 
 def _primary(situation: Situation, blocked: dict[str, str]) -> str:
     state = situation.state
     just_denoised = state.phase is Phase.DONE and state.activity is Activity.DENOISING
-    if state.busy:
+    if state.phase is Phase.PAUSED:
+        order = ["pause"]
+    elif state.busy:
         order = ["stop", "cancel"]
+    elif situation.aside.busy:
+        order = ["cancel"]
     elif not situation.model:
         order = ["train"]
     elif just_denoised and not situation.model_is_kept:
@@ -122,9 +170,22 @@ def _progress(state: RunState) -> tuple[int, int]:
 
 
 def _status(situation: Situation) -> tuple[str, str]:
+    words, kind = _status_of_run(situation)
+    aside = situation.aside
+    if aside.phase is Phase.FAILED:
+        return f"{words}\n{aside.message}", "failed"
+    if aside.phase is not Phase.IDLE:
+        said = _running(aside) if aside.busy else aside.message
+        return f"{words}\n{said}", kind
+    return words, kind
+
+
+def _status_of_run(situation: Situation) -> tuple[str, str]:
     state = situation.state
     if state.phase is Phase.RUNNING:
-        return _running(state), "plain"
+        return f"{_running(state)}\n{state.hint}".strip(), "plain"
+    if state.phase is Phase.PAUSED:
+        return f"Paused in epoch {state.epoch} of {state.num_epochs}.", "plain"
     if state.phase is Phase.STOPPING:
         return "Stopping, what is done so far is kept …", "plain"
     if state.phase is Phase.FAILED:

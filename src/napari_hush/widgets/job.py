@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,7 +60,7 @@ class Job(QObject):
             raise RuntimeError("a job is running already")
         mailbox: deque[Event] = deque()
         self._mailbox, self._stop, self._result = mailbox, StopRequest(), None
-        self.destroyed.connect(self._stop.set)
+        self.destroyed.connect(self._stop.abandon)
         # The closure holds the mailbox alone: a worker that outlives the dock is harmless.
         worker = create_worker(
             _Guarded(task),
@@ -75,6 +77,10 @@ class Job(QObject):
     def stop(self) -> None:
         """Ask the running job to end; its result still comes."""
         self._stop.set()
+
+    def abandon(self) -> None:
+        """Ask the running job to end, for the dock goes: nobody will take its result."""
+        self._stop.abandon()
 
     @property
     def is_running(self) -> bool:
@@ -139,6 +145,16 @@ class _Guarded:
             return _Result(refusal=str(error))
         except Exception as error:
             return _Result(error=error)
+        finally:
+            _release_memory()
 
     def __str__(self) -> str:
         return str(self.task)
+
+
+def _release_memory() -> None:
+    """Give back to others what torch keeps of a GPU for itself."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()

@@ -8,6 +8,8 @@ from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
+from napari_hush.widgets.view_layers import is_view
+
 if TYPE_CHECKING:
     from napari.components import LayerList
     from qtpy.QtGui import QWheelEvent
@@ -97,7 +99,11 @@ class LayerChooser(QComboBox):
 
     def _on_list_changed(self, event: Any = None) -> None:
         # Iterating gives the layers themselves, indexing napari's proxies of them.
-        found = [layer for layer in self._layers if isinstance(layer, self._kinds)]
+        found = [
+            layer
+            for layer in self._layers
+            if isinstance(layer, self._kinds) and not is_view(layer)
+        ]
         self._choices = [None, *found] if self._optional else found
         chosen = self._chosen if self._chosen in self._choices else None
         if chosen is None and self._choices:

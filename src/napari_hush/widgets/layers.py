@@ -5,7 +5,7 @@ Pure functions on layers and arrays; nothing here touches the viewer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,13 +73,17 @@ class Origin:
     name: str
     appearance: dict[str, Any]
     """Keyword arguments of ``add_image`` for the same place and the same look."""
+    source_id: str = ""
+    """What napari calls the layer among all layers, whatever its name."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the layer carries along, for the result to carry, too."""
 
     @classmethod
     def of(cls, layer: Image) -> Origin:
         """Take it from `layer` as it is now."""
         _, attributes, _ = layer.as_layer_data_tuple()
         kept = {key: attributes[key] for key in _KEPT if key in attributes}
-        return cls(layer.name, kept)
+        return cls(layer.name, kept, str(layer.unique_id), dict(layer.metadata))
 
 
 def infer_axes(layer: Image) -> str:
@@ -126,9 +130,10 @@ def describe(layer: Image) -> str:
     return text
 
 
-def result_name(layer_name: str, *, partial: bool = False) -> str:
-    """What the denoised twin of a layer is called."""
-    return f"{layer_name} denoised (partial)" if partial else f"{layer_name} denoised"
+def result_name(layer_name: str, number: int = 1, *, partial: bool = False) -> str:
+    """What the denoised twin of a layer is called; `number` counts its twins, from 1."""
+    name = f"{layer_name} denoised" + (f" {number}" if number > 1 else "")
+    return f"{name} (partial)" if partial else name
 
 
 def _from_labels(labels: Sequence[str]) -> str:

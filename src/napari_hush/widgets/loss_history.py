@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,11 @@ class LossHistory:
         """Append the validation loss measured after `step` optimizer steps."""
         self.val_steps.append(step)
         self.val.append(loss)
+
+    def val_before(self, step: int) -> float | None:
+        """The last validation loss up to `step`; None if there was none yet."""
+        number = bisect.bisect_right(self.val_steps, step)
+        return self.val[number - 1] if number else None
 
     @property
     def fits_log_axis(self) -> bool:

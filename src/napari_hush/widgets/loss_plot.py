@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QMenu, QWidget
 
 from napari_hush.widgets.chart_axis import ChartAxis
+from napari_hush.widgets.loss_export import save_csv, save_picture
 from napari_hush.widgets.loss_history import LossHistory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from qtpy.QtGui import QPaintEvent
+    from qtpy.QtCore import QEvent
+    from qtpy.QtGui import QContextMenuEvent, QMouseEvent, QPaintEvent
 
     from napari_hush.widgets.colours import Colours
 
 __all__ = ["LossPlot"]
 
-HEIGHT = 210
+HEIGHT = 168
 """Pixels; in a dock some 300 wide a taller curve would only look steeper."""
 GAP = 6
 """Pixels between things that are apart."""
@@ -35,7 +37,8 @@ class LossPlot(QWidget):
     """Draws a `LossHistory` while it grows; what was added is drawn by `redraw`.
 
     A faint line of single steps, a firm one through them, a ring per validation, under
-    a caption with the last values. Painted by hand: a plot of a library takes longer to
+    a caption with the last values or those under the mouse; earlier runs are dashed. The
+    context menu has the rest. Painted by hand: a plot of a library takes longer to
     load than the whole dock, and several drawings of the window for one change.
     """
 
@@ -43,11 +46,18 @@ class LossPlot(QWidget):
         super().__init__(parent)
         self._colours = colours
         self._history = LossHistory()
+        self._earlier: list[LossHistory] = []
+        self._log = True
+        self._cursor: QPointF | None = None
+        self._frame = QRectF()
+        self._across = ChartAxis(0.0, 1.0)
+        self.setMouseTracking(True)
         self.setObjectName("loss_plot")
         self.setFixedHeight(HEIGHT)
         self.setToolTip(
             "Loss: how far the guess for a hidden pixel is from the noisy one.\n"
-            "It falls while the model learns and ends level with the noise, not at zero."
+            "It falls while the model learns and ends level with the noise, not at zero.\n"
+            "Right-click for a linear axis, and to save the curves."
         )
 
     # ---- Public API
@@ -57,9 +67,29 @@ class LossPlot(QWidget):
         """Everything added so far."""
         return self._history
 
-    def clear(self) -> None:
-        """Forget the curve, for a new run."""
-        self._history = LossHistory()
+    @property
+    def earlier(self) -> tuple[LossHistory, ...]:
+        """The runs before, oldest first."""
+        return tuple(self._earlier)
+
+    def begin(self, first_epoch: int = 0) -> None:
+        """Begin a new curve, or go on with the last one if `first_epoch` is above 0.
+
+        Earlier curves stay, faintly.
+        """
+        if first_epoch == 0 and self._history.steps:
+            self._earlier.append(self._history)
+            self._history = LossHistory()
+        self.update()
+
+    def forgetEarlier(self) -> None:
+        """Show only the last run."""
+        self._earlier.clear()
+        self.update()
+
+    def setLogarithmic(self, wanted: bool) -> None:
+        """Draw losses on a logarithmic axis, where all of them are above zero."""
+        self._log = wanted
         self.update()
 
     def addSteps(self, first_step: int, losses: tuple[float, ...]) -> None:
@@ -79,6 +109,36 @@ class LossPlot(QWidget):
         self._colours = colours
         self.update()
 
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._cursor = event.position()
+        self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._cursor = None
+        self.update()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self.menu().popup(event.globalPos())
+
+    def menu(self) -> QMenu:
+        """What can be done with the curves."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        log = menu.addAction("Logarithmic axis")
+        log.setCheckable(True)
+        log.setChecked(self._log)
+        log.toggled.connect(self.setLogarithmic)
+        menu.addAction("Forget earlier runs", self.forgetEarlier)
+        menu.addSeparator()
+        menu.addAction("Save as CSV …", lambda: save_csv(self, self.runs))
+        menu.addAction("Save as picture …", lambda: save_picture(self))
+        return menu
+
+    @property
+    def runs(self) -> tuple[LossHistory, ...]:
+        """All runs, oldest first."""
+        return (*self._earlier, self._history)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -94,14 +154,26 @@ class LossPlot(QWidget):
 
     def _paint_caption(self, painter: QPainter) -> None:
         history, colours = self._history, self._colours
+        at = self._under_cursor()
+        train, val = history.smooth[-1], history.val[-1] if history.val else None
+        if at is not None:
+            train = history.train[at]
+            val = history.val_before(history.steps[at])
         line = self.fontMetrics().height()
         middle, x = line / 2, float(GAP)
         painter.setPen(QPen(QColor(colours.curve), 2))
         painter.drawLine(QPointF(x, middle), QPointF(x + 2 * GAP, middle))
-        x = self._write(painter, x + 3 * GAP, "training", history.smooth[-1])
-        if history.val:
+        x = self._write(painter, x + 3 * GAP, "training", train)
+        if val is not None:
             self._paint_ring(painter, QPointF(x + 3 * GAP, middle))
-            self._write(painter, x + 4.5 * GAP, "validation", history.val[-1])
+            self._write(painter, x + 4.5 * GAP, "validation", val)
+        if at is not None:
+            words = f"step {history.steps[at]}"
+            painter.setPen(QColor(colours.muted))
+            room = self.fontMetrics().horizontalAdvance(words)
+            painter.drawText(
+                QPointF(self.width() - room - GAP, self.fontMetrics().ascent()), words
+            )
 
     def _write(self, painter: QPainter, x: float, words: str, loss: float) -> float:
         """Write a loss with its name from `x` on; return where it ends."""
@@ -117,9 +189,17 @@ class LossPlot(QWidget):
 
     def _paint_curves(self, painter: QPainter) -> None:
         history = self._history
-        across = ChartAxis(0.0, max(1.0, history.steps[-1] * 1.02))
-        up = ChartAxis.around(history.train + history.val, log=history.fits_log_axis)
+        runs = [run for run in self.runs if run.steps]
+        across = ChartAxis(0.0, max(1.0, max(run.steps[-1] for run in runs) * 1.02))
+        losses = [loss for run in runs for loss in (*run.train, *run.val)]
+        log = self._log and all(run.fits_log_axis for run in runs)
+        up = ChartAxis.around(losses, log=log)
         frame = self._paint_axes(painter, across, up)
+        self._frame, self._across = frame, across
+        painter.setPen(QPen(QColor(self._colours.muted), 1, Qt.PenStyle.DashLine))
+        for run in runs[:-1]:
+            points = _points(frame, across.share(run.steps), up.share(run.smooth))
+            painter.drawPolyline(QPolygonF(points))
         faint = QColor(self._colours.muted)
         faint.setAlphaF(0.4)
         for losses, pen in (
@@ -131,6 +211,19 @@ class LossPlot(QWidget):
             painter.drawPolyline(QPolygonF(points))
         for point in _points(frame, across.share(history.val_steps), up.share(history.val)):
             self._paint_ring(painter, point)
+        if (at := self._under_cursor()) is not None:
+            x = frame.left() + frame.width() * float(across.share(history.steps[at]))
+            painter.setPen(QPen(QColor(self._colours.muted), 1))
+            painter.drawLine(QPointF(x, frame.top()), QPointF(x, frame.bottom()))
+
+    def _under_cursor(self) -> int | None:
+        """Index of the step that the mouse is at; None if it is elsewhere."""
+        frame, history = self._frame, self._history
+        if self._cursor is None or not history.steps or not frame.contains(self._cursor):
+            return None
+        share = (self._cursor.x() - frame.left()) / frame.width()
+        step = self._across.low + share * (self._across.high - self._across.low)
+        return int(np.abs(np.asarray(history.steps) - step).argmin())
 
     def _paint_axes(self, painter: QPainter, across: ChartAxis, up: ChartAxis) -> QRectF:
         """Paint lines and labels; return the rectangle that is left for the curves."""
@@ -150,6 +243,8 @@ class LossPlot(QWidget):
             painter.drawText(where, Qt.AlignmentFlag.AlignRight, text)
         for value in across.labels(int(frame.width()) // LABEL_ROOM):
             x = frame.left() + frame.width() * float(across.share(value))
+            if value != round(value):
+                continue  # there are no halves of a step
             text = f"{value:g}" if value else "step 0"
             room = metrics.horizontalAdvance(text)
             x = min(x - room / 2, self.width() - room)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_hush.widgets.layers import result_name
+from napari_hush.widgets.pairing import next_number, result_mark
+from napari_hush.widgets.view_layers import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,15 +30,26 @@ class ResultLayer:
     """
 
     def __init__(
-        self, viewer: napari.viewer.Viewer, origin: Origin, canvas: Canvas
+        self,
+        viewer: napari.viewer.Viewer,
+        origin: Origin,
+        canvas: Canvas,
+        *,
+        part: bool = False,
     ) -> None:
         self._viewer = viewer
         self._origin = origin
         self._canvas = canvas
         self._drawn = time.monotonic()
-        # napari adds a number if there is a layer of that name.
-        self._layer = viewer.add_image(
-            canvas.shown, name=result_name(origin.name), **origin.appearance
+        self._number = next_number(origin.source_id, viewer.layers)
+        mark = result_mark(origin.source_id, source=origin.name, number=self._number)
+        self._layer: Any = bare(
+            viewer.add_image(
+                canvas.shown,
+                name=result_name(origin.name, self._number, partial=part),
+                metadata=origin.metadata | mark,
+                **origin.appearance,
+            )
         )
 
     @property
@@ -65,7 +78,7 @@ class ResultLayer:
         if not self.is_there:
             return
         if tiles_done:
-            self._layer.name = result_name(self._origin.name, partial=True)
+            self._layer.name = result_name(self._origin.name, self._number, partial=True)
             self._layer.refresh()
         else:
             self._viewer.layers.remove(self._layer)

@@ -10,11 +10,17 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from napari_hush.events import (
+    BatchHalved,
+    EarlyStopped,
     Event,
     ImageStarted,
+    Plateau,
+    PreviewFailed,
     StepsDone,
     TilesDone,
     TrainingDone,
+    TrainingPaused,
+    TrainingResumed,
     TrainingStarted,
 )
 
@@ -36,6 +42,7 @@ class Phase(Enum):
 
     IDLE = "idle"
     RUNNING = "running"
+    PAUSED = "paused"
     STOPPING = "stopping"
     DONE = "done"
     FAILED = "failed"
@@ -77,17 +84,20 @@ class RunState:
     """Where the arithmetic happens, as torch names it."""
     stopped: bool = False
     """True if the run was asked to end early."""
+    hint: str = ""
+    """Something worth knowing while it runs, in one sentence."""
     message: str = ""
     """How it ended, in one sentence."""
 
     @property
     def busy(self) -> bool:
         """Whether the worker is at work, so that nothing else can start."""
-        return self.phase in (Phase.RUNNING, Phase.STOPPING)
+        return self.phase in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
 
     def is_running(self, activity: Activity) -> bool:
         """Whether `activity` is under way and has not been asked to stop."""
-        return self.phase is Phase.RUNNING and self.activity is activity
+        under_way = self.phase in (Phase.RUNNING, Phase.PAUSED)
+        return under_way and self.activity is activity
 
 
 def begin(activity: Activity, subject: str, now: float) -> RunState:
@@ -117,6 +127,24 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
                 patches_per_second=event.patches_per_second,
                 seconds_left=event.seconds_left,
             )
+        case TrainingPaused() if state.phase is Phase.RUNNING:
+            return replace(state, phase=Phase.PAUSED, seconds_left=None)
+        case TrainingResumed() if state.phase is Phase.PAUSED:
+            return replace(state, phase=Phase.RUNNING)
+        case Plateau():
+            words = f"The loss has not moved for {event.epochs} epochs: Stop when you like."
+            return replace(state, hint=words)
+        case BatchHalved():
+            words = (
+                f"Memory ran out with {event.old} patches at once; it goes on with "
+                f"{event.new}, and the result is the same."
+            )
+            return replace(state, hint=words)
+        case EarlyStopped():
+            words = f"Ended early: the loss has not fallen for {event.epochs} epochs."
+            return replace(state, hint=words)
+        case PreviewFailed():
+            return replace(state, hint=f"No preview: {event.reason}")
         case TrainingDone():
             return replace(state, stopped=event.stopped)
         case ImageStarted():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StatusLine"]
 
-LINES = 3
+LINES = 2
 """Lines kept free, so that a long sentence moves nothing else."""
 MARGINS = 14
 """Pixels that the label takes above and below its lines."""

@@ -17,12 +17,21 @@ class StoppableWorker(FunctionWorker):
     """Runs ``task(report, stop)`` in a thread; `quit` makes the stop request.
 
     Made by ``napari.qt.threading.create_worker``, so napari lists it when the window is
-    closed. The inherited `quit` would throw the result away, and with it the model.
+    closed, and calls `quit` if that is confirmed. The inherited `quit` would throw the
+    result away, and with it the model.
     """
 
     def __init__(self, task: Task, report: OnProgress, stop: StopRequest) -> None:
         super().__init__(task, report, stop)
         self._stop = stop
 
+    def run(self) -> None:
+        try:
+            super().run()
+        except RuntimeError:
+            # The window is gone, and with it the signals that would tell of the end.
+            if not self._stop.abandoned:
+                raise
+
     def quit(self) -> None:
-        self._stop.set()
+        self._stop.abandon()

@@ -10,10 +10,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_hush.events import Event, ImageStarted
-from napari_hush.widgets.canvas import Canvas
+from napari_hush.events import Event
 from napari_hush.widgets.estimate import measure_speed
-from napari_hush.widgets.layers import as_pixels
+from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.remembered import recall, remember
 
 if TYPE_CHECKING:
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
     from napari_hush.events import OnProgress
-    from napari_hush.widgets.layers import Origin
+    from napari_hush.lightning import TrainDataModule
+    from napari_hush.widgets.previewer import Previewer
     from napari_hush.widgets.training_data import TrainingData
 
 __all__ = [
-    "CanvasReady",
-    "Denoising",
+    "EngineReady",
     "Loading",
     "Saving",
     "StopRequest",
@@ -47,11 +46,21 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made = False
+        self._made = self._abandoned = False
         self._callbacks: list[Callable[[], None]] = []
 
     def is_set(self) -> bool:
         return self._made
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody will be there to take the result."""
+        return self._abandoned
+
+    def abandon(self) -> None:
+        """Make the wish because the window or the dock goes."""
+        self._abandoned = True
+        self.set()
 
     def set(self) -> None:
         with self._lock:
@@ -76,68 +85,70 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class CanvasReady(Event):
-    """The pixels are read and the result can be shown; the first tile is next."""
+class EngineReady(Event):
+    """Training is about to begin; `engine` can be asked to pause and to go on."""
 
-    canvas: Canvas
-    origin: Origin
+    engine: CAREamist
 
 
 @dataclass(frozen=True)
 class Training:
-    """Train a fresh model; returns it, or None if it was stopped before its first step."""
+    """Train a model; returns it, or None if it was stopped before its first step."""
 
     configuration: Configuration
     data: TrainingData
     name: str
+    model: CAREamist | None = None
+    """The model to train on; None for a fresh one."""
+    previewer: Previewer | None = None
+    """Gets the model every few seconds."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
         from napari_hush.careamist import CAREamist
+
+        engine = self.model or CAREamist(source=self.configuration)
+        if self.model is not None:  # what it is stays; how long it is trained does not
+            training = self.configuration.training_config
+            engine.config = engine.config.replace(training_config=training)
+        engine.on_progress = report
+        engine.callbacks = self._callbacks(report)
+        report(EngineReady(engine))
+        stop.when_set(engine.stop_training)
+        if not stop.is_set():
+            engine.train(datamodule=self._data(engine))
+        if stop.abandoned and engine.is_trained:
+            engine.save(recovered_path(self.name))
+        return engine if engine.is_trained else None
+
+    def _data(self, engine: CAREamist) -> TrainDataModule:
+        """The data; a model that is trained on keeps its normalisation."""
         from napari_hush.lightning import TrainDataModule
 
-        model = CAREamist(source=self.configuration, on_progress=report)
-        stop.when_set(model.stop_training)
-        data = TrainDataModule(
-            self.configuration.data_config,
+        config = self.configuration.data_config
+        if (model := engine.model) is not None:
+            scaling = model.target_normalization
+            config = config.replace(
+                image_means=model.normalization.means,
+                image_stds=model.normalization.stds,
+                target_means=None if scaling is None else scaling.means,
+                target_stds=None if scaling is None else scaling.stds,
+            )
+        return TrainDataModule(
+            config,
             **self.data.sources(),
             val_minimum_split=1,  # as CAREamist.train does it
         )
-        model.train(datamodule=data)
-        return model if model.is_trained else None
+
+    def _callbacks(self, report: OnProgress) -> tuple[Any, ...]:
+        from napari_hush.lightning import PreviewCallback
+
+        if self.previewer is None:
+            return ()
+        self.previewer.report = report
+        return (PreviewCallback(self.previewer.take),)
 
     def __str__(self) -> str:
         return f"training on “{self.name}”"
-
-
-@dataclass(frozen=True)
-class Denoising:
-    """Denoise into a canvas, reported before the first tile; returns it."""
-
-    model: CAREamist
-    source: Any
-    """What the layer holds: numpy, dask, zarr or xarray, with alpha if RGB."""
-    axes: str
-    rgb: bool
-    origin: Origin
-
-    def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas:
-        everything = as_pixels(self.source, rgb=False)
-        pixels = as_pixels(everything, rgb=self.rgb)
-        canvas = Canvas(everything, self.axes, rgb=self.rgb)
-
-        def relay(event: Event) -> None:
-            if isinstance(event, ImageStarted):  # all checks are passed
-                report(CanvasReady(canvas, self.origin))
-            report(event)
-
-        self.model.on_progress = relay
-        self.model.predict(
-            source=pixels, axes=self.axes, out=canvas.out, should_stop=stop.is_set
-        )
-        return canvas
-
-    def __str__(self) -> str:
-        return f"denoising of “{self.origin.name}”"
 
 
 @dataclass(frozen=True)

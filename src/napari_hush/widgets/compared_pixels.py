@@ -1,0 +1,148 @@
+"""Two images as one: an array-like that is put together where it is looked at. No Qt here.
+
+napari asks for the slice that it shows and nothing else, so a comparison of volumes on
+disk costs what one plane of them costs.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["Difference", "Swiped"]
+
+
+class _Pair:
+    """What both have in common: the shape, and what was read last.
+
+    Parameters
+    ----------
+    before, after : array-like
+        Of one shape: numpy, dask, zarr or xarray.
+
+    Raises
+    ------
+    ValueError
+        If their shapes differ.
+    """
+
+    def __init__(self, before: Any, after: Any) -> None:
+        if tuple(before.shape) != tuple(after.shape):
+            raise ValueError(f"{before.shape} and {after.shape} are not of one shape")
+        self._before = before
+        self._after = after
+        self._read: dict[bool, tuple[Any, NDArray[Any]]] = {}
+        self.shape = tuple(int(size) for size in before.shape)
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(np.float32)
+
+    def forget(self) -> None:
+        """Read anew what is shown, for pixels that have changed."""
+        self._read.clear()
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        return np.asarray(self[(slice(None),) * self.ndim], dtype)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _pixels(self, key: Any, *, after: bool) -> NDArray[Any]:
+        """``before[key]`` or ``after[key]``; what is on disk is read once per slice."""
+        source = self._after if after else self._before
+        if isinstance(source, np.ndarray):
+            return np.asarray(source[key])
+        last = self._read.get(after)
+        if last is None or repr(last[0]) != repr(key):
+            last = (key, np.asarray(source[key]))
+            self._read[after] = last
+        return last[1]
+
+
+class Swiped(_Pair):
+    """One image before the line, the other behind it.
+
+    Parameters
+    ----------
+    before, after : array-like
+        Of one shape.
+    axis : int
+        The axis that the line cuts.
+    split : int
+        Pixels of `before` along it; the rest is `after`. May be set at any time.
+    """
+
+    def __init__(self, before: Any, after: Any, axis: int, split: int) -> None:
+        super().__init__(before, after)
+        self.axis = axis
+        self.split = split
+        if before.dtype == after.dtype:
+            self.dtype = np.dtype(before.dtype)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        key = _whole_key(key, self.ndim)
+        along = key[self.axis]
+        if not isinstance(along, slice):
+            behind = operator.index(along) % self.shape[self.axis] >= self.split
+            return self._pixels(key, after=behind).astype(self.dtype, copy=False)
+        first, last, step = along.indices(self.shape[self.axis])
+        places = np.arange(first, last, step)
+        before = int(np.count_nonzero(places < self.split))
+        if step < 0 or before == 0:
+            shown = self._pixels(key, after=True).astype(self.dtype)
+            if step < 0:
+                self._fill(shown, key, places < self.split)
+            return shown
+        if before == len(places):
+            return self._pixels(key, after=False).astype(self.dtype)
+        shown = self._pixels(key, after=True).astype(self.dtype)
+        self._fill(shown, key, slice(0, before))
+        return shown
+
+    def _fill(self, shown: NDArray[Any], key: tuple[Any, ...], where: Any) -> None:
+        axis = sum(isinstance(part, slice) for part in key[: self.axis])
+        place = (slice(None),) * axis + (where,)
+        shown[place] = self._pixels(key, after=False)[place]
+
+
+class Difference(_Pair):
+    """What was taken away: `before` minus `after`, float32.
+
+    Parameters
+    ----------
+    before, after : array-like
+        Of one shape.
+    rgb : bool
+        Whether the last axis holds colours; then it is their mean, without that axis.
+    """
+
+    def __init__(self, before: Any, after: Any, *, rgb: bool = False) -> None:
+        super().__init__(before, after)
+        self._rgb = rgb
+        if rgb:
+            self.shape = self.shape[:-1]
+            self.ndim -= 1
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        key = _whole_key(key, self.ndim)
+        if self._rgb:
+            key = (*key, slice(0, 3))
+        before = self._pixels(key, after=False).astype(np.float32)
+        difference: NDArray[Any] = before - self._pixels(key, after=True)
+        difference = difference.astype(np.float32, copy=False)
+        return difference.mean(axis=-1) if self._rgb else difference
+
+
+def _whole_key(key: Any, ndim: int) -> tuple[Any, ...]:
+    """`key` with one part per axis."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if Ellipsis in parts:
+        at = parts.index(Ellipsis)
+        parts[at : at + 1] = [slice(None)] * (ndim - len(parts) + 1)
+    return (*parts, *[slice(None)] * (ndim - len(parts)))

@@ -1,0 +1,101 @@
+"""Denoising as a job of the dock: what the worker thread does. No Qt here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_hush.events import Event, ImageStarted
+from napari_hush.widgets.canvas import Canvas
+from napari_hush.widgets.layers import as_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_hush.careamist import CAREamist
+    from napari_hush.events import OnProgress
+    from napari_hush.models import Model
+    from napari_hush.widgets.layers import Origin
+    from napari_hush.widgets.tasks import StopRequest
+
+__all__ = ["CanvasReady", "Denoising", "DenoisingSeveral"]
+
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class CanvasReady(Event):
+    """The pixels are read and the result can be shown; the first tile is next."""
+
+    canvas: Canvas
+    origin: Origin
+    part: bool
+    """Whether only a part of the image will be denoised."""
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """Denoise into a canvas, reported before the first tile; returns it."""
+
+    model: Model
+    source: Any
+    """What the layer holds: numpy, dask, zarr or xarray, with alpha if RGB."""
+    axes: str
+    rgb: bool
+    origin: Origin
+    region: Region | None = None
+    """The part to denoise, ``(S, C, (Z), Y, X)``; None for everything."""
+    first: Callable[[], Region | None] | None = None
+    """Where somebody looks, to be denoised before the rest."""
+    keep_type: bool = False
+    """Whether the result is of the source's type, not float32."""
+
+    def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas:
+        everything = as_pixels(self.source, rgb=False)
+        pixels = as_pixels(everything, rgb=self.rgb)
+        canvas = Canvas(everything, self.axes, rgb=self.rgb, keep_type=self.keep_type)
+
+        def relay(event: Event) -> None:
+            if isinstance(event, ImageStarted):  # all checks are passed
+                report(CanvasReady(canvas, self.origin, self.region is not None))
+            report(event)
+
+        _engine(self.model, relay).predict(
+            source=pixels,
+            axes=self.axes,
+            out=canvas.out,
+            should_stop=stop.is_set,
+            region=self.region,
+            first=self.first,
+        )
+        return canvas
+
+    def __str__(self) -> str:
+        return f"denoising of “{self.origin.name}”"
+
+
+@dataclass(frozen=True)
+class DenoisingSeveral:
+    """Denoise one layer after the other; returns the canvases of those that were begun."""
+
+    tasks: Sequence[Denoising]
+
+    def __call__(self, report: OnProgress, stop: StopRequest) -> list[Canvas]:
+        canvases = []
+        for task in self.tasks:
+            if stop.is_set():
+                break
+            canvases.append(task(report, stop))
+        return canvases
+
+    def __str__(self) -> str:
+        return "denoising of " + ", ".join(f"“{t.origin.name}”" for t in self.tasks)
+
+
+def _engine(model: Model, on_progress: OnProgress) -> CAREamist:
+    """An engine of its own, so that the model's may go on training."""
+    from napari_hush.careamist import CAREamist
+
+    engine = CAREamist(source=model.config, on_progress=on_progress)
+    engine.model = model
+    return engine

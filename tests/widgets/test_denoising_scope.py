@@ -1,0 +1,76 @@
+"""How much is denoised, into what, and what is kept of the source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_hush.widgets.scope_chooser import Scope
+
+
+@pytest.fixture
+def movie(viewer, noisy):
+    large = np.tile(noisy, (1, 1))
+    return viewer.add_image(
+        np.stack([large + n for n in range(4)]), name="movie", metadata={"lab": "ours"}
+    )
+
+
+@pytest.fixture
+def trained(hand, movie, quick):
+    hand.dock.setValue(quick("TYX"))
+    hand.train()
+    return hand
+
+
+def _changed(viewer, name):
+    data = viewer.layers[name].data
+    return [
+        not np.array_equal(a, b)
+        for a, b in zip(data, viewer.layers["movie"].data, strict=True)
+    ]
+
+
+def test_the_slice_alone_can_be_denoised_and_results_are_numbered(viewer, trained):
+    viewer.dims.set_current_step(0, 2)
+    trained.find("scope").setValue(Scope.SLICE)
+    trained.denoise()
+    assert _changed(viewer, "movie denoised (partial)") == [False, False, True, False]
+    trained.find("scope").setValue(Scope.LAYER)
+    trained.denoise()
+    second = viewer.layers["movie denoised 2"]
+    assert all(_changed(viewer, "movie denoised 2"))
+    assert second.metadata["lab"] == "ours"
+    assert second.metadata["napari_hush"]["number"] == 2
+    assert viewer.layers["movie"].metadata == {"lab": "ours"}
+    assert trained.dock._controls.look.pair[1] is second
+    trained.until(lambda: "structure removed" in trained.find("look_numbers").text())
+
+
+def test_what_is_in_view_is_denoised_first_and_alone_if_wanted(viewer, trained, qtbot):
+    viewer.dims.set_current_step(0, 3)
+    qtbot.wait(200)
+    trained.find("scope").setValue(Scope.VIEW)
+    trained.denoise()
+    assert _changed(viewer, "movie denoised (partial)") == [False, False, False, True]
+
+
+def test_selected_layers_are_denoised_one_after_the_other(viewer, trained, noisy):
+    viewer.add_image(np.stack([noisy, noisy]), name="other")
+    viewer.add_image(np.stack([noisy, noisy]), name="left alone")
+    viewer.layers.selection = {viewer.layers["movie"], viewer.layers["other"]}
+    trained.find("scope").setValue(Scope.SELECTED)
+    trained.denoise()
+    names = [layer.name for layer in viewer.layers]
+    assert {"movie denoised", "other denoised"} <= set(names)
+    assert "left alone denoised" not in names
+    assert "movie denoised" in trained.status
+    assert "other denoised" in trained.status
+
+
+def test_the_type_of_the_source_is_kept_if_wanted(viewer, trained):
+    trained.click("keep_type")
+    trained.denoise()
+    result = viewer.layers["movie denoised"].data
+    assert result.dtype == viewer.layers["movie"].data.dtype
+    assert all(_changed(viewer, "movie denoised"))

@@ -1,0 +1,153 @@
+"""During a training: preview, pause, denoising beside it, going on, and going back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_hush.widgets.run_state import Phase
+from napari_hush.widgets.view_layers import is_view
+
+
+@pytest.fixture
+def layer(viewer, noisy):
+    return viewer.add_image(noisy, name="cells", scale=(0.5, 0.25), translate=(3, 4))
+
+
+@pytest.fixture
+def training(hand, layer, quick, monkeypatch):
+    """A training that would take for ever, with previews as often as can be."""
+    from napari_hush.widgets import tasks
+
+    def callbacks(self, report):
+        from napari_hush.lightning import PreviewCallback
+
+        self.previewer.report = report
+        return (PreviewCallback(self.previewer.take, share=1.0, every_s=0.0),)
+
+    monkeypatch.setattr(tasks.Training, "_callbacks", callbacks)
+    hand.dock.setValue(quick(num_epochs=100_000))
+    hand.click("train")
+    hand.until(lambda: hand.find("loss_plot").history.steps != [])
+    yield hand
+    if hand.find("stop").isEnabled():
+        hand.click("stop")
+    hand.until(lambda: not hand.dock._run.job.is_running)
+
+
+def _previews(viewer):
+    return [layer for layer in viewer.layers if is_view(layer)]
+
+
+def test_the_preview_lies_where_one_looks_and_goes_with_a_click(viewer, training, layer):
+    training.until(lambda: _previews(viewer) != [])
+    (preview,) = _previews(viewer)
+    assert preview.name == "live preview of cells"
+    ends = np.array([[0, 0], np.array(preview.data.shape) - 1])
+    shown = np.array([layer.world_to_data(preview.data_to_world(end)) for end in ends])
+    assert np.allclose(shown, np.round(shown))
+    assert (shown >= 0).all()
+    assert (shown <= np.array(layer.data.shape) - 1).all()
+    first = np.array(preview.data)
+    training.until(lambda: not np.array_equal(preview.data, first))  # it is refreshed
+    training.click("live_preview")
+    assert _previews(viewer) == []
+    training.click("live_preview")
+    training.until(lambda: _previews(viewer) != [])
+    viewer.layers.remove(_previews(viewer)[0])
+    training.until(lambda: not training.find("live_preview").isChecked())
+
+
+def test_pause_waits_and_resume_goes_on(training):
+    training.click("pause")
+    training.until(lambda: training.dock._state.phase is Phase.PAUSED)
+    assert training.find("pause").text() == "Resume"
+    assert "Paused" in training.status
+    done = training.dock._state.done
+    training.click("pause")
+    training.until(lambda: training.dock._state.done > done)
+    assert training.find("pause").text() == "Pause"
+
+
+def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, training):
+    training.click("pause")
+    training.until(lambda: training.dock._state.phase is Phase.PAUSED)
+    training.click("stop")
+    training.until_ready("denoise")
+    assert "Stopped" in training.status
+    training.denoise()
+    assert "cells denoised" in viewer.layers
+    assert _previews(viewer) == []  # there is something better to see
+
+
+def test_one_can_denoise_while_training_goes_on(viewer, training):
+    training.until_ready("denoise")
+    done = training.dock._state.done
+    training.click("denoise")
+    training.until(lambda: "Denoised into" in training.status)
+    assert training.dock._state.phase is Phase.RUNNING
+    result = viewer.layers["cells denoised"]
+    assert not np.array_equal(result.data, viewer.layers["cells"].data)
+    training.until(lambda: training.dock._state.done > done)
+
+
+def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, layer):
+    training.until(lambda: _previews(viewer) != [])
+    layer.name = "renamed"
+    layer.data = layer.data[:32]
+    viewer.layers.remove(layer)
+    done = training.dock._state.done
+    training.until(lambda: training.dock._state.done > done)
+    training.click("stop")
+    training.until_ready("save_model")
+
+
+def test_a_model_abandoned_in_training_is_kept_in_a_file(
+    viewer, training, tmp_path, monkeypatch
+):
+    from napari_hush.careamist import CAREamist
+    from napari_hush.widgets import recovery
+
+    monkeypatch.setattr(recovery, "user_data_path", lambda name: tmp_path)
+    viewer.window.remove_dock_widget(training.dock)
+    training.until(lambda: not training.dock._run.job.is_running)
+    (kept,) = (tmp_path / "recovered").iterdir()
+    assert kept.name.startswith("cells")
+    assert CAREamist(source=kept).is_trained
+    assert _previews(viewer) == []
+
+
+def test_training_goes_on_where_it_ended_and_back_to_where_it_was(hand, layer, quick):
+    hand.dock.setValue(quick())
+    hand.train()
+    assert hand.find("loss_plot").history.steps == [1, 2, 3, 4, 5, 6]
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    history = hand.find("loss_plot").history
+    assert history.steps == list(range(1, 13))
+    assert hand.dock._model.engine.model.steps == 12
+    first = hand.dock._model.engine.snapshots[0]
+    assert first.steps < 12
+    hand.dock._go_back(first)
+    assert hand.dock._model.engine.model.steps == first.steps
+    assert f"epoch {first.epoch}" in hand.status
+    hand.denoise()
+
+
+def test_a_second_training_starts_afresh_and_keeps_the_first_curve(hand, layer, quick):
+    hand.dock.setValue(quick())
+    hand.train()
+    hand.train()
+    plot = hand.find("loss_plot")
+    assert plot.history.steps == [1, 2, 3, 4, 5, 6]
+    assert [run.steps for run in plot.earlier] == [[1, 2, 3, 4, 5, 6]]
+    assert hand.dock._model.engine.model.steps == 6
+
+
+def test_stop_and_train_at_once_is_one_run_after_the_other(training):
+    training.click("stop")
+    assert not training.find("train").isEnabled()
+    training.until_ready("train")
+    training.click("train")
+    training.until(lambda: training.dock._state.done > 0)
+    assert training.dock._state.phase is Phase.RUNNING
