@@ -149,7 +149,7 @@ def _move(canvas, place):
 
 def test_side_by_side_shows_before_left_of_after_and_nothing_else(viewer, hand, pair):
     viewer.add_image(np.zeros((64, 72)), name="other")
-    hand.dock._inputs.layer.setValue(pair[0])
+    hand.dock._inputs.data.fields["noisy"].setLayers([pair[0]])
     _show(hand, "side_by_side")
     grid = viewer.canvas.grid
     layers = list(viewer.layers)
@@ -175,7 +175,7 @@ def test_what_was_removed_is_shown_around_zero(viewer, hand, pair):
 def test_a_layer_that_goes_ends_the_looking(viewer, hand, pair):
     for way in WAYS:
         before, after = _add_pair(viewer, pair[0].data)
-        hand.dock._inputs.layer.setValue(before)
+        hand.dock._inputs.data.fields["noisy"].setLayers([before])
         _show(hand, way)
         viewer.layers.remove(after)
         assert hand.dock._controls.look.way == ""
@@ -184,7 +184,7 @@ def test_a_layer_that_goes_ends_the_looking(viewer, hand, pair):
         assert not viewer.canvas.grid.enabled
         assert not hand.find(f"look_{way}").isEnabled()
         assert "Denoise first" in hand.find(f"look_{way}").toolTip()
-        hand.dock._inputs.layer.setValue(pair[0])
+        hand.dock._inputs.data.fields["noisy"].setLayers([pair[0]])
 
 
 def test_removing_the_added_layer_by_hand_ends_the_looking(viewer, hand, pair):
@@ -218,7 +218,7 @@ def test_the_newest_result_is_compared(viewer, hand, pair):
         **origin.appearance,
     )
     assert hand.dock._controls.look.pair == (pair[0], newer)
-    hand.dock._inputs.layer.setValue(pair[1])
+    hand.dock._inputs.data.fields["noisy"].setLayers([pair[1]])
     assert hand.dock._controls.look.pair == pair
 
 

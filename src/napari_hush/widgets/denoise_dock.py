@@ -167,7 +167,7 @@ class DenoiseDock(QWidget):
         if self._run.state.busy or self._denoising.state.busy:
             tell("The dock is at work already; wait for its end, or stop it.")
             return
-        self._inputs.layer.setValue(layer)
+        self._inputs.data.fields["noisy"].setLayers([layer])
         config = self.value()
         training = config.training_config.replace(**PRESETS[0].changes)
         self.setValue(config.replace(training_config=training))

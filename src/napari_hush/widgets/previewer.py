@@ -120,11 +120,11 @@ class Previewer:
     def _denoised(self, model: Model, bounds: Bounds) -> NDArray[Any]:
         from napari_hush.careamist import CAREamist
 
-        halo = model.network.halo
+        halo = dict(zip(spatial_axes(self._axes), model.network.halo, strict=True))
         shape = self._source.shape
         outer, crop = [], []
         for letter, part, size in zip(self._axes, bounds, shape, strict=True):
-            margin = halo if letter in spatial_axes(self._axes) else 0
+            margin = halo.get(letter, 0)
             first, last = max(0, part.start - margin), min(size, part.stop + margin)
             if letter == "C":
                 first, last = 0, 3 if self._rgb else size
