@@ -88,7 +88,7 @@ class DenoiseDock(QWidget):
         self._run = TrainingRun(viewer, self)
         self._denoising = DenoisingRun(viewer, self)
         self._judging = Job(self)
-        self._bars = ActivityBar(), ActivityBar()
+        self._bars = ActivityBar(self), ActivityBar(self)
         self._warm_up_timer = QTimer(self)
         self._warm_up_timer.setSingleShot(True)
         self._warm_up_timer.setInterval(WARM_UP_MS)

@@ -71,7 +71,7 @@ class FilesDock(QWidget):
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._status = StatusLine()
-        self._bar = ActivityBar()
+        self._bar = ActivityBar(self)
         self._job = Job(self)
 
         # ---- layout
@@ -188,8 +188,10 @@ class FilesDock(QWidget):
         self._cancel.setToolTip("End, and keep the results that are whole.")
         mark(self._start, "lit", self._start.isEnabled())
         mark(self._cancel, "lit", running)
+        self._progress.setUpdatesEnabled(False)  # or the window would be drawn at once
         self._progress.setMaximum(max(1, state.total))
         self._progress.setValue(state.done)
+        self._progress.setUpdatesEnabled(True)
         if running:
             doing = f"“{self._file}”" if self._file else "the model"
             words = f"{len(self._written)} done · {doing}"
