@@ -54,7 +54,7 @@ class Hand:
         assert button.isEnabled(), f"{name} is grey: {button.toolTip()}"
         self._qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
-    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 180) -> None:
         self._qtbot.waitUntil(condition, timeout=int(seconds * 1000))
 
     def until_ready(self, name: str) -> None:

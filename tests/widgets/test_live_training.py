@@ -130,7 +130,7 @@ def test_training_goes_on_where_it_ended_and_back_to_where_it_was(hand, layer, q
     assert first.steps < 12
     hand.dock._go_back(first)
     assert hand.dock._model.engine.model.steps == first.steps
-    assert f"epoch {first.epoch}" in hand.status
+    assert f"after {first.steps} steps" in hand.status
     hand.denoise()
 
 

@@ -234,7 +234,7 @@ class DenoiseDock(QWidget):
         if self._model is not None and not self._run.state.busy:
             self._model.engine.go_back(snapshot)
             self._model = replace(self._model, kept=False)
-            message = f"The model is that of epoch {snapshot.epoch} again."
+            message = f"The model is that after {snapshot.steps} steps again."
             self._run.state = run_state.finish(self._run.state, message)
             self._denoised_last = False
             self._controls.log.addLine(message)

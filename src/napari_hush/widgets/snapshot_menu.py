@@ -23,7 +23,7 @@ def snapshot_menu(
     menu = QMenu(parent)
     menu.setObjectName("snapshot_menu")
     for snapshot in reversed(snapshots):
-        words = f"Epoch {snapshot.epoch} · loss {snapshot.loss:.3g}"
+        words = f"After {snapshot.steps} steps · loss {snapshot.loss:.3g}"
         action = menu.addAction(words)
         action.triggered.connect(lambda _=False, chosen=snapshot: take(chosen))
     return menu
