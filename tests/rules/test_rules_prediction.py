@@ -77,7 +77,7 @@ def test_r48_tiles_do_not_show(careamist, image):
 
 def test_r48_sizes_that_cannot_be_halved_are_mirrored_at_the_border(numbered):
     (image,) = numbered(1, (33, 35))
-    ((pixels, _, tile),) = pieces(module_of(image))
+    ((pixels, _, tile),) = pieces(module_of(image, tile_overlap=(56, 56)))
     assert all(size % 16 == 0 for size in pixels.shape[1:])
     (top, _), (left, _) = tile.outer
     np.testing.assert_array_equal(
