@@ -17,7 +17,7 @@ QT = {"qtpy", "PyQt6", "PySide6", "napari", "superqt", "magicgui", "vispy", "pyq
 ORDER = [
     {"widgets"},
     {"cli"},
-    {"careamist"},
+    {"careamist", "resuming"},
     {"lightning"},
     {"prediction"},
     {"models"},

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_hush.config import Configuration
+    from napari_hush.resuming import Command
 
 _OPTIONS = {
     # option: (part of the configuration, field, type, metavar)
@@ -136,7 +137,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "train",
         help="learn to denoise from noisy images",
         description="Learn to denoise from noisy TIFF or Zarr images (Noise2Void) and save "
-        "the model. Ctrl-C ends training early and keeps the model.",
+        "the model. Ctrl-C ends training early and keeps the model; what was killed goes "
+        "on with --resume.",
         epilog="example: hush train cells.tif --axes YX --epochs 50 -o cells.safetensors",
     )
     train.set_defaults(run=_train)
@@ -168,8 +170,14 @@ def _parser(command: str) -> argparse.ArgumentParser:
 def _add_train_options(parser: argparse.ArgumentParser) -> None:
     from napari_hush.config import Configuration, DataConfig, N2VManipulateConfig
 
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=_IMAGES)
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL.safetensors")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help=_IMAGES)
+    parser.add_argument("-o", "--output", metavar="MODEL.safetensors")
+    parser.add_argument(
+        "--resume",
+        metavar="FOLDER",
+        help="go on with a run that was cut off; MODEL.run lies beside the model's place "
+        "until that is saved. Give nothing else",
+    )
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
     )
@@ -288,24 +296,61 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from napari_hush import resuming
     from napari_hush.careamist import CAREamist
 
+    if options.resume is not None:
+        _refuse_more_than_resume(options)
+        command = resuming.load_command(Path(options.resume))
+    else:
+        command = _new_command(options)
+        resuming.begin(command, overwrite=options.overwrite)
+    careamist = CAREamist(command.configuration, on_progress=Bars(quiet=options.quiet))
+    with resuming.kept(command) as (state_dir, resume):
+        careamist.train(**command.sources, state_dir=state_dir, resume=resume)
+        careamist.save(command.output, overwrite=command.overwrite)
+    if not options.quiet:
+        print(f"Saved {options.output or command.output}")
+
+
+def _new_command(options: argparse.Namespace) -> Command:
+    from napari_hush.resuming import Command
+
+    if not options.images or options.output is None:
+        raise ConfigurationError(
+            "Give images to train on and -o MODEL.safetensors, or --resume FOLDER to go on "
+            "with a run that was cut off."
+        )
     output = Path(options.output)
     if output.suffix != ".safetensors":
         raise ConfigurationError(
             f"Cannot save a model as {output.name!r}; end the name in .safetensors."
         )
     _check_output(output, options.overwrite)
-    careamist = CAREamist(_configuration(options), on_progress=Bars(quiet=options.quiet))
-    careamist.train(
-        train_source=options.images,
-        val_source=options.val,
-        train_target=options.target,
-        val_target=options.val_target,
+    return Command(
+        configuration=_configuration(options),
+        sources={
+            name: None if paths is None else [str(Path(path).absolute()) for path in paths]
+            for name, paths in {
+                "train_source": options.images,
+                "val_source": options.val,
+                "train_target": options.target,
+                "val_target": options.val_target,
+            }.items()
+        },
+        output=output.absolute(),
+        overwrite=options.overwrite,
     )
-    careamist.save(output, overwrite=options.overwrite)
-    if not options.quiet:
-        print(f"Saved {output}")
+
+
+def _refuse_more_than_resume(options: argparse.Namespace) -> None:
+    none = {"run", "resume", "quiet"}
+    given = [name for name, value in vars(options).items() if value and name not in none]
+    if given:
+        raise ConfigurationError(
+            f"A run that is resumed has its images and settings already, but {given[0]} "
+            "is given as well; give --resume FOLDER alone."
+        )
 
 
 def _predict(options: argparse.Namespace) -> None:

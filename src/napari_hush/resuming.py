@@ -1,0 +1,146 @@
+"""What ``hush train`` was asked to do, kept beside the state of the run until it is done.
+
+With it ``hush train --resume FOLDER`` needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_hush.config import Configuration
+from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
+from napari_hush.lightning import refuse_if_interrupted, remove_state
+from napari_hush.lightning.state import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = "command.json"
+"""Name of the file that holds the command."""
+_SOURCES = ("train_source", "val_source", "train_target", "val_target")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of ``hush train``; paths are absolute.
+
+    Attributes
+    ----------
+    configuration : Configuration
+        All settings.
+    sources : dict
+        Images, by the names of the arguments of ``CAREamist.train``.
+    output : Path
+        Where the model goes.
+    overwrite : bool
+        Whether it may replace another.
+    """
+
+    configuration: Configuration
+    sources: dict[str, Any]
+    output: Path
+    overwrite: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the state of the run is kept: ``MODEL.run`` beside the model."""
+        return self.output.with_suffix(".run")
+
+
+def begin(command: Command, *, overwrite: bool) -> None:
+    """Keep `command` in its folder, as a whole or not at all.
+
+    Raises
+    ------
+    ExistingFileError
+        If a run was cut off there and `overwrite` is off.
+    """
+    folder = command.folder
+    if not overwrite:
+        refuse_if_interrupted(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_state(folder)
+    values = {
+        "configuration": command.configuration.model_dump(mode="json"),
+        "sources": command.sources,
+        "output": str(command.output),
+        "overwrite": command.overwrite,
+    }
+    part = folder / f".{COMMAND}.{os.getpid()}.part"
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(values, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, folder / COMMAND)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_command(folder: Path) -> Command:
+    """The command that was kept in `folder`.
+
+    Raises
+    ------
+    MissingFileError
+        If there is none.
+    UnreadableFileError
+        If the file is not what it should be.
+    """
+    path = folder / COMMAND
+    if not path.is_file():
+        raise MissingFileError(
+            f"There is no run to go on with in {str(folder)!r} (no {COMMAND}); give the "
+            "folder MODEL.run that hush train left beside the model's place."
+        )
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Command(
+            configuration=Configuration.build(values["configuration"]),
+            sources={name: _paths(values["sources"][name]) for name in _SOURCES},
+            # The folder may have been moved since, and the model's place with it.
+            output=folder.absolute().with_name(Path(values["output"]).name),
+            overwrite=bool(values["overwrite"]),
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableFileError(
+            f"Cannot go on with the run in {str(folder)!r}: {COMMAND} is damaged "
+            f"({type(error).__name__}); begin a new run."
+        ) from error
+
+
+@contextmanager
+def kept(command: Command) -> Iterator[tuple[Path | None, Path | None]]:
+    """Keep the state while the model is trained and saved; then remove the folder.
+
+    Yields
+    ------
+    state_dir, resume : Path or None
+        What to pass to ``CAREamist.train``, one of the two.
+    """
+    folder = command.folder
+    try:
+        yield (None, folder) if (folder / FILE).is_file() else (folder, None)
+    except HushError:
+        if not (folder / FILE).is_file():  # nothing was trained that could go on
+            _clear(folder)
+        raise
+    _clear(folder)
+
+
+def _paths(given: Any) -> list[str] | None:
+    if given is not None and not isinstance(given, list):
+        raise TypeError("paths come as a list")
+    return None if given is None else [str(path) for path in given]
+
+
+def _clear(folder: Path) -> None:
+    remove_state(folder)
+    (folder / COMMAND).unlink(missing_ok=True)
+    with suppress(OSError):  # somebody may have put something else there
+        folder.rmdir()

@@ -1,0 +1,110 @@
+"""`hush train --resume`."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_hush import CAREamist, cli
+from napari_hush.events import StepsDone
+from napari_hush.io import write_tiff
+
+SETTINGS = [
+    "--patch-size",
+    "16",
+    "16",
+    "--filters",
+    "8",
+    "--batch-size",
+    "4",
+    "--steps",
+    "6",
+]
+
+
+@pytest.fixture
+def image(tmp_path):
+    noisy = np.random.default_rng(0).normal(100, 9, (48, 48)).astype("float32")
+    write_tiff(tmp_path / "noisy.tif", noisy, "YX")
+    return tmp_path / "noisy.tif"
+
+
+def train(image, output, *more):
+    return cli.main(
+        [
+            "train",
+            str(image),
+            "-o",
+            str(output),
+            "--epochs",
+            "2",
+            "--quiet",
+            *SETTINGS,
+            *more,
+        ]
+    )
+
+
+class PowerCut(BaseException):
+    pass
+
+
+@pytest.fixture
+def cut_off(image, tmp_path, monkeypatch):
+    """Leave behind what a run leaves that is killed in its second epoch."""
+
+    def cut(self, event):
+        if isinstance(event, StepsDone) and event.first_step + len(event.losses) > 6:
+            raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.Bars, "__call__", cut)
+        with pytest.raises(PowerCut):
+            train(image, tmp_path / "model.safetensors")
+    return tmp_path / "model.run"
+
+
+def test_a_run_that_was_cut_off_ends_as_it_would_have(
+    cut_off, image, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+    assert cli.main(["train", "--resume", cut_off.name, "--quiet"]) == 0
+    assert train(image, tmp_path / "whole.safetensors") == 0
+    found, wanted = (
+        CAREamist(tmp_path / f"{name}.safetensors").model for name in ("model", "whole")
+    )
+    assert found.steps == wanted.steps == 12
+    for name, tensor in wanted.network.state_dict().items():
+        assert torch.equal(tensor, found.network.state_dict()[name])
+    assert not list(tmp_path.glob("*.run"))
+
+
+def test_a_new_run_does_not_replace_it_silently(cut_off, image, tmp_path, capsys):
+    before = sorted(path.name for path in cut_off.iterdir())
+    assert train(image, tmp_path / "model.safetensors") == 2
+    assert "was cut off after" in capsys.readouterr().err
+    assert sorted(path.name for path in cut_off.iterdir()) == before
+    assert train(image, tmp_path / "model.safetensors", "--overwrite") == 0
+    assert not cut_off.exists()
+
+
+def test_nothing_else_goes_with_it(cut_off, image, capsys):
+    assert cli.main(["train", str(image), "--resume", str(cut_off)]) == 2
+    assert "images is given as well" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", str(cut_off), "--epochs", "9"]) == 2
+    assert "num_epochs is given as well" in capsys.readouterr().err
+
+
+def test_what_cannot_be_resumed(tmp_path, cut_off, capsys):
+    assert cli.main(["train", "--resume", str(tmp_path / "nowhere")]) == 2
+    assert "no run to go on with" in capsys.readouterr().err
+    (cut_off / "command.json").write_text("{")
+    assert cli.main(["train", "--resume", str(cut_off)]) == 2
+    assert "damaged" in capsys.readouterr().err
+    assert cli.main(["train"]) == 2
+    assert "--resume FOLDER" in capsys.readouterr().err
+
+
+def test_a_run_that_never_began_leaves_nothing(image, tmp_path):
+    assert train(image, tmp_path / "model.safetensors", "--patch-size", "64", "64") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["noisy.tif"]
