@@ -47,6 +47,10 @@ class TrainingError(HushError):
     """Training cannot go on."""
 
 
+class OutOfMemoryError(HushError, MemoryError):
+    """Not even the smallest piece of the work fits into the memory of the device."""
+
+
 class UnreadableFileError(HushError, ValueError):
     """A file exists but cannot be read as what it should be."""
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from napari_hush import n2v
 from napari_hush.errors import TrainingError
 from napari_hush.events import BatchHalved
+from napari_hush.models import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,15 +79,6 @@ class Room:
                 )
             self.patches = (now + 1) // 2
             self._on_progress(BatchHalved(now, self.patches))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out, on whatever device."""
-    # Apple's GPUs and processors have no error class of their own for it.
-    words = ("out of memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
-    )
 
 
 def parts(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, Any, Any]]:

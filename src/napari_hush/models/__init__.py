@@ -4,6 +4,7 @@ from napari_hush.models.device import Precision, choose_device, choose_precision
 from napari_hush.models.file import Model, load_model, save_model
 from napari_hush.models.folded import folded
 from napari_hush.models.freed_memory import freed_memory_kept
+from napari_hush.models.out_of_memory import is_out_of_memory
 from napari_hush.models.unet import UNet, halo
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "folded",
     "freed_memory_kept",
     "halo",
+    "is_out_of_memory",
     "load_model",
     "save_model",
 ]

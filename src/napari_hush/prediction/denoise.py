@@ -19,14 +19,16 @@ from napari_hush.models import (
     freed_memory_kept,
 )
 from napari_hush.prediction.augmented import averaged
+from napari_hush.prediction.fitting import Fitting
 from napari_hush.prediction.order import Region, in_order, restricted
 from napari_hush.prediction.rounding import put
-from napari_hush.prediction.tiles import alike, plan_tiles, read_tile
+from napari_hush.prediction.tiles import Tile, alike, plan_tiles, read_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_hush.io import Image
 
@@ -90,6 +92,8 @@ def denoise(
     ------
     DataError
         If the image does not suit the model or holds NaN or infinite pixels.
+    OutOfMemoryError
+        If not even a small tile fits; where a large one does not, smaller ones are used.
     """
     check_suits(model, image)
     samples = image.samples
@@ -104,10 +108,8 @@ def denoise(
     planned = plan_tiles(shape, beyond, network.multiple, tile_size)
     tiles = restricted(planned, region)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
-    done = clipped = 0
-    for group in alike(in_order(tiles, first), batch_size):
-        if should_stop():
-            return False
+
+    def compute(group: list[Tile]) -> Tensor:
         inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])
         inputs = inputs.astype(exact_float(inputs.dtype))
         require_finite(inputs, image.name)
@@ -119,8 +121,14 @@ def denoise(
             torch.autocast(device.type, torch.bfloat16, enabled=bf16),
         ):
             clean = averaged(network, batch, versions).float()
-        clean = model.output_normalization.denormalize(clean.cpu())
-        for tile, result in zip(group, clean, strict=True):
+        return model.output_normalization.denormalize(clean.cpu())
+
+    fitting = Fitting(compute, beyond, network.multiple)
+    done = clipped = 0
+    for group in alike(in_order(tiles, first), batch_size):
+        if should_stop():
+            return False
+        for tile, result in fitting(group):
             place = results[tile.sample][(slice(None), *tile.inner)]
             clipped += put(place, result[(slice(None), *tile.crop)].numpy())
         done += len(group)

@@ -106,6 +106,36 @@ def plan_tiles(
     ]
 
 
+def halved(
+    tile: Tile, halo: Sequence[int], multiple: Sequence[int]
+) -> tuple[Tile, Tile] | None:
+    """Cut a tile of `plan_tiles` in two, across its longest side; None if it is too small.
+
+    Takes the same `halo` and `multiple`, one per axis. The result of denoising both is
+    that of denoising `tile`.
+    """
+    sizes = [part.stop - part.start for part in tile.inner]
+    fits = [size > step for size, step in zip(sizes, multiple, strict=True)]
+    if not any(fits):
+        return None
+    axis = max(range(len(sizes)), key=lambda i: sizes[i] * fits[i])
+    step, inner, (first, last) = multiple[axis], tile.inner[axis], tile.outer[axis]
+    middle = inner.start + _up(sizes[axis] // 2, step)
+    beyond = _up(halo[axis], step)
+
+    def piece(part: slice, ends: tuple[int, int]) -> Tile:
+        return Tile(
+            tile.sample,
+            (*tile.inner[:axis], part, *tile.inner[axis + 1 :]),
+            (*tile.outer[:axis], ends, *tile.outer[axis + 1 :]),
+        )
+
+    return (
+        piece(slice(inner.start, middle), (first, min(last, middle + beyond))),
+        piece(slice(middle, inner.stop), (max(first, middle - beyond), last)),
+    )
+
+
 def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
     """The outer pixels of `tile` out of its sample, both ``(C, (Z), Y, X)``.
 

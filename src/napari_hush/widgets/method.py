@@ -123,8 +123,18 @@ def with_method(
         mine["model"]["num_classes"] = mine["model"]["in_channels"]
     for field in ("strategy", "struct_mask_axis", "struct_mask_span", "struct_mask"):
         mine["n2v_config"][field] = new["n2v_config"][field]
+    if mine["n2v_config"]["masked_pixel_percentage"] in _USUAL_PERCENTAGES:
+        share = new["n2v_config"]["masked_pixel_percentage"]
+        mine["n2v_config"]["masked_pixel_percentage"] = share
     _turn_accordingly(tree, fresh)
     return tree
+
+
+_USUAL_PERCENTAGES = tuple(
+    N2VManipulateConfig(struct_mask_axis=axis).masked_pixel_percentage
+    for axis in ("none", "horizontal")
+)
+"""Defaults, which change with the method; people's own choice stays."""
 
 
 def _turn_accordingly(tree: Tree, fresh: Tree) -> None:
