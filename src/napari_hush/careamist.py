@@ -430,6 +430,10 @@ class CAREamist:
             function or ending, names collide, or a result is there already.
         """
         self._trained()
+        if write_type not in ("tiff", "custom"):
+            raise ConfigurationError(
+                f"write_type is {write_type!r}; it can be 'tiff' or 'custom'."
+            )
         write, suffix = None, ".tiff"
         if write_type == "custom":
             if write_func is None or not write_extension:
