@@ -307,16 +307,17 @@ def test_a_crash_is_told_and_the_next_run_is_good(ready, monkeypatch, notificati
     assert "Trained" in ready.status
 
 
-def test_a_model_that_does_not_suit_the_layer_leaves_no_layer(
-    viewer, ready, noisy, notifications
-):
+def test_a_model_that_does_not_suit_the_layer_says_so_before_the_run(viewer, ready, noisy):
     ready.train()
     viewer.add_image(np.stack([noisy] * 9), name="volume", units=("um",) * 3)
     ready.find("noisy_layer").setCurrentIndex(1)
+    assert ready.find("denoise").isEnabled()  # plane by plane
     ready.find("axes").setValue("ZYX")
-    ready.denoise()
-    assert len(viewer.layers) == 2
-    assert notifications() == [ready.status]
+    assert not ready.find("denoise").isEnabled()
+    assert "trained in 2D" in ready.find("denoise").toolTip()
+    assert "volume" in ready.find("denoise").toolTip()
+    ready.find("noisy_layer").setCurrentIndex(0)
+    assert ready.find("denoise").isEnabled()
 
 
 # ---- Models and files

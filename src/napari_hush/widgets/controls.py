@@ -22,6 +22,7 @@ from napari_hush.widgets.inputs import Inputs
 from napari_hush.widgets.log_pane import LogPane
 from napari_hush.widgets.look_panel import LookPanel
 from napari_hush.widgets.loss_plot import LossPlot
+from napari_hush.widgets.model_panel import ModelPanel
 from napari_hush.widgets.rule import Rule
 from napari_hush.widgets.scope_chooser import ScopeChooser
 from napari_hush.widgets.status_line import StatusLine
@@ -53,8 +54,8 @@ class Controls(QWidget):
 
     Attributes
     ----------
-    inputs, plot, look : Inputs, LossPlot, LookPanel
-        Data and settings, the loss curve, and the ways of comparing.
+    inputs, plot, look, card : Inputs, LossPlot, LookPanel, ModelPanel
+        Data and settings, the loss curve, the ways of comparing, what the model is.
     buttons : dict of str to QPushButton
         By objectName: train, train_on, pause, stop, denoise, cancel, save_model,
         load_model.
@@ -86,6 +87,7 @@ class Controls(QWidget):
             "Round the result into the type that the layer has, for example uint16.\n"
             "Otherwise it is float32, with all decimals."
         )
+        self.card = ModelPanel()
         self.footer = Footer()
         self.log = LogPane()
         self._progress = QProgressBar()
@@ -113,6 +115,7 @@ class Controls(QWidget):
         layout.addWidget(self.look)
         layout.addWidget(Rule())
         layout.addLayout(self._model_row())
+        layout.addWidget(self.card)
         layout.addWidget(self.footer)
         layout.addWidget(self.log)
         layout.addStretch(1)

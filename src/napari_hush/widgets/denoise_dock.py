@@ -24,12 +24,14 @@ from napari_hush.widgets.colours import Colours, stylesheet
 from napari_hush.widgets.controls import Controls
 from napari_hush.widgets.denoising_plan import Eye, plan_denoising
 from napari_hush.widgets.denoising_run import DenoisingRun
+from napari_hush.widgets.drops import DropTarget
 from napari_hush.widgets.face import Situation, resolve
 from napari_hush.widgets.job import Job
 from napari_hush.widgets.judging import Judging
 from napari_hush.widgets.layers import pixel_shape, source_of
 from napari_hush.widgets.model_files import ask_where_from, ask_where_to
 from napari_hush.widgets.notices import tell
+from napari_hush.widgets.remembered import remember_model
 from napari_hush.widgets.run_state import Activity, RunState
 from napari_hush.widgets.settings_form import fresh_configuration
 from napari_hush.widgets.shortcuts import add_shortcuts
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
     from napari_hush.lightning import Snapshot
+    from napari_hush.widgets.drops import Dropped
 
 __all__ = ["DenoiseDock"]
 
@@ -77,6 +80,7 @@ class DenoiseDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._model: _Model | None = None
+        self._asked_for = Path()
         self._denoised_last = False
         self._denoise_next = False
         self._eyes: list[Eye] = []
@@ -105,6 +109,8 @@ class DenoiseDock(QWidget):
         # ---- connections
         self._inputs.valueChanged.connect(self._on_edited)
         self._inputs.renamed.connect(self._render)
+        self._controls.card.chosen.connect(self.loadModel)
+        DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
         for name, slot in (
             ("train", self._on_train),
             ("train_on", self._on_train_on),
@@ -159,6 +165,7 @@ class DenoiseDock(QWidget):
 
     def loadModel(self, path: Path) -> None:
         """Read a model from `path`, in the worker, and show its settings."""
+        self._asked_for = path
         self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
         self._begun()
 
@@ -234,6 +241,7 @@ class DenoiseDock(QWidget):
         if self._model is not None and not self._run.state.busy:
             self._model.engine.go_back(snapshot)
             self._model = replace(self._model, kept=False)
+            self._show_model()
             message = f"The model is that after {snapshot.steps} steps again."
             self._run.state = run_state.finish(self._run.state, message)
             self._denoised_last = False
@@ -247,6 +255,11 @@ class DenoiseDock(QWidget):
 
     def _on_load(self) -> None:
         if path := ask_where_from(self):
+            self.loadModel(path)
+
+    def _on_dropped(self, dropped: Dropped) -> None:
+        path = self._inputs.take(dropped)
+        if path is not None and not self._run.state.busy:
             self.loadModel(path)
 
     def _on_edited(self) -> None:
@@ -297,10 +310,12 @@ class DenoiseDock(QWidget):
             case Activity.SAVING:
                 if self._model is not None:
                     self._model = replace(self._model, name=value.stem, kept=True)
+                remember_model(value)
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
                 self._model = _Model(value, Path(state.subject).stem, kept=True)
                 self._inputs.showSettingsOf(value.config)
+                remember_model(self._asked_for)
                 message = f"The model “{state.subject}” is loaded."
             case _:
                 message = ""
@@ -358,6 +373,7 @@ class DenoiseDock(QWidget):
 
     def _end(self, state: RunState) -> None:
         self._run.state = state
+        self._show_model()
         self._controls.log.addLine(state.message)
         denoise, self._denoise_next = self._denoise_next, False
         self._render()
@@ -385,6 +401,12 @@ class DenoiseDock(QWidget):
             return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
         spent = run_state.in_words(time.monotonic() - state.started)
         return f"Trained on “{state.subject}” in {spent}. Denoise is next."
+
+    def _show_model(self) -> None:
+        """Show what the model is, and what it fits."""
+        model = None if self._model is None else self._model.engine.model
+        self._controls.card.setModel(model)
+        self._inputs.setModel(model)
 
     def _render(self) -> None:
         layer, model = self._inputs.chosen(), self._model
@@ -421,7 +443,7 @@ class DenoiseDock(QWidget):
         colours = Colours.of(self._viewer.theme)
         self.setStyleSheet(stylesheet(colours))
         self._controls.plot.setColours(colours)
-        self._inputs.settings.method.setLinkColour(colours.curve)
+        self._inputs.setColours(colours)
 
     def _warm_up(self) -> None:
         if "napari_hush.careamist" not in sys.modules:

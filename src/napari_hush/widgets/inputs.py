@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_hush.axes import validate_axes
-from napari_hush.config import DataConfig
+from napari_hush.config import Configuration, DataConfig
+from napari_hush.config.files import SUFFIXES as YAML_SUFFIXES
 from napari_hush.errors import HushError
 from napari_hush.widgets import layers
+from napari_hush.widgets.check_panel import CheckPanel
+from napari_hush.widgets.checking import Checking
 from napari_hush.widgets.chosen_data import ChosenData
+from napari_hush.widgets.colours import Colours
 from napari_hush.widgets.data_panel import DataPanel
 from napari_hush.widgets.estimate import estimate, speed_of_run, steps_per_epoch
+from napari_hush.widgets.fold import Fold
+from napari_hush.widgets.model_card import why_not_for
+from napari_hush.widgets.model_files import SUFFIX as MODEL_SUFFIX
 from napari_hush.widgets.readiness import Readiness, judge
 from napari_hush.widgets.remembered import recall, remember
 from napari_hush.widgets.rule import Rule
+from napari_hush.widgets.settings_files import SettingsFiles
 from napari_hush.widgets.settings_form import SettingsForm
 from napari_hush.widgets.tasks import Training
+from napari_hush.widgets.training_data import whole_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import napari.viewer
     from napari.layers import Image
 
-    from napari_hush.config import Configuration
+    from napari_hush.models import Model
+    from napari_hush.widgets.drops import Dropped
 
 __all__ = ["Inputs"]
 
@@ -41,6 +55,8 @@ class Inputs(QWidget):
     ----------
     data, settings : DataPanel, SettingsForm
         The two groups.
+    files : SettingsFiles
+        Settings in files, on the clipboard, and in the next session.
     """
 
     valueChanged = Signal()
@@ -51,17 +67,23 @@ class Inputs(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._colours = Colours.of(viewer.theme)
         self._readiness = Readiness()
+        self._model: Model | None = None
 
         # ---- widgets
         self.data = DataPanel(viewer)
         self.settings = SettingsForm()
+        self.files = SettingsFiles(self, viewer)
+        self._check: CheckPanel | None = None
+        self._check_fold = Fold("fold_check", "Check data", self._build_check)
 
         # ---- layout
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
         layout.addWidget(self.data)
+        layout.addWidget(self._check_fold)
         layout.addWidget(Rule())
         layout.addWidget(self.settings)
 
@@ -72,8 +94,11 @@ class Inputs(QWidget):
         self._timer.timeout.connect(self._look_for_speed)
         self.data.valueChanged.connect(self._on_edited)
         self.data.renamed.connect(self.renamed)
+        self.data.layerChanged.connect(self._on_layer_changed)
+        self._check_fold.toggled.connect(self._on_check_opened)
         self.settings.valueChanged.connect(self._on_edited)
 
+        self.files.recall()
         self._on_edited()
 
     # ---- Public API
@@ -97,6 +122,25 @@ class Inputs(QWidget):
         """
         validate_axes(self.axes())
         return self.settings.value()
+
+    def named(self) -> Configuration:
+        """The configuration, called after the image unless people gave it a name.
+
+        Raises
+        ------
+        ConfigurationError
+            If what was typed cannot be.
+        """
+        configuration, layer = self.value(), self.chosen()
+        unnamed = configuration.experiment_name == Configuration().experiment_name
+        name = (
+            "" if layer is None else re.sub(r"[^A-Za-z0-9_\- ]+", "_", layer.name).strip()
+        )
+        return (
+            configuration.replace(experiment_name=name)
+            if unnamed and name
+            else (configuration)
+        )
 
     def setValue(self, configuration: Configuration) -> None:
         """Show `configuration`, its axes included."""
@@ -139,7 +183,8 @@ class Inputs(QWidget):
         data = self.chosenData()
         if data is None or self._readiness.training:
             return None
-        configuration = self.value()
+        configuration = self.named()
+        self.files.remember()
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
         return Training(configuration, pixels, data.noisy[0].name)
@@ -165,11 +210,75 @@ class Inputs(QWidget):
         remember("speeds", speeds)
         self._show_cost()
 
+    def setModel(self, model: Model | None) -> None:
+        """Judge from now on whether `model` can denoise the chosen layer, too."""
+        if model is not self._model:
+            self._model = model
+            self._judge()
+
+    def take(self, dropped: Dropped) -> Path | None:
+        """Use what was dropped beside the fields; a model file is handed back.
+
+        Layers and images are what is learned from; YAML files are settings.
+        """
+        if dropped.layers:
+            self.data.fields["noisy"].setLayers(dropped.layers)
+            return None
+        models = [path for path in dropped.paths if path.suffix == MODEL_SUFFIX]
+        settings = [path for path in dropped.paths if path.suffix in YAML_SUFFIXES]
+        images = [path for path in dropped.paths if path not in (*models, *settings)]
+        for path in settings:
+            self.files.load(path)
+        if images:
+            self.data.openFiles(images)
+        return models[-1] if models else None
+
     def awaitSpeed(self) -> None:
         """Show what a run costs as soon as somebody has measured the device."""
         self._timer.start()
 
+    def setColours(self, colours: Colours) -> None:
+        """Draw in these colours."""
+        self._colours = colours
+        self.settings.method.setLinkColour(colours.curve)
+        if self._check is not None:
+            self._check.setColours(colours)
+
     # ---- Private API
+
+    def _build_check(self) -> QWidget:
+        self._check = CheckPanel(self._colours)
+        self._check.asked.connect(self._on_check)
+        self._check.accepted.connect(self.settings.setMethod)
+        self._check.summed.connect(
+            lambda words: self._check_fold.setTitle(
+                f"Check data: {words}" if words else "Check data"
+            )
+        )
+        return self._check
+
+    def _on_check_opened(self, opened: bool) -> None:
+        if opened and self._check is not None and not self._check.was_asked:
+            self._on_check()
+
+    def _on_check(self) -> None:
+        if self._check is None:
+            return
+        data = self.chosenData()
+        if data is None or self._readiness.axes_wrong:
+            self._check.showProblem(self._readiness.training)
+            return
+        try:
+            configuration = self.value()
+        except HushError:
+            self._check.showProblem(self._readiness.training)
+            return
+        layer = data.noisy[0]
+        self._check.start(Checking(whole_of(layer), configuration, layer.name))
+
+    def _on_layer_changed(self) -> None:
+        if self._check is not None:
+            self._check.forget()
 
     def _look_for_speed(self) -> None:
         if recall("speeds", {}):
@@ -177,6 +286,10 @@ class Inputs(QWidget):
             self._show_cost()
 
     def _on_edited(self) -> None:
+        self._judge()
+        self.valueChanged.emit()
+
+    def _judge(self) -> None:
         method = self.settings.method.method()
         self.data.showTargets(method.needs_targets)
         layer = self.chosen()
@@ -184,9 +297,11 @@ class Inputs(QWidget):
             self._readiness = judge(layer, self.axes(), self.settings)
             if layer is not None and not self._readiness.axes_wrong:
                 self._judge_data()
+                if self._model is not None:
+                    unfit = why_not_for(self._model, layer, self.axes())
+                    self._readiness = replace(self._readiness, denoising=unfit)
         self.data.showFacts(self._readiness.facts, axes_wrong=self._readiness.axes_wrong)
         self._show_cost()
-        self.valueChanged.emit()
 
     def _judge_data(self) -> None:
         """Judge the other layers, too, and the part of them that is learned from."""

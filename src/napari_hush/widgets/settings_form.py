@@ -18,6 +18,7 @@ from napari_hush.widgets.effort_chooser import EffortChooser
 from napari_hush.widgets.fold import Fold
 from napari_hush.widgets.method_chooser import MethodChooser
 from napari_hush.widgets.patch_size_field import PatchSizeField
+from napari_hush.widgets.settings_actions import SettingsActions
 from napari_hush.widgets.words import words_of
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class SettingsForm(QWidget):
     ----------
     method, effort : MethodChooser, EffortChooser
         The choices that come first.
-    fold : Fold
-        What holds all the others.
+    fold, actions : Fold, SettingsActions
+        What holds all the others, and what one does with all of them.
     """
 
     valueChanged = Signal()
@@ -71,7 +72,8 @@ class SettingsForm(QWidget):
         }
         self._patch_size = PatchSizeField()
         self.fold = Fold("fold_settings", "Settings", self._build_all)
-        self._common = self._common_rows()
+        self.actions = SettingsActions()
+        self._add_common_rows()
 
         # ---- layout
         layout = QVBoxLayout(self)
@@ -143,7 +145,7 @@ class SettingsForm(QWidget):
 
     # ---- Private API
 
-    def _common_rows(self) -> QWidget:
+    def _add_common_rows(self) -> None:
         widget = QWidget()
         form = QFormLayout(widget)
         form.setContentsMargins(0, 0, 0, 4)
@@ -154,8 +156,8 @@ class SettingsForm(QWidget):
             self._add_row(form, words_of(name), self._counts[name])
         self._add_row(form, words_of("patch_size"), self._patch_size)
         # Cheap, and known by name to whoever drives the dock: made with it.
+        self.fold.content().layout().addWidget(self.actions)
         self.fold.content().layout().addWidget(widget)
-        return widget
 
     def _build_all(self) -> QWidget:
         self._all = AllSettings()

@@ -9,15 +9,17 @@ import numpy as np
 
 from napari_hush.io.arrays import lazily
 from napari_hush.io.pixels import Bounds, LazyPixels
+from napari_hush.widgets.layers import pixel_shape, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_hush.io.images import Region
 
-__all__ = ["TrainingData", "cut"]
+__all__ = ["TrainingData", "cut", "whole_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,11 @@ class Window(LazyPixels):
             for start, (low, high) in zip(self._starts, bounds, strict=True)
         )
         return np.array(self._pixels[key])
+
+
+def whole_of(layer: Image) -> Any:
+    """All pixels of a layer that count, without reading them: no alpha, finest level."""
+    return cut(source_of(layer), tuple(slice(0, size) for size in pixel_shape(layer)))
 
 
 def _one_or_list(arrays: tuple[Any, ...]) -> Any:
