@@ -20,6 +20,9 @@ def main() -> None:
     """Go the whole way, once, and take a picture of it in each theme."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument(
+        "--before", action="store_true", help="only what there is before a training"
+    )
     given = parser.parse_args()
 
     viewer = napari.Viewer()
@@ -29,6 +32,12 @@ def main() -> None:
     window.resizeDocks([frame], [DOCK_WIDTH], Qt.Orientation.Horizontal)
     viewer.open_sample("napari-hush", "simulated")
     viewer.layers.remove("cells (ground truth)")
+
+    IMAGES.mkdir(exist_ok=True)
+    take_before(dock, viewer)
+    if given.before:
+        viewer.close()
+        return
 
     control(dock, QSpinBox, "num_epochs").setValue(given.epochs)
     control(dock, QSpinBox, "num_steps").setValue(STEPS)
@@ -41,13 +50,34 @@ def main() -> None:
     viewer.canvas.grid.enabled = True
     viewer.reset_view()
     viewer.scene.camera.zoom *= 2.1  # the two halves, each filled to the top
-    IMAGES.mkdir(exist_ok=True)
     for theme, name in (("dark", "dock.png"), ("light", "dock-light.png")):
         viewer.theme = theme
         pause(1)
         window.grab().save(str(IMAGES / name))
         print(f"docs/images/{name}")
     viewer.close()
+
+
+def take_before(dock: QWidget, viewer: napari.Viewer) -> None:
+    """Take the dock alone: fresh, with its data checked, with its settings open."""
+    for name, folds in (
+        ("dock-fresh", ()),
+        ("dock-check", ("fold_check",)),
+        ("dock-settings", ("fold_settings", "fold_blind_spot")),
+    ):
+        headings = []
+        for fold in folds:
+            headings.append(control(dock, QWidget, fold))
+            headings[-1].click()
+        if "fold_check" in folds:
+            until(control(dock, QWidget, "accept_suggestion").isVisible)
+        for theme, ending in (("dark", ""), ("light", "-light")):
+            viewer.theme = theme
+            pause(1)
+            dock.grab().save(str(IMAGES / f"{name}{ending}.png"))
+            print(f"docs/images/{name}{ending}.png")
+        for heading in reversed(headings):
+            heading.click()
 
 
 def control(dock: QWidget, kind: type, name: str) -> QWidget:

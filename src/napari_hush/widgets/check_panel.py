@@ -81,8 +81,9 @@ class CheckPanel(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
         grid.addWidget(_caption("noise"), 0, 0)
-        grid.addWidget(_caption("patches, hidden pixels marked"), 0, 1, 1, 2)
+        grid.addWidget(_caption("patches, hidden pixels"), 0, 1, 1, 2)
         grid.addWidget(self._map, 1, 0, Qt.AlignmentFlag.AlignTop)
+        grid.setColumnStretch(1 + PATCHES, 1)
         for number, picture in enumerate(self._patches):
             grid.addWidget(picture, 1, 1 + number)
         layout = QVBoxLayout(self)
@@ -166,9 +167,9 @@ class CheckPanel(QWidget):
     def _draw(self, checked: Checked) -> None:
         noise = checked.report.channels[0].noise
         colours = self._colours
-        _show(self._map, picture_of_map(noise.map, colours.problem, colours.curve))
+        _show(self._map, picture_of_map(noise.map, colours.mark, colours.glow))
         for label, patch in zip(self._patches, checked.patches, strict=False):
-            _show(label, picture_of_patch(patch, colours.problem))
+            _show(label, picture_of_patch(patch, colours.mark))
         self._pictures.show()
 
     def _say(self, sentence: str) -> None:
@@ -209,6 +210,7 @@ def _picture(name: str, words: str) -> QLabel:
 def _caption(words: str) -> QLabel:
     label = QLabel(words)
     label.setProperty("role", "quiet")
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return label
 
 

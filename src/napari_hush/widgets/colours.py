@@ -33,6 +33,10 @@ class Colours:
     """The accent, readable as a line on the background."""
     problem: str
     failed: str
+    mark: str
+    """Bright: for what is marked in a picture, whatever the theme."""
+    glow: str
+    """Bright and of another hue than `mark`, on black."""
 
     @classmethod
     def of(cls, theme: str) -> Colours:
@@ -58,6 +62,12 @@ class Colours:
             curve=_readable(accent, background, text, FOR_LINES).name(),
             problem=_readable(warning, background, text, FOR_TEXT).name(),
             failed=_readable(error, background, text, FOR_TEXT).name(),
+            mark=warning.name(),
+            glow=max(
+                accent,
+                _readable(accent, QColor("black"), QColor("white"), FOR_TEXT),
+                key=QColor.lightness,
+            ).name(),
         )
 
 

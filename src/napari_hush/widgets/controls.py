@@ -142,6 +142,10 @@ class Controls(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._align_labels()
+        # With the theme's paddings known, sizes asked for before are too small.
+        for child in self.findChildren(QWidget):
+            child.ensurePolished()
+            child.updateGeometry()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -44,6 +44,8 @@ class MethodChooser(QWidget):
         self._sentence.setProperty("role", "quiet")
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._sentence.setOpenExternalLinks(True)
+        # Room for two lines, so that no other sentence moves what is below.
+        self._sentence.setMinimumHeight(2 * self._sentence.fontMetrics().lineSpacing() + 8)
         self._struct = self._struct_row()
 
         # ---- layout

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QSizePolicy,
     QToolButton,
     QWidget,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
 
 __all__ = ["ModelForm"]
+NARROWEST = 84
+"""Pixels that a number needs beside its buttons."""
 
 
 class ModelForm(QWidget):
@@ -61,6 +65,7 @@ class ModelForm(QWidget):
         layout.setHorizontalSpacing(8)
         layout.setVerticalSpacing(4)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name in self._names:
             self._add_row(layout, name)
         self._show_resets()
@@ -112,9 +117,14 @@ class ModelForm(QWidget):
         reset.setSizePolicy(keeping)
         row = QHBoxLayout()
         row.setSpacing(2)
-        policy = editor.sizePolicy()
-        if policy.horizontalPolicy() is not QSizePolicy.Policy.Ignored:
-            editor.setSizePolicy(QSizePolicy.Policy.Expanding, policy.verticalPolicy())
+        # A spin box asks for the room of its largest number, a line for a whole sentence.
+        plain = isinstance(editor, QAbstractSpinBox | QLineEdit)
+        editor.setSizePolicy(
+            QSizePolicy.Policy.Ignored if plain else QSizePolicy.Policy.Expanding,
+            editor.sizePolicy().verticalPolicy(),
+        )
+        if plain:
+            editor.setMinimumWidth(NARROWEST)
         row.addWidget(editor, 1)
         row.addWidget(reset)
         layout.addRow(label, row)

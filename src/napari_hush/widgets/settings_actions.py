@@ -32,7 +32,7 @@ class SettingsActions(QWidget):
         for (name, (words, tip)), signal in zip(_BUTTONS.items(), signals, strict=True):
             button = self._button(name, words, tip)
             button.clicked.connect(signal)
-            layout.addWidget(button, 1)
+            layout.addWidget(button, len(words))
         copy = self._button(
             "copy_settings", "Copy", "Copy this run as text, to repeat it without napari."
         )
@@ -42,7 +42,7 @@ class SettingsActions(QWidget):
         menu.addAction("as command line").triggered.connect(self.commandAsked)
         copy.setMenu(menu)
         copy.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        layout.addWidget(copy, 1)
+        layout.addWidget(copy, 4)
 
     def _button(self, name: str, words: str, tip: str) -> QToolButton:
         button = QToolButton()
@@ -52,5 +52,5 @@ class SettingsActions(QWidget):
         button.setToolTip(tip)
         button.setProperty("role", "small")
         button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         return button

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config import Configuration, DataConfig, TrainingConfig
@@ -170,6 +170,9 @@ class SettingsForm(QWidget):
         label.setToolTip(control.toolTip())
         label.setBuddy(control)
         control.setAccessibleName(words)
+        control.setSizePolicy(
+            QSizePolicy.Policy.Ignored, control.sizePolicy().verticalPolicy()
+        )
         layout.addRow(label, control)
 
     def _follow(self, axes: str, channels: int, targets: int) -> None:
