@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
+    QLayout,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -142,10 +143,7 @@ class Controls(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._align_labels()
-        # With the theme's paddings known, sizes asked for before are too small.
-        for child in self.findChildren(QWidget):
-            child.ensurePolished()
-            child.updateGeometry()
+        QTimer.singleShot(0, self._settle)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -153,6 +151,14 @@ class Controls(QWidget):
             self._align_labels()
 
     # ---- Private API
+
+    def _settle(self) -> None:
+        """Ask all for their sizes again: only now they know the theme's paddings."""
+        self._align_labels()
+        for layout in self.findChildren(QLayout):
+            layout.invalidate()
+        for child in (*self.findChildren(QWidget), self):
+            child.updateGeometry()
 
     def _show_progress(self, value: int, maximum: int) -> None:
         bar = self._progress
