@@ -102,7 +102,7 @@ class Controls(QWidget):
         # ---- layout
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 12)
-        layout.setSpacing(10)
+        layout.setSpacing(8)
         layout.addWidget(self.inputs)
         layout.addWidget(Rule())
         layout.addLayout(self._training_row())

@@ -52,8 +52,8 @@ class Fold(QCollapsible):
         heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.layout().setContentsMargins(0, 0, 0, 0)
-        self.layout().setSpacing(4)
-        self.content().layout().setContentsMargins(0, 0, 0, 4)
+        self.layout().setSpacing(0)  # a folded one takes no room beside its heading
+        self.content().layout().setContentsMargins(0, 4, 0, 4)
         self.toggled.connect(self._on_toggled)
         self._say()
 

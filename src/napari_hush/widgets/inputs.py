@@ -83,7 +83,7 @@ class Inputs(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
         layout.addWidget(self.data)
-        layout.addWidget(self._check_fold)
+        self.data.layout().addWidget(self._check_fold)
         layout.addWidget(Rule())
         layout.addWidget(self.settings)
 
