@@ -32,16 +32,16 @@ PRESETS = (
     Preset(
         "Quick look",
         "Enough to see whether it works on this image.",
-        num_epochs=10,
+        num_epochs=4,
         num_steps=50,
     ),
-    Preset("Balanced", "A good result on most images.", num_epochs=30, num_steps=100),
+    Preset("Balanced", "A good result on most images.", num_epochs=20, num_steps=50),
     Preset(
-        "Best", "For the figure: little is gained beyond it.", num_epochs=100, num_steps=200
+        "Best", "For the figure: little is gained beyond it.", num_epochs=100, num_steps=50
     ),
 )
-"""From quick to thorough. On a confocal image most is gained in the first 250 steps; faint
-structure goes on improving for thousands."""
+"""From quick to thorough: 200, 1,000 and 5,000 steps. Most is gained in the first 200
+(docs/performance.md, "Quality"), a minute or two without a GPU."""
 
 DEFAULT = PRESETS[1]
 
