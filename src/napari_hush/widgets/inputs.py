@@ -206,7 +206,9 @@ class Inputs(QWidget):
             return
         speeds = dict(recall("speeds", {}))
         device = configuration.training_config.device
-        speeds[device] = speed_of_run(configuration, patches_per_second)
+        # A small network or a busy moment only ever make a device look slower.
+        speed = speed_of_run(configuration, patches_per_second)
+        speeds[device] = max(speed, speeds.get(device, 0.0))
         remember("speeds", speeds)
         self._show_cost()
 
