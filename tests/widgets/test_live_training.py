@@ -98,6 +98,7 @@ def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, laye
     viewer.layers.remove(layer)
     done = training.dock._state.done
     training.until(lambda: training.dock._state.done > done)
+    training.until(lambda: _previews(viewer) == [])
     training.click("stop")
     training.until_ready("save_model")
 

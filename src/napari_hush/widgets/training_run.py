@@ -130,6 +130,9 @@ class TrainingRun(QObject):
                 shown = event
         if self._eye is not None:
             self._eye.look(self._viewer)
+            if self._eye.layer not in self._viewer.layers:  # nothing to preview any more
+                self._eye.lens.on = False
+                self.closePreview()
         if shown is not None and self._preview is not None and self._wants_preview:
             self._preview.show(shown)
         self.progressed.emit(events)
