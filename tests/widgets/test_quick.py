@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShortcut
+from qtpy.QtWidgets import QApplication
 
 from napari_hush.config.presets import PRESETS, Preset
 from napari_hush.widgets import denoise_dock
@@ -48,9 +50,10 @@ def test_keys_press_the_buttons_and_tab_goes_from_one_to_the_next(
     viewer.add_image(noisy, name="cells")
     hand.dock.setValue(quick())
     viewer.window._qt_window.activateWindow()
+    hand.until(lambda: QApplication.activeWindow() is not None)
     train = hand.find("train")
     train.setFocus()
-    qtbot.keyClick(train, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(train, Qt.Key.Key_T, Qt.KeyboardModifier.AltModifier)
     hand.until(lambda: hand.dock._run.state.busy)
     hand.until_ready("train")
     order, widget = [], train
@@ -88,3 +91,23 @@ def test_the_log_tells_what_was_done(viewer, hand, noisy, quick):
     assert "Trained on “cells”" in log.text()
     hand.click("log")
     assert hand.find("log_text").isVisible()
+
+
+def test_no_key_of_the_dock_is_one_of_napari(viewer, hand, qtbot):
+    viewer.window._qt_window.activateWindow()
+    hand.until(lambda: QApplication.activeWindow() is not None)
+    pressed, ambiguous = [], []
+    shortcuts = hand.dock.findChildren(QShortcut)
+    assert len(shortcuts) >= 8
+    for shortcut in shortcuts:
+        shortcut.activated.disconnect()
+        keys = shortcut.key().toString()
+        shortcut.activated.connect(lambda keys=keys: pressed.append(keys))
+        shortcut.activatedAmbiguously.connect(lambda keys=keys: ambiguous.append(keys))
+    chooser = hand.find("scope")
+    chooser.setFocus()
+    for shortcut in shortcuts:
+        combination = shortcut.key()[0]
+        qtbot.keyClick(chooser, combination.key(), combination.keyboardModifiers())
+    assert ambiguous == []
+    assert sorted(pressed) == sorted(s.key().toString() for s in shortcuts)

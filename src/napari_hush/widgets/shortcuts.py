@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["SHORTCUTS", "add_shortcuts"]
 
 SHORTCUTS = {
-    "train": "Ctrl+T",
-    "train_on": "Ctrl+Shift+T",
-    "pause": "Ctrl+P",
-    "stop": "Ctrl+.",
-    "denoise": "Ctrl+D",
-    "cancel": "Ctrl+Shift+D",
-    "save_model": "Ctrl+S",
-    "load_model": "Ctrl+O",
+    "train": "Alt+T",
+    "train_on": "Alt+Shift+T",
+    "pause": "Alt+U",
+    "stop": "Alt+X",
+    "denoise": "Alt+D",
+    "cancel": "Alt+Shift+D",
+    "save_model": "Alt+M",
+    "load_model": "Alt+O",
 }
-"""By the button's name; they hold only within the dock, where napari has no others."""
+"""By the button's name; they hold only within the dock.
+
+Most of those with Ctrl, and Alt+S, are napari's own.
+"""
 
 
 def add_shortcuts(dock: QWidget, buttons: Mapping[str, QPushButton]) -> None:
