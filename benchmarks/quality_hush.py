@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as L
 import torch
 from measuring import serve
+from quality_clock import Marks
 from quality_images import pairs
 
 from napari_hush import CAREamist
@@ -19,27 +20,8 @@ _done: dict[str, CAREamist] = {}
 """The trained model, for `denoise`."""
 
 
-class Clock(L.Callback):
-    """Keeps the picture after some of the steps; time that takes does not count."""
-
-    def __init__(self, marks: list[int], keep: Any) -> None:
-        self.marks, self._keep = marks, keep
-        self.seconds: list[float] = []
-        self._apart = 0.0
-
-    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Start the clock."""
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, *_: Any
-    ) -> None:
-        """Keep the picture if it is time."""
-        if trainer.global_step in self.marks:
-            now = time.perf_counter()
-            self.seconds.append(now - self._start - self._apart)
-            self._keep(module)
-            self._apart += time.perf_counter() - now
+class Clock(Marks, L.Callback):
+    """Keeps the picture after some of the steps."""
 
 
 def train(

@@ -14,31 +14,15 @@ import torch
 from careamics import CAREamist
 from careamics.config.factories import create_n2v_config
 from measuring import serve
+from quality_clock import Marks
 from quality_images import pairs
 
 _done: dict[str, Any] = {}
 """The trained model, for `denoise`."""
 
 
-class Clock(L.Callback):
-    """Keeps the picture after some of the steps; time that takes does not count."""
-
-    def __init__(self, marks: list[int], keep: Any) -> None:
-        self.marks, self._keep = marks, keep
-        self.seconds: list[float] = []
-        self._apart = 0.0
-
-    def on_train_start(self, trainer: Any, module: Any) -> None:
-        """Start the clock."""
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
-        """Keep the picture if it is time."""
-        if trainer.global_step in self.marks:
-            now = time.perf_counter()
-            self.seconds.append(now - self._start - self._apart)
-            self._keep(module)
-            self._apart += time.perf_counter() - now
+class Clock(Marks, L.Callback):
+    """Keeps the picture after some of the steps."""
 
 
 def train(
