@@ -96,9 +96,10 @@ def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, laye
     layer.name = "renamed"
     layer.data = layer.data[:32]
     viewer.layers.remove(layer)
+    assert _previews(viewer) == []
     done = training.dock._state.done
     training.until(lambda: training.dock._state.done > done)
-    training.until(lambda: _previews(viewer) == [])
+    assert _previews(viewer) == []
     training.click("stop")
     training.until_ready("save_model")
 

@@ -53,6 +53,7 @@ class TrainingRun(QObject):
         self._eye: Eye | None = None
         self._preview: PreviewLayer | None = None
         self._wants_preview = True
+        viewer.layers.events.removed.connect(self._on_layer_removed)
         self.state = RunState()
         self.job = Job(self)
         self.job.progressed.connect(self._on_progressed)
@@ -120,6 +121,13 @@ class TrainingRun(QObject):
 
     # ---- Private API
 
+    def _on_layer_removed(self, event: Any) -> None:
+        # At once: napari 0.9 crashes in OpenGL when a layer gets new pixels after one
+        # below it was removed.
+        if self._eye is not None and event.value is self._eye.layer:
+            self._eye.lens.on = False
+            self.closePreview()
+
     def _on_progressed(self, events: list[Event]) -> None:
         shown = None
         for event in events:
@@ -130,9 +138,6 @@ class TrainingRun(QObject):
                 shown = event
         if self._eye is not None:
             self._eye.look(self._viewer)
-            if self._eye.layer not in self._viewer.layers:  # nothing to preview any more
-                self._eye.lens.on = False
-                self.closePreview()
         if shown is not None and self._preview is not None and self._wants_preview:
             self._preview.show(shown)
         self.progressed.emit(events)
