@@ -4,8 +4,9 @@ import csv
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QRectF
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QMouseEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_hush.widgets.colours import Colours
 from napari_hush.widgets.loss_export import write_csv
@@ -66,14 +67,23 @@ def test_the_axis_can_be_linear(plot):
     assert plot.grab().toImage() != logarithmic
 
 
-def test_the_cursor_tells_the_values_under_it(qtbot, plot):
+def test_the_cursor_tells_the_values_under_it(plot):
     plot.addSteps(0, tuple(1 / (n + 1) for n in range(50)))
     plot.grab()
     assert plot._under_cursor() is None
     frame = plot._frame
     share = float(plot._across.share(20))
-    place = QPoint(round(frame.left() + share * frame.width()), round(frame.center().y()))
-    qtbot.mouseMove(plot, place)
+    place = QPointF(frame.left() + share * frame.width(), frame.center().y())
+    # Sent, not moved: a pointer that lies there already would not move.
+    moved = QMouseEvent(
+        QEvent.Type.MouseMove,
+        place,
+        plot.mapToGlobal(place),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(plot, moved)
     assert abs(plot.history.steps[plot._under_cursor()] - 20) <= 1
     without = plot.grab().toImage()
     plot.leaveEvent(QEvent(QEvent.Type.Leave))
