@@ -1,0 +1,44 @@
+"""``hush check``: look at the noise of an image and say which method fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_hush.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = (
+    "Look at the noise of an image (TIFF, Zarr or CZI) and say which method fits it."
+)
+EXAMPLES = ("hush check cells.tif",)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="an image file or a Zarr store")
+    parser.add_argument(
+        "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, with all numbers")
+
+
+def run(options: argparse.Namespace) -> None:
+    from napari_hush.io import list_files, open_images, read_czi, read_metadata
+    from napari_hush.judgement import check_data
+
+    path = Path(options.image)
+    czi = path.suffix.lower() == ".czi"
+    data_type = "custom" if czi else "zarr" if path.is_dir() else "tiff"
+    list_files(path, data_type)
+    axes = options.axes or read_metadata(path).axes
+    if axes is None:
+        raise ConfigurationError(
+            f"{str(path)!r} does not say what its dimensions are; name them with --axes, "
+            "one letter each, for example --axes ZYX."
+        )
+    (image,) = open_images(path, data_type, axes, read_czi if czi else None)
+    report = check_data(image)
+    print(json.dumps(report.as_dict()) if options.json else report.as_text())
