@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_hush.cli.options import tell
 from napari_hush.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, with all numbers")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,4 +40,4 @@ def run(options: argparse.Namespace) -> None:
         )
     (image,) = open_images(path, data_type, axes, read_czi if czi else None)
     report = check_data(image)
-    print(json.dumps(report.as_dict()) if options.json else report.as_text())
+    tell(options, report.as_text(), report.as_dict())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+from enum import IntEnum
 from importlib import import_module
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Protocol, cast
@@ -17,13 +18,35 @@ from napari_hush import __version__
 from napari_hush.errors import HushError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 COMMANDS = {
     "train": "learn to denoise from noisy images",
+    "resume": "go on with a training run that was cut off",
     "predict": "denoise images with a model",
     "check": "look at the noise of an image and say which method fits",
+    "config": "write a configuration to edit and train with",
+    "info": "tell what a model is and how it was made",
+    "completion": "let a shell complete commands, options and files",
 }
+
+
+class ExitCode(IntEnum):
+    """What a command ends with."""
+
+    DONE = 0
+    REFUSED = 2
+    """What was given cannot be used, or the job cannot go on; one sentence says why."""
+    SOME_FAILED = 3
+    """Some files could not be read; the others are done."""
+    INTERRUPTED = 130
+    """Ctrl-C, twice where the first one ends training early and keeps the model."""
+
+
+_CODES = (
+    "exit codes: 0 done; 2 refused, with one sentence on what to do; 3 some files could "
+    "not be read and the others are done; 130 interrupted; 1 a fault of hush itself"
+)
 
 
 class Command(Protocol):
@@ -35,46 +58,59 @@ class Command(Protocol):
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Give `parser` the arguments of the command."""
 
-    def run(self, options: argparse.Namespace) -> None:
-        """Do what the command is for, or raise a HushError."""
+    def run(self, options: argparse.Namespace) -> int | None:
+        """Do what the command is for, or raise a HushError; return an exit code or None."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit code: 0, or 2 for bad input."""
+    """Run one command; return an `ExitCode`."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    parser, _ = build_parser(arguments[:1])
+    options = parser.parse_args(arguments)
     try:
-        _module(options.command).run(options)
+        return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
         print(f"hush: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return ExitCode.REFUSED
+    except KeyboardInterrupt:
+        print("hush: interrupted.", file=sys.stderr)
+        return ExitCode.INTERRUPTED
 
 
-def _parser(chosen: str) -> argparse.ArgumentParser:
+def build_parser(
+    complete: Collection[str],
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and those of the commands; only those in `complete` have options."""
+    width = get_terminal_size().columns - 2
     parser = argparse.ArgumentParser(
         prog="hush",
         description="Train a denoiser on your own images, and denoise images with it.",
+        epilog=_CODES,
     )
     parser.add_argument("--version", action="version", version=f"hush {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    width = get_terminal_size().columns - 2
     for name, summary in COMMANDS.items():
-        if name != chosen:
+        if name not in complete:
             commands.add_parser(name, help=summary)
             continue
         module = _module(name)
         examples = "\n".join(f"  {example}" for example in module.EXAMPLES)
-        module.add_options(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=textwrap.fill(module.DESCRIPTION, width),
-                epilog=f"examples:\n{examples}",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=textwrap.fill(module.DESCRIPTION, width),
+            epilog=f"examples:\n{examples}\n\n{textwrap.fill(_CODES, width)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            conflict_handler="resolve",
         )
-    return parser
+        module.add_options(command)
+        command.add_argument(
+            "--quiet", action="store_true", help="show no progress, print no answer"
+        )
+        command.add_argument(
+            "--json", action="store_true", help="print the answer as one line of JSON"
+        )
+    return parser, dict(commands.choices)
 
 
 def _module(name: str) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from napari_hush.cli.options import IMAGES, data_type, help_of
@@ -55,13 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="type of the results: float32, or that of each image, rounded and clipped",
     )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(options: argparse.Namespace) -> None:
     from napari_hush.careamist import CAREamist
 
-    bars = Bars(quiet=options.quiet)
+    bars = Bars(quiet=options.quiet, json=options.json)
     careamist = CAREamist(options.model, on_progress=bars)
     careamist.predict_to_disk(
         options.images,
@@ -73,3 +73,5 @@ def run(options: argparse.Namespace) -> None:
         tile_size=options.tile_size,
         dtype=options.dtype,
     )
+    if options.json:
+        print(json.dumps({"files": bars.files, "clipped": bars.clipped}))

@@ -13,7 +13,8 @@ from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig
 from napari_hush.config.direction import fitting_transforms
 from napari_hush.config.factories import create_n2v_configuration
-from napari_hush.config.files import load_configuration, save_configuration
+from napari_hush.config.fields import set_field
+from napari_hush.config.files import as_yaml, load_configuration, save_configuration
 from napari_hush.config.inference import InferenceConfig
 from napari_hush.config.normalization import (
     BackgroundConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "UNetConfig",
     "XYFlipConfig",
     "XYRandomRotate90Config",
+    "as_yaml",
     "create_care_configuration",
     "create_n2n_configuration",
     "create_n2v_configuration",
@@ -58,4 +60,5 @@ __all__ = [
     "fitting_transforms",
     "load_configuration",
     "save_configuration",
+    "set_field",
 ]

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from napari_hush.config.fields import unknown_setting
 from napari_hush.errors import ConfigurationError
 
 
@@ -46,16 +47,19 @@ class Frozen(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigurationError(_sentence(error)) from error
+            raise ConfigurationError(_sentence(cls, error)) from error
 
     def replace(self, **changes: Any) -> Self:
         """A copy with `changes` made and everything checked again."""
         return self.build({**self.model_dump(), **changes})
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False):
+        if problem["type"] == "extra_forbidden":
+            parts.append(unknown_setting(model, problem["loc"]))
+            continue
         where = ".".join(str(step) for step in problem["loc"]) or "the configuration"
         message = problem["msg"].removeprefix("Value error, ").rstrip(".")
         given = problem["input"]

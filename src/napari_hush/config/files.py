@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import yaml
 
+from napari_hush.config.base import Frozen
 from napari_hush.config.configuration import Configuration
 from napari_hush.errors import (
     ConfigurationError,
@@ -39,8 +41,23 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
             f"Cannot save a configuration as {path.name!r}; end the name in .yml or "
             ".yaml, or give a folder."
         )
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    path.write_text(as_yaml(config), encoding="utf-8")
     return path
+
+
+def as_yaml(config: Frozen) -> str:
+    """`config` as YAML, each setting below what it means."""
+    lines = []
+    values = config.model_dump(mode="json")
+    for name, field in type(config).model_fields.items():
+        if field.description:
+            lines.append(f"# {field.description.splitlines()[0]}")
+        inner = getattr(config, name)
+        if isinstance(inner, Frozen):
+            lines += [f"{name}:", textwrap.indent(as_yaml(inner), "  ").rstrip()]
+        else:
+            lines.append(yaml.safe_dump({name: values[name]}, sort_keys=False).rstrip())
+    return "\n".join(lines) + "\n"
 
 
 def load_configuration(path: str | Path) -> Configuration:

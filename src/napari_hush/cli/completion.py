@@ -1,0 +1,43 @@
+"""``hush completion``: let a shell complete commands, options and file names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_hush.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = (
+    "Print a script that lets the shell complete the commands and options of hush; it "
+    "needs the package shtab (pip install 'napari-hush[completion]')."
+)
+EXAMPLES = (
+    "hush completion bash > ~/.local/share/bash-completion/completions/hush",
+    "hush completion zsh > ~/.zfunc/_hush",
+)
+_SHELLS = ("bash", "zsh", "tcsh")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the arguments of the command."""
+    parser.add_argument("shell", choices=_SHELLS, help="which shell")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the script."""
+    from napari_hush.cli.commands import COMMANDS, build_parser
+
+    try:
+        import shtab
+    except ImportError as error:
+        raise ConfigurationError(
+            "Completion needs the package shtab; pip install 'napari-hush[completion]'."
+        ) from error
+    parser, commands = build_parser(COMMANDS)
+    for command in commands.values():
+        for action in command._actions:  # noqa: SLF001 - argparse has no public list
+            if action.choices is None and action.type is None and action.nargs != 0:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, options.shell))

@@ -1,0 +1,60 @@
+"""``hush config``: write a configuration to edit and train with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_hush.cli.options import IMAGES, refuse_existing, tell
+from napari_hush.cli.settings import ALGORITHMS, add_settings, configuration
+from napari_hush.config import as_yaml, save_configuration
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = (
+    "Write a configuration with every setting and what it means, as YAML, to edit and to "
+    "give to hush train or to the dock. Without -o it is printed."
+)
+EXAMPLES = (
+    "hush config n2v --epochs 50 -o cells.yml",
+    "hush config care noisy.tif --set patch_size='[8, 64, 64]' -o care.yml",
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the arguments of the command."""
+    parser.add_argument(
+        "algorithm",
+        choices=ALGORITHMS,
+        metavar="METHOD",
+        help="n2v, n2v2 and structn2v learn from noisy images alone, n2n from pairs of "
+        "noisy ones, care from pairs with clean ones",
+    )
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help=f"{IMAGES}; the first one says axes and channels",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE.yml", help="where it goes")
+    add_settings(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the file if it is there"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write or print it."""
+    paired = options.algorithm in ("n2n", "care")
+    config = configuration(options, options.images, options.algorithm, paired=paired)
+    if options.output is None:
+        print(config.model_dump_json() if options.json else as_yaml(config), end="")
+        return
+    path = Path(options.output)
+    refuse_existing(path, options.overwrite)
+    tell(
+        options,
+        f"Wrote {save_configuration(config, path)}",
+        {"configuration": options.output},
+    )

@@ -1,0 +1,148 @@
+"""Exit codes, logs, JSON, `hush info`, `hush resume` and `hush completion`."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from unittest.mock import patch
+
+import pytest
+import torch
+
+from napari_hush import CAREamist, cli
+from napari_hush.cli import Bars, ExitCode, main
+from napari_hush.events import StepsDone, TrainingDone, TrainingStarted
+from napari_hush.io import write_tiff
+
+QUICK = ["--epochs", "2", "--steps", "2", "--batch-size", "2", "--filters", "8"]
+QUICK += ["--patch-size", "16", "16"]
+
+
+@pytest.fixture
+def model(noisy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_tiff("cells.tif", noisy, "YX")
+    assert main(["train", "cells.tif", *QUICK, "-o", "m.safetensors", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["model"] == str(tmp_path / "m.safetensors")
+    assert (answer["epochs"], answer["steps"], answer["stopped"]) == (2, 4, False)
+    assert answer["train_loss"] > 0
+    return "m.safetensors"
+
+
+def test_predictions_as_json(model, capsys):
+    assert main(["predict", model, "cells.tif", "-o", "out", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"files": ["out/cells.tiff"], "clipped": {}}
+
+
+def test_info(model, capsys):
+    assert main(["info", model]) == 0
+    told = capsys.readouterr().out
+    for line in ("method        n2v", "axes          YX", "epochs        2"):
+        assert line in told
+    assert main(["info", model, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    config = CAREamist(model).config
+    assert values["configuration"] == json.loads(config.model_dump_json())
+    assert values["steps"] == 4
+    assert values["means"] == list(CAREamist(model).model.normalization.means)
+    assert main(["info", "cells.tif"]) == ExitCode.REFUSED
+    assert "is not a model file" in capsys.readouterr().err
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def test_resume_is_train_resume(model, capsys):
+    def cut(self, event):
+        if isinstance(event, StepsDone) and event.first_step + len(event.losses) > 2:
+            raise PowerCut
+
+    train = ["train", "cells.tif", *QUICK, "-o", "other.safetensors", "--quiet"]
+    with patch.object(cli.Bars, "__call__", cut), pytest.raises(PowerCut):
+        main(train)
+    assert main(["resume", "other.run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 4
+    one, other = (
+        CAREamist(f"{name}.safetensors").model.network.state_dict()
+        for name in ("m", "other")
+    )
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+    assert main(["resume", "other.run"]) == ExitCode.REFUSED
+    assert "no run to go on with" in capsys.readouterr().err
+
+
+def test_ctrl_c_has_a_code_of_its_own(model, capsys):
+    with patch("napari_hush.careamist.CAREamist.predict", side_effect=KeyboardInterrupt):
+        assert main(["predict", model, "cells.tif", "-o", "out"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err.endswith("hush: interrupted.\n")
+
+
+def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch):
+    events = [
+        TrainingStarted(2, 5, 10, 0, "cpu", "32"),
+        StepsDone(0, 0, (0.5,) * 4, 1e-3, 100.0, 1.0),
+        TrainingDone(False, 1.0),
+    ]
+
+    def told(terminal):
+        stream = io.StringIO()
+        stream.isatty = lambda: terminal
+        with patch.object(sys, "stderr", stream):
+            bars = Bars()
+            for event in events:
+                bars(event)
+        return stream.getvalue()
+
+    monkeypatch.setattr("napari_hush.cli.progress._LINE_EVERY", 0.0)
+    lines = told(False)
+    assert "\r" not in lines
+    first, second, last = lines.splitlines()
+    assert first == "Training on cpu: 0/10 steps"
+    assert second.startswith("Training on cpu: 4/10 steps, 00:00 so far, 00:00 left, loss")
+    assert last.startswith("Training on cpu: 4/10 steps")
+    assert "\rTraining on cpu" in told(True)
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_help_has_examples_and_exit_codes(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    told = capsys.readouterr().out
+    assert f"examples:\n  hush {command}" in told
+    assert "exit codes: 0 done" in told
+
+
+def test_examples_are_understood(capsys):
+    import shlex
+
+    for name in cli.COMMANDS:
+        parser, _ = cli.commands.build_parser([name])
+        for example in cli.commands._module(name).EXAMPLES:
+            words = shlex.split(example.split(" > ")[0])
+            assert parser.parse_args(words[1:]).command == name
+
+
+def test_a_shell_completes(capsys, tmp_path):
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "hush.bash"
+    script.write_text(capsys.readouterr().out)
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
+    ask = (
+        f"source {script}; COMP_WORDS=(hush pre); COMP_CWORD=1; _shtab_hush;"
+        " echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["predict"]
+
+
+def test_completion_without_its_package(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == ExitCode.REFUSED
+    assert "napari-hush[completion]" in capsys.readouterr().err
