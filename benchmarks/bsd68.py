@@ -90,7 +90,7 @@ def main() -> None:
                 {
                     "method": method,
                     "versions": versions,
-                    "PSNR at 255, dB": f"{np.mean([psnr(c, t, 255) for c, t in both]):.2f}",
+                    "PSNR at 255, dB": f"{np.mean([psnr(c, t, data_range=255) for c, t in both]):.2f}",
                     "SI-PSNR, dB": f"{np.mean([si_psnr(c, t) for c, t in both]):.2f}",
                     "training, s": trained,
                 }
