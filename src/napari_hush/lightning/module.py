@@ -19,7 +19,7 @@ from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.keeper import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.memory import Room, parts
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
-from napari_hush.models import Model
+from napari_hush.models import Model, Precision
 
 if TYPE_CHECKING:
     from napari_hush.dataset import Normalization
@@ -72,6 +72,8 @@ class HushModule(L.LightningModule):
         fetching each one would make a GPU wait.
     val_loss : float or None
         Validation loss of the last epoch, until somebody takes it.
+    precision : {"32", "bf16"}
+        Arithmetic of the run, set before it.
     resumed : RunState or None
         Set before the run, it goes on from there.
     """
@@ -103,6 +105,7 @@ class HushModule(L.LightningModule):
         self.room = Room(on_progress)
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
+        self.precision: Precision = "32"
         self.resumed: RunState | None = None
         self._average: MovingAverage | None = None
         self._schedule: LRScheduler | None = None
@@ -184,6 +187,7 @@ class HushModule(L.LightningModule):
         """What `resumed` needs besides tensors, fit for JSON."""
         schedule = self._schedule
         return {
+            "precision": self.precision,
             "schedule": {} if schedule is None else schedule.state_dict(),
             "groups": self.trainer.optimizers[0].state_dict()["param_groups"],
         }

@@ -137,7 +137,10 @@ def train(
         network.load_state_dict(model.network.state_dict())
     epochs = config.training_config.num_epochs
     device = choose_device(config.training_config.device)
-    precision = choose_precision(config.training_config.precision, device)
+    if resumed is None:
+        precision = choose_precision(config.training_config.precision, device)
+    else:  # as it began, whatever this machine would choose
+        precision = resumed.numbers["precision"]
 
     def report(event: Event) -> None:
         losses.record(event)
@@ -154,7 +157,7 @@ def train(
         on_progress=report,
         clock=clock,
     )
-    module.resumed = resumed
+    module.precision, module.resumed = precision, resumed
     keeper = None
     if state_dir is not None:
         every = config.training_config.save_state_every
