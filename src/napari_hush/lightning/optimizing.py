@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,10 +19,21 @@ if TYPE_CHECKING:
     from napari_hush.config import AlgorithmConfig
 
 
+_FUSED = ("cpu", "cuda")
+"""Devices for which torch has optimizers that update all weights in one call."""
+
+
 def build_optimizer(
     config: AlgorithmConfig, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The optimizer of `config` for `parameters`.
+    """The optimizer of `config` for `parameters`, all weights in one step where it can.
+
+    Parameters
+    ----------
+    config : AlgorithmConfig
+        Which optimizer, and how fast.
+    parameters : iterable of Parameter
+        On the device where they are trained.
 
     Raises
     ------
@@ -30,8 +42,16 @@ def build_optimizer(
     """
     wish = config.optimizer
     optimizer_class: type[torch.optim.Optimizer] = getattr(torch.optim, wish.name)
+    weights = list(parameters)
+    settings = dict(wish.parameters)
+    if (
+        weights[0].device.type in _FUSED
+        and "fused" in inspect.signature(optimizer_class).parameters
+        and not {"foreach", "differentiable"} & settings.keys()
+    ):
+        settings.setdefault("fused", True)
     try:
-        return optimizer_class(parameters, lr=wish.learning_rate, **wish.parameters)  # type: ignore[call-arg]
+        return optimizer_class(weights, lr=wish.learning_rate, **settings)  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f"The optimizer {wish.name} does not take these parameters: {error}."
