@@ -86,11 +86,12 @@ def main() -> None:
                 for image in test
             ]
             both = list(zip(clean, truth, strict=True))
+            at_255 = np.mean([psnr(c, t, data_range=255) for c, t in both])
             rows.append(
                 {
                     "method": method,
                     "versions": versions,
-                    "PSNR at 255, dB": f"{np.mean([psnr(c, t, data_range=255) for c, t in both]):.2f}",
+                    "PSNR at 255, dB": f"{at_255:.2f}",
                     "SI-PSNR, dB": f"{np.mean([si_psnr(c, t) for c, t in both]):.2f}",
                     "training, s": trained,
                 }

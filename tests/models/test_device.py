@@ -26,7 +26,9 @@ def processor(monkeypatch):
     """Pretend to be a processor that can so much, and is so much faster in bfloat16."""
 
     def pretend(gain: float, **capabilities: bool) -> None:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda: capabilities, raising=False
+        )
         monkeypatch.setattr(device, "_speed_of_bfloat16", lambda: gain)
         device._cpu_gains_from_bfloat16.cache_clear()
 
@@ -44,7 +46,9 @@ def processor(monkeypatch):
         ({}, 2.0, "32"),
     ],
 )
-def test_precision_follows_what_the_processor_gains(processor, capabilities, gain, expected):
+def test_precision_follows_what_the_processor_gains(
+    processor, capabilities, gain, expected
+):
     processor(gain, **capabilities)
     assert choose_precision("auto", torch.device("cpu")) == expected
     assert choose_precision("32", torch.device("cpu")) == "32"

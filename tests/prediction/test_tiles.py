@@ -53,7 +53,7 @@ def test_mirroring_is_numpys(size, position):
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
 def test_reading_beyond_the_border(size):
     image = np.random.default_rng(0).random((1, size, size))
-    (tile,) = plan_tiles((1, 1, size, size), NETWORK.halo, NETWORK.multiple)
+    (tile,) = plan_tiles((1, 1, size, size), NETWORK.halo, NETWORK.multiple, (64, 64))
     pixels = read_tile(image, tile)
     inner = pixels[:, tile.crop[0], tile.crop[1]]
     np.testing.assert_array_equal(inner, image)

@@ -75,6 +75,17 @@ class UNet(nn.Module):
         """How many pixels away, per axis, an input can still change an output."""
         return tuple(halo(levels, n2v2=self.config.n2v2) for levels in self.config.pooling)
 
+    @property
+    def floats_per_pixel(self) -> int:
+        """How many numbers per input pixel there are at once without gradients, about.
+
+        Most are at the first level, on the way up: what is joined there, the result of
+        the first convolution, and that of the second.
+        """
+        config = self.config
+        folded = config.in_channels if config.independent_channels else 1
+        return 5 * config.num_channels_init * folded
+
     def forward(self, x: Tensor) -> Tensor:
         """Denoise a normalised batch ``(B, C, (Z), Y, X)``."""
         batch, channels = x.shape[:2]
@@ -94,12 +105,14 @@ class UNet(nn.Module):
             skips.append(x)
             x = pool(x)
         x = self.bottleneck(x)
-        for block, skip, step in zip(
-            self.decoder, reversed(skips), reversed(self._steps), strict=True
-        ):
+        for block, step in zip(self.decoder, reversed(self._steps), strict=True):
             x = functional.interpolate(x, scale_factor=step, mode=self._mode)
-            top = skip is skips[0]
-            x = block(x if top and self.config.n2v2 else torch.cat([x, skip], dim=1))
+            # What was joined is let go before the block makes more of it.
+            skip = skips.pop()
+            if skips or not self.config.n2v2:
+                x = torch.cat([x, skip], dim=1)
+            del skip
+            x = block(x)
         # The last, linear layer in full precision: bfloat16 would round the picture.
         with torch.autocast(x.device.type, enabled=False):
             result: Tensor = self.last(x.float())

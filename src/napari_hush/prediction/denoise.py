@@ -22,6 +22,7 @@ from napari_hush.prediction.augmented import averaged
 from napari_hush.prediction.fitting import Fitting
 from napari_hush.prediction.order import Region, in_order, restricted
 from napari_hush.prediction.rounding import put
+from napari_hush.prediction.tile_size import fitting_tile
 from napari_hush.prediction.tiles import Tile, alike, plan_tiles, read_tile
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def denoise(
     beyond = network.halo
     if halo is not None:
         beyond = tuple(max(pair) for pair in zip(beyond, halo, strict=True))
+    at_once = batch_size * min(versions, 4)
+    tile_size = tile_size or fitting_tile(network, device, at_once)
     planned = plan_tiles(shape, beyond, network.multiple, tile_size)
     tiles = restricted(planned, region)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))

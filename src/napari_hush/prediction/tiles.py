@@ -59,15 +59,11 @@ class Tile:
         )
 
 
-DEFAULT_TILE = {2: (512, 512), 3: (32, 128, 128)}
-"""Inner size of tiles by default, in pixels: what two CPU cores denoise in seconds."""
-
-
 def plan_tiles(
     shape: Sequence[int],
     halo: int | Sequence[int],
     multiple: int | Sequence[int],
-    tile_size: Sequence[int] | None = None,
+    tile_size: Sequence[int],
 ) -> list[Tile]:
     """Cut an image into tiles.
 
@@ -80,13 +76,11 @@ def plan_tiles(
         of each.
     multiple : int or sequence of int
         What outer regions are a multiple of (`UNet.multiple`), of all axes or of each.
-    tile_size : sequence of int, optional
+    tile_size : sequence of int
         Inner size, ``((Z), Y, X)`` in pixels; rounded up to multiples of the network's
-        pooling. By default `DEFAULT_TILE`.
+        pooling.
     """
     spatial = shape[2:]
-    if tile_size is None:
-        tile_size = DEFAULT_TILE[len(spatial)]
     per_axis = [
         _along(size, tile, beyond, step, mirrored=axis >= len(spatial) - 2)
         for axis, (size, tile, beyond, step) in enumerate(

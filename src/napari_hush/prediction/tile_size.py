@@ -1,0 +1,57 @@
+"""How large tiles are by default: the fewer, the less is computed twice between them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from napari_hush.models import UNet
+
+_CPU_BYTES = 800_000_000
+"""Memory for one tile on a processor. It does not follow what is free, so that a job that
+is taken up again is cut as it was."""
+_GPU_SHARE = 0.25
+"""Share of a GPU's memory for one tile; the rest is for kernels and other programs."""
+_LARGEST = {2: 1024, 3: 128}
+"""Side on a processor beyond which nothing is gained, but answers to *Stop* come late."""
+_LARGEST_GPU = {2: 4096, 3: 256}
+"""The same on a GPU."""
+_PLANES = 32
+"""Planes of a tile of a volume."""
+_BYTES = 4
+
+
+def fitting_tile(network: UNet, device: torch.device, at_once: int = 1) -> tuple[int, ...]:
+    """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
+
+    As large as memory allows, within reason; halved where it runs out all the same
+    (`Fitting`). It depends on network and machine alone, not on what else is running.
+
+    Parameters
+    ----------
+    network : UNet
+        More filters make smaller tiles.
+    device : torch.device
+        On GPUs, their total memory counts.
+    at_once : int
+        How many tiles, or versions of one, share the memory.
+    """
+    halo = network.halo
+    dims = len(halo)
+    gpu = device.type == "cuda"
+    memory = (
+        _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
+        if gpu
+        else _CPU_BYTES
+    )
+    pixels = memory / (_BYTES * network.floats_per_pixel * at_once)
+    if dims == 3:
+        pixels /= _PLANES + 2 * halo[0]
+    largest = (_LARGEST_GPU if gpu else _LARGEST)[dims]
+    side = int(math.sqrt(pixels)) - 2 * halo[-1]
+    step = network.multiple[-1]
+    side = max(min(side, largest) // step * step, step)
+    return (_PLANES,) * (dims - 2) + (side, side)

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from napari_hush.config import UNetConfig
+from napari_hush.models import UNet
+from napari_hush.prediction.tile_size import fitting_tile
+
+CPU = torch.device("cpu")
+
+
+def tile(**settings) -> tuple[int, ...]:
+    return fitting_tile(UNet(UNetConfig(**settings)), CPU)
+
+
+def test_the_default_network_has_large_tiles():
+    assert tile() == (1024, 1024)
+
+
+def test_volumes_have_planes_as_well():
+    planes, *sides = tile(conv_dims=3)
+    assert planes == 32
+    assert sides[0] == sides[1] <= 128
+
+
+def test_more_filters_make_smaller_tiles():
+    sides = [tile(num_channels_init=n)[0] for n in (32, 64, 128, 256)]
+    assert sides == sorted(sides, reverse=True)
+    assert sides[-1] < sides[0] / 2
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+@pytest.mark.parametrize("filters", [8, 1024])
+def test_tiles_are_multiples_of_the_pooling_and_never_empty(depth, filters):
+    config = UNetConfig(depth=depth, num_channels_init=filters)
+    with torch.device("meta"):
+        network = UNet(config)
+    for side in fitting_tile(network, CPU):
+        assert side > 0
+        assert side % 2**depth == 0
+
+
+def test_what_shares_the_memory_is_smaller():
+    network = UNet(UNetConfig())
+    assert fitting_tile(network, CPU, 4)[0] <= fitting_tile(network, CPU)[0] / 1.8
+    assert tile(in_channels=4, num_classes=4) < tile()
