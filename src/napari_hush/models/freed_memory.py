@@ -21,7 +21,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """What ``mallopt`` calls them (malloc.h)."""
 _KEPT = 2**31 - 1
 """Bytes that may lie free before any are given back, while a network computes."""
-_BLOCK = 2**28
+_BLOCK = 2**29
 """Bytes of the largest block that is kept, while a network computes."""
 _USUAL = 2**25
 """Bytes up to which glibc keeps blocks once a program has freed one of that size."""
