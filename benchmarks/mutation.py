@@ -143,10 +143,12 @@ def run_tests(root: str, tests: list[str]) -> None:
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(Path(root) / "src"))
     os.environ["PYTHONPATH"] = str(Path(root) / "src")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-    quiet = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:pytest-qt", "--tb=no"]
+    log = os.open(Path(root) / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    # Packages that are loaded already cannot be rewritten, and say so.
+    told = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    quiet = [*told, "-q", "-x", "-p", "no:cacheprovider", "-p", "no:pytest-qt", "--tb=no"]
     os._exit(
         int(pytest.main([*quiet, "--deselect", "tests/rules/test_data_page.py", *tests]))
     )
@@ -206,7 +208,8 @@ def main() -> None:
         for room, tests in CONCERNED.items():
             said, usual[room] = outcome(context, root, tests, 600)
             if said != "survived":
-                raise SystemExit(f"The tests of {room} fail before anything is changed.")
+                said = (root / "log").read_text()[-2000:]
+                raise SystemExit(f"{said}\n{room}: fails before anything is changed")
         killed = 0
         for count, (room, file, number) in enumerate(chosen, 1):
             source = file.read_text()

@@ -7,6 +7,8 @@ HushError
 ├── TrainingError                     training cannot go on
 ├── UnreadableFileError (ValueError)  a file is there but is not what it should be
 │   └── ModelFileError                ... a model file
+├── UnwritableFileError (OSError)     a file cannot be written: disk full, read-only ...
+├── OutOfMemoryError (MemoryError)    what is asked for does not fit into memory
 ├── MissingFileError (FileNotFoundError)
 └── ExistingFileError (FileExistsError)
 
@@ -21,9 +23,11 @@ __all__ = [
     "HushError",
     "MissingFileError",
     "ModelFileError",
+    "OutOfMemoryError",
     "SourceTypeError",
     "TrainingError",
     "UnreadableFileError",
+    "UnwritableFileError",
 ]
 
 
@@ -48,11 +52,15 @@ class TrainingError(HushError):
 
 
 class OutOfMemoryError(HushError, MemoryError):
-    """Not even the smallest piece of the work fits into the memory of the device."""
+    """What is asked for, or the smallest piece of it, does not fit into memory."""
 
 
 class UnreadableFileError(HushError, ValueError):
     """A file exists but cannot be read as what it should be."""
+
+
+class UnwritableFileError(HushError, OSError):
+    """A file cannot be written where it should be: disk full, read-only, no such folder."""
 
 
 class ModelFileError(UnreadableFileError):

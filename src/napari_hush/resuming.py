@@ -6,7 +6,6 @@ With it ``hush train --resume FOLDER`` needs nothing else.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,15 @@ from napari_hush.config import Configuration
 from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
 from napari_hush.lightning import refuse_if_interrupted, remove_state
 from napari_hush.lightning.state import FILE
+from napari_hush.writing import make_folder, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = "command.json"
 """Name of the file that holds the command."""
+_BYTES = 16 * 2**20
+"""Size that a command does not have, with however many images it names."""
 _SOURCES = ("train_source", "val_source", "train_target", "val_target")
 
 
@@ -63,7 +65,7 @@ def begin(command: Command, *, overwrite: bool) -> None:
     folder = command.folder
     if not overwrite:
         refuse_if_interrupted(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     remove_state(folder)
     values = {
         "configuration": command.configuration.model_dump(mode="json"),
@@ -71,15 +73,8 @@ def begin(command: Command, *, overwrite: bool) -> None:
         "output": str(command.output),
         "overwrite": command.overwrite,
     }
-    part = folder / f".{COMMAND}.{os.getpid()}.part"
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, folder / COMMAND)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(folder / COMMAND) as part:
+        part.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
 
 def load_command(folder: Path) -> Command:
@@ -99,6 +94,8 @@ def load_command(folder: Path) -> Command:
             "folder MODEL.run that hush train left beside the model's place."
         )
     try:
+        if path.stat().st_size > _BYTES:
+            raise ValueError("it is too large")
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Command(
             configuration=Configuration.build(values["configuration"]),
@@ -107,7 +104,7 @@ def load_command(folder: Path) -> Command:
             output=folder.absolute().with_name(Path(values["output"]).name),
             overwrite=bool(values["overwrite"]),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnreadableFileError(
             f"Cannot go on with the run in {str(folder)!r}: {COMMAND} is damaged "
             f"({type(error).__name__}); begin a new run."

@@ -61,3 +61,22 @@ def test_an_unknown_key_is_named_with_its_file(tmp_path):
     path.write_text("data_config:\n  patch_sise: [64, 64]\n")
     with pytest.raises(ConfigurationError, match=r"c\.yml.*patch_sise"):
         load_configuration(path)
+
+
+def test_a_few_lines_that_would_be_gigabytes(tmp_path):
+    path = tmp_path / "c.yml"
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    path.write_text("\n".join(lines))
+    with pytest.raises(UnreadableFileError, match="plain values"):
+        load_configuration(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{a: " * 5_000, "a: 1\n" * 100_000, "a: " + "9" * 200_000]
+)
+def test_what_is_too_deep_or_too_large(tmp_path, text):
+    path = tmp_path / "c.yml"
+    path.write_text(text)
+    with pytest.raises(UnreadableFileError, match="plain values"):
+        load_configuration(path)

@@ -22,6 +22,7 @@ from napari_hush.errors import (
     ExistingFileError,
     MissingFileError,
     UnreadableFileError,
+    UnwritableFileError,
 )
 from napari_hush.events import StepsDone, TrainingStarted
 from napari_hush.lightning import interrupted_run, load_state
@@ -248,7 +249,7 @@ def test_a_state_that_could_not_be_written_leaves_the_one_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UnwritableFileError, match="the disk is full"):
         CAREamist(config).train(train_source=noisy, resume=tmp_path)
     assert (tmp_path / FILE).read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [FILE]

@@ -1,9 +1,15 @@
-"""Configurations as YAML files."""
+"""Configurations as YAML files.
+
+Reading one executes nothing and takes little memory, whatever is in it: its size and depth
+are bounded, and it may not repeat parts of itself (YAML's aliases), of which a few lines
+can stand for gigabytes.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,8 +20,15 @@ from napari_hush.errors import (
     MissingFileError,
     UnreadableFileError,
 )
+from napari_hush.writing import whole_file
 
 SUFFIXES = (".yml", ".yaml")
+_BYTES = 256 * 2**10
+"""Size that a configuration does not have."""
+_DEPTH = 16
+"""How deep its values lie at most, and more."""
+# The one written in C is ten times faster, and not in every build of the package.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def save_configuration(config: Configuration, path: str | Path) -> Path:
@@ -32,6 +45,8 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
     ------
     ConfigurationError
         If `path` has another suffix.
+    UnwritableFileError
+        If it cannot be written.
     """
     path = Path(path)
     if path.is_dir():
@@ -41,7 +56,8 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
             f"Cannot save a configuration as {path.name!r}; end the name in .yml or "
             ".yaml, or give a folder."
         )
-    path.write_text(as_yaml(config), encoding="utf-8")
+    with whole_file(path) as part:
+        part.write_text(as_yaml(config), encoding="utf-8")
     return path
 
 
@@ -78,8 +94,12 @@ def load_configuration(path: str | Path) -> Configuration:
             f"There is no configuration file {str(path)!r}; check the path."
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = _plain_values(path)
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{str(path)!r} could not be read ({error}); check the disk it lies on."
+        ) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise UnreadableFileError(
             f"{str(path)!r} is not a YAML file of plain values; give a file that "
             "save_configuration wrote."
@@ -93,3 +113,22 @@ def load_configuration(path: str | Path) -> Configuration:
         return Configuration.build(values)
     except ConfigurationError as error:
         raise ConfigurationError(f"In {str(path)!r}: {error}") from error
+
+
+def _plain_values(path: Path) -> Any:
+    with path.open("rb") as file:
+        content = file.read(_BYTES + 1)
+    if len(content) > _BYTES:
+        raise ValueError(f"more than {_BYTES} bytes")
+    text = content.decode("utf-8")
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("aliases")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEPTH:
+            raise ValueError("too deep")
+    return yaml.load(text, _Loader)  # noqa: S506  (one of the safe loaders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
+from napari_hush.io.memory import free_memory, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,21 +50,14 @@ def choose_storage(images: Sequence[Image], *, wish_memory: bool) -> Storage:
     needed = sum(image.nbytes for image in images if not image.in_memory)
     if not wish_memory:
         return Storage(
-            False, f"The images stay on disk, as asked; decoded they are {_size(needed)}."
+            False,
+            f"The images stay on disk, as asked; decoded they are {size_text(needed)}.",
         )
-    free = psutil.virtual_memory().available
+    free = free_memory()
     fits = needed < SHARE * free
     return Storage(
         fits,
-        f"Decoded, the images are {_size(needed)}, {'less' if fits else 'more'} than "
-        f"{SHARE:.0%} of the {_size(free)} of memory available, so they "
+        f"Decoded, the images are {size_text(needed)}, {'less' if fits else 'more'} than "
+        f"{SHARE:.0%} of the {size_text(free)} of memory available, so they "
         f"{'are loaded' if fits else 'stay on disk'}.",
     )
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

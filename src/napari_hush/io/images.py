@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.errors import DataError, HushError
+from napari_hush.io.memory import require_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,9 +185,18 @@ class Image:
         return [Sample(self.data, self.axes, n) for n in range(number)]
 
     def loaded(self) -> Image:
-        """The same image with its pixels in memory."""
+        """The same image with its pixels in memory.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If there is less memory than they take.
+        """
         if self.in_memory:
             return self
+        require_memory(
+            self.nbytes, f"The pixels of {self.name}", "read a part, or use a smaller image"
+        )
         if getattr(self.data, "chunks", None) is not None:
             return replace(self, data=np.asarray(self.data[...]))
         # Plain bytes come a few at a time, so that they are never there twice.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, ExistingFileError
 from napari_hush.io.metadata import ImageMetadata, convert
 from napari_hush.io.tiff_pixels import TiffPixels
+from napari_hush.writing import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +97,8 @@ def write_tiff(
     ------
     ExistingFileError
         If there is a file of that name and `overwrite` is off.
+    UnwritableFileError
+        If it cannot be written: disk full, folder read-only, and so on.
     """
     path = Path(path)
     sizes = ImageMetadata.of(None, scale or {}, units or {})
@@ -115,8 +117,7 @@ def write_tiff(
     else:
         resolution = None
         known = {"scale": sizes.scale, "units": sizes.units} if sizes.scale else {}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as part:
         tifffile.imwrite(
             part,
             array,
@@ -126,9 +127,6 @@ def write_tiff(
             resolution=resolution,
             metadata={"axes": axes, **known},
         )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

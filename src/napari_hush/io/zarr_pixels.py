@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import uuid
 from pathlib import Path
@@ -94,7 +95,11 @@ class ZarrPixels(LazyPixels):
         return tuple(os.stat(mark).st_mtime_ns for mark in marks if mark.exists())
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
-        size = int(np.prod([stop - start for start, stop in bounds])) * self.dtype.itemsize
+        # Chunks too big to be kept are left to zarr, which takes no memory for those that
+        # were never written.
+        chunk = math.prod(self.chunks or ())
+        asked = math.prod(stop - start for start, stop in bounds)
+        size = max(asked, chunk) * self.dtype.itemsize
         if self._is_all(bounds) or 2 * size > chunk_cache.limit:
             return self._read_past(bounds)
         assert self.chunks is not None  # noqa: S101  (an array in Zarr has chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.errors import DataError, UnreadableFileError
@@ -14,6 +15,10 @@ from napari_hush.io.zarr_pixels import ZarrPixels, zarr_module
 if TYPE_CHECKING:
     from pathlib import Path
 
+_METADATA_BYTES = 2**26
+"""Size that the metadata of a store do not have."""
+_DEEP = 6
+"""Groups in groups that are looked into for arrays."""
 _NAMED = 8
 """Members of a store that a message names."""
 
@@ -65,13 +70,31 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
             f"{str(path)!r} has the levels 0 to {len(datasets) - 1}, but level {level} "
             "was asked for; choose one of them."
         )
-    inner = path / datasets[level].path
+    inner = _within(path, datasets[level].path)
     return _described(_opened(inner), scales, datasets[level])
+
+
+def _within(path: Path, name: str) -> Path:
+    """The folder of a part of a group, which cannot lie elsewhere."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in name:
+        raise UnreadableFileError(
+            f"The metadata of {str(path)!r} name {name!r}, which lies outside of it; mend "
+            "them, or name the array itself."
+        )
+    return path / parts
 
 
 def _opened(path: Path) -> Any:
     zarr = zarr_module()
-    if not any((path / mark).exists() for mark in ZARR_MARKS):
+    marks = [path / mark for mark in ZARR_MARKS if (path / mark).exists()]
+    for mark in (*marks, path / ".zattrs", path / ".zmetadata"):
+        if mark.exists() and mark.stat().st_size > _METADATA_BYTES:
+            raise UnreadableFileError(
+                f"{str(mark)!r} should hold metadata but is {mark.stat().st_size} bytes "
+                "long; replace the store or take it out of the data."
+            )
+    if not marks:
         raise UnreadableFileError(
             f"{str(path)!r} has no Zarr metadata ({', '.join(ZARR_MARKS)}); replace it or "
             "take it out of the data."
@@ -124,7 +147,7 @@ def _beside(path: Path) -> tuple[Any, Any]:
 def _only_array(path: Path, group: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other files that lie in the store
-        members = dict(group.members(max_depth=None))
+        members = dict(group.members(max_depth=_DEEP))
     arrays = {name: m for name, m in sorted(members.items()) if not hasattr(m, "members")}
     if len(arrays) == 1:
         return next(iter(arrays.values()))

@@ -12,6 +12,7 @@ from napari_hush.lightning.state import (
     FILE,
     Position,
     RunState,
+    check_alike,
     interrupted_run,
     remove_state,
     save_state,
@@ -138,7 +139,15 @@ def restore_optimizer(
 
     Moments get the memory layout of their weights: sums in another order would round
     otherwise.
+
+    Raises
+    ------
+    ValueError
+        If they are not those of such an optimizer.
     """
+    check_alike("the optimizer", groups, optimizer.state_dict()["param_groups"])
+    for mine, theirs in zip(optimizer.state_dict()["param_groups"], groups, strict=True):
+        check_alike("the optimizer's settings", theirs, mine)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         number, key = name.split(".", 1)
@@ -147,6 +156,8 @@ def restore_optimizer(
     for index, moments in state.items():
         like = weights[index]
         for key, value in moments.items():
+            if value.ndim and value.shape != like.shape:
+                raise ValueError(f"the moments {key!r} are {tuple(value.shape)}")
             if value.shape == like.shape:
                 moments[key] = torch.empty_like(like, requires_grad=False).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -19,6 +19,7 @@ from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.keeper import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.memory import Room, parts
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
+from napari_hush.lightning.state import check_alike, going_on
 from napari_hush.models import Model, Precision
 
 if TYPE_CHECKING:
@@ -202,14 +203,19 @@ class HushModule(L.LightningModule):
         return found | {f"optimizer.{n}": t for n, t in moments.items()}
 
     def _restore(self, state: RunState) -> None:
-        self.network.load_state_dict(state.under("network"))
-        if self._average is not None:
-            self._average.network.load_state_dict(state.under("average"))
-        restore_optimizer(
-            self.trainer.optimizers[0], state.numbers["groups"], state.under("optimizer")
-        )
-        if self._schedule is not None:
-            self._schedule.load_state_dict(state.numbers["schedule"])
+        with going_on("the run that was cut off"):
+            self.network.load_state_dict(state.under("network"))
+            if self._average is not None:
+                self._average.network.load_state_dict(state.under("average"))
+            restore_optimizer(
+                self.trainer.optimizers[0],
+                state.numbers["groups"],
+                state.under("optimizer"),
+            )
+            if self._schedule is not None:
+                known, kept = self._schedule.state_dict(), state.numbers["schedule"]
+                check_alike("the schedule", kept, known)
+                self._schedule.load_state_dict(kept)
         self.steps = state.position.first_step + state.position.steps
         self.epochs = state.position.first_epoch + state.position.epochs
 

@@ -21,7 +21,7 @@ from napari_hush.events import (
 )
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.plateau import PlateauWatch
-from napari_hush.lightning.state import Position
+from napari_hush.lightning.state import Position, check_alike, going_on
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
@@ -86,8 +86,10 @@ class ProgressCallback(L.Callback):
             steps = self._before.steps_in_epoch
             losses = resumed.losses.train_step_loss
             self._epoch_losses = losses[len(losses) - steps :]
-            self._plateau.restore(resumed.numbers["plateau"])
-            self._early.restore(resumed.numbers["early"])
+            with going_on("the run that was cut off"):
+                for name, watch in (("plateau", self._plateau), ("early", self._early)):
+                    check_alike(name, resumed.numbers[name], watch.seen())
+                    watch.restore(resumed.numbers[name])
         self._patches = 0
         self._learning_rate = 0.0
         self._started = self._reported = self._clock()

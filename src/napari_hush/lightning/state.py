@@ -1,32 +1,45 @@
 """All it takes to go on with a run that was cut off, in one file.
 
 Random draws are keyed by seed, pass, patch and step, so the position of a run says which
-come next, and no state of a generator has to be kept. Reading a state executes nothing:
-safetensors holds raw numbers and a header of JSON.
+come next, and no state of a generator has to be kept. Reading a state executes nothing.
 """
 
 from __future__ import annotations
 
 import json
-import os
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import safetensors
 import torch
-from safetensors.torch import save
 
 from napari_hush.config import Configuration
-from napari_hush.errors import ConfigurationError, MissingFileError, UnreadableFileError
+from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
 from napari_hush.lightning.losses import Losses
+from napari_hush.models.tensors import check_weights, open_tensors, write_tensors
+from napari_hush.writing import make_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from torch import Tensor
+
+_Value = TypeVar("_Value")
 
 FILE = "run-state.safetensors"
 """Name of the state in the folder that is chosen for it."""
 _FORMAT = "napari-hush run 1"
+_FLAWS = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RuntimeError,
+)
+"""What values of the wrong kind raise, and JSON without end (a RecursionError)."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +118,7 @@ class RunState:
 
     def under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin with ``prefix.``, without it."""
-        start = f"{prefix}."
-        return {
-            name.removeprefix(start): tensor
-            for name, tensor in self.tensors.items()
-            if name.startswith(start)
-        }
+        return _under(prefix, self.tensors)
 
 
 def save_state(state: RunState, folder: Path) -> None:
@@ -126,25 +134,11 @@ def save_state(state: RunState, folder: Path) -> None:
         "data": json.dumps(asdict(state.data)),
         "numbers": json.dumps(state.numbers),
     }
-    tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
+    tensors = dict(state.tensors)
     for name, values in state.losses.as_dict().items():
         tensors[f"losses.{name}"] = torch.tensor(values, dtype=torch.float64)
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{FILE}.{os.getpid()}.part"
-    try:
-        with part.open("wb") as file:
-            file.write(save(tensors, header))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, folder / FILE)
-    finally:
-        part.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # the new name, too; Windows has no such thing
-        descriptor = os.open(folder, os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    make_folder(folder)
+    write_tensors(folder / FILE, tensors, header)
 
 
 def load_state(folder: str | Path) -> RunState:
@@ -163,12 +157,17 @@ def load_state(folder: str | Path) -> RunState:
             f"There is no run to go on with in {str(folder)!r} (no {FILE}); check the "
             "folder, or begin a new run."
         )
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with going_on(f"the run in {str(path)!r}"):
+        file = open_tensors(path)
+        header = file.header
         if header.get("format") != _FORMAT:
             raise ValueError("it was not written by this version of napari-hush")
+        config = Configuration.model_validate_json(header["configuration"])
+        for part in ("network", "average"):
+            shapes = _under(part, file.shapes)
+            if shapes or part == "network":
+                check_weights(shapes, config.algorithm_config.model)
+        tensors = file.tensors()
         losses = {name: tensors.pop(f"losses.{name}").tolist() for name in vars(Losses())}
         for name in ("train_step", "train_epoch", "val_epoch"):
             losses[name] = [int(number) for number in losses[name]]
@@ -177,25 +176,63 @@ def load_state(folder: str | Path) -> RunState:
             for name, value in json.loads(header["data"]).items()
         }
         return RunState(
-            Configuration.model_validate_json(header["configuration"]),
-            Position(**json.loads(header["position"])),
+            config,
+            _position(header["position"]),
             Fingerprint(**data),
             json.loads(header["numbers"]),
             tensors,
             Losses(**losses),
         )
-    except (
-        safetensors.SafetensorError,
-        OSError,
-        KeyError,
-        TypeError,
-        ValueError,
-        ConfigurationError,
-    ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def going_on(what: str) -> Iterator[None]:
+    """Turn what a damaged state raises into a sentence.
+
+    Raises
+    ------
+    UnreadableFileError
+        In place of whatever values of the wrong kind raise.
+    """
+    try:
+        yield
+    except HushError:
+        raise
+    except _FLAWS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UnreadableFileError(
-            f"Cannot go on with the run in {str(path)!r}: {reason}; begin a new run."
+            f"Cannot go on with {what}: it is damaged ({reason}); begin a new run."
         ) from error
+
+
+def check_alike(what: str, found: Any, wanted: Any) -> None:
+    """Compare the kinds of numbers out of a file with those that they replace.
+
+    Parameters
+    ----------
+    what : str
+        What they are, for the message.
+    found, wanted : dict, list, number or None
+        As JSON has them. Dicts must have the same keys, values be of the same kind.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        if found.keys() != wanted.keys():
+            raise ValueError(f"{what} holds {sorted(found)}")
+        for key, value in wanted.items():
+            check_alike(f"{what} {key}", found[key], value)
+        return
+    kinds: tuple[type, ...] = (type(wanted),)
+    if wanted is None or isinstance(wanted, int | float):
+        kinds = (bool,) if isinstance(wanted, bool) else (int, float, type(None))
+    elif isinstance(wanted, list | tuple):
+        kinds = (list, tuple)
+    if not isinstance(found, kinds) or isinstance(found, bool) != isinstance(wanted, bool):
+        raise ValueError(f"{what} is {found!r}")
 
 
 def remove_state(folder: Path) -> None:
@@ -217,3 +254,21 @@ def interrupted_run(folder: str | Path) -> RunState | None:
         return None
     state = load_state(folder)
     return None if state.position.ended else state
+
+
+def _position(text: str) -> Position:
+    position = Position(**json.loads(text))
+    for name, default in vars(Position()).items():
+        value = getattr(position, name)
+        if type(value) is not type(default) or value < 0:
+            raise ValueError(f"its {name} is {value!r}")
+    return position
+
+
+def _under(prefix: str, named: Mapping[str, _Value]) -> dict[str, _Value]:
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value
+        for name, value in named.items()
+        if name.startswith(start)
+    }

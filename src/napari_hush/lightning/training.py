@@ -24,7 +24,7 @@ from napari_hush.lightning.keeper import StateKeeper
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.lightning.snapshots import Snapshot, SnapshotCallback
-from napari_hush.lightning.state import Fingerprint, Position, RunState
+from napari_hush.lightning.state import Fingerprint, Position, RunState, going_on
 from napari_hush.models import (
     Model,
     UNet,
@@ -32,6 +32,7 @@ from napari_hush.models import (
     choose_precision,
     freed_memory_kept,
 )
+from napari_hush.models.tensors import new_network as random_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,7 @@ def new_network(config: Configuration) -> UNet:
     """A network with random weights that depend on the configuration's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.data_config.seed)
-        return UNet(config.algorithm_config.model)
+        return random_network(config.algorithm_config.model)
 
 
 def train(
@@ -132,7 +133,8 @@ def train(
         target_scaling = target_scaling or model.target_normalization
     network = new_network(config)
     if resumed is not None:
-        network.load_state_dict(resumed.under("network"))
+        with going_on("the run that was cut off"):
+            network.load_state_dict(resumed.under("network"))
     elif model is not None:
         network.load_state_dict(model.network.state_dict())
     epochs = config.training_config.num_epochs
@@ -195,7 +197,8 @@ def train(
         )
     )
     if resumed is not None and before.epochs == epochs:  # it was over already
-        network.load_state_dict(resumed.under("average") or resumed.under("network"))
+        with going_on("the run that was cut off"):
+            network.load_state_dict(resumed.under("average") or resumed.under("network"))
         report(TrainingDone(False, clock() - started))
         return replace(
             module.model(), epochs=first_epoch + epochs, steps=first_step + before.steps

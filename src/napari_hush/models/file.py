@@ -1,30 +1,27 @@
 """The model file: weights, normalisation and configuration in one safetensors file.
 
-Reading one executes nothing: safetensors holds raw numbers and a header of JSON.
+Reading one executes nothing, and takes no memory before the weights are known to be those
+of the network that the configuration names.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import safetensors
-from safetensors.torch import save
+import numpy as np
 
 from napari_hush.config import Configuration
 from napari_hush.dataset import Normalization
-from napari_hush.errors import (
-    ConfigurationError,
-    ExistingFileError,
-    MissingFileError,
-    ModelFileError,
-)
+from napari_hush.errors import ExistingFileError, MissingFileError, ModelFileError
+from napari_hush.models.tensors import check_weights, open_tensors, write_tensors
 from napari_hush.models.unet import UNet
 
 SUFFIX = ".safetensors"
 _FORMAT = "napari-hush model 1"
+_FLAWS = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError)
+"""What values of the wrong kind raise, and JSON without end (a RecursionError)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +64,8 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
         If the name does not end in ``.safetensors``.
     ExistingFileError
         If there is a file of that name and `overwrite` is off.
+    UnwritableFileError
+        If it cannot be written: disk full, folder read-only, and so on.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -87,19 +86,7 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
         ),
         "trained": json.dumps({"epochs": model.epochs, "steps": model.steps}),
     }
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in model.network.state_dict().items()
-    }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(save(weights, header))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_tensors(path, model.network.state_dict(), header)
     return path
 
 
@@ -117,14 +104,13 @@ def load_model(path: str | Path) -> Model:
     if not path.is_file():
         raise MissingFileError(f"There is no model file {str(path)!r}; check the path.")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
+        file = open_tensors(path)
+    except ValueError as error:
         raise ModelFileError(
             f"{str(path)!r} is not a model file ({error}); give a {SUFFIX} file that "
             "was saved here."
         ) from error
+    header = file.header
     if header.get("format") != _FORMAT:
         raise ModelFileError(
             f"{str(path)!r} holds weights but was not saved by napari-hush; give a file "
@@ -132,23 +118,36 @@ def load_model(path: str | Path) -> Model:
         )
     try:
         config = Configuration.model_validate_json(header["configuration"])
-        normalization = _normalization(header["normalization"])
+        network_config = config.algorithm_config.model
+        normalization = _normalization(header["normalization"], network_config.in_channels)
         target = header["target_normalization"]
-        network = UNet(config.algorithm_config.model)
-        network.load_state_dict(weights)
-        trained = json.loads(header["trained"])
-        if target == "null":
-            return Model(config, network.eval(), normalization, **trained)
-        return Model(
-            config, network.eval(), normalization, _normalization(target), **trained
+        target_normalization = (
+            None if target == "null" else _normalization(target, network_config.num_classes)
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigurationError) as error:
+        trained = _counts(header["trained"])
+        check_weights(file.shapes, network_config)
+        network = UNet(network_config)
+        network.load_state_dict(file.tensors())
+        return Model(config, network.eval(), normalization, target_normalization, **trained)
+    except _FLAWS as error:
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged or of another version "
-            f"({type(error).__name__}: {str(error).splitlines()[0]}); save it again."
+            f"({' '.join(f'{type(error).__name__}: {error}'.split())}); save it again."
         ) from error
 
 
-def _normalization(text: str) -> Normalization:
+def _normalization(text: str, channels: int) -> Normalization:
     statistics = json.loads(text)
-    return Normalization(tuple(statistics["means"]), tuple(statistics["stds"]))
+    means, stds = (tuple(map(float, statistics[name])) for name in ("means", "stds"))
+    if not len(means) == len(stds) == channels or not np.isfinite([*means, *stds]).all():
+        raise ValueError(f"the statistics are not those of {channels} channels")
+    return Normalization(means, stds)
+
+
+def _counts(text: str) -> dict[str, int]:
+    counts = json.loads(text)
+    if counts.keys() != {"epochs", "steps"} or not all(
+        type(count) is int and count >= 0 for count in counts.values()
+    ):
+        raise ValueError("it does not say for how long it was trained")
+    return dict(counts)

@@ -1,0 +1,45 @@
+"""What memory there is, and refusing what would not fit before it is taken."""
+
+from __future__ import annotations
+
+import psutil
+
+from napari_hush.errors import OutOfMemoryError
+
+
+def free_memory() -> int:
+    """Bytes of memory that can be taken now."""
+    return int(psutil.virtual_memory().available)
+
+
+def require_memory(needed: int, what: str, advice: str) -> None:
+    """Refuse what takes more memory than there is.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes.
+    what : str
+        What takes them, as the start of a sentence.
+    advice : str
+        What to do instead, as the end of one.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If there is less.
+    """
+    if needed > (free := free_memory()):
+        raise OutOfMemoryError(
+            f"{what} would take {size_text(needed)} of memory and {size_text(free)} are "
+            f"free; {advice}."
+        )
+
+
+def size_text(count: float) -> str:
+    """So many bytes, for people: ``"1.5 GB"``."""
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} PB"
