@@ -165,7 +165,7 @@ make_venv() {
     fi
     logged "3 of 3: napari and the rest" "${pip[@]}" install \
         -e "$root[napari,demo]" --group "$root/pyproject.toml:test" \
-        --group "$root/pyproject.toml:lint"
+        --group "$root/pyproject.toml:lint" --group "$root/pyproject.toml:docs"
     rm -f "$unfinished"
     setup_key >"$stamp"
     trap - INT TERM HUP

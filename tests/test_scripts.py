@@ -1,7 +1,6 @@
-"""The scripts, and what README and docs tell people to type."""
+"""The scripts: demo, set-up and chores."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from napari_hush.io import write_tiff
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
-SHELL = [SCRIPTS / name for name in ("demo", "test", "lint", "setup.sh")] + [
+SHELL = [SCRIPTS / name for name in ("demo", "docs", "test", "lint", "setup.sh")] + [
     ROOT / ".ci/run"
 ]
 
@@ -269,28 +268,3 @@ def test_gpu_is_asked_of_its_driver(checkout, gpu):
     text = "echo 'GPU 0: NVIDIA'" if gpu else "echo 'no driver'; exit 9"
     env = with_programs(checkout, **{"nvidia-smi": text})
     assert (tell(checkout, "has_nvidia_gpu", env=env).returncode == 0) == gpu
-
-
-# --- what people are told to type ---------------------------------------------------------
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
-def test_python_of_the_page_runs(page, tmp_path, monkeypatch):
-    text = (ROOT / page).read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    short, changes = re.subn(r"num_epochs=\d+", "num_epochs=1, num_steps=2", code)
-    assert changes == 1
-    monkeypatch.chdir(tmp_path)
-    noisy = np.random.default_rng(0).poisson(20, (96, 96)).astype(np.uint16)
-    write_tiff("cells.tif", noisy, "YX")
-    exec(compile(short, page, "exec"), {})  # noqa: S102
-    assert Path("cells.safetensors").is_file()
-
-
-@pytest.mark.parametrize(
-    "page", ["README.md", "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
-)
-def test_links_between_pages_lead_somewhere(page):
-    page = ROOT / page
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target

@@ -1,0 +1,107 @@
+"""What README and docs tell people to type: it runs, in the order of the page.
+
+Only the length of training is changed. docs/data.md and docs/judgement.md have tests of
+their own, which compare what is printed as well.
+"""
+
+import ast
+import re
+import shlex
+from glob import glob
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_hush.cli import main
+from napari_hush.io import write_tiff
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+)
+# Their tests lie where what they tell of is tested.
+TESTED_ELSEWHERE = {"docs/data.md", "docs/judgement.md"}
+# Pieces that continue what the words around them tell.
+READ_ONLY = {"docs/reliability.md"}
+
+
+def blocks(page, language):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def with_blocks(language):
+    return [page for page in PAGES if blocks(page, language)]
+
+
+def hush_lines(page):
+    """The lines of the page that start the command, as lists of words."""
+    text = "".join(blocks(page, "sh")).replace("\\\n", " ")
+    lines = (shlex.split(line, comments=True) for line in text.splitlines())
+    return [words[1:] for words in lines if words[:1] == ["hush"]]
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    """A folder with the files that the pages speak of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    names = ["cells", "cells_1", "cells_2", "lines", "noisy/1", "noisy/2", "clean/1"]
+    for name in [*names, "clean/2", "first/1", "second/1"]:
+        Path(name).parent.mkdir(exist_ok=True)
+        pixels = rng.poisson(20, (96, 96)).astype(np.uint16)
+        write_tiff(f"{name}.tif", pixels, "YX")
+
+
+@pytest.mark.parametrize("page", with_blocks("python"))
+def test_python_of_the_page_is_python(page):
+    for block in blocks(page, "python"):
+        ast.parse(block)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize(
+    "page", [page for page in with_blocks("python") if page not in TESTED_ELSEWHERE]
+)
+def test_python_of_the_page_runs(page, images):
+    if page in READ_ONLY:
+        pytest.skip("its pieces do not stand alone")
+    names = {"__name__": "page"}
+    for number, block in enumerate(blocks(page, "python")):
+        short = re.sub(r"num_epochs=\d+", "num_epochs=1, num_steps=2", block)
+        exec(compile(short, f"{page}, block {number}", "exec"), names)  # noqa: S102
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if hush_lines(page)])
+def test_commands_of_the_page_run(page, images, capsys):
+    for words in hush_lines(page):
+        if page in READ_ONLY:
+            continue
+        arguments = [name for word in words for name in (sorted(glob(word)) or [word])]
+        if arguments[0] == "train" and "--resume" not in arguments:
+            if "--epochs" in arguments:
+                arguments[arguments.index("--epochs") + 1] = "1"
+                arguments += ["--steps", "2"]
+            else:
+                arguments += ["--epochs", "1", "--steps", "2"]
+        try:
+            code = main(arguments)
+        except SystemExit as end:  # argparse ends so after --help
+            code = end.code
+        assert code == 0, (words, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_scripts_that_the_page_names_exist(page):
+    named = re.findall(r"\b((?:scripts|benchmarks)/\w[\w.]*\w)", (ROOT / page).read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["CHANGELOG.md", *PAGES])
+def test_links_between_pages_lead_somewhere(page):
+    page = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
