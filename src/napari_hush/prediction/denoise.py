@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
 from napari_hush.axes import AxesMap
-from napari_hush.dataset import exact_float, require_finite
 from napari_hush.errors import DataError
 from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
-from napari_hush.models import (
-    Model,
-    choose_device,
-    choose_precision,
-    folded,
-    freed_memory_kept,
-)
-from napari_hush.prediction.augmented import averaged
-from napari_hush.prediction.fitting import Fitting
+from napari_hush.models import Model, freed_memory_kept
+from napari_hush.prediction.denoiser import Denoiser, inner_pixels
 from napari_hush.prediction.order import Region, in_order, restricted
 from napari_hush.prediction.rounding import put
-from napari_hush.prediction.tile_size import fitting_tile
-from napari_hush.prediction.tiles import Tile, alike, plan_tiles, read_tile
+from napari_hush.prediction.tiles import alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_hush.io import Image
 
@@ -97,43 +84,20 @@ def denoise(
         If not even a small tile fits; where a large one does not, smaller ones are used.
     """
     check_suits(model, image)
-    samples = image.samples
     results = result_axes(model, image).samples(out)
-    device = choose_device(model.config.training_config.device)
-    bf16 = choose_precision(model.config.training_config.precision, device) == "bf16"
-    network = folded(model.network).to(device)
-    shape = image.axes.canonical_shape
-    beyond = network.halo
-    if halo is not None:
-        beyond = tuple(max(pair) for pair in zip(beyond, halo, strict=True))
-    at_once = batch_size * min(versions, 4)
-    tile_size = tile_size or fitting_tile(network, device, at_once)
-    planned = plan_tiles(shape, beyond, network.multiple, tile_size)
-    tiles = restricted(planned, region)
+    denoiser = Denoiser(
+        model, tile_size=tile_size, halo=halo, batch_size=batch_size, versions=versions
+    )
+    tiles = restricted(denoiser.plan(image), region)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
-
-    def compute(group: list[Tile]) -> Tensor:
-        inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])
-        inputs = inputs.astype(exact_float(inputs.dtype))
-        require_finite(inputs, image.name)
-        batch = model.normalization.normalize(torch.from_numpy(inputs)).to(device)
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, torch.bfloat16, enabled=bf16),
-        ):
-            clean = averaged(network, batch, versions).float()
-        return model.output_normalization.denormalize(clean.cpu())
-
-    fitting = Fitting(compute, beyond, network.multiple)
+    fitting = denoiser.fitting(image)
     done = clipped = 0
     for group in alike(in_order(tiles, first), batch_size):
         if should_stop():
             return False
-        for tile, result in fitting(group):
+        for tile, pixels in inner_pixels(fitting, group):
             place = results[tile.sample][(slice(None), *tile.inner)]
-            clipped += put(place, result[(slice(None), *tile.crop)].numpy())
+            clipped += put(place, pixels)
         done += len(group)
         on_progress(TilesDone(done, len(tiles), tuple(tile.region for tile in group)))
     if out.dtype.kind in "ui":
