@@ -18,7 +18,7 @@ ORDER = [
     {"widgets"},
     {"cli"},
     {"careamist", "resuming"},
-    {"lightning"},
+    {"lightning", "exchange"},
     {"prediction"},
     {"models"},
     {"dataset", "n2v"},

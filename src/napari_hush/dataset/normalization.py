@@ -79,6 +79,11 @@ class Normalization:
                 )
         return cls(tuple(centre.tolist()), tuple(spread.tolist()))
 
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """What intensities above the mean are divided by, one per channel."""
+        return tuple(std + EPSILON for std in self.stds)
+
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Scale intensities ``(B, C, *spatial)`` for the network, float32."""
         mean, scale = self._constants(batch)

@@ -30,6 +30,11 @@ class UNet(nn.Module):
     ----------
     config : UNetConfig
         Depth, filters, channels and dimensions.
+
+    Attributes
+    ----------
+    steps : list of tuple of int
+        For each level, by how much the image shrinks along ``((Z), Y, X)``.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -54,11 +59,11 @@ class UNet(nn.Module):
             self.decoder.append(_Block(width + skipped, width, out, config))
         self.last = _CONV[config.conv_dims](first, outputs, kernel_size=1)
         pool = _MaxBlurPool if config.n2v2 else _POOL[config.conv_dims]
-        self._steps = [
+        self.steps = [
             tuple(2 if halved else 1 for halved in level)
             for level in zip(*config.pooling, strict=True)
         ]
-        self._pools = nn.ModuleList(pool(step) for step in self._steps)
+        self._pools = nn.ModuleList(pool(step) for step in self.steps)
         self._mode = "bilinear" if config.conv_dims == 2 else "trilinear"
         if config.conv_dims == 2:
             # Channels last is the faster layout, on CPUs as on GPUs. It is set here so
@@ -105,7 +110,7 @@ class UNet(nn.Module):
             skips.append(x)
             x = pool(x)
         x = self.bottleneck(x)
-        for block, step in zip(self.decoder, reversed(self._steps), strict=True):
+        for block, step in zip(self.decoder, reversed(self.steps), strict=True):
             x = functional.interpolate(x, scale_factor=step, mode=self._mode)
             # What was joined is let go before the block makes more of it.
             skip = skips.pop()
