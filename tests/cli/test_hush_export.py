@@ -12,7 +12,9 @@ from napari_hush.cli import ExitCode, main
 @pytest.fixture
 def model(noisy, tiny_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    careamist = CAREamist(tiny_config(num_steps=2))
+    config = tiny_config(num_steps=2)
+    exact = config.training_config.replace(precision="32")
+    careamist = CAREamist(config.replace(training_config=exact))
     careamist.train(train_source=noisy)
     return str(careamist.save("m.safetensors"))
 
