@@ -24,7 +24,7 @@ ORDER = [
     {"dataset", "n2v"},
     {"judgement"},
     {"io", "config"},
-    {"axes", "writing"},
+    {"axes", "processes", "writing"},
     {"errors", "events"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

@@ -36,6 +36,7 @@ from napari_hush.prediction import (
     result_axes,
     result_dtype,
 )
+from napari_hush.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -502,7 +503,8 @@ class CAREamist:
             if state_dir is None:
                 return None, None
             folder = (self.work_dir or Path()) / state_dir
-            refuse_if_interrupted(folder)
+            if is_first():  # the others may come when this one has begun to write
+                refuse_if_interrupted(folder)
             return folder, None
         if state_dir is not None:
             raise ConfigurationError(

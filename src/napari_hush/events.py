@@ -53,6 +53,10 @@ class TrainingStarted(Event):
     """Where the arithmetic happens, as torch names it, e.g. ``"cpu"`` or ``"cuda:0"``."""
     precision: str
     """``"32"`` or ``"bf16"``, after ``"auto"`` has been decided."""
+    batch_size: int = 0
+    """Patches per optimizer step, of all processes together."""
+    processes: int = 1
+    """How many train together, each on a part of every batch."""
     first_epoch: int = 0
     """Epochs that the model had been trained for before this run."""
     resumed_step: int | None = None

@@ -15,6 +15,7 @@ from napari_hush.config import Configuration
 from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
 from napari_hush.lightning import refuse_if_interrupted, remove_state
 from napari_hush.lightning.state import FILE
+from napari_hush.processes import is_first
 from napari_hush.writing import make_folder, whole_file
 
 if TYPE_CHECKING:
@@ -112,8 +113,17 @@ def load_command(folder: Path) -> Command:
 
 
 @contextmanager
-def kept(command: Command) -> Iterator[tuple[Path | None, Path | None]]:
+def kept(command: Command, *, is_new: bool) -> Iterator[tuple[Path | None, Path | None]]:
     """Keep the state while the model is trained and saved; then remove the folder.
+
+    Of several processes that train together, only the first one removes anything.
+
+    Parameters
+    ----------
+    command : Command
+        What is carried out.
+    is_new : bool
+        Whether it has just begun; what lies in the folder is then of no concern.
 
     Yields
     ------
@@ -122,12 +132,16 @@ def kept(command: Command) -> Iterator[tuple[Path | None, Path | None]]:
     """
     folder = command.folder
     try:
-        yield (None, folder) if (folder / FILE).is_file() else (folder, None)
+        goes_on = not is_new and (folder / FILE).is_file()
+        yield (None, folder) if goes_on else (folder, None)
     except HushError:
-        if not (folder / FILE).is_file():  # nothing was trained that could go on
+        if (
+            is_first() and not (folder / FILE).is_file()
+        ):  # nothing was trained that could go on
             _clear(folder)
         raise
-    _clear(folder)
+    if is_first():
+        _clear(folder)
 
 
 def _paths(given: Any) -> list[str] | None:

@@ -66,6 +66,31 @@ def test_the_network_never_sees_a_masked_pixel(generator):
     assert window == pytest.approx(0.05, rel=0.1)
 
 
+@pytest.mark.parametrize("strategy", ["uniform", "median"])
+@pytest.mark.parametrize("axis", ["none", "horizontal"])
+def test_a_part_of_a_batch_is_masked_as_in_the_whole(strategy, axis):
+    config = N2VManipulateConfig(
+        masked_pixel_percentage=5, strategy=strategy, struct_mask_axis=axis, roi_size=5
+    )
+    batch = torch.rand(7, 2, 16, 16)
+    whole = n2v.mask(batch, config, torch.Generator().manual_seed(3))
+    parts = [
+        n2v.mask(batch[a:b], config, torch.Generator().manual_seed(3), a, len(batch))
+        for a, b in ((0, 3), (3, 3), (3, 7))
+    ]
+    for name in ("patches", "pixels", "values", "weights"):
+        found = torch.cat([getattr(part, name) for part in parts])
+        assert torch.equal(found, getattr(whole, name))
+    assert parts[1].part == 0
+    assert float(sum(part.part for part in parts)) == pytest.approx(1)
+    prediction = torch.rand_like(batch)
+    losses = [
+        n2v.loss(prediction[a:b], part) * part.part
+        for (a, b), part in zip(((0, 3), (3, 7)), parts[::2], strict=True)
+    ]
+    assert float(sum(losses)) == pytest.approx(float(n2v.loss(prediction, whole)))
+
+
 def test_replacements_come_from_the_window(generator):
     yx = torch.stack(torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="ij"))
     for coordinate in yx:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from napari_hush import __version__
 from napari_hush.errors import HushError
+from napari_hush.processes import rank
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
-        print(f"hush: {error}", file=sys.stderr)
+        number = rank()  # of several processes the others tell which one they are
+        print(f"hush{f' (process {number})' * (number > 0)}: {error}", file=sys.stderr)
         return ExitCode.REFUSED
     except KeyboardInterrupt:
         print("hush: interrupted.", file=sys.stderr)

@@ -60,8 +60,16 @@ class Bars:
         match event:
             case TrainingStarted():
                 steps = event.num_epochs * event.steps_per_epoch
-                self.training = {"device": event.device, "precision": event.precision}
-                self._open(f"Training on {event.device}", steps, "step")
+                self.training = {
+                    "device": event.device,
+                    "precision": event.precision,
+                    "batch_size": event.batch_size,
+                    "processes": event.processes,
+                }
+                what = f"Training on {event.device}"
+                if event.processes > 1:
+                    what += f", {event.batch_size} patches per step in all"
+                self._open(what, steps, "step")
                 if event.resumed_step:
                     done = event.resumed_step - event.first_epoch * event.steps_per_epoch
                     self._bar.update(done)

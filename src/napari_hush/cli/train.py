@@ -14,6 +14,7 @@ from napari_hush.cli.settings import (
     split_configuration,
 )
 from napari_hush.errors import ConfigurationError
+from napari_hush.processes import is_first
 
 if TYPE_CHECKING:
     import argparse
@@ -80,23 +81,30 @@ def run(options: argparse.Namespace) -> None:
 
     if options.resume is not None:
         _refuse_more_than_resume(options)
-        command = resuming.load_command(Path(options.resume))
-    else:
-        command = _new_command(options)
+        carry_out(options, resuming.load_command(Path(options.resume)))
+        return
+    command = _new_command(options)
+    if is_first():  # of several processes that were started at once
         resuming.begin(command, overwrite=options.overwrite)
-    carry_out(options, command)
+    carry_out(options, command, is_new=True)
 
 
-def carry_out(options: argparse.Namespace, command: Command) -> None:
+def carry_out(
+    options: argparse.Namespace, command: Command, *, is_new: bool = False
+) -> None:
     """Train as `command` says, from where it is, and save the model."""
     from napari_hush import resuming
     from napari_hush.careamist import CAREamist
 
-    bars = Bars(quiet=options.quiet, json=options.json)
+    first = is_first()
+    bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(command.configuration, on_progress=bars)
-    with resuming.kept(command) as (state_dir, resume):
+    with resuming.kept(command, is_new=is_new) as (state_dir, resume):
         careamist.train(**command.sources, state_dir=state_dir, resume=resume)
-        careamist.save(command.output, overwrite=command.overwrite)
+        if first:
+            careamist.save(command.output, overwrite=command.overwrite)
+    if not first:
+        return
     output = getattr(options, "output", None) or str(command.output)
     tell(options, f"Saved {output}", {"model": str(command.output), **bars.training})
 

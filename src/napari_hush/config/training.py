@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_hush.config.base import Frozen
 
@@ -41,3 +41,31 @@ class TrainingConfig(Frozen):
     """Models of earlier moments of the run that are kept in memory; 0 for none."""
     save_state_every: float = Field(60.0, ge=0)
     """Seconds of training that a crash may cost, where the state of the run is kept."""
+    devices: int = Field(1, ge=1, le=1024)
+    """GPUs to train on, or processes where there is none, on each machine.
+
+    They share every batch, so the result is that of one device but for rounding. More
+    than one is for the command line and for scripts.
+    """
+    nodes: int = Field(1, ge=1, le=100_000)
+    """Machines to train on; SLURM or torchrun starts the processes there."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How several devices work together: each takes a part of every batch (ddp)."""
+    process_timeout: float = Field(1800.0, gt=0, le=86_400 * 7)
+    """Seconds without an answer after which another process counts as lost."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> TrainingConfig:
+        if self.devices == 1:
+            return self
+        if ":" in self.device:
+            raise ValueError(
+                f"device {self.device!r} names one GPU but devices is {self.devices}; set "
+                "device to cuda, or devices to 1"
+            )
+        if self.device == "mps":
+            raise ValueError(
+                f"a Mac has one GPU but devices is {self.devices}; set devices to 1, or "
+                "device to cpu"
+            )
+        return self

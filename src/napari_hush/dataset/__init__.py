@@ -9,6 +9,7 @@ from napari_hush.dataset.iterable import IterableDataset
 from napari_hush.dataset.normalization import Normalization, exact_float
 from napari_hush.dataset.patch_dataset import PatchDataset
 from napari_hush.dataset.sampler import PatchSampler
+from napari_hush.dataset.share import Share, SharedBatches
 from napari_hush.dataset.statistics import Statistics, measure, require_finite
 from napari_hush.dataset.storage import Storage, choose_storage
 
@@ -21,6 +22,8 @@ __all__ = [
     "Normalization",
     "PatchDataset",
     "PatchSampler",
+    "Share",
+    "SharedBatches",
     "Statistics",
     "Storage",
     "choose_storage",

@@ -32,7 +32,9 @@ class Storage:
     reason: str
 
 
-def choose_storage(images: Sequence[Image], *, wish_memory: bool) -> Storage:
+def choose_storage(
+    images: Sequence[Image], *, wish_memory: bool, processes: int = 1
+) -> Storage:
     """Decide whether `images`, targets included, are loaded or stay on disk.
 
     Arrays are in memory already. What is on disk is loaded if all of it, decoded, takes
@@ -44,6 +46,8 @@ def choose_storage(images: Sequence[Image], *, wish_memory: bool) -> Storage:
         All images, targets included.
     wish_memory : bool
         False leaves on disk what is on disk, however small.
+    processes : int
+        How many on this machine load the same images.
     """
     if all(image.in_memory for image in images):
         return Storage(True, "The images are arrays, so they are in memory already.")
@@ -53,11 +57,12 @@ def choose_storage(images: Sequence[Image], *, wish_memory: bool) -> Storage:
             False,
             f"The images stay on disk, as asked; decoded they are {size_text(needed)}.",
         )
-    free = free_memory()
+    free = free_memory() // processes
     fits = needed < SHARE * free
     return Storage(
         fits,
         f"Decoded, the images are {size_text(needed)}, {'less' if fits else 'more'} than "
-        f"{SHARE:.0%} of the {size_text(free)} of memory available, so they "
+        f"{SHARE:.0%} of the {size_text(free)} of memory available"
+        f"{'' if processes == 1 else ' to each process'}, so they "
         f"{'are loaded' if fits else 'stay on disk'}.",
     )

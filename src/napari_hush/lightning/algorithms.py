@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_hush.config import AlgorithmConfig
+    from napari_hush.dataset.share import Share
+
+    Prepared = tuple[Tensor, Any, float | Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,15 @@ class Algorithm:
     Attributes
     ----------
     prepare : callable
-        ``(batch, generator) -> (input, answer)``: from what the dataset gives, a tuple of
-        ``(B, C, *spatial)`` tensors, to what the network sees and whatever `loss` needs.
+        ``(batch, generator, share) -> (input, answer, part)``: from what the dataset gives,
+        a tuple of ``(B, C, *spatial)`` tensors, to what the network sees, whatever `loss`
+        needs, and what the loss of these patches counts for in that of the whole batch,
+        of which they are a `Share`.
     loss : callable
         ``(prediction, answer) -> Tensor``: a float32 scalar.
     """
 
-    prepare: Callable[[tuple[Tensor, ...], torch.Generator], tuple[Tensor, Any]]
+    prepare: Callable[[tuple[Tensor, ...], torch.Generator, Share], Prepared]
     loss: Callable[[Tensor, Any], Tensor]
 
 
@@ -47,14 +52,18 @@ def algorithm(config: AlgorithmConfig) -> Algorithm:
 
 
 def _blind(
-    batch: tuple[Tensor, ...], generator: torch.Generator, *, config: AlgorithmConfig
-) -> tuple[Tensor, n2v.Masked]:
-    masked = n2v.mask(batch[0], config.n2v_config, generator)
-    return masked.patches, masked
+    batch: tuple[Tensor, ...],
+    generator: torch.Generator,
+    share: Share,
+    *,
+    config: AlgorithmConfig,
+) -> Prepared:
+    masked = n2v.mask(batch[0], config.n2v_config, generator, share.first, share.whole)
+    return masked.patches, masked, masked.part
 
 
-def _pairs(batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    return batch[0], batch[1]
+def _pairs(batch: tuple[Tensor, ...], generator: torch.Generator, share: Share) -> Prepared:
+    return batch[0], batch[1], share.count / share.whole
 
 
 def _mean_absolute(prediction: Tensor, target: Tensor) -> Tensor:

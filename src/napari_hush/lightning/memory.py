@@ -31,6 +31,9 @@ class Room:
     ----------
     on_progress : callable
         Gets `BatchHalved`.
+    alone : bool
+        Whether this process trains alone. Several cannot take less at once: each waits
+        for the others in the middle of a batch.
 
     Attributes
     ----------
@@ -38,8 +41,9 @@ class Room:
         Patches that fit; None as long as every batch did.
     """
 
-    def __init__(self, on_progress: OnProgress) -> None:
+    def __init__(self, on_progress: OnProgress, *, alone: bool = True) -> None:
         self.patches: int | None = None
+        self.alone = alone
         self._on_progress = on_progress
 
     def within(
@@ -59,7 +63,7 @@ class Room:
         Raises
         ------
         TrainingError
-            If not even one patch fits.
+            If not even one patch fits, or several processes train together.
         """
         while True:
             now = min(size, self.patches or size)
@@ -68,6 +72,11 @@ class Room:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+            if not self.alone:
+                raise TrainingError(
+                    f"{size} patches do not fit into the memory of one of the devices; use "
+                    "a smaller batch_size, more devices or smaller patches."
+                )
             # Beyond the except clause: the error holds on to what was computed so far.
             undo()
             if torch.cuda.is_available():
@@ -114,6 +123,6 @@ def _rows(answer: Any, patches: int, first: int, last: int) -> Any:
     fields = {
         field.name: _rows(value, patches, first, last)
         for field in dataclasses.fields(answer)
-        if isinstance(value := getattr(answer, field.name), Tensor)
+        if isinstance(value := getattr(answer, field.name), Tensor) and value.ndim
     }
     return dataclasses.replace(answer, **fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pytorch_lightning as L
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from napari_hush.config import Configuration, CosineConfig
+from napari_hush.dataset.share import share as share_of
 from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.averaging import MovingAverage
@@ -19,11 +20,15 @@ from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.keeper import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.memory import Room, parts
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
+from napari_hush.lightning.ranks import Ranks
+from napari_hush.lightning.shared_norm import plain
 from napari_hush.lightning.state import check_alike, going_on
 from napari_hush.models import Model, Precision
 
 if TYPE_CHECKING:
-    from napari_hush.dataset import Normalization
+    from collections.abc import Callable
+
+    from napari_hush.dataset import Normalization, Share
     from napari_hush.events import Event, OnProgress
     from napari_hush.lightning.state import RunState
     from napari_hush.models import UNet
@@ -77,6 +82,12 @@ class HushModule(L.LightningModule):
         Arithmetic of the run, set before it.
     resumed : RunState or None
         Set before the run, it goes on from there.
+    ranks : Ranks
+        The processes that train together, set before the run.
+    is_asked_to_stop : Tensor
+        A scalar: how many of them wish to stop; known to all of them alike.
+    wants_stop : callable
+        Whether this process wishes to.
     """
 
     def __init__(
@@ -108,6 +119,9 @@ class HushModule(L.LightningModule):
         self.val_loss: float | None = None
         self.precision: Precision = "32"
         self.resumed: RunState | None = None
+        self.ranks = Ranks()
+        self.wants_stop: Callable[[], bool] = lambda: False
+        self.is_asked_to_stop: Tensor | None = None
         self._average: MovingAverage | None = None
         self._schedule: LRScheduler | None = None
         self._algorithm = algorithm(config.algorithm_config)
@@ -127,7 +141,12 @@ class HushModule(L.LightningModule):
         """Take one optimizer step; return the loss before it."""
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
-        loss = self._gradients(*self._prepared(batch, _MASKS, self.steps))
+        share = self._share(batch, "train", batch_idx)
+        loss = self._gradients(*self._prepared(batch, _MASKS, self.steps, share))
+        if not self.ranks.is_alone:
+            loss, self.is_asked_to_stop = self.ranks.add_up(
+                self.network, loss, self.wants_stop()
+            )
         # Lightning has the whole step under autocast, which is meant for the loss alone.
         with torch.autocast(loss.device.type, enabled=False):
             if longest := self.config.training_config.gradient_clip_norm:
@@ -143,7 +162,8 @@ class HushModule(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
-        seen, answer = self._prepared(batch, _VAL_MASKS, batch_idx)
+        share = self._share(batch, "val", batch_idx)
+        seen, answer, part = self._prepared(batch, _VAL_MASKS, batch_idx, share)
         network = self.best_network
 
         def judge(size: int) -> Tensor:
@@ -151,9 +171,11 @@ class HushModule(L.LightningModule):
             losses = [share * self._algorithm.loss(network(x), y) for x, y, share in pieces]
             return torch.stack(losses).sum()
 
-        loss = self.room.within(len(seen), judge, lambda: None)
-        self._val_losses.append(loss.detach() * len(batch[0]))
-        self._val_losses.append(torch.tensor(float(len(batch[0])), device=loss.device))
+        loss = torch.zeros((), device=seen.device)
+        if share.count:
+            loss = self.room.within(len(seen), judge, lambda: None) * part
+        self._val_losses.append(loss.detach() * share.whole)
+        self._val_losses.append(torch.tensor(float(share.whole), device=loss.device))
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's losses."""
@@ -163,7 +185,7 @@ class HushModule(L.LightningModule):
         """Average over the patches."""
         if self._val_losses:
             sums = torch.stack(self._val_losses).reshape(-1, 2).sum(0)
-            self.val_loss = float(sums[0] / sums[1])
+            self.val_loss = float(self.ranks.total(sums[0]) / sums[1])
             self.log("val_loss", self.val_loss)
 
     def configure_optimizers(self) -> Any:
@@ -241,7 +263,7 @@ class HushModule(L.LightningModule):
             )
         return Model(
             self.config,
-            copy.deepcopy(self.best_network).eval().requires_grad_(),
+            cast("UNet", plain(copy.deepcopy(self.best_network).eval().requires_grad_())),
             self.normalization,
             self.target_normalization,
             epochs=self.epochs,
@@ -256,31 +278,56 @@ class HushModule(L.LightningModule):
         batch : tuple of Tensor
             What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
         """
-        seen, answer = self._prepared(batch, _MASKS, 0)
+        seen, answer, _ = self._prepared(batch, _MASKS, 0)
         return self._algorithm.loss(self.network(seen), answer)
 
+    def _share(
+        self, batch: tuple[Tensor, ...], which: Literal["train", "val"], number: int
+    ) -> Share:
+        """What of batch `number` is given."""
+        if self.ranks.is_alone:
+            return share_of(len(batch[0]), 0, 1)
+        share: Share = self.trainer.datamodule.share(which, number)  # type: ignore[attr-defined]
+        return share
+
     def _prepared(
-        self, batch: tuple[Tensor, ...], stream: int, number: int
-    ) -> tuple[Tensor, Any]:
-        """What the network sees, and the answer; draws are number `number` of `stream`."""
+        self,
+        batch: tuple[Tensor, ...],
+        stream: int,
+        number: int,
+        share: Share | None = None,
+    ) -> tuple[Tensor, Any, float | Tensor]:
+        """What the network sees, the answer, and what counts in the loss of all.
+
+        Draws are number `number` of `stream`; `share` is what of the batch is given.
+        """
+        share = share or share_of(len(batch[0]), 0, 1)
         generator = torch.Generator(device=batch[0].device)
         generator.manual_seed(_seed(self.config.data_config.seed, stream, number))
-        seen, answer = self._algorithm.prepare(batch, generator)
+        mine = tuple(tensor[: share.count] for tensor in batch)
+        seen, answer, part = self._algorithm.prepare(mine, generator, share)
         if seen.ndim == 4:
             seen = seen.contiguous(memory_format=torch.channels_last)
-        return seen, answer
+        return seen, answer, part
 
-    def _gradients(self, seen: Tensor, answer: Any) -> Tensor:
+    def _gradients(self, seen: Tensor, answer: Any, part: float | Tensor = 1.0) -> Tensor:
         """Compute gradients, of as many patches at once as there is room for."""
         measured = [b for b in self.network.buffers() if b.is_floating_point()]
         before = [buffer.clone() for buffer in measured]
+        patches = len(seen)
 
         def learn(size: int) -> Tensor:
             losses = []
             for x, y, share in parts(seen, answer, size):
-                loss = self._algorithm.loss(self.network(x), y)
-                if size < len(seen):
+                prediction = self.network(x)
+                if patches:
+                    loss = self._algorithm.loss(prediction, y)
+                else:  # only to take part in what the others measure together
+                    loss = prediction.float().sum()
+                if size < patches:
                     loss = loss * share
+                if not self.ranks.is_alone:
+                    loss = loss * part
                 with torch.autocast(loss.device.type, enabled=False):
                     loss.backward()  # type: ignore[no-untyped-call]
                 losses.append(loss.detach())
@@ -292,7 +339,7 @@ class HushModule(L.LightningModule):
                 for buffer, value in zip(measured, before, strict=True):
                     buffer.copy_(value)
 
-        return self.room.within(len(seen), learn, forget)
+        return self.room.within(patches, learn, forget)
 
     @property
     def _goes_by_steps(self) -> bool:

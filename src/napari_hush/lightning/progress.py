@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 0.1
 """Seconds between two reports of losses: fetching them makes a GPU wait."""
+_ASK_EVERY = 10
+"""Steps on GPUs between two looks at what others wish: fetching it makes a GPU wait."""
 _SMOOTHING = 0.7
 """Weight of the past in the training loss that a plateau is judged by."""
 
@@ -129,12 +131,22 @@ class ProgressCallback(L.Callback):
             self._save(trainer, pl_module)
         if waits:
             self._pause(trainer, pl_module)
-        if self._control.should_stop:
+        if self._must_stop(pl_module, batch_idx):
             if not trainer.is_last_batch:
                 self._save(trainer, pl_module, ended=True)
             # Lightning would still validate; whoever stops wants the model now.
             trainer.limit_val_batches = 0
             trainer.should_stop = True
+
+    def _must_stop(self, module: L.LightningModule, step: int) -> bool:
+        """Whether the run is to end; several processes have to end after the same step."""
+        assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
+        if module.ranks.is_alone:
+            return self._control.should_stop
+        asked = module.is_asked_to_stop
+        if asked is None or (asked.device.type != "cpu" and step % _ASK_EVERY):
+            return False
+        return bool(asked > 0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Report the rest of the epoch's steps, then the epoch."""

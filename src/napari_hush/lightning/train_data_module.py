@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as L
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_collate
 
-from napari_hush.dataset import PatchSampler, Storage, choose_storage
+from napari_hush.dataset import PatchSampler, Share, SharedBatches, Storage, choose_storage
 from napari_hush.dataset.assemble import Split, in_memory, on_disk
 from napari_hush.dataset.collection import Collection
 from napari_hush.errors import ConfigurationError
@@ -135,6 +135,8 @@ class TrainDataModule(L.LightningDataModule):
         self._steps: int | None = None
         self._first_epoch = 0
         self._skip = 0
+        self._rank, self._ranks, self._beside = 0, 1, 1
+        self._batches: dict[str, SharedBatches] = {}
 
     # ---- what Lightning calls ----
 
@@ -162,7 +164,9 @@ class TrainDataModule(L.LightningDataModule):
         if self.val_data is not None:
             val = Collection(*self._open(self.val_data, self.val_data_target))
         everything = train.everything + ([] if val is None else val.everything)
-        self.storage = choose_storage(everything, wish_memory=self.use_in_memory)
+        self.storage = choose_storage(
+            everything, wish_memory=self.use_in_memory, processes=self._beside
+        )
         if self.storage.in_memory:
             train, val = train.loaded(), None if val is None else val.loaded()
         build = in_memory if self.storage.in_memory else on_disk
@@ -185,36 +189,63 @@ class TrainDataModule(L.LightningDataModule):
         config = self.data_config
         skip, self._skip = self._skip, 0  # only the first epoch is cut short
         per_epoch = size if self._steps is None else self._steps * config.batch_size
-        return DataLoader(
+        order = PatchSampler(
             self.train_dataset,
-            batch_size=config.batch_size,
-            sampler=PatchSampler(
-                self.train_dataset,
-                per_epoch,
-                config.seed,
-                self._first_epoch,
-                shuffle=config.shuffle,
-                skip=skip,
-            ),
-            num_workers=config.num_workers,
-            collate_fn=_collate,
-            generator=torch.Generator(),
+            per_epoch,
+            config.seed,
+            self._first_epoch,
+            shuffle=config.shuffle,
+            skip=skip,
         )
+        return self._loader("train", self.train_dataset, order)
 
     def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]] | list[Any]:
         """Batches in order, never augmented; an empty list where there are none."""
         if self.val_dataset is None:
             return []
+        return self._loader("val", self.val_dataset, SequentialSampler(self.val_dataset))  # type: ignore[arg-type]
+
+    def _loader(self, which: str, dataset: Any, order: Any) -> DataLoader[Any]:
+        size = self.data_config.batch_size
+        batches = SharedBatches(order, size, self._rank, self._ranks)
+        self._batches[which] = batches
         return DataLoader(
-            self.val_dataset,
-            batch_size=self.data_config.batch_size,
-            shuffle=False,
+            dataset,
+            batch_sampler=batches,
             num_workers=self.data_config.num_workers,
             collate_fn=_collate,
             generator=torch.Generator(),
         )
 
     # ---- what training asks ----
+
+    def divide(self, rank: int, ranks: int, beside: int) -> None:
+        """Load the part of every batch that belongs to one of several processes.
+
+        Parameters
+        ----------
+        rank, ranks : int
+            The number of this process, and of how many.
+        beside : int
+            How many of them, this one included, share the memory of this machine.
+
+        Raises
+        ------
+        ConfigurationError
+            If there are more processes than patches in a batch.
+        """
+        size = self.data_config.batch_size
+        if ranks > size:
+            raise ConfigurationError(
+                f"batch_size is {size} but {ranks} processes share each batch, so some "
+                f"would have nothing to do; set batch_size to {ranks} or more, or use "
+                f"{size} processes or fewer."
+            )
+        self._rank, self._ranks, self._beside = rank, ranks, beside
+
+    def share(self, which: Literal["train", "val"], number: int) -> Share:
+        """What this process has of batch `number` of the epoch in hand."""
+        return self._batches[which].share(number)
 
     def get_data_statistics(self) -> tuple[list[float], list[float]]:
         """Means and standard deviations of the training pixels, one each per channel."""

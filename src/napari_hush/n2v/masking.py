@@ -39,15 +39,24 @@ class Masked:
         ``(B * C, K)`` float32, what stood there.
     weights : Tensor
         ``(B * C, K)`` float32, 1, or 0 for a slot that holds no pixel of its own.
+    part : float or Tensor
+        What these patches count for in the loss of the whole batch, 0 to 1.
     """
 
     patches: Tensor
     pixels: Tensor
     values: Tensor
     weights: Tensor
+    part: float | Tensor = 1.0
 
 
-def mask(batch: Tensor, config: N2VManipulateConfig, generator: torch.Generator) -> Masked:
+def mask(
+    batch: Tensor,
+    config: N2VManipulateConfig,
+    generator: torch.Generator,
+    first: int = 0,
+    whole: int | None = None,
+) -> Masked:
     """Overwrite random pixels of every patch and channel with a random neighbour.
 
     Parameters
@@ -58,31 +67,42 @@ def mask(batch: Tensor, config: N2VManipulateConfig, generator: torch.Generator)
         Window and percentage.
     generator : torch.Generator
         On the device of `batch`; the draws depend on its state alone.
+    first, whole : int
+        If `batch` is a part of a larger one: the number of its first patch there, and how
+        many there are. The draws are those of the larger batch.
     """
-    spatial = tuple(batch.shape[2:])
-    flat = batch.reshape(batch.shape[0] * batch.shape[1], -1)
-    pixels, weights = choose_pixels(
-        len(flat), spatial, config.masked_pixel_percentage, generator
+    batches, channels, *spatial = batch.shape
+    flat = batch.reshape(batches * channels, math.prod(spatial))
+    mine = slice(first * channels, (first + batches) * channels)
+    all_pixels, all_weights = choose_pixels(
+        channels * (batches if whole is None else whole),
+        spatial,
+        config.masked_pixel_percentage,
+        generator,
     )
+    pixels, weights = all_pixels[mine], all_weights[mine]
     values = flat.gather(1, pixels)
     hidden = config.hidden(len(spatial)) if config.hides_neighbours else ()
     if config.strategy == "median":
         new = _medians(flat, pixels, spatial, config.roi_size, hidden)
     else:
-        new = flat.gather(
-            1, choose_neighbours(pixels, spatial, config.roi_size, generator, hidden)
+        neighbours = choose_neighbours(
+            all_pixels, spatial, config.roi_size, generator, hidden
         )
+        new = flat.gather(1, neighbours[mine])
+    drawn = _AnyValue(flat, mine, len(all_pixels), generator)
     seen = _sees_any(pixels, spatial, config.roi_size, hidden)
     if seen is not None:
-        new = torch.where(seen, new, _any_value(flat, new.shape, generator))
+        new = torch.where(seen, new, drawn(new.shape[1]))
     # Slots that repeat slot 0 must also write what slot 0 writes.
     new = torch.where(weights > 0, new, new[:, :1])
     patches = copied(flat)
     if hidden:
         around = _around(pixels, spatial, hidden)
-        patches.scatter_(1, around, _any_value(flat, around.shape, generator))
+        patches.scatter_(1, around, drawn(around.shape[1]))
     patches.scatter_(1, pixels, new)
-    return Masked(patches.reshape(batch.shape), pixels, values, weights)
+    part = 1.0 if whole in (None, batches) else weights.sum() / all_weights.sum()
+    return Masked(patches.reshape(batch.shape), pixels, values, weights, part)
 
 
 def loss(prediction: Tensor, masked: Masked) -> Tensor:
@@ -279,11 +299,32 @@ def _around(pixels: Tensor, spatial: Sequence[int], hidden: Offsets) -> Tensor:
     return (pixels[..., None] + inside * steps).flatten(1)
 
 
-def _any_value(flat: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Random values between the least and the largest of each patch."""
-    low, high = limits(flat)
-    draws = torch.rand(shape, generator=generator, device=flat.device)
-    return low + draws * (high - low)
+@dataclass(frozen=True, eq=False)
+class _AnyValue:
+    """Random values between the least and the largest of each patch.
+
+    Attributes
+    ----------
+    flat : Tensor
+        ``(n, P)``: the patches.
+    mine, whole : slice, int
+        Which rows of a larger batch they are, and how many it has.
+    generator : torch.Generator
+        Source of the draws.
+    """
+
+    flat: Tensor
+    mine: slice
+    whole: int
+    generator: torch.Generator
+
+    def __call__(self, count: int) -> Tensor:
+        """``(n, count)`` values."""
+        low, high = limits(self.flat)
+        draws = torch.rand(
+            (self.whole, count), generator=self.generator, device=self.flat.device
+        )
+        return low + draws[self.mine] * (high - low)
 
 
 def _box(spatial: Sequence[int], volume: float) -> list[float]:
