@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MIRROR = 4
 """An operation is ``k + 4 * mirrored``: mirror along X, then turn by ``k * 90`` degrees."""
+OPERATIONS = 8
+"""How many operations there are."""
 
 
 @dataclass(frozen=True)

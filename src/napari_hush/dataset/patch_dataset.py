@@ -88,14 +88,25 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, ...]:
         """A whole batch: ``(batch,)`` or ``(batch, targets)``, float32 each."""
-        passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
-        windows = self._windows(passes, which)
-        operations = self._operations(passes, which)
+        windows, operations = self.planned(indices)
         batch = self._gather(self.units, windows, operations, self.normalization)
         if self.targets is None or self.target_normalization is None:
             return (batch,)
         scaling = self.target_normalization
         return batch, self._gather(self.targets, windows, operations, scaling)
+
+    def planned(self, indices: Sequence[int]) -> tuple[Windows, NDArray[np.int64]]:
+        """Where the patches of a batch lie, and how they are mirrored and turned.
+
+        Returns
+        -------
+        windows : ndarray
+            ``(B, 1 + spatial)``: unit, corner.
+        operations : ndarray
+            ``(B,)``, 0 to 7, see `napari_hush.dataset.augmentation.turned`.
+        """
+        passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
+        return self._windows(passes, which), self._operations(passes, which)
 
     def order(self, number: int) -> NDArray[np.int64]:
         """The order ``(len,)`` in which pass `number` visits the patches."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from napari_hush.io.memory import free_memory, size_text
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 SHARE = 0.8
 """Share of the available memory that images may take."""
+DEVICE_SHARE = 0.5
+"""Share of a GPU's free memory that images may take; the rest is for the network."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,11 @@ def choose_storage(
         f"{'' if processes == 1 else ' to each process'}, so they "
         f"{'are loaded' if fits else 'stay on disk'}.",
     )
+
+
+def fits_on(device: torch.device, nbytes: int) -> bool:
+    """Whether images of `nbytes` are kept on `device`, which only GPUs gain from."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return nbytes < DEVICE_SHARE * free

@@ -42,21 +42,24 @@ class MovingAverage:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         mine, theirs = _tensors(self.network), _tensors(network)
-        numbers = [tensor.is_floating_point() for tensor in mine]
-        self._mine = [t for t, number in zip(mine, numbers, strict=True) if number]
-        self._theirs = [t for t, number in zip(theirs, numbers, strict=True) if number]
-        self._counts = [
-            pair for *pair, number in zip(mine, theirs, numbers, strict=True) if not number
-        ]
+        pairs = list(zip(mine, theirs, strict=True))
+        numbers = [pair for pair in pairs if pair[0].is_floating_point()]
+        counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self._mine, self._theirs = _columns(numbers)
+        self._my_counts, self._their_counts = _columns(counts)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after `step`, counted from 0 at the start of the run."""
         keep = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._mine, self._theirs, 1 - keep)
-        for mine, theirs in self._counts:
-            mine.copy_(theirs)
+        if self._my_counts:
+            torch._foreach_copy_(self._my_counts, self._their_counts)
 
 
 def _tensors(network: UNet) -> list[Tensor]:
     return [*(p.detach() for p in network.parameters()), *network.buffers()]
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]

@@ -23,6 +23,7 @@ from napari_hush.lightning.optimizing import build_optimizer, build_schedule
 from napari_hush.lightning.ranks import Ranks
 from napari_hush.lightning.shared_norm import plain
 from napari_hush.lightning.state import check_alike, going_on
+from napari_hush.lightning.step_graph import StepGraph
 from napari_hush.models import Model, Precision
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class HushModule(L.LightningModule):
         self.is_asked_to_stop: Tensor | None = None
         self._average: MovingAverage | None = None
         self._schedule: LRScheduler | None = None
+        self._graph: StepGraph | None = None
         self._algorithm = algorithm(config.algorithm_config)
         self._val_losses: list[Tensor] = []
 
@@ -136,13 +138,18 @@ class HushModule(L.LightningModule):
             self._average = MovingAverage(self.network, decay)
         if self.resumed is not None:
             self._restore(self.resumed)
+        self._graph = StepGraph(self.device)
+
+    def on_train_end(self) -> None:
+        """Free the memory of the recorded step."""
+        self._graph = None
+        self.network.zero_grad()
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Take one optimizer step; return the loss before it."""
         optimizer: Any = self.optimizers()
-        optimizer.zero_grad()
         share = self._share(batch, "train", batch_idx)
-        loss = self._gradients(*self._prepared(batch, _MASKS, self.steps, share))
+        loss = self._learn(batch, share)
         if not self.ranks.is_alone:
             loss, self.is_asked_to_stop = self.ranks.add_up(
                 self.network, loss, self.wants_stop()
@@ -290,6 +297,27 @@ class HushModule(L.LightningModule):
         share: Share = self.trainer.datamodule.share(which, number)  # type: ignore[attr-defined]
         return share
 
+    def _learn(self, batch: tuple[Tensor, ...], share: Share) -> Tensor:
+        """Compute the gradients of one batch; return its loss."""
+        graph, seed = self._graph, self._seed(_MASKS, self.steps)
+        if self.room.patches is None and self.ranks.is_alone and graph is not None:
+
+            def learn(pixels: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+                seen, answer, _ = self._drawn(pixels, generator, share)
+                loss = self._algorithm.loss(self.network(seen), answer)
+                with torch.autocast(loss.device.type, enabled=False):
+                    loss.backward()  # type: ignore[no-untyped-call]
+                return loss.detach()
+
+            loss = graph.gradients(batch, seed, learn, self.network.zero_grad)
+            if loss is not None:
+                return loss
+        self.network.zero_grad(set_to_none=graph is None or not graph.is_recorded)
+        return self._gradients(*self._prepared(batch, _MASKS, self.steps, share))
+
+    def _seed(self, stream: int, number: int) -> int:
+        return _mixed(self.config.data_config.seed, stream, number)
+
     def _prepared(
         self,
         batch: tuple[Tensor, ...],
@@ -303,7 +331,12 @@ class HushModule(L.LightningModule):
         """
         share = share or share_of(len(batch[0]), 0, 1)
         generator = torch.Generator(device=batch[0].device)
-        generator.manual_seed(_seed(self.config.data_config.seed, stream, number))
+        generator.manual_seed(self._seed(stream, number))
+        return self._drawn(batch, generator, share)
+
+    def _drawn(
+        self, batch: tuple[Tensor, ...], generator: torch.Generator, share: Share
+    ) -> tuple[Tensor, Any, float | Tensor]:
         mine = tuple(tensor[: share.count] for tensor in batch)
         seen, answer, part = self._algorithm.prepare(mine, generator, share)
         if seen.ndim == 4:
@@ -334,6 +367,8 @@ class HushModule(L.LightningModule):
             return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
         def forget() -> None:
+            if self._graph is not None:  # it has memory of its own
+                self._graph.give_up()
             self.network.zero_grad()
             with torch.no_grad():
                 for buffer, value in zip(measured, before, strict=True):
@@ -346,6 +381,6 @@ class HushModule(L.LightningModule):
         return isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig)
 
 
-def _seed(*key: int) -> int:
+def _mixed(*key: int) -> int:
     """One number out of several, so that neighbouring keys give unrelated draws."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,17 @@ import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_collate
 
-from napari_hush.dataset import PatchSampler, Share, SharedBatches, Storage, choose_storage
+from napari_hush.dataset import (
+    DevicePatches,
+    InMemoryDataset,
+    PatchSampler,
+    Share,
+    SharedBatches,
+    Storage,
+    choose_storage,
+    device_bytes,
+    fits_on,
+)
 from napari_hush.dataset.assemble import Split, in_memory, on_disk
 from napari_hush.dataset.collection import Collection
 from napari_hush.errors import ConfigurationError
@@ -25,6 +36,8 @@ from napari_hush.io import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_hush.config import DataConfig
     from napari_hush.io import ReadSource
 
@@ -137,6 +150,7 @@ class TrainDataModule(L.LightningDataModule):
         self._skip = 0
         self._rank, self._ranks, self._beside = 0, 1, 1
         self._batches: dict[str, SharedBatches] = {}
+        self._on_device: dict[Any, DevicePatches] = {}
 
     # ---- what Lightning calls ----
 
@@ -210,9 +224,9 @@ class TrainDataModule(L.LightningDataModule):
         batches = SharedBatches(order, size, self._rank, self._ranks)
         self._batches[which] = batches
         return DataLoader(
-            dataset,
+            self._on_device.get(dataset, dataset),
             batch_sampler=batches,
-            num_workers=self.data_config.num_workers,
+            num_workers=self._workers(dataset),
             collate_fn=_collate,
             generator=torch.Generator(),
         )
@@ -246,6 +260,23 @@ class TrainDataModule(L.LightningDataModule):
     def share(self, which: Literal["train", "val"], number: int) -> Share:
         """What this process has of batch `number` of the epoch in hand."""
         return self._batches[which].share(number)
+
+    @contextmanager
+    def on_device(self, device: torch.device) -> Iterator[None]:
+        """Keep pixels that are in memory on `device` inside, if it is a GPU with room.
+
+        Batches are the same, bit by bit.
+        """
+        known = [d for d in (self.train_dataset, self.val_dataset) if d is not None]
+        for dataset in known:
+            if isinstance(dataset, InMemoryDataset):
+                nbytes = device_bytes(dataset)
+                if nbytes is not None and fits_on(device, nbytes):
+                    self._on_device[dataset] = DevicePatches(dataset, device)
+        try:
+            yield
+        finally:
+            self._on_device.clear()
 
     def get_data_statistics(self) -> tuple[list[float], list[float]]:
         """Means and standard deviations of the training pixels, one each per channel."""
@@ -284,6 +315,10 @@ class TrainDataModule(L.LightningDataModule):
         whole = len(self.train_dataloader())
         self._skip = first_step * self.data_config.batch_size
         return whole
+
+    def _workers(self, dataset: Any) -> int:
+        """Processes that prepare batches; what is on a device is cut in this one."""
+        return 0 if dataset in self._on_device else self.data_config.num_workers
 
     def _open(self, source: Any, *others: Any) -> list[Any]:
         """Open images and what goes with them (targets, masks), with the chosen channels.

@@ -220,7 +220,7 @@ def train(
     trainer.limit_val_batches = 0 if data.val_dataset is None else 1.0
     with _warnings_left_out(), _interrupts_stop(control):
         try:
-            with freed_memory_kept():
+            with freed_memory_kept(), data.on_device(trainer.strategy.root_device):
                 trainer.fit(module, datamodule=data)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
