@@ -23,6 +23,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "processor": _processor(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load": [round(load, 1) for load in os.getloadavg()],
@@ -60,8 +61,9 @@ def report(
         for line in cells
     ]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    on = f", {here['gpu']}" if here["gpu"] else ""
     load = ", ".join(map(str, here["load"]))
-    print(f"\n{title}\n{here['cores']} cores, {here['processor']}; load {load}\n")
+    print(f"\n{title}\n{here['cores']} cores, {here['processor']}{on}; load {load}\n")
     print("\n".join(lines) + f"\n\n{goal}", flush=True)
     RESULTS.mkdir(exist_ok=True)
     found = {"title": title, "goal": goal, "machine": here, "rows": rows, **more}

@@ -1,5 +1,6 @@
 """Previews: the current model, handed out between two steps, leaving no trace."""
 
+import itertools
 import random
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import PreviewFailed, TrainingDone
 from napari_hush.io import open_images
 from napari_hush.lightning import PreviewCallback, preview
+from napari_hush.lightning.control import RunClock
 from napari_hush.models import Model
 from napari_hush.prediction import denoise
 
@@ -83,7 +85,9 @@ def test_global_randomness_is_put_back(tiny_config, noisy):
     assert (torch.rand(1), np.random.rand(), random.random()) == expected
 
 
-def test_it_gets_the_weights_of_the_moment_in_evaluation_mode(averaged, noisy):
+def test_it_gets_the_weights_of_the_moment_in_evaluation_mode(averaged, noisy, monkeypatch):
+    ticks = itertools.count()  # whatever the machine is busy with
+    monkeypatch.setattr(RunClock, "__call__", lambda clock: next(ticks))
     models = []
     careamist = trained(averaged, noisy, always(models.append))
     assert all(isinstance(model, Model) for model in models)

@@ -80,6 +80,7 @@ class _Pixels:
     ) -> None:
         dtype = np.dtype(units[0].dtype)
         kind = _kind(dtype)
+        self._wide: torch.dtype | None
         carrier, self._wide, self._mask = _CARRIED.get(kind, (kind, None, 0))
         sizes = [unit.size for unit in units]
         self._starts = np.cumsum([0, *sizes[:-1]])
@@ -150,7 +151,7 @@ def _constants(
 
 
 def _kind(dtype: Any) -> str:
-    return np.dtype(dtype).str[1:]
+    return str(np.dtype(dtype).str[1:])
 
 
 def _torch_type(kind: str) -> torch.dtype:

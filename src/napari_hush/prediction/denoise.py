@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
 from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
 from napari_hush.models import Model, freed_memory_kept
-from napari_hush.prediction.denoiser import Denoiser, inner_pixels
+from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.order import Region, in_order, restricted
 from napari_hush.prediction.rounding import put
 from napari_hush.prediction.tiles import alike
@@ -92,14 +93,16 @@ def denoise(
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
     fitting = denoiser.fitting(image)
     done = clipped = 0
-    for group in alike(in_order(tiles, first), batch_size):
-        if should_stop():
-            return False
-        for tile, pixels in inner_pixels(fitting, group):
+    groups = alike(in_order(tiles, first), batch_size)
+    going_on = itertools.takewhile(lambda group: not should_stop(), groups)
+    for group, found in denoiser.stream(fitting, going_on):
+        for tile, pixels in found:
             place = results[tile.sample][(slice(None), *tile.inner)]
             clipped += put(place, pixels)
         done += len(group)
         on_progress(TilesDone(done, len(tiles), tuple(tile.region for tile in group)))
+    if done < len(tiles):
+        return False
     if out.dtype.kind in "ui":
         on_progress(PixelsClipped(image.name, clipped, out.size, str(out.dtype)))
     return True

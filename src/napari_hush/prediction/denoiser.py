@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from napari_hush.prediction.tile_size import fitting_tile
 from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -88,8 +90,7 @@ class Denoiser:
         Returns
         -------
         Fitting
-            From tiles that read equally many pixels to pairs of a tile and its float32
-            result, ``(C, (Z), Y, X)``, what it reads beyond its inner region included.
+            From tiles that read equally many pixels to pairs of a tile and its `Arriving`.
 
         Raises
         ------
@@ -100,17 +101,46 @@ class Denoiser:
         """
         samples = image.samples
 
-        def compute(group: list[Tile]) -> Tensor:
+        def compute(group: list[Tile]) -> list[Arriving]:
             inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])
-            inputs = inputs.astype(exact_float(inputs.dtype))
+            inputs = inputs.astype(exact_float(inputs.dtype), copy=False)
             require_finite(inputs, image.name)
             return self._forward(inputs)
 
         return Fitting(compute, self.halo, self._step)
 
-    def _forward(self, inputs: NDArray[Any]) -> Tensor:
+    def stream(
+        self, fitting: Fitting, groups: Iterable[list[Tile]]
+    ) -> Iterator[tuple[list[Tile], Iterator[tuple[Tile, NDArray[np.float32]]]]]:
+        """Denoise one group after the other.
+
+        A GPU gets the next group before the results of one are handed out: it computes
+        while they are written.
+
+        Yields
+        ------
+        group : list of Tile
+            As it was given.
+        results : iterator
+            Its tiles, or smaller ones that make them up, and what each contributes to the
+            result, float32 ``(C, (Z), Y, X)``.
+        """
+        waiting: deque[tuple[list[Tile], list[tuple[Tile, Arriving]]]] = deque()
+        for group in groups:
+            waiting.append((group, list(fitting(group))))
+            if self.device.type != "cuda" or len(waiting) > 1:
+                group, results = waiting.popleft()
+                yield group, _inner(results)
+        while waiting:
+            group, results = waiting.popleft()
+            yield group, _inner(results)
+
+    def _forward(self, inputs: NDArray[Any]) -> list[Arriving]:
         model = self._model
-        batch = model.normalization.normalize(torch.from_numpy(inputs)).to(self.device)
+        batch = torch.from_numpy(inputs)
+        if self.device.type == "cuda":  # memory that the GPU fetches from by itself
+            batch = batch.pin_memory()
+        batch = model.normalization.normalize(batch.to(self.device, non_blocking=True))
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         bf16 = self.precision == "bf16"
@@ -119,12 +149,48 @@ class Denoiser:
             torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
         ):
             clean = averaged(self._network, batch, self._versions).float()
-        return model.output_normalization.denormalize(clean.cpu())
+            clean = model.output_normalization.denormalize(clean)
+        if self.device.type != "cuda":
+            return [Arriving(result) for result in clean.cpu()]
+        fetched = torch.empty(clean.shape, pin_memory=True)
+        fetched.copy_(clean, non_blocking=True)
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done.record()
+        return [Arriving(result, done) for result in fetched]
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """The result of a tile, on its way from a device.
+
+    Attributes
+    ----------
+    tensor : Tensor
+        ``(C, (Z), Y, X)`` float32, what it reads beyond its inner region included.
+    there : torch.cuda.Event, optional
+        Happens when it has arrived; None if it has.
+    """
+
+    tensor: Tensor
+    there: torch.cuda.Event | None = None
+
+    def pixels(self, tile: Tile) -> NDArray[np.float32]:
+        """What it contributes to the result, once it is there."""
+        if self.there is not None:
+            self.there.synchronize()
+        found: NDArray[np.float32] = self.tensor[(slice(None), *tile.crop)].numpy()
+        return found
 
 
 def inner_pixels(
     fitting: Fitting, group: list[Tile]
 ) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
     """Denoise `group`; what each tile contributes to the result, ``(C, (Z), Y, X)``."""
-    for tile, result in fitting(group):
-        yield tile, result[(slice(None), *tile.crop)].numpy()
+    return _inner(fitting(group))
+
+
+def _inner(
+    results: Iterable[tuple[Tile, Arriving]],
+) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+    for tile, result in results:
+        yield tile, result.pixels(tile)

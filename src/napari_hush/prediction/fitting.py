@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,8 +12,6 @@ from napari_hush.prediction.tiles import Tile, halved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from torch import Tensor
 
 
 class Fitting:
@@ -25,14 +23,14 @@ class Fitting:
     Parameters
     ----------
     compute : callable
-        Takes tiles that read equally many pixels, gives a tensor with a result for each.
+        Takes tiles that read equally many pixels, gives a result for each.
     halo, multiple : sequence of int
         Of the network, as `plan_tiles` was given them.
     """
 
     def __init__(
         self,
-        compute: Callable[[list[Tile]], Tensor],
+        compute: Callable[[list[Tile]], Sequence[Any]],
         halo: Sequence[int],
         multiple: Sequence[int],
     ) -> None:
@@ -40,7 +38,7 @@ class Fitting:
         self._halo, self._multiple = halo, multiple
         self._fits = float("inf")
 
-    def __call__(self, group: list[Tile]) -> Iterator[tuple[Tile, Tensor]]:
+    def __call__(self, group: list[Tile]) -> Iterator[tuple[Tile, Any]]:
         """The tiles of `group`, or smaller ones that make them up, with their results.
 
         Raises
