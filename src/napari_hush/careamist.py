@@ -115,6 +115,7 @@ class CAREamist:
         val_minimum_split: int = 1,
         state_dir: str | Path | None = None,
         resume: str | Path | None = None,
+        log_dir: str | Path | None = None,
     ) -> None:
         """Train, or train on where the last call ended, for the configured epochs.
 
@@ -142,6 +143,9 @@ class CAREamist:
             The `state_dir` of a run that was cut off. It goes on from the last state it
             wrote and, on a CPU in 32 bit, ends with the same bits as if nothing had
             happened. Give the same data; the configuration is that of the run.
+        log_dir : str or Path, optional
+            Folder for a log of the losses, in the way that the configuration says; a
+            relative one lies in `work_dir`. By default nothing is written.
 
         Raises
         ------
@@ -188,6 +192,7 @@ class CAREamist:
                 resumed=resumed,
                 callbacks=self.callbacks,
                 work_dir=self.work_dir,
+                log_dir=None if log_dir is None else (self.work_dir or Path()) / log_dir,
             )
         finally:
             self._control.reset()

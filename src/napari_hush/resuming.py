@@ -54,6 +54,11 @@ class Command:
         """Where the state of the run is kept: ``MODEL.run`` beside the model."""
         return self.output.with_suffix(".run")
 
+    @property
+    def logs(self) -> Path:
+        """Where its losses are logged: ``MODEL.logs`` beside the model."""
+        return self.output.with_suffix(".logs")
+
 
 def begin(command: Command, *, overwrite: bool) -> None:
     """Keep `command` in its folder, as a whole or not at all.

@@ -41,6 +41,7 @@ _OPTIONS: dict[str, tuple[str, str, Callable[[str], Any], str]] = {
     "--seed": ("data_config", "seed", int, "N"),
     "--device": ("training_config", "device", str, "DEVICE"),
     "--precision": ("training_config", "precision", str, "{auto,32,bf16}"),
+    "--logger": ("training_config", "logger", str, "{csv,tensorboard,wandb,none}"),
     "--devices": ("training_config", "devices", int, "N"),
     "--nodes": ("training_config", "nodes", int, "N"),
     "--strategy": ("training_config", "strategy", str, "{auto,ddp}"),

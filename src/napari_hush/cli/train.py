@@ -100,7 +100,9 @@ def carry_out(
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(command.configuration, on_progress=bars)
     with resuming.kept(command, is_new=is_new) as (state_dir, resume):
-        careamist.train(**command.sources, state_dir=state_dir, resume=resume)
+        careamist.train(
+            **command.sources, state_dir=state_dir, resume=resume, log_dir=command.logs
+        )
         if first:
             careamist.save(command.output, overwrite=command.overwrite)
     if not first:

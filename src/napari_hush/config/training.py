@@ -41,6 +41,8 @@ class TrainingConfig(Frozen):
     """Models of earlier moments of the run that are kept in memory; 0 for none."""
     save_state_every: float = Field(60.0, ge=0)
     """Seconds of training that a crash may cost, where the state of the run is kept."""
+    logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv"
+    """How losses are logged beside the model, by hush train or where a log_dir is given."""
     devices: int = Field(1, ge=1, le=1024)
     """GPUs to train on, or processes where there is none, on each machine.
 

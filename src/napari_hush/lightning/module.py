@@ -193,7 +193,7 @@ class HushModule(L.LightningModule):
         if self._val_losses:
             sums = torch.stack(self._val_losses).reshape(-1, 2).sum(0)
             self.val_loss = float(self.ranks.total(sums[0]) / sums[1])
-            self.log("val_loss", self.val_loss)
+            self.log("val_loss", self.val_loss, logger=False)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and the schedule of the learning rate."""

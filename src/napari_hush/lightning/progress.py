@@ -156,7 +156,7 @@ class ProgressCallback(L.Callback):
             return
         train_loss = sum(self._epoch_losses) / len(self._epoch_losses)
         val_loss, pl_module.val_loss = pl_module.val_loss, None
-        pl_module.log("train_loss", train_loss)
+        pl_module.log("train_loss", train_loss, logger=False)
         monitored = train_loss if val_loss is None else val_loss
         epoch = self._first_epoch + trainer.current_epoch
         self._epoch_losses.clear()

@@ -20,6 +20,7 @@ from napari_hush.events import Event, OnProgress, TrainingDone, TrainingStarted
 from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.keeper import StateKeeper
 from napari_hush.lightning.launching import Launch
+from napari_hush.lightning.logs import Log, new_logger
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.progress import ProgressCallback
 from napari_hush.lightning.ranks import is_lost_connection
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytorch_lightning as L
+    from pytorch_lightning.loggers import Logger
 
     from napari_hush.config import Configuration
     from napari_hush.lightning.control import RunControl
@@ -66,6 +68,7 @@ def train(
     resumed: RunState | None = None,
     callbacks: Sequence[L.Callback] = (),
     work_dir: Path | None = None,
+    log_dir: Path | None = None,
 ) -> Model | None:
     """Train a new model, or go on with one.
 
@@ -93,6 +96,8 @@ def train(
         Further callbacks for Lightning.
     work_dir : Path, optional
         Lightning's root for whatever `callbacks` write.
+    log_dir : Path, optional
+        Where to log losses, as the configuration says; by default they are not logged.
 
     Returns
     -------
@@ -115,7 +120,8 @@ def train(
     )
     if (count := launch.ranks.count) > 1:
         data.divide(0, count, launch.devices)  # refused, if so, before anything is started
-    trainer = _trainer(launch, config, before, callbacks, work_dir)
+    logger = new_logger(config, log_dir if launch.ranks.is_first else None)
+    trainer = _trainer(launch, config, before, callbacks, work_dir, logger)
     ranks = launch.ranks
     _set_up(data, ranks, launch.devices)
     check_patches(config, data)
@@ -150,8 +156,11 @@ def train(
         if ranks.is_first:
             on_progress(event)
 
+    log = Log(logger, config)
+
     def report(event: Event) -> None:
         losses.record(event)
+        log(event)
         tell(event)
 
     module = HushModule(
@@ -247,6 +256,7 @@ def _trainer(
     before: Position,
     callbacks: Sequence[L.Callback],
     work_dir: Path | None,
+    logger: Logger | None,
 ) -> L.Trainer:
     with _warnings_left_out():
         return launch.trainer(
@@ -255,7 +265,7 @@ def _trainer(
             reload_dataloaders_every_n_epochs=1 if before.steps_in_epoch else 0,
             callbacks=[*callbacks],
             default_root_dir=work_dir,
-            logger=False,
+            logger=logger or False,
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
