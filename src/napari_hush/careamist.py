@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +15,15 @@ from napari_hush.errors import (
     DataError,
     TrainingError,
 )
-from napari_hush.events import TrainingStarted
-from napari_hush.io import Image, ReadSource, file_type, is_path
+from napari_hush.events import Caution, TrainingStarted
+from napari_hush.io import (
+    Image,
+    ReadSource,
+    file_type,
+    is_path,
+    open_images,
+    select_channels,
+)
 from napari_hush.lightning import (
     Losses,
     PredictDataModule,
@@ -28,7 +36,7 @@ from napari_hush.lightning import (
     thinned,
     train,
 )
-from napari_hush.models import Model, load_model, save_model
+from napari_hush.models import Model, load_model, result_record, save_model
 from napari_hush.prediction import (
     check_suits,
     denoise,
@@ -47,6 +55,8 @@ if TYPE_CHECKING:
     from napari_hush.events import Event, OnProgress
     from napari_hush.prediction import Region
 
+_log = logging.getLogger(__name__)
+
 
 class CAREamist:
     """Train a denoiser on images, and denoise images with it.
@@ -61,6 +71,7 @@ class CAREamist:
         Further callbacks for training.
     on_progress : callable, optional
         Gets the events of `napari_hush.events`, in the thread that trains or denoises.
+        By default `Caution` events are logged as warnings and others pass unnoticed.
 
     Raises
     ------
@@ -91,7 +102,7 @@ class CAREamist:
             self.config = self.model.config
         self.work_dir = None if work_dir is None else Path(work_dir)
         self.callbacks = tuple(callbacks or ())
-        self.on_progress: OnProgress = on_progress or _ignore
+        self.on_progress: OnProgress = on_progress or _log_cautions
         self._control = RunControl()
         self._running = False
         self._losses = Losses()
@@ -272,6 +283,7 @@ class CAREamist:
         dtype: Literal["float32", "source"] = "float32",
         region: Region | None = None,
         first: Callable[[], Region | None] | None = None,
+        judge: bool = True,
     ) -> NDArray[Any] | list[NDArray[Any]]:
         """Denoise images.
 
@@ -316,6 +328,10 @@ class CAREamist:
             pixels (T counts as S): tiles that meet it are denoised, the others not.
         first : callable, optional
             Asked again and again for such a region, or None: it is denoised first.
+        judge : bool
+            Tell what speaks against a result, as `Caution` events: structure that was
+            taken away, intensities or pixel sizes that were not trained on, saturation.
+            Costs some hundredths of a second per image.
 
         Returns
         -------
@@ -382,6 +398,7 @@ class CAREamist:
                 num_images=len(data.images),
                 region=region,
                 first=first,
+                judge=judge,
             )
             if not whole:
                 break
@@ -463,11 +480,32 @@ class CAREamist:
             axes=settings.get("axes") or self.config.data_config.axes,
             suffix=suffix,
             write=write,
+            record=lambda file: self._record_of(file, known, settings),
             overwrite=overwrite,
             on_progress=self.on_progress,
             should_stop=settings.get("should_stop") or _never,
             **known,
         )
+
+    def _record_of(
+        self, file: Path, known: dict[str, Any], settings: dict[str, Any]
+    ) -> dict[str, Any]:
+        """How the result of `file` comes about."""
+        (image,) = open_images(
+            [file],
+            known["data_type"],
+            settings.get("axes") or self.config.data_config.axes,
+            settings.get("read_source_func"),
+            known["extension_filter"],
+            level=known["level"],
+        )
+        image = select_channels(image, self.config.data_config.channels)
+        told = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in (known | settings).items()
+            if isinstance(value, str | int | float | list | tuple)
+        }
+        return result_record(self._trained(), image, **told)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save weights, normalisation and configuration as one ``.safetensors`` file.
@@ -572,8 +610,10 @@ def _check_out(
         )
 
 
-def _ignore(event: Event) -> None:
-    """Take no notice."""
+def _log_cautions(event: Event) -> None:
+    """Where nobody listens, what speaks against a result is logged all the same."""
+    if isinstance(event, Caution):
+        _log.warning(event.message)
 
 
 def _never() -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
     "BatchHalved",
+    "Caution",
     "EarlyStopped",
     "EpochDone",
     "Event",
@@ -133,6 +134,21 @@ class BatchHalved(Event):
     """Patches that did not fit."""
     new: int
     """Patches that go through at once from now on."""
+
+
+@dataclass(frozen=True)
+class Caution(Event):
+    """A reason to look twice at a result, or not to trust it.
+
+    Of data it is told when training starts; of a result, when an image is denoised.
+    """
+
+    about: Literal["noise", "structure", "intensities", "pixel size", "saturation"]
+    """What it is about: noise that is correlated; structure that was taken away;
+    intensities that the model has not seen; pixels of another size than in training;
+    pixels at the top of the range."""
+    message: str
+    """One sentence: what was found, what it means, what to do."""
 
 
 @dataclass(frozen=True)

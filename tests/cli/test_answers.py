@@ -34,7 +34,9 @@ def model(noisy, tmp_path, monkeypatch, capsys):
 def test_predictions_as_json(model, capsys):
     assert main(["predict", model, "cells.tif", "-o", "out", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer == {"files": ["out/cells.tiff"], "clipped": {}}
+    assert answer["files"] == ["out/cells.tiff"]
+    assert answer["clipped"] == {}
+    assert {"about", "message"} == set(answer["cautions"][0])  # a model of one step
 
 
 def test_info(model, capsys):

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.cli.options import tell
+from napari_hush.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     import argparse
 
     from napari_hush.models import Model
 
-DESCRIPTION = "Tell what a model denoises and how it was trained."
-EXAMPLES = ("hush info cells.safetensors", "hush info cells.safetensors --json")
+DESCRIPTION = (
+    "Tell what a model denoises and how it was trained, or how a result came about: with "
+    "which model, from which image, when, and with what software."
+)
+EXAMPLES = (
+    "hush info cells.safetensors",
+    "hush info cells.safetensors --json",
+    "hush info cells_clean.tiff",
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the arguments of the command."""
-    parser.add_argument("model", metavar="MODEL", help="a .safetensors model file")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a model file, or a TIFF or Zarr result"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load the model and describe it."""
+    """Load the model, or what a result says of itself, and describe it."""
+    if _is_image(Path(options.model)):
+        record = _record(Path(options.model))
+        tell(options, _lines(_of_result(record)), record)
+        return
     from napari_hush.models import load_model
 
-    values = described(load_model(options.model))
-    width = max(map(len, values))
-    lines = [
-        f"{name.replace('_', ' '):<{width}}  {_plain(value)}"
-        for name, value in values.items()
-    ]
-    whole = values | {"configuration": load_model(options.model).config.model_dump()}
-    tell(options, "\n".join(lines), whole)
+    model = load_model(options.model)
+    values = described(model)
+    whole = values | {
+        "configuration": model.config.model_dump(),
+        "provenance": asdict(model.provenance),
+    }
+    tell(options, _lines(values), whole)
 
 
 def described(model: Model) -> dict[str, Any]:
@@ -57,7 +72,55 @@ def described(model: Model) -> dict[str, Any]:
         "steps": model.steps,
         "means": list(model.normalization.means),
         "stds": list(model.normalization.stds),
+        "trained": model.provenance.date,
+        "trained_on": [source.name for source in model.provenance.sources],
+        "sha256": model.sha256,
     }
+
+
+def _is_image(path: Path) -> bool:
+    from napari_hush.io.listing import is_zarr
+
+    return path.suffix.lower().startswith(".tif") or is_zarr(path)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    from napari_hush.io import list_files, read_record
+
+    list_files(path, "zarr" if path.is_dir() else "tiff")  # says so if it is not there
+    record = read_record(path)
+    if record is None:
+        raise UnreadableFileError(
+            f"{str(path)!r} does not say how it came about; give a model, or a result that "
+            "napari-hush wrote."
+        )
+    return record
+
+
+def _of_result(record: dict[str, Any]) -> dict[str, Any]:
+    """What people ask about a result."""
+    source, model = record.get("source", {}), record.get("model", {})
+    trained_on = [one.get("name") for one in model.get("sources", [])]
+    return {
+        "denoised": record.get("date"),
+        "source": source.get("name"),
+        "source_sha256": source.get("sha256"),
+        "model_sha256": model.get("sha256"),
+        "trained": model.get("trained"),
+        "trained_on": trained_on,
+        "epochs": model.get("epochs"),
+        "steps": model.get("steps"),
+        "seed": model.get("seed"),
+        "software": [f"{name} {n}" for name, n in record.get("software", {}).items()],
+    }
+
+
+def _lines(values: dict[str, Any]) -> str:
+    width = max(map(len, values))
+    return "\n".join(
+        f"{name.replace('_', ' '):<{width}}  {_plain(value)}"
+        for name, value in values.items()
+    )
 
 
 def _plain(value: Any) -> str:

@@ -74,4 +74,5 @@ def run(options: argparse.Namespace) -> None:
         dtype=options.dtype,
     )
     if options.json:
-        print(json.dumps({"files": bars.files, "clipped": bars.clipped}))
+        found = {"files": bars.files, "clipped": bars.clipped, "cautions": bars.cautions}
+        print(json.dumps(found))

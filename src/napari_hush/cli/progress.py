@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_hush.events import (
     BatchHalved,
+    Caution,
     EarlyStopped,
     EpochDone,
     Event,
@@ -44,6 +45,8 @@ class Bars:
         Results that were written.
     clipped : dict
         By name of an image, how many pixels of its result did not fit into its type.
+    cautions : list of dict
+        What speaks against a result: what it is ``about``, and a ``message``.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
@@ -54,6 +57,7 @@ class Bars:
         self.training: dict[str, Any] = {}
         self.files: list[str] = []
         self.clipped: dict[str, int] = {}
+        self.cautions: list[dict[str, str]] = []
 
     def __call__(self, event: Event) -> None:
         """Show what `event` tells."""
@@ -91,6 +95,9 @@ class Bars:
                 }
             case BatchHalved():
                 self._note(f"Memory is short: {event.new} patches at once from now on")
+            case Caution():
+                self.cautions.append({"about": event.about, "message": event.message})
+                self._note(f"Caution: {event.message}")
             case Plateau():
                 self._note(f"The loss has not fallen for {event.epochs} epochs")
             case EarlyStopped():
@@ -122,7 +129,11 @@ class Bars:
             print(text)
 
     def _note(self, text: str) -> None:
-        if not self._quiet:
+        if self._quiet:
+            return
+        if self._bar is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
             self._bar.write(text, file=sys.stderr)
 
     def _open(self, what: str, total: int, unit: str) -> None:

@@ -108,7 +108,8 @@ def carry_out(
     if not first:
         return
     output = getattr(options, "output", None) or str(command.output)
-    tell(options, f"Saved {output}", {"model": str(command.output), **bars.training})
+    answer = {"model": str(command.output), **bars.training, "cautions": bars.cautions}
+    tell(options, f"Saved {output}", answer)
 
 
 def _new_command(options: argparse.Namespace) -> Command:

@@ -2,10 +2,12 @@
 
 from napari_hush.io.arrays import axes_of
 from napari_hush.io.channels import select_channels
+from napari_hush.io.content import Content, content_of
 from napari_hush.io.czi import read_czi
 from napari_hush.io.images import Image, Pixels
 from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.record import RECORD, read_record
 from napari_hush.io.sources import (
     ReadSource,
     check_source,
@@ -20,12 +22,15 @@ from napari_hush.io.targets import plan_targets
 from napari_hush.io.tiff import read_image, read_tiff, write_tiff
 
 __all__ = [
+    "RECORD",
+    "Content",
     "Image",
     "ImageMetadata",
     "Pixels",
     "ReadSource",
     "axes_of",
     "check_source",
+    "content_of",
     "file_type",
     "fingerprint",
     "is_path",
@@ -38,6 +43,7 @@ __all__ = [
     "read_czi",
     "read_image",
     "read_metadata",
+    "read_record",
     "read_tiff",
     "select_channels",
     "write_tiff",

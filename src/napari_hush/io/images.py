@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,9 +12,11 @@ import numpy as np
 from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.errors import DataError, HushError
 from napari_hush.io.memory import require_memory
+from napari_hush.io.metadata import ImageMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -138,11 +140,17 @@ class Image:
         The way from those axes to ``(S, C, (Z), Y, X)`` and back.
     name : str
         File name, or "the array".
+    path : Path or None
+        Its file, if there is one.
+    metadata : ImageMetadata
+        Pixel sizes and units, as far as they are known.
     """
 
     data: Any
     axes: AxesMap
     name: str
+    path: Path | None = None
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
 
     @classmethod
     def from_array(cls, array: Any, axes: str, name: str = "the array") -> Image:

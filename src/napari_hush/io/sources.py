@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,18 +235,19 @@ def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
     pixels = read_custom(file, axes, func)
     if isinstance(pixels, np.ndarray) and not whole:
         pixels = WholeFilePixels(file, axes, func, pixels)
-    return Image.from_array(pixels, axes, repr(str(file)))
+    return replace(Image.from_array(pixels, axes, repr(str(file))), path=file)
 
 
 def _from_file(file: Path, data_type: str, axes: str, level: int) -> Image:
     pixels: LazyPixels
     if data_type == "zarr":
-        pixels, named, _ = open_zarr(file, level)
+        pixels, named, metadata = open_zarr(file, level)
     else:
         pixels = TiffPixels(file)
-        named = pixels.layout.named
+        named, metadata = pixels.layout.named, pixels.layout.metadata
     name = repr(str(file))
     kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
     if len(kept) < pixels.ndim:
         pixels = SelectedDimensions(pixels, kept)
-    return Image.from_array(pixels, axes, name)
+    image = Image.from_array(pixels, axes, name)
+    return replace(image, path=file, metadata=metadata)

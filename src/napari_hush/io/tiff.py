@@ -11,6 +11,7 @@ import tifffile
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, ExistingFileError
 from napari_hush.io.metadata import ImageMetadata, convert
+from napari_hush.io.record import record_metadata
 from napari_hush.io.tiff_pixels import TiffPixels
 from napari_hush.writing import whole_file
 
@@ -72,6 +73,7 @@ def write_tiff(
     overwrite: bool = False,
     scale: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write an array with its axes, as an ImageJ hyperstack where ImageJ has its type.
 
@@ -92,6 +94,9 @@ def write_tiff(
         Unit of that size, by letter. ImageJ has one unit for Y, X and Z, that of X, and
         seconds for T; others are converted. Where that cannot be done, the file is none
         for ImageJ and keeps axes, sizes and units as they are.
+    record : mapping, optional
+        How the image came about, fit for JSON; ImageJ shows it as the image's info, and
+        `read_record` reads it back.
 
     Raises
     ------
@@ -117,6 +122,8 @@ def write_tiff(
     else:
         resolution = None
         known = {"scale": sizes.scale, "units": sizes.units} if sizes.scale else {}
+    if record is not None:
+        known |= record_metadata(record, imagej=hyperstack is not None)
     with whole_file(path) as part:
         tifffile.imwrite(
             part,

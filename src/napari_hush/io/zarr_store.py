@@ -74,6 +74,17 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
     return _described(_opened(inner), scales, datasets[level])
 
 
+def attributes_of(path: Path) -> dict[str, Any]:
+    """The attributes of a Zarr group or array.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is none, or its metadata are damaged.
+    """
+    return dict(_opened(path).attrs.asdict())
+
+
 def _within(path: Path, name: str) -> Path:
     """The folder of a part of a group, which cannot lie elsewhere."""
     parts = PurePosixPath(name.replace("\\", "/"))

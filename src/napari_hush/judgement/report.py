@@ -18,7 +18,7 @@ from napari_hush.judgement.intensities import (
     photon_transfer,
     saturated_share,
 )
-from napari_hush.judgement.sampling import cut_blocks, read_regions
+from napari_hush.judgement.sampling import MOST_PIXELS, cut_blocks, read_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,10 +108,12 @@ class DataReport:
         }
 
 
-def check_data(data: Any, axes: str | None = None, *, seed: int = 0) -> DataReport:
+def check_data(
+    data: Any, axes: str | None = None, *, seed: int = 0, most_pixels: int = MOST_PIXELS
+) -> DataReport:
     """Look at noisy data and say which method fits.
 
-    At most 2**24 pixels are read, in regions spread over the image.
+    Pixels are read in regions spread over the image.
 
     Parameters
     ----------
@@ -121,6 +123,8 @@ def check_data(data: Any, axes: str | None = None, *, seed: int = 0) -> DataRepo
         Axes of an array, one letter per dimension. An `Image` has its own.
     seed : int
         Draws the regions; the same seed gives the same report.
+    most_pixels : int
+        How many are read at most, channels included.
 
     Returns
     -------
@@ -134,7 +138,7 @@ def check_data(data: Any, axes: str | None = None, *, seed: int = 0) -> DataRepo
         is not finite, or a channel is constant.
     """
     image = as_image(data, axes)
-    regions = read_regions(image, seed)
+    regions = read_regions(image, seed, most_pixels)
     number = regions[0].shape[0]
     channels = tuple(
         _check_channel(regions, channel, image.name, number, seed)

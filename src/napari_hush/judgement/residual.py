@@ -12,7 +12,7 @@ from napari_hush.io import Image
 from napari_hush.judgement.correlation import autocorrelation, noise_correlation
 from napari_hush.judgement.intensities import noise_level
 from napari_hush.judgement.report import as_image, constant_error
-from napari_hush.judgement.sampling import cut_blocks, read_regions
+from napari_hush.judgement.sampling import MOST_PIXELS, cut_blocks, read_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,12 @@ class ResidualReport:
 
 
 def judge_residual(
-    noisy: Any, denoised: Any, axes: str | None = None, *, seed: int = 0
+    noisy: Any,
+    denoised: Any,
+    axes: str | None = None,
+    *,
+    seed: int = 0,
+    most_pixels: int = MOST_PIXELS,
 ) -> ResidualReport:
     """Judge a denoised image by what was taken away.
 
@@ -77,6 +82,8 @@ def judge_residual(
         Axes of arrays, one letter per dimension; ``"YX"`` for arrays of two dimensions.
     seed : int
         Draws the regions that are looked at.
+    most_pixels : int
+        How many are read at most, channels included.
 
     Raises
     ------
@@ -85,8 +92,8 @@ def judge_residual(
         along Y or X, a pixel is not finite, or the noisy image is constant.
     """
     before, after = _pair(noisy, denoised, axes)
-    regions = read_regions(before, seed)
-    results = read_regions(after, seed)
+    regions = read_regions(before, seed, most_pixels)
+    results = read_regions(after, seed, most_pixels)
     residuals = [
         a.astype(np.float32) - b.astype(np.float32)
         for a, b in zip(regions, results, strict=True)

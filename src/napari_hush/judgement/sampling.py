@@ -28,7 +28,9 @@ _SLAB = 8  # planes that are read together, to see what neighbours along Z share
 _MOST_BLOCKS = 1024
 
 
-def read_regions(image: Image, seed: int = 0) -> list[NDArray[Any]]:
+def read_regions(
+    image: Image, seed: int = 0, most: int = MOST_PIXELS
+) -> list[NDArray[Any]]:
     """Read regions of an image, all of it if it is small enough.
 
     Parameters
@@ -37,6 +39,9 @@ def read_regions(image: Image, seed: int = 0) -> list[NDArray[Any]]:
         At least 16 pixels along Y and X; it may be on disk.
     seed : int
         The same seed gives the same regions.
+    most : int
+        How many pixels to read at most, channels included; the fewer, the smaller the
+        regions.
 
     Returns
     -------
@@ -55,14 +60,15 @@ def read_regions(image: Image, seed: int = 0) -> list[NDArray[Any]]:
             f"{image.name} is {spatial[-2]} x {spatial[-1]} pixels; noise can be judged "
             f"from {SMALLEST} x {SMALLEST} pixels on."
         )
-    size = [_fair(spatial[-2], _TILE), _fair(spatial[-1], _TILE)]
+    side = min(_TILE, max(math.isqrt(most) // 4, _BLOCK))
+    size = [_fair(spatial[-2], side), _fair(spatial[-1], side)]
     if len(spatial) == 3:
         size.insert(0, min(spatial[0], _SLAB))
-    while channels * math.prod(size) > MOST_PIXELS and max(size[-2:]) > 2 * _BLOCK:
+    while channels * math.prod(size) > most and max(size[-2:]) > 2 * _BLOCK:
         size[-2:] = [max(n // 2, min(n, 2 * _BLOCK)) for n in size[-2:]]
     starts = [_starts(n, step) for n, step in zip(spatial, size, strict=True)]
     places = list(itertools.product(range(len(samples)), *starts))
-    number = max(1, MOST_PIXELS // (channels * math.prod(size)))
+    number = max(1, most // (channels * math.prod(size)))
     if len(places) > number:
         drawn = np.random.default_rng(seed).choice(len(places), number, replace=False)
         places = [places[i] for i in sorted(drawn)]

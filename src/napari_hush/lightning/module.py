@@ -24,7 +24,7 @@ from napari_hush.lightning.ranks import Ranks
 from napari_hush.lightning.shared_norm import plain
 from napari_hush.lightning.state import check_alike, going_on
 from napari_hush.lightning.step_graph import StepGraph
-from napari_hush.models import Model, Precision
+from napari_hush.models import Model, Precision, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,8 @@ class HushModule(L.LightningModule):
         A scalar: how many of them wish to stop; known to all of them alike.
     wants_stop : callable
         Whether this process wishes to.
+    provenance : Provenance
+        What its models are to say of where they come from.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class HushModule(L.LightningModule):
         self.ranks = Ranks()
         self.wants_stop: Callable[[], bool] = lambda: False
         self.is_asked_to_stop: Tensor | None = None
+        self.provenance = Provenance()
         self._average: MovingAverage | None = None
         self._schedule: LRScheduler | None = None
         self._graph: StepGraph | None = None
@@ -275,6 +278,7 @@ class HushModule(L.LightningModule):
             self.target_normalization,
             epochs=self.epochs,
             steps=self.steps,
+            provenance=self.provenance,
         )
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:

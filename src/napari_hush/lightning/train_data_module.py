@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_hush.config import DataConfig
-    from napari_hush.io import ReadSource
+    from napari_hush.io import ImageMetadata, ReadSource
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +85,10 @@ class TrainDataModule(L.LightningDataModule):
         There after `setup`; `val_dataset` is None where there is no validation.
     storage : Storage
         Where the pixels live, and why; there after `setup`.
+    images : list of Image
+        What is trained on; there after `setup`.
+    pixel_size : ImageMetadata or None
+        Pixel sizes of arrays, which have none of their own; to be set before training.
 
     Raises
     ------
@@ -145,6 +149,8 @@ class TrainDataModule(L.LightningDataModule):
         self.split = Split(val_percentage, val_minimum_split)
         self.use_in_memory = use_in_memory
         self.val_dataset = None
+        self.images: list[Image] = []
+        self.pixel_size: ImageMetadata | None = None
         self._steps: int | None = None
         self._first_epoch = 0
         self._skip = 0
@@ -183,6 +189,7 @@ class TrainDataModule(L.LightningDataModule):
         )
         if self.storage.in_memory:
             train, val = train.loaded(), None if val is None else val.loaded()
+        self.images = train.images
         build = in_memory if self.storage.in_memory else on_disk
         self.train_dataset, self.val_dataset = build(
             train, val, self.data_config, self.split

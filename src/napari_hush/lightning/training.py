@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from napari_hush.dataset import Normalization
 from napari_hush.errors import DataError, TrainingError
 from napari_hush.events import Event, OnProgress, TrainingDone, TrainingStarted
+from napari_hush.judgement import data_cautions
 from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.keeper import StateKeeper
 from napari_hush.lightning.launching import Launch
@@ -27,7 +28,7 @@ from napari_hush.lightning.ranks import is_lost_connection
 from napari_hush.lightning.snapshots import Snapshot, SnapshotCallback
 from napari_hush.lightning.state import Position, RunState, going_on
 from napari_hush.lightning.suiting import check_patches, check_scaling, fingerprint
-from napari_hush.models import Model, UNet, freed_memory_kept
+from napari_hush.models import Model, UNet, freed_memory_kept, provenance_of
 from napari_hush.models.tensors import new_network as random_network
 
 if TYPE_CHECKING:
@@ -177,6 +178,13 @@ def train(
     module.precision, module.resumed = launch.precision, resumed
     module.ranks, module.room.alone = ranks, ranks.is_alone
     module.wants_stop = lambda: control.should_stop
+    # other datasets than ours need not have any images
+    images = getattr(data, "images", []) if ranks.is_first else []
+    module.provenance = provenance_of(
+        images,
+        None if model is None else model.provenance,
+        size=getattr(data, "pixel_size", None),
+    )
     keeper = None
     if state_dir is not None and ranks.is_first:
         every = config.training_config.save_state_every
@@ -218,6 +226,13 @@ def train(
             resumed_step=None if resumed is None else first_step + before.steps,
         )
     )
+    if resumed is None:
+        method = config.algorithm_config
+        hidden = method.n2v_config.hides_neighbours
+        for caution in data_cautions(
+            images, blind=not method.needs_targets, hides_neighbours=hidden
+        ):
+            report(caution)
     if resumed is not None and before.epochs == epochs:  # it was over already
         with going_on("the run that was cut off"):
             network.load_state_dict(resumed.under("average") or resumed.under("network"))

@@ -7,7 +7,7 @@ of the network that the configuration names.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from napari_hush.config import Configuration
 from napari_hush.dataset import Normalization
 from napari_hush.errors import ExistingFileError, MissingFileError, ModelFileError
+from napari_hush.models.provenance import Provenance, model_hash
 from napari_hush.models.tensors import check_weights, open_tensors, write_tensors
 from napari_hush.models.unet import UNet
 
@@ -40,6 +41,8 @@ class Model:
         Statistics of the targets, where there were any.
     epochs, steps : int
         How long it has been trained.
+    provenance : Provenance
+        When, with what software and from which data.
     """
 
     config: Configuration
@@ -48,6 +51,12 @@ class Model:
     target_normalization: Normalization | None = None
     epochs: int = 0
     steps: int = 0
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of weights, statistics and configuration: of what decides on results."""
+        return model_hash(self)
 
     @property
     def output_normalization(self) -> Normalization:
@@ -85,6 +94,7 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
             model.target_normalization and asdict(model.target_normalization)
         ),
         "trained": json.dumps({"epochs": model.epochs, "steps": model.steps}),
+        "provenance": model.provenance.as_json(),
     }
     write_tensors(path, model.network.state_dict(), header)
     return path
@@ -125,10 +135,21 @@ def load_model(path: str | Path) -> Model:
             None if target == "null" else _normalization(target, network_config.num_classes)
         )
         trained = _counts(header["trained"])
+        provenance = Provenance()
+        if "provenance" in header:  # models of the first days have none
+            channels = network_config.in_channels
+            provenance = Provenance.from_json(header["provenance"], channels)
         check_weights(file.shapes, network_config)
         network = UNet(network_config)
         network.load_state_dict(file.tensors())
-        return Model(config, network.eval(), normalization, target_normalization, **trained)
+        return Model(
+            config,
+            network.eval(),
+            normalization,
+            target_normalization,
+            **trained,
+            provenance=provenance,
+        )
     except _FLAWS as error:
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged or of another version "

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
-from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
+from napari_hush.events import (
+    Caution,
+    ImageStarted,
+    OnProgress,
+    PixelsClipped,
+    TilesDone,
+)
+from napari_hush.judgement import Unseen, residual_caution, saturation, size_caution
 from napari_hush.models import Model, freed_memory_kept
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.order import Region, in_order, restricted
@@ -15,7 +22,7 @@ from napari_hush.prediction.rounding import put
 from napari_hush.prediction.tiles import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,6 +45,7 @@ def denoise(
     num_images: int = 1,
     region: Region | None = None,
     first: Callable[[], Region | None] | None = None,
+    judge: bool = False,
 ) -> bool:
     """Write the denoised `image` into `out`, tile by tile.
 
@@ -71,6 +79,8 @@ def denoise(
     first : callable, optional
         Asked before every forward pass for the region that somebody looks at, likewise,
         or None; tiles that meet it come before the others.
+    judge : bool
+        Whether to tell at the end what speaks against the result, as `Caution` events.
 
     Returns
     -------
@@ -91,7 +101,8 @@ def denoise(
     )
     tiles = restricted(denoiser.plan(image), region)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
-    fitting = denoiser.fitting(image)
+    unseen = Unseen(model.provenance.ranges)
+    fitting = denoiser.fitting(image, unseen.see if judge else None)
     done = clipped = 0
     groups = alike(in_order(tiles, first), batch_size)
     going_on = itertools.takewhile(lambda group: not should_stop(), groups)
@@ -105,7 +116,22 @@ def denoise(
         return False
     if out.dtype.kind in "ui":
         on_progress(PixelsClipped(image.name, clipped, out.size, str(out.dtype)))
+    if judge:
+        for caution in (unseen.caution(image.name), *_cautions(model, image, out, region)):
+            if caution is not None:
+                on_progress(caution)
     return True
+
+
+def _cautions(
+    model: Model, image: Image, out: Any, region: Region | None
+) -> Iterator[Caution | None]:
+    """What speaks against the result, as far as it can be told without the truth."""
+    yield size_caution(image.name, image.metadata, model.provenance.pixel_size)
+    yield saturation(image)
+    # What CARE takes away need not be noise alone.
+    if region is None and model.config.algorithm_config.algorithm != "care":
+        yield residual_caution(image, out)
 
 
 def result_axes(model: Model, image: Image) -> AxesMap:

@@ -17,7 +17,7 @@ from napari_hush.prediction.tile_size import fitting_tile
 from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -84,8 +84,17 @@ class Denoiser:
         shape = image.axes.canonical_shape
         return plan_tiles(shape, self.halo, self._step, self.tile_size)
 
-    def fitting(self, image: Image) -> Fitting:
+    def fitting(
+        self, image: Image, see: Callable[[NDArray[Any]], None] | None = None
+    ) -> Fitting:
         """What denoises tiles of `image`.
+
+        Parameters
+        ----------
+        image : Image
+            What is denoised.
+        see : callable, optional
+            Gets the intensities ``(n, C, (Z), Y, X)`` that are denoised.
 
         Returns
         -------
@@ -105,6 +114,8 @@ class Denoiser:
             inputs = np.stack([read_tile(samples[tile.sample], tile) for tile in group])
             inputs = inputs.astype(exact_float(inputs.dtype), copy=False)
             require_finite(inputs, image.name)
+            if see is not None:
+                see(inputs)
             return self._forward(inputs)
 
         return Fitting(compute, self.halo, self._step)

@@ -36,6 +36,7 @@ def predict_files(
     level: int = 0,
     suffix: str = ".tiff",
     write: Callable[[Path, NDArray[np.float32]], Any] | None = None,
+    record: Callable[[Path], dict[str, Any]] | None = None,
     overwrite: bool = False,
     on_progress: OnProgress,
     should_stop: Callable[[], bool],
@@ -65,6 +66,8 @@ def predict_files(
     write : callable, optional
         Writes a result to a path; by default as TIFF, with the axes, pixel sizes and
         units of its source.
+    record : callable, optional
+        From a file to how its result comes about, to be kept in the result.
     overwrite : bool
         Replace results that are there.
     on_progress : callable
@@ -114,6 +117,7 @@ def predict_files(
                 overwrite=overwrite,
                 scale={a: size for a, size in sizes.scale.items() if a in axes},
                 units={a: unit for a, unit in sizes.units.items() if a in axes},
+                record=None if record is None else record(file),
             )
         on_progress(FileWritten(target))
     return targets

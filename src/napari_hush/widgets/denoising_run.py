@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_hush.events import Event, ImageStarted, TilesDone
+from napari_hush.events import Caution, Event, ImageStarted, TilesDone
 from napari_hush.widgets import run_state
 from napari_hush.widgets.canvas import Canvas
 from napari_hush.widgets.denoising_task import CanvasReady, Denoising, DenoisingSeveral
 from napari_hush.widgets.job import Job
-from napari_hush.widgets.notices import tell
+from napari_hush.widgets.notices import Cautions, tell
 from napari_hush.widgets.result_layer import ResultLayer
 from napari_hush.widgets.run_state import Activity, RunState
 
@@ -46,6 +46,7 @@ class DenoisingRun(QObject):
         self.whole: Canvas | None = None
         """What was denoised from end to end in the last run, if it was one layer."""
         self._only_a_part = False
+        self._cautions = Cautions()
         self.job = Job(self)
         self.job.progressed.connect(self._on_progressed)
         self.job.returned.connect(self._on_returned)
@@ -59,6 +60,7 @@ class DenoisingRun(QObject):
         self.results = []
         self.whole = None
         self._only_a_part = any(task.region is not None for task in tasks)
+        self._cautions.begin()
         subject = ", ".join(task.origin.name for task in tasks)
         self.job.start(tasks[0] if len(tasks) == 1 else DenoisingSeveral(tasks))
         self.state = run_state.begin(Activity.DENOISING, subject, time.monotonic())
@@ -83,10 +85,18 @@ class DenoisingRun(QObject):
             if isinstance(event, CanvasReady):
                 self._finish_result()
                 self.results.append(
-                    ResultLayer(self._viewer, event.origin, event.canvas, part=event.part)
+                    ResultLayer(
+                        self._viewer,
+                        event.origin,
+                        event.canvas,
+                        event.record,
+                        part=event.part,
+                    )
                 )
             elif isinstance(event, TilesDone) and self._result is not None:
                 self._result.show(event.regions)
+            elif isinstance(event, Caution):
+                self._cautions.take(event)
         if self._result is not None and not self._result.is_there:
             self.job.stop()  # somebody removed it: there is nothing to fill any more
         self.progressed.emit()

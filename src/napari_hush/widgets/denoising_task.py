@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_hush.careamist import CAREamist
-    from napari_hush.events import OnProgress
+    from napari_hush.events import Caution, OnProgress
     from napari_hush.models import Model
     from napari_hush.widgets.layers import Origin
     from napari_hush.widgets.tasks import StopRequest
@@ -31,6 +31,8 @@ class CanvasReady(Event):
     origin: Origin
     part: bool
     """Whether only a part of the image will be denoised."""
+    record: dict[str, Any]
+    """How the result comes about, fit for JSON."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,13 @@ class Denoising:
 
         def relay(event: Event) -> None:
             if isinstance(event, ImageStarted):  # all checks are passed
-                report(CanvasReady(canvas, self.origin, self.region is not None))
+                record = _record(self, pixels)
+                ready = CanvasReady(canvas, self.origin, self.region is not None, record)
+                report(ready)
             report(event)
+
+        if other := _other_size(self):
+            report(other)
 
         _engine(self.model, relay).predict(
             source=pixels,
@@ -90,6 +97,23 @@ class DenoisingSeveral:
 
     def __str__(self) -> str:
         return "denoising of " + ", ".join(f"“{t.origin.name}”" for t in self.tasks)
+
+
+def _record(task: Denoising, pixels: Any) -> dict[str, Any]:
+    from napari_hush.io import Image, select_channels
+    from napari_hush.models import result_record
+
+    image = Image.from_array(pixels, task.axes, task.origin.name)
+    image = select_channels(image, task.model.config.data_config.channels)
+    return result_record(task.model, image, keep_type=task.keep_type)
+
+
+def _other_size(task: Denoising) -> Caution | None:
+    """Whether the layer's pixels are of another size than those trained on."""
+    from napari_hush.judgement import size_caution
+
+    trained = task.model.provenance.pixel_size
+    return size_caution(f"“{task.origin.name}”", task.origin.pixel_size, trained)
 
 
 def _engine(model: Model, on_progress: OnProgress) -> CAREamist:

@@ -16,14 +16,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_hush.events import Event, FileWritten, ImageStarted, TilesDone
+from napari_hush.events import Caution, Event, FileWritten, ImageStarted, TilesDone
 from napari_hush.widgets import run_state
 from napari_hush.widgets.activity_bar import ActivityBar
 from napari_hush.widgets.colours import Colours, stylesheet
 from napari_hush.widgets.files_task import DenoisingFiles
 from napari_hush.widgets.job import Job
 from napari_hush.widgets.model_files import FILE_FILTER
-from napari_hush.widgets.notices import tell
+from napari_hush.widgets.notices import Cautions, tell
 from napari_hush.widgets.path_field import PathField
 from napari_hush.widgets.run_state import Activity, Phase, RunState
 from napari_hush.widgets.status_line import StatusLine
@@ -50,6 +50,7 @@ class FilesDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._state = RunState()
+        self._cautions = Cautions()
         self._file = ""
         self._written: list[Path] = []
 
@@ -132,6 +133,7 @@ class FilesDock(QWidget):
         if source is None or model is None or output is None:
             return
         self._written, self._file = [], ""
+        self._cautions.begin()
         axes = self._axes.text().strip().upper()
         self._job.start(DenoisingFiles(model, source, output, axes))
         self._state = run_state.begin(Activity.DENOISING, source.name, time.monotonic())
@@ -148,6 +150,8 @@ class FilesDock(QWidget):
                 self._state = run_state.advance(self._state, event, time.monotonic())
             if isinstance(event, ImageStarted):
                 self._file = event.name
+            if isinstance(event, Caution):
+                self._cautions.take(event)
             if isinstance(event, FileWritten):
                 self._written.append(event.path)
         self._render()

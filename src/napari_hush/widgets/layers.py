@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.io.metadata import ImageMetadata
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,7 @@ __all__ = [
     "describe",
     "infer_axes",
     "pixel_shape",
+    "pixel_size_of",
     "result_name",
     "source_of",
 ]
@@ -77,13 +80,32 @@ class Origin:
     """What napari calls the layer among all layers, whatever its name."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """What the layer carries along, for the result to carry, too."""
+    pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
+    """Pixel sizes and units, where the layer has units of length."""
 
     @classmethod
     def of(cls, layer: Image) -> Origin:
         """Take it from `layer` as it is now."""
         _, attributes, _ = layer.as_layer_data_tuple()
         kept = {key: attributes[key] for key in _KEPT if key in attributes}
-        return cls(layer.name, kept, str(layer.unique_id), dict(layer.metadata))
+        return cls(
+            layer.name,
+            kept,
+            str(layer.unique_id),
+            dict(layer.metadata),
+            pixel_size_of(layer),
+        )
+
+
+def pixel_size_of(layer: Image) -> ImageMetadata:
+    """Pixel sizes along X, Y and Z as the layer has them; empty if it counts in pixels."""
+    last = list(zip("XYZ", layer.scale[::-1], layer.units[::-1], strict=False))
+    known = [(axis, float(size), str(unit)) for axis, size, unit in last]
+    flat = all(unit != "pixel" for _, _, unit in known[:2])
+    if not flat:
+        return ImageMetadata()
+    scale = {axis: size for axis, size, unit in known if unit != "pixel"}
+    return ImageMetadata.of(None, scale, {axis: unit for axis, _, unit in known})
 
 
 def infer_axes(layer: Image) -> str:

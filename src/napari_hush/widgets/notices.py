@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import (
@@ -13,7 +14,11 @@ from napari.utils.notifications import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["tell"]
+    from napari_hush.events import Caution
+
+__all__ = ["Cautions", "tell"]
+
+_log = logging.getLogger(__name__)
 
 
 def tell(sentence: str, **actions: Callable[[], None]) -> None:
@@ -30,6 +35,26 @@ def tell(sentence: str, **actions: Callable[[], None]) -> None:
     notification_manager.dispatch(
         Notification(sentence, NotificationSeverity.ERROR, actions=buttons)
     )
+
+
+class Cautions:
+    """Shows what speaks against a result, each kind once in a run."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def begin(self) -> None:
+        """Another run begins."""
+        self._told.clear()
+
+    def take(self, event: Caution) -> None:
+        """Show `event`, unless one of its kind was shown; log it in any case."""
+        _log.info(event.message)
+        if event.about not in self._told:
+            self._told.add(event.about)
+            notification_manager.dispatch(
+                Notification(event.message, NotificationSeverity.WARNING)
+            )
 
 
 def _pressed(do: Callable[[], None]) -> Callable[[Any], None]:

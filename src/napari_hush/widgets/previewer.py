@@ -133,7 +133,8 @@ class Previewer:
         engine = CAREamist(model.config)
         engine.model = model
         noisy = np.asarray(self._source[tuple(outer)])
-        clean = np.asarray(engine.predict(noisy, axes=self._axes))[tuple(crop)]
+        clean = np.asarray(engine.predict(noisy, axes=self._axes, judge=False))
+        clean = clean[tuple(crop)]
         return as_type(clean, noisy.dtype) if self._rgb else clean
 
 

@@ -34,6 +34,7 @@ class ResultLayer:
         viewer: napari.viewer.Viewer,
         origin: Origin,
         canvas: Canvas,
+        record: dict[str, Any] | None = None,
         *,
         part: bool = False,
     ) -> None:
@@ -42,7 +43,12 @@ class ResultLayer:
         self._canvas = canvas
         self._drawn = time.monotonic()
         self._number = next_number(origin.source_id, viewer.layers)
-        mark = result_mark(origin.source_id, source=origin.name, number=self._number)
+        mark = result_mark(
+            origin.source_id,
+            source=origin.name,
+            number=self._number,
+            provenance=record or {},
+        )
         self._layer: Any = bare(
             viewer.add_image(
                 canvas.shown,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
     from napari_hush.events import OnProgress
+    from napari_hush.io import ImageMetadata
     from napari_hush.lightning import TrainDataModule
     from napari_hush.widgets.previewer import Previewer
     from napari_hush.widgets.training_data import TrainingData
@@ -102,6 +103,8 @@ class Training:
     """The model to train on; None for a fresh one."""
     previewer: Previewer | None = None
     """Gets the model every few seconds."""
+    pixel_size: ImageMetadata | None = None
+    """Pixel sizes of what is learned from."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
         from napari_hush.careamist import CAREamist
@@ -133,11 +136,13 @@ class Training:
                 target_means=None if scaling is None else scaling.means,
                 target_stds=None if scaling is None else scaling.stds,
             )
-        return TrainDataModule(
+        data = TrainDataModule(
             config,
             **self.data.sources(),
             val_minimum_split=1,  # as CAREamist.train does it
         )
+        data.pixel_size = self.pixel_size
+        return data
 
     def _callbacks(self, report: OnProgress) -> tuple[Any, ...]:
         from napari_hush.lightning import PreviewCallback

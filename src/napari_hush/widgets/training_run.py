@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_hush.events import Caution
 from napari_hush.widgets import run_state
 from napari_hush.widgets.denoising_plan import Eye
 from napari_hush.widgets.job import Job
-from napari_hush.widgets.layers import Origin, source_of
+from napari_hush.widgets.layers import Origin, pixel_size_of, source_of
+from napari_hush.widgets.notices import Cautions
 from napari_hush.widgets.preview_layer import PreviewLayer
 from napari_hush.widgets.previewer import Previewer, PreviewReady
 from napari_hush.widgets.run_state import Activity, RunState
@@ -53,6 +55,7 @@ class TrainingRun(QObject):
         self._eye: Eye | None = None
         self._preview: PreviewLayer | None = None
         self._wants_preview = True
+        self._cautions = Cautions()
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.state = RunState()
         self.job = Job(self)
@@ -72,6 +75,7 @@ class TrainingRun(QObject):
         """Run `task` in the worker thread."""
         self._engine = self._previewer = self._eye = None
         self.closePreview()
+        self._cautions.begin()
         self.job.start(task)
         self.state = run_state.begin(activity, subject, time.monotonic())
 
@@ -82,7 +86,11 @@ class TrainingRun(QObject):
         eye.look(self._viewer)
         source = source_of(layer)
         previewer = Previewer(source, axes, rgb=bool(layer.rgb), lens=eye.lens)
-        self.start(Activity.TRAINING, task.name, replace(task, previewer=previewer))
+        self.start(
+            Activity.TRAINING,
+            task.name,
+            replace(task, previewer=previewer, pixel_size=pixel_size_of(layer)),
+        )
         self._previewer, self._eye = previewer, eye
         self._preview = PreviewLayer(self._viewer, Origin.of(layer))
 
@@ -136,6 +144,8 @@ class TrainingRun(QObject):
                 self._engine = event.engine
             elif isinstance(event, PreviewReady):
                 shown = event
+            elif isinstance(event, Caution):
+                self._cautions.take(event)
         if self._eye is not None:
             self._eye.look(self._viewer)
         if shown is not None and self._preview is not None and self._wants_preview:
