@@ -44,6 +44,14 @@ def test_the_reason_is_told(tmp_path, code, words):
     assert path.read_text() == "old"
 
 
+def test_what_numpy_says_of_a_full_disk(tmp_path):
+    with (
+        pytest.raises(UnwritableFileError, match="the disk is full"),
+        whole_file(tmp_path / "a"),
+    ):
+        raise OSError("9216 requested and 7596 written")
+
+
 def test_an_error_of_our_own_stays_what_it_is(tmp_path):
     class Own(HushError, OSError):
         pass

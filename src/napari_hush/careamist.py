@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,14 +15,18 @@ from napari_hush.errors import (
     ConfigurationError,
     DataError,
     TrainingError,
+    UnreadableFileError,
 )
 from napari_hush.events import Caution, TrainingStarted
 from napari_hush.io import (
     Image,
     ReadSource,
+    changes_of,
     file_type,
     is_path,
+    memory_told,
     open_images,
+    require_memory,
     select_channels,
 )
 from napari_hush.lightning import (
@@ -191,20 +196,23 @@ class CAREamist:
                     val_minimum_split=val_minimum_split,
                     use_in_memory=use_in_memory,
                 )
-            self.model = train(
-                self.config,
-                datamodule,
-                self.model,
-                on_progress=self._record,
-                control=self._control,
-                on_snapshot=self._keep,
-                losses=self._losses,
-                state_dir=folder,
-                resumed=resumed,
-                callbacks=self.callbacks,
-                work_dir=self.work_dir,
-                log_dir=None if log_dir is None else (self.work_dir or Path()) / log_dir,
-            )
+            with memory_told("training"):
+                self.model = train(
+                    self.config,
+                    datamodule,
+                    self.model,
+                    on_progress=self._record,
+                    control=self._control,
+                    on_snapshot=self._keep,
+                    losses=self._losses,
+                    state_dir=folder,
+                    resumed=resumed,
+                    callbacks=self.callbacks,
+                    work_dir=self.work_dir,
+                    log_dir=None
+                    if log_dir is None
+                    else (self.work_dir or Path()) / log_dir,
+                )
         finally:
             self._control.reset()
             self._running = False
@@ -382,24 +390,37 @@ class CAREamist:
         for index, image in enumerate(data.images):
             shape = result_axes(model, image).shape
             kind = result_dtype(image, config.dtype)
+            if out is None:
+                require_memory(
+                    math.prod(shape) * kind.itemsize,
+                    f"The result of {image.name}",
+                    "denoise into files (predict_to_disk), or a part of it (region)",
+                )
             result = np.zeros(shape, kind) if out is None else out
             results.append(result)
-            whole = denoise(
-                model,
-                image,
-                result,
-                tile_size=config.tile_size,
-                halo=config.tile_overlap and [-(-n // 2) for n in config.tile_overlap],
-                batch_size=config.batch_size,
-                versions=config.tta,
-                on_progress=self.on_progress,
-                should_stop=should_stop or _never,
-                index=index,
-                num_images=len(data.images),
-                region=region,
-                first=first,
-                judge=judge,
-            )
+            changed = changes_of([image])
+            with memory_told("denoising"):
+                whole = denoise(
+                    model,
+                    image,
+                    result,
+                    tile_size=config.tile_size,
+                    halo=config.tile_overlap and [-(-n // 2) for n in config.tile_overlap],
+                    batch_size=config.batch_size,
+                    versions=config.tta,
+                    on_progress=self.on_progress,
+                    should_stop=should_stop or _never,
+                    index=index,
+                    num_images=len(data.images),
+                    region=region,
+                    first=first,
+                    judge=judge,
+                )
+            if name := changed():
+                raise UnreadableFileError(
+                    f"{name} was changed while it was denoised, so the result is none of "
+                    "it; start again once it stays as it is."
+                )
             if not whole:
                 break
         return results[0] if one else results

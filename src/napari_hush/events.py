@@ -143,10 +143,12 @@ class Caution(Event):
     Of data it is told when training starts; of a result, when an image is denoised.
     """
 
-    about: Literal["noise", "structure", "intensities", "pixel size", "saturation"]
+    about: Literal[
+        "noise", "structure", "intensities", "pixel size", "saturation", "source"
+    ]
     """What it is about: noise that is correlated; structure that was taken away;
     intensities that the model has not seen; pixels of another size than in training;
-    pixels at the top of the range."""
+    pixels at the top of the range; a file that was changed while it was learned from."""
     message: str
     """One sentence: what was found, what it means, what to do."""
 

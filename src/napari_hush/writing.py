@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ _ADVICE = {
     errno.EISDIR: "there is a folder of that name; choose another one",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+
+_SHORT = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says of a disk that takes no more; it does not pass the number on."""
 
 
 @contextmanager
@@ -71,7 +75,10 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, HushError):
             raise
-        advice = _ADVICE.get(error.errno or 0)
+        number = error.errno
+        if number is None and _SHORT.search(str(error)):
+            number = errno.ENOSPC
+        advice = _ADVICE.get(number or 0)
         reason = advice or f"{error.strerror or error}; check the disk it lies on"
         raise UnwritableFileError(f"Cannot write {str(path)!r}: {reason}.") from error
 

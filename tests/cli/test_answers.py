@@ -51,7 +51,7 @@ def test_info(model, capsys):
     assert values["steps"] == 4
     assert values["means"] == list(CAREamist(model).model.normalization.means)
     assert main(["info", "cells.tif"]) == ExitCode.REFUSED
-    assert "is not a model file" in capsys.readouterr().err
+    assert "does not say how it came about" in capsys.readouterr().err
 
 
 class PowerCut(BaseException):

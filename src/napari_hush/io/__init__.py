@@ -6,10 +6,12 @@ from napari_hush.io.content import Content, content_of
 from napari_hush.io.czi import read_czi
 from napari_hush.io.images import Image, Pixels
 from napari_hush.io.listing import file_type, list_files, pair_files
+from napari_hush.io.memory import memory_told, require_memory
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.record import RECORD, read_record
 from napari_hush.io.sources import (
     ReadSource,
+    changes_of,
     check_source,
     fingerprint,
     is_path,
@@ -29,6 +31,7 @@ __all__ = [
     "Pixels",
     "ReadSource",
     "axes_of",
+    "changes_of",
     "check_source",
     "content_of",
     "file_type",
@@ -36,6 +39,7 @@ __all__ = [
     "is_path",
     "list_files",
     "load_images",
+    "memory_told",
     "named_axes",
     "open_images",
     "pair_files",
@@ -45,6 +49,7 @@ __all__ = [
     "read_metadata",
     "read_record",
     "read_tiff",
+    "require_memory",
     "select_channels",
     "write_tiff",
 ]

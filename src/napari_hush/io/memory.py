@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import psutil
 
-from napari_hush.errors import OutOfMemoryError
+from napari_hush.errors import HushError, OutOfMemoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def free_memory() -> int:
@@ -34,6 +40,26 @@ def require_memory(needed: int, what: str, advice: str) -> None:
             f"{what} would take {size_text(needed)} of memory and {size_text(free)} are "
             f"free; {advice}."
         )
+
+
+@contextmanager
+def memory_told(job: str) -> Iterator[None]:
+    """Turn memory that runs out in the middle of a `job` into a sentence.
+
+    Raises
+    ------
+    OutOfMemoryError
+        In place of a MemoryError.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        if isinstance(error, HushError):
+            raise
+        raise OutOfMemoryError(
+            f"Memory ran out during {job}, with {size_text(free_memory())} free now; close "
+            "other programs, or use smaller images, tiles or batches."
+        ) from error
 
 
 def size_text(count: float) -> str:

@@ -225,6 +225,29 @@ def fingerprint(image: Image) -> str | None:
     return hashlib.sha256(f"{known} {image.axes.axes}".encode()).hexdigest()
 
 
+def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
+    """Remember what files are, to ask later whether somebody has changed one.
+
+    A TIFF file is looked at whenever a region is read. In a Zarr store a chunk may come,
+    go or be written anew without a trace in what is read: hence the question.
+
+    Returns
+    -------
+    callable
+        Names the first image whose file is not what it was; None if all are. Pixels in
+        memory or behind a function of the user's count as unchanged.
+    """
+    before = [fingerprint(image) for image in images]
+
+    def changed() -> str | None:
+        for image, known in zip(images, before, strict=True):
+            if fingerprint(image) != known:
+                return image.name
+        return None
+
+    return changed
+
+
 def _from_array(array: Any, axes: str, name: str) -> Image:
     if (named := axes_of(array)) and len(axes) == len(named):
         fitting_dimensions(name, named, array.shape, axes)

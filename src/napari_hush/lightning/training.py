@@ -16,7 +16,8 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from napari_hush.dataset import Normalization
 from napari_hush.errors import DataError, TrainingError
-from napari_hush.events import Event, OnProgress, TrainingDone, TrainingStarted
+from napari_hush.events import Caution, Event, OnProgress, TrainingDone, TrainingStarted
+from napari_hush.io import changes_of
 from napari_hush.judgement import data_cautions
 from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.keeper import StateKeeper
@@ -185,6 +186,7 @@ def train(
         None if model is None else model.provenance,
         size=getattr(data, "pixel_size", None),
     )
+    changed = changes_of(images)
     keeper = None
     if state_dir is not None and ranks.is_first:
         every = config.training_config.save_state_every
@@ -256,6 +258,9 @@ def train(
                 raise
             with ranks.answering():
                 raise
+    if name := changed():
+        words = f"{name} was changed while it was learned from; train again to be sure."
+        report(Caution("source", words))
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
     report(TrainingDone(stopped, clock() - started))
     if progress.steps_done == first_step:

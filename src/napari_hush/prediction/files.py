@@ -15,6 +15,7 @@ from napari_hush.io import (
     read_metadata,
     write_tiff,
 )
+from napari_hush.writing import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ def predict_files(
         result = predict(file)
         if should_stop():
             return targets[:number]
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         if write is not None:
             write(target, result)
         else:
