@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.events import Event, ImageStarted
+from napari_hush.events import Caution, Event, ImageStarted
 from napari_hush.widgets.canvas import Canvas
 from napari_hush.widgets.layers import as_pixels
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_hush.careamist import CAREamist
-    from napari_hush.events import Caution, OnProgress
+    from napari_hush.events import OnProgress
     from napari_hush.models import Model
     from napari_hush.widgets.layers import Origin
     from napari_hush.widgets.tasks import StopRequest
 
-__all__ = ["CanvasReady", "Denoising", "DenoisingSeveral"]
+__all__ = ["CanvasReady", "Denoising", "DenoisingSeveral", "of_layer"]
 
 Region = tuple[slice, ...]
 
@@ -62,7 +62,7 @@ class Denoising:
                 record = _record(self, pixels)
                 ready = CanvasReady(canvas, self.origin, self.region is not None, record)
                 report(ready)
-            report(event)
+            report(of_layer(event, self.origin.name))
 
         if other := _other_size(self):
             report(other)
@@ -97,6 +97,14 @@ class DenoisingSeveral:
 
     def __str__(self) -> str:
         return "denoising of " + ", ".join(f"“{t.origin.name}”" for t in self.tasks)
+
+
+def of_layer(event: Event, name: str) -> Event:
+    """`event`, where a caution calls the array by the name of its layer."""
+    if isinstance(event, Caution):
+        words = event.message.replace("the array", f"“{name}”")
+        return replace(event, message=words)
+    return event
 
 
 def _record(task: Denoising, pixels: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.events import Event
+from napari_hush.widgets.denoising_task import of_layer
 from napari_hush.widgets.estimate import measure_speed
 from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.remembered import recall, remember
@@ -113,7 +114,7 @@ class Training:
         if self.model is not None:  # what it is stays; how long it is trained does not
             training = self.configuration.training_config
             engine.config = engine.config.replace(training_config=training)
-        engine.on_progress = report
+        engine.on_progress = lambda event: report(of_layer(event, self.name))
         engine.callbacks = self._callbacks(report)
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
