@@ -1,5 +1,7 @@
 """`hush train --resume`."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,8 @@ SETTINGS = [
     "4",
     "--steps",
     "6",
+    "--device",
+    "cpu",
 ]
 
 
@@ -108,3 +112,13 @@ def test_what_cannot_be_resumed(tmp_path, cut_off, capsys):
 def test_a_run_that_never_began_leaves_nothing(image, tmp_path):
     assert train(image, tmp_path / "model.safetensors", "--patch-size", "64", "64") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["noisy.tif"]
+
+
+def test_it_may_go_on_with_another_number_of_devices(cut_off, tmp_path, capsys):
+    command = json.loads((cut_off / "command.json").read_text())
+    command["configuration"]["training_config"]["devices"] = 2
+    (cut_off / "command.json").write_text(json.dumps(command))
+    assert cli.main(["resume", str(cut_off), "--devices", "9", "--quiet"]) == 2
+    assert "batch_size is 4 but 9 processes" in capsys.readouterr().err
+    assert cli.main(["resume", str(cut_off), "--devices", "1", "--quiet"]) == 0
+    assert (tmp_path / "model.safetensors").exists()

@@ -577,7 +577,7 @@ class CAREamist:
             )
         folder = (self.work_dir or Path()) / resume
         resumed = load_state(folder)
-        if resumed.config != self.config:
+        if _anywhere(resumed.config) != _anywhere(self.config):
             raise ConfigurationError(
                 "The configuration is not that of the run that was cut off; make the "
                 "CAREamist with the same one, or begin a new run."
@@ -612,6 +612,11 @@ class CAREamist:
     def _keep(self, snapshot: Snapshot) -> None:
         count = self.config.training_config.snapshots
         self._snapshots = thinned([*self._snapshots, snapshot], count)
+
+
+def _anywhere(config: Configuration) -> Configuration:
+    """`config` but for the devices, on which the result does not depend."""
+    return config.replace(training_config=config.training_config.elsewhere())
 
 
 def _check_out(

@@ -59,6 +59,29 @@ def test_python_and_command_make_the_bits_of_the_dock(hand, viewer, quick, file,
         assert all(np.array_equal(again[key], docks[key]) for key in docks), name
 
 
+def test_settings_saved_in_the_dock_make_its_bits_elsewhere(
+    hand, viewer, quick, file, tmp_path, monkeypatch
+):
+    """What was set up in the window runs unchanged where no window is."""
+    open_as_layers(viewer, file)
+    hand.dock.setValue(quick(seed=5))
+    path = tmp_path / "from the dock.yml"
+    chosen = (str(path), "")
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *given: chosen)
+    hand.click("fold_settings")
+    hand.click("save_settings")
+    hand.train()
+    hand.dock.saveModel(tmp_path / "dock.safetensors")
+    hand.until_ready("train")
+    command = [sys.executable, "-m", "napari_hush", "train", path, file]
+    command += ["-o", "there.safetensors"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    docks, there = (weights(tmp_path / f"{name}.safetensors") for name in ("dock", "there"))
+    assert there.keys() == docks.keys()
+    assert all(np.array_equal(there[key], docks[key]) for key in docks)
+
+
 def test_pixels_without_a_file_are_taken_from_the_viewer_part_by_part(noisy):
     model = ViewerModel()
     layer = model.add_image(noisy, name="cells")

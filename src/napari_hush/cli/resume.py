@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ DESCRIPTION = (
     "Go on with a training run that was cut off, with its images and settings, from the "
     "last state it wrote. It ends as if nothing had happened."
 )
-EXAMPLES = ("hush resume cells.run",)
+EXAMPLES = ("hush resume cells.run", "hush resume cells.run --devices 2")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +25,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="MODEL.run, which lies beside the model's place until that is saved",
     )
+    for option, what in (("--devices", "devices"), ("--nodes", "machines")):
+        parser.add_argument(
+            option,
+            type=int,
+            metavar="N",
+            help=f"go on with another number of {what} (default: as it began)",
+        )
 
 
 def run(options: argparse.Namespace) -> None:
     """Train on and save."""
     from napari_hush.resuming import load_command
 
-    carry_out(options, load_command(Path(options.folder)))
+    command = load_command(Path(options.folder))
+    config, training = command.configuration, command.configuration.training_config
+    if options.devices is not None or options.nodes is not None:
+        # said for one of them, it is not as it began for the other
+        training = training.elsewhere(options.devices, options.nodes)
+        command = replace(command, configuration=config.replace(training_config=training))
+    carry_out(options, command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -56,8 +56,12 @@ class TrainingConfig(Frozen):
     process_timeout: float = Field(1800.0, gt=0, le=86_400 * 7)
     """Seconds without an answer after which another process counts as lost."""
 
+    def elsewhere(self, devices: int | None = None, nodes: int | None = None) -> Self:
+        """The same run on other devices and machines; by default on one."""
+        return self.replace(devices=devices or 1, nodes=nodes or 1)
+
     @model_validator(mode="after")
-    def _agree(self) -> TrainingConfig:
+    def _agree(self) -> Self:
         if self.devices == 1:
             return self
         if ":" in self.device:
