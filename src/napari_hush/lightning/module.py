@@ -141,7 +141,7 @@ class HushModule(L.LightningModule):
             self._average = MovingAverage(self.network, decay)
         if self.resumed is not None:
             self._restore(self.resumed)
-        self._graph = StepGraph(self.device)
+        self._graph = StepGraph(self.device, self.network.parameters())
 
     def on_train_end(self) -> None:
         """Free the memory of the recorded step."""
@@ -313,10 +313,10 @@ class HushModule(L.LightningModule):
                     loss.backward()  # type: ignore[no-untyped-call]
                 return loss.detach()
 
-            loss = graph.gradients(batch, seed, learn, self.network.zero_grad)
+            loss = graph.gradients(batch, seed, learn)
             if loss is not None:
                 return loss
-        self.network.zero_grad(set_to_none=graph is None or not graph.is_recorded)
+        self.network.zero_grad()
         return self._gradients(*self._prepared(batch, _MASKS, self.steps, share))
 
     def _seed(self, stream: int, number: int) -> int:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from torch import nn
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +35,14 @@ class StepGraph:
     ----------
     device : torch.device
         Where the network is.
+    weights : iterable of Parameter
+        What gets gradients.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, weights: Iterable[nn.Parameter]) -> None:
         self._possible = device.type == "cuda"
+        self._weights = list(weights)
+        self._gradients: list[Tensor | None] = []
         self._generator = torch.Generator(device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._shapes: list[torch.Size] = []
@@ -46,19 +52,19 @@ class StepGraph:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether gradients have their fixed places, and must not be let go."""
+        """Whether there is something to replay."""
         return self._graph is not None
 
     def give_up(self) -> None:
         """Record nothing any more, and forget what was."""
-        self._possible, self._graph, self._batch = False, None, ()
+        self._possible, self._graph = False, None
+        self._batch, self._gradients = (), []
 
     def gradients(
         self,
         batch: tuple[Tensor, ...],
         seed: int,
         learn: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
-        let_go: Callable[[], None],
     ) -> Tensor | None:
         """Loss of `batch`, its gradients in the weights; None if nothing was done.
 
@@ -70,8 +76,6 @@ class StepGraph:
             Of the draws.
         learn : callable
             ``(batch, generator) -> loss``: computes gradients; recorded once.
-        let_go : callable
-            Takes the gradients from the weights, so that recording makes new ones.
         """
         shapes = [part.shape for part in batch]
         if not self._possible:
@@ -79,7 +83,7 @@ class StepGraph:
         if self._graph is None:
             self._alike = self._alike + 1 if shapes == self._shapes else 0
             self._shapes = shapes
-            if self._alike < _WARM_UP or not self._record(batch, learn, let_go):
+            if self._alike < _WARM_UP or not self._record(batch, learn):
                 return None
         elif shapes != self._shapes:
             return None
@@ -88,18 +92,21 @@ class StepGraph:
             mine.copy_(new)
         self._generator.manual_seed(seed)
         self._graph.replay()
+        # Replays write where the recording did, whoever took gradients away meanwhile:
+        # Lightning does before it validates.
+        for weight, gradient in zip(self._weights, self._gradients, strict=True):
+            weight.grad = gradient
         return self._loss.clone()
 
     def _record(
         self,
         batch: tuple[Tensor, ...],
         learn: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
-        let_go: Callable[[], None],
     ) -> bool:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
         self._batch = tuple(part.clone() for part in batch)
-        let_go()
+        self._let_go()
         try:
             # Other threads may use the GPU meanwhile, to denoise for a viewer.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -107,7 +114,13 @@ class StepGraph:
         except RuntimeError:
             _log.info("Steps are not recorded as a CUDA graph.", exc_info=True)
             self.give_up()
-            let_go()
+            self._let_go()
             return False
         self._graph = graph
+        self._gradients = [weight.grad for weight in self._weights]
         return True
+
+    def _let_go(self) -> None:
+        """Take gradients from the weights, so that others are made and not added to."""
+        for weight in self._weights:
+            weight.grad = None
