@@ -50,6 +50,22 @@ def test_mirroring_is_numpys(size, position):
     assert mirror(np.array([position]), size)[0] == padded[position + 30]
 
 
+@settings(deadline=None)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 70), st.integers(1, 70)),
+    st.tuples(st.integers(1, 9), st.integers(1, 50), st.integers(1, 50)),
+)
+def test_a_tile_is_read_out_of_the_mirrored_image(shape, tile_size):
+    image = np.random.default_rng(0).random((2, *shape))
+    for tile in plan_tiles((1, 2, *shape), VOLUME.halo, VOLUME.multiple, tile_size):
+        indices = [
+            mirror(np.arange(*ends), size)
+            for ends, size in zip(tile.outer, shape, strict=True)
+        ]
+        expected = image[np.ix_([0, 1], *indices)]
+        assert np.array_equal(read_tile(image, tile), expected)
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
 def test_reading_beyond_the_border(size):
     image = np.random.default_rng(0).random((1, size, size))

@@ -197,7 +197,11 @@ def require_finite(pixels: NDArray[Any], name: str) -> None:
     DataError
         If there are any, with their number and the image's `name`.
     """
-    if pixels.dtype.kind == "f" and (bad := int((~np.isfinite(pixels)).sum())):
+    if pixels.dtype.kind != "f":
+        return
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        bad = finite.size - int(np.count_nonzero(finite))
         raise DataError(
             f"{bad} or more pixels of {name} are NaN or infinite, which cannot be "
             "computed with; replace them first."

@@ -136,16 +136,30 @@ def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
     Beyond its border the image is mirrored, the border pixel not repeated. Only the pixels
     that it takes are read, so the sample may be on disk.
     """
+    spatial = pixels.shape[1:]
     index = [
         mirror(np.arange(*ends), size)
-        for ends, size in zip(tile.outer, pixels.shape[1:], strict=True)
+        for ends, size in zip(tile.outer, spatial, strict=True)
     ]
     region = [slice(int(i.min()), int(i.max()) + 1) for i in index]
     read: NDArray[Any] = pixels[(slice(0, pixels.shape[0]), *region)]
-    for axis, (i, part) in enumerate(zip(index, region, strict=True), start=1):
-        if len(i) != part.stop - part.start:
-            read = read.take(i - part.start, axis=axis)
-    return read
+    beyond = [
+        (max(-first, 0), max(last - size, 0))
+        for (first, last), size in zip(tile.outer, spatial, strict=True)
+    ]
+    if any(map(any, beyond)):
+        read = np.pad(read, [(0, 0), *beyond], mode="reflect")
+    return read[
+        (
+            slice(None),
+            *(
+                slice(first + before - part.start, last + before - part.start)
+                for (first, last), (before, _), part in zip(
+                    tile.outer, beyond, region, strict=True
+                )
+            ),
+        )
+    ]
 
 
 def alike(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
