@@ -25,6 +25,7 @@ PAGES = sorted(
 TESTED_ELSEWHERE = {"docs/data.md", "docs/judgement.md"}
 # Pieces that continue what the words around them tell.
 READ_ONLY = {"docs/reliability.md"}
+WIDEST = 60  # characters: what is longer in italics is a sentence of hush
 
 
 def blocks(page, language):
@@ -49,7 +50,7 @@ def images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
-    names = ["cells", "cells_1", "cells_2", "lines", "noisy/1", "noisy/2", "clean/1"]
+    names = ["cells", "cells_1", "cells_2", "hot", "lines", "noisy/1", "noisy/2", "clean/1"]
     for name in [*names, "clean/2", "first/1", "second/1"]:
         Path(name).parent.mkdir(exist_ok=True)
         pixels = rng.poisson(20, (96, 96)).astype(np.uint16)
@@ -105,3 +106,32 @@ def test_links_between_pages_lead_somewhere(page):
     page = ROOT / page
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def messages():
+    """The sentences in the source, each as the pieces between what is put in."""
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr | ast.Constant | ast.BinOp):
+                parts = [
+                    part.value
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                ]
+                yield "\0".join(parts)
+
+
+def test_troubleshooting_quotes_what_hush_says():
+    """Word by word, up to names and numbers, for which the page has dots."""
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    quoted = [
+        " ".join(text.split())
+        for text in re.findall(r"(?<![*\w])\*([^*]+)\*(?![*\w])", page)
+        if len(text) >= WIDEST
+    ]
+    assert len(quoted) > 12
+    known = list(messages())
+    for sentence in quoted:
+        pieces = [piece.strip(" '") for piece in sentence.split("…")]
+        pattern = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)
+        assert any(pattern.search(message) for message in known), sentence

@@ -15,9 +15,8 @@ from napari_hush.io import write_tiff
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
-SHELL = [SCRIPTS / name for name in ("demo", "docs", "test", "lint", "setup.sh")] + [
-    ROOT / ".ci/run"
-]
+CHORES = ("demo", "docs", "docs_pictures", "lint", "release", "screenshots", "test")
+SHELL = [*(SCRIPTS / name for name in (*CHORES, "setup.sh")), ROOT / ".ci/run"]
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 

@@ -1,0 +1,232 @@
+"""The pictures of the tutorials and of docs/reading.md: see scripts/docs_pictures."""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from PIL import Image as Picture
+
+from napari_hush import CAREamist
+from napari_hush.config import create_care_configuration, create_n2v_configuration
+from napari_hush.io.samples import simulated
+from napari_hush.judgement import check_data, judge_residual
+
+DOCS = Path(__file__).parents[1] / "docs"
+TUTORIALS = ("n2v", "n2v2", "structn2v", "n2n", "care")
+DETAIL = np.s_[150:310, 120:280]  # the noise of a whole image is too fine to be seen
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 100,
+}
+# Blue and orange of Okabe and Ito, which colour-blind people can tell apart.
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+def main(names: Sequence[str]) -> None:
+    """Draw what is named."""
+    for name in names:
+        if name == "reading":
+            draw_reading()
+        elif name in TUTORIALS:
+            draw_tutorial(name)
+        else:
+            sys.exit(f"There is no picture {name!r}; there are {TUTORIALS} and 'reading'.")
+
+
+def draw_tutorial(name: str) -> None:
+    """Run the page's code as it stands, and draw what its variables hold."""
+    page = (DOCS / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    made: dict[str, Any] = {"__name__": name}
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            print(f"--- {name}", flush=True)
+            exec(compile(code, f"{name}.md", "exec"), made)  # noqa: S102
+        finally:
+            os.chdir(before)
+    noisy, denoised, truth = (
+        np.asarray(made[key], np.float32)[DETAIL] for key in ("noisy", "denoised", "truth")
+    )
+    grey = grey_scale(truth)
+    draw_row(
+        f"tutorial-{name}.png",
+        [
+            ("Before", noisy, grey),
+            ("After", denoised, grey),
+            ("Truth", truth, grey),
+            ("Removed", noisy - denoised, signed_scale(noisy - truth)),
+        ],
+    )
+
+
+# --- docs/reading.md ----------------------------------------------------------------------
+
+
+def draw_reading() -> None:
+    """Curves, residuals and autocorrelations, good and bad."""
+    noisy, truth = simulated()
+    good = trained(n2v(), noisy)
+    draw_losses(good)
+    draw_residuals(noisy, truth, good.predict(noisy))
+    draw_correlations(truth)
+
+
+def n2v(**settings: Any) -> Any:
+    """Noise2Void as in its tutorial."""
+    given = {"num_epochs": 50, **settings}
+    return create_n2v_configuration("cells", "array", "YX", [64, 64], 16, **given)
+
+
+def trained(config: Any, image: Any, target: Any = None) -> CAREamist:
+    """Train; a run that diverges ends with what there was until then."""
+    careamist = CAREamist(config)
+    careamist.train(train_source=image, train_target=target)
+    return careamist
+
+
+def draw_losses(good: CAREamist) -> None:
+    """A run as it should be, one with too large steps, one that learns by heart."""
+    noisy, truth = simulated()
+    wild = trained(n2v(optimizer_params={"lr": 0.1}), noisy)
+    small = create_care_configuration(
+        "by heart", "array", "YX", [32, 32], 4, 120, augmentations=[]
+    )
+    heart = trained(small, noisy[150:278, 120:248], truth[150:278, 120:248])
+    panels = (
+        ("Good: falls, then stays level", good),
+        ("Steps too large: jumps, stays high", wild),
+        ("By heart: validation rises", heart),
+    )
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(9, 2.9), layout="constrained")
+        for axis, (title, careamist) in zip(axes, panels, strict=True):
+            losses = careamist.get_losses()
+            epochs = np.asarray(losses["train_epoch"]) + 1
+            axis.plot(epochs, losses["train_loss"], color=BLUE, label="training")
+            dashed = {"color": ORANGE, "ls": "--", "label": "validation"}
+            axis.plot(np.asarray(losses["val_epoch"]) + 1, losses["val_loss"], **dashed)
+            axis.set(title=title, xlabel="epochs", ylim=(0, None))
+        axes[0].set_ylabel("loss")
+        axes[0].legend(frameon=False)
+    save(figure, "reading-loss.png")
+
+
+def draw_residuals(
+    noisy: NDArray[Any], truth: NDArray[Any], denoised: NDArray[Any]
+) -> None:
+    """What good, greedy and timid denoising remove."""
+    image = noisy.astype(np.float32)
+    results = (
+        ("Good", denoised),
+        ("Structure in it", blurred(image, 3.0)),
+        ("Noise left", 0.5 * (denoised + image)),
+    )
+    scale = signed_scale(image[DETAIL] - truth[DETAIL])
+    panels = []
+    for title, result in results:
+        report = judge_residual(image, result, "YX")
+        print(title, report.verdict, f"{report.structure:.2f} {report.noise_share:.2f}")
+        panels.append((f"{title}: “{report.verdict}”", (image - result)[DETAIL], scale))
+    draw_row("reading-residual.png", panels)
+
+
+def draw_correlations(truth: NDArray[Any]) -> None:
+    """The autocorrelation of four kinds of noise, as check_data finds it."""
+    white = np.random.default_rng(0).normal(0, 14, truth.shape)
+    lines = sum(
+        share * np.roll(white, shift, axis=1)
+        for shift, share in enumerate((0.75, 0.55, 0.35))
+    )
+    kinds = (
+        ("White", white),
+        ("Along lines", lines),
+        ("Smoothed a little", 2.2 * blurred(white, 0.65)),
+        ("Smoothed a lot", 6 * blurred(white, 1.8)),
+    )
+    scale = {"cmap": "gray", "vmin": 0, "vmax": 1}
+    panels = []
+    for title, noise in kinds:
+        report = check_data((truth + noise).astype(np.float32), "YX")
+        said = " ".join(
+            str(part)
+            for part in (report.suggestion, report.axis, report.span)
+            if part not in ("none", 1)
+        )
+        print(title, report.reason)
+        panels.append((f"{title}\n→ {said or 'none'}", report.channels[0].noise.map, scale))
+    draw_row("reading-correlation.png", panels)
+
+
+def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
+    """A Gaussian blur that wraps around at the border; sigma in pixels."""
+    damping = [
+        np.exp(-2 * (np.pi * sigma * np.fft.fftfreq(size)) ** 2) for size in image.shape
+    ]
+    spectrum = np.fft.fft2(image) * damping[0][:, None] * damping[1]
+    return np.fft.ifft2(spectrum).real.astype(np.float32)
+
+
+# --- drawing ------------------------------------------------------------------------------
+
+
+def grey_scale(image: NDArray[Any]) -> dict[str, Any]:
+    """From the darkest to the brightest of `image`."""
+    low, high = np.quantile(image, [0.002, 0.999])
+    return {"cmap": "gray", "vmin": low, "vmax": high}
+
+
+def signed_scale(residual: NDArray[Any]) -> dict[str, Any]:
+    """Blue for what was made brighter, red for what was made darker, white for 0."""
+    bound = float(np.quantile(np.abs(residual), 0.998))
+    return {"cmap": "RdBu_r", "vmin": -bound, "vmax": bound}
+
+
+def draw_row(
+    name: str, panels: Sequence[tuple[str, NDArray[Any], Mapping[str, Any]]]
+) -> None:
+    """Pictures side by side, each with its title and its scale."""
+    with plt.rc_context(STYLE):
+        width = 9 / len(panels)
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(9, width + 0.45), layout="constrained"
+        )
+        for axis, (title, image, scale) in zip(axes, panels, strict=True):
+            axis.imshow(image, interpolation="nearest", **scale)
+            axis.set_title(title)
+            axis.set_axis_off()
+    save(figure, name)
+
+
+def save(figure: Any, name: str) -> None:
+    """As a PNG of 256 colours: the scale of greys and the one from blue to red."""
+    path = DOCS / "images" / name
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
+    plt.close(figure)
+    scales = [mpl.colormaps[scale](np.linspace(0, 1, 127)) for scale in ("gray", "RdBu_r")]
+    lines = [mpl.colors.to_rgba(colour) for colour in (BLUE, ORANGE)]
+    palette = Picture.new("P", (1, 1))
+    colours = np.concatenate([*scales, lines])[:, :3] * 255
+    palette.putpalette(np.rint(colours).astype(np.uint8).tobytes())
+    with Picture.open(path) as picture:
+        few = picture.convert("RGB").quantize(palette=palette, dither=Picture.Dither.NONE)
+    few.save(path, optimize=True)
+    print(f"docs/images/{name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or [*TUTORIALS, "reading"])
