@@ -170,7 +170,6 @@ class _Lines:
         self._what, self._total, self._unit = what, total, unit
         self._more = ""
         self._started = self._told = time.monotonic()
-        self._from = 0
         self._tell()
 
     def update(self, count: int) -> None:

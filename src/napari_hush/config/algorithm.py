@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -143,12 +143,16 @@ Scheduler = Annotated[
 ]
 
 
+PairedLoss = Literal["mae", "mse"]
+"""Losses of methods that learn from pairs."""
+
+
 class AlgorithmConfig(Frozen):
     """How the network is built and what it is trained to do."""
 
     algorithm: Literal["n2v", "n2n", "care"] = "n2v"
     """n2v learns from noisy images alone, n2n from pairs of noisy ones, care from clean."""
-    loss: Literal["n2v", "mae", "mse"] = "n2v"
+    loss: Literal["n2v", PairedLoss] = "n2v"
     """n2v: squared error at masked pixels; mae, mse: absolute or squared error of pairs."""
     model: UNetConfig = UNetConfig()
     """The network."""
@@ -167,7 +171,7 @@ class AlgorithmConfig(Frozen):
     @model_validator(mode="after")
     def _agree(self) -> AlgorithmConfig:
         if (self.loss == "n2v") == self.needs_targets:
-            fit = "mae or mse" if self.needs_targets else "n2v"
+            fit = " or ".join(get_args(PairedLoss)) if self.needs_targets else "n2v"
             raise ValueError(
                 f"the loss of {self.algorithm} cannot be {self.loss!r}; use {fit}"
             )

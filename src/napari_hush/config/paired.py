@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_hush.config.data import DataConfig, DataType
 from napari_hush.config.factories import assemble, channels_of
@@ -12,6 +12,7 @@ from napari_hush.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_hush.config.algorithm import PairedLoss
     from napari_hush.config.configuration import Configuration
 
 
@@ -23,7 +24,7 @@ def create_care_configuration(
     batch_size: int,
     num_epochs: int = TrainingConfig().num_epochs,
     *,
-    loss: Literal["mae", "mse"] = "mae",
+    loss: PairedLoss = "mae",
     n_channels_in: int | None = None,
     n_channels_out: int | None = None,
     **settings: Any,
@@ -78,7 +79,7 @@ def create_n2n_configuration(
     batch_size: int,
     num_epochs: int = TrainingConfig().num_epochs,
     *,
-    loss: Literal["mae", "mse"] = "mse",
+    loss: PairedLoss = "mse",
     n_channels_in: int | None = None,
     n_channels_out: int | None = None,
     **settings: Any,

@@ -30,11 +30,6 @@ class Share:
     count: int
     whole: int
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether one process takes it all."""
-        return self.count == self.whole
-
     def of(self, rows: Sequence[_Rows], repeats: int = 1) -> Sequence[_Rows]:
         """Its part of `rows`, of which there are `repeats` for each patch of the batch."""
         return rows[self.first * repeats : (self.first + self.count) * repeats]
