@@ -3,7 +3,7 @@ import pytest
 
 from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
 from napari_hush.dataset import Augmentation
-from napari_hush.dataset.augmentation import turned
+from napari_hush.dataset.augmentation import _after, turned
 
 N = 40_000
 
@@ -34,6 +34,13 @@ def test_mirroring_y_mirrors_y():
     (operation,) = one.draw(1, np.random.default_rng(0))
     patch = np.arange(9).reshape(3, 3)
     np.testing.assert_array_equal(turned(patch, operation), patch[::-1])
+
+
+def test_one_after_the_other_is_one_of_them():
+    patch = np.arange(9).reshape(3, 3)
+    first, second = np.divmod(np.arange(64), 8)
+    for one, two, both in zip(first, second, _after(second, first), strict=True):
+        np.testing.assert_array_equal(turned(turned(patch, one), two), turned(patch, both))
 
 
 def test_turns():

@@ -17,14 +17,19 @@ from napari_hush.config.transforms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-_OPERATIONS: dict[str, Callable[[int, int], tuple[int, int]]] = {
-    "mirroring along X": lambda y, x: (y, -x),
-    "mirroring along Y": lambda y, x: (-y, x),
-    "turning by 180 degrees": lambda y, x: (-y, -x),
-    "turning by 90 degrees": lambda y, x: (x, -y),
-}
+_NAMES = (
+    "nothing",
+    "turning by 90 degrees",
+    "turning by 180 degrees",
+    "turning by 270 degrees",
+    "mirroring along X",
+    "mirroring along a diagonal",
+    "mirroring along Y",
+    "mirroring along a diagonal",
+)
+"""What the operations of a transform do, by their numbers."""
 
 
 def fitting_transforms(config: N2VManipulateConfig, dims: int) -> list[Transform]:
@@ -39,7 +44,7 @@ def fitting_transforms(config: N2VManipulateConfig, dims: int) -> list[Transform
     """
     unfit = _unfit(config, dims)
     fitting: list[Transform] = []
-    flip_x, flip_y, half, quarter = (name not in unfit for name in _OPERATIONS)
+    quarter, half, flip_x, flip_y = (number not in unfit for number in (1, 2, 4, 6))
     if flip_x or flip_y:
         fitting.append(XYFlipConfig(flip_x=flip_x, flip_y=flip_y))
     if half:
@@ -53,20 +58,26 @@ def turned_noise(
     """What among `transforms` would turn noise out of what is hidden; None if nothing."""
     unfit = _unfit(config, dims)
     for transform in transforms:
-        if isinstance(transform, XYFlipConfig):
-            does = [transform.flip_x, transform.flip_y, False, False]
-        else:
-            does = [False, False, True, not transform.half_turns_only]
-        for name, done in zip(_OPERATIONS, does, strict=True):
-            if done and name in unfit:
-                return name
+        for number in transform.operations:
+            if number in unfit:
+                return _NAMES[number]
     return None
 
 
-def _unfit(config: N2VManipulateConfig, dims: int) -> set[str]:
+def _unfit(config: N2VManipulateConfig, dims: int) -> set[int]:
     hidden = set(config.hidden(dims))
     return {
-        name
-        for name, operation in _OPERATIONS.items()
-        if {(*rest, *operation(y, x)) for *rest, y, x in hidden} != hidden
+        number
+        for number in range(len(_NAMES))
+        if {(*rest, *_moved(number, y, x)) for *rest, y, x in hidden} != hidden
     }
+
+
+def _moved(number: int, y: int, x: int) -> tuple[int, int]:
+    """Where an operation takes an offset."""
+    mirrored, turns = divmod(number, 4)
+    if mirrored:
+        x = -x
+    for _ in range(turns):
+        y, x = -x, y
+    return y, x

@@ -1,4 +1,10 @@
-"""What may happen to a patch on its way into the network."""
+"""What may happen to a patch on its way into the network.
+
+A transform is a configuration with a share of the patches `p` and `operations`, of which
+one is done to each of them, all equally often. Adding one means adding a class to
+`Transform`. An operation is a symmetry of the square: a number ``k + 4 * mirrored`` from 0
+to 7, mirror along X (if so), then turn by ``k`` times 90 degrees.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +27,11 @@ class XYFlipConfig(Frozen):
     p: float = Field(0.5, ge=0, le=1)
     """Share of the patches that are mirrored, along one of the axes (0 to 1)."""
 
+    @property
+    def operations(self) -> tuple[int, ...]:
+        """Mirroring along X; along Y, which is mirroring along X, then a half turn."""
+        return (4,) * self.flip_x + (6,) * self.flip_y
+
     @model_validator(mode="after")
     def _some_axis(self) -> XYFlipConfig:
         if not (self.flip_x or self.flip_y):
@@ -38,6 +49,11 @@ class XYRandomRotate90Config(Frozen):
     """Share of the patches that are turned (0 to 1)."""
     half_turns_only: bool = False
     """Turn by 180 degrees only, for images whose directions differ."""
+
+    @property
+    def operations(self) -> tuple[int, ...]:
+        """A half turn, and a quarter turn either way."""
+        return (2,) if self.half_turns_only else (2, 1, 3)
 
 
 Transform = Annotated[XYFlipConfig | XYRandomRotate90Config, Field(discriminator="name")]

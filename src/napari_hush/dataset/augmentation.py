@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from napari_hush.config.transforms import Transform
 
 _MIRROR = 4
 """An operation is ``k + 4 * mirrored``: mirror along X, then turn by ``k * 90`` degrees."""
@@ -29,30 +29,33 @@ class Augmentation:
 
     Attributes
     ----------
-    transforms : sequence of XYFlipConfig or XYRandomRotate90Config
-        Applied independently of each other; empty for none.
+    transforms : sequence of transform configurations
+        Applied one after the other, independently; empty for none.
     square : bool
-        Whether patches are square; others are only ever turned by 180 degrees.
+        Whether patches are square; others get no operation that exchanges Y and X.
     """
 
-    transforms: Sequence[XYFlipConfig | XYRandomRotate90Config]
+    transforms: Sequence[Transform]
     square: bool
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw one operation (0 to 7, 0 leaves a patch as it is) for each of `n`."""
-        turns = np.zeros(n, np.int64)
-        mirrored = np.zeros(n, np.int64)
+        drawn: NDArray[np.int64] = np.zeros(n, np.int64)
         for transform in self.transforms:
-            happens = rng.random(n) < transform.p
-            if isinstance(transform, XYFlipConfig):
-                along_y = rng.random(n) < _share_of_y(transform)
-                mirrored |= happens
-                # Mirroring along Y is mirroring along X, then a half turn.
-                turns += 2 * (happens & along_y)
-            else:
-                quarters = self.square and not transform.half_turns_only
-                turns += happens * (rng.integers(1, 4, n) if quarters else 2)
-        return turns % 4 + _MIRROR * mirrored
+            fit = [k for k in transform.operations if self.square or k % 2 == 0]
+            if fit:
+                happens = rng.random(n) < transform.p
+                chosen = np.array(fit)[rng.integers(0, len(fit), n)]
+                drawn = np.where(happens, _after(chosen, drawn), drawn)
+        return drawn
+
+
+def _after(second: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The operation that does what `first` and then `second` do."""
+    # A turn that is mirrored afterwards goes the other way round.
+    turns = np.where(second >= _MIRROR, second - first, second + first)
+    mirrored = (second >= _MIRROR) ^ (first >= _MIRROR)
+    return turns % _MIRROR + _MIRROR * mirrored
 
 
 def turned(patch: NDArray[Any], operation: int) -> NDArray[Any]:
@@ -67,10 +70,3 @@ def turned(patch: NDArray[Any], operation: int) -> NDArray[Any]:
         case 3:
             return patch.swapaxes(-1, -2)[..., ::-1]
     return patch
-
-
-def _share_of_y(flip: XYFlipConfig) -> float:
-    """Among mirrored patches, the share mirrored along Y rather than X."""
-    if flip.flip_x and flip.flip_y:
-        return 0.5
-    return 1.0 if flip.flip_y else 0.0
