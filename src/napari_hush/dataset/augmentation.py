@@ -55,7 +55,8 @@ def _after(second: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.in
     # A turn that is mirrored afterwards goes the other way round.
     turns = np.where(second >= _MIRROR, second - first, second + first)
     mirrored = (second >= _MIRROR) ^ (first >= _MIRROR)
-    return turns % _MIRROR + _MIRROR * mirrored
+    both: NDArray[np.int64] = turns % _MIRROR + _MIRROR * mirrored
+    return both
 
 
 def turned(patch: NDArray[Any], operation: int) -> NDArray[Any]:
