@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from napari_hush.cli import main
-from napari_hush.io import write_tiff
+from napari_hush.io import samples, write_tiff
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -46,8 +46,13 @@ def hush_lines(page):
 
 @pytest.fixture
 def images(tmp_path, monkeypatch):
-    """A folder with the files that the pages speak of."""
+    """A folder with the files that the pages speak of; simulated images are small."""
     monkeypatch.chdir(tmp_path)
+    whole = samples.simulated
+    small = np.s_[160:288, 160:288]
+    monkeypatch.setattr(
+        samples, "simulated", lambda seed=0: tuple(image[small] for image in whole(seed))
+    )
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     names = ["cells", "cells_1", "cells_2", "hot", "lines", "noisy/1", "noisy/2", "clean/1"]
