@@ -118,10 +118,20 @@ def layout_of(path: str | Path) -> TiffLayout:
     with opened(path) as file:
         status = os.stat(path)
         layout = _layout(path, (status.st_size, status.st_mtime_ns), file)
+    pieces = _pieces(layout)
+    if not layout.offsets.shape == layout.counts.shape == (len(layout.offsets), pieces):
+        raise cut_off(path, f"pages need {pieces} pieces each and name another number")
     ends = layout.offsets + layout.counts
     if ends.size and int(ends.max()) > status.st_size:
         raise cut_off(path, f"pixels up to byte {int(ends.max())}, {status.st_size} there")
     return layout
+
+
+def _pieces(layout: TiffLayout) -> int:
+    """In how many pieces a page is stored."""
+    if layout.chunks is None:
+        return 1
+    return math.prod(-(-n // s) for n, s in zip(layout.page, layout.chunks, strict=True))
 
 
 def cut_off(path: Path, detail: str) -> UnreadableFileError:

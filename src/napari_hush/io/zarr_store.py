@@ -136,6 +136,7 @@ def _multiscale(path: Path, group: Any) -> Any:
     except ValueError as error:
         flaws = error.errors() if hasattr(error, "errors") else []
         first = f"{'.'.join(map(str, flaws[0]['loc']))}: {flaws[0]['msg']}" if flaws else ""
+        first = " ".join(first.split())
         raise UnreadableFileError(
             f"The OME-Zarr metadata of {str(path)!r} are neither version 0.4 nor 0.5 "
             f"({first}); mend them or name the array itself, for example "

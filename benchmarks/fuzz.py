@@ -1,0 +1,425 @@
+"""Damage real small files at random, read them, and see that nothing but a sentence comes.
+
+    python benchmarks/fuzz.py [--number 20000] [--seed 0] [--only tiff] [--keep DIR]
+
+Each trial changes one of a few sound files in one to four places (bits, numbers, lengths,
+words, blocks, the end), or replaces it by noise, and reads it as far as a person would:
+what it says of itself, a region, and all of it where that is not much. It may be read all
+the same, or be refused by an error of this package. Any other error, more than 2 seconds
+of the processor and more than 500 MB of memory are defects; the file is kept for each.
+The same seed makes the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import json
+import logging
+import re
+import resource
+import shutil
+import tempfile
+import time
+import traceback
+import warnings
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_hush.errors import DataError, HushError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SECONDS = 2.0
+BYTES = 500 * 2**20
+WHOLE = 64 * 2**20
+"""Bytes of pixels up to which all of them are read."""
+NUMBERS = (0, 1, 2, 7, 255, 256, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1)
+WORDS = (
+    *("0", "-1", "1e999", "nan", "null", "true", '""', "[]", "{}", "[[[[", "'", '"', "\\"),
+    *("99999999999999999999", "&a", "*a", "!!python/object:os.system", "\x00", "\ufeff"),
+    *("/etc/passwd", "../..", "1.5", "-9223372036854775808", "2026-01-01", "<f8", "|O"),
+)
+
+
+@dataclass(frozen=True)
+class Format:
+    """Sound files of one format, and how they are read.
+
+    `make` writes them into a folder and names those that may be damaged; `read` takes the
+    folder of one of them. Each has a folder of its own.
+    """
+
+    make: Callable[[Path], Iterable[Path]]
+    read: Callable[[Path], None]
+    words: float = 0.2
+    """How much of the damage is done to words and numbers, where there are braces."""
+    head: int | None = None
+    """Most damage is done within so many bytes, where the structure is."""
+
+
+# ---- damage
+
+
+def damaged(content: bytes, draw: np.random.Generator, form: Format) -> bytes:
+    """`content` with one to four changes."""
+    if draw.random() < 0.01:
+        return draw.bytes(int(draw.integers(0, 2 * len(content) + 1)))
+    changed = bytearray(content)
+    for _ in range(int(draw.integers(1, 5))):
+        if draw.random() < form.words and (b"{" in changed or b": " in changed):
+            changed = _other_words(changed, draw)
+        else:
+            changed = _other_bytes(changed, draw, form.head)
+    return bytes(changed)
+
+
+def _other_bytes(
+    content: bytearray, draw: np.random.Generator, head: int | None
+) -> bytearray:
+    end = len(content)
+    if head is not None and draw.random() < 0.8:
+        end = min(end, head)
+    at = int(draw.integers(0, max(1, end)))
+    match int(draw.integers(0, 8)):
+        case 0 if content:
+            content[at % len(content)] ^= 1 << int(draw.integers(0, 8))
+        case 1 if content:
+            content[at % len(content)] = int(draw.integers(0, 256))
+        case 2 | 3:
+            size = int(draw.choice([1, 2, 4, 8]))
+            number = int(draw.choice(np.array(NUMBERS, object))) % 2 ** (8 * size)
+            order = "little" if draw.random() < 0.7 else "big"
+            content[at : at + size] = number.to_bytes(size, order)
+        case 4:
+            del content[at : at + int(draw.integers(1, 64))]
+        case 5:
+            content[at:at] = draw.bytes(int(draw.integers(1, 64)))
+        case 6:
+            del content[at:]
+        case _:
+            block = content[at : at + int(draw.integers(1, 64))]
+            place = int(draw.integers(0, len(content) + 1))
+            content[place : place + len(block)] = block
+    return content
+
+
+def _other_words(content: bytearray, draw: np.random.Generator) -> bytearray:
+    parts = re.split(rb"([\w.+-]+)", bytes(content))
+    if len(parts) < 3:
+        return content + bytearray(str(draw.choice(WORDS)).encode())
+    at = int(draw.integers(0, len(parts)))
+    match int(draw.integers(0, 6)):
+        case 0 | 1:
+            parts[at | 1 if (at | 1) < len(parts) else 1] = str(draw.choice(WORDS)).encode()
+        case 2:
+            parts[at] = parts[int(draw.integers(0, len(parts)))]
+        case 3:
+            del parts[at : at + int(draw.integers(1, 6))]
+        case 4:
+            parts[at:at] = parts[at : at + int(draw.integers(1, 9))]
+        case _:
+            parts[at] = parts[at] * int(draw.choice([2, 30, 3000]))
+    return bytearray(b"".join(parts))
+
+
+# ---- formats
+
+
+def make_tiff(folder: Path) -> Iterable[Path]:
+    import tifffile
+
+    from napari_hush.io import write_tiff
+
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 999, (3, 20, 24)).astype(np.uint16)
+    size = {"scale": {"X": 0.1, "Y": 0.1, "Z": 1.0}, "units": {"X": "micrometer"}}
+    record = {"source": {}, "model": {}, "software": {}}
+    write_tiff(folder / "imagej.tif", grey, "ZYX", record=record, **size)
+    write_tiff(folder / "shaped.tif", grey.astype(float), "ZYX", record=record, **size)
+    write = partial(tifffile.imwrite, photometric="minisblack")
+    write(folder / "ome.ome.tif", grey, metadata={"axes": "ZYX", "PhysicalSizeX": 0.1})
+    write(folder / "tiles.tif", grey[0], tile=(16, 16), compression="zlib")
+    write(folder / "strips.tif", grey, rowsperstrip=7, compression="zlib", predictor=True)
+    write(folder / "big.tif", grey[0], byteorder=">", bigtiff=True)
+    colours = (grey[..., None] % 255).astype(np.uint8).repeat(3, -1)
+    write(folder / "colours.tif", colours, photometric="rgb")
+    return sorted(folder.glob("*.tif"))
+
+
+def read_tiff(folder: Path) -> None:
+    from napari_hush.io import open_images, read_image, read_metadata, read_record
+    from napari_hush.io.tiff_pixels import TiffPixels
+
+    (path,) = folder.glob("*.tif")
+    for attempt in (read_metadata, read_record):
+        with contextlib.suppress(HushError):
+            attempt(path)
+    dimensions = TiffPixels(path).ndim
+    axes = {3: "ZYX", 4: "ZYXC"}.get(dimensions, "YX")
+    image = open_images(path, "tiff", axes)[0]
+    _look_at(image)
+    if image.nbytes <= WHOLE:
+        with contextlib.suppress(DataError):  # not every file names its axes
+            read_image(path)
+
+
+def make_zarr(folder: Path) -> Iterable[Path]:
+    import zarr
+
+    pixels = np.random.default_rng(0).integers(0, 999, (3, 20, 24)).astype(np.uint16)
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
+    scale = [{"type": "scale", "scale": [1.0, 0.1, 0.1]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    for version in (2, 3):
+        place = folder / f"array{version}" / "a.zarr"
+        array = zarr.create_array(
+            place, shape=pixels.shape, chunks=(1, 8, 9), dtype="u2", zarr_format=version
+        )
+        array[:] = pixels
+        place = folder / f"image{version}" / "a.zarr"
+        group = zarr.create_group(place, zarr_format=version)
+        array = group.create_array("0", shape=pixels.shape, chunks=(2, 16, 16), dtype="u2")
+        array[:] = pixels
+        scales = [{"name": "", "axes": axes, "datasets": datasets}]
+        if version == 2:
+            group.attrs["multiscales"] = [{**scales[0], "version": "0.4"}]
+        else:
+            group.attrs["ome"] = {"version": "0.5", "multiscales": scales}
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    named = [p for p in files if p.suffix == ".json" or p.name.startswith(".z")]
+    chunks = [p for p in files if p not in named]
+    return [*named, *named, chunks[0], chunks[-1]]
+
+
+def read_zarr(folder: Path) -> None:
+    from napari_hush.io import list_files, open_images, read_metadata, read_record
+
+    path = folder / "a.zarr"
+    for attempt in (read_metadata, read_record, lambda p: list_files(p, "zarr")):
+        with contextlib.suppress(HushError):
+            attempt(path)
+    with contextlib.suppress(HushError):
+        _look_at(open_images(path, "zarr", "YX")[0])
+    _look_at(open_images(path, "zarr", "ZYX")[0])
+
+
+def _look_at(image) -> None:
+    """Read what training and denoising would: a region, and all if it is not much."""
+    sample = image.samples[-1]
+    sample[tuple(slice(0, min(n, 9)) for n in sample.shape)]
+    sample[tuple(slice(max(0, n - 9), n) for n in sample.shape)]
+    if image.nbytes <= WHOLE:
+        image.loaded()
+
+
+def _configuration():
+    from napari_hush.config import create_n2v_configuration
+
+    small = {"num_channels_init": 8, "depth": 1}
+    return create_n2v_configuration("small", "array", "YX", [16, 16], 2, model_params=small)
+
+
+def make_yaml(folder: Path) -> Iterable[Path]:
+    from napari_hush.config import create_care_configuration, save_configuration
+
+    pairs = create_care_configuration("pairs", "tiff", "ZYX", [8, 16, 16], 2)
+    return [
+        save_configuration(_configuration(), folder / "a.yml"),
+        save_configuration(pairs, folder / "b.yml"),
+    ]
+
+
+def read_yaml(folder: Path) -> None:
+    from napari_hush.config import load_configuration
+
+    load_configuration(next(folder.glob("*.yml")))
+
+
+def make_model(folder: Path) -> Iterable[Path]:
+    from napari_hush.dataset import Normalization
+    from napari_hush.lightning import new_network
+    from napari_hush.models import Model, save_model
+    from napari_hush.models.provenance import Provenance, Source, now, versions
+
+    config = _configuration()
+    known = Provenance(now(), versions(), (Source("a", "b"),), 1, ((0.0, 9.0),))
+    scaling = Normalization((5.0,), (2.0,))
+    model = Model(config, new_network(config), scaling, None, 1, 2, known)
+    return [save_model(model, folder / "model.safetensors")]
+
+
+def read_model(folder: Path) -> None:
+    from napari_hush.models import load_model
+
+    load_model(folder / "model.safetensors")
+
+
+def make_state(folder: Path) -> Iterable[Path]:
+    from napari_hush import CAREamist
+    from napari_hush.lightning.state import FILE
+    from napari_hush.resuming import Command, begin
+
+    noisy = np.random.default_rng(0).normal(100, 9, (40, 40)).astype("float32")
+    config = _configuration()
+    training = config.training_config.replace(num_steps=2, num_epochs=2, device="cpu")
+    config = config.replace(training_config=training)
+    sources = dict.fromkeys(("train_source", "val_source", "train_target", "val_target"))
+    sources["train_source"] = ["a.tif"]
+    command = Command(config, sources, folder / "m.safetensors", overwrite=False)
+    begin(command, overwrite=False)
+    CAREamist(config).train(train_source=noisy, state_dir=command.folder)
+    return [*sorted(command.folder.iterdir()), command.folder / FILE]
+
+
+def read_state(folder: Path) -> None:
+    from napari_hush import CAREamist
+    from napari_hush.lightning import interrupted_run, load_state
+    from napari_hush.lightning.state import FILE
+    from napari_hush.resuming import load_command
+
+    run = folder / "m.run"
+    with contextlib.suppress(HushError):
+        load_command(run)
+    with contextlib.suppress(HushError):
+        interrupted_run(run)
+    state = load_state(run)
+    if zlib.crc32((run / FILE).read_bytes()) % 20:
+        return  # going on takes long: one in twenty has to do
+    noisy = np.random.default_rng(0).normal(100, 9, (40, 40)).astype("float32")
+    careamist = CAREamist(state.config)
+    careamist.on_progress = lambda event: careamist.stop_training()
+    careamist.train(train_source=noisy, resume=run)
+
+
+FORMATS = {
+    "tiff": Format(make_tiff, read_tiff, head=1200),
+    "zarr": Format(make_zarr, read_zarr, words=0.8, head=900),
+    "yaml": Format(make_yaml, read_yaml, words=0.9),
+    "model": Format(make_model, read_model, words=0.4, head=14000),
+    "state": Format(make_state, read_state, words=0.4, head=20000),
+}
+
+
+# ---- trials
+
+
+@dataclass
+class Found:
+    """What came of the trials of one format."""
+
+    counts: collections.Counter
+    defects: dict[str, str]
+    slowest: float = 0.0
+    largest: int = 0
+
+
+def fuzz(form: Format, number: int, seed: int, keep: Path | None = None) -> Found:
+    """Damage files of one format `number` times and read them."""
+    draw = np.random.default_rng(seed)
+    found = Found(collections.Counter(), {})
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as place:
+        sound = Path(place) / "sound"
+        sound.mkdir()
+        files = list(form.make(sound))
+        for trial in range(-len(files), number):
+            # first those that are sound, which have to be read
+            victim = files[trial if trial < 0 else int(draw.integers(0, len(files)))]
+            folder = Path(place) / "damaged"
+            top = sound / victim.relative_to(sound).parts[0]
+            if top.suffix == ".run" or top == victim:
+                target = folder / victim.relative_to(sound)
+                _copy(top, folder / top.name)
+            else:
+                target = folder / victim.relative_to(top)
+                shutil.copytree(top, folder)
+            content = victim.read_bytes()
+            if trial < 0:
+                form.read(folder)
+                shutil.rmtree(folder)
+                continue
+            content = damaged(content, draw, form)
+            target.write_bytes(content)
+            said = _trial(form, folder, found)
+            if said and said not in found.defects:
+                found.defects[said] = f"trial {trial}, {victim.relative_to(sound)}"
+                if keep is not None:
+                    keep.mkdir(parents=True, exist_ok=True)
+                    (keep / f"{seed}-{trial}-{victim.name}").write_bytes(content)
+            shutil.rmtree(folder)
+    logging.disable(logging.NOTSET)
+    return found
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        target.parent.mkdir(parents=True)
+        shutil.copy(source, target)
+
+
+def _trial(form: Format, folder: Path, found: Found) -> str:
+    """Read what is in `folder`; say what is wrong, if something is."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.process_time()
+    said = ""
+    try:
+        form.read(folder)
+        found.counts["read"] += 1
+    except HushError as error:
+        found.counts[type(error).__name__] += 1
+        if "\n" in str(error).strip():
+            said = f"more than one line: {str(error)[:200]!r}"
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [f for f in frames if "napari_hush" in f.filename] or frames
+        where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+        said = f"{type(error).__name__} from {where}: {str(error)[:120]!r}"
+    seconds = time.process_time() - started
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024
+    found.slowest = max(found.slowest, seconds)
+    found.largest = max(found.largest, grown)
+    if seconds > SECONDS:
+        said = said or f"took {seconds:.1f} s"
+    if grown > BYTES:
+        said = said or f"took {grown / 2**20:.0f} MB"
+    return said
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--number", type=int, default=20_000, help="of each format")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=FORMATS)
+    parser.add_argument("--keep", type=Path, help="folder for files that show a defect")
+    options = parser.parse_args()
+    # What would take more is stopped before it takes this machine along.
+    soft = 6 * 2**30
+    resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))
+    defects = 0
+    for name in [options.only] if options.only else FORMATS:
+        found = fuzz(FORMATS[name], options.number, options.seed, options.keep)
+        defects += len(found.defects)
+        print(
+            f"{name}: {options.number} tried, {json.dumps(dict(found.counts))}; slowest "
+            f"{found.slowest:.2f} s, most {found.largest / 2**20:.0f} MB; "
+            f"{len(found.defects)} kinds of defects",
+            flush=True,
+        )
+        for said, where in found.defects.items():
+            print(f"  {said} ({where})", flush=True)
+    raise SystemExit(defects > 0)
+
+
+if __name__ == "__main__":
+    main()
