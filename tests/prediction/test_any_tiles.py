@@ -1,0 +1,58 @@
+"""Whatever the image, its axes and the tiles: the result is that of the whole."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_hush import CAREamist
+from napari_hush.axes import AxesMap
+
+
+@pytest.fixture(scope="module")
+def careamist():
+    from napari_hush.config import create_n2v_configuration
+
+    config = create_n2v_configuration(
+        "any",
+        "array",
+        "YX",
+        [8, 8],
+        2,
+        num_epochs=1,
+        num_steps=2,
+        model_params={"num_channels_init": 8, "depth": 1},
+    )
+    careamist = CAREamist(config)
+    rng = np.random.default_rng(0)
+    careamist.train(train_source=rng.normal(100, 20, (24, 24)).astype(np.float32))
+    return careamist
+
+
+@st.composite
+def cases(draw):
+    more = draw(st.sets(st.sampled_from("ST"), max_size=2))
+    axes = "".join(draw(st.permutations([*more, "Y", "X"])))
+    size = {"S": 2, "T": 3}
+    shape = [size[a] if a in size else draw(st.integers(1, 40)) for a in axes]
+    tile = [draw(st.integers(8, 24)) for _ in "YX"]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    image = rng.normal(100, 20, shape).astype(np.float32)
+    return image, axes, tile, draw(st.integers(1, 3))
+
+
+@settings(deadline=None, max_examples=25)
+@given(case=cases())
+def test_tiles_axes_and_batches_do_not_change_the_result(careamist, case):
+    image, axes, tile, batch_size = case
+    whole = careamist.predict(image, axes=axes, judge=False)
+    assert whole.shape == image.shape
+    tiled = careamist.predict(
+        image, axes=axes, tile_size=tile, batch_size=batch_size, judge=False
+    )
+    np.testing.assert_allclose(tiled, whole, rtol=1e-4, atol=1e-2)
+    planes = AxesMap(axes, image.shape)
+    results = planes.samples(whole)
+    for number, sample in enumerate(planes.samples(image)):
+        alone = careamist.predict(np.ascontiguousarray(sample[0]), axes="YX", judge=False)
+        np.testing.assert_allclose(results[number][0], alone, rtol=1e-4, atol=1e-2)
