@@ -7,10 +7,19 @@ import os
 # Networks here are so small that threads cost more than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 
 from napari_hush.config import create_n2v_configuration
+
+# However busy the machine is, an example is right or wrong, not slow.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
