@@ -14,10 +14,18 @@ from napari_hush.config import Configuration, InferenceConfig, load_configuratio
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
+    ModelFileError,
     TrainingError,
     UnreadableFileError,
 )
 from napari_hush.events import Caution, TrainingStarted
+from napari_hush.exchange import (
+    About,
+    export_model,
+    open_model,
+    refuse_existing,
+    write_package,
+)
 from napari_hush.io import (
     Image,
     ReadSource,
@@ -41,7 +49,7 @@ from napari_hush.lightning import (
     thinned,
     train,
 )
-from napari_hush.models import Model, load_model, result_record, save_model
+from napari_hush.models import Model, result_record, save_model
 from napari_hush.prediction import (
     check_suits,
     denoise,
@@ -69,7 +77,9 @@ class CAREamist:
     Parameters
     ----------
     source : Configuration, str or Path
-        A configuration, a ``.yml`` file of one, or a ``.safetensors`` model file.
+        A configuration, a ``.yml`` file of one, or a model: a ``.safetensors`` file, a
+        BioImage.IO package (``.zip``) of napari-hush or CAREamics, or a checkpoint
+        (``.ckpt``) of CAREamics.
     work_dir : str or Path, optional
         Root folder for whatever `callbacks` write; nothing else is written to disk.
     callbacks : sequence of pytorch_lightning.Callback, optional
@@ -103,7 +113,7 @@ class CAREamist:
         elif Path(source).suffix.lower() in (".yml", ".yaml"):
             self.config = load_configuration(source)
         else:
-            self.model = load_model(source)
+            self.model = open_model(source)
             self.config = self.model.config
         self.work_dir = None if work_dir is None else Path(work_dir)
         self.callbacks = tuple(callbacks or ())
@@ -541,6 +551,107 @@ class CAREamist:
             If there is a file of that name and `overwrite` is off.
         """
         return save_model(self._trained(), path, overwrite=overwrite)
+
+    def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the model for other programs, in the format that the name ends in.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.onnx`` for ONNX, ``.pt`` for TorchScript, ``.zip`` for a BioImage.IO
+            package, about which `export_to_bmz` can say more.
+        overwrite : bool
+            Replace a file that is there.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ModelFileError, ExistingFileError, UnwritableFileError, HushError
+            See `napari_hush.exchange.export_model`.
+        """
+        return export_model(self._trained(), path, overwrite=overwrite)
+
+    def export_to_bmz(
+        self,
+        path_to_archive: str | Path,
+        friendly_model_name: str = "",
+        input_array: Any = None,
+        authors: Sequence[dict[str, str]] = About().authors,
+        general_description: str = "",
+        data_description: str = "",
+        covers: Sequence[str | Path] = (),
+        channel_names: Sequence[str] = (),
+        model_version: str = About().version,
+        *,
+        license: str = About().license,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the model as a package for the BioImage Model Zoo (BioImage.IO 0.5).
+
+        Others can run it without napari-hush; ``CAREamist(path)`` reads it back to the bit.
+
+        Parameters
+        ----------
+        path_to_archive : str or Path
+            Where to write; ends in ``.zip``.
+        friendly_model_name : str
+            Name that people see; by default made of the experiment's name and the method.
+        input_array : array, str or Path, optional
+            An image that the model denoises, in the axes it was trained with. Its middle
+            becomes test image and cover; by default a simulated pattern does.
+        authors : sequence of dict
+            Each with a ``"name"``, and as wished ``"affiliation"``, ``"email"``,
+            ``"github_user"``, ``"orcid"``.
+        general_description : str
+            One sentence; by default it names the method.
+        data_description : str
+            What the training data are, as Markdown.
+        covers : sequence of str or Path
+            PNG, JPEG or GIF images, twice as wide as high or square.
+        channel_names : sequence of str
+            One per channel of the input.
+        model_version : str
+            Version of the model.
+        license : str
+            SPDX identifier of the licence that others may use the model under.
+        overwrite : bool
+            Replace a file that is there.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ConfigurationError, ModelFileError, ExistingFileError, MissingFileError
+            If what is written about the model, or the path, cannot be used.
+        HushError
+            See `napari_hush.exchange.write_package`.
+        """
+        model = self._trained()
+        path = Path(path_to_archive)
+        if path.suffix.lower() != ".zip":
+            raise ModelFileError(
+                f"Cannot export a package as {path.name!r}; end the name in .zip."
+            )
+        refuse_existing(path, overwrite)
+        about = About(
+            name=friendly_model_name,
+            authors=tuple(authors),
+            description=general_description,
+            data_description=data_description,
+            license=license,
+            version=model_version,
+            covers=tuple(map(Path, covers)),
+            channel_names=tuple(channel_names),
+        )
+        image = None if input_array is None else self._first_image(input_array)
+        write_package(model, path, image=image, about=about)
+        return path
+
+    def _first_image(self, source: Any) -> Image:
+        config, kind = self.config.data_config, self._data_type(source)
+        image = open_images(source, kind, config.axes, level=self._level(kind))[0]
+        return select_channels(image, config.channels)
 
     def _trained(self) -> Model:
         if self.model is None:

@@ -10,8 +10,8 @@ from napari_hush.models import Model, UNet
 NETWORKS = {
     "n2v 2D": ("YX", {}),
     "n2v2 2D": ("YX", {"use_n2v2": True}),
-    "n2v 3D": ("ZYX", {}),
-    "n2v2 3D": ("ZYX", {"use_n2v2": True}),
+    "n2v 3D": ("ZYX", {"model_params": {"depth": 1}}),
+    "n2v2 3D": ("ZYX", {"use_n2v2": True, "model_params": {"depth": 1}}),
     "n2v 2D, 2 channels apart": ("CYX", {"n_channels": 2}),
     "n2v 2D, 2 channels together": (
         "CYX",
@@ -20,7 +20,7 @@ NETWORKS = {
     "n2v 2D, residual": ("YX", {"model_params": {"residual": True}}),
     "n2v 2D, no batch norm": ("YX", {"model_params": {"use_batch_norm": False}}),
     "care 2D, 3 channels to 2": ("CYX", {"n_channels_in": 3, "n_channels_out": 2}),
-    "care 3D": ("ZYX", {}),
+    "care 3D": ("ZYX", {"model_params": {"depth": 1}}),
 }
 """Every kind of network there is: axes and what is special."""
 
@@ -68,9 +68,9 @@ def made(name):
     )
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=NETWORKS, scope="session")
 def model(request):
-    """Each kind of network in turn."""
+    """Each kind of network in turn; not to be changed."""
     return made(request.param)
 
 

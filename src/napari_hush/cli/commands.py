@@ -27,7 +27,7 @@ COMMANDS = {
     "predict": "denoise images with a model",
     "check": "look at the noise of an image and say which method fits",
     "config": "write a configuration to edit and train with",
-    "export": "write a model for other programs: ONNX, TorchScript",
+    "export": "write a model for other programs: BioImage.IO, ONNX, TorchScript",
     "info": "tell what a model is and how it was made",
     "completion": "let a shell complete commands, options and files",
 }

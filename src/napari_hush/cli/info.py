@@ -28,7 +28,7 @@ EXAMPLES = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the arguments of the command."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a model file, or a TIFF or Zarr result"
+        "model", metavar="MODEL", help="a model file or package, or a TIFF or Zarr result"
     )
 
 
@@ -38,9 +38,9 @@ def run(options: argparse.Namespace) -> None:
         record = _record(Path(options.model))
         tell(options, _lines(_of_result(record)), record)
         return
-    from napari_hush.models import load_model
+    from napari_hush.exchange import open_model
 
-    model = load_model(options.model)
+    model = open_model(options.model)
     values = described(model)
     whole = values | {
         "configuration": model.config.model_dump(),

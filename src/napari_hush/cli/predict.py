@@ -21,7 +21,7 @@ EXAMPLES = ("hush predict cells.safetensors cells.tif -o cells_clean.tif",)
 def add_options(parser: argparse.ArgumentParser) -> None:
     from napari_hush.config import InferenceConfig
 
-    parser.add_argument("model", metavar="MODEL", help="a .safetensors model file")
+    parser.add_argument("model", metavar="MODEL", help="a model file or package")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGES)
     parser.add_argument(
         "-o",

@@ -1,20 +1,15 @@
-"""Configurations as YAML files.
-
-Reading one executes nothing and takes little memory, whatever is in it: its size and depth
-are bounded, and it may not repeat parts of itself (YAML's aliases), of which a few lines
-can stand for gigabytes.
-"""
+"""Configurations as YAML files."""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from napari_hush.config.base import Frozen
 from napari_hush.config.configuration import Configuration
+from napari_hush.config.plain_yaml import BYTES, plain_values
 from napari_hush.errors import (
     ConfigurationError,
     MissingFileError,
@@ -23,12 +18,6 @@ from napari_hush.errors import (
 from napari_hush.writing import whole_file
 
 SUFFIXES = (".yml", ".yaml")
-_BYTES = 256 * 2**10
-"""Size that a configuration does not have."""
-_DEPTH = 16
-"""How deep its values lie at most, and more."""
-# The one written in C is ten times faster, and not in every build of the package.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def save_configuration(config: Configuration, path: str | Path) -> Path:
@@ -94,12 +83,13 @@ def load_configuration(path: str | Path) -> Configuration:
             f"There is no configuration file {str(path)!r}; check the path."
         )
     try:
-        values = _plain_values(path)
+        with path.open("rb") as file:
+            values = plain_values(file.read(BYTES + 1))
     except OSError as error:
         raise UnreadableFileError(
             f"{str(path)!r} could not be read ({error}); check the disk it lies on."
         ) from error
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except ValueError as error:
         raise UnreadableFileError(
             f"{str(path)!r} is not a YAML file of plain values; give a file that "
             "save_configuration wrote."
@@ -113,22 +103,3 @@ def load_configuration(path: str | Path) -> Configuration:
         return Configuration.build(values)
     except ConfigurationError as error:
         raise ConfigurationError(f"In {str(path)!r}: {error}") from error
-
-
-def _plain_values(path: Path) -> Any:
-    with path.open("rb") as file:
-        content = file.read(_BYTES + 1)
-    if len(content) > _BYTES:
-        raise ValueError(f"more than {_BYTES} bytes")
-    text = content.decode("utf-8")
-    depth = 0
-    for event in yaml.parse(text, _Loader):
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError("aliases")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _DEPTH:
-            raise ValueError("too deep")
-    return yaml.load(text, _Loader)  # noqa: S506  (one of the safe loaders)

@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING
 
 from napari_hush.errors import ExistingFileError, ModelFileError
 from napari_hush.exchange.onnx_graph import write_onnx
+from napari_hush.exchange.package import write_package
 from napari_hush.exchange.torchscript import write_torchscript
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_hush.models import Model
 
-_WRITERS = {".onnx": write_onnx, ".pt": write_torchscript}
+_WRITERS: dict[str, Callable[[Model, Path], None]] = {
+    ".onnx": write_onnx,
+    ".pt": write_torchscript,
+    ".zip": write_package,
+}
 
 
 def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write `model` as ONNX (``.onnx``) or TorchScript (``.pt``).
+    """Write `model` as ONNX (``.onnx``), TorchScript (``.pt``) or BioImage.IO (``.zip``).
 
-    Both take float32 intensities ``(B, C, (Z), Y, X)`` and give denoised ones; spatial
-    sizes are multiples of `UNet.multiple`.
+    All take float32 intensities ``(B, C, (Z), Y, X)`` and give denoised ones; spatial
+    sizes are multiples of `UNet.multiple`. A package for others to find and use says more
+    with `write_package`.
 
     Raises
     ------
@@ -30,14 +38,14 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
     UnwritableFileError
         If the file cannot be written.
     HushError
-        If ONNX is asked for and the package onnx is not installed.
+        If it takes ONNX and the package onnx is not installed.
     """
     path = Path(path)
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise ModelFileError(
-            f"Cannot export a model as {path.name!r}; end the name in .onnx (ONNX) or .pt "
-            "(TorchScript)."
+            f"Cannot export a model as {path.name!r}; end the name in .onnx (ONNX), .pt "
+            "(TorchScript) or .zip (a BioImage.IO package)."
         )
     refuse_existing(path, overwrite)
     write(model, path)
