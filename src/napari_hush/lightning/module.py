@@ -85,6 +85,8 @@ class HushModule(L.LightningModule):
         Set before the run, it goes on from there.
     ranks : Ranks
         The processes that train together, set before the run.
+    batch_size : int
+        Patches in the batch of the last step, of all processes together.
     is_asked_to_stop : Tensor
         A scalar: how many of them wish to stop; known to all of them alike.
     wants_stop : callable
@@ -124,6 +126,7 @@ class HushModule(L.LightningModule):
         self.resumed: RunState | None = None
         self.ranks = Ranks()
         self.wants_stop: Callable[[], bool] = lambda: False
+        self.batch_size = 0
         self.is_asked_to_stop: Tensor | None = None
         self.provenance = Provenance()
         self._average: MovingAverage | None = None
@@ -152,6 +155,7 @@ class HushModule(L.LightningModule):
         """Take one optimizer step; return the loss before it."""
         optimizer: Any = self.optimizers()
         share = self._share(batch, "train", batch_idx)
+        self.batch_size = share.whole
         loss = self._learn(batch, share)
         if not self.ranks.is_alone:
             loss, self.is_asked_to_stop = self.ranks.add_up(
