@@ -8,6 +8,7 @@ HushError
 ├── UnreadableFileError (ValueError)  a file is there but is not what it should be
 │   └── ModelFileError                ... a model file
 ├── UnwritableFileError (OSError)     a file cannot be written: disk full, read-only ...
+├── LostProcessError                  another process of the job ended or is silent
 ├── OutOfMemoryError (MemoryError)    what is asked for does not fit into memory
 ├── MissingFileError (FileNotFoundError)
 └── ExistingFileError (FileExistsError)
@@ -21,6 +22,7 @@ __all__ = [
     "DataError",
     "ExistingFileError",
     "HushError",
+    "LostProcessError",
     "MissingFileError",
     "ModelFileError",
     "OutOfMemoryError",
@@ -53,6 +55,10 @@ class TrainingError(HushError):
 
 class OutOfMemoryError(HushError, MemoryError):
     """What is asked for, or the smallest piece of it, does not fit into memory."""
+
+
+class LostProcessError(HushError):
+    """Another process of the same job ended, or does not answer."""
 
 
 class UnreadableFileError(HushError, ValueError):

@@ -45,6 +45,25 @@ def rank() -> int:
     return _number("LOCAL_RANK", 0) or _number("NODE_RANK", 0)
 
 
+def count() -> int:
+    """How many processes torchrun or SLURM started for this job; 1 for one by hand."""
+    each, machines = launched() or (1, 1)
+    return each * machines
+
+
+def local_rank() -> int:
+    """The number of this process on its machine."""
+    return _number("LOCAL_RANK", _number("SLURM_LOCALID", 0) if count() > 1 else 0)
+
+
+def job() -> str:
+    """What distinguishes this start of several processes from earlier ones."""
+    names = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT")
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
+    return " ".join(os.environ.get(name, "") for name in names)
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes and tells; so if it is alone."""
     return rank() == 0

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from napari_hush.errors import ConfigurationError
+from napari_hush.processes import local_rank
 
 Precision = Literal["32", "bf16"]
 
@@ -25,12 +26,12 @@ def choose_device(wish: str) -> torch.device:
     """
     if wish == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda", 0)
+            return torch.device("cuda", _own_gpu())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(wish)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        index = device.index or 0
+        index = _own_gpu() if device.index is None else device.index
         if index >= count:
             raise ConfigurationError(
                 f"The device {wish!r} was asked for but torch sees {count} NVIDIA GPUs; "
@@ -43,6 +44,11 @@ def choose_device(wish: str) -> torch.device:
             "'cpu'."
         )
     return device
+
+
+def _own_gpu() -> int:
+    """The GPU of this process, where several were started on this machine."""
+    return local_rank() % max(1, torch.cuda.device_count())
 
 
 def choose_precision(
