@@ -32,9 +32,14 @@ class Window:
 
     def __init__(self) -> None:
         import napari
+        from qtpy.QtCore import QEvent
         from qtpy.QtWidgets import QApplication, QWidget
 
-        self._events, self._kind = QApplication.processEvents, QWidget
+        def events() -> None:
+            QApplication.processEvents()  # which leaves to a running loop what is to go
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+        self._events, self._kind = events, QWidget
         self.viewer = napari.Viewer()
         self.viewer.window._qt_window.resize(1600, 1000)
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-hush", "Denoise")

@@ -123,6 +123,15 @@ class CAREamist:
         self._losses = Losses()
         self._snapshots: list[Snapshot] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: all but what belongs to this one, such as callbacks."""
+        left_out = ("callbacks", "on_progress", "_control", "_running")
+        return {name: it for name, it in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["config"])  # type: ignore[misc]
+        vars(self).update(state)
+
     @property
     def is_trained(self) -> bool:
         """Whether there is a model to denoise with or to save."""

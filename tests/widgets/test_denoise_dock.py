@@ -15,6 +15,7 @@ from napari_hush.careamist import CAREamist
 from napari_hush.config import Configuration, DataConfig
 from napari_hush.config.presets import PRESETS
 from napari_hush.events import TilesDone
+from napari_hush.widgets.model_at_hand import ModelAtHand
 
 CONTROLS = (
     "noisy_layer",
@@ -155,12 +156,12 @@ def test_one_button_is_lit_and_a_grey_one_says_why(ready):
 
 def test_stop_before_the_first_step_keeps_the_earlier_model(ready):
     ready.train()
-    model = ready.dock._model
+    model = ready.dock._model.model
     ready.click("train")
     ready.click("stop")
     ready.until_ready("train")
     assert "Stopped" in ready.status
-    assert ready.dock._model is model or ready.dock._state.done > 0
+    assert ready.dock._model.model is model or ready.dock._state.done > 0
     assert ready.find("denoise").isEnabled()
 
 
@@ -342,7 +343,7 @@ def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypa
     ready.denoise()
 
     ready.dock.setValue(Configuration())
-    ready.dock._model = None
+    ready.dock._model = ModelAtHand()
     ready.click("load_model")
     ready.until_ready("denoise")
     assert ready.dock.value().training_config.num_epochs == 2

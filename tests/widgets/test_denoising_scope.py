@@ -74,3 +74,13 @@ def test_the_type_of_the_source_is_kept_if_wanted(viewer, trained):
     result = viewer.layers["movie denoised"].data
     assert result.dtype == viewer.layers["movie"].data.dtype
     assert all(_changed(viewer, "movie denoised"))
+
+
+def test_a_truth_layer_brings_psnr_and_ssim(viewer, trained, noisy):
+    viewer.add_image(np.full((4, 64, 72), 20.0) + np.arange(72), name="truth")
+    trained.find("truth_layer").setCurrentText("truth")
+    trained.denoise()
+    numbers = trained.find("look_numbers")
+    trained.until(lambda: "PSNR" in numbers.text())
+    assert "SSIM" in numbers.text()
+    assert "“truth”" in numbers.toolTip()

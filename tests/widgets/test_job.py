@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
+from qtpy.QtCore import QCoreApplication, QEvent
 
 from napari_hush.errors import DataError
 from napari_hush.events import Event, ImageStarted
 from napari_hush.widgets.job import QUICKEST_MS, SLOWEST_MS, Job
+from napari_hush.widgets.stoppable_worker import StoppableWorker
+from napari_hush.widgets.tasks import StopRequest
 
 
 @pytest.fixture
@@ -117,3 +122,35 @@ def test_a_job_whose_owner_is_destroyed_is_asked_to_stop(qtbot):
     qtbot.waitUntil(started.is_set)
     owner.deleteLater()
     qtbot.waitUntil(stopped.is_set)
+
+
+@pytest.mark.parametrize("ending", [None, DataError("no"), ZeroDivisionError("no")])
+def test_memory_of_a_gpu_is_given_back_after_each_job(qtbot, job, monkeypatch, ending):
+    given_back = []
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        empty_cache=lambda: given_back.append(True),
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+
+    def task(report, stop):
+        if ending is not None:
+            raise ending
+
+    job.start(task)
+    qtbot.waitUntil(lambda: not job.is_running)
+    assert given_back == [True]
+
+
+def test_a_worker_whose_window_has_gone_ends_quietly(qtbot):
+    done = []
+
+    def task(report, stop):
+        worker.signals.deleteLater()
+        QCoreApplication.sendPostedEvents(worker.signals, QEvent.Type.DeferredDelete.value)
+        done.append(True)
+
+    worker = StoppableWorker(task, print, StopRequest())
+    worker.run()
+    assert done == [True]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QMenu
 
 from napari_hush.careamist import CAREamist
+from napari_hush.widgets.model_at_hand import ModelAtHand
 
 
 @pytest.fixture
@@ -48,10 +49,37 @@ def test_recent_models_are_offered_and_those_that_are_gone_are_not(
     menu.aboutToShow.emit()
     (action,) = menu.actions()
     assert action.text() == "earlier"
-    hand.dock._model = None
+    hand.dock._model = ModelAtHand()
     action.trigger()
     hand.until_ready("save_model")
     model_file.unlink()
     menu.aboutToShow.emit()
     assert not menu.actions()[0].isEnabled()
     assert "not there any more" in menu.actions()[0].toolTip()
+
+
+def test_a_loaded_model_can_be_trained_on(viewer, hand, noisy, model_file):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.loadModel(model_file)
+    hand.until_ready("train_on")
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    assert hand.dock._model.model.steps == 12
+    assert hand.find("loss_plot").history.steps == list(range(7, 13))
+
+
+def test_one_can_go_back_to_the_model_before(viewer, hand, noisy, quick, model_file):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.loadModel(model_file)
+    hand.until_ready("train")
+    loaded = hand.dock._model.model
+    hand.dock.setValue(quick(num_epochs=1))
+    hand.train()
+    assert hand.dock._model.model.steps == 3
+    hand.click("snapshots")
+    menu = hand.dock.findChild(QMenu, "snapshot_menu")
+    menu.actions()[-1].trigger()
+    menu.close()
+    assert hand.dock._model.model is loaded
+    assert "“earlier” of 6 steps" in hand.status
+    assert "6 steps" in hand.find("model_card").text()

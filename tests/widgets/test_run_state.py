@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from napari_hush.events import (
+    EarlyStopped,
     EpochDone,
     ImageStarted,
+    Plateau,
     StepsDone,
     TilesDone,
     TrainingDone,
@@ -99,3 +101,11 @@ def test_other_events_change_nothing():
 )
 def test_in_words(seconds, words):
     assert in_words(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_a_loss_that_stands_still_is_told():
+    state = begin(Activity.TRAINING, "cells", 0.0)
+    assert advance(state, Plateau(epoch=9, epochs=5), 1.0).hint == (
+        "The loss has not moved for 5 epochs: Stop when you like."
+    )
+    assert "Ended early" in advance(state, EarlyStopped(epoch=9, epochs=5), 1.0).hint

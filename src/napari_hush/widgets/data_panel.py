@@ -35,6 +35,11 @@ ROLES = {
         "Noisy images kept aside to watch the training; none takes a tenth of the data.",
     ),
     "validation_target": ("… target", "The targets of the validation images."),
+    "truth": (
+        "Truth",
+        "A clean picture of the same scene, if there is one: results are measured by it\n"
+        "(PSNR, SSIM), and nothing is learned from it.",
+    ),
     "mask": ("Mask", "Labels or an image: only patches that touch it are learned from."),
 }
 """Words and help of the fields."""
@@ -46,7 +51,7 @@ class DataPanel(QWidget):
     Attributes
     ----------
     fields : dict of str to LayerField
-        By role: noisy, target, validation, validation_target, mask.
+        By role: noisy, target, validation, validation_target, truth, mask.
     axes : AxesChips
         Of the noisy layer.
     """
@@ -69,7 +74,7 @@ class DataPanel(QWidget):
                 tip,
                 (Image, Labels) if role == "mask" else (Image,),
                 optional=role != "noisy",
-                several=role != "mask",
+                several=role not in ("mask", "truth"),
             )
             for role, (_, tip) in ROLES.items()
         }
@@ -105,7 +110,7 @@ class DataPanel(QWidget):
         self._more_form = _form()
         more.setLayout(self._more_form)
         self._more_form.setContentsMargins(0, 0, 0, 0)
-        for role in ("validation", "validation_target", "mask"):
+        for role in ("validation", "validation_target", "mask", "truth"):
             self._add(self._more_form, role)
         self._more_form.addRow("Part", self.extent)
         self._more_form.addRow("Shapes", self.shapes)

@@ -6,37 +6,36 @@ shows what is.
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_hush.config.presets import PRESETS
-from napari_hush.events import EpochDone, Event, StepsDone, TrainingStarted
 from napari_hush.widgets import run_state, tasks
 from napari_hush.widgets.activity_bar import ActivityBar
 from napari_hush.widgets.colours import Colours, stylesheet
 from napari_hush.widgets.controls import Controls
 from napari_hush.widgets.denoising_plan import Eye, plan_denoising
 from napari_hush.widgets.denoising_run import DenoisingRun
+from napari_hush.widgets.drawing_context import DrawingContext
 from napari_hush.widgets.drops import DropTarget
 from napari_hush.widgets.face import Situation, resolve
-from napari_hush.widgets.job import Job
-from napari_hush.widgets.judging import Judging
-from napari_hush.widgets.layers import pixel_shape, source_of
+from napari_hush.widgets.judging_run import JudgingRun
+from napari_hush.widgets.loss_feed import feed
+from napari_hush.widgets.model_at_hand import ModelAtHand
 from napari_hush.widgets.model_files import ask_where_from, ask_where_to
 from napari_hush.widgets.notices import tell
+from napari_hush.widgets.painting import paint_now
 from napari_hush.widgets.remembered import remember_model
 from napari_hush.widgets.run_state import Activity, RunState
-from napari_hush.widgets.settings_form import fresh_configuration
 from napari_hush.widgets.shortcuts import add_shortcuts
 from napari_hush.widgets.snapshot_menu import snapshot_menu
 from napari_hush.widgets.training_run import TrainingRun
+from napari_hush.widgets.warm_up import WarmUp
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -45,23 +44,12 @@ if TYPE_CHECKING:
 
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
+    from napari_hush.events import Event
     from napari_hush.lightning import Snapshot
     from napari_hush.widgets.drops import Dropped
+    from napari_hush.widgets.model_at_hand import Earlier
 
 __all__ = ["DenoiseDock"]
-
-WARM_UP_MS = 300
-"""Milliseconds after the dock is shown until it loads what the first run will need."""
-
-
-@dataclass(frozen=True)
-class _Model:
-    """The model that Denoise and Save work with."""
-
-    engine: CAREamist
-    name: str
-    kept: bool
-    """Whether it is in a file."""
 
 
 class DenoiseDock(QWidget):
@@ -79,7 +67,7 @@ class DenoiseDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._model: _Model | None = None
+        self._model = ModelAtHand()
         self._asked_for = Path()
         self._denoised_last = False
         self._denoise_next = False
@@ -91,11 +79,10 @@ class DenoiseDock(QWidget):
         self._inputs = self._controls.inputs
         self._run = TrainingRun(viewer, self)
         self._denoising = DenoisingRun(viewer, self)
-        self._judging = Job(self)
+        self._judging = JudgingRun(self._controls.look, self._inputs, self)
         self._bars = ActivityBar(self), ActivityBar(self)
-        self._warm_up_timer = QTimer(self)
-        self._warm_up_timer.setSingleShot(True)
-        self._warm_up_timer.setInterval(WARM_UP_MS)
+        self._drawing = DrawingContext(viewer, self)
+        self._warm_up = WarmUp(self._inputs.awaitSpeed, self)
 
         # ---- layout
         scroll = QScrollArea()
@@ -130,11 +117,7 @@ class DenoiseDock(QWidget):
         self._run.crashed.connect(self._on_crashed)
         self._denoising.progressed.connect(self._on_tiles)
         self._denoising.ended.connect(self._on_denoised)
-        self._judging.returned.connect(
-            lambda said: self._controls.look.setNumbers(said.words, said.explanation)
-        )
         add_shortcuts(self, self._controls.buttons)
-        self._warm_up_timer.timeout.connect(self._warm_up)
         viewer.events.theme.connect(self._on_theme)
 
         self._on_theme()
@@ -158,7 +141,7 @@ class DenoiseDock(QWidget):
 
     def saveModel(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the model to `path`, in the worker."""
-        if self._model is not None:
+        if self._model.engine is not None:
             task = tasks.Saving(self._model.engine, path, overwrite)
             self._run.start(Activity.SAVING, path.name, task)
             self._begun()
@@ -189,7 +172,7 @@ class DenoiseDock(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._warm_up_timer.start()
+        self._warm_up.start()
 
     def event(self, event: QEvent) -> bool:
         # When its frame is closed, napari takes the dock out of it.
@@ -203,7 +186,7 @@ class DenoiseDock(QWidget):
         self._train(None)
 
     def _on_train_on(self) -> None:
-        if self._model is not None:
+        if self._model.engine is not None:
             self._train(self._model.engine)
 
     def _on_denoise(self) -> None:
@@ -232,24 +215,23 @@ class DenoiseDock(QWidget):
         self._render()
 
     def _on_snapshots(self) -> None:
-        if self._model is not None:
-            button = self._controls.buttons["snapshots"]
-            menu = snapshot_menu(button, self._model.engine.snapshots, self._go_back)
-            menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+        button = self._controls.buttons["snapshots"]
+        menu = snapshot_menu(button, self._model, self._go_back)
+        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
-    def _go_back(self, snapshot: Snapshot) -> None:
-        if self._model is not None and not self._run.state.busy:
-            self._model.engine.go_back(snapshot)
-            self._model = replace(self._model, kept=False)
+    def _go_back(self, moment: Snapshot | Earlier) -> None:
+        if not self._run.state.busy:
+            message = self._model.goBackTo(moment)
             self._show_model()
-            message = f"The model is that after {snapshot.steps} steps again."
             self._run.state = run_state.finish(self._run.state, message)
             self._denoised_last = False
             self._controls.log.addLine(message)
             self._render()
 
     def _on_save(self) -> None:
-        if self._model is not None and (asked := ask_where_to(self, self._model.name)):
+        if self._model.model is None:
+            return
+        if asked := ask_where_to(self, self._model.name):
             path, overwrite = asked
             self.saveModel(path, overwrite=overwrite)
 
@@ -274,32 +256,23 @@ class DenoiseDock(QWidget):
     # ---- What the worker says
 
     def _on_progressed(self, events: list[Event]) -> None:
-        plot = self._controls.plot
-        for event in events:
-            match event:
-                case TrainingStarted():
-                    plot.begin(first_epoch=event.first_epoch)
-                case StepsDone():
-                    plot.addSteps(event.first_step, event.losses)
-                case EpochDone(val_loss=float(loss)):
-                    plot.addValidation(event.step, loss)
-        plot.redraw()
+        feed(self._controls.plot, events)
         if self._run.preview_was_removed:
             self._controls.preview.setChecked(False)
         self._render()
-        self._run.job.setCostOfNews(self._paint())
+        self._run.job.setCostOfNews(paint_now(self))
 
     def _on_tiles(self) -> None:
         for eye in self._eyes:
             eye.look(self._viewer)
         self._render()
-        self._denoising.job.setCostOfNews(self._paint())
+        self._denoising.job.setCostOfNews(paint_now(self))
 
     def _on_denoised(self) -> None:
         self._denoised_last = True
         self._controls.log.addLine(self._denoising.state.message)
         self._controls.look.refresh()
-        self._judge()
+        self._judging.judge(self._denoising)
         self._render()
 
     def _on_returned(self, value: Any) -> None:
@@ -308,12 +281,11 @@ class DenoiseDock(QWidget):
             case Activity.TRAINING:
                 message = self._after_training(value)
             case Activity.SAVING:
-                if self._model is not None:
-                    self._model = replace(self._model, name=value.stem, kept=True)
+                self._model.noteSaved(value)
                 remember_model(value)
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
-                self._model = _Model(value, Path(state.subject).stem, kept=True)
+                self._model.take(value, Path(state.subject).stem, kept=True)
                 self._inputs.showSettingsOf(value.config)
                 remember_model(self._asked_for)
                 message = f"The model “{state.subject}” is loaded."
@@ -343,25 +315,15 @@ class DenoiseDock(QWidget):
         """The model to denoise with: the one at hand, or the one being trained."""
         if self._run.state.is_running(Activity.TRAINING):
             return self._run.latest
-        return None if self._model is None else self._model.engine.model
+        return self._model.model
 
     def _train(self, engine: CAREamist | None) -> None:
         task, layer = self._inputs.training(), self._inputs.chosen()
         if task is not None and layer is not None:
             task = replace(task, model=engine)
-            self._run.train(task, layer, self._inputs.axes())
+            apart = self._inputs.settings.apart.isChecked()
+            self._run.train(task, layer, self._inputs.axes(), apart=apart)
             self._begun()
-
-    def _judge(self) -> None:
-        """Say how good the result is, unless it is only a part."""
-        self._controls.look.setNumbers("")
-        canvas, state = self._denoising.whole, self._denoising.state
-        chosen = self._inputs.chosen()
-        if canvas is None or chosen is None or state.subject != chosen.name:
-            return
-        if pixel_shape(chosen) == canvas.out.shape and not self._judging.is_running:
-            source, axes = source_of(chosen), self._inputs.axes()
-            self._judging.start(Judging(source, canvas.out, axes, rgb=bool(chosen.rgb)))
 
     def _begun(self) -> None:
         self._denoised_last = False
@@ -394,7 +356,7 @@ class DenoiseDock(QWidget):
         state = self._run.state
         if engine is None:
             return "Stopped before the first step; nothing was learned yet."
-        self._model = _Model(engine, state.subject, kept=False)
+        self._model.take(engine, state.subject, kept=False)
         if state.patches_per_second:
             self._inputs.noteSpeed(state.patches_per_second)
         if state.stopped and not self._run.state.hint.startswith("Ended early"):
@@ -404,9 +366,8 @@ class DenoiseDock(QWidget):
 
     def _show_model(self) -> None:
         """Show what the model is, and what it fits."""
-        model = None if self._model is None else self._model.engine.model
-        self._controls.card.setModel(model)
-        self._inputs.setModel(model)
+        self._controls.card.setModel(self._model.model)
+        self._inputs.setModel(self._model.model)
 
     def _render(self) -> None:
         layer, model = self._inputs.chosen(), self._model
@@ -417,39 +378,24 @@ class DenoiseDock(QWidget):
                     state,
                     readiness=self._inputs.readiness,
                     layer="" if layer is None else layer.name,
-                    model="" if model is None else model.name,
-                    model_is_kept=model is not None and model.kept,
+                    model=model.name,
+                    model_is_kept=model.kept,
                     aside=aside if state is not aside else RunState(),
-                    has_snapshots=model is not None and bool(model.engine.snapshots),
+                    has_snapshots=bool(model.snapshots or model.earlier),
                     has_latest=self._run.latest is not None,
                 )
             )
         )
         busy = state.busy or aside.busy
-        self._controls.footer.showRun(self._run.state.device, busy=busy)
+        run = self._run
+        self._controls.footer.showRun(run.state.device, busy=busy, told=run.machine)
         for bar, of in zip(
             self._bars, (self._run.state, self._denoising.state), strict=True
         ):
             bar.show(of)
-
-    def _paint(self) -> float:
-        """Paint all that has changed, now and at once; return the seconds it took."""
-        started = time.perf_counter()
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
-        QCoreApplication.sendPostedEvents(self.window(), QEvent.Type.UpdateRequest.value)
-        return time.perf_counter() - started
 
     def _on_theme(self, event: Any = None) -> None:
         colours = Colours.of(self._viewer.theme)
         self.setStyleSheet(stylesheet(colours))
         self._controls.plot.setColours(colours)
         self._inputs.setColours(colours)
-
-    def _warm_up(self) -> None:
-        if "napari_hush.careamist" not in sys.modules:
-            threading.Thread(
-                target=tasks.load_engine,
-                args=[fresh_configuration()],
-                name="hush-load-engine",
-            ).start()
-            self._inputs.awaitSpeed()

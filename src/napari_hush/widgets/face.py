@@ -31,6 +31,9 @@ _HELP = {
 }
 
 
+_NO_EARLIER = "There is no earlier model to go back to."
+
+
 @dataclass(frozen=True)
 class Situation:
     """Everything that decides what the controls show."""
@@ -98,7 +101,7 @@ def _blocked(situation: Situation) -> dict[str, str]:
     busy = busy or ("Wait for the end of denoising." if aside.busy else "")
     no_model = "" if situation.model else "There is no model yet: train or load one."
     stopping = state.phase is Phase.STOPPING and "It is stopping already."
-    no_snapshots = "" if situation.has_snapshots else "The training has left no snapshots."
+    no_snapshots = "" if situation.has_snapshots else _NO_EARLIER
     training = state.is_running(Activity.TRAINING)
     no_training = "" if training else stopping or "No training is running."
     denoising = state.is_running(Activity.DENOISING) or (

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-import psutil
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QElidingLabel
 
-__all__ = ["Footer", "machine_in_words"]
+from napari_hush.widgets.machine import machine_in_words
+
+__all__ = ["Footer"]
 
 EVERY_MS = 2000
 """Milliseconds between two looks while something runs."""
-GIB = 1024**3
 
 
 class Footer(QElidingLabel):
@@ -22,7 +19,7 @@ class Footer(QElidingLabel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._device = ""
+        self._device = self._told = ""
         self.setObjectName("footer")
         self.setProperty("role", "quiet")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -31,10 +28,13 @@ class Footer(QElidingLabel):
         self._timer.timeout.connect(self._look)
         self._look()
 
-    def showRun(self, device: str, *, busy: bool) -> None:
-        """Show the device that torch calls `device`; keep looking while `busy`."""
-        if device and device != self._device:
-            self._device = device
+    def showRun(self, device: str, *, busy: bool, told: str = "") -> None:
+        """Show the device that torch calls `device`; keep looking while `busy`.
+
+        Where another process works on it, it alone can look; then `told` is what it said.
+        """
+        if (device and device != self._device) or told != self._told:
+            self._device, self._told = device or self._device, told
             self._look()
         if busy and not self._timer.isActive():
             self._timer.start()
@@ -43,24 +43,7 @@ class Footer(QElidingLabel):
             self._look()
 
     def _look(self) -> None:
-        words = machine_in_words(self._device)
+        words = self._told or machine_in_words(self._device)
         if words != self.text():
             self.setText(words)
             self.setToolTip(words)
-
-
-def machine_in_words(device: str) -> str:
-    """``"CPU · 2 cores · 3.1 of 16 GB"``, or the name and memory of a GPU.
-
-    Asks nothing that would load torch or wake up a GPU.
-    """
-    if device.startswith("cuda") and "torch" in sys.modules:
-        torch = sys.modules["torch"]
-        free, total = torch.cuda.mem_get_info(device)
-        name = torch.cuda.get_device_name(device)
-        return f"{name} · {(total - free) / GIB:.1f} of {total / GIB:.0f} GB"
-    memory = psutil.virtual_memory()
-    used, total = (memory.total - memory.available) / GIB, memory.total / GIB
-    cores = os.cpu_count() or 1
-    place = "Apple GPU" if device.startswith("mps") else f"CPU, {cores} cores"
-    return f"{place} · {used:.1f} of {total:.0f} GB memory in use"

@@ -167,7 +167,11 @@ class Inputs(QWidget):
 
     def chosenData(self) -> ChosenData | None:
         """All chosen layers; None without a noisy one."""
-        chosen = {role: tuple(field.value()) for role, field in self.data.fields.items()}
+        chosen = {
+            role: tuple(field.value())
+            for role, field in self.data.fields.items()
+            if role != "truth"
+        }
         if not chosen["noisy"]:
             return None
         return ChosenData(
@@ -176,6 +180,13 @@ class Inputs(QWidget):
             shapes=self.data.shapes.value(),
             **chosen,
         )
+
+    def truth(self) -> Image | None:
+        """What a result should come close to: the truth, or the target of a method."""
+        truth = self.data.fields["truth"].chooser.value()
+        if truth is None and self.settings.method.method().needs_targets:
+            return self.data.fields["target"].chooser.value()
+        return truth
 
     def training(self) -> Training | None:
         """The job that Train starts; None where something stands in the way by now."""

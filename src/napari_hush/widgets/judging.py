@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
 from napari_hush.widgets.layers import as_pixels
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from napari_hush.events import OnProgress
     from napari_hush.widgets.tasks import StopRequest
 
-__all__ = ["Judging", "Quality"]
+__all__ = ["Judging", "Quality", "closeness"]
+
+PLANES = 32
+"""Planes that are compared with the truth at most, evenly spread; SSIM takes its time."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class Judging:
     rgb: bool = False
     truth: Any = None
     """Array of the same shape; None where the truth is not known."""
+    truth_name: str = ""
+    """What people call it."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Quality:
-        from napari_hush.judgement import judge_residual, psnr, ssim
+        from napari_hush.judgement import judge_residual
 
         parts, reasons = [], []
         try:
@@ -52,15 +58,60 @@ class Judging:
             parts.append(f"structure removed {residual.structure:.0%}")
             reasons.append(residual.reason)
         if self.truth is not None and not stop.is_set():
-            truth, clean = np.asarray(self.truth, np.float32), np.asarray(self.clean)
-            span = float(np.ptp(truth))
             try:
-                parts.append(f"PSNR {psnr(clean, truth, data_range=span):.1f} dB")
-                parts.append(f"SSIM {ssim(clean, truth, data_range=span):.3f}")
-                reasons.append("PSNR and SSIM: how close the result is to the target.")
+                truth = as_pixels(self.truth, rgb=False)
+                decibel, similarity = closeness(self.clean, truth, self.axes)
             except DataError as error:
                 reasons.append(str(error))
+            else:
+                parts += [f"PSNR {decibel:.1f} dB", f"SSIM {similarity:.3f}"]
+                reasons.append(
+                    "PSNR and SSIM tell how close the result is to "
+                    f"“{self.truth_name}”: the higher, the closer."
+                )
         return Quality(" · ".join(parts), "\n".join(reasons))
 
     def __str__(self) -> str:
         return "judging of the result"
+
+
+def closeness(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
+    """How close `clean` is to `truth`: PSNR in dB, and SSIM, both of planes.
+
+    Parameters
+    ----------
+    clean, truth : array
+        Of one shape, with the axes `axes`. Of more than 32 planes, 32 are compared.
+    axes : str
+        Any of STCZYX.
+
+    Raises
+    ------
+    DataError
+        If pixels are not finite, the truth shows nothing, or it is too small to compare.
+    """
+    from napari_hush.judgement import psnr, ssim
+
+    pairs = list(zip(_planes(clean, axes), _planes(truth, axes), strict=True))
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(PLANES, len(pairs))).astype(int))
+    read = [
+        tuple(np.asarray(plane, np.float32) for plane in pairs[number]) for number in chosen
+    ]
+    truths = np.stack([true for _, true in read])
+    span = float(np.ptp(truths))
+    decibel = psnr(np.stack([made for made, _ in read]), truths, data_range=span)
+    similarity = np.mean([ssim(made, true, data_range=span) for made, true in read])
+    return decibel, float(similarity)
+
+
+def _planes(array: Any, axes: str) -> list[Any]:
+    """All planes ``(Y, X)`` of `array`, not read yet where it is on disk."""
+    samples = AxesMap(axes, tuple(array.shape)).samples(array)
+    planes = []
+    for sample in samples:
+        for channel in range(sample.shape[0]):
+            if sample.ndim == 3:
+                planes.append(sample[channel])
+            else:
+                planes += [sample[channel, z] for z in range(sample.shape[1])]
+    return planes

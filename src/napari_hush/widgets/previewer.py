@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.viewed import Bounds
 
-__all__ = ["Lens", "PreviewReady", "Previewer"]
+__all__ = ["LatestModel", "Lens", "PreviewReady", "Previewer"]
 
 FIRST_SIDE, LEAST_SIDE, LARGEST_SIDE = 192, 96, 2048
 """Pixels along each axis of the first preview, and of any."""
@@ -58,6 +58,13 @@ class PreviewReady(Event):
     """Of the shape of `bounds`; float32, or the layer's type if RGB."""
 
 
+@dataclass(frozen=True, eq=False)
+class LatestModel(Event):
+    """The model as it is now; a copy, to denoise with while the training goes on."""
+
+    model: Model
+
+
 class Previewer:
     """Denoises what `lens` shows, with the model of the moment, in the training thread.
 
@@ -71,27 +78,24 @@ class Previewer:
         Whether it is a colour image.
     lens : Lens
         What to show.
-
-    Attributes
-    ----------
-    latest : Model or None
-        The model as it was when it was shown last; a copy.
     """
 
     def __init__(self, source: Any, axes: str, *, rgb: bool, lens: Lens) -> None:
         self._source = source
         self._axes = axes
         self._rgb = rgb
-        self._lens = lens
+        self.lens = lens
         self._side = FIRST_SIDE
-        self.latest: Model | None = None
         self.report: OnProgress = _ignore
 
     def take(self, model: Model) -> None:
-        """Keep `model`, and show what it can do."""
-        self.latest = model
-        bounds = self._lens.bounds
-        if not self._lens.on or bounds is None:
+        """Show what `model` can do, and hand it on."""
+        self._show(model)
+        self.report(LatestModel(model))
+
+    def _show(self, model: Model) -> None:
+        bounds = self.lens.bounds
+        if not self.lens.on or bounds is None:
             return
         bounds = self._fitted(bounds)
         if any(part.stop <= part.start for part in bounds):

@@ -6,7 +6,14 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config import Configuration, DataConfig, TrainingConfig
@@ -54,6 +61,8 @@ class SettingsForm(QWidget):
         The choices that come first.
     fold, actions : Fold, SettingsActions
         What holds all the others, and what one does with all of them.
+    apart : QCheckBox
+        Whether to train in a process of its own; no part of the configuration.
     """
 
     valueChanged = Signal()
@@ -73,6 +82,12 @@ class SettingsForm(QWidget):
         self._patch_size = PatchSizeField()
         self.fold = Fold("fold_settings", "Settings", self._build_all)
         self.actions = SettingsActions()
+        self.apart = QCheckBox("Train in a process of its own")
+        self.apart.setObjectName("apart")
+        self.apart.setToolTip(
+            "The training then takes place outside napari, which goes on if it dies, and\n"
+            "the memory of a GPU is free as soon as it ends. It starts some seconds later."
+        )
         self._add_common_rows()
 
         # ---- layout
@@ -158,6 +173,7 @@ class SettingsForm(QWidget):
         # Cheap, and known by name to whoever drives the dock: made with it.
         self.fold.content().layout().addWidget(self.actions)
         self.fold.content().layout().addWidget(widget)
+        self.fold.content().layout().addWidget(self.apart)
 
     def _build_all(self) -> QWidget:
         self._all = AllSettings()

@@ -1,4 +1,4 @@
-"""The menu of models from earlier in training."""
+"""The menu of models to go back to: moments of the last training, and models before it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QMenu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from qtpy.QtWidgets import QWidget
 
     from napari_hush.lightning import Snapshot
+    from napari_hush.widgets.model_at_hand import Earlier, ModelAtHand
 
 __all__ = ["snapshot_menu"]
 
 
 def snapshot_menu(
-    parent: QWidget, snapshots: Sequence[Snapshot], take: Callable[[Snapshot], None]
+    parent: QWidget, hand: ModelAtHand, take: Callable[[Snapshot | Earlier], None]
 ) -> QMenu:
-    """A menu of `snapshots`, the last one uppermost; `take` gets the one that is chosen."""
+    """A menu of what one can go back to, the last uppermost; `take` gets what is chosen."""
     menu = QMenu(parent)
     menu.setObjectName("snapshot_menu")
-    for snapshot in reversed(snapshots):
-        words = f"After {snapshot.steps} steps · loss {snapshot.loss:.3g}"
+    moments: list[tuple[str, Snapshot | Earlier]] = [
+        (f"After {moment.steps:,} steps · loss {moment.loss:.3g}", moment)
+        for moment in reversed(hand.snapshots)
+    ]
+    moments += [
+        (f"Before: “{one.name}” · {one.model.steps:,} steps", one) for one in hand.earlier
+    ]
+    for words, moment in moments:
         action = menu.addAction(words)
-        action.triggered.connect(lambda _=False, chosen=snapshot: take(chosen))
+        action.triggered.connect(lambda _=False, chosen=moment: take(chosen))
     return menu

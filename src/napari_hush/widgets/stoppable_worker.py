@@ -29,9 +29,17 @@ class StoppableWorker(FunctionWorker):
         try:
             super().run()
         except RuntimeError:
-            # The window is gone, and with it the signals that would tell of the end.
-            if not self._stop.abandoned:
+            # The window is gone, and with it the signals that would tell of the end. An
+            # error let through here would abort the whole process.
+            if self._signals_are_alive():
                 raise
 
     def quit(self) -> None:
         self._stop.abandon()
+
+    def _signals_are_alive(self) -> bool:
+        try:
+            self.signals.objectName()
+        except RuntimeError:
+            return False
+        return True

@@ -90,7 +90,19 @@ class Task(Protocol):
 class EngineReady(Event):
     """Training is about to begin; `engine` can be asked to pause and to go on."""
 
-    engine: CAREamist
+    engine: Steered | None
+    """None on its way from another process, where only that has it."""
+
+
+class Steered(Protocol):
+    """What can be asked to pause and to go on: an engine, here or elsewhere."""
+
+    @property
+    def is_paused(self) -> bool: ...
+
+    def pause_training(self) -> None: ...
+
+    def resume_training(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,17 @@ from napari_hush.widgets import run_state
 from napari_hush.widgets.denoising_plan import Eye
 from napari_hush.widgets.job import Job
 from napari_hush.widgets.layers import Origin, pixel_size_of, source_of
-from napari_hush.widgets.notices import Cautions
+from napari_hush.widgets.notices import Cautions, tell
 from napari_hush.widgets.preview_layer import PreviewLayer
-from napari_hush.widgets.previewer import Previewer, PreviewReady
+from napari_hush.widgets.previewer import LatestModel, Previewer, PreviewReady
 from napari_hush.widgets.run_state import Activity, RunState
-from napari_hush.widgets.tasks import EngineReady, Task, Training
+from napari_hush.widgets.tasks import EngineReady, Steered, Task, Training
+from napari_hush.widgets.training_apart import ProcessDied, TrainingApart
+from napari_hush.widgets.training_process import MachineSeen
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_hush.careamist import CAREamist
     from napari_hush.events import Event
     from napari_hush.models import Model
 
@@ -50,14 +51,16 @@ class TrainingRun(QObject):
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._engine: CAREamist | None = None
-        self._previewer: Previewer | None = None
+        self._engine: Steered | None = None
+        self._latest: Model | None = None
         self._eye: Eye | None = None
         self._preview: PreviewLayer | None = None
         self._wants_preview = True
         self._cautions = Cautions()
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.state = RunState()
+        self.machine = ""
+        """What a process of its own has said of its device."""
         self.job = Job(self)
         self.job.progressed.connect(self._on_progressed)
         self.job.returned.connect(self.returned)
@@ -69,29 +72,33 @@ class TrainingRun(QObject):
     @property
     def latest(self) -> Model | None:
         """The model as it was a moment ago, while it is being trained."""
-        return None if self._previewer is None else self._previewer.latest
+        return self._latest
 
     def start(self, activity: Activity, subject: str, task: Task) -> None:
         """Run `task` in the worker thread."""
-        self._engine = self._previewer = self._eye = None
+        self._engine = self._latest = self._eye = None
+        self.machine = ""
         self.closePreview()
         self._cautions.begin()
         self.job.start(task)
         self.state = run_state.begin(activity, subject, time.monotonic())
 
-    def train(self, task: Training, layer: Image, axes: str) -> None:
-        """Train on `layer` and show, now and then, what comes of it."""
+    def train(
+        self, task: Training, layer: Image, axes: str, *, apart: bool = False
+    ) -> None:
+        """Train on `layer` and show, now and then, what comes of it.
+
+        With `apart`, in a process of its own.
+        """
         eye = Eye.on(layer, axes)
         eye.lens.on = self._wants_preview
         eye.look(self._viewer)
         source = source_of(layer)
         previewer = Previewer(source, axes, rgb=bool(layer.rgb), lens=eye.lens)
-        self.start(
-            Activity.TRAINING,
-            task.name,
-            replace(task, previewer=previewer, pixel_size=pixel_size_of(layer)),
-        )
-        self._previewer, self._eye = previewer, eye
+        task = replace(task, previewer=previewer, pixel_size=pixel_size_of(layer))
+        where = TrainingApart(task) if apart else task
+        self.start(Activity.TRAINING, task.name, where)
+        self._eye = eye
         self._preview = PreviewLayer(self._viewer, Origin.of(layer))
 
     def pauseOrResume(self) -> None:
@@ -142,6 +149,13 @@ class TrainingRun(QObject):
             self.state = run_state.advance(self.state, event, time.monotonic())
             if isinstance(event, EngineReady):
                 self._engine = event.engine
+            elif isinstance(event, LatestModel):
+                self._latest = event.model
+            elif isinstance(event, MachineSeen):
+                self.machine = event.words
+            elif isinstance(event, ProcessDied):
+                self.state = replace(self.state, stopped=True, hint=event.reason)
+                tell(event.reason)
             elif isinstance(event, PreviewReady):
                 shown = event
             elif isinstance(event, Caution):
