@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QTimer
@@ -27,6 +26,7 @@ from napari_hush.widgets.model_panel import ModelPanel
 from napari_hush.widgets.rule import Rule
 from napari_hush.widgets.scope_chooser import ScopeChooser
 from napari_hush.widgets.status_line import StatusLine
+from napari_hush.widgets.tab_order import order_tabs
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -120,7 +120,7 @@ class Controls(QWidget):
         layout.addWidget(self.footer)
         layout.addWidget(self.log)
         layout.addStretch(1)
-        self._order_tabs()
+        order_tabs(self)
 
     # ---- Public API
 
@@ -166,17 +166,6 @@ class Controls(QWidget):
         bar.setMaximum(maximum)
         bar.setValue(value)
         bar.setUpdatesEnabled(True)
-
-    def _order_tabs(self) -> None:
-        """Let the tab key go down the column, row by row."""
-        b = self.buttons
-        stops = [b["train"], b["train_on"], b["pause"], b["stop"]]
-        stops += [self.preview, b["snapshots"]]
-        stops += [b["denoise"], self.scope, b["cancel"], self.keep_type]
-        stops += [*self.look.buttons.values(), b["save_model"], b["load_model"]]
-        stops += [self.log.toggleButton()]
-        for one, following in pairwise(stops):
-            QWidget.setTabOrder(one, following)
 
     def _training_row(self) -> QHBoxLayout:
         row = QHBoxLayout()

@@ -30,6 +30,7 @@ from napari_hush.widgets.model_at_hand import ModelAtHand
 from napari_hush.widgets.model_files import ask_where_from, ask_where_to
 from napari_hush.widgets.notices import tell
 from napari_hush.widgets.painting import paint_now
+from napari_hush.widgets.preferences import tie
 from napari_hush.widgets.remembered import remember_model
 from napari_hush.widgets.run_state import Activity, RunState
 from napari_hush.widgets.shortcuts import add_shortcuts
@@ -87,6 +88,7 @@ class DenoiseDock(QWidget):
         # ---- layout
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the tab key has no business there
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self._controls)
         layout = QVBoxLayout(self)
@@ -118,6 +120,13 @@ class DenoiseDock(QWidget):
         self._denoising.progressed.connect(self._on_tiles)
         self._denoising.ended.connect(self._on_denoised)
         add_shortcuts(self, self._controls.buttons)
+        tie(
+            {
+                "apart": self._inputs.settings.apart,
+                "preview": self._controls.preview,
+                "keep_type": self._controls.keep_type,
+            }
+        )
         viewer.events.theme.connect(self._on_theme)
 
         self._on_theme()

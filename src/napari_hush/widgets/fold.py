@@ -9,6 +9,8 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWIDGETSIZE_MAX, QSizePolicy, QWidget
 from superqt import QCollapsible
 
+from napari_hush.widgets.tab_order import order_tabs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,7 +66,9 @@ class Fold(QCollapsible):
         if self._build is not None:
             build, self._build = self._build, None
             # Not by addWidget: what is in here may grow later, and that would pin it.
-            self.content().layout().addWidget(build())
+            made = build()
+            self.content().layout().addWidget(made)
+            order_tabs(self.content(), after=self.toggleButton())
 
     def setTitle(self, title: str) -> None:
         """Have the heading say `title`."""

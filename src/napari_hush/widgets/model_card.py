@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["card_of", "why_not_for"]
 
 NBSP = "\N{NO-BREAK SPACE}"
+SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
+"""Of units that are written out in files."""
 
 
 def card_of(model: Model) -> list[str]:
-    """Describe `model` by what its file says: three lines."""
+    """Describe `model` by what its file says: what, how long, on what; a line for each."""
     config = model.config
     network = config.algorithm_config.model
     channels = f"{network.in_channels} channel{'s' if network.in_channels > 1 else ''}"
@@ -34,11 +36,34 @@ def card_of(model: Model) -> list[str]:
         )
     )
     method = method_of(config.model_dump()).value
-    return [
+    lines = [
         f"{method} for {kind} of {channels}, axes {config.data_config.axes}",
         f"{model.epochs:,} epochs, {model.steps:,} steps, patches of {size}{NBSP}px",
         f"learned from intensities of {levels}",
     ]
+    return [*lines, *filter(None, (_pixels(model), _origin(model)))]
+
+
+def _pixels(model: Model) -> str:
+    """``"pixels of 0.25 × 0.25 µm"``; empty where nobody knows."""
+    sizes = model.provenance.pixel_size
+    letters = [letter for letter in "ZYX" if letter in sizes.scale]
+    if not letters:
+        return ""
+    units = {sizes.units.get(letter, "") for letter in letters}
+    steps = " × ".join(f"{sizes.scale[letter]:.3g}" for letter in letters)
+    unit = units.pop() if len(units) == 1 else ""
+    return f"pixels of {steps}{NBSP}{SYMBOLS.get(unit, unit)}".rstrip()
+
+
+def _origin(model: Model) -> str:
+    """``"trained 2026-11-27 on 2 images"``; empty where nobody knows."""
+    known = model.provenance
+    day = known.date[:10]
+    count = known.num_sources
+    images = f"on {count} image{'s' if count != 1 else ''}" if count else ""
+    said = f"{day} {images}".strip()
+    return f"trained {said}" if said else ""
 
 
 def why_not_for(model: Model, layer: Image, axes: str) -> str:

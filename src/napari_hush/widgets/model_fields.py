@@ -34,6 +34,7 @@ class OneModelField(QWidget):
         self._forms = {_name_of(kind): _form(kind) for kind in kinds}
         self._kind = ChoiceField(list(self._forms))
         self._kind.setObjectName("kind")
+        self._kind.setAccessibleName("Kind")
         layout = _column(self)
         layout.addWidget(self._kind)
         for form in self._forms.values():

@@ -31,9 +31,11 @@ class PatchSizeField(QWidget):
         self.setToolTip(f"{field.description}\n(patch_size)")
         self._z = SpinBox()
         self._z.setObjectName("patch_size_z")
+        self._z.setAccessibleName("Patch size along Z")
         self._z.setSuffix(" px in Z")
         self._yx = SpinBox()
         self._yx.setObjectName("patch_size_yx")
+        self._yx.setAccessibleName("Patch size along Y and X")
         self._yx.setSuffix(" px")
         self.setStep(2)
 

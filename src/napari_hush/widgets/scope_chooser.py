@@ -37,6 +37,7 @@ class ScopeChooser(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("scope")
+        self.setAccessibleName("How much to denoise")
         self.setToolTip("How much to denoise.")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
