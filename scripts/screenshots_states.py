@@ -9,6 +9,7 @@ import tempfile
 
 import napari
 import numpy as np
+from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSpinBox, QWidget
 from screenshots_window import DOCK_WIDTH, IMAGES, control, pause, until
@@ -40,9 +41,10 @@ class Stage:
         """Save a picture of the dock, or of the whole window."""
         pause(0.5)
         seen = self.window if whole else self.dock
-        picture = seen.grab().toImage()
-        picture = picture.convertToFormat(picture.Format.Format_RGB888)
-        picture.save(str(IMAGES / f"{name}.png"))
+        path = IMAGES / f"{name}.png"
+        seen.grab().save(str(path))
+        picture = Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        picture.save(path, optimize=True)
         print(f"docs/images/{name}.png")
 
     def train(self, *, steps: int) -> None:

@@ -194,6 +194,7 @@ class Controls(QWidget):
         row.addWidget(self._model, 1)
         row.addWidget(self.buttons["save_model"])
         row.addWidget(self.buttons["load_model"])
+        row.addWidget(self.card.recent)
         return row
 
     def _align_labels(self) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
-from superqt import QElidingLabel
 
 from napari_hush.widgets.blink import Blink
 from napari_hush.widgets.pairing import pair_of, why_not_comparable
@@ -84,10 +83,11 @@ class LookPanel(QWidget):
 
         # ---- widgets
         self.buttons = {name: self._button(name) for name in WAYS}
-        self._numbers = QElidingLabel()
+        self._numbers = QLabel()
+        self._numbers.setWordWrap(True)
         self._numbers.setObjectName("look_numbers")
         self._numbers.setProperty("role", "quiet")
-        self._numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         label = QLabel("Look")
         label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 

@@ -41,7 +41,8 @@ def card_of(model: Model) -> list[str]:
         f"{model.epochs:,} epochs, {model.steps:,} steps, patches of {size}{NBSP}px",
         f"learned from intensities of {levels}",
     ]
-    return [*lines, *filter(None, (_pixels(model), _origin(model)))]
+    origin = " · ".join(filter(None, (_origin(model), _pixels(model))))
+    return [*lines, *filter(None, [origin])]
 
 
 def _pixels(model: Model) -> str:

@@ -20,7 +20,13 @@ EMPTY = "Train one, load one, or drop a model file here."
 
 
 class ModelPanel(QWidget):
-    """Shows what a model was trained on and with, and offers recent models."""
+    """Shows what a model was trained on and with, and offers recent models.
+
+    Attributes
+    ----------
+    recent : QToolButton
+        Opens the list of recent models; stands where other buttons for models are.
+    """
 
     chosen = Signal(Path)
     """Somebody chose this recent model."""
@@ -37,24 +43,23 @@ class ModelPanel(QWidget):
         self._card.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self._recent = QToolButton()
-        self._recent.setObjectName("recent_models")
-        self._recent.setText("Recent")
-        self._recent.setAccessibleName("Recent models")
-        self._recent.setToolTip("Models that were saved or loaded before.")
-        self._recent.setProperty("role", "small")
-        self._recent.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.recent = QToolButton()
+        self.recent.setObjectName("recent_models")
+        self.recent.setText("▾")
+        self.recent.setAccessibleName("Recent models")
+        self.recent.setToolTip("Models that were saved or loaded before.")
+        self.recent.setProperty("role", "small")
+        self.recent.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
-        self._recent.setMenu(self._menu)
+        self.recent.setMenu(self._menu)
 
         # ---- layout
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(self._card, 1)
-        layout.addWidget(self._recent, 0, Qt.AlignmentFlag.AlignTop)
 
         # ---- connections
         self._menu.aboutToShow.connect(self._fill_menu)
