@@ -100,9 +100,9 @@ def trained(config: Any, image: Any) -> CAREamist:
 
 
 def draw_losses(good: CAREamist) -> None:
-    """A run as it should be, one with too large steps, one that learns by heart."""
+    """A run as it should be, one that is too short, one that learns by heart."""
     noisy, truth = simulated()
-    wild = trained(n2v(optimizer_params={"lr": 0.1}), noisy)
+    slow = trained(n2v(optimizer_params={"lr": 3e-5}), noisy)
     few = create_care_configuration(
         "by heart", "array", "YX", [32, 32], 4, 300, augmentations=[],
         lr_scheduler="StepLR", lr_scheduler_params={"step_size": 1000},
@@ -117,8 +117,8 @@ def draw_losses(good: CAREamist) -> None:
     )
     panels = (
         ("Good: falls, then stays level", good),
-        ("Steps too large: jumps, high", wild),
-        ("By heart: validation rises", heart),
+        ("Too short: still falling", slow),
+        ("By heart: validation far above", heart),
     )
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9, 2.9), layout="constrained")
