@@ -13,8 +13,7 @@ from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
     StructAxis,
-    XYFlipConfig,
-    XYRandomRotate90Config,
+    Transform,
 )
 from napari_hush.errors import ConfigurationError
 
@@ -32,7 +31,7 @@ def create_n2v_configuration(
     batch_size: int,
     num_epochs: int = TrainingConfig().num_epochs,
     num_steps: int | None = None,
-    augmentations: Sequence[XYFlipConfig | XYRandomRotate90Config] | None = None,
+    augmentations: Sequence[Transform] | None = None,
     independent_channels: bool = True,
     use_n2v2: bool = False,
     n_channels: int | None = None,
@@ -200,7 +199,7 @@ def assemble(
     batch_size: int,
     num_epochs: int,
     num_steps: int | None,
-    augmentations: Sequence[XYFlipConfig | XYRandomRotate90Config] | None,
+    augmentations: Sequence[Transform] | None,
     independent_channels: bool,
     optimizer: str,
     optimizer_params: dict[str, Any] | None,

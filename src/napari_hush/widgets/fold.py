@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QWIDGETSIZE_MAX, QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
 from napari_hush.widgets.tab_order import order_tabs
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Fold"]
 
 CLOSED, OPEN = "▸", "▾"
+NO_LIMIT = 2**24 - 1
+"""Pixels; as high as Qt lets a widget be. PyQt has a name for it, PySide has none."""
 
 
 class Fold(QCollapsible):
@@ -85,7 +87,7 @@ class Fold(QCollapsible):
     def _on_toggled(self, opened: bool) -> None:
         if opened:
             self.built()
-            self.content().setMaximumHeight(QWIDGETSIZE_MAX)
+            self.content().setMaximumHeight(NO_LIMIT)
         self._say()
 
     def _say(self) -> None:
