@@ -6,9 +6,9 @@ A mutant is a copy of the package in which one comparison, sum, number, truth va
 condition or returned value is another. Mutants are drawn at random, evenly over all places
 in axes.py, dataset/, n2v/ and prediction/ where a change can be made; texts, annotations
 and errors are left alone. Each is given to the tests that concern its module, in a process
-that is forked from one with the heavy imports done: first to those beside it, and, if it
-survives them, to the others. It is killed if a test fails, if tests cannot be collected, or
-if they take ten times as much of the processor as usual.
+that is forked from one with the heavy imports done: first to those of its name, and, if it
+survives them, to those of its room and to others. It is killed if a test fails, if tests
+cannot be collected, or if they take ten times as much of the processor as usual.
 """
 
 from __future__ import annotations
@@ -28,16 +28,25 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
-CONCERNED = {
-    "axes.py": (
-        ["tests/test_axes.py"],
-        ["tests/io/test_content.py", "tests/rules", "tests/prediction"],
-    ),
-    "dataset": (["tests/dataset"], ["tests/rules", "tests/lightning/test_resume.py"]),
-    "n2v": (["tests/n2v"], ["tests/rules", "tests/dataset"]),
-    "prediction": (["tests/prediction"], ["tests/rules", "tests/test_careamist.py"]),
+ROOMS = ("axes.py", "dataset", "n2v", "prediction")
+OTHERS = {
+    "axes.py": ["tests/io/test_content.py", "tests/rules", "tests/prediction"],
+    "dataset": ["tests/rules", "tests/lightning/test_resume.py"],
+    "n2v": ["tests/rules", "tests/dataset"],
+    "prediction": ["tests/rules", "tests/test_careamist.py"],
 }
-"""By what is changed: the tests beside it, and others that concern it."""
+"""By what is changed: tests of other rooms that concern it."""
+
+
+def stages(room: str, file: Path) -> list[list[str]]:
+    """Tests of the module, of its room, and of others; the first that fail decide."""
+    if room == file.name:
+        return [[f"tests/test_{file.name}"], OTHERS[room]]
+    own = f"tests/{room}/test_{file.name}"
+    first = [[own]] if (HERE / own).is_file() else []
+    return [*first, [f"tests/{room}"], OTHERS[room]]
+
+
 _COMPARED = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -182,7 +191,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=CONCERNED)
+    parser.add_argument("--only", choices=ROOMS)
+    parser.add_argument(
+        "--stages", type=int, default=3, help="1: only tests of the module's name, if any"
+    )
     options = parser.parse_args()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
@@ -205,7 +217,7 @@ def main() -> None:
         package = root / "src" / "napari_hush"
         pool = [
             (room, file, number)
-            for room in ([options.only] if options.only else CONCERNED)
+            for room in ([options.only] if options.only else ROOMS)
             for file in (
                 sorted((package / room).glob("*.py"))
                 if (package / room).is_dir()
@@ -215,24 +227,29 @@ def main() -> None:
         ]
         draw = random.Random(options.seed)  # noqa: S311  (nothing secret)
         chosen = draw.sample(pool, min(options.number, len(pool)))
-        usual = {}
-        for room in {room for room, _, _ in chosen}:
-            for tests in CONCERNED[room]:
-                said, usual[room, *tests] = outcome(context, root, tests, 600)
+        usual: dict[tuple[str, ...], float] = {}
+
+        def limit(tests: list[str]) -> float:
+            """Ten times of what they take where nothing is changed."""
+            key = tuple(tests)
+            if key not in usual:
+                said, usual[key] = outcome(context, root, tests, 600)
                 if said != "survived":
                     said = (root / "log").read_text()[-2000:]
-                    raise SystemExit(f"{said}\n{room}: fails before anything is changed")
+                    raise SystemExit(f"{said}\n{tests}: fails before anything is changed")
+            return 10 * usual[key] + 10
+
         killed = 0
         for count, (room, file, number) in enumerate(chosen, 1):
             source = file.read_text()
             text, what = mutated(source, number)
-            file.write_text(text)
-            for tests in CONCERNED[room]:
-                limit = 10 * usual[room, *tests] + 10
-                said, _ = outcome(context, root, tests, limit)
+            for tests in stages(room, file)[: options.stages]:
+                most = limit(tests)
+                file.write_text(text)
+                said, _ = outcome(context, root, tests, most)
+                file.write_text(source)
                 if said != "survived":
                     break
-            file.write_text(source)
             killed += said != "survived"
             print(f"{said:9} {file.relative_to(package)} {what}", flush=True)
             if count % 25 == 0:
