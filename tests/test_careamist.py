@@ -651,7 +651,7 @@ def test_what_cannot_go_to_files(model, folder, tmp_path):
     for arguments, says in [
         ({"source": images["a.tif"]}, "Arrays have no names"),
         ({"source": source, "write_type": "custom"}, "write_func or write_extension"),
-        ({"source": source, "write_type": "zarr"}, "can be 'tiff' or 'custom'"),
+        ({"source": source, "write_type": "png"}, "can be 'tiff', 'zarr' or 'custom'"),
         (
             {"source": [source / "a.tif", source.parent / "noisy" / "a.tif"]},
             "would both be written",

@@ -12,7 +12,12 @@ import zarr
 
 from napari_hush import CAREamist
 from napari_hush.cli import main
-from napari_hush.errors import OutOfMemoryError, UnreadableFileError, UnwritableFileError
+from napari_hush.errors import (
+    OutOfMemoryError,
+    SomeFilesFailedError,
+    UnreadableFileError,
+    UnwritableFileError,
+)
 from napari_hush.events import Caution, EpochDone, ImageStarted, StepsDone, TilesDone
 from napari_hush.io import memory, memory_told, read_tiff, write_tiff
 from napari_hush.lightning import interrupted_run, load_state
@@ -146,7 +151,7 @@ def test_a_file_that_vanishes_in_mid_read(careamist, files, tmp_path, noisy):
             large.unlink(missing_ok=True)
 
     careamist.on_progress = vanish
-    with pytest.raises(UnreadableFileError, match="moved or deleted since it was opened"):
+    with pytest.raises(SomeFilesFailedError, match="moved or deleted since it was opened"):
         careamist.predict_to_disk(
             files, prediction_dir=tmp_path / "out", data_type="tiff", tile_size=[32, 32]
         )

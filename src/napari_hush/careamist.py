@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +15,6 @@ from napari_hush.errors import (
     DataError,
     ModelFileError,
     TrainingError,
-    UnreadableFileError,
 )
 from napari_hush.events import Caution, TrainingStarted
 from napari_hush.exchange import (
@@ -29,13 +27,14 @@ from napari_hush.exchange import (
 from napari_hush.io import (
     Image,
     ReadSource,
+    changed_meanwhile,
     changes_of,
+    file_stamp,
     file_type,
+    fingerprint,
     is_path,
     memory_told,
-    open_images,
     require_memory,
-    select_channels,
 )
 from napari_hush.lightning import (
     Losses,
@@ -51,13 +50,18 @@ from napari_hush.lightning import (
 )
 from napari_hush.models import Model, result_record, save_model
 from napari_hush.prediction import (
+    FileTarget,
     check_suits,
     denoise,
+    denoise_to_file,
     predict_files,
     result_axes,
     result_dtype,
 )
 from napari_hush.processes import is_first
+from napari_hush.writing import make_folder
+
+_SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -374,6 +378,230 @@ class CAREamist:
             If there is no model yet, or an image does not suit it.
         """
         model = self._trained()
+        config, images = self._opened(
+            source,
+            read_source_func,
+            extension_filter,
+            axes=axes,
+            data_type=data_type,
+            tile_size=tile_size,
+            tile_overlap=tile_overlap,
+            batch_size=batch_size,
+            level=level,
+            tta=tta,
+            dtype=dtype,
+        )
+        one = config.data_type == "array" and not isinstance(source, list | tuple)
+        if out is not None:
+            _check_out(out, model, images, one, config.dtype)
+        for image in images:
+            check_suits(model, image)
+            result_dtype(image, config.dtype)
+        results = []
+        for index, image in enumerate(images):
+            shape = result_axes(model, image).shape
+            kind = result_dtype(image, config.dtype)
+            if out is None:
+                require_memory(
+                    math.prod(shape) * kind.itemsize,
+                    f"The result of {image.name}",
+                    "denoise into files (predict_to_disk), or a part of it (region)",
+                )
+            result = np.zeros(shape, kind) if out is None else out
+            results.append(result)
+            changed = changes_of([image])
+            with memory_told("denoising"):
+                whole = denoise(
+                    model,
+                    image,
+                    result,
+                    **_tiling(config),
+                    on_progress=self.on_progress,
+                    should_stop=should_stop or _never,
+                    index=index,
+                    num_images=len(images),
+                    region=region,
+                    first=first,
+                    judge=judge,
+                )
+            if name := changed():
+                raise changed_meanwhile(name)
+            if not whole:
+                break
+        return results[0] if one else results
+
+    def predict_to_disk(
+        self,
+        source: Any,
+        *,
+        prediction_dir: str | Path = "predictions",
+        write_type: Literal["tiff", "zarr", "custom"] | None = None,
+        write_extension: str | None = None,
+        write_func: Callable[..., Any] | None = None,
+        write_func_kwargs: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        data_type: str | None = None,
+        level: int | None = None,
+        read_source_func: ReadSource | None = None,
+        extension_filter: str = "",
+        should_stop: Callable[[], bool] | None = None,
+        judge: bool = True,
+        **settings: Any,
+    ) -> list[Path]:
+        """Denoise files one after the other, each into a file of its own.
+
+        Neither an image nor its result is in memory as a whole, but for custom results. A
+        result appears under its name once it is whole. What there is of one that was cut
+        off, by a crash, a full disk or `should_stop`, lies beside its place under a name
+        that starts with a dot; the same call again makes the tiles that are missing and,
+        on a CPU in 32 bit, ends with the same bits as if nothing had happened.
+
+        Parameters
+        ----------
+        source : str, Path, or list of them
+            Files and folders; the folders in a folder are mirrored.
+        prediction_dir : str or Path
+            Folder of the results, made if need be; for one file also the result itself.
+            A relative one lies in `work_dir`.
+        write_type : {"tiff", "zarr", "custom"}, optional
+            TIFF (BigTIFF where needed) or OME-Zarr 0.5 with several resolutions, both with
+            axes, pixel sizes and units, or whatever `write_func` writes. By default what
+            the ending of `prediction_dir` says, else "zarr" for Zarr and "tiff" for all
+            others.
+        write_extension : str, optional
+            Ending of custom results, e.g. ``".npy"``.
+        write_func : callable, optional
+            Called as ``write_func(path, array, **write_func_kwargs)`` for custom results.
+        write_func_kwargs : dict, optional
+            Further arguments for `write_func`.
+        overwrite : bool
+            Replace results that are there, unfinished ones of another model included.
+        resume : bool
+            Leave results that are there, and make those that are missing.
+        should_stop : callable, optional
+            True ends the job after the tiles in hand.
+        data_type, level, read_source_func, extension_filter, judge, **settings
+            See `predict`.
+
+        Returns
+        -------
+        list of Path
+            The results that are whole, in the order of the files; fewer where
+            `should_stop` ended the job.
+
+        Raises
+        ------
+        HushError
+            Before anything is computed: if arrays are given, a custom result lacks its
+            function or ending, names collide, or a result is there already.
+        SomeFilesFailedError
+            At the end: if some of several files cannot be read or do not suit the model.
+        """
+        model = self._trained()
+        data_type = data_type or self._data_type(source)
+        output = (self.work_dir or Path()) / prediction_dir
+        kind = write_type or _kind_of(output, data_type)
+        if kind not in _SUFFIXES and kind != "custom":
+            raise ConfigurationError(
+                f"write_type is {write_type!r}; it can be 'tiff', 'zarr' or 'custom'."
+            )
+        if kind == "custom" and (write_func is None or not write_extension):
+            raise ConfigurationError(
+                "write_type is 'custom' but write_func or write_extension is missing; "
+                "give a function that writes one array, and the ending of its files."
+            )
+        stops = should_stop or _never
+        settings |= {
+            "data_type": data_type,
+            "level": self._level(data_type) if level is None else level,
+        }
+
+        def streamed(file: Path, target: Path, number: int, count: int) -> bool:
+            config, (image,) = self._opened(
+                [file], read_source_func, extension_filter, **settings
+            )
+            told = {"extension_filter": extension_filter, **settings}
+            place = FileTarget(
+                target,
+                "zarr" if kind == "zarr" else "tiff",
+                fingerprint(image) or file_stamp(file),
+                result_record(model, image, **_plain(told)),
+                overwrite,
+            )
+            with memory_told("denoising"):
+                return denoise_to_file(
+                    model,
+                    image,
+                    place,
+                    dtype=config.dtype,
+                    **_tiling(config),
+                    on_progress=self.on_progress,
+                    should_stop=stops,
+                    index=number,
+                    num_images=count,
+                    judge=judge,
+                )
+
+        def custom(file: Path, target: Path, number: int, count: int) -> bool:
+            result = self.predict(
+                [file],
+                read_source_func=read_source_func,
+                extension_filter=extension_filter,
+                should_stop=stops,
+                judge=judge,
+                **settings,
+            )[0]
+            if stops():
+                return False
+            make_folder(target.parent)
+            assert write_func is not None  # noqa: S101  (checked above)
+            write_func(target, result, **(write_func_kwargs or {}))
+            return True
+
+        return predict_files(
+            custom if kind == "custom" else streamed,
+            source,
+            output,
+            data_type=data_type,
+            extension_filter=extension_filter,
+            suffix=_SUFFIXES.get(kind) or f".{(write_extension or '').lstrip('.')}",
+            overwrite=overwrite,
+            resume=resume,
+            on_progress=self.on_progress,
+        )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Save weights, normalisation and configuration as one ``.safetensors`` file.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ModelFileError
+            If the name does not end in ``.safetensors``.
+        ExistingFileError
+            If there is a file of that name and `overwrite` is off.
+        """
+        return save_model(self._trained(), path, overwrite=overwrite)
+
+    def _opened(
+        self,
+        source: Any,
+        read_source_func: ReadSource | None,
+        extension_filter: str,
+        *,
+        axes: str | None = None,
+        data_type: str | None = None,
+        tile_size: Sequence[int] | None = None,
+        tile_overlap: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        level: int | None = None,
+        tta: bool | int = False,
+        dtype: Literal["float32", "source"] = "float32",
+    ) -> tuple[InferenceConfig, list[Image]]:
+        """How to denoise, and the images, which may still be on disk."""
+        model = self._trained()
         data_type = data_type or self._data_type(source)
         config = InferenceConfig.build(
             {
@@ -399,167 +627,7 @@ class CAREamist:
         )
         data.prepare_data()
         data.setup("predict")
-        one = data_type == "array" and not isinstance(source, list | tuple)
-        if out is not None:
-            _check_out(out, model, data.images, one, config.dtype)
-        for image in data.images:
-            check_suits(model, image)
-            result_dtype(image, config.dtype)
-        results = []
-        for index, image in enumerate(data.images):
-            shape = result_axes(model, image).shape
-            kind = result_dtype(image, config.dtype)
-            if out is None:
-                require_memory(
-                    math.prod(shape) * kind.itemsize,
-                    f"The result of {image.name}",
-                    "denoise into files (predict_to_disk), or a part of it (region)",
-                )
-            result = np.zeros(shape, kind) if out is None else out
-            results.append(result)
-            changed = changes_of([image])
-            with memory_told("denoising"):
-                whole = denoise(
-                    model,
-                    image,
-                    result,
-                    tile_size=config.tile_size,
-                    halo=config.tile_overlap and [-(-n // 2) for n in config.tile_overlap],
-                    batch_size=config.batch_size,
-                    versions=config.tta,
-                    on_progress=self.on_progress,
-                    should_stop=should_stop or _never,
-                    index=index,
-                    num_images=len(data.images),
-                    region=region,
-                    first=first,
-                    judge=judge,
-                )
-            if name := changed():
-                raise UnreadableFileError(
-                    f"{name} was changed while it was denoised, so the result is none of "
-                    "it; start again once it stays as it is."
-                )
-            if not whole:
-                break
-        return results[0] if one else results
-
-    def predict_to_disk(
-        self,
-        source: Any,
-        *,
-        prediction_dir: str | Path = "predictions",
-        write_type: Literal["tiff", "custom"] = "tiff",
-        write_extension: str | None = None,
-        write_func: Callable[..., Any] | None = None,
-        write_func_kwargs: dict[str, Any] | None = None,
-        overwrite: bool = False,
-        data_type: str | None = None,
-        extension_filter: str = "",
-        **settings: Any,
-    ) -> list[Path]:
-        """Denoise files one after the other, each into a file of its own.
-
-        Parameters
-        ----------
-        source : str, Path, or list of them
-            Files and folders; the folders in a folder are mirrored.
-        prediction_dir : str or Path
-            Folder of the results, made if need be; for one file also the result itself.
-            A relative one lies in `work_dir`.
-        write_type : {"tiff", "custom"}
-            TIFF with axes, pixel sizes and units, or whatever `write_func` writes.
-        write_extension : str, optional
-            Ending of custom results, e.g. ``".npy"``.
-        write_func : callable, optional
-            Called as ``write_func(path, array, **write_func_kwargs)`` for custom results.
-        write_func_kwargs : dict, optional
-            Further arguments for `write_func`.
-        overwrite : bool
-            Replace results that are there.
-        data_type, extension_filter, **settings
-            See `predict`.
-
-        Returns
-        -------
-        list of Path
-            The results that were written, in the order of the files; fewer where
-            `should_stop` ended the job.
-
-        Raises
-        ------
-        HushError
-            Before anything is computed: if arrays are given, a custom result lacks its
-            function or ending, names collide, or a result is there already.
-        """
-        self._trained()
-        if write_type not in ("tiff", "custom"):
-            raise ConfigurationError(
-                f"write_type is {write_type!r}; it can be 'tiff' or 'custom'."
-            )
-        write, suffix = None, ".tiff"
-        if write_type == "custom":
-            if write_func is None or not write_extension:
-                raise ConfigurationError(
-                    "write_type is 'custom' but write_func or write_extension is missing; "
-                    "give a function that writes one array, and the ending of its files."
-                )
-            write = partial(write_func, **(write_func_kwargs or {}))
-            suffix = f".{write_extension.lstrip('.')}"
-        data_type = data_type or self._data_type(source)
-        level = settings.pop("level", None)
-        known: dict[str, Any] = {
-            "data_type": data_type,
-            "extension_filter": extension_filter,
-            "level": self._level(data_type) if level is None else level,
-        }
-        return predict_files(
-            lambda file: self.predict([file], **known, **settings)[0],
-            source,
-            (self.work_dir or Path()) / prediction_dir,
-            axes=settings.get("axes") or self.config.data_config.axes,
-            suffix=suffix,
-            write=write,
-            record=lambda file: self._record_of(file, known, settings),
-            overwrite=overwrite,
-            on_progress=self.on_progress,
-            should_stop=settings.get("should_stop") or _never,
-            **known,
-        )
-
-    def _record_of(
-        self, file: Path, known: dict[str, Any], settings: dict[str, Any]
-    ) -> dict[str, Any]:
-        """How the result of `file` comes about."""
-        (image,) = open_images(
-            [file],
-            known["data_type"],
-            settings.get("axes") or self.config.data_config.axes,
-            settings.get("read_source_func"),
-            known["extension_filter"],
-            level=known["level"],
-        )
-        image = select_channels(image, self.config.data_config.channels)
-        told = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in (known | settings).items()
-            if isinstance(value, str | int | float | list | tuple)
-        }
-        return result_record(self._trained(), image, **told)
-
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Save weights, normalisation and configuration as one ``.safetensors`` file.
-
-        Raises
-        ------
-        TrainingError
-            If there is no model yet.
-        ModelFileError
-            If the name does not end in ``.safetensors``.
-        ExistingFileError
-            If there is a file of that name and `overwrite` is off.
-        """
-        return save_model(self._trained(), path, overwrite=overwrite)
+        return config, data.images
 
     def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model for other programs, in the format that the name ends in.
@@ -737,6 +805,33 @@ class CAREamist:
 def _anywhere(config: Configuration) -> Configuration:
     """`config` but for the devices, on which the result does not depend."""
     return config.replace(training_config=config.training_config.elsewhere())
+
+
+def _tiling(config: InferenceConfig) -> dict[str, Any]:
+    overlap = config.tile_overlap
+    return {
+        "tile_size": config.tile_size,
+        "halo": None if overlap is None else [-(-n // 2) for n in overlap],
+        "batch_size": config.batch_size,
+        "versions": config.tta,
+    }
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those that can be kept with a result."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+        if isinstance(value, str | int | float | list | tuple)
+    }
+
+
+def _kind_of(output: Path, data_type: str) -> str:
+    """What a result is if nobody says."""
+    name = output.name.lower()
+    if name.endswith((".tif", ".tiff")):
+        return "tiff"
+    return "zarr" if data_type == "zarr" or name.endswith(".zarr") else "tiff"
 
 
 def _check_out(

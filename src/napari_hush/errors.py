@@ -10,12 +10,21 @@ HushError
 ├── UnwritableFileError (OSError)     a file cannot be written: disk full, read-only ...
 ├── LostProcessError                  another process of the job ended or is silent
 ├── OutOfMemoryError (MemoryError)    what is asked for does not fit into memory
+├── SomeFilesFailedError              some of several files failed, the others are done
 ├── MissingFileError (FileNotFoundError)
 └── ExistingFileError (FileExistsError)
 
 Each message is one sentence that says what was given, what is allowed and what to do.
 The command line prints it and exits with code 2; the dock shows it as a notification.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = [
     "ConfigurationError",
@@ -26,6 +35,7 @@ __all__ = [
     "MissingFileError",
     "ModelFileError",
     "OutOfMemoryError",
+    "SomeFilesFailedError",
     "SourceTypeError",
     "TrainingError",
     "UnreadableFileError",
@@ -79,3 +89,29 @@ class MissingFileError(HushError, FileNotFoundError):
 
 class ExistingFileError(HushError, FileExistsError):
     """Writing would replace a file, which is never done silently."""
+
+
+class SomeFilesFailedError(HushError):
+    """Some of several files could not be denoised; the results of the others are there.
+
+    Parameters
+    ----------
+    failed : mapping of Path to str
+        What is wrong with each of them.
+    done : sequence of Path
+        Results that are whole.
+    """
+
+    _NAMED = 8
+
+    def __init__(self, failed: Mapping[Path, str], done: Sequence[Path]) -> None:
+        self.failed, self.done = dict(failed), list(done)
+        count, more = len(self.failed), len(self.failed) - self._NAMED
+        reasons = [*self.failed.values()][: self._NAMED]
+        others = f"\n... and {more} more" if more > 0 else ""
+        images = "image" if count == 1 else "images"
+        super().__init__(
+            f"{count} {images} could not be denoised, {len(self.done)} done:\n"
+            + "\n".join(reasons)
+            + others
+        )

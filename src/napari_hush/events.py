@@ -236,5 +236,21 @@ class FileWritten(Event):
     path: Path
 
 
+@dataclass(frozen=True)
+class FileKept(Event):
+    """The result of one file was there already; it is left as it is."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class FileFailed(Event):
+    """One of several files could not be denoised; the job goes on with the next."""
+
+    path: Path
+    """The file, not its result."""
+    reason: str
+
+
 OnProgress = Callable[[Event], None]
 """Type of the callback: takes an event, returns nothing."""

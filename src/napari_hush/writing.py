@@ -52,10 +52,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     with writing(path):
         try:
             yield part
-            _force(part)
+            force(part)
             os.replace(part, path)
-            if hasattr(os, "O_DIRECTORY"):  # the new name, too; Windows has no such thing
-                _force(path.parent, os.O_DIRECTORY)
+            force(path.parent)  # the new name, too
         finally:
             with suppress(OSError):  # what went wrong before counts
                 part.unlink(missing_ok=True)
@@ -95,9 +94,12 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _force(path: Path, flags: int = 0) -> None:
-    # Windows forces only what is open for writing.
-    descriptor = os.open(path, flags or os.O_RDWR)
+def force(path: Path) -> None:
+    """Force a file, or the names in a folder, to the disk."""
+    # Windows forces only what is open for writing, and no folders.
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(path, os.O_DIRECTORY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

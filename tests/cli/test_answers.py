@@ -37,6 +37,33 @@ def test_predictions_as_json(model, capsys):
     assert answer["files"] == ["out/cells.tiff"]
     assert answer["clipped"] == {}
     assert {"about", "message"} == set(answer["cautions"][0])  # a model of one step
+    assert answer["failed"] == {}
+
+
+def test_files_that_cannot_be_read_have_an_exit_code(model, noisy, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    write_tiff("in/a.tif", noisy, "YX")
+    (tmp_path / "in" / "broken.tif").write_bytes(b"no image")
+    command = ["predict", model, "in", "-o", "out", "--json"]
+    assert main(command) == ExitCode.SOME_FAILED
+    told = capsys.readouterr()
+    answer = json.loads(told.out)
+    assert answer["files"] == ["out/a.tiff"]
+    assert [*answer["failed"]] == ["in/broken.tif"]
+    assert "1 image could not be denoised, 1 done" in told.err
+    assert main([*command, "--resume"]) == ExitCode.SOME_FAILED
+    assert main(["predict", model, "in/broken.tif", "-o", "out2"]) == ExitCode.REFUSED
+
+
+def test_zarr_in_zarr_out(model, noisy, tmp_path, capsys):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array("cells.zarr", data=noisy, dimension_names=["y", "x"])
+    assert main(["predict", model, "cells.zarr", "-o", "clean.ome.zarr", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["clean.ome.zarr"]
+    clean = zarr.open_group("clean.ome.zarr", mode="r")
+    assert clean.attrs["ome"]["version"] == "0.5"
+    expected = CAREamist(model).predict(noisy)
+    assert (clean["0"][...] == expected).all()
 
 
 def test_info(model, capsys):
@@ -79,7 +106,9 @@ def test_resume_is_train_resume(model, capsys):
 
 
 def test_ctrl_c_has_a_code_of_its_own(model, capsys):
-    with patch("napari_hush.careamist.CAREamist.predict", side_effect=KeyboardInterrupt):
+    with patch(
+        "napari_hush.careamist.CAREamist.predict_to_disk", side_effect=KeyboardInterrupt
+    ):
         assert main(["predict", model, "cells.tif", "-o", "out"]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().err.endswith("hush: interrupted.\n")
 

@@ -16,6 +16,7 @@ from napari_hush.config import (
 )
 from napari_hush.dataset import statistics
 from napari_hush.errors import ConfigurationError, SourceTypeError, UnreadableFileError
+from napari_hush.events import ImageStarted
 from napari_hush.io import write_tiff
 from napari_hush.lightning import PredictDataModule
 from napari_hush.lightning.module import HushModule
@@ -249,10 +250,11 @@ def test_d15_arguments_of_the_write_function_reach_it(to_disk, tmp_path):
 
 
 def test_d16_folders_are_mirrored_and_each_file_is_read_once(to_disk, tmp_path):
-    reads = []
-    inner = to_disk.predict
-    to_disk.predict = lambda files, **more: (reads.extend(files), inner(files, **more))[1]
+    opened = []
+    to_disk.on_progress = lambda event: (
+        opened.append(event.name) if isinstance(event, ImageStarted) else None
+    )
     targets = to_disk.predict_to_disk(tmp_path / "in")
     names = [str(t.relative_to(tmp_path / "predictions")) for t in targets]
     assert names == ["a.tiff", "deep/er/a.tiff"]
-    assert len(reads) == len(set(reads)) == 2
+    assert len(opened) == len(set(opened)) == 2

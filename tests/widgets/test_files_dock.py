@@ -72,6 +72,19 @@ def test_nothing_is_replaced_and_the_next_run_is_good(
     assert "3 files are denoised" in files.status
 
 
+def test_only_what_is_missing(files, folder, model, tmp_path):
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    (clean / "cells 1.tiff").write_text("mine")
+    _fill(files, folder, model, clean)
+    files.click("files_resume")
+    files.click("files_start")
+    files.until_ready("files_start")
+    assert files.status == "3 files are denoised in “clean”."
+    assert (clean / "cells 1.tiff").read_text() == "mine"
+    assert len(list(clean.iterdir())) == 3
+
+
 def test_a_folder_can_be_dropped(files, folder):
     field = files.find("files_source").parent()
     data = QMimeData()

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from napari_hush.cli.options import IMAGES, data_type, help_of
 from napari_hush.cli.progress import Bars
+from napari_hush.errors import SomeFilesFailedError
 
 if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = (
-    "Denoise TIFF or Zarr images into TIFF files, with a model that hush train or napari "
-    "saved."
+    "Denoise TIFF or Zarr images into files of their kind, with a model that hush train or "
+    "napari saved. They can be of any size: neither images nor results are in memory as a "
+    "whole. After a crash the same command goes on with the tiles that are missing."
 )
-EXAMPLES = ("hush predict cells.safetensors cells.tif -o cells_clean.tif",)
+EXAMPLES = (
+    "hush predict cells.safetensors cells.tif -o cells_clean.tif",
+    "hush predict cells.safetensors brain.zarr -o brain_clean.ome.zarr",
+    "hush predict cells.safetensors folder -o clean --resume",
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +35,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="a .tif file for one image, or a folder, made if need be",
+        help="a .tif file or .ome.zarr store for one image, or a folder, made if need be",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("tiff", "zarr"),
+        help="TIFF or OME-Zarr; by default as OUT ends, else Zarr for Zarr, TIFF for TIFF",
     )
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX; by default as in training"
@@ -47,8 +59,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pixels denoised at once; does not change the result, only the memory",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace files that are there"
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument(
+        "--overwrite", action="store_true", help="replace results that are there"
+    )
+    there.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave results that are there, make those that are missing",
     )
     parser.add_argument(
         "--dtype",
@@ -58,21 +76,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
+    from napari_hush.cli.commands import ExitCode
 
     bars = Bars(quiet=options.quiet, json=options.json)
     careamist = CAREamist(options.model, on_progress=bars)
-    careamist.predict_to_disk(
-        options.images,
-        prediction_dir=options.output,
-        overwrite=options.overwrite,
-        data_type=data_type(options),
-        axes=options.axes,
-        level=options.level,
-        tile_size=options.tile_size,
-        dtype=options.dtype,
-    )
+    failed: SomeFilesFailedError | None = None
+    try:
+        careamist.predict_to_disk(
+            options.images,
+            prediction_dir=options.output,
+            write_type=options.format,
+            overwrite=options.overwrite,
+            resume=options.resume,
+            data_type=data_type(options),
+            axes=options.axes,
+            level=options.level,
+            tile_size=options.tile_size,
+            dtype=options.dtype,
+        )
+    except SomeFilesFailedError as error:
+        failed = error
+        print(f"hush: {error}", file=sys.stderr)
     if options.json:
-        found = {"files": bars.files, "clipped": bars.clipped, "cautions": bars.cautions}
-        print(json.dumps(found))
+        reasons = {str(file): why for file, why in failed.failed.items()} if failed else {}
+        answer = {
+            "files": bars.files,
+            "failed": reasons,
+            "clipped": bars.clipped,
+            "cautions": bars.cautions,
+        }
+        print(json.dumps(answer))
+    if failed is None:
+        return ExitCode.DONE
+    return ExitCode.SOME_FAILED if failed.done else ExitCode.REFUSED

@@ -13,6 +13,8 @@ from napari_hush.events import (
     EarlyStopped,
     EpochDone,
     Event,
+    FileFailed,
+    FileKept,
     FileWritten,
     ImageStarted,
     PixelsClipped,
@@ -120,6 +122,11 @@ class Bars:
                 self._close()
                 self.files.append(str(event.path))
                 self._print(f"Wrote {event.path}")
+            case FileKept():
+                self.files.append(str(event.path))
+                self._print(f"Left {event.path}, which was there")
+            case FileFailed():
+                self._close()
             case TrainingDone():
                 self.training |= {"stopped": event.stopped, "seconds": event.seconds}
                 self._close()

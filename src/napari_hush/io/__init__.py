@@ -9,10 +9,13 @@ from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.memory import memory_told, require_memory
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.record import RECORD, read_record
+from napari_hush.io.results import Result, ResultImage
 from napari_hush.io.sources import (
     ReadSource,
+    changed_meanwhile,
     changes_of,
     check_source,
+    file_stamp,
     fingerprint,
     is_path,
     load_images,
@@ -22,6 +25,9 @@ from napari_hush.io.sources import (
 )
 from napari_hush.io.targets import plan_targets
 from napari_hush.io.tiff import read_image, read_tiff, write_tiff
+from napari_hush.io.tiff_result import TiffResult
+from napari_hush.io.unfinished import unfinished
+from napari_hush.io.zarr_result import ZarrResult
 
 __all__ = [
     "RECORD",
@@ -30,10 +36,16 @@ __all__ = [
     "ImageMetadata",
     "Pixels",
     "ReadSource",
+    "Result",
+    "ResultImage",
+    "TiffResult",
+    "ZarrResult",
     "axes_of",
+    "changed_meanwhile",
     "changes_of",
     "check_source",
     "content_of",
+    "file_stamp",
     "file_type",
     "fingerprint",
     "is_path",
@@ -51,5 +63,6 @@ __all__ = [
     "read_tiff",
     "require_memory",
     "select_channels",
+    "unfinished",
     "write_tiff",
 ]

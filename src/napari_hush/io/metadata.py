@@ -116,6 +116,12 @@ def unit_name(unit: str) -> str:
     return _LONG_NAMES.get(unit) or _LONG_NAMES.get(unit.lower()) or unit
 
 
+def unit_symbol(unit: str) -> str:
+    """Spell a unit shortly: ``"micrometer"`` is ``"µm"``; others stay as they are."""
+    name = unit_name(unit)
+    return _UNITS[name][0] if name in _UNITS else name
+
+
 def convert(size: float, unit: str, wanted: str) -> float:
     """Express a size in another unit; without a unit on either side it stays as it is.
 

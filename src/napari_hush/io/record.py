@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from xml.etree.ElementTree import ParseError
+
+from tifffile import xml2dict
 
 from napari_hush.io.listing import is_zarr
 from napari_hush.io.tiff_layout import opened
@@ -20,11 +23,14 @@ _LONGEST = 2**22
 _PARTS = ("source", "model", "software")
 
 
-def record_metadata(record: Mapping[str, Any], *, imagej: bool) -> dict[str, Any]:
-    """What tifffile is to write for `record`: ImageJ's info, or an entry of its own."""
-    if imagej:
-        return {"Info": json.dumps({RECORD: dict(record)}, indent=1)}
-    return {RECORD: dict(record)}
+def record_metadata(
+    record: Mapping[str, Any], kind: Literal["imagej", "ome", "shaped"]
+) -> dict[str, Any]:
+    """What tifffile is to write: ImageJ's info, OME's description, or an own entry."""
+    text = json.dumps({RECORD: dict(record)}, indent=1)
+    if kind == "shaped":
+        return {RECORD: dict(record)}
+    return {"Info" if kind == "imagej" else "Description": text}
 
 
 def read_record(path: str | Path) -> dict[str, Any] | None:
@@ -47,11 +53,22 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
         with opened(path) as file:
             info = (file.imagej_metadata or {}).get("Info", "")
             shaped: dict[str, Any] = (file.shaped_metadata or ({},))[0]
+            if file.is_ome:
+                info = _description(file.ome_metadata or "")
             found = shaped.get(RECORD) or _parsed(info)
     if not isinstance(found, dict):
         return None
     whole = all(isinstance(found.get(part), dict) for part in _PARTS)
     return found if whole else None
+
+
+def _description(xml: str) -> Any:
+    """That of the first image of an OME-TIFF file."""
+    try:
+        image = xml2dict(xml)["OME"]["Image"]
+        return (image[0] if isinstance(image, list) else image)["Description"]
+    except (KeyError, IndexError, TypeError, ParseError):
+        return None
 
 
 def _parsed(info: Any) -> Any:

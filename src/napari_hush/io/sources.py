@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from napari_hush.axes import validate_axes
-from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
+from napari_hush.errors import (
+    ConfigurationError,
+    DataError,
+    SourceTypeError,
+    UnreadableFileError,
+)
 from napari_hush.io.arrays import axes_of, check_array, lazily
 from napari_hush.io.custom import WholeFilePixels, read_custom
 from napari_hush.io.czi import czi_metadata
@@ -246,6 +251,21 @@ def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
         return None
 
     return changed
+
+
+def changed_meanwhile(name: str) -> UnreadableFileError:
+    """Make the error for a file that was changed while it was denoised."""
+    return UnreadableFileError(
+        f"{name} was changed while it was denoised, so the result is none of it; start "
+        "again once it stays as it is."
+    )
+
+
+def file_stamp(path: Path) -> str:
+    """Tell a file of any kind from itself after a change: path, size and time."""
+    status = path.stat()
+    known = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def _from_array(array: Any, axes: str, name: str) -> Image:

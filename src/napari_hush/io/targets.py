@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
+from napari_hush.io.listing import ZARR_MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
 _TIFF = (".tif", ".tiff")
+_ZARR = (".zarr", ".ome.zarr")
+_OME = ".ome"
 
 
 def plan_targets(
@@ -21,6 +24,7 @@ def plan_targets(
     suffix: str,
     *,
     overwrite: bool,
+    resume: bool = False,
 ) -> list[Path]:
     """Plan one result per file before anything is computed.
 
@@ -32,11 +36,14 @@ def plan_targets(
         What was named: folders, whose inner folders are mirrored, or files.
     output : Path
         Folder of the results; for one file also the result itself, if it ends in `suffix`
-        (``.tif`` and ``.tiff`` are the same) and is no folder yet.
+        (``.tif`` and ``.tiff`` are the same, ``.zarr`` and ``.ome.zarr`` too) and is no
+        folder yet.
     suffix : str
         Ending of the results, with its dot; replaces the last ending of the file's name.
     overwrite : bool
         Replace files that are there.
+    resume : bool
+        Results that are there are none to be made.
 
     Raises
     ------
@@ -44,7 +51,8 @@ def plan_targets(
         If two results would have one name, several would go into one file, or a result
         would replace a source.
     ExistingFileError
-        If a result is there already and `overwrite` is off.
+        If a result is there already and neither `overwrite` nor `resume` is on, or a
+        folder of other things is in its place.
     """
     if _is_result(output, suffix):
         if len(files) > 1:
@@ -63,26 +71,47 @@ def plan_targets(
                 f"{str(taken[target])!r} and {str(file)!r} would both be written to "
                 f"{str(target)!r}; denoise them into different folders."
             )
-        if (replaced := sources.get(target.resolve())) is not None:
+        if (replaced := _harmed(target.resolve(), sources)) is not None:
             it = "it" if replaced == file else repr(str(replaced))
             raise ConfigurationError(
                 f"The result of {str(file)!r} would replace {it}; give another folder."
             )
-        if target.exists() and not overwrite:
+        if target.exists() and not (overwrite or resume):
             raise ExistingFileError(
                 f"The file {str(target)!r} exists already; choose another name or folder, "
-                "or allow it to be replaced (overwrite)."
+                "or allow it to be replaced (overwrite) or to be left (resume)."
+            )
+        if target.is_dir() and not _is_store(target):
+            raise ExistingFileError(
+                f"{str(target)!r} is a folder of other things; choose another name."
             )
         taken[target] = file
     return list(taken)
 
 
+def _harmed(target: Path, sources: Mapping[Path, Path]) -> Path | None:
+    """The source that would be replaced, or written into, or deleted with its store."""
+    for place in (target, *target.parents):
+        if place in sources:
+            return sources[place]
+    return next((file for known, file in sources.items() if target in known.parents), None)
+
+
+def _is_store(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in ZARR_MARKS)
+
+
 def _is_result(output: Path, suffix: str) -> bool:
-    endings = _TIFF if suffix.lower() in _TIFF else (suffix.lower(),)
-    return output.suffix.lower() in endings and not output.is_dir()
+    kind = next((k for k in (_TIFF, _ZARR) if suffix.lower() in k), (suffix.lower(),))
+    if not output.name.lower().endswith(kind):
+        return False
+    return kind == _ZARR or not output.is_dir()
 
 
 def _mirrored(file: Path, roots: Sequence[Path], folder: Path, suffix: str) -> Path:
     root = next((r for r in roots if r.is_dir() and file.is_relative_to(r)), file.parent)
     inner = file.relative_to(root if root != file else file.parent)
-    return folder / inner.with_name(f"{inner.stem}{suffix}")
+    stem = inner.stem
+    if suffix.lower().startswith(_OME):  # said once
+        stem = stem[: -len(_OME)] if stem.lower().endswith(_OME) else stem
+    return folder / inner.with_name(f"{stem}{suffix}")

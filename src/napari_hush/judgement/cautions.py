@@ -98,9 +98,10 @@ def residual_caution(noisy: Image, denoised: Any) -> Caution | None:
     denoised : Image or array
         The result, in the same axes.
     """
+    shape = denoised.axes.shape if isinstance(denoised, Image) else tuple(denoised.shape)
+    if shape != noisy.axes.shape:  # other channels
+        return None
     if not isinstance(denoised, Image):
-        if tuple(denoised.shape) != noisy.axes.shape:  # other channels
-            return None
         denoised = Image.from_array(denoised, noisy.axes.axes)
     try:
         report = judge_residual(noisy, denoised, most_pixels=_DENOISED)

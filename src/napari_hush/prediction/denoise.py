@@ -117,14 +117,14 @@ def denoise(
     if out.dtype.kind in "ui":
         on_progress(PixelsClipped(image.name, clipped, out.size, str(out.dtype)))
     if judge:
-        for caution in (unseen.caution(image.name), *_cautions(model, image, out, region)):
+        for caution in (unseen.caution(image.name), *cautions(model, image, out, region)):
             if caution is not None:
                 on_progress(caution)
     return True
 
 
-def _cautions(
-    model: Model, image: Image, out: Any, region: Region | None
+def cautions(
+    model: Model, image: Image, out: Any, region: Region | None = None
 ) -> Iterator[Caution | None]:
     """What speaks against the result, as far as it can be told without the truth."""
     yield size_caution(image.name, image.metadata, model.provenance.pixel_size)

@@ -5,50 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.errors import SourceTypeError
-from napari_hush.events import FileWritten
-from napari_hush.io import (
-    ImageMetadata,
-    is_path,
-    list_files,
-    plan_targets,
-    read_metadata,
-    write_tiff,
+from napari_hush.errors import (
+    DataError,
+    MissingFileError,
+    SomeFilesFailedError,
+    SourceTypeError,
+    UnreadableFileError,
 )
-from napari_hush.writing import make_folder
+from napari_hush.events import FileFailed, FileKept, FileWritten
+from napari_hush.io import is_path, list_files, plan_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_hush.events import OnProgress
+
+_OF_ONE_FILE = (DataError, MissingFileError, UnreadableFileError)
+"""What is wrong with a file need not be wrong with the next one."""
 
 
 def predict_files(
-    predict: Callable[[Path], NDArray[np.float32]],
+    denoise: Callable[[Path, Path, int, int], bool],
     source: Any,
     output: Path,
     *,
     data_type: str,
-    axes: str,
     extension_filter: str = "",
-    level: int = 0,
     suffix: str = ".tiff",
-    write: Callable[[Path, NDArray[np.float32]], Any] | None = None,
-    record: Callable[[Path], dict[str, Any]] | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     on_progress: OnProgress,
-    should_stop: Callable[[], bool],
 ) -> list[Path]:
     """Denoise files one after the other, each into a file of its own.
 
     Parameters
     ----------
-    predict : callable
-        From one file to its result, in the axes `axes`, or C before them where the
-        source has no C and the model makes several channels.
+    denoise : callable
+        Called as ``denoise(file, target, number, count)``: writes the result of a file,
+        the one with that number (from 0) out of so many. False if it was asked to stop.
     source : str, Path, or list of them
         Files and folders; the folders in a folder are mirrored.
     output : Path
@@ -56,36 +50,31 @@ def predict_files(
         the ending `suffix` (or another one of TIFF).
     data_type : {"tiff", "zarr", "custom"}
         Decides which files of a folder count.
-    axes : str
-        Axes of the files.
     extension_filter : str
         For custom data: which file names count.
-    level : int
-        Which resolution of an OME-Zarr image is read; pixel sizes are of this one.
     suffix : str
         Ending of the results, with its dot.
-    write : callable, optional
-        Writes a result to a path; by default as TIFF, with the axes, pixel sizes and
-        units of its source.
-    record : callable, optional
-        From a file to how its result comes about, to be kept in the result.
     overwrite : bool
         Replace results that are there.
+    resume : bool
+        Leave results that are there as they are, and make those that are missing.
     on_progress : callable
-        Gets a `FileWritten` for each result.
-    should_stop : callable
-        True ends the job; a result that is not whole is not written.
+        Gets a `FileWritten` for each result, a `FileKept` for each that was there, and a
+        `FileFailed` for each file that cannot be denoised.
 
     Returns
     -------
     list of Path
-        The results that were written, in the order of the files.
+        The results that are whole, in the order of the files.
 
     Raises
     ------
+    SomeFilesFailedError
+        At the end, if some of several files could not be denoised.
     HushError
         Before anything is computed: if arrays are given, names collide, a result would
-        replace a source, or is there already.
+        replace a source, or is there already. Later, if the only file cannot be denoised
+        or a result cannot be written.
     """
     if not is_path(source):
         raise SourceTypeError(
@@ -95,30 +84,31 @@ def predict_files(
     roots = source if isinstance(source, list | tuple) else [source]
     files = list_files(source, data_type, extension_filter)
     targets = plan_targets(
-        files, [Path(root) for root in roots], output, suffix, overwrite=overwrite
+        files,
+        [Path(root) for root in roots],
+        output,
+        suffix,
+        overwrite=overwrite,
+        resume=resume,
     )
-    # What a function of the user's reads need not have the pixel sizes of the file.
-    known = [
-        ImageMetadata() if data_type == "custom" else read_metadata(file, level)
-        for file in files
-    ]
+    there: list[Path] = []
+    failed: dict[Path, str] = {}
     for number, (file, target) in enumerate(zip(files, targets, strict=True)):
-        result = predict(file)
-        if should_stop():
-            return targets[:number]
-        make_folder(target.parent)
-        if write is not None:
-            write(target, result)
+        if resume and target.exists():
+            on_progress(FileKept(target))
+            there.append(target)
+            continue
+        try:
+            if not denoise(file, target, number, len(files)):
+                return there
+        except _OF_ONE_FILE as error:
+            if len(files) == 1:
+                raise
+            failed[file] = str(error)
+            on_progress(FileFailed(file, str(error)))
         else:
-            sizes = known[number]
-            write_tiff(
-                target,
-                result,
-                f"C{axes}" if result.ndim > len(axes) else axes,
-                overwrite=overwrite,
-                scale={a: size for a, size in sizes.scale.items() if a in axes},
-                units={a: unit for a, unit in sizes.units.items() if a in axes},
-                record=None if record is None else record(file),
-            )
-        on_progress(FileWritten(target))
-    return targets
+            there.append(target)
+            on_progress(FileWritten(target))
+    if failed:
+        raise SomeFilesFailedError(failed, there)
+    return there

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
@@ -65,6 +66,11 @@ class FilesDock(QWidget):
         self._axes.setObjectName("files_axes")
         self._axes.setPlaceholderText("as the model was trained")
         self._axes.setToolTip("Axes of the files (TYX …); empty: those of the model.")
+        self._resume = QCheckBox("Only what is missing")
+        self._resume.setObjectName("files_resume")
+        self._resume.setToolTip(
+            "Leave the results that are there, and go on with one that was cut off."
+        )
         self._start = QPushButton("Denoise")
         self._start.setObjectName("files_start")
         self._cancel = QPushButton("Cancel")
@@ -84,6 +90,7 @@ class FilesDock(QWidget):
         form.addRow("Model", self._model)
         form.addRow("Results", self._output)
         form.addRow("Axes", self._axes)
+        form.addRow("", self._resume)
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self._start, 2)
@@ -135,7 +142,8 @@ class FilesDock(QWidget):
         self._written, self._file = [], ""
         self._cautions.begin()
         axes = self._axes.text().strip().upper()
-        self._job.start(DenoisingFiles(model, source, output, axes))
+        resume = self._resume.isChecked()
+        self._job.start(DenoisingFiles(model, source, output, axes, resume=resume))
         self._state = run_state.begin(Activity.DENOISING, source.name, time.monotonic())
         self._render()
 
@@ -184,7 +192,8 @@ class FilesDock(QWidget):
     def _render(self) -> None:
         state, missing = self._state, self._missing()
         running = state.phase is Phase.RUNNING
-        for field in (self._source, self._model, self._output, self._axes):
+        fields = (self._source, self._model, self._output, self._axes, self._resume)
+        for field in fields:
             field.setEnabled(not state.busy)
         self._start.setEnabled(not state.busy and not missing)
         self._start.setToolTip(missing or "Denoise every image of the folder.")

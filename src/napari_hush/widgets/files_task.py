@@ -25,6 +25,8 @@ class DenoisingFiles:
     axes: str
     """Axes of the files; empty for those that the model was trained on."""
     overwrite: bool = False
+    resume: bool = False
+    """Leave the results that are there."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> list[Path]:
         from napari_hush.careamist import CAREamist
@@ -34,6 +36,7 @@ class DenoisingFiles:
             self.source,
             prediction_dir=self.output.absolute(),
             overwrite=self.overwrite,
+            resume=self.resume,
             axes=self.axes or None,
             should_stop=stop.is_set,
         )

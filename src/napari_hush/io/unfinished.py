@@ -1,0 +1,205 @@
+"""A result from its first pixel on disk to its name: kept when the job is cut off."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from napari_hush.errors import ExistingFileError
+from napari_hush.io.journal import Journal
+from napari_hush.writing import force, writing
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from napari_hush.io.results import Result
+
+
+class Unfinished:
+    """A result that is being written beside its place, under a name that starts with a dot.
+
+    Beside it lies a journal that says which parts are there. Both stay when the job is cut
+    off, so that the same job can go on. A result of a single part has none and does not
+    stay.
+
+    Parameters
+    ----------
+    result : Result
+        What writes it.
+    target : Path
+        Its place once it is whole, in a folder that is there.
+    job : mapping
+        What makes the result what it is; see `Journal.begin`.
+    count : int
+        Number of parts.
+    overwrite : bool
+        It may replace what is at `target`, and an unfinished one of another job.
+
+    Raises
+    ------
+    ExistingFileError
+        If an unfinished result of another job is there and `overwrite` is off.
+    UnreadableFileError
+        If what is there is damaged.
+
+    Attributes
+    ----------
+    missing : list of int
+        Numbers of the parts that are missing.
+    clipped : int
+        Clipped pixels of those that are there.
+    """
+
+    def __init__(
+        self,
+        result: Result,
+        target: Path,
+        job: Mapping[str, Any],
+        count: int,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._result, self._target, self._overwrite = result, target, overwrite
+        self._count = count
+        single = count <= 1
+        owner = f".{os.getpid()}" if single else ""
+        self._part = target.with_name(f".{target.name}{owner}.part")
+        self._file = target.with_name(f".{target.name}.tiles")
+        self._journal: Journal | None = None
+        self.missing, self.clipped = list(range(count)), 0
+        if not single:
+            try:
+                self._journal = Journal.reopen(self._file, job, count)
+            except ExistingFileError:
+                if not overwrite:
+                    raise
+        if self._journal is not None and self._part.exists():
+            result.go_on(self._part)
+            self.missing, self.clipped = self._journal.missing, self._journal.clipped
+            return
+        self.forget()  # what is there without the other, or of another job
+        with writing(target):
+            result.begin(self._part)
+        if not single:
+            self._journal = Journal.begin(self._file, job, count)
+
+    def note(self, number: int, clipped: int) -> None:
+        """A part was written."""
+        self.clipped += clipped
+        if self._journal is not None:
+            self._journal.note(number, clipped)
+
+    def keep(self) -> None:
+        """Force the parts that were written to the disk, and write down which they are."""
+        if self._journal is not None:
+            with writing(self._target):
+                self._result.force()
+                self._journal.commit()
+
+    def leave(self) -> None:
+        """Let go of it: kept if a part is there that can be gone on from, else removed."""
+        with suppress(OSError):  # the disk may be full; what was kept before stays
+            self.keep()
+        self._result.close()
+        if self._journal is None or len(self._journal.missing) == self._count:
+            self.forget()
+
+    def forget(self) -> None:
+        """Remove what is there of it."""
+        self._journal = None
+        self._file.unlink(missing_ok=True)
+        _remove(self._part)
+
+    def complete(self) -> None:
+        """Give it its name.
+
+        Raises
+        ------
+        ExistingFileError
+            If something of that name has come up meanwhile and may not be replaced.
+        """
+        self.keep()
+        target, old = self._target, None
+        with writing(target):
+            self._result.finish()
+            self._result.close()
+            if target.exists() and not self._overwrite:
+                raise ExistingFileError(
+                    f"{str(target)!r} came into being meanwhile; move it away and denoise "
+                    "again, or allow it to be replaced (overwrite)."
+                )
+            if target.is_dir():  # a folder cannot take the place of another
+                old = target.with_name(f".{target.name}.{os.getpid()}.old")
+                os.replace(target, old)
+            os.replace(self._part, target)
+            force(target.parent)
+            if old is not None:
+                shutil.rmtree(old)
+        self.forget()
+
+
+@contextmanager
+def unfinished(
+    result: Result,
+    target: Path,
+    job: Mapping[str, Any],
+    count: int,
+    *,
+    overwrite: bool,
+) -> Iterator[Unfinished]:
+    """Begin a result, or go on with it; whatever happens inside, what is there is kept.
+
+    Parameters and errors are those of `Unfinished`.
+
+    Raises
+    ------
+    ExistingFileError
+        If another process is writing this result.
+    """
+    with _locked(target):
+        with ExitStack() as failing:
+            failing.callback(result.close)
+            place = Unfinished(result, target, job, count, overwrite=overwrite)
+            failing.pop_all()
+        try:
+            yield place
+        finally:
+            place.leave()
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Keep other processes from writing the same result, as long as this one lives."""
+    if fcntl is None:
+        yield
+        return
+    path = target.with_name(f".{target.name}.lock")
+    with writing(target):
+        file = open(path, "wb")  # noqa: SIM115  (what happens inside is not writing)
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ExistingFileError(
+                f"{str(target)!r} is being written by another process; wait for it, or "
+                "give another name."
+            ) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
