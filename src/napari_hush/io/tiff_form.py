@@ -54,9 +54,12 @@ def tiff_form(path: Path, image: ResultImage) -> TiffForm:
     """
     big, kind, sizes = image.nbytes >= _BIG, image.dtype.name, image.sizes
     own = image.axes.axes
-    ome = _ome_sizes(sizes) if kind in _OME_TYPES and "S" not in own else None
+    # Of planes of a single row or column tifffile makes pages that it cannot read again.
+    thin = min(ordered(image.axes, "YX")[1]) == 1
+    ome = None if thin or kind not in _OME_TYPES or "S" in own else _ome_sizes(sizes)
     named_ome = ome is not None and path.name.lower().endswith(_OME_NAMES)
-    imagej = None if big or named_ome or kind not in _IMAGEJ_TYPES else _imagej_sizes(sizes)
+    fits = kind in _IMAGEJ_TYPES and not (big or named_ome or thin)
+    imagej = _imagej_sizes(sizes) if fits else None
     form: Literal["imagej", "ome", "shaped"]
     if imagej is not None:
         axes, shape = ordered(image.axes, _IMAGEJ_AXES)
