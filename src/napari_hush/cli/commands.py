@@ -39,13 +39,15 @@ class ExitCode(IntEnum):
     DONE = 0
     REFUSED = 2
     """What was given cannot be used, or the job cannot go on; one sentence says why."""
+    SOME_FAILED = 3
+    """Some files could not be denoised; the others are done."""
     INTERRUPTED = 130
     """Ctrl-C, twice where the first one ends training early and keeps the model."""
 
 
 _CODES = (
-    "exit codes: 0 done; 2 refused, with one sentence on what to do; 130 interrupted; 1 a "
-    "fault of hush itself"
+    "exit codes: 0 done; 2 refused, with one sentence on what to do; 3 some files could "
+    "not be denoised, the others are done; 130 interrupted; 1 a fault of hush itself"
 )
 
 
