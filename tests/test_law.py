@@ -17,6 +17,7 @@ QT = {"qtpy", "PyQt6", "PySide6", "napari", "superqt", "magicgui", "vispy", "pyq
 ORDER = [
     {"widgets"},
     {"cli"},
+    {"denoising"},
     {"careamist", "resuming"},
     {"lightning", "exchange"},
     {"prediction"},

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["CAREamist", "__version__"]
+__all__ = ["CAREamist", "__version__", "denoise"]
 
 if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
+    from napari_hush.denoising import denoise
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from napari_hush.careamist import CAREamist
 
         return CAREamist
+    if name == "denoise":
+        from napari_hush.denoising import denoise
+
+        return denoise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

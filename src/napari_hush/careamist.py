@@ -34,7 +34,9 @@ from napari_hush.io import (
     fingerprint,
     is_path,
     memory_told,
+    open_images,
     require_memory,
+    select_channels,
 )
 from napari_hush.lightning import (
     Losses,
@@ -53,6 +55,7 @@ from napari_hush.prediction import (
     FileTarget,
     check_suits,
     denoise,
+    denoise_lazily,
     denoise_to_file,
     predict_files,
     result_axes,
@@ -315,7 +318,8 @@ class CAREamist:
         region: Region | None = None,
         first: Callable[[], Region | None] | None = None,
         judge: bool = True,
-    ) -> NDArray[Any] | list[NDArray[Any]]:
+        lazy: bool = False,
+    ) -> Any:
         """Denoise images.
 
         Parameters
@@ -363,10 +367,14 @@ class CAREamist:
             Tell what speaks against a result, as `Caution` events: structure that was
             taken away, intensities or pixel sizes that were not trained on, saturation.
             Costs some hundredths of a second per image.
+        lazy : bool
+            Compute nothing yet: results are dask arrays with one chunk per tile, whose
+            pixels are computed when they are asked for. Takes neither `out`, `region`,
+            `first` nor `should_stop`, tells no events and judges nothing.
 
         Returns
         -------
-        ndarray or list of ndarray
+        ndarray or list of ndarray, or of dask.array.Array if `lazy`
             float32 or the type of the source, in the source's axes, shape and intensities
             (where the model makes another number of channels, that many; C first if the
             source has none). One array for one array; for a list of arrays or for paths a
@@ -377,7 +385,7 @@ class CAREamist:
         HushError
             If there is no model yet, or an image does not suit it.
         """
-        model = self._trained()
+        model = self.trained
         config, images = self._opened(
             source,
             read_source_func,
@@ -397,6 +405,17 @@ class CAREamist:
         for image in images:
             check_suits(model, image)
             result_dtype(image, config.dtype)
+        if lazy:
+            if any(given is not None for given in (out, region, first, should_stop)):
+                raise ConfigurationError(
+                    "A lazy result is computed later, piece by piece; leave out, region, "
+                    "first and should_stop out."
+                )
+            lazily = [
+                denoise_lazily(model, image, dtype=config.dtype, **_tiling(config))
+                for image in images
+            ]
+            return lazily[0] if one else lazily
         results = []
         for index, image in enumerate(images):
             shape = result_axes(model, image).shape
@@ -498,7 +517,7 @@ class CAREamist:
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """
-        model = self._trained()
+        model = self.trained
         data_type = data_type or self._data_type(source)
         output = (self.work_dir or Path()) / prediction_dir
         kind = write_type or _kind_of(output, data_type)
@@ -583,7 +602,7 @@ class CAREamist:
         ExistingFileError
             If there is a file of that name and `overwrite` is off.
         """
-        return save_model(self._trained(), path, overwrite=overwrite)
+        return save_model(self.trained, path, overwrite=overwrite)
 
     def _opened(
         self,
@@ -601,7 +620,7 @@ class CAREamist:
         dtype: Literal["float32", "source"] = "float32",
     ) -> tuple[InferenceConfig, list[Image]]:
         """How to denoise, and the images, which may still be on disk."""
-        model = self._trained()
+        model = self.trained
         data_type = data_type or self._data_type(source)
         config = InferenceConfig.build(
             {
@@ -647,7 +666,7 @@ class CAREamist:
         ModelFileError, ExistingFileError, UnwritableFileError, HushError
             See `napari_hush.exchange.export_model`.
         """
-        return export_model(self._trained(), path, overwrite=overwrite)
+        return export_model(self.trained, path, overwrite=overwrite)
 
     def export_to_bmz(
         self,
@@ -704,7 +723,7 @@ class CAREamist:
         HushError
             See `napari_hush.exchange.write_package`.
         """
-        model = self._trained()
+        model = self.trained
         path = Path(path_to_archive)
         if path.suffix.lower() != ".zip":
             raise ModelFileError(
@@ -730,7 +749,15 @@ class CAREamist:
         image = open_images(source, kind, config.axes, level=self._level(kind))[0]
         return select_channels(image, config.channels)
 
-    def _trained(self) -> Model:
+    @property
+    def trained(self) -> Model:
+        """The model.
+
+        Raises
+        ------
+        TrainingError
+            If there is none yet.
+        """
         if self.model is None:
             raise TrainingError(
                 "There is no model yet; train one first, or load a model file."

@@ -8,6 +8,7 @@ from napari_hush.io.images import Image, Pixels
 from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.memory import memory_told, require_memory
 from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.optional import require
 from napari_hush.io.record import RECORD, read_record
 from napari_hush.io.results import Result, ResultImage
 from napari_hush.io.sources import (
@@ -61,6 +62,7 @@ __all__ = [
     "read_metadata",
     "read_record",
     "read_tiff",
+    "require",
     "require_memory",
     "select_channels",
     "unfinished",

@@ -2,6 +2,7 @@
 
 from napari_hush.prediction.denoise import check_suits, denoise, result_axes
 from napari_hush.prediction.files import predict_files
+from napari_hush.prediction.lazy import denoise_lazily
 from napari_hush.prediction.order import Region
 from napari_hush.prediction.rounding import result_dtype
 from napari_hush.prediction.streaming import FileTarget, denoise_to_file
@@ -16,6 +17,7 @@ __all__ = [
     "alike",
     "check_suits",
     "denoise",
+    "denoise_lazily",
     "denoise_to_file",
     "plan_tiles",
     "predict_files",

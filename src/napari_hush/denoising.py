@@ -1,0 +1,117 @@
+"""One function for workflows and notebooks: an image and a model in, an image out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_hush.careamist import CAREamist
+from napari_hush.errors import SourceTypeError
+from napari_hush.io import axes_of, is_path, read_metadata
+from napari_hush.models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_hush.events import OnProgress
+
+
+def denoise(
+    image: Any,
+    model: CAREamist | Model | str | Path,
+    *,
+    axes: str | None = None,
+    lazy: bool = False,
+    tile_size: Sequence[int] | None = None,
+    tta: bool | int = False,
+    dtype: Literal["float32", "source"] = "float32",
+    on_progress: OnProgress | None = None,
+) -> Any:
+    """Denoise one image.
+
+    Parameters
+    ----------
+    image : array, str or Path
+        A numpy, dask, zarr or xarray array, or a TIFF file or Zarr store.
+    model : CAREamist, Model, str or Path
+        What was trained, or a file of it.
+    axes : str, optional
+        Axes of the image, one letter out of S, T, C, Z, Y, X per dimension, slowest first;
+        by default what the image itself names (xarray, zarr, files), else those that the
+        model was trained on.
+    lazy : bool
+        Compute nothing yet: the result is a dask array of tiles, each of which sees what
+        it needs beyond its borders, so that they do not show. Its pixels are computed when
+        they are asked for (by ``.compute()``, by a slice, by a viewer).
+    tile_size : sequence of int, optional
+        Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; the chunks of a lazy result.
+    tta : bool or int
+        Average over 2, 4 or 8 mirrored and turned versions; True for 8.
+    dtype : {"float32", "source"}
+        Type of the result; "source" rounds and clips to that of the image.
+    on_progress : callable, optional
+        Gets the events of `napari_hush.events`; of a lazy result there are none.
+
+    Returns
+    -------
+    ndarray, dask.array.Array or xarray.DataArray
+        Of the image's axes, shape and intensities. An xarray for an xarray, with its name,
+        dimensions, coordinates and attributes; in it a dask array if `lazy`.
+
+    Raises
+    ------
+    HushError
+        If the image does not suit the model, or a file cannot be read.
+
+    Examples
+    --------
+    >>> from napari_hush import denoise
+    >>> clean = denoise(noisy, "cells.safetensors", axes="ZYX")   # doctest: +SKIP
+    >>> part = denoise("brain.zarr", "cells.safetensors", lazy=True)[500]  # doctest: +SKIP
+    """
+    if isinstance(image, list | tuple):
+        raise SourceTypeError(
+            "denoise takes one image but got a list; call it for each, or use "
+            "CAREamist.predict, which takes lists."
+        )
+    engine = _engine(model, on_progress)
+    if axes is None:
+        axes = read_metadata(Path(image)).axes if is_path(image) else axes_of(image)
+        if axes is not None and not is_path(image) and len(axes) != len(image.shape):
+            axes = None
+    found = engine.predict(
+        image, axes=axes, lazy=lazy, tile_size=tile_size, tta=tta, dtype=dtype
+    )
+    result = found[0] if isinstance(found, list) else found
+    labelled = type(image).__module__.partition(".")[0] == "xarray"
+    return _labelled(result, image) if labelled else result
+
+
+def _engine(
+    model: CAREamist | Model | str | Path, on_progress: OnProgress | None
+) -> CAREamist:
+    if isinstance(model, CAREamist):
+        if on_progress is None:
+            return model
+        model = model.trained
+    if isinstance(model, Model):
+        engine = CAREamist(model.config, on_progress=on_progress)
+        engine.model = model
+        return engine
+    return CAREamist(model, on_progress=on_progress)
+
+
+def _labelled(result: Any, source: Any) -> Any:
+    """The result as an xarray with what is known of its source."""
+    import xarray
+
+    dims = tuple(source.dims)
+    if result.ndim > len(dims):
+        dims = ("c", *dims)
+    size = dict(zip(dims, result.shape, strict=True))
+    coords = {
+        name: values
+        for name, values in source.coords.items()
+        if all(size[dim] == source.sizes[dim] for dim in values.dims)
+    }
+    return xarray.DataArray(result, coords, dims, source.name, source.attrs)
