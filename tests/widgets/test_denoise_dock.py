@@ -353,6 +353,25 @@ def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypa
     assert np.array_equal(first, second)
 
 
+def test_saved_as_a_package_and_loaded_again(viewer, ready, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    path = tmp_path / "cells.zip"
+    for dialog in ("getSaveFileName", "getOpenFileName"):
+        _choose(monkeypatch, dialog, path)
+    ready.train()
+    ready.click("save_model")
+    ready.until_ready("train")
+    assert path.is_file()
+    assert ready.dock._model.kept
+    ready.denoise()
+    ready.dock._model = ModelAtHand()
+    ready.click("load_model")
+    ready.until_ready("denoise")
+    ready.denoise()
+    first, second = viewer.layers[1].data, viewer.layers[2].data
+    assert np.array_equal(first, second)
+
+
 def test_a_file_that_is_no_model_is_said_in_a_sentence(
     ready, tmp_path, monkeypatch, notifications
 ):

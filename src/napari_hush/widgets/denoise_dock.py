@@ -27,7 +27,7 @@ from napari_hush.widgets.face import Situation, resolve
 from napari_hush.widgets.judging_run import JudgingRun
 from napari_hush.widgets.loss_feed import feed
 from napari_hush.widgets.model_at_hand import ModelAtHand
-from napari_hush.widgets.model_files import ask_where_from, ask_where_to
+from napari_hush.widgets.model_files import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.notices import tell
 from napari_hush.widgets.painting import paint_now
 from napari_hush.widgets.preferences import tie
@@ -290,8 +290,9 @@ class DenoiseDock(QWidget):
             case Activity.TRAINING:
                 message = self._after_training(value)
             case Activity.SAVING:
-                self._model.noteSaved(value)
-                remember_model(value)
+                if value.suffix in READABLE:  # it can come back from there
+                    self._model.noteSaved(value)
+                    remember_model(value)
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
                 self._model.take(value, Path(state.subject).stem, kept=True)

@@ -22,7 +22,7 @@ from napari_hush.widgets.data_panel import DataPanel
 from napari_hush.widgets.estimate import estimate, speed_of_run, steps_per_epoch
 from napari_hush.widgets.fold import Fold
 from napari_hush.widgets.model_card import why_not_for
-from napari_hush.widgets.model_files import SUFFIX as MODEL_SUFFIX
+from napari_hush.widgets.model_files import READABLE as MODEL_SUFFIXES
 from napari_hush.widgets.readiness import Readiness, judge
 from napari_hush.widgets.remembered import recall, remember
 from napari_hush.widgets.rule import Rule
@@ -237,7 +237,7 @@ class Inputs(QWidget):
         if dropped.layers:
             self.data.fields["noisy"].setLayers(dropped.layers)
             return None
-        models = [path for path in dropped.paths if path.suffix == MODEL_SUFFIX]
+        models = [path for path in dropped.paths if path.suffix in MODEL_SUFFIXES]
         settings = [path for path in dropped.paths if path.suffix in YAML_SUFFIXES]
         images = [path for path in dropped.paths if path not in (*models, *settings)]
         for path in settings:

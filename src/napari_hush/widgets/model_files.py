@@ -10,7 +10,16 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 __all__ = ["ask_where_from", "ask_where_to"]
 
 SUFFIX = ".safetensors"
-FILE_FILTER = f"Models (*{SUFFIX})"
+READABLE = (SUFFIX, ".zip", ".ckpt")
+"""Endings of files with a model in them: our own, packages, checkpoints of CAREamics."""
+FILE_FILTER = f"Models ({' '.join(f'*{suffix}' for suffix in READABLE)})"
+_WRITABLE = {
+    SUFFIX: "Models",
+    ".zip": "BioImage.IO packages",
+    ".onnx": "ONNX",
+    ".pt": "TorchScript",
+}
+"""Endings that a model can be saved with, and what that is called."""
 
 
 def ask_where_to(parent: QWidget, name: str) -> tuple[Path, bool] | None:
@@ -19,21 +28,24 @@ def ask_where_to(parent: QWidget, name: str) -> tuple[Path, bool] | None:
     Returns
     -------
     path : Path
-        Ends in the suffix of model files.
+        Ends in the suffix of model files, or in one of another program's format.
     overwrite : bool
         Whether the dialog has settled that a file of that name may be replaced. None
         instead of both if nothing was chosen.
     """
     suggestion = re.sub(r"[^\w\- ]+", "_", name).strip() + SUFFIX
-    chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Save the model", suggestion, FILE_FILTER
+    filters = {f"{name} (*{suffix})": suffix for suffix, name in _WRITABLE.items()}
+    chosen, kind = QFileDialog.getSaveFileName(
+        parent, "Save the model", suggestion, ";;".join(filters)
     )
     if not chosen:
         return None
-    path = Path(chosen)
-    if path.suffix == SUFFIX:
+    path, wished = Path(chosen), filters.get(kind, SUFFIX)
+    if path.suffix == wished or (wished == SUFFIX and path.suffix in _WRITABLE):
         return path, True
-    return path.with_name(path.name + SUFFIX), False  # the dialog asked about another name
+    if path.suffix == SUFFIX:  # of the suggestion, where another format was picked
+        return path.with_suffix(wished), False
+    return path.with_name(path.name + wished), False  # the dialog asked about another name
 
 
 def ask_where_from(parent: QWidget) -> Path | None:

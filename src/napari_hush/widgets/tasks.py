@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_hush.events import Event
 from napari_hush.widgets.denoising_task import of_layer
 from napari_hush.widgets.estimate import measure_speed
+from napari_hush.widgets.model_files import SUFFIX as MODEL_SUFFIX
 from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.remembered import recall, remember
 
@@ -171,14 +172,17 @@ class Training:
 
 @dataclass(frozen=True)
 class Saving:
-    """Write the model to `path`; returns `path`."""
+    """Write the model to `path`, in the format it ends in; returns `path`."""
 
     model: CAREamist
     path: Path
     overwrite: bool
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Path:
-        self.model.save(self.path, overwrite=self.overwrite)
+        if self.path.suffix == MODEL_SUFFIX:
+            self.model.save(self.path, overwrite=self.overwrite)
+        else:
+            self.model.export(self.path, overwrite=self.overwrite)
         return self.path
 
     def __str__(self) -> str:
