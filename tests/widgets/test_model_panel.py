@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
@@ -83,3 +84,23 @@ def test_one_can_go_back_to_the_model_before(viewer, hand, noisy, quick, model_f
     assert hand.dock._model.model is loaded
     assert "“earlier” of 6 steps" in hand.status
     assert "6 steps" in hand.find("model_card").text()
+
+
+def test_a_package_is_written_and_read_back_to_the_bit(
+    viewer, hand, noisy, quick, tmp_path, monkeypatch
+):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick())
+    hand.train()
+    path = (str(tmp_path / "shared"), "BioImage.IO packages (*.zip)")
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *given: path)
+    hand.click("save_model")
+    hand.until_ready("save_model")
+    assert "shared.zip" in hand.status
+    hand.denoise()
+    hand.dock.loadModel(tmp_path / "shared.zip")
+    hand.until_ready("denoise")
+    assert "shared.zip" in hand.status
+    hand.denoise()
+    first, second = (viewer.layers[n].data for n in (1, 2))
+    assert np.array_equal(first, second)

@@ -184,7 +184,7 @@ class Controls(QWidget):
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.buttons["denoise"], 3)
-        row.addWidget(self.scope, 4)
+        row.addWidget(self.scope, 6)
         row.addWidget(self.buttons["cancel"], 2)
         return row
 

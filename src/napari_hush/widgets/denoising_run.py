@@ -121,7 +121,9 @@ class DenoisingRun(QObject):
             return f"Cancelled; {state.done} of {state.total} tiles are denoised."
         result.finish()
         names = ", ".join(f"“{r.name}”" for r in self.results if r.is_there)
-        return f"Denoised into {names}."
+        files = ", ".join(f"“{r.file}”" for r in self.results if r.file is not None)
+        where = f", which is too large for the memory and lies in {files}" if files else ""
+        return f"Denoised into {names}{where}."
 
     def _on_refused(self, sentence: str) -> None:
         tell(sentence)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_hush.events import Caution, Event, ImageStarted
+from napari_hush.io.arrays import lazily
 from napari_hush.widgets.canvas import Canvas
+from napari_hush.widgets.disk_canvas import DiskCanvas, fits_into_memory, place_for
 from napari_hush.widgets.layers import as_pixels
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ Region = tuple[slice, ...]
 class CanvasReady(Event):
     """The pixels are read and the result can be shown; the first tile is next."""
 
-    canvas: Canvas
+    canvas: Canvas | DiskCanvas
     origin: Origin
     part: bool
     """Whether only a part of the image will be denoised."""
@@ -52,10 +56,8 @@ class Denoising:
     keep_type: bool = False
     """Whether the result is of the source's type, not float32."""
 
-    def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas:
-        everything = as_pixels(self.source, rgb=False)
-        pixels = as_pixels(everything, rgb=self.rgb)
-        canvas = Canvas(everything, self.axes, rgb=self.rgb, keep_type=self.keep_type)
+    def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas | DiskCanvas:
+        canvas, pixels = self._prepared()
 
         def relay(event: Event) -> None:
             if isinstance(event, ImageStarted):  # all checks are passed
@@ -74,8 +76,21 @@ class Denoising:
             should_stop=stop.is_set,
             region=self.region,
             first=self.first,
+            dtype="source" if canvas.out.dtype != np.float32 else "float32",
         )
         return canvas
+
+    def _prepared(self) -> tuple[Canvas | DiskCanvas, Any]:
+        """What to fill, and the pixels: in memory if both fit into it."""
+        if self.rgb or fits_into_memory(self.source):
+            everything = as_pixels(self.source, rgb=False)
+            pixels = as_pixels(everything, rgb=self.rgb)
+            canvas = Canvas(everything, self.axes, rgb=self.rgb, keep_type=self.keep_type)
+            return canvas, pixels
+        dtype = self.source.dtype if self.keep_type else np.dtype(np.float32)
+        place = place_for(self.origin.name, self.origin.path)
+        shape = tuple(int(size) for size in self.source.shape)
+        return DiskCanvas(shape, dtype, place), lazily(self.source)
 
     def __str__(self) -> str:
         return f"denoising of “{self.origin.name}”"
@@ -87,7 +102,7 @@ class DenoisingSeveral:
 
     tasks: Sequence[Denoising]
 
-    def __call__(self, report: OnProgress, stop: StopRequest) -> list[Canvas]:
+    def __call__(self, report: OnProgress, stop: StopRequest) -> list[Canvas | DiskCanvas]:
         canvases = []
         for task in self.tasks:
             if stop.is_set():

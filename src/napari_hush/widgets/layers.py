@@ -82,6 +82,8 @@ class Origin:
     """What the layer carries along, for the result to carry, too."""
     pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
     """Pixel sizes and units, where the layer has units of length."""
+    path: str = ""
+    """Where the layer was opened from; empty if it was made here."""
 
     @classmethod
     def of(cls, layer: Image) -> Origin:
@@ -94,6 +96,7 @@ class Origin:
             str(layer.unique_id),
             dict(layer.metadata),
             pixel_size_of(layer),
+            str(layer.source.path or layer.metadata.get("path") or ""),
         )
 
 

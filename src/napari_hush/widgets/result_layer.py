@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari_hush.widgets.disk_canvas import DiskCanvas
 from napari_hush.widgets.layers import result_name
 from napari_hush.widgets.pairing import next_number, result_mark
 from napari_hush.widgets.view_layers import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     import napari.viewer
 
@@ -33,7 +35,7 @@ class ResultLayer:
         self,
         viewer: napari.viewer.Viewer,
         origin: Origin,
-        canvas: Canvas,
+        canvas: Canvas | DiskCanvas,
         record: dict[str, Any] | None = None,
         *,
         part: bool = False,
@@ -42,12 +44,15 @@ class ResultLayer:
         self._origin = origin
         self._canvas = canvas
         self._drawn = time.monotonic()
+        self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
+        """Where the pixels are, if they are not in memory."""
         self._number = next_number(origin.source_id, viewer.layers)
         mark = result_mark(
             origin.source_id,
             source=origin.name,
             number=self._number,
             provenance=record or {},
+            **({} if self.file is None else {"file": str(self.file)}),
         )
         self._layer: Any = bare(
             viewer.add_image(

@@ -40,14 +40,11 @@ class ScopeChooser(QComboBox):
         self.setAccessibleName("How much to denoise")
         self.setToolTip("How much to denoise.")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(100)
         for scope in Scope:
             self.addItem(scope.value, scope)
             self.setItemData(self.count() - 1, _HELP[scope], Qt.ItemDataRole.ToolTipRole)
-        self.setMinimumContentsLength(len(Scope.LAYER.value))
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
 
     def value(self) -> Scope:
         """What is chosen."""

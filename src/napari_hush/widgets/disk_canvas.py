@@ -1,0 +1,114 @@
+"""A result that would not fit into memory: it fills on the disk. No Qt here."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from platformdirs import user_data_path
+
+from napari_hush.errors import OutOfMemoryError, UnwritableFileError
+from napari_hush.io.memory import free_memory, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["DiskCanvas", "fits_into_memory", "place_for"]
+
+SHARE = 0.5
+"""Of the free memory that an image and its result may take."""
+
+
+class DiskCanvas:
+    """What the result layer shows and the engine writes, as a NumPy file.
+
+    The layer reads from it what it shows and no more. It starts black.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result.
+    dtype : dtype
+        Of the result.
+    path : Path
+        A new file that ends in ``.npy``.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If there is no room on the disk for all of it.
+    UnwritableFileError
+        If it cannot be written.
+
+    Attributes
+    ----------
+    shown, out : memmap
+        The pixels.
+    path : Path
+        Where they are.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, path: Path) -> None:
+        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(path.parent).free
+            if needed > free:
+                raise OutOfMemoryError(
+                    f"The result takes {size_text(needed)}; “{path.parent}” has room for "
+                    f"{size_text(free)}; make room, or denoise a part of the layer."
+                )
+            self.out: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+            _reserve(path, needed)
+        except OSError as error:
+            raise UnwritableFileError(
+                f"The result cannot be written to “{path}” ({error}); make that folder "
+                "writable, or denoise a part of the layer."
+            ) from error
+        self.shown = self.out
+        self.path = path
+
+    def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
+        """Finished tiles can be seen at once."""
+
+
+def fits_into_memory(source: Any) -> bool:
+    """Whether an image and its result can be in memory, with room to spare."""
+    pixels = math.prod(source.shape)
+    return bool(pixels * (np.dtype(source.dtype).itemsize + 4) <= SHARE * free_memory())
+
+
+def place_for(layer_name: str, source_file: str) -> Path:
+    """A new path for a result: beside the source's file, if that can be written to.
+
+    Parameters
+    ----------
+    layer_name : str
+        What the source is called.
+    source_file : str
+        Where it was opened from; empty if it was made here.
+    """
+    folder = Path(source_file).parent if source_file else None
+    if folder is None or not folder.is_dir() or not os.access(folder, os.W_OK):
+        folder = Path(user_data_path("napari-hush")) / "results"
+    plain = re.sub(r"[^\w\- ]+", "_", layer_name).strip() or "image"
+    stem = f"{plain} denoised {time.strftime('%Y-%m-%d %H.%M.%S')}"
+    path, number = folder / f"{stem}.npy", 2
+    while path.exists():
+        path, number = folder / f"{stem} {number}.npy", number + 1
+    return path
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Take the room now: running out of it later would end the whole process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, max(size, 1))
