@@ -24,6 +24,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import partial
@@ -299,12 +300,108 @@ def read_state(folder: Path) -> None:
     careamist.train(train_source=noisy, resume=run)
 
 
+def _of_careamics() -> tuple[dict, dict]:
+    """Settings and weights as CAREamics keeps them: depth 2, 8 filters, no batch norm."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    weights = {}
+
+    def convolution(name: str, inputs: int, outputs: int, side: int = 3) -> None:
+        shape = (outputs, inputs, side, side)
+        weights[f"{name}.weight"] = torch.randn(shape, generator=generator)
+        weights[f"{name}.bias"] = torch.randn(outputs, generator=generator)
+
+    for name, inputs, middle, outputs in (
+        ("encoder.encoder_blocks.0", 1, 8, 8),
+        ("encoder.encoder_blocks.2", 8, 16, 16),
+        ("decoder.bottleneck", 16, 32, 16),
+        ("decoder.decoder_blocks.1", 32, 16, 8),
+        ("decoder.decoder_blocks.3", 16, 8, 8),
+    ):
+        convolution(f"{name}.conv1", inputs, middle)
+        convolution(f"{name}.conv2", middle, outputs)
+    convolution("final_conv", 8, 1, 1)
+    network = {"architecture": "UNet", "conv_dims": 2, "num_classes": 1, "in_channels": 1}
+    network |= {"depth": 2, "num_channels_init": 8, "residual": False, "n2v2": False}
+    network |= {"final_activation": "None", "independent_channels": True}
+    network |= {"use_batch_norm": False}
+    n2v = {"name": "N2VManipulate", "roi_size": 9, "masked_pixel_percentage": 0.5}
+    n2v |= {"strategy": "uniform", "struct_mask": None}
+    scaling = {"name": "mean_std", "per_channel": True, "skip_target": False}
+    scaling |= {"input_means": [100.0], "input_stds": [20.0]}
+    scaling |= {"target_means": None, "target_stds": None}
+    data = {"data_type": "tiff", "axes": "YX", "batch_size": 4, "normalization": scaling}
+    data |= {"patching": {"name": "stratified", "patch_size": [32, 32]}}
+    algorithm = {"algorithm": "n2v", "loss": "n2v", "model": network, "n2v_config": n2v}
+    values = {"version": "0.3.0", "experiment_name": "cells"}
+    return values | {"algorithm_config": algorithm, "data_config": data}, weights
+
+
+def make_package(folder: Path) -> Iterable[Path]:
+    """An archive, and the files that are to be packed into one: then sums are right."""
+    import torch
+    import yaml
+
+    values, weights = _of_careamics()
+    inner = folder / "loose" / "packed"
+    inner.mkdir(parents=True)
+    (inner / "careamics.yaml").write_text(yaml.safe_dump(values))
+    torch.save(weights, inner / "weights.pth")
+    rdf = {"type": "model", "attachments": [{"source": "careamics.yaml"}]}
+    rdf |= {"weights": {"pytorch_state_dict": {"source": "weights.pth"}}}
+    (inner / "rdf.yaml").write_text(yaml.safe_dump(rdf))
+    whole = folder / "whole" / "m.zip"
+    whole.parent.mkdir()
+    _pack(inner, whole)
+    return [*sorted(inner.iterdir()), whole]
+
+
+def make_checkpoint(folder: Path) -> Iterable[Path]:
+    """The same of a checkpoint; in it, data.pkl says what is what."""
+    import torch
+
+    values, weights = _of_careamics()
+    whole = folder / "whole" / "m.ckpt"
+    whole.parent.mkdir()
+    content = {
+        "epoch": 7,
+        "global_step": 80,
+        "state_dict": {f"model.{name}": each for name, each in weights.items()},
+        "hyper_parameters": {"algorithm_config": values.pop("algorithm_config")},
+        "datamodule_hyper_parameters": {"data_config": values.pop("data_config")},
+        "careamics_info": values,
+    }
+    torch.save(content, whole)
+    inner = folder / "loose" / "packed"
+    with zipfile.ZipFile(whole) as archive:
+        archive.extractall(inner)
+    (pickled,) = inner.rglob("data.pkl")
+    return [pickled, pickled, whole, *sorted(p for p in inner.rglob("*") if p.is_file())]
+
+
+def _pack(inner: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(p for p in inner.rglob("*") if p.is_file()):
+            archive.write(file, file.relative_to(inner))
+
+
+def read_archive(folder: Path, name: str) -> None:
+    from napari_hush.exchange import open_model
+
+    if (folder / "packed").is_dir():
+        _pack(folder / "packed", folder / name)
+    open_model(folder / name)
+
+
 FORMATS = {
     "tiff": Format(make_tiff, read_tiff, head=1200),
     "zarr": Format(make_zarr, read_zarr, words=0.8, head=900),
     "yaml": Format(make_yaml, read_yaml, words=0.9),
     "model": Format(make_model, read_model, words=0.4, head=14000),
     "state": Format(make_state, read_state, words=0.4, head=20000),
+    "package": Format(make_package, partial(read_archive, name="m.zip"), words=0.5),
+    "checkpoint": Format(make_checkpoint, partial(read_archive, name="m.ckpt")),
 }
 
 

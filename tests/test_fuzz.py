@@ -30,7 +30,15 @@ def as_it_was():
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [("tiff", 200), ("zarr", 40), ("yaml", 100), ("model", 60), ("state", 12)],
+    [
+        ("tiff", 200),
+        ("zarr", 40),
+        ("yaml", 100),
+        ("model", 60),
+        ("state", 12),
+        ("package", 40),
+        ("checkpoint", 60),
+    ],
 )
 def test_damaged_files_are_read_or_refused_in_one_sentence(fuzz, name, number):
     seed = np.random.default_rng().integers(2**31)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,6 @@ _FLAWS = (
     RuntimeError,
     TypeError,
     ValueError,
-    pickle.UnpicklingError,
 )
 """What values of the wrong kind raise, and values without end (a RecursionError)."""
 
@@ -124,13 +122,13 @@ def _weights(text: Mapping[str, Any], archive: Archive) -> dict[str, torch.Tenso
     content = archive.read(weights["source"], sha256=weights.get("sha256"))
     with Archive(content, repr(weights["source"])):
         pass  # torch would not look at how much there is to unpack
-    return _tensors(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+    return _tensors(_unpickled(io.BytesIO(content)))
 
 
 def _checkpoint(path: Path) -> Model:
     with Archive(path, repr(path.name)):
         pass
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    found = _unpickled(path)
     kept = [found.get(f"{part}hyper_parameters") or {} for part in ("", "datamodule_")]
     values = {**kept[0], **kept[1], **(found.get("careamics_info") or {})}
     weights = {
@@ -141,6 +139,16 @@ def _checkpoint(path: Path) -> Model:
     return careamics_model(
         values, weights, epochs=_count(found, "epoch"), steps=_count(found, "global_step")
     )
+
+
+def _unpickled(source: Path | io.BytesIO) -> Any:
+    """What torch kept there: tensors and plain values; nothing in it is executed."""
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its parts lead to
+        raise ValueError(f"it cannot be unpickled: {_told(error)}") from error
 
 
 def _tensors(found: Any) -> dict[str, torch.Tensor]:
