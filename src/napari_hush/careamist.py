@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_hush import processes
 from napari_hush.config import Configuration, InferenceConfig, load_configuration
 from napari_hush.errors import (
     ConfigurationError,
@@ -26,6 +27,7 @@ from napari_hush.exchange import (
 )
 from napari_hush.io import (
     Image,
+    Meeting,
     ReadSource,
     changed_meanwhile,
     changes_of,
@@ -61,7 +63,6 @@ from napari_hush.prediction import (
     result_axes,
     result_dtype,
 )
-from napari_hush.processes import is_first
 from napari_hush.writing import make_folder
 
 _SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
@@ -536,7 +537,22 @@ class CAREamist:
             "level": self._level(data_type) if level is None else level,
         }
 
+        ranks = processes.count()
+
+        def shared(target: Path, count: int) -> Meeting | None:
+            """How processes share one result; several files they divide among them."""
+            if ranks == 1 or count > 1:
+                return None
+            if kind != "zarr":
+                raise ConfigurationError(
+                    f"{target.name!r} is one file, which {ranks} processes cannot write "
+                    "together; write OME-Zarr (a name ending in .ome.zarr), or use one."
+                )
+            timeout = self.config.training_config.process_timeout
+            return Meeting(target, processes.rank(), ranks, processes.job(), timeout)
+
         def streamed(file: Path, target: Path, number: int, count: int) -> bool:
+            meeting = shared(target, count)
             config, (image,) = self._opened(
                 [file], read_source_func, extension_filter, **settings
             )
@@ -560,9 +576,11 @@ class CAREamist:
                     index=number,
                     num_images=count,
                     judge=judge,
+                    meeting=meeting,
                 )
 
         def custom(file: Path, target: Path, number: int, count: int) -> bool:
+            shared(target, count)
             result = self.predict(
                 [file],
                 read_source_func=read_source_func,
@@ -588,6 +606,8 @@ class CAREamist:
             overwrite=overwrite,
             resume=resume,
             on_progress=self.on_progress,
+            rank=processes.rank(),
+            ranks=ranks,
         )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -782,7 +802,7 @@ class CAREamist:
             if state_dir is None:
                 return None, None
             folder = (self.work_dir or Path()) / state_dir
-            if is_first():  # the others may come when this one has begun to write
+            if processes.is_first():  # the others may come when this one has begun to write
                 refuse_if_interrupted(folder)
             return folder, None
         if state_dir is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_hush.cli.options import IMAGES, data_type, help_of
 from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
+from napari_hush.processes import is_first
 
 if TYPE_CHECKING:
     import argparse
@@ -80,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
     from napari_hush.cli.commands import ExitCode
 
-    bars = Bars(quiet=options.quiet, json=options.json)
+    first = is_first()  # of several processes, which share the work
+    bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(options.model, on_progress=bars)
     failed: SomeFilesFailedError | None = None
     try:
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     except SomeFilesFailedError as error:
         failed = error
         print(f"hush: {error}", file=sys.stderr)
-    if options.json:
+    if options.json and first:
         reasons = {str(file): why for file, why in failed.failed.items()} if failed else {}
         answer = {
             "files": bars.files,

@@ -6,6 +6,7 @@ from napari_hush.io.content import Content, content_of
 from napari_hush.io.czi import read_czi
 from napari_hush.io.images import Image, Pixels
 from napari_hush.io.listing import file_type, list_files, pair_files
+from napari_hush.io.meeting import Meeting
 from napari_hush.io.memory import memory_told, require_memory
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.optional import require
@@ -35,6 +36,7 @@ __all__ = [
     "Content",
     "Image",
     "ImageMetadata",
+    "Meeting",
     "Pixels",
     "ReadSource",
     "Result",

@@ -42,6 +42,11 @@ class Meeting:
         self.rank, self.ranks = rank, ranks
         self._target, self._job, self._timeout = target, job, timeout
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this process begins the result and gives it its name."""
+        return self.rank == 0
+
     def mine(self, numbers: list[int]) -> list[int]:
         """Those of all `numbers` of parts that are for this process."""
         return [number for number in numbers if number % self.ranks == self.rank]

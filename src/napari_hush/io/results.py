@@ -61,8 +61,15 @@ class Result(Protocol):
     def begin(self, path: Path) -> None:
         """Make what will hold the pixels, at `path`, in place of what is there."""
 
-    def go_on(self, path: Path) -> None:
+    def go_on(self, path: Path, *, alone: bool = True) -> None:
         """Open what was begun at `path`.
+
+        Parameters
+        ----------
+        path : Path
+            Where it is.
+        alone : bool
+            Whether no other process is writing to it.
 
         Raises
         ------

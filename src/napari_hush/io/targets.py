@@ -8,7 +8,7 @@ from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.listing import ZARR_MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
 
@@ -25,6 +25,7 @@ def plan_targets(
     *,
     overwrite: bool,
     resume: bool = False,
+    own: Container[int] | None = None,
 ) -> list[Path]:
     """Plan one result per file before anything is computed.
 
@@ -44,6 +45,9 @@ def plan_targets(
         Replace files that are there.
     resume : bool
         Results that are there are none to be made.
+    own : container of int, optional
+        Numbers of the files that are denoised here, where other processes denoise the
+        others, whose results may be there any moment; by default all.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def plan_targets(
         targets = [_mirrored(file, roots, output, suffix) for file in files]
     sources = {file.resolve(): file for file in files}
     taken: dict[Path, Path] = {}
-    for file, target in zip(files, targets, strict=True):
+    for number, (file, target) in enumerate(zip(files, targets, strict=True)):
         if target in taken:
             raise ConfigurationError(
                 f"{str(taken[target])!r} and {str(file)!r} would both be written to "
@@ -76,7 +80,8 @@ def plan_targets(
             raise ConfigurationError(
                 f"The result of {str(file)!r} would replace {it}; give another folder."
             )
-        if target.exists() and not (overwrite or resume):
+        mine = own is None or number in own
+        if mine and target.exists() and not (overwrite or resume):
             raise ExistingFileError(
                 f"The file {str(target)!r} exists already; choose another name or folder, "
                 "or allow it to be replaced (overwrite) or to be left (resume)."

@@ -62,7 +62,7 @@ class TiffResult:
             file.write(shape=form.shape, dtype=self._image.dtype, **form.page)
         self.go_on(path)
 
-    def go_on(self, path: Path) -> None:
+    def go_on(self, path: Path, *, alone: bool = True) -> None:
         """Open the file that was begun; see `Result`."""
         layout = layout_of(path)
         if layout.chunks is not None or layout.stored != self._image.dtype:

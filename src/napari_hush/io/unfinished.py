@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.errors import ExistingFileError
+from napari_hush.errors import ExistingFileError, UnreadableFileError
 from napari_hush.io.journal import Journal
 from napari_hush.writing import force, writing
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from napari_hush.io.meeting import Meeting
     from napari_hush.io.results import Result
 
 
@@ -42,6 +43,9 @@ class Unfinished:
         Number of parts.
     overwrite : bool
         It may replace what is at `target`, and an unfinished one of another job.
+    meeting : Meeting, optional
+        Of several processes that write the parts of one result. The first one begins it
+        and gives it its name.
 
     Raises
     ------
@@ -49,11 +53,13 @@ class Unfinished:
         If an unfinished result of another job is there and `overwrite` is off.
     UnreadableFileError
         If what is there is damaged.
+    LostProcessError
+        If the first process does not begin.
 
     Attributes
     ----------
     missing : list of int
-        Numbers of the parts that are missing.
+        Numbers of the parts that are missing, of those that are for this process.
     clipped : int
         Clipped pixels of those that are there.
     """
@@ -66,15 +72,29 @@ class Unfinished:
         count: int,
         *,
         overwrite: bool,
+        meeting: Meeting | None = None,
     ) -> None:
+        self._meeting = meeting
         self._result, self._target, self._overwrite = result, target, overwrite
         self._count = count
-        single = count <= 1
+        self._job = dict(job)
+        single = count <= 1 and meeting is None
         owner = f".{os.getpid()}" if single else ""
         self._part = target.with_name(f".{target.name}{owner}.part")
         self._file = target.with_name(f".{target.name}.tiles")
         self._journal: Journal | None = None
         self.missing, self.clipped = list(range(count)), 0
+        if meeting is not None and not meeting.is_first:
+            self._join(meeting)
+            return
+        self._begin(single=single)
+        if meeting is not None:
+            self.missing = meeting.mine(self.missing)
+            meeting.begin()
+
+    def _begin(self, *, single: bool) -> None:
+        job, count, overwrite = self._job, self._count, self._overwrite
+        result, target = self._result, self._target
         if not single:
             try:
                 self._journal = Journal.reopen(self._file, job, count)
@@ -90,6 +110,22 @@ class Unfinished:
             result.begin(self._part)
         if not single:
             self._journal = Journal.begin(self._file, job, count)
+
+    def _join(self, meeting: Meeting) -> None:
+        """Write to what the first process has begun."""
+        meeting.join()
+        self._journal = self._reopened()
+        self._result.go_on(self._part, alone=False)
+        self.missing = meeting.mine(self._journal.missing)
+
+    def _reopened(self) -> Journal:
+        journal = Journal.reopen(self._file, self._job, self._count)
+        if journal is None:
+            raise UnreadableFileError(
+                f"The unfinished result of {str(self._target)!r} has gone; give the same "
+                "command again."
+            )
+        return journal
 
     def note(self, number: int, clipped: int) -> None:
         """A part was written."""
@@ -109,24 +145,35 @@ class Unfinished:
         with suppress(OSError):  # the disk may be full; what was kept before stays
             self.keep()
         self._result.close()
+        if self._meeting is not None:  # others may be writing to it
+            return
         if self._journal is None or len(self._journal.missing) == self._count:
             self.forget()
 
     def forget(self) -> None:
         """Remove what is there of it."""
         self._journal = None
+        if self._meeting is not None and not self._meeting.is_first:
+            return
         self._file.unlink(missing_ok=True)
         _remove(self._part)
 
     def complete(self) -> None:
-        """Give it its name.
+        """Give it its name; where others write to it as well, once they are done.
 
         Raises
         ------
         ExistingFileError
             If something of that name has come up meanwhile and may not be replaced.
+        LostProcessError
+            If another process does nothing any more.
         """
         self.keep()
+        if self._meeting is not None:
+            if not self._meeting.is_first:
+                self._meeting.leave(self.clipped)
+                return
+            self.clipped += self._meeting.gather(lambda: len(self._reopened().missing))
         target, old = self._target, None
         with writing(target):
             self._result.finish()
@@ -154,6 +201,7 @@ def unfinished(
     count: int,
     *,
     overwrite: bool,
+    meeting: Meeting | None = None,
 ) -> Iterator[Unfinished]:
     """Begin a result, or go on with it; whatever happens inside, what is there is kept.
 
@@ -164,10 +212,12 @@ def unfinished(
     ExistingFileError
         If another process is writing this result.
     """
-    with _locked(target):
+    with nullcontext() if meeting and not meeting.is_first else _locked(target):
         with ExitStack() as failing:
             failing.callback(result.close)
-            place = Unfinished(result, target, job, count, overwrite=overwrite)
+            place = Unfinished(
+                result, target, job, count, overwrite=overwrite, meeting=meeting
+            )
             failing.pop_all()
         try:
             yield place

@@ -99,7 +99,7 @@ class ZarrResult:
             )
             self._arrays.append(array)
 
-    def go_on(self, path: Path) -> None:
+    def go_on(self, path: Path, *, alone: bool = True) -> None:
         """Open the store that was begun; see `Result`."""
         try:
             group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
@@ -109,8 +109,9 @@ class ZarrResult:
         finest = self._arrays[0]
         if finest.shape != self._shape or finest.dtype != self._image.dtype:
             raise damaged(path)
-        for left in path.rglob(_PARTIAL):
-            left.unlink()
+        if alone:
+            for left in path.rglob(_PARTIAL):
+                left.unlink()
 
     def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
         """Write a block; see `Result`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.errors import (
+    ConfigurationError,
     DataError,
     MissingFileError,
     SomeFilesFailedError,
@@ -35,6 +36,8 @@ def predict_files(
     overwrite: bool = False,
     resume: bool = False,
     on_progress: OnProgress,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> list[Path]:
     """Denoise files one after the other, each into a file of its own.
 
@@ -61,6 +64,9 @@ def predict_files(
     on_progress : callable
         Gets a `FileWritten` for each result, a `FileKept` for each that was there, and a
         `FileFailed` for each file that cannot be denoised.
+    rank, ranks : int
+        Number of this process, and of how many: each denoises every so manieth file. One
+        file is for all of them.
 
     Returns
     -------
@@ -83,6 +89,12 @@ def predict_files(
         )
     roots = source if isinstance(source, list | tuple) else [source]
     files = list_files(source, data_type, extension_filter)
+    if 1 < len(files) < ranks:
+        raise ConfigurationError(
+            f"There are {len(files)} files but {ranks} processes share them, so some would "
+            f"have nothing to do; use {len(files)} processes or fewer."
+        )
+    own = range(len(files)) if len(files) == 1 else range(rank, len(files), ranks)
     targets = plan_targets(
         files,
         [Path(root) for root in roots],
@@ -90,10 +102,12 @@ def predict_files(
         suffix,
         overwrite=overwrite,
         resume=resume,
+        own=own,
     )
     there: list[Path] = []
     failed: dict[Path, str] = {}
-    for number, (file, target) in enumerate(zip(files, targets, strict=True)):
+    for number in own:
+        file, target = files[number], targets[number]
         if resume and target.exists():
             on_progress(FileKept(target))
             there.append(target)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_hush.errors import DataError
+from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
 from napari_hush.io import (
     Image,
     ImageMetadata,
+    Meeting,
     Result,
     ResultImage,
     TiffResult,
@@ -84,6 +85,7 @@ def denoise_to_file(
     index: int = 0,
     num_images: int = 1,
     judge: bool = False,
+    meeting: Meeting | None = None,
 ) -> bool:
     """Write the denoised `image` into a file, tile by tile.
 
@@ -105,16 +107,23 @@ def denoise_to_file(
         See `denoise`.
     judge : bool
         See `denoise`.
+    meeting : Meeting, optional
+        Of several processes that write one OME-Zarr, each its own shards.
 
     Returns
     -------
     bool
-        True if the result is whole; False if `should_stop` ended it.
+        True if the result is whole, or this process has done its part of it; False if
+        `should_stop` ended it.
 
     Raises
     ------
     DataError
         If the image does not suit the model or holds NaN or infinite pixels.
+    ConfigurationError
+        If there are more processes than shards.
+    LostProcessError
+        If another process does nothing any more; what is done is kept.
     ExistingFileError
         If an unfinished result of another model, source or setting is there and
         `target.overwrite` is off.
@@ -142,6 +151,15 @@ def denoise_to_file(
         else ZarrResult(what, denoiser.tile_size, target.path)
     )
     blocks = in_blocks(denoiser.plan(image), result.block, batch_size)
+    own = range(len(blocks))
+    if meeting is not None:
+        if meeting.ranks > len(blocks):
+            raise ConfigurationError(
+                f"The result of {image.name} has {len(blocks)} shards but {meeting.ranks} "
+                "processes share them, so some would have nothing to do; use "
+                f"{len(blocks)} processes or fewer."
+            )
+        own = range(meeting.rank, len(blocks), meeting.ranks)
     job = {
         "model": model.sha256,
         "source": target.source,
@@ -162,8 +180,10 @@ def denoise_to_file(
     fitting = denoiser.fitting(image, unseen.see if judge else None)
     changed = changes_of([image])
     make_folder(path.parent)
-    with unfinished(result, path, job, len(blocks), overwrite=target.overwrite) as place:
-        number = sum(map(len, blocks))
+    with unfinished(
+        result, path, job, len(blocks), overwrite=target.overwrite, meeting=meeting
+    ) as place:
+        number = sum(len(blocks[n]) for n in own)
         done = number - sum(len(blocks[n]) for n in place.missing)
         on_progress(ImageStarted(image.name, index, num_images, number))
         if done:
@@ -198,6 +218,8 @@ def denoise_to_file(
             return False
         place.complete()
         clipped = place.clipped
+    if meeting is not None and not meeting.is_first:
+        return True
     if what.dtype.kind in "ui":
         count = math.prod(axes.shape)
         on_progress(PixelsClipped(image.name, clipped, count, str(what.dtype)))
