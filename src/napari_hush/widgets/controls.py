@@ -106,7 +106,7 @@ class Controls(QWidget):
         layout.addWidget(self.inputs)
         layout.addWidget(Rule())
         layout.addLayout(self._training_row())
-        layout.addWidget(self.plot)
+        layout.addWidget(self.plot, 50)  # takes what room there is, up to its height
         layout.addWidget(self._progress)
         layout.addWidget(self._status)
         layout.addLayout(self._preview_row())

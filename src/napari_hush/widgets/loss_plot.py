@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QMenu, QWidget
+from qtpy.QtWidgets import QMenu, QSizePolicy, QWidget
 
 from napari_hush.widgets.chart_axis import ChartAxis
 from napari_hush.widgets.loss_export import save_csv, save_picture
@@ -24,6 +24,8 @@ __all__ = ["LossPlot"]
 
 HEIGHT = 168
 """Pixels; in a dock some 300 wide a taller curve would only look steeper."""
+LOWEST = 128
+"""Pixels that it can do with before the dock gets a scroll bar."""
 GAP = 6
 """Pixels between things that are apart."""
 RING = 3.0
@@ -53,7 +55,9 @@ class LossPlot(QWidget):
         self._across = ChartAxis(0.0, 1.0)
         self.setMouseTracking(True)
         self.setObjectName("loss_plot")
-        self.setFixedHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(LOWEST)
+        self.setMaximumHeight(HEIGHT)
         self.setToolTip(
             "Loss: how far the guess for a hidden pixel is from the noisy one.\n"
             "It falls while the model learns and ends level with the noise, not at zero.\n"
@@ -61,6 +65,9 @@ class LossPlot(QWidget):
         )
 
     # ---- Public API
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, LOWEST)
 
     @property
     def history(self) -> LossHistory:
