@@ -59,10 +59,10 @@ class Result(Protocol):
     """Its axes in the file."""
 
     def begin(self, path: Path) -> None:
-        """Make what will hold the pixels, at `path`, in place of what is there."""
+        """Make what will hold the pixels, at ``path``, in place of what is there."""
 
     def go_on(self, path: Path, *, alone: bool = True) -> None:
-        """Open what was begun at `path`.
+        """Open what was begun at ``path``.
 
         Parameters
         ----------

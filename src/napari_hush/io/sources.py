@@ -94,7 +94,7 @@ def open_images(
 
     Parameters
     ----------
-    source : array, path, or list of one kind of them
+    source : array, str, Path, or list of one kind of them
         Arrays of the axes `axes` (numpy, zarr, dask, xarray), or files and folders.
     data_type : {"array", "tiff", "zarr", "custom"}
         What `source` is.
