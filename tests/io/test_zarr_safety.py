@@ -108,3 +108,30 @@ def test_a_codec_that_would_execute(tmp_path, place):
     (path / "0.0").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(UnreadableFileError, match="pickle"):
         open_images(path, "zarr", "YX")[0].data[...]
+
+
+@pytest.mark.parametrize("attributes", ["3", "1.5", '["a"]', '"words"'])
+def test_attributes_that_are_no_mapping(tmp_path, attributes):
+    path = declared(tmp_path / "a.zarr", [8, 8], [8, 8])
+    (path / ".zattrs").write_text(attributes)
+    with pytest.raises(UnreadableFileError, match="cannot be read as Zarr"):
+        open_zarr(path)
+
+
+def test_chunks_that_hold_nothing(tmp_path):
+    path = declared(tmp_path / "a.zarr", [8, 8], [0, 8])
+    with pytest.raises(UnreadableFileError, match="cannot be read as Zarr"):
+        open_zarr(path)
+
+
+def test_a_level_that_is_a_group(tmp_path):
+    image_group(tmp_path / "image.zarr", "0")
+    zarr.open_group(str(tmp_path / "image.zarr" / "0"), mode="w", zarr_format=2)
+    with pytest.raises(UnreadableFileError, match="is a group, not an array"):
+        open_zarr(tmp_path / "image.zarr")
+
+
+def test_a_level_with_a_name_that_no_file_can_have(tmp_path):
+    image_group(tmp_path / "image.zarr", "0" * 3000)
+    with pytest.raises(UnreadableFileError, match="cannot be opened"):
+        open_zarr(tmp_path / "image.zarr")

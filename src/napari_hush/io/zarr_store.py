@@ -71,7 +71,13 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
             "was asked for; choose one of them."
         )
     inner = _within(path, datasets[level].path)
-    return _described(_opened(inner), scales, datasets[level])
+    array = _opened(inner)
+    if hasattr(array, "members"):
+        raise UnreadableFileError(
+            f"Level {level} of {str(path)!r} is a group, not an array; mend its metadata, "
+            "or name the array itself."
+        )
+    return _described(array, scales, datasets[level])
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
@@ -98,7 +104,13 @@ def _within(path: Path, name: str) -> Path:
 
 def _opened(path: Path) -> Any:
     zarr = zarr_module()
-    marks = [path / mark for mark in ZARR_MARKS if (path / mark).exists()]
+    try:
+        marks = [path / mark for mark in ZARR_MARKS if (path / mark).exists()]
+    except OSError as error:  # a name in the metadata that no file can have
+        raise UnreadableFileError(
+            f"{str(path)[:200]!r} cannot be opened ({error.strerror}); mend the metadata "
+            "that name it, or name the array itself."
+        ) from error
     for mark in (*marks, path / ".zattrs", path / ".zmetadata"):
         if mark.exists() and mark.stat().st_size > _METADATA_BYTES:
             raise UnreadableFileError(
@@ -111,12 +123,20 @@ def _opened(path: Path) -> Any:
             "take it out of the data."
         )
     try:
-        return zarr.open(str(path), mode="r")
+        return _sound(zarr.open(str(path), mode="r"))
     except Exception as error:  # damaged metadata raise many kinds
         raise UnreadableFileError(
             f"{str(path)!r} cannot be read as Zarr ({error}); replace it or take it out "
             "of the data."
         ) from error
+
+
+def _sound(node: Any) -> Any:
+    """A group or array whose attributes are a mapping and whose chunks hold something."""
+    dict(node.attrs.asdict())  # raises several kinds where they are none
+    if 0 in (getattr(node, "chunks", None) or ()) and 0 not in node.shape:
+        raise ValueError(f"its chunks are {node.chunks}")
+    return node
 
 
 def _multiscale(path: Path, group: Any) -> Any:
@@ -162,7 +182,7 @@ def _only_array(path: Path, group: Any) -> Any:
         members = dict(group.members(max_depth=_DEEP))
     arrays = {name: m for name, m in sorted(members.items()) if not hasattr(m, "members")}
     if len(arrays) == 1:
-        return next(iter(arrays.values()))
+        return _opened(_within(path, next(iter(arrays))))
     if not arrays:
         held = f"only the groups {_some(sorted(members))}" if members else "and no group"
         raise DataError(
