@@ -25,6 +25,7 @@ from napari_hush.io import (
     open_images,
     unfinished,
 )
+from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.judgement import Unseen
 from napari_hush.models import Model, freed_memory_kept
 from napari_hush.prediction.denoise import cautions, check_suits, result_axes
@@ -216,6 +217,7 @@ def denoise_to_file(
             raise
         if done < number:
             return False
+        chunk_cache.clear()  # what was read has served; coarse resolutions need the room
         place.complete()
         clipped = place.clipped
     if meeting is not None and not meeting.is_first:
