@@ -76,7 +76,9 @@ def repeats(data: Path, steps: int) -> dict[str, Any]:
     """Noise2Noise from the first two exposures, against N2V on the same two."""
     images = pairs(data, FISH)
     two, truth = images.noisy[:2], images.truth[:2]
-    config = create_n2n_configuration("n2n", "array", "SYX", [64, 64], 16, 1, steps)
+    config = create_n2n_configuration(
+        "n2n", "array", "SYX", [64, 64], 16, 1, num_steps=steps
+    )
     careamist = CAREamist(config)
     careamist.train(train_source=two, train_target=two[::-1])
     return {
@@ -96,7 +98,9 @@ def exposures(data: Path, steps: int) -> dict[str, Any]:
     )
     high = np.minimum(high, np.percentile(high, 99.9)).astype(high.dtype)
     half = low.shape[-1] // 2
-    config = create_care_configuration("care", "array", "YX", [64, 64], 16, 1, steps)
+    config = create_care_configuration(
+        "care", "array", "YX", [64, 64], 16, 1, num_steps=steps
+    )
     careamist = CAREamist(config)
     careamist.train(train_source=low[:, :half], train_target=high[:, :half])
     test, truth = low[:, half:], high[:, half:]
