@@ -113,7 +113,7 @@ def large(folder: str, axes: str, data_type: str, epochs: int) -> dict[str, Any]
         for epoch in range(epochs):
             forget(folder)
             loader = made.train_dataloader()
-            loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+            loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
             start = trace.now()
             patches.append(sum(len(batch[0]) for batch in loader))
             marks += [start, trace.now()]

@@ -149,7 +149,7 @@ def test_d10_workers_and_epochs_do_not_repeat_the_same_draws(ready, as_it_is):
     loader = module.train_dataloader()
     draws = []
     for epoch in range(2):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         draws += [tuple(batch[:, 0, 0, 0].tolist()) for (batch,) in loader]
     assert len(draws) == 16
     assert len(set(draws)) == 16
@@ -168,7 +168,7 @@ def test_d11_no_pixel_on_both_sides(either, numbered, as_it_is):
 def test_d12_validation_losses_can_be_compared_between_epochs(tiny_config, noisy):
     config = tiny_config(model_params={"num_channels_init": 8, "use_batch_norm": False})
     module = HushModule(config, UNet(config.algorithm_config.model), 1)
-    module.log = lambda name, value: None  # there is no trainer here
+    module.log = lambda *given, **more: None  # there is no trainer here
     batch = torch.from_numpy(noisy[None, None, :32, :32]) / 100 - 10
     losses = []
     for _ in range(3):

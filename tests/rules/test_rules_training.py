@@ -163,7 +163,7 @@ def test_a_run_taken_up_again_sees_the_same_order(either, numbered, steps):
         module.pace(steps, first)
         loader = module.train_dataloader()
         for epoch in range(count):
-            loader.sampler.set_epoch(epoch)
+            loader.batch_sampler.sampler.set_epoch(epoch)
             yield torch.cat([batch for (batch,) in loader])
 
     whole = list(epochs(0, 3))
