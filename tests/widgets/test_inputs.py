@@ -5,41 +5,10 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication
+from gestures import drag_of_files, drag_of_layers, drop
 
 from napari_hush.config.presets import PRESETS
 from napari_hush.io import write_tiff
-
-
-def drag_of(viewer, *layers) -> QMimeData:
-    """What napari's own list of layers drags."""
-    view = viewer.window._qt_viewer.layers
-    model = view.model()
-    root = [layer.name for layer in viewer.layers]
-    rows = [len(root) - 1 - root.index(layer.name) for layer in layers]
-    return model.mimeData([model.index(row, 0) for row in rows])
-
-
-def files(*paths) -> QMimeData:
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    return mime
-
-
-def drop(widget, mime) -> bool:
-    """Drag `mime` over `widget` and let go; whether it was taken."""
-    here = QPoint(5, 5)
-    common = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    actions = Qt.DropAction.MoveAction | Qt.DropAction.CopyAction
-    over = QDragEnterEvent(here, actions, mime, *common)
-    QApplication.sendEvent(widget, over)
-    if not over.isAccepted():
-        return False
-    event = QDropEvent(QPointF(here), actions, mime, *common)
-    QApplication.sendEvent(widget, event)
-    return event.isAccepted()
 
 
 def field(hand, role):
@@ -59,14 +28,14 @@ def layers(viewer, noisy):
 
 
 def test_layers_dropped_on_a_field_are_chosen_and_stay_in_the_list(viewer, hand, layers):
-    assert drop(field(hand, "noisy"), drag_of(viewer, layers[2], layers[0]))
+    assert drop(field(hand, "noisy"), drag_of_layers(viewer, layers[2], layers[0]))
     assert names(hand, "noisy") == ["third", "cells"]
     assert len(viewer.layers) == 3
     assert "cells" in hand.find("noisy_layer_others").text()
     viewer.layers.remove("cells")
     assert names(hand, "noisy") == ["third"]
     shapes = viewer.add_shapes([np.array([[0, 0], [9, 9]])], shape_type="line")
-    drop(field(hand, "noisy"), drag_of(viewer, shapes))
+    drop(field(hand, "noisy"), drag_of_layers(viewer, shapes))
     assert names(hand, "noisy") == ["third"]
 
 
@@ -81,14 +50,14 @@ def test_files_dropped_on_a_field_become_layers_with_their_axes(
         scale={"Z": 0.5, "Y": 0.1, "X": 0.1},
         units=dict.fromkeys("ZYX", "micrometer"),
     )
-    assert drop(field(hand, "noisy"), files(tmp_path / "movie.tif"))
+    assert drop(field(hand, "noisy"), drag_of_files(tmp_path / "movie.tif"))
     (layer,) = viewer.layers
     assert np.array_equal(np.asarray(layer.data), movie)
     assert hand.find("axes").value() == "ZYX"
     assert np.allclose(layer.scale, (0.5, 0.1, 0.1))
     assert "µm" in hand.find("facts").text()
     (tmp_path / "broken.tif").write_text("no image")
-    drop(field(hand, "target"), files(tmp_path / "broken.tif"))
+    drop(field(hand, "target"), drag_of_files(tmp_path / "broken.tif"))
     assert len(viewer.layers) == 1
     assert "broken.tif" in notifications()[0]
 
@@ -98,7 +67,7 @@ def test_a_folder_of_alike_files_becomes_one_lazy_stack(viewer, hand, noisy, tmp
     folder.mkdir()
     for number in range(3):
         write_tiff(folder / f"{number}.tif", noisy + np.uint16(number), "YX")
-    assert drop(field(hand, "noisy"), files(folder))
+    assert drop(field(hand, "noisy"), drag_of_files(folder))
     (layer,) = viewer.layers
     assert layer.name == "night"
     assert isinstance(layer.data, da.Array)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtTest import QTest
+from gestures import drag_in_canvas
 from qtpy.QtWidgets import QApplication
 
 from napari_hush.widgets.layers import Origin, source_of
@@ -90,7 +88,7 @@ def test_the_line_is_dragged_in_the_canvas_whatever_axes_are_shown(
     centre = viewer.scene.camera.center
     half = volume.shape[axis] // 2
     assert swipe.split == half
-    _drag(viewer, axis, order[-2], half, half // 2)
+    drag_in_canvas(viewer, axis, order[-2], half, half // 2)
     assert swipe.split == pytest.approx(half // 2, abs=1.5)
     assert viewer.scene.camera.center == centre
     picture = viewer.layers["cells | clean"]
@@ -105,46 +103,8 @@ def test_the_line_is_dragged_in_the_canvas_whatever_axes_are_shown(
 
 def test_a_drag_beside_the_line_does_not_move_it(viewer, hand, pair):
     _show(hand, "swipe")
-    _drag(viewer, 1, 0, 8, 20)
+    drag_in_canvas(viewer, 1, 0, 8, 20)
     assert hand.dock._controls.look._view.split == 36
-
-
-def _drag(viewer, axis, up, first, last):
-    """Drag with the mouse from one pixel of the layer to another, along its `axis`."""
-    canvas = viewer.window._qt_viewer.canvas.native
-    layer = viewer.layers[0]
-    places = []
-    for pixel in np.linspace(first - 0.5, last - 0.5, 6):
-        data = [0.0] * layer.ndim
-        data[axis], data[up] = pixel, layer.data.shape[up] / 3
-        world = np.asarray(layer.data_to_world(data))[list(viewer.dims.displayed)]
-        camera = viewer.scene.camera
-        away = (world - np.asarray(camera.center[-2:])) * camera.zoom
-        places.append(
-            QPoint(
-                round(canvas.width() / 2 + away[1]), round(canvas.height() / 2 + away[0])
-            )
-        )
-    QTest.mouseMove(canvas, places[0])
-    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=places[0])
-    for place in places:
-        _move(canvas, place)
-        QTest.qWait(40)
-    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=places[-1])
-    QTest.qWait(100)
-
-
-def _move(canvas, place):
-    """Move with the button held, which QTest.mouseMove does not say."""
-    event = QMouseEvent(
-        QEvent.Type.MouseMove,
-        QPointF(place),
-        QPointF(canvas.mapToGlobal(place)),
-        Qt.MouseButton.NoButton,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    QApplication.sendEvent(canvas, event)
 
 
 def test_side_by_side_shows_before_left_of_after_and_nothing_else(viewer, hand, pair):

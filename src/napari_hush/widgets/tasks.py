@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_hush.events import Event
 from napari_hush.widgets.denoising_task import of_layer
 from napari_hush.widgets.estimate import measure_speed
-from napari_hush.widgets.model_files import SUFFIX as MODEL_SUFFIX
 from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.remembered import recall, remember
 
@@ -179,7 +178,9 @@ class Saving:
     overwrite: bool
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Path:
-        if self.path.suffix == MODEL_SUFFIX:
+        from napari_hush.models.file import SUFFIX
+
+        if self.path.suffix == SUFFIX:
             self.model.save(self.path, overwrite=self.overwrite)
         else:
             self.model.export(self.path, overwrite=self.overwrite)
