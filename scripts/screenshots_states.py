@@ -37,13 +37,15 @@ class Stage:
     def find(self, name: str, kind: type = QWidget) -> QWidget:
         return control(self.dock, kind, name)
 
-    def take(self, name: str, *, whole: bool = False) -> None:
+    def take(self, name: str, *, whole: bool = False, colours: int = 128) -> None:
         """Save a picture of the dock, or of the whole window."""
         pause(0.5)
         seen = self.window if whole else self.dock
         path = IMAGES / f"{name}.png"
         seen.grab().save(str(path))
-        picture = Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        picture = (
+            Image.open(path).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        )
         picture.save(path, optimize=True)
         print(f"docs/images/{name}.png")
 
@@ -118,7 +120,7 @@ def take_half_way(stage: Stage) -> None:
     stage.find("denoise").click()
     bar, ready = stage.find("progress"), stage.find("denoise")
     until(lambda: (bar.maximum() > 4 and bar.value() > 1) or ready.isEnabled())
-    stage.take("state-denoising", whole=True)
+    stage.take("state-denoising", whole=True, colours=40)
     stage.find("cancel").click()
     until(ready.isEnabled)
 
