@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +18,7 @@ from napari_hush.events import Caution, Event, OnProgress, TrainingDone, Trainin
 from napari_hush.io import changes_of
 from napari_hush.judgement import data_cautions
 from napari_hush.lightning.control import RunClock
+from napari_hush.lightning.interrupts import interrupts_stop
 from napari_hush.lightning.keeper import StateKeeper
 from napari_hush.lightning.launching import Launch
 from napari_hush.lightning.logs import Log, new_logger
@@ -244,7 +243,7 @@ def train(
         )
     trainer.callbacks += [snapshots, progress]  # type: ignore[attr-defined]
     trainer.limit_val_batches = 0 if data.val_dataset is None else 1.0
-    with _warnings_left_out(), _interrupts_stop(control):
+    with _warnings_left_out(), interrupts_stop(control):
         try:
             with freed_memory_kept(), data.on_device(trainer.strategy.root_device):
                 trainer.fit(module, datamodule=data)
@@ -322,31 +321,3 @@ def _warnings_left_out() -> Iterator[None]:
 
 def _begin(model: Model | None) -> Position:
     return Position() if model is None else Position(model.epochs, model.steps)
-
-
-@contextmanager
-def _interrupts_stop(control: RunControl) -> Iterator[None]:
-    """Let the first Ctrl-C stop the run, so that it ends with the model it has.
-
-    Left to itself, Lightning exits the process. Only the main thread gets signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    stopping: list[threading.Thread] = []
-
-    def once(number: int, frame: Any) -> None:
-        # In a thread of its own: the main thread, which runs this, may be holding the
-        # very lock that stopping needs.
-        stopping.append(threading.Thread(target=control.stop))
-        stopping[0].start()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, once)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        for thread in stopping:
-            thread.join()
