@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as L
@@ -30,10 +29,8 @@ from napari_hush.io import (
     check_source,
     is_path,
     list_files,
-    open_images,
-    pair_files,
-    select_channels,
 )
+from napari_hush.lightning.opening import open_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -327,43 +324,10 @@ class TrainDataModule(L.LightningDataModule):
         """Processes that prepare batches; what is on a device is cut in this one."""
         return 0 if dataset in self._on_device else self.data_config.num_workers
 
-    def _open(self, source: Any, *others: Any) -> list[Any]:
-        """Open images and what goes with them (targets, masks), with the chosen channels.
-
-        Files in folders are matched by their names; files that are named one by one, and
-        arrays, by their order.
-        """
-        config = self.data_config
-        more = self.read_source_func, self.extension_filter
-        named = _are_files(source)
-        if is_path(source):
-            source = list_files(source, config.data_type, self.extension_filter)
-        opened: list[list[Image] | None] = [
-            open_images(source, config.data_type, config.axes, *more, level=config.level)
-        ]
-        for other in others:
-            if other is None:
-                opened.append(None)
-                continue
-            if is_path(other):
-                files = list_files(other, config.data_type, self.extension_filter)
-                if not (named and _are_files(other)):
-                    files = [partner for _, partner in pair_files(source, files)]
-                other = files
-            opened.append(
-                open_images(other, config.data_type, config.axes, *more, level=config.level)
-            )
-        chosen = config.channels, config.target_channels, None
-        return [
-            images and [select_channels(image, channels) for image in images]
-            for images, channels in zip(opened, chosen, strict=False)
-        ]
-
-
-def _are_files(source: Any) -> bool:
-    """Whether files are named one by one, rather than by their folder."""
-    parts = source if isinstance(source, list | tuple) else [source]
-    return is_path(source) and all(Path(part).is_file() for part in parts)
+    def _open(self, *sources: Any) -> list[Any]:
+        return open_alike(
+            self.data_config, self.read_source_func, self.extension_filter, *sources
+        )
 
 
 def _collate(batch: Any) -> Any:
