@@ -96,7 +96,7 @@ def test_the_failed_attempt_leaves_no_trace(tiny_config, small_device):
         return undo(size, work, undone)
 
     module.room.within = watch
-    module._gradients(*module._prepared(batch, 4, 0))
+    module.gradients.computed(*module.gradients.prepared(batch, 4, 0))
     assert len(failed) == 1
     for name, tensor in before.items():
         if tensor.is_floating_point():

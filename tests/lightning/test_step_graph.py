@@ -8,7 +8,7 @@ import torch
 
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
-from napari_hush.lightning import module
+from napari_hush.lightning import gradients as steps
 from napari_hush.lightning.step_graph import StepGraph
 
 needs_gpu = pytest.mark.skipif(
@@ -75,7 +75,7 @@ def test_gradients_reach_the_weights_whoever_took_them_away(tiny_config, monkeyp
     config = config.replace(algorithm_config=algorithm)
     plain = CAREamist(config)
     plain.train(train_source=noisy)
-    monkeypatch.setattr(module, "StepGraph", OnProcessor)
+    monkeypatch.setattr(steps, "StepGraph", OnProcessor)
     replayed = CAREamist(config)
     replayed.train(train_source=noisy)
 
@@ -95,7 +95,7 @@ def losses(config, noisy, monkeypatch, *, recorded, **more):
         def give_up(self):
             raise AssertionError("given up")
 
-    monkeypatch.setattr(module, "StepGraph", Watched)
+    monkeypatch.setattr(steps, "StepGraph", Watched)
     careamist = CAREamist(config)
     kept = []
     original = Watched.gradients

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
 import pytorch_lightning as L
 import torch
 from torch import Tensor
@@ -17,13 +16,13 @@ from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.averaging import MovingAverage
 from napari_hush.lightning.control import RunClock
+from napari_hush.lightning.gradients import MASKS, Gradients
 from napari_hush.lightning.keeper import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.memory import Room, parts
 from napari_hush.lightning.optimizing import build_optimizer, build_schedule
 from napari_hush.lightning.ranks import Ranks
 from napari_hush.lightning.shared_norm import plain
 from napari_hush.lightning.state import check_alike, going_on
-from napari_hush.lightning.step_graph import StepGraph
 from napari_hush.models import Model, Precision, Provenance
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from napari_hush.lightning.state import RunState
     from napari_hush.models import UNet
 
-_MASKS = 4
-"""Marks training masks among the random streams of a seed."""
 _VAL_MASKS = 5
 """Marks validation masks among the random streams of a seed."""
 
@@ -131,8 +128,10 @@ class HushModule(L.LightningModule):
         self.provenance = Provenance()
         self._average: MovingAverage | None = None
         self._schedule: LRScheduler | None = None
-        self._graph: StepGraph | None = None
         self._algorithm = algorithm(config.algorithm_config)
+        self.gradients = Gradients(
+            network, self._algorithm, config.data_config.seed, self.room
+        )
         self._val_losses: list[Tensor] = []
 
     # ---- what Lightning calls ----
@@ -144,19 +143,18 @@ class HushModule(L.LightningModule):
             self._average = MovingAverage(self.network, decay)
         if self.resumed is not None:
             self._restore(self.resumed)
-        self._graph = StepGraph(self.device, self.network.parameters())
+        self.gradients.start(self.device)
 
     def on_train_end(self) -> None:
         """Free the memory of the recorded step."""
-        self._graph = None
-        self.network.zero_grad()
+        self.gradients.end()
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Take one optimizer step; return the loss before it."""
         optimizer: Any = self.optimizers()
         share = self._share(batch, "train", batch_idx)
         self.batch_size = share.whole
-        loss = self._learn(batch, share)
+        loss = self.gradients.of(batch, self.steps, share)
         if not self.ranks.is_alone:
             loss, self.is_asked_to_stop = self.ranks.add_up(
                 self.network, loss, self.wants_stop()
@@ -177,7 +175,7 @@ class HushModule(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
         share = self._share(batch, "val", batch_idx)
-        seen, answer, part = self._prepared(batch, _VAL_MASKS, batch_idx, share)
+        seen, answer, part = self.gradients.prepared(batch, _VAL_MASKS, batch_idx, share)
         network = self.best_network
 
         def judge(size: int) -> Tensor:
@@ -293,7 +291,7 @@ class HushModule(L.LightningModule):
         batch : tuple of Tensor
             What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
         """
-        seen, answer, _ = self._prepared(batch, _MASKS, 0)
+        seen, answer, _ = self.gradients.prepared(batch, MASKS, 0)
         return self._algorithm.loss(self.network(seen), answer)
 
     def _share(
@@ -305,90 +303,6 @@ class HushModule(L.LightningModule):
         share: Share = self.trainer.datamodule.share(which, number)  # type: ignore[attr-defined]
         return share
 
-    def _learn(self, batch: tuple[Tensor, ...], share: Share) -> Tensor:
-        """Compute the gradients of one batch; return its loss."""
-        graph, seed = self._graph, self._seed(_MASKS, self.steps)
-        if self.room.patches is None and self.ranks.is_alone and graph is not None:
-
-            def learn(pixels: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-                seen, answer, _ = self._drawn(pixels, generator, share)
-                loss = self._algorithm.loss(self.network(seen), answer)
-                with torch.autocast(loss.device.type, enabled=False):
-                    loss.backward()  # type: ignore[no-untyped-call]
-                return loss.detach()
-
-            loss = graph.gradients(batch, seed, learn)
-            if loss is not None:
-                return loss
-        self.network.zero_grad()
-        return self._gradients(*self._prepared(batch, _MASKS, self.steps, share))
-
-    def _seed(self, stream: int, number: int) -> int:
-        return _mixed(self.config.data_config.seed, stream, number)
-
-    def _prepared(
-        self,
-        batch: tuple[Tensor, ...],
-        stream: int,
-        number: int,
-        share: Share | None = None,
-    ) -> tuple[Tensor, Any, float | Tensor]:
-        """What the network sees, the answer, and what counts in the loss of all.
-
-        Draws are number `number` of `stream`; `share` is what of the batch is given.
-        """
-        share = share or share_of(len(batch[0]), 0, 1)
-        generator = torch.Generator(device=batch[0].device)
-        generator.manual_seed(self._seed(stream, number))
-        return self._drawn(batch, generator, share)
-
-    def _drawn(
-        self, batch: tuple[Tensor, ...], generator: torch.Generator, share: Share
-    ) -> tuple[Tensor, Any, float | Tensor]:
-        mine = tuple(tensor[: share.count] for tensor in batch)
-        seen, answer, part = self._algorithm.prepare(mine, generator, share)
-        if seen.ndim == 4:
-            seen = seen.contiguous(memory_format=torch.channels_last)
-        return seen, answer, part
-
-    def _gradients(self, seen: Tensor, answer: Any, part: float | Tensor = 1.0) -> Tensor:
-        """Compute gradients, of as many patches at once as there is room for."""
-        measured = [b for b in self.network.buffers() if b.is_floating_point()]
-        before = [buffer.clone() for buffer in measured]
-        patches = len(seen)
-
-        def learn(size: int) -> Tensor:
-            losses = []
-            for x, y, share in parts(seen, answer, size):
-                prediction = self.network(x)
-                if patches:
-                    loss = self._algorithm.loss(prediction, y)
-                else:  # only to take part in what the others measure together
-                    loss = prediction.float().sum()
-                if size < patches:
-                    loss = loss * share
-                if not self.ranks.is_alone:
-                    loss = loss * part
-                with torch.autocast(loss.device.type, enabled=False):
-                    loss.backward()  # type: ignore[no-untyped-call]
-                losses.append(loss.detach())
-            return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-        def forget() -> None:
-            if self._graph is not None:  # it has memory of its own
-                self._graph.give_up()
-            self.network.zero_grad()
-            with torch.no_grad():
-                for buffer, value in zip(measured, before, strict=True):
-                    buffer.copy_(value)
-
-        return self.room.within(patches, learn, forget)
-
     @property
     def _goes_by_steps(self) -> bool:
         return isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig)
-
-
-def _mixed(*key: int) -> int:
-    """One number out of several, so that neighbouring keys give unrelated draws."""
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
