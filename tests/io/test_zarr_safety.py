@@ -135,3 +135,12 @@ def test_a_level_with_a_name_that_no_file_can_have(tmp_path):
     image_group(tmp_path / "image.zarr", "0" * 3000)
     with pytest.raises(UnreadableFileError, match="cannot be opened"):
         open_zarr(tmp_path / "image.zarr")
+
+
+@pytest.mark.parametrize("changes", [{"shape": [4, 10**59]}, {"chunks": [1, 10**600]}])
+def test_sizes_for_which_no_computer_has_room(tmp_path, changes):
+    shape, chunks = changes.get("shape", [4, 4]), changes.get("chunks", [2, 2])
+    path = declared(tmp_path / "a.zarr", shape, chunks)
+    with pytest.raises(UnreadableFileError, match=r"sizes end at 2⁶³ - 1") as told:
+        open_images(path, "zarr", "YX")
+    assert len(str(told.value)) < 400

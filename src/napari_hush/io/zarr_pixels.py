@@ -18,7 +18,13 @@ from napari_hush.io.optional import require
 from napari_hush.io.pixels import Bounds, LazyPixels, gather
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+
+LARGEST = 2**63 - 1
+"""Pixels along one axis."""
 
 
 def zarr_module() -> Any:
@@ -48,7 +54,8 @@ class ZarrPixels(LazyPixels):
     Raises
     ------
     UnreadableFileError
-        When a region is read: if a chunk is damaged, or the array was changed or deleted.
+        If no computer has room for the sizes that it claims. When a region is read: if a
+        chunk is damaged, or the array was changed or deleted.
     """
 
     def __init__(self, array: Any) -> None:
@@ -59,6 +66,12 @@ class ZarrPixels(LazyPixels):
         self.path = Path(root) / array.path if isinstance(root, Path) else None
         """Folder of the array, or None for a store that is no folder."""
         self._name = repr(str(self.path)) if self.path else "the Zarr array"
+        if max((*array.shape, *(array.chunks or ())), default=0) > LARGEST:
+            raise UnreadableFileError(
+                f"{self._name} claims to be {_brief(array.shape)} pixels large, in chunks of "
+                f"{_brief(array.chunks or ())}, and sizes end at 2⁶³ - 1; replace it or take "
+                "it out of the data."
+            )
         self._stamp = self._marked()
         # One per opening: what is written to the store later is not mixed with what was
         # read before.
@@ -135,3 +148,8 @@ class ZarrPixels(LazyPixels):
                 f"{self._name} is damaged: the chunk at {corner} cannot be decoded "
                 f"({error}); replace it or take it out of the data."
             ) from error
+
+
+def _brief(sizes: Sequence[int]) -> str:
+    """Sizes as people write them; 1e+59 in place of sixty digits, or of six hundred."""
+    return " x ".join(str(n) if n <= LARGEST else f"1e+{len(str(n)) - 1}" for n in sizes)
