@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 280, 220, 56, 34, 40
-_COLOURS = {"napari-hush": "#0072b2", "CAREamics": "#d55e00"}
+_COLOURS = {
+    "napari-hush": "#0072b2",
+    "CAREamics": "#d55e00",
+    "napari-hush, same time": "#009e73",
+}
 """Told apart by colour-blind eyes, too (Okabe and Ito, 2008)."""
 
 
