@@ -37,8 +37,8 @@ class PreviewCallback(L.Callback):
         denoise something, and may keep the model. If it raises, training goes on, a
         `PreviewFailed` event tells why, and it is not called again in that run.
     share : float
-        How much of the run's time `take` may use, above 0 and up to 1. What the next call
-        will cost is taken from the last one; only the first call cannot be foreseen.
+        How much of the run's time `take` may use, above 0 and up to 1: after each call
+        training goes on for as long as the cost of that call demands.
     every_s : float
         Seconds between two calls at least.
 
@@ -49,7 +49,7 @@ class PreviewCallback(L.Callback):
     """
 
     def __init__(
-        self, take: Callable[[Model], None], *, share: float = 0.05, every_s: float = 3.0
+        self, take: Callable[[Model], None], *, share: float = 0.03, every_s: float = 3.0
     ) -> None:
         if not (0 < share <= 1 and every_s >= 0):
             raise ConfigurationError(
@@ -60,15 +60,13 @@ class PreviewCallback(L.Callback):
         self._share = share
         self._every = every_s
         self._failed = False
-        self._started = self._last = 0.0
-        self._spent = self._cost = 0.0
+        self._last = self._cost = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
         self._failed = False
-        self._started = self._last = pl_module.clock()
-        self._spent = self._cost = 0.0
+        self._last, self._cost = pl_module.clock(), 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *others: Any
@@ -76,12 +74,8 @@ class PreviewCallback(L.Callback):
         """Hand out the model if it is time."""
         assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
         now = pl_module.clock()
-        budget = self._share * (now - self._started)
-        if (
-            self._failed
-            or now - self._last < self._every
-            or self._spent + self._cost > budget
-        ):
+        wait = max(self._every, self._cost * (1 / self._share - 1))
+        if self._failed or now - self._last < wait:
             return
         device = pl_module.device
         if device.type == "cuda":
@@ -97,7 +91,6 @@ class PreviewCallback(L.Callback):
             pl_module.on_progress(PreviewFailed(pl_module.steps, said))
         self._last = pl_module.clock()
         self._cost = self._last - now
-        self._spent += self._cost
 
 
 @contextmanager

@@ -23,7 +23,7 @@ __all__ = ["LatestModel", "Lens", "PreviewReady", "Previewer"]
 
 FIRST_SIDE, LEAST_SIDE, LARGEST_SIDE = 192, 96, 2048
 """Pixels along each axis of the first preview, and of any."""
-SECONDS = 0.5
+SECONDS = 0.2
 """How long a preview should take: as large as can be made in this time."""
 
 
