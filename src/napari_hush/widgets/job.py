@@ -6,6 +6,7 @@ import gc
 import sys
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
@@ -13,6 +14,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_hush.errors import HushError
+from napari_hush.widgets.courtesy import in_a_lesser_thread
 from napari_hush.widgets.stoppable_worker import StoppableWorker
 from napari_hush.widgets.tasks import StopRequest
 
@@ -24,7 +26,7 @@ __all__ = ["Job"]
 
 QUICKEST_MS, SLOWEST_MS = 66, 1500
 """Milliseconds between two looks into the mailbox: the eye wants no more, nor much less."""
-SHOWING = 0.05
+SHOWING = 0.04
 """Share of the main thread's time that may go into showing news."""
 
 
@@ -49,6 +51,8 @@ class Job(QObject):
         super().__init__(parent)
         self._mailbox: deque[Event] = deque()
         self._stop = StopRequest()
+        self._in_hand = _InHand(self._stop)
+        self.destroyed.connect(self._in_hand.abandon)  # once: a signal keeps what it calls
         self._result: _Result | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(QUICKEST_MS)
@@ -60,7 +64,7 @@ class Job(QObject):
             raise RuntimeError("a job is running already")
         mailbox: deque[Event] = deque()
         self._mailbox, self._stop, self._result = mailbox, StopRequest(), None
-        self.destroyed.connect(self._stop.abandon)
+        self._in_hand.stop = self._stop
         # The closure holds the mailbox alone: a worker that outlives the dock is harmless.
         worker = create_worker(
             _Guarded(task),
@@ -119,6 +123,16 @@ class Job(QObject):
             self.progressed.emit(events)
 
 
+@dataclass
+class _InHand:
+    """The job that runs, for a `Job` that is no more."""
+
+    stop: StopRequest
+
+    def abandon(self) -> None:
+        self.stop.abandon()
+
+
 @dataclass(frozen=True)
 class _Result:
     """How a task ended; one of the three."""
@@ -128,28 +142,36 @@ class _Result:
     error: Exception | None = None
 
 
-@dataclass(frozen=True)
 class _Guarded:
-    """A task whose errors are results.
+    """A task whose errors are results, and before whose work the window goes.
 
     What a worker does with an exception depends on the Qt binding: napari's relay to the
     notifications is not reached with PyQt6, and would make two of them elsewhere.
+
+    napari remembers every worker for as long as it lives, so nothing that the task has, or
+    that may stop it, is held any longer than it runs.
     """
 
-    task: Task
+    def __init__(self, task: Task) -> None:
+        self._task: Task | None = task
+        self._words = str(task)
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> _Result:
+        task, self._task = self._task, None
+        if task is None:
+            raise RuntimeError("a worker runs once")
         try:
-            return _Result(value=self.task(report, stop))
+            return _Result(value=in_a_lesser_thread(partial(task, report, stop)))
         except HushError as error:
             return _Result(refusal=str(error))
         except Exception as error:
             return _Result(error=error)
         finally:
+            stop.forget()
             _release_memory()
 
     def __str__(self) -> str:
-        return str(self.task)
+        return self._words
 
 
 def _release_memory() -> None:

@@ -71,6 +71,11 @@ class StopRequest:
         for callback in callbacks:
             callback()
 
+    def forget(self) -> None:
+        """Call nobody any more: what was to be stopped is over."""
+        with self._lock:
+            self._callbacks = []
+
     def when_set(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, as soon as there is the wish to stop."""
         with self._lock:

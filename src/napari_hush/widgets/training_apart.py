@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from napari_hush.errors import SourceTypeError, TrainingError
 from napari_hush.events import Event
+from napari_hush.widgets.courtesy import IN_A_PROCESS
 from napari_hush.widgets.previewer import LatestModel
 from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.tasks import EngineReady
@@ -159,6 +160,7 @@ def _start(log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=log,
         env=environment,
+        creationflags=IN_A_PROCESS,
     )
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.events import Event, TrainingStarted
+from napari_hush.widgets.courtesy import step_back
 from napari_hush.widgets.machine import machine_in_words
 from napari_hush.widgets.previewer import LatestModel
 from napari_hush.widgets.tasks import EngineReady, Steered, StopRequest, Training
@@ -128,6 +129,7 @@ class _Child:
 
 def main() -> None:
     """Do what the process that started this one asks for."""
+    step_back()
     # What libraries print must not get in between: it goes where errors go.
     private = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
