@@ -1,6 +1,6 @@
 """The dock "Denoise": what happens when.
 
-People's clicks start runs, the worker's events move their states on, and `_render` alone
+People's clicks start runs, the worker's events move their states on, and `Shown` alone
 shows what is.
 """
 
@@ -16,24 +16,22 @@ from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_hush.config.presets import PRESETS
 from napari_hush.widgets import run_state, tasks
-from napari_hush.widgets.activity_bar import ActivityBar
-from napari_hush.widgets.colours import Colours, stylesheet
+from napari_hush.widgets.colours import Colours
 from napari_hush.widgets.controls import Controls
 from napari_hush.widgets.denoising_plan import Eye, plan_denoising
 from napari_hush.widgets.denoising_run import DenoisingRun
 from napari_hush.widgets.drawing_context import DrawingContext
 from napari_hush.widgets.drops import DropTarget
-from napari_hush.widgets.face import Situation, resolve
 from napari_hush.widgets.judging_run import JudgingRun
 from napari_hush.widgets.loss_feed import feed
 from napari_hush.widgets.model_at_hand import ModelAtHand
 from napari_hush.widgets.model_files import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.notices import tell
-from napari_hush.widgets.painting import paint_now
 from napari_hush.widgets.preferences import tie
 from napari_hush.widgets.remembered import remember_model
 from napari_hush.widgets.run_state import Activity, RunState
 from napari_hush.widgets.shortcuts import add_shortcuts
+from napari_hush.widgets.shown import Shown
 from napari_hush.widgets.snapshot_menu import snapshot_menu
 from napari_hush.widgets.training_run import TrainingRun
 from napari_hush.widgets.warm_up import WarmUp
@@ -70,7 +68,6 @@ class DenoiseDock(QWidget):
         self._viewer = viewer
         self._model = ModelAtHand()
         self._asked_for = Path()
-        self._denoised_last = False
         self._denoise_next = False
         self._eyes: list[Eye] = []
 
@@ -81,8 +78,10 @@ class DenoiseDock(QWidget):
         self._run = TrainingRun(viewer, self)
         self._denoising = DenoisingRun(viewer, self)
         self._judging = JudgingRun(self._controls.look, self._inputs, self)
-        self._bars = ActivityBar(self), ActivityBar(self)
         self._drawing = DrawingContext(viewer, self)
+        self._shown = Shown(
+            self, viewer, self._controls, self._model, self._run, self._denoising
+        )
         self._warm_up = WarmUp(self._inputs.awaitSpeed, self)
 
         # ---- layout
@@ -97,7 +96,7 @@ class DenoiseDock(QWidget):
 
         # ---- connections
         self._inputs.valueChanged.connect(self._on_edited)
-        self._inputs.renamed.connect(self._render)
+        self._inputs.renamed.connect(self._shown.update)
         self._controls.card.chosen.connect(self.loadModel)
         DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
         for name, slot in (
@@ -127,10 +126,8 @@ class DenoiseDock(QWidget):
                 "keep_type": self._controls.keep_type,
             }
         )
-        viewer.events.theme.connect(self._on_theme)
 
-        self._on_theme()
-        self._render()
+        self._shown.update()
 
     # ---- Public API
 
@@ -212,16 +209,16 @@ class DenoiseDock(QWidget):
         self._denoising.start(plan[0])
         if not self._run.state.busy:
             self._run.closePreview()
-        self._denoised_last = True
-        self._render()
+        self._shown.denoised_last = True
+        self._shown.update()
 
     def _on_stop(self) -> None:
         self._run.stop()
-        self._render()
+        self._shown.update()
 
     def _on_cancel(self) -> None:
         self._denoising.stop()
-        self._render()
+        self._shown.update()
 
     def _on_snapshots(self) -> None:
         button = self._controls.buttons["snapshots"]
@@ -231,11 +228,11 @@ class DenoiseDock(QWidget):
     def _go_back(self, moment: Snapshot | Earlier) -> None:
         if not self._run.state.busy:
             message = self._model.goBackTo(moment)
-            self._show_model()
+            self._shown.updateModel()
             self._run.state = run_state.finish(self._run.state, message)
-            self._denoised_last = False
+            self._shown.denoised_last = False
             self._controls.log.addLine(message)
-            self._render()
+            self._shown.update()
 
     def _on_save(self) -> None:
         if self._model.model is None:
@@ -259,7 +256,7 @@ class DenoiseDock(QWidget):
         for run in (self._run, self._denoising):
             if not run.state.busy:
                 run.state = RunState()
-        self._render()
+        self._shown.update()
         self.valueChanged.emit()
 
     # ---- What the worker says
@@ -268,21 +265,22 @@ class DenoiseDock(QWidget):
         feed(self._controls.plot, events)
         if self._run.preview_was_removed:
             self._controls.preview.setChecked(False)
-        self._render()
-        self._run.job.setCostOfNews(paint_now(self))
+        self._shown.updateAndPaint(self._run.job)
 
     def _on_tiles(self) -> None:
         for eye in self._eyes:
             eye.look(self._viewer)
-        self._render()
-        self._denoising.job.setCostOfNews(paint_now(self))
+        if self._denoising.is_seen:
+            self._shown.updateAndPaint(self._denoising.job)
+        else:  # its first drawing takes long, and is no measure for the others
+            self._shown.update()
 
     def _on_denoised(self) -> None:
-        self._denoised_last = True
+        self._shown.denoised_last = True
         self._controls.log.addLine(self._denoising.state.message)
         self._controls.look.refresh()
         self._judging.judge(self._denoising)
-        self._render()
+        self._shown.update()
 
     def _on_returned(self, value: Any) -> None:
         state = self._run.state
@@ -313,14 +311,6 @@ class DenoiseDock(QWidget):
 
     # ---- Private API
 
-    @property
-    def _state(self) -> RunState:
-        """The state of what people look at: what runs, or ran last."""
-        if self._run.state.busy:
-            return self._run.state
-        aside = self._denoising.state
-        return aside if aside.busy or self._denoised_last else self._run.state
-
     def _model_now(self) -> Any:
         """The model to denoise with: the one at hand, or the one being trained."""
         if self._run.state.is_running(Activity.TRAINING):
@@ -336,19 +326,19 @@ class DenoiseDock(QWidget):
             self._begun()
 
     def _begun(self) -> None:
-        self._denoised_last = False
+        self._shown.denoised_last = False
         if not self._denoising.state.busy:
             self._denoising.state = RunState()
         state = self._run.state
         self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
-        self._render()
+        self._shown.update()
 
     def _end(self, state: RunState) -> None:
         self._run.state = state
-        self._show_model()
+        self._shown.updateModel()
         self._controls.log.addLine(state.message)
         denoise, self._denoise_next = self._denoise_next, False
-        self._render()
+        self._shown.update()
         if denoise and state.phase is run_state.Phase.DONE and not state.stopped:
             self._on_denoise()
 
@@ -359,8 +349,7 @@ class DenoiseDock(QWidget):
         self._judging.abandon()
         self._run.closePreview()
         self._controls.look.close_view()
-        for bar in self._bars:
-            bar.close()
+        self._shown.close()
 
     def _after_training(self, engine: CAREamist | None) -> str:
         state = self._run.state
@@ -373,39 +362,3 @@ class DenoiseDock(QWidget):
             return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
         spent = run_state.in_words(time.monotonic() - state.started)
         return f"Trained on “{state.subject}” in {spent}. Denoise is next."
-
-    def _show_model(self) -> None:
-        """Show what the model is, and what it fits."""
-        self._controls.card.setModel(self._model.model)
-        self._inputs.setModel(self._model.model)
-
-    def _render(self) -> None:
-        layer, model = self._inputs.chosen(), self._model
-        state, aside = self._state, self._denoising.state
-        self._controls.showFace(
-            resolve(
-                Situation(
-                    state,
-                    readiness=self._inputs.readiness,
-                    layer="" if layer is None else layer.name,
-                    model=model.name,
-                    model_is_kept=model.kept,
-                    aside=aside if state is not aside else RunState(),
-                    has_snapshots=bool(model.snapshots or model.earlier),
-                    has_latest=self._run.latest is not None,
-                )
-            )
-        )
-        busy = state.busy or aside.busy
-        run = self._run
-        self._controls.footer.showRun(run.state.device, busy=busy, told=run.machine)
-        for bar, of in zip(
-            self._bars, (self._run.state, self._denoising.state), strict=True
-        ):
-            bar.show(of)
-
-    def _on_theme(self, event: Any = None) -> None:
-        colours = Colours.of(self._viewer.theme)
-        self.setStyleSheet(stylesheet(colours))
-        self._controls.plot.setColours(colours)
-        self._inputs.setColours(colours)

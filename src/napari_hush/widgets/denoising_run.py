@@ -71,6 +71,11 @@ class DenoisingRun(QObject):
         if self.state.busy:
             self.state = run_state.stop(self.state)
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether the layer that fills is shown already."""
+        return self._result is not None and self._result.is_seen
+
     # ---- Private API
 
     @property

@@ -25,6 +25,7 @@ from napari_hush.widgets.files_task import DenoisingFiles
 from napari_hush.widgets.job import Job
 from napari_hush.widgets.model_files import FILE_FILTER
 from napari_hush.widgets.notices import Cautions, tell
+from napari_hush.widgets.painting import paint_now
 from napari_hush.widgets.path_field import PathField
 from napari_hush.widgets.run_state import Activity, Phase, RunState
 from napari_hush.widgets.status_line import StatusLine
@@ -163,6 +164,7 @@ class FilesDock(QWidget):
             if isinstance(event, FileWritten):
                 self._written.append(event.path)
         self._render()
+        self._job.setCostOfNews(paint_now(self))
 
     def _on_returned(self, written: list[Path]) -> None:
         stopped = "Cancelled; " if self._state.stopped else ""

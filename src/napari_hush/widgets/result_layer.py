@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
+
 from napari_hush.widgets.disk_canvas import DiskCanvas
 from napari_hush.widgets.layers import result_name
 from napari_hush.widgets.pairing import next_number, result_mark
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ResultLayer"]
 
+APPEAR_MS = 30
+"""Milliseconds until the layer is seen. napari takes a tenth of a second to make a layer
+and as long to draw it for the first time; whatever else there is to do comes in between."""
 REFRESH_SECONDS = 0.2
 """Seconds between two drawings of the layer while it fills."""
 
@@ -44,6 +49,7 @@ class ResultLayer:
         self._origin = origin
         self._canvas = canvas
         self._drawn = time.monotonic()
+        self._seen = False
         self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
         """Where the pixels are, if they are not in memory."""
         self._number = next_number(origin.source_id, viewer.layers)
@@ -59,14 +65,21 @@ class ResultLayer:
                 canvas.shown,
                 name=result_name(origin.name, self._number, partial=part),
                 metadata=origin.metadata | mark,
+                visible=False,
                 **origin.appearance,
             )
         )
+        QTimer.singleShot(APPEAR_MS, self._appear)
 
     @property
     def is_there(self) -> bool:
         """Whether the layer is still in the viewer."""
         return self._layer in self._viewer.layers
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it has been shown, whatever people did to it afterwards."""
+        return self._seen
 
     @property
     def name(self) -> str:
@@ -82,6 +95,7 @@ class ResultLayer:
     def finish(self) -> None:
         """Show everything, thumbnail included."""
         if self.is_there:
+            self._appear()
             self._layer.refresh()
 
     def finish_partial(self, tiles_done: int) -> None:
@@ -89,12 +103,17 @@ class ResultLayer:
         if not self.is_there:
             return
         if tiles_done:
+            self._appear()
             self._layer.name = result_name(self._origin.name, self._number, partial=True)
             self._layer.refresh()
         else:
             self._viewer.layers.remove(self._layer)
 
+    def _appear(self) -> None:
+        if not self._seen:
+            self._seen = self._layer.visible = True
+
     def _refresh(self) -> None:
-        if self.is_there:
+        if self.is_there and self._seen:
             self._layer.refresh(extent=False, highlight=False, thumbnail=False)
         self._drawn = time.monotonic()
