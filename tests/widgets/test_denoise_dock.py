@@ -161,7 +161,7 @@ def test_stop_before_the_first_step_keeps_the_earlier_model(ready):
     ready.click("stop")
     ready.until_ready("train")
     assert "Stopped" in ready.status
-    assert ready.dock._model.model is model or ready.dock._state.done > 0
+    assert ready.dock._model.model is model or ready.dock._shown.state.done > 0
     assert ready.find("denoise").isEnabled()
 
 
@@ -178,7 +178,7 @@ def test_a_layer_renamed_or_removed_during_a_run_breaks_nothing(
     viewer.layers.remove(layer)
     assert ready.find("noisy_layer").count() == 0
     ready.click("stop")
-    ready.until(lambda: not ready.dock._state.busy)
+    ready.until(lambda: not ready.dock._shown.state.busy)
     assert ready.find("save_model").isEnabled()
     assert "image" in ready.find("train").toolTip()
 
@@ -208,7 +208,7 @@ def test_cancel_keeps_the_finished_part(viewer, ready, layer, monkeypatch):
     ready.train()
     _hold_the_fourth_tile(monkeypatch)
     ready.click("denoise")
-    ready.until(lambda: ready.dock._state.done >= 2)
+    ready.until(lambda: ready.dock._shown.state.done >= 2)
     ready.click("cancel")
     ready.until_ready("denoise")
     partial = viewer.layers["cells denoised (partial)"]

@@ -60,18 +60,18 @@ def test_the_preview_lies_where_one_looks_and_goes_with_a_click(viewer, training
 
 def test_pause_waits_and_resume_goes_on(training):
     training.click("pause")
-    training.until(lambda: training.dock._state.phase is Phase.PAUSED)
+    training.until(lambda: training.dock._shown.state.phase is Phase.PAUSED)
     assert training.find("pause").text() == "Resume"
     assert "Paused" in training.status
-    done = training.dock._state.done
+    done = training.dock._shown.state.done
     training.click("pause")
-    training.until(lambda: training.dock._state.done > done)
+    training.until(lambda: training.dock._shown.state.done > done)
     assert training.find("pause").text() == "Pause"
 
 
 def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, training):
     training.click("pause")
-    training.until(lambda: training.dock._state.phase is Phase.PAUSED)
+    training.until(lambda: training.dock._shown.state.phase is Phase.PAUSED)
     training.click("stop")
     training.until_ready("denoise")
     assert "Stopped" in training.status
@@ -82,13 +82,13 @@ def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, tra
 
 def test_one_can_denoise_while_training_goes_on(viewer, training):
     training.until_ready("denoise")
-    done = training.dock._state.done
+    done = training.dock._shown.state.done
     training.click("denoise")
     training.until(lambda: "Denoised into" in training.status)
-    assert training.dock._state.phase is Phase.RUNNING
+    assert training.dock._shown.state.phase is Phase.RUNNING
     result = viewer.layers["cells denoised"]
     assert not np.array_equal(result.data, viewer.layers["cells"].data)
-    training.until(lambda: training.dock._state.done > done)
+    training.until(lambda: training.dock._shown.state.done > done)
 
 
 def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, layer):
@@ -97,8 +97,8 @@ def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, laye
     layer.data = layer.data[:32]
     viewer.layers.remove(layer)
     assert _previews(viewer) == []
-    done = training.dock._state.done
-    training.until(lambda: training.dock._state.done > done)
+    done = training.dock._shown.state.done
+    training.until(lambda: training.dock._shown.state.done > done)
     assert _previews(viewer) == []
     training.click("stop")
     training.until_ready("save_model")
@@ -151,5 +151,5 @@ def test_stop_and_train_at_once_is_one_run_after_the_other(training):
     assert not training.find("train").isEnabled()
     training.until_ready("train")
     training.click("train")
-    training.until(lambda: training.dock._state.done > 0)
-    assert training.dock._state.phase is Phase.RUNNING
+    training.until(lambda: training.dock._shown.state.done > 0)
+    assert training.dock._shown.state.phase is Phase.RUNNING

@@ -47,9 +47,9 @@ def test_closing_the_window_asks_first_and_a_no_leaves_the_run_alone(
     viewer.window._qt_window.closeEvent(event)
     assert "training on “cells”" in asked[0]
     assert ignored == [True]
-    done = training.dock._state.done
-    training.until(lambda: training.dock._state.done > done)
-    assert training.dock._state.phase is Phase.RUNNING
+    done = training.dock._shown.state.done
+    training.until(lambda: training.dock._shown.state.done > done)
+    assert training.dock._shown.state.phase is Phase.RUNNING
 
 
 def test_a_new_training_begins_at_nought_and_its_epochs_are_the_new_ones(training, quick):

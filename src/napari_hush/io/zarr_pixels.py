@@ -68,9 +68,9 @@ class ZarrPixels(LazyPixels):
         self._name = repr(str(self.path)) if self.path else "the Zarr array"
         if max((*array.shape, *(array.chunks or ())), default=0) > LARGEST:
             raise UnreadableFileError(
-                f"{self._name} claims to be {_brief(array.shape)} pixels large, in chunks of "
-                f"{_brief(array.chunks or ())}, and sizes end at 2⁶³ - 1; replace it or take "
-                "it out of the data."
+                f"{self._name} claims to have {_brief(array.shape)} pixels, in chunks of "
+                f"{_brief(array.chunks or ())}, and sizes end at 2⁶³ - 1; replace it or "
+                "take it out of the data."
             )
         self._stamp = self._marked()
         # One per opening: what is written to the store later is not mixed with what was

@@ -68,7 +68,7 @@ class Shown(QObject):
         """Show everything as it is now."""
         inputs, model, run = self._controls.inputs, self._model, self._run
         layer = inputs.chosen()
-        state, aside = self._state, self._denoising.state
+        state, aside = self.state, self._denoising.state
         self._controls.showFace(
             resolve(
                 Situation(
@@ -104,7 +104,7 @@ class Shown(QObject):
             bar.close()
 
     @property
-    def _state(self) -> RunState:
+    def state(self) -> RunState:
         """The state of what people look at: what runs, or ran last."""
         if self._run.state.busy:
             return self._run.state
