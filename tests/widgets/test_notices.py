@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.events import Caution
-from napari_hush.widgets.denoising_task import of_layer
+from napari_hush.widgets.layer_names import of_layer
 from napari_hush.widgets.layers import pixel_size_of
 from napari_hush.widgets.notices import Cautions
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_hush.events import Caution, Event, ImageStarted
+from napari_hush.events import Event, ImageStarted
 from napari_hush.io.arrays import lazily
 from napari_hush.widgets.canvas import Canvas
 from napari_hush.widgets.disk_canvas import DiskCanvas, fits_into_memory, place_for
+from napari_hush.widgets.layer_names import of_layer, refusals_name
 from napari_hush.widgets.layers import as_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_hush.careamist import CAREamist
-    from napari_hush.events import OnProgress
+    from napari_hush.events import Caution, OnProgress
     from napari_hush.models import Model
     from napari_hush.widgets.layers import Origin
     from napari_hush.widgets.tasks import StopRequest
 
-__all__ = ["CanvasReady", "Denoising", "DenoisingSeveral", "of_layer"]
+__all__ = ["CanvasReady", "Denoising", "DenoisingSeveral"]
 
 Region = tuple[slice, ...]
 
@@ -69,15 +70,16 @@ class Denoising:
         if other := _other_size(self):
             report(other)
 
-        _engine(self.model, relay).predict(
-            source=pixels,
-            axes=self.axes,
-            out=canvas.out,
-            should_stop=stop.is_set,
-            region=self.region,
-            first=self.first,
-            dtype="source" if canvas.out.dtype != np.float32 else "float32",
-        )
+        with refusals_name(self.origin.name):
+            _engine(self.model, relay).predict(
+                source=pixels,
+                axes=self.axes,
+                out=canvas.out,
+                should_stop=stop.is_set,
+                region=self.region,
+                first=self.first,
+                dtype="source" if canvas.out.dtype != np.float32 else "float32",
+            )
         return canvas
 
     def _prepared(self) -> tuple[Canvas | DiskCanvas, Any]:
@@ -112,14 +114,6 @@ class DenoisingSeveral:
 
     def __str__(self) -> str:
         return "denoising of " + ", ".join(f"“{t.origin.name}”" for t in self.tasks)
-
-
-def of_layer(event: Event, name: str) -> Event:
-    """`event`, where a caution calls the array by the name of its layer."""
-    if isinstance(event, Caution):
-        words = event.message.replace("the array", f"“{name}”")
-        return replace(event, message=words)
-    return event
 
 
 def _record(task: Denoising, pixels: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.events import Event
-from napari_hush.widgets.denoising_task import of_layer
 from napari_hush.widgets.estimate import measure_speed
+from napari_hush.widgets.layer_names import of_layer, refusals_name
 from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.remembered import recall, remember
 
@@ -136,7 +136,8 @@ class Training:
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
-            engine.train(datamodule=self._data(engine))
+            with refusals_name(self.name):
+                engine.train(datamodule=self._data(engine))
         if stop.abandoned and engine.is_trained:
             engine.save(recovered_path(self.name))
         return engine if engine.is_trained else None
