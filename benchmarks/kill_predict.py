@@ -43,12 +43,12 @@ def denoise(model_path: str, source: str, target: str) -> None:
 
     from napari_hush import CAREamist
     from napari_hush.io import zarr_grid, zarr_result
-    from napari_hush.prediction import streaming
+    from napari_hush.prediction import write_behind
 
     torch.set_num_threads(1)
     zarr_result.SHARD_BYTES, zarr_grid._CHUNK = 1, {2: TILE // 2, 3: TILE // 2}
     zarr_grid._SMALLEST = TILE
-    streaming._KEPT_EVERY = 0.02
+    write_behind.KEPT_EVERY = 0.02
     CAREamist(model_path).predict_to_disk(
         source, prediction_dir=target, tile_size=[TILE, TILE], resume=True, judge=False
     )

@@ -219,7 +219,8 @@ def test_a_full_disk_costs_no_finished_tile(job, monkeypatch):
     told = []
     job.careamist.on_progress = told.append
     job()
-    assert next(e.done for e in told if isinstance(e, TilesDone)) == 2
+    # The first tile is written while the second is denoised, the second behind it.
+    assert next(e.done for e in told if isinstance(e, TilesDone)) in (1, 2)
     np.testing.assert_array_equal(pixels_of(job.target), job.expected)
 
 
@@ -311,9 +312,9 @@ def predict_until_killed(model, source, target):
             os.kill(os.getpid(), signal.SIGKILL)
         return False
 
-    from napari_hush.prediction import streaming
+    from napari_hush.prediction import write_behind
 
-    streaming._KEPT_EVERY = 0
+    write_behind.KEPT_EVERY = 0
     CAREamist(model).predict_to_disk(
         source, prediction_dir=target, tile_size=[16, 16], should_stop=stop
     )
@@ -334,7 +335,8 @@ def test_killed_and_gone_on_gives_the_same_bits(job, tmp_path):
     job.careamist.predict_to_disk(
         tmp_path / "noisy.tif", prediction_dir=job.target, tile_size=[16, 16]
     )
-    assert next(e.done for e in told if isinstance(e, TilesDone)) == 2
+    # The first tile is written while the second is denoised, the second behind it.
+    assert next(e.done for e in told if isinstance(e, TilesDone)) in (1, 2)
     np.testing.assert_array_equal(pixels_of(job.target), job.expected)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +31,7 @@ from napari_hush.prediction.denoise import cautions, check_suits, result_axes
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.rounding import put, result_dtype
 from napari_hush.prediction.tiles import Tile, alike
+from napari_hush.prediction.write_behind import WriteBehind
 from napari_hush.writing import make_folder, writing
 
 if TYPE_CHECKING:
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-
-_KEPT_EVERY = 5.0
-"""Seconds of work that a crash costs at most, besides the tiles in hand."""
 
 
 @dataclass(frozen=True)
@@ -192,23 +188,23 @@ def denoise_to_file(
         work = [(n, g) for n in place.missing for g in alike(blocks[n], batch_size)]
         groups = itertools.takewhile(lambda _: not should_stop(), (g for _, g in work))
         canvas, left = None, 0
-        kept = time.monotonic()
         try:
-            for (n, _), (group, found) in zip(
-                work, denoiser.stream(fitting, groups), strict=False
-            ):
-                if canvas is None:
-                    canvas, left = _Canvas(result, what, blocks[n], path), len(blocks[n])
-                for tile, pixels in found:
-                    canvas.put(tile, pixels)
-                done, left = done + len(group), left - len(group)
-                if not left:
-                    place.note(n, canvas.finish())
-                    canvas = None
-                    if time.monotonic() - kept >= _KEPT_EVERY:
-                        place.keep()
-                        kept = time.monotonic()
-                on_progress(TilesDone(done, number, tuple(t.region for t in group)))
+            with WriteBehind(place) as behind:
+                for (n, _), (group, found) in zip(
+                    work, denoiser.stream(fitting, groups), strict=False
+                ):
+                    if canvas is None:
+                        canvas, left = (
+                            _Canvas(result, what, blocks[n], path),
+                            len(blocks[n]),
+                        )
+                    for tile, pixels in found:
+                        canvas.put(tile, pixels)
+                    done, left = done + len(group), left - len(group)
+                    if not left:
+                        behind.write(n, canvas)
+                        canvas = None
+                    on_progress(TilesDone(done, number, tuple(t.region for t in group)))
             if name := changed():
                 place.forget()
                 raise changed_meanwhile(name)
@@ -262,9 +258,9 @@ class _Canvas:
         self._result, self._path = result, path
         self._dtype = image.dtype
         self._clipped = 0
+        self._parts: list[tuple[int, tuple[slice, ...], NDArray[Any]]] = []
         self._whole: NDArray[Any] | None = None
         if result.block is not None:
-            self._sample = tiles[0].sample
             self._inner = tuple(
                 slice(min(p.start for p in parts), max(p.stop for p in parts))
                 for parts in zip(*(tile.inner for tile in tiles), strict=True)
@@ -272,29 +268,27 @@ class _Canvas:
             shape = [part.stop - part.start for part in self._inner]
             channels = image.axes.canonical_shape[1]
             self._whole = np.empty((channels, *shape), image.dtype)
+            self._parts.append((tiles[0].sample, self._inner, self._whole))
 
     def put(self, tile: Tile, pixels: NDArray[np.float32]) -> None:
         """Take a tile."""
         if self._whole is None:
             place = np.empty(pixels.shape, self._dtype)
-            self._clipped += put(place, pixels)
-            self._write(tile.sample, tile.inner, place)
-            return
-        inside = tuple(
-            slice(part.start - box.start, part.stop - box.start)
-            for part, box in zip(tile.inner, self._inner, strict=True)
-        )
-        self._clipped += put(self._whole[(slice(None), *inside)], pixels)
+            self._parts.append((tile.sample, tile.inner, place))
+        else:
+            inside = (
+                slice(part.start - box.start, part.stop - box.start)
+                for part, box in zip(tile.inner, self._inner, strict=True)
+            )
+            place = self._whole[(slice(None), *inside)]
+        self._clipped += put(place, pixels)
 
     def finish(self) -> int:
-        """Write what is not written yet; the number of pixels that were clipped."""
-        if self._whole is not None:
-            self._write(self._sample, self._inner, self._whole)
+        """Write everything; the number of pixels that were clipped."""
+        for sample, inner, pixels in self._parts:
+            with writing(self._path):
+                self._result.write(sample, inner, pixels)
         return self._clipped
-
-    def _write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
-        with writing(self._path):
-            self._result.write(sample, inner, pixels)
 
 
 def in_blocks(
