@@ -21,7 +21,7 @@ def _torch(*, awake: bool):
 
 
 def test_the_device_is_named_with_its_memory(monkeypatch):
-    assert "memory in use" in machine_in_words("cpu")
+    assert "GB in use" in machine_in_words("cpu")
     monkeypatch.setitem(sys.modules, "torch", _torch(awake=True))
     assert machine_in_words("cuda:1") == "Card of cuda:1 · 20.0 of 80 GB"
 
@@ -37,7 +37,7 @@ def test_what_another_process_tells_comes_first(qtbot, told):
     qtbot.addWidget(footer)
     footer.showRun("cpu", busy=True, told=told)
     assert footer._timer.isActive()
-    assert footer.text() == told or "memory in use" in footer.text()
+    assert footer.text() == told or "GB in use" in footer.text()
     footer.showRun("cpu", busy=False)
-    assert "memory in use" in footer.text()
+    assert "GB in use" in footer.text()
     assert not footer._timer.isActive()

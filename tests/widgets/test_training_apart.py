@@ -185,6 +185,6 @@ def test_the_dock_trains_apart_when_asked_to(viewer, hand, noisy, quick):
     hand.train()
     assert "Trained" in hand.status
     assert hand.find("loss_plot").history.steps == [1, 2, 3, 4, 5, 6]
-    assert "memory in use" in hand.find("footer").text()
+    assert "GB in use" in hand.find("footer").text()
     hand.denoise()
     assert viewer.layers["cells denoised"].data.shape == noisy.shape

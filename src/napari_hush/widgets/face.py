@@ -88,7 +88,7 @@ def resolve(situation: Situation) -> Face:
         primary=_primary(situation, blocked),
         paused=state.phase is Phase.PAUSED,
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
-        model=situation.model or "No model yet",
+        model=situation.model or "No model",
         progress=_progress(state),
         status=status,
         status_kind=kind,

@@ -26,4 +26,4 @@ def machine_in_words(device: str) -> str:
     used, total = (memory.total - memory.available) / GIB, memory.total / GIB
     cores = os.cpu_count() or 1
     place = "Apple GPU" if device.startswith("mps") else f"CPU, {cores} cores"
-    return f"{place} · {used:.1f} of {total:.0f} GB memory in use"
+    return f"{place} · {used:.1f} of {total:.0f} GB in use"
