@@ -7,6 +7,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from napari_hush.errors import (
 )
 from napari_hush.exchange import About, export_model, open_model, write_package
 from napari_hush.exchange.description import described
+from napari_hush.io import ImageMetadata
 from napari_hush.models import Model
 
 pytest.importorskip("onnx")
@@ -107,6 +109,21 @@ def test_sizes_and_halo(model, package):
         assert 2 * after["halo"] < least <= 2 * after["halo"] + step
         assert after["size"] == {"tensor_id": "raw", "axis_id": before["id"]}
         assert (noisy.shape[i + 2] - least) % step == 0
+
+
+def test_sizes_of_pixels_that_were_trained_on(plain, tmp_path):
+    sizes = ImageMetadata.of(
+        None, {"Y": 0.25, "X": 0.5}, {"Y": "micrometer", "X": "parsec"}
+    )
+    model = replace(plain, provenance=replace(plain.provenance, pixel_size=sizes))
+    rdf, _ = contents(export_model(model, tmp_path / "m.zip"))
+    for which in ("inputs", "outputs"):
+        y, x = rdf[which][0]["axes"][2:]
+        assert (y["scale"], y["unit"]) == (0.25, "micrometer")
+        assert x["scale"] == 0.5
+        assert "unit" not in x  # none that the format knows
+    rdf, _ = contents(export_model(plain, tmp_path / "other.zip"))
+    assert "scale" not in rdf["inputs"][0]["axes"][2]
 
 
 def test_hashes_and_names(package):

@@ -13,6 +13,7 @@ from napari_hush.exchange.about import METHODS, About, citations, method_of
 from napari_hush.exchange.architecture import CALLABLE, architecture_settings
 from napari_hush.exchange.onnx_graph import INPUT, OPSET, OUTPUT
 from napari_hush.exchange.sample import least_sizes
+from napari_hush.io.metadata import METERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +147,12 @@ def _input(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
             {"type": "batch"},
             {"type": "channel", "channel_names": names},
             *(
-                {"type": "space", "id": axis, "size": {"min": least[i], "step": step[i]}}
+                {
+                    "type": "space",
+                    "id": axis,
+                    "size": {"min": least[i], "step": step[i]},
+                    **_pixel(model, axis),
+                }
                 for i, axis in enumerate("zyx"[-len(step) :])
             ),
         ],
@@ -174,6 +180,7 @@ def _output(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
                     "id": axis,
                     "halo": halo[i],
                     "size": {"tensor_id": INPUT, "axis_id": axis},
+                    **_pixel(model, axis),
                 }
                 for i, axis in enumerate("zyx"[-len(halo) :])
             ),
@@ -182,6 +189,15 @@ def _output(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
         "test_tensor": test,
         "postprocessing": _unscaled(model.output_normalization),
     }
+
+
+def _pixel(model: Model, axis: str) -> dict[str, Any]:
+    """Size of the pixels that were trained on and its unit, as far as they are known."""
+    known = model.provenance.pixel_size
+    scale, unit = known.scale.get(axis.upper(), 0.0), known.units.get(axis.upper(), "")
+    if not scale > 0:
+        return {}
+    return {"scale": scale, **({"unit": unit} if unit in METERS else {})}
 
 
 def _scaled(by: Normalization) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CACHE_BYTES = 512 * 2**20
+CACHE_BYTES = 256 * 2**20
 """Bytes of decoded pixels that one process keeps."""
 
 

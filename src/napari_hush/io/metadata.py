@@ -34,7 +34,7 @@ _UNITS = {
     "minute": ("min", "minutes"),
     "hour": ("h", "hr", "hours"),
 }
-_METERS = {
+METERS = {
     "picometer": 1e-12,
     "angstrom": 1e-10,
     "nanometer": 1e-9,
@@ -133,7 +133,7 @@ def convert(size: float, unit: str, wanted: str) -> float:
     unit, wanted = unit_name(unit), unit_name(wanted)
     if unit == wanted or not unit or not wanted:
         return size
-    for kind in (_METERS, _SECONDS):
+    for kind in (METERS, _SECONDS):
         if unit in kind and wanted in kind:
             return size * kind[unit] / kind[wanted]
     raise ValueError(f"{unit!r} is not so many {wanted!r}")
