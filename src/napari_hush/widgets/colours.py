@@ -111,6 +111,8 @@ def stylesheet(colours: Colours) -> str:
         }}
         QToolButton[role="small"]:focus {{ border: 1px solid {colours.curve}; }}
         QToolButton::menu-indicator {{ image: none; width: 0px; }}
+        QComboBox#scope {{ padding: 3px 2px 3px 6px; }}
+        QComboBox#scope::drop-down {{ width: 22px; }}
         LayerField[hover="true"] QComboBox {{ border: 1px solid {colours.curve}; }}
         QLabel[role="quiet"] {{ color: {colours.muted}; }}
         QLabel[kind="problem"] {{ color: {colours.problem}; }}
