@@ -1,6 +1,7 @@
 import builtins
 import os
 import pickle
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -293,3 +294,24 @@ def test_a_stack_that_is_labelled_as_channels_is_refused_unless_one_reads_it_one
     (image,) = open_images(path, "custom", "ZYX", lambda file, axes: tifffile.imread(file))
     np.testing.assert_array_equal(image.data[...], stack)
     assert image.axes.canonical_shape == (1, 1, 5, 8, 9)
+
+
+@pytest.mark.parametrize("back_to", [0, 1, 2])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_pages_that_follow_each_other_in_a_circle(tmp_path, back_to, byteorder, bigtiff):
+    path = tmp_path / "circle.tif"
+    with tifffile.TiffWriter(path, byteorder=byteorder, bigtiff=bigtiff) as file:
+        for number in range(3):
+            file.write(np.full((8, 8 + number), number, np.uint8), metadata=None)
+    with tifffile.TiffFile(path) as file:
+        ends = [page.offset for page in file.pages]
+        form = file.tiff
+        tags = len(file.pages[2].tags)
+    assert open_images(path, "tiff", "YX")  # sound so far
+    content = bytearray(path.read_bytes())
+    at = ends[2] + form.tagnosize + tags * form.tagsize
+    content[at : at + form.offsetsize] = struct.pack(form.offsetformat, ends[back_to])
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFileError, match="in a circle"):
+        open_images(path, "tiff", "YX")

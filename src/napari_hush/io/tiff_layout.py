@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import struct
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -161,7 +162,34 @@ def check_codec(path: Path, keyframe: Any) -> None:
         ) from error
 
 
+def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
+    """Follow the pages from one to the next; tifffile would follow a circle for ever.
+
+    Raises
+    ------
+    UnreadableFileError
+        If a page comes twice.
+    """
+    form, handle = file.tiff, file.filehandle
+    offset, seen = int(file.pages.first.offset), set[int]()
+    while 0 < offset < handle.size:
+        if offset in seen:
+            raise UnreadableFileError(
+                f"{str(path)!r} is damaged, its pages follow each other in a circle; copy "
+                "it again or take it out of the data."
+            )
+        seen.add(offset)
+        handle.seek(offset)
+        try:
+            (tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+            handle.seek(offset + form.tagnosize + tags * form.tagsize)
+            (offset,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
+        except struct.error:  # the file ends here, which tifffile tells better
+            return
+
+
 def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> TiffLayout:
+    _check_chain(path, file)
     series = file.series[0]
     if getattr(series, "is_multifile", False):
         raise DataError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
@@ -43,13 +43,18 @@ class Fold(QCollapsible):
         build: Callable[[], QWidget],
         parent: QWidget | None = None,
     ) -> None:
-        # Arrows are part of the text, which follows the theme; icons would not.
-        super().__init__("", parent, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        # Arrows are part of the text, which follows the theme; icons would not. None at
+        # all is what superqt cannot bear with PySide 6.12, where an empty icon is false.
+        nothing = QPixmap(1, 1)
+        nothing.fill(Qt.GlobalColor.transparent)
+        icon = QIcon(nothing)
+        super().__init__("", parent, expandedIcon=icon, collapsedIcon=icon)
         self._title = title
         self._build: Callable[[], QWidget] | None = build
         self.setDuration(0)
         heading = self.toggleButton()
         heading.setObjectName(name)
+        heading.setIconSize(QSize(0, 0))
         heading.setStyleSheet("")
         heading.setProperty("role", "heading")
         heading.setAccessibleName(title)
