@@ -1,6 +1,7 @@
 """Denoise images that are larger than memory would like: how much of it that takes.
 
-    python benchmarks/outofcore.py [--gigabytes 1 2 4] [--network small] [--work DIR]
+    python benchmarks/outofcore.py [--gigabytes 1 2 4] [--network small] [--side 8192]
+        [--work DIR]
 
 Generated images of 64-bit floats, OME-Zarr to OME-Zarr and BigTIFF to BigTIFF, with a
 network so small that reading and writing count, or with the default one. Each run is a
@@ -25,8 +26,6 @@ from pathlib import Path
 
 import numpy as np
 
-SIDE = 8192
-"""Pixels of a plane along Y and X: half a gigabyte of 64-bit floats."""
 TILE = 1024
 NETWORKS = {"small": {"num_channels_init": 8, "depth": 1}, "default": {}}
 """The small one has a fiftieth of the arithmetic, so that reading and writing count."""
@@ -55,23 +54,23 @@ def model(path: Path, network: str) -> None:
     save_model(Model(config, unet, Normalization((1000.0,), (30.0,))), path)
 
 
-def planes(gigabytes: int):
+def planes(gigabytes: int, side: int):
     """One plane after the other: noise that differs from plane to plane."""
     rng = np.random.default_rng(0)
     block = rng.normal(1000, 30, (TILE, TILE))
     for number in range(2 * gigabytes):
         moved = np.roll(block, 37 * number, (0, 1))
-        yield np.tile(moved, (SIDE // TILE, SIDE // TILE))
+        yield np.tile(moved, (side // TILE, side // TILE))
 
 
-def generate(kind: str, gigabytes: int, path: Path) -> None:
-    shape = (2 * gigabytes, SIDE, SIDE)
+def generate(kind: str, gigabytes: int, side: int, path: Path) -> None:
+    shape = (2 * gigabytes, side, side)
     if kind == "tiff":
         import tifffile
 
         with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
             file.write(
-                planes(gigabytes),
+                planes(gigabytes, side),
                 shape=shape,
                 dtype="float64",
                 photometric="minisblack",
@@ -101,7 +100,7 @@ def generate(kind: str, gigabytes: int, path: Path) -> None:
         compressors=zarr.codecs.BloscCodec(cname="lz4", clevel=1),
         dimension_names=["t", "y", "x"],
     )
-    for number, plane in enumerate(planes(gigabytes)):
+    for number, plane in enumerate(planes(gigabytes, side)):
         array[number] = plane
 
 
@@ -167,6 +166,9 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--kinds", nargs="+", default=["zarr", "tiff", "memory"])
     parser.add_argument("--network", choices=NETWORKS, default="small")
+    parser.add_argument(
+        "--side", type=int, default=8192, help="pixels, of planes of 0.5 GB"
+    )
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -183,14 +185,14 @@ def main() -> None:
             for gigabytes in sizes:
                 ending = "ome.tif" if kind == "tiff" else "ome.zarr"
                 source, target = place / f"in.{ending}", place / f"out.{ending}"
-                generate(kind, gigabytes, source)
+                generate(kind, gigabytes, options.side, source)
                 command = [sys.executable, __file__, "--run", kind]
                 command += map(str, (place / "m.safetensors", source, target))
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     raise SystemExit(done.stderr)
                 found = json.loads(done.stdout.splitlines()[-1])
-                pixels = 2 * gigabytes * SIDE * SIDE / 1e6
+                pixels = 2 * gigabytes * options.side**2 / 1e6
                 told = f"{found['peak'] / 1e6:6.0f} MB beyond {found['own'] / 1e6:.0f} MB"
                 if kind == "memory":
                     told = "(all in memory)"
