@@ -112,13 +112,14 @@ def memory(what: str) -> int:
     raise SystemExit("This needs a Linux kernel, which tells how much memory was used.")
 
 
-def run(kind: str, model_path: str, source: str, target: str) -> None:
+def run(kind: str, network: str, model_path: str, source: str, target: str) -> None:
     """In a process of its own: denoise, and print what it took."""
     import torch
 
     from napari_hush import CAREamist
 
     torch.set_num_threads(1)
+    tile = [TILE, TILE] if network == "small" else None  # what fits a usual one
     careamist = CAREamist(model_path)
     careamist.predict(np.full((1, 64, 64), 1000.0), axes="TYX")  # all is imported
     if kind == "memory":
@@ -129,13 +130,13 @@ def run(kind: str, model_path: str, source: str, target: str) -> None:
     before = memory("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
     if kind == "memory":
-        careamist.predict(pixels, axes="TYX", tile_size=[TILE, TILE], dtype="source")
+        careamist.predict(pixels, axes="TYX", tile_size=tile, dtype="source")
     else:
         careamist.predict_to_disk(
             source,
             prediction_dir=target,
             axes="TYX",
-            tile_size=[TILE, TILE],
+            tile_size=tile,
             dtype="source",
         )
     found = {
@@ -170,7 +171,7 @@ def main() -> None:
         "--side", type=int, default=8192, help="pixels, of planes of 0.5 GB"
     )
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
-    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         run(*options.run)
@@ -186,7 +187,7 @@ def main() -> None:
                 ending = "ome.tif" if kind == "tiff" else "ome.zarr"
                 source, target = place / f"in.{ending}", place / f"out.{ending}"
                 generate(kind, gigabytes, options.side, source)
-                command = [sys.executable, __file__, "--run", kind]
+                command = [sys.executable, __file__, "--run", kind, options.network]
                 command += map(str, (place / "m.safetensors", source, target))
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:

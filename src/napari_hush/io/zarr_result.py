@@ -96,6 +96,7 @@ class ZarrResult:
                 ),
                 dimension_names=[a.lower() for a in self.axes],
                 fill_value=0,
+                config={"write_empty_chunks": True},
             )
             self._arrays.append(array)
 
@@ -103,7 +104,9 @@ class ZarrResult:
         """Open the store that was begun; see `Result`."""
         try:
             group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
-            self._arrays = [group[str(level)] for level in range(len(self._factors))]
+            # Looking for chunks to leave out costs as much as packing them.
+            with self._zarr.config.set({"array.write_empty_chunks": True}):
+                self._arrays = [group[str(level)] for level in range(len(self._factors))]
         except (OSError, KeyError, ValueError) as error:
             raise damaged(path) from error
         finest = self._arrays[0]
