@@ -48,11 +48,16 @@ class Hand:
         return widget
 
     def click(self, name: str) -> None:
-        from qtpy.QtCore import Qt
+        from qtpy.QtCore import QPoint, Qt
+        from qtpy.QtWidgets import QCheckBox
 
         button = self.find(name)
         assert button.isEnabled(), f"{name} is grey: {button.toolTip()}"
-        self._qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        # Right of its words a box takes no clicks, and it may be wider than they are.
+        place = button.rect().center()
+        if isinstance(button, QCheckBox):
+            place = QPoint(8, place.y())
+        self._qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=place)
 
     def until(self, condition: Callable[[], bool], seconds: float = 180) -> None:
         self._qtbot.waitUntil(condition, timeout=int(seconds * 1000))

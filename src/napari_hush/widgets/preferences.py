@@ -7,13 +7,12 @@ where ``HUSH_CONFIG_DIR`` is set, the dock keeps them itself.
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.widgets.remembered import recall, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from qtpy.QtWidgets import QCheckBox
 
@@ -44,7 +43,16 @@ def tie(boxes: Mapping[str, QCheckBox]) -> None:
     """Show preferences in `boxes`, by name, and keep what people choose there."""
     for name, box in boxes.items():
         box.setChecked(preferred(name))
-        box.clicked.connect(partial(prefer, name))
+        box.clicked.connect(_keep(name))
+
+
+def _keep(name: str) -> Callable[[bool], None]:
+    """What keeps a choice; a `partial` would be called without it by PySide."""
+
+    def keep(chosen: bool) -> None:
+        prefer(name, chosen)
+
+    return keep
 
 
 def _of_napari() -> Any:
