@@ -196,6 +196,7 @@ def main() -> None:
         "--stages", type=int, default=3, help="1: only tests of the module's name, if any"
     )
     options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # as in the suite: bits depend on it
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
