@@ -79,7 +79,7 @@ def refused(job) -> str:
     try:
         job()
     except UnwritableFileError as error:
-        return str(error) if "the disk is full; make room" in str(error) else ""
+        return str(error) if "make room" in str(error) else ""
     return ""
 
 
