@@ -12,8 +12,18 @@ def tile(**settings) -> tuple[int, ...]:
     return fitting_tile(UNet(UNetConfig(**settings)), CPU)
 
 
-def test_the_default_network_has_large_tiles():
-    assert tile() == (1024, 1024)
+def test_the_default_network_has_tiles_of_five_hundred_pixels():
+    assert tile() == (520, 520)
+
+
+def test_several_at_once_share_memory_that_one_does_not_use():
+    network = UNet(UNetConfig())
+    assert fitting_tile(network, CPU, 4) == (504, 504)
+    assert fitting_tile(network, CPU, 16)[0] < 300
+
+
+def test_small_networks_have_tiles_of_a_thousand_pixels():
+    assert tile(num_channels_init=4, depth=1) == (1024, 1024)
 
 
 def test_volumes_have_planes_as_well():
