@@ -23,7 +23,7 @@ def test_several_at_once_share_memory_that_one_does_not_use():
 
 
 def test_small_networks_have_tiles_of_a_thousand_pixels():
-    assert tile(num_channels_init=4, depth=1) == (1024, 1024)
+    assert tile(num_channels_init=8, depth=1) == (1024, 1024)
 
 
 def test_volumes_have_planes_as_well():
@@ -51,5 +51,5 @@ def test_tiles_are_multiples_of_the_pooling_and_never_empty(depth, filters):
 
 def test_what_shares_the_memory_is_smaller():
     network = UNet(UNetConfig())
-    assert fitting_tile(network, CPU, 4)[0] <= fitting_tile(network, CPU)[0] / 1.8
+    assert fitting_tile(network, CPU, 16)[0] <= fitting_tile(network, CPU)[0] / 1.8
     assert tile(in_channels=4, num_classes=4) < tile()
