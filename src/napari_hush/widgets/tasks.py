@@ -6,6 +6,7 @@ lists when somebody closes the window while it runs.
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -221,3 +222,4 @@ def load_engine(configuration: Configuration) -> None:
     device = configuration.training_config.device
     if device not in (speeds := recall("speeds", {})):
         remember("speeds", {**speeds, device: measure_speed(configuration)})
+    gc.collect()  # of all that was loaded; later it would hold up a window that trains
