@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -44,19 +45,5 @@ def in_a_lesser_thread(work: Callable[[], R]) -> R:
     """
     if sys.platform != "linux":
         return work()
-    returned: list[R] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        step_back()
-        try:
-            returned.append(work())
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, name=threading.current_thread().name)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-    return returned[0]
+    with ThreadPoolExecutor(1, initializer=step_back) as pool:
+        return pool.submit(work).result()
