@@ -23,6 +23,7 @@ from napari_hush.widgets.log_pane import LogPane
 from napari_hush.widgets.look_panel import LookPanel
 from napari_hush.widgets.loss_plot import LossPlot
 from napari_hush.widgets.model_panel import ModelPanel
+from napari_hush.widgets.preferences import tie
 from napari_hush.widgets.rule import Rule
 from napari_hush.widgets.scope_chooser import ScopeChooser
 from napari_hush.widgets.status_line import StatusLine
@@ -123,6 +124,11 @@ class Controls(QWidget):
         order_tabs(self)
 
     # ---- Public API
+
+    def followPreferences(self) -> None:
+        """Check boxes as people left them last, and remember how they leave them."""
+        boxes = {"preview": self.preview, "keep_type": self.keep_type}
+        tie({"apart": self.inputs.settings.apart, **boxes})
 
     def showFace(self, face: Face) -> None:
         """Show `face`: the only place where a control's state is set."""

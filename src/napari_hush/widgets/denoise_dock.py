@@ -27,7 +27,6 @@ from napari_hush.widgets.loss_feed import feed
 from napari_hush.widgets.model_at_hand import ModelAtHand
 from napari_hush.widgets.model_files import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.notices import tell
-from napari_hush.widgets.preferences import tie
 from napari_hush.widgets.remembered import remember_model
 from napari_hush.widgets.run_state import Activity, RunState
 from napari_hush.widgets.shortcuts import add_shortcuts
@@ -119,14 +118,7 @@ class DenoiseDock(QWidget):
         self._denoising.progressed.connect(self._on_tiles)
         self._denoising.ended.connect(self._on_denoised)
         add_shortcuts(self, self._controls.buttons)
-        tie(
-            {
-                "apart": self._inputs.settings.apart,
-                "preview": self._controls.preview,
-                "keep_type": self._controls.keep_type,
-            }
-        )
-
+        self._controls.followPreferences()
         self._shown.update()
 
     # ---- Public API
@@ -196,7 +188,11 @@ class DenoiseDock(QWidget):
             self._train(self._model.engine)
 
     def _on_denoise(self) -> None:
-        chosen, model = self._inputs.chosen(), self._model_now()
+        chosen, training = (
+            self._inputs.chosen(),
+            self._run.state.is_running(Activity.TRAINING),
+        )
+        model = self._run.latest if training else self._model.model
         if chosen is None or model is None:
             return
         scope, axes = self._controls.scope.value(), self._inputs.axes()
@@ -222,8 +218,8 @@ class DenoiseDock(QWidget):
 
     def _on_snapshots(self) -> None:
         button = self._controls.buttons["snapshots"]
-        menu = snapshot_menu(button, self._model, self._go_back)
-        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+        place = button.mapToGlobal(button.rect().bottomLeft())
+        snapshot_menu(button, self._model, self._go_back).popup(place)
 
     def _go_back(self, moment: Snapshot | Earlier) -> None:
         if not self._run.state.busy:
@@ -311,17 +307,11 @@ class DenoiseDock(QWidget):
 
     # ---- Private API
 
-    def _model_now(self) -> Any:
-        """The model to denoise with: the one at hand, or the one being trained."""
-        if self._run.state.is_running(Activity.TRAINING):
-            return self._run.latest
-        return self._model.model
-
     def _train(self, engine: CAREamist | None) -> None:
         task, layer = self._inputs.training(), self._inputs.chosen()
         if task is not None and layer is not None:
-            task = replace(task, model=engine)
             apart = self._inputs.settings.apart.isChecked()
+            task = replace(task, model=engine)
             self._run.train(task, layer, self._inputs.axes(), apart=apart)
             self._begun()
 
@@ -358,7 +348,4 @@ class DenoiseDock(QWidget):
         self._model.take(engine, state.subject, kept=False)
         if state.patches_per_second:
             self._inputs.noteSpeed(state.patches_per_second)
-        if state.stopped and not self._run.state.hint.startswith("Ended early"):
-            return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
-        spent = run_state.in_words(time.monotonic() - state.started)
-        return f"Trained on “{state.subject}” in {spent}. Denoise is next."
+        return run_state.after_training(state, time.monotonic())

@@ -29,6 +29,7 @@ __all__ = [
     "Phase",
     "RunState",
     "advance",
+    "after_training",
     "begin",
     "fail",
     "finish",
@@ -190,3 +191,11 @@ def in_words(seconds: float) -> str:
     return "\N{NO-BREAK SPACE}".join(
         f"{number}\N{NO-BREAK SPACE}{unit}" for number, unit in parts if number
     )
+
+
+def after_training(state: RunState, now: float) -> str:
+    """What to say at the end of a training that has made a model, at `now`."""
+    if state.stopped and not state.hint.startswith("Ended early"):
+        return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
+    spent = in_words(now - state.started)
+    return f"Trained on “{state.subject}” in {spent}. Denoise is next."
