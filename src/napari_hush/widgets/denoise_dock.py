@@ -188,10 +188,8 @@ class DenoiseDock(QWidget):
             self._train(self._model.engine)
 
     def _on_denoise(self) -> None:
-        chosen, training = (
-            self._inputs.chosen(),
-            self._run.state.is_running(Activity.TRAINING),
-        )
+        chosen = self._inputs.chosen()
+        training = self._run.state.is_running(Activity.TRAINING)
         model = self._run.latest if training else self._model.model
         if chosen is None or model is None:
             return
