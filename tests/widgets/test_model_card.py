@@ -8,7 +8,7 @@ import pytest
 
 from napari_hush.careamist import CAREamist
 from napari_hush.io import ImageMetadata
-from napari_hush.widgets.model_card import card_of
+from napari_hush.widgets.model_card import NBSP, card_of
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def model(quick, noisy):
 def test_the_card_tells_what_how_long_on_what_and_when(model):
     what, how_long, levels, origin = card_of(model)
     assert what == "N2V for images of 1 channel, axes YX"
-    assert how_long.startswith("2 epochs, 6 steps, patches of 16 × 16")
-    assert "±" in levels
+    assert how_long.replace(NBSP, " ") == ("2 epochs, 6 steps, patches of 16 × 16 px")
+    assert f"{NBSP}±{NBSP}" in levels  # no line ends within a figure
     assert origin == f"trained {model.provenance.date[:10]} on 1 image"
 
 
@@ -37,7 +37,7 @@ def test_pixel_sizes_are_told_with_their_unit(model, scale, units, said):
     sizes = ImageMetadata.of(None, scale, units)
     known = replace(model.provenance, pixel_size=sizes)
     card = card_of(replace(model, provenance=known))
-    assert card[-1].replace("\N{NO-BREAK SPACE}", " ").endswith(f"pixels of {said}")
+    assert card[-1].replace(NBSP, " ").endswith(f"pixels of {said}")
 
 
 def test_a_model_that_says_nothing_of_its_origin_has_a_line_less(model):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["card_of", "why_not_for"]
 
 NBSP = "\N{NO-BREAK SPACE}"
+TIMES = f"{NBSP}×{NBSP}"
 SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
 """Of units that are written out in files."""
 
@@ -28,9 +29,9 @@ def card_of(model: Model) -> list[str]:
     if network.num_classes != network.in_channels:
         channels += f" to {network.num_classes}"
     kind = "volumes" if network.conv_dims == 3 else "images"
-    size = " × ".join(map(str, config.data_config.patch_size))
+    size = TIMES.join(map(str, config.data_config.patch_size))
     levels = ", ".join(
-        f"{mean:.4g} ± {std:.3g}"
+        f"{mean:.4g}{NBSP}±{NBSP}{std:.3g}"
         for mean, std in zip(
             model.normalization.means, model.normalization.stds, strict=True
         )
@@ -52,7 +53,7 @@ def _pixels(model: Model) -> str:
     if not letters:
         return ""
     units = {sizes.units.get(letter, "") for letter in letters}
-    steps = " × ".join(f"{sizes.scale[letter]:.3g}" for letter in letters)
+    steps = TIMES.join(f"{sizes.scale[letter]:.3g}" for letter in letters)
     unit = units.pop() if len(units) == 1 else ""
     return f"pixels of {steps}{NBSP}{SYMBOLS.get(unit, unit)}".rstrip()
 
