@@ -192,3 +192,46 @@ def test_residual_adds_the_input():
     )
     x = torch.rand(1, 1, 16, 16)
     torch.testing.assert_close(residual(x), x - plain(x))
+
+
+@pytest.mark.parametrize("margin", [1, 2, 3, 7, 28, 33])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"n2v2": True},
+        {"depth": 1},
+        {"depth": 3, "residual": True},
+        {"in_channels": 2, "num_classes": 2},
+        {"in_channels": 2, "num_classes": 3, "independent_channels": False},
+        {"conv_dims": 3, "pool_z": (True, False)},
+    ],
+)
+def test_what_lies_within_a_margin_that_nobody_needs_stays_the_same(settings, margin):
+    torch.manual_seed(0)
+    config = UNetConfig(num_channels_init=8, **settings)
+    network = UNet(config).eval()
+    planes = (4,) if config.conv_dims == 3 else ()
+    batch = torch.randn(2, config.in_channels, *planes, 80, 72)
+    with torch.no_grad():
+        whole, inner = network(batch), network(batch, margin)
+    assert torch.equal(inner, whole[..., margin:-margin, margin:-margin])
+
+
+def test_gradients_of_the_last_layer_are_those_of_a_convolution():
+    torch.manual_seed(0)
+    layer = UNet(
+        UNetConfig(
+            num_channels_init=8, num_classes=2, in_channels=2, independent_channels=False
+        )
+    ).last
+    batch = torch.randn(2, 8, 12, 20, requires_grad=True)
+    weights = torch.randn(2, 2, 12, 20)
+    found = []
+    for training in (True, False):
+        layer.train(training)
+        out = layer(batch)
+        sums = (out * weights).sum()
+        found.append([out, *torch.autograd.grad(sums, [batch, *layer.parameters()])])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -18,11 +18,11 @@ def small_device(monkeypatch):
     forward = UNet.forward
 
     def limited(pixels, message="CUDA out of memory"):
-        def fail_or_go_on(self, x):
+        def fail_or_go_on(self, x, margin=0):
             tried.append(x.numel())
             if x.numel() > pixels:
                 raise torch.OutOfMemoryError(message)
-            return forward(self, x)
+            return forward(self, x, margin)
 
         monkeypatch.setattr(UNet, "forward", fail_or_go_on)
         return tried
@@ -70,7 +70,7 @@ def test_a_device_that_is_full_is_told_in_one_sentence(careamist, small_device):
 
 
 def test_other_errors_are_passed_on(careamist, monkeypatch):
-    def broken(self, x):
+    def broken(self, x, margin=0):
         raise RuntimeError("a kernel failed")
 
     monkeypatch.setattr(UNet, "forward", broken)

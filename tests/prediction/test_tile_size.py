@@ -8,18 +8,22 @@ from napari_hush.prediction.tile_size import fitting_tile
 CPU = torch.device("cpu")
 
 
-def tile(**settings) -> tuple[int, ...]:
-    return fitting_tile(UNet(UNetConfig(**settings)), CPU)
+def tile(precision="32", **settings) -> tuple[int, ...]:
+    return fitting_tile(UNet(UNetConfig(**settings)), CPU, precision)
 
 
 def test_the_default_network_has_tiles_of_five_hundred_pixels():
     assert tile() == (520, 520)
 
 
+def test_half_of_the_bytes_make_tiles_of_twice_as_many_pixels():
+    assert tile("bf16") == (756, 756)
+
+
 def test_several_at_once_share_memory_that_one_does_not_use():
     network = UNet(UNetConfig())
-    assert fitting_tile(network, CPU, 4) == (504, 504)
-    assert fitting_tile(network, CPU, 16)[0] < 300
+    assert fitting_tile(network, CPU, "32", 4) == (504, 504)
+    assert fitting_tile(network, CPU, "32", 16)[0] < 300
 
 
 def test_small_networks_have_tiles_of_a_thousand_pixels():
@@ -44,12 +48,14 @@ def test_tiles_are_multiples_of_the_pooling_and_never_empty(depth, filters):
     config = UNetConfig(depth=depth, num_channels_init=filters)
     with torch.device("meta"):
         network = UNet(config)
-    for side in fitting_tile(network, CPU):
+    for side in fitting_tile(network, CPU, "32"):
         assert side > 0
         assert side % 2**depth == 0
 
 
 def test_what_shares_the_memory_is_smaller():
     network = UNet(UNetConfig())
-    assert fitting_tile(network, CPU, 16)[0] <= fitting_tile(network, CPU)[0] / 1.8
+    assert (
+        fitting_tile(network, CPU, "32", 16)[0] <= fitting_tile(network, CPU, "32")[0] / 1.8
+    )
     assert tile(in_channels=4, num_classes=4) < tile()

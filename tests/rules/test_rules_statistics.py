@@ -129,9 +129,9 @@ def test_r29_prediction_scales_by_the_stored_statistics_and_back(tiny_config, no
     )
     seen = []
 
-    def look(batch):
+    def look(batch, margin):
         seen.append(batch.clone())
-        return batch
+        return batch[..., margin:-margin, margin:-margin]
 
     careamist.model.network.forward = look
     image = np.linspace(-5, 4000, 64, dtype="float32").reshape(8, 8)

@@ -57,7 +57,7 @@ class UNet(nn.Module):
             out = first * 2 ** max(level - 1, 0)
             skipped = 0 if config.n2v2 and level == 0 else width
             self.decoder.append(_Block(width + skipped, width, out, config))
-        self.last = _CONV[config.conv_dims](first, outputs, kernel_size=1)
+        self.last = _LAST[config.conv_dims](first, outputs, kernel_size=1)
         pool = _MaxBlurPool if config.n2v2 else _POOL[config.conv_dims]
         self.steps = [
             tuple(2 if halved else 1 for halved in level)
@@ -91,37 +91,75 @@ class UNet(nn.Module):
         folded = config.in_channels if config.independent_channels else 1
         return 5 * config.num_channels_init * folded
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Denoise a normalised batch ``(B, C, (Z), Y, X)``."""
+    def forward(self, x: Tensor, margin: int = 0) -> Tensor:
+        """Denoise a normalised batch ``(B, C, (Z), Y, X)``.
+
+        Parameters
+        ----------
+        x : Tensor
+            The batch.
+        margin : int
+            How many pixels at either end of Y and of X nobody needs. The result lacks
+            them, and what only they depend on is not computed; other pixels are the same.
+        """
         batch, channels = x.shape[:2]
         if self.config.independent_channels and channels > 1:
             x = x.reshape(batch * channels, 1, *x.shape[2:])
-        y = self._network(x)
+        y = self._network(x, margin)
         if self.config.residual:
-            y = x - y
+            y = _without(x, margin) - y
         if self.config.independent_channels and channels > 1:
             y = y.reshape(batch, channels, *y.shape[2:])
         return y
 
-    def _network(self, x: Tensor) -> Tensor:
+    def _network(self, x: Tensor, margin: int) -> Tensor:
         skips = []
+        *cuts, gone = _cuts(margin, len(self.steps))
         for block, pool in zip(self.encoder, self._pools, strict=True):
             x = block(x)
             skips.append(x)
             x = pool(x)
-        x = self.bottleneck(x)
+        x = self.bottleneck(_without(x, gone))
         for block, step in zip(self.decoder, reversed(self.steps), strict=True):
             x = functional.interpolate(x, scale_factor=step, mode=self._mode)
+            if x.requires_grad and x.is_cpu and x.ndim == 4:
+                x.register_hook(_dense)  # type: ignore[no-untyped-call]
+            cut = cuts.pop()
+            x, gone = _without(x, cut - 2 * gone), cut
             # What was joined is let go before the block makes more of it.
             skip = skips.pop()
             if skips or not self.config.n2v2:
-                x = torch.cat([x, skip], dim=1)
+                x = torch.cat([x, _without(skip, cut)], dim=1)
             del skip
             x = block(x)
         # The last, linear layer in full precision: bfloat16 would round the picture.
         with torch.autocast(x.device.type, enabled=False):
-            result: Tensor = self.last(x.float())
+            result: Tensor = self.last(_without(x, margin - gone))
         return result
+
+
+def _cuts(margin: int, depth: int) -> list[int]:
+    """What of each level, on the way up, lies beyond what the result needs.
+
+    Pixels at either end, from the first level to the bottleneck, where the result lacks
+    `margin` of them.
+    """
+    cuts = []
+    for _ in range(depth + 1):
+        cuts.append(max(margin - 2, 0))  # two convolutions
+        # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
+        margin = max((cuts[-1] - 1) // 2, 0)
+    return cuts
+
+
+def _without(x: Tensor, margin: int) -> Tensor:
+    """`x` without so many pixels at either end of Y and of X."""
+    return x[..., margin:-margin, margin:-margin] if margin else x
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """`gradient` in one piece; a part of its channels is ten times slower to go on with."""
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def halo(pooled: Sequence[bool], *, n2v2: bool = False) -> int:
@@ -211,13 +249,17 @@ class _MaxBlurPool(nn.Module):
 
     def _halve(self, x: Tensor, dim: int) -> Tensor:
         size = x.shape[dim]
-        after = x.narrow(dim, size - 1, 1)
-        shifted = torch.cat([x.narrow(dim, 1, size - 1), after], dim)
-        maxima = torch.maximum(x, shifted)
+        longer = torch.cat([x, x.narrow(dim, size - 1, 1)], dim)
+        # As torch.maximum of neighbours, whose gradient takes several times as long.
+        pair = [2 if axis == dim else 1 for axis in range(2, x.ndim)]
+        maxima = _MAXIMA[x.ndim](longer, pair, stride=1)
         padded = torch.cat([maxima.narrow(dim, 0, 1), maxima], dim)  # from -1 on
         left, centre, right = (_every_second(padded, dim, start) for start in range(3))
         # The last right-hand neighbour lies within: sizes are even.
         return (left + 2 * centre + right) / 4
+
+
+_MAXIMA = {4: functional.max_pool2d, 5: functional.max_pool3d}
 
 
 def _every_second(x: Tensor, dim: int, start: int) -> Tensor:
@@ -227,16 +269,43 @@ def _every_second(x: Tensor, dim: int, start: int) -> Tensor:
     return x[tuple(index)]
 
 
+class _Last2d(nn.Conv2d):
+    """A weighted sum of the filters of each pixel, in float32 whatever comes in."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not input.is_cpu:
+            return super().forward(input.float())
+        if self.training:  # the same sum, whose gradients take a quarter of the time
+            pixels = input.permute(0, 2, 3, 1).float()
+            summed = functional.linear(pixels, self.weight.flatten(1), self.bias)
+            return summed.permute(0, 3, 1, 2)
+        # Some rows at a time, so that what is float32 stays in the caches.
+        rows = max(1, _CACHED // (input.shape[0] * input.shape[1] * input.shape[3]))
+        pieces: tuple[Tensor, ...] = input.split(rows, 2)  # type: ignore[no-untyped-call]
+        parts = [super(_Last2d, self).forward(piece.float()) for piece in pieces]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+
+
+_CACHED = 2**19
+"""Numbers in float32 that stay in the caches of a processor."""
+
+
+class _Last3d(nn.Conv3d):
+    """The same of volumes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.float())
+
+
 class _Conv3d(nn.Conv3d):
     """Zeros beyond Y and X, the border plane repeated beyond Z."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.kernel_size[0] == 1:
-            return super().forward(input)
         padded = functional.pad(input, (0, 0, 0, 0, 1, 1), mode="replicate")
         return functional.conv3d(padded, self.weight, self.bias, padding=(0, 1, 1))
 
 
 _CONV: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: _Conv3d}
+_LAST: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: _Last2d, 3: _Last3d}
 _NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,8 +73,13 @@ class Denoiser:
         own = self._network.halo
         self.halo = own if halo is None else tuple(map(max, own, halo))
         self._step = self._network.multiple
+        # What every tile sees beyond either end along Y and X.
+        self._margin = min(
+            -(-n // step) * step
+            for n, step in zip(self.halo[-2:], self._step[-2:], strict=True)
+        )
         size = tile_size or fitting_tile(
-            self._network, self.device, batch_size * min(versions, 4)
+            self._network, self.device, self.precision, batch_size * min(versions, 4)
         )
         self.tile_size = tuple(
             -(-n // step) * step for n, step in zip(size, self._step, strict=True)
@@ -159,15 +165,16 @@ class Denoiser:
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
         ):
-            clean = averaged(self._network, batch, self._versions).float()
+            network = partial(self._network, margin=self._margin)
+            clean = averaged(network, batch, self._versions).float()
             clean = model.output_normalization.denormalize(clean)
         if self.device.type != "cuda":
-            return [Arriving(result) for result in clean.cpu()]
+            return [Arriving(result, self._margin) for result in clean.cpu()]
         fetched = torch.empty(clean.shape, pin_memory=True)
         fetched.copy_(clean, non_blocking=True)
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         done.record()
-        return [Arriving(result, done) for result in fetched]
+        return [Arriving(result, self._margin, done) for result in fetched]
 
 
 @dataclass(frozen=True)
@@ -177,19 +184,24 @@ class Arriving:
     Attributes
     ----------
     tensor : Tensor
-        ``(C, (Z), Y, X)`` float32, what it reads beyond its inner region included.
+        ``(C, (Z), Y, X)`` float32, its outer region but for the margin.
+    margin : int
+        Pixels at either end of Y and X that it lacks.
     there : torch.cuda.Event, optional
         Happens when it has arrived; None if it has.
     """
 
     tensor: Tensor
+    margin: int = 0
     there: torch.cuda.Event | None = None
 
     def pixels(self, tile: Tile) -> NDArray[np.float32]:
         """What it contributes to the result, once it is there."""
         if self.there is not None:
             self.there.synchronize()
-        found: NDArray[np.float32] = self.tensor[(slice(None), *tile.crop)].numpy()
+        *z, y, x = tile.crop
+        y, x = (slice(a.start - self.margin, a.stop - self.margin) for a in (y, x))
+        found: NDArray[np.float32] = self.tensor[(slice(None), *z, y, x)].numpy()
         return found
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from napari_hush.models import UNet
+    from napari_hush.models import Precision, UNet
 
 _CPU_BYTES = 800_000_000
 """Memory for what is computed at once on a processor. It does not follow what is free, so
 that a job that is taken up again is cut as it was."""
 _CPU_PICTURE = 210_000_000
-"""The same for one tile of a picture: larger ones are no faster. Of a volume they are."""
+"""The same for one tile of a picture: larger ones are hardly faster. Of a volume they are."""
 _GPU_SHARE = 0.25
 """Share of a GPU's memory for one tile; the rest is for kernels and other programs."""
 _LARGEST = {2: 1024, 3: 128}
@@ -23,10 +23,13 @@ _LARGEST_GPU = {2: 4096, 3: 256}
 """The same on a GPU."""
 _PLANES = 32
 """Planes of a tile of a volume."""
-_BYTES = 4
+_BYTES = {"32": 4, "bf16": 2}
+"""Of one number, by precision."""
 
 
-def fitting_tile(network: UNet, device: torch.device, at_once: int = 1) -> tuple[int, ...]:
+def fitting_tile(
+    network: UNet, device: torch.device, precision: Precision, at_once: int = 1
+) -> tuple[int, ...]:
     """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
 
     As large as memory allows, within reason; halved where it runs out all the same
@@ -38,6 +41,8 @@ def fitting_tile(network: UNet, device: torch.device, at_once: int = 1) -> tuple
         More filters make smaller tiles.
     device : torch.device
         On GPUs, their total memory counts.
+    precision : {"32", "bf16"}
+        Half of the bytes make larger tiles.
     at_once : int
         How many tiles, or versions of one, share the memory.
     """
@@ -49,7 +54,7 @@ def fitting_tile(network: UNet, device: torch.device, at_once: int = 1) -> tuple
         if gpu
         else min(_CPU_BYTES, _CPU_PICTURE * at_once if dims == 2 else _CPU_BYTES)
     )
-    pixels = memory / (_BYTES * network.floats_per_pixel * at_once)
+    pixels = memory / (_BYTES[precision] * network.floats_per_pixel * at_once)
     if dims == 3:
         pixels /= _PLANES + 2 * halo[0]
     largest = (_LARGEST_GPU if gpu else _LARGEST)[dims]
