@@ -1,23 +1,26 @@
 """Break the core modules one small change at a time, and count what the tests notice.
 
-    python benchmarks/mutation.py [--number 150] [--seed 0] [--only dataset]
+    python benchmarks/mutation.py [--number 150] [--seed 0] [--only dataset] [--jobs 2]
 
 A mutant is a copy of the package in which one comparison, sum, number, truth value,
 condition or returned value is another. Mutants are drawn at random, evenly over all places
 in axes.py, dataset/, n2v/ and prediction/ where a change can be made; texts, annotations
-and errors are left alone. Each is given to the tests that concern its module, in a process
-that is forked from one with the heavy imports done: first to those of its name, and, if it
-survives them, to those of its room and to others. It is killed if a test fails, if tests
-cannot be collected, or if they take ten times as much of the processor as usual.
+and errors are left alone. First the tests of the engine run once, and coverage.py notes
+which of them come by which line. Then each mutant is given to those that come by its line,
+the fastest first, up to ``--seconds`` of them. It is killed if a test fails, if tests
+cannot be collected, or if they take five times as much of the processor as usual. Where
+there are more tests than that, some that would have noticed are not asked: the figure is a
+lower bound. Needs coverage.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import copy
+import json
 import multiprocessing
 import os
+import queue
 import random
 import resource
 import shutil
@@ -25,134 +28,76 @@ import signal
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from mutants import mutated, places_in
 
 HERE = Path(__file__).resolve().parents[1]
 ROOMS = ("axes.py", "dataset", "n2v", "prediction")
-OTHERS = {
-    "axes.py": ["tests/io/test_content.py", "tests/rules", "tests/prediction"],
-    "dataset": ["tests/rules", "tests/lightning/test_resume.py"],
-    "n2v": ["tests/rules", "tests/dataset"],
-    "prediction": ["tests/rules", "tests/test_careamist.py"],
-}
-"""By what is changed: tests of other rooms that concern it."""
+TESTS = [
+    *("dataset", "io", "judgement", "lightning", "models", "n2v", "prediction", "rules"),
+    *("test_axes.py", "test_careamist.py", "test_denoising.py", "test_levels.py"),
+    *("test_resuming.py", "test_writing.py"),
+]
+FIRST_SECONDS = 5.0
+"""A change that loops for ever is found by so much of the tests."""
+PRELOADED = ["torch", "pytorch_lightning", "hypothesis", "pytest", "pydantic"]
 
 
-def stages(room: str, file: Path) -> list[list[str]]:
-    """Tests of the module, of its room, and of others; the first that fail decide."""
-    if room == file.name:
-        return [[f"tests/test_{file.name}"], OTHERS[room]]
-    own = f"tests/{room}/test_{file.name}"
-    first = [[own]] if (HERE / own).is_file() else []
-    return [*first, [f"tests/{room}"], OTHERS[room]]
+class Recorder:
+    """Notes for each test how long it takes, and which lines it comes by."""
+
+    def __init__(self, package: Path) -> None:
+        import coverage
+
+        self._package = package
+        rooms = [str(package / room) for room in ROOMS]
+        self._coverage = coverage.Coverage(data_file=None, include=[*rooms, *_below(rooms)])
+        self._coverage.start()
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_protocol(self, item: Any) -> None:
+        self._coverage.switch_context(item.nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seconds[report.nodeid] += report.duration
+
+    def write(self, path: Path) -> None:
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        tests: dict[str, dict[int, list[str]]] = {}
+        for file in data.measured_files():
+            lines = data.contexts_by_lineno(file)
+            name = Path(file).relative_to(self._package.resolve()).as_posix()
+            tests[name] = {
+                line: [test for test in names if test] for line, names in lines.items()
+            }
+        path.write_text(json.dumps({"seconds": self.seconds, "tests": tests}))
 
 
-_COMPARED = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
-_COUNTED = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Add,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Add,
-    ast.Pow: ast.Mult,
-    ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-}
+def _below(rooms: list[str]) -> list[str]:
+    return [f"{room}/*" for room in rooms]
 
 
-class Places(ast.NodeVisitor):
-    """Collects the nodes that can be changed, in the order of a walk."""
+class Chosen:
+    """Leaves the chosen tests, in the order in which they were chosen."""
 
-    def __init__(self) -> None:
-        self.found: list[ast.AST] = []
+    def __init__(self, tests: list[str]) -> None:
+        self._order = {test: place for place, test in enumerate(tests)}
 
-    def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert | ast.ImportFrom):
-            return
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            return
-        if isinstance(node, ast.AnnAssign):
-            if node.value is not None:
-                self.visit(node.value)
-            return
-        if isinstance(node, ast.FunctionDef):
-            for part in (*node.args.defaults, *node.args.kw_defaults, *node.body):
-                if part is not None:
-                    self.visit(part)
-            return
-        if changes_of(node):
-            self.found.append(node)
-        self.generic_visit(node)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self._order),
+            key=lambda item: self._order[item.nodeid],
+        )
 
 
-def changes_of(node: ast.AST) -> bool:
-    match node:
-        case ast.Compare(ops=[op]):
-            return type(op) in _COMPARED
-        case ast.BinOp(op=op) | ast.AugAssign(op=op):
-            return type(op) in _COUNTED
-        case ast.Constant(value=bool() | int() | float()):
-            return True
-        case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.USub()) | ast.If() | ast.IfExp():
-            return True
-        case ast.Return(value=ast.AST()):
-            return not isinstance(node.value, ast.Constant)
-    return False
-
-
-def changed(node: ast.AST) -> str:
-    """Change `node` in place; says how."""
-    before = ast.unparse(node).splitlines()[0]
-    match node:
-        case ast.Compare():
-            node.ops = [_COMPARED[type(node.ops[0])]()]
-        case ast.BinOp() | ast.AugAssign():
-            node.op = _COUNTED[type(node.op)]()
-        case ast.Constant(value=bool()):
-            node.value = not node.value
-        case ast.Constant():
-            node.value += 1
-        case ast.BoolOp():
-            node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        case ast.UnaryOp():
-            node.op = ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not()
-            if isinstance(node.op, ast.Not):
-                node.operand = ast.UnaryOp(ast.Not(), node.operand)
-        case ast.If() | ast.IfExp():
-            node.test = ast.UnaryOp(ast.Not(), node.test)
-        case ast.Return():
-            node.value = ast.Constant(None)
-    after = ast.unparse(node).splitlines()[0]
-    return f"line {getattr(node, 'lineno', '?')}: {before}  ->  {after}"
-
-
-def places_in(file: Path) -> int:
-    finder = Places()
-    finder.visit(ast.parse(file.read_text()))
-    return len(finder.found)
-
-
-def mutated(source: str, number: int) -> tuple[str, str]:
-    tree = copy.deepcopy(ast.parse(source))
-    finder = Places()
-    finder.visit(tree)
-    what = changed(finder.found[number])
-    return ast.unparse(ast.fix_missing_locations(tree)), what
-
-
-def run_tests(root: str, tests: list[str], seconds: float) -> None:
+def run_tests(root: str, tests: list[str] | None, seconds: float) -> None:
+    """Run `tests` in this process, which ends with them; all, with coverage, if None."""
     import pytest
 
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 1))
@@ -165,26 +110,88 @@ def run_tests(root: str, tests: list[str], seconds: float) -> None:
     os.dup2(log, 2)
     # Packages that are loaded already cannot be rewritten, and say so.
     told = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    quiet = [*told, "-q", "-x", "-p", "no:cacheprovider", "-p", "no:pytest-qt", "--tb=no"]
-    left_out = ["--deselect", "tests/rules/test_data_page.py", "-k", "not workers"]
-    code = pytest.main([*quiet, *left_out, *tests])
-    Path(root, "seconds").write_text(str(time.process_time()))
+    quiet = [
+        *told,
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:pytest-qt",
+        "--tb=short",
+    ]
+    slow = ["tests/rules/test_data_page.py", "tests/lightning/test_ranks.py"]
+    left_out = [f"--deselect={file}" for file in slow]
+    if tests is None:
+        recorder = Recorder(Path(root) / "src" / "napari_hush")
+        where = [f"tests/{name}" for name in TESTS]
+        code = pytest.main([*quiet, *left_out, *where, "-k", "not workers"], [recorder])
+        recorder.write(Path(root, "map"))
+    else:
+        where = sorted({test.partition("::")[0] for test in tests})
+        code = pytest.main([*quiet, *where], [Chosen(tests)])
     os._exit(int(code))
 
 
-def outcome(context, root: Path, tests: list[str], limit: float) -> tuple[str, float]:
-    """How it went, and how many seconds of the processor it took."""
+def outcome(context: Any, root: Path, tests: list[str] | None, limit: float) -> str:
     process = context.Process(target=run_tests, args=(str(root), tests, limit))
     process.start()
-    process.join(60 + 60 * limit)  # others may be using the processor
+    process.join(60 + 10 * limit)  # others may be using the processor
     if process.is_alive():
         process.kill()
         process.join()
-        return "killed (asleep)", limit
+        return "killed (asleep)"
     if process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
-        return "killed (too slow)", limit
-    seconds = float((root / "seconds").read_text())
-    return ("survived" if process.exitcode == 0 else "killed"), seconds
+        return "killed (too slow)"
+    return "survived" if process.exitcode == 0 else "killed"
+
+
+@dataclass
+class Map:
+    """Which tests come by which line, and how long each takes."""
+
+    seconds: dict[str, float]
+    tests: dict[str, dict[str, list[str]]]
+
+    def asked(self, file: str, first: int, last: int, most: float) -> list[list[str]]:
+        """Tests that come by the lines, fastest first; the first few of them apart.
+
+        What runs when the module is imported is seen by all that come by the module.
+        """
+        lines = self.tests.get(file, {})
+        near = [
+            name for line in range(first, last + 1) for name in lines.get(str(line), [])
+        ]
+        if not near and any(str(line) in lines for line in range(first, last + 1)):
+            near = [name for names in lines.values() for name in names]
+        stages: list[list[str]] = [[], []]
+        spent = 0.0
+        for name in sorted(set(near), key=lambda name: self.seconds[name]):
+            spent += self.seconds[name]
+            if spent > most and stages[0]:
+                break
+            stages[spent > FIRST_SECONDS and bool(stages[0])].append(name)
+        return [stage for stage in stages if stage]
+
+
+def copied(root: Path) -> Path:
+    """A copy of the project, its core as plain as mutants are; the package's folder."""
+    for name in ("src", "tests", "docs"):
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(HERE / name, root / name, ignore=skipped)
+    shutil.copy(HERE / "pyproject.toml", root)
+    package = root / "src" / "napari_hush"
+    for file in files_in(package, ROOMS):
+        file.write_text(ast.unparse(ast.parse(file.read_text())))
+    return package
+
+
+def files_in(package: Path, rooms: tuple[str, ...]) -> list[Path]:
+    found = []
+    for room in rooms:
+        place = package / room
+        found += sorted(place.glob("*.py")) if place.is_dir() else [place]
+    return found
 
 
 def main() -> None:
@@ -192,69 +199,62 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=ROOMS)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
-        "--stages", type=int, default=3, help="1: only tests of the module's name, if any"
+        "--seconds", type=float, default=60, help="of tests that each is given to"
     )
+    parser.add_argument("--map", type=Path, help="file to keep what tests come by")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # as in the suite: bits depend on it
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            "torch",
-            "pytorch_lightning",
-            "hypothesis",
-            "pytest",
-            "pydantic",
-            "tifffile",
-            "zarr",
-        ]
-    )
+    context.set_forkserver_preload(PRELOADED)
     with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
-        for name in ("src", "tests", "docs"):
-            skipped = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(HERE / name, root / name, ignore=skipped)
-        shutil.copy(HERE / "pyproject.toml", root)
-        package = root / "src" / "napari_hush"
+        roots: queue.Queue[Path] = queue.Queue()
+        for number in range(options.jobs):
+            root = Path(place, str(number))
+            root.mkdir()
+            package = copied(root)
+            roots.put(root)
+        if options.map is None or not options.map.exists():
+            began = time.monotonic()
+            if outcome(context, root, None, 3600) != "survived":
+                raise SystemExit((root / "log").read_text()[-2000:])
+            print(f"tests ran in {time.monotonic() - began:.0f} s", flush=True)
+            if options.map is not None:
+                shutil.copy(root / "map", options.map)
+        known = Map(**json.loads((options.map or root / "map").read_text()))
         pool = [
-            (room, file, number)
-            for room in ([options.only] if options.only else ROOMS)
-            for file in (
-                sorted((package / room).glob("*.py"))
-                if (package / room).is_dir()
-                else [package / room]
-            )
-            for number in range(places_in(file))
+            (file.relative_to(package), number)
+            for file in files_in(package, (options.only,) if options.only else ROOMS)
+            for number in range(len(places_in(file.read_text())))
         ]
         draw = random.Random(options.seed)  # noqa: S311  (nothing secret)
         chosen = draw.sample(pool, min(options.number, len(pool)))
-        usual: dict[tuple[str, ...], float] = {}
 
-        def limit(tests: list[str]) -> float:
-            """Ten times of what they take where nothing is changed."""
-            key = tuple(tests)
-            if key not in usual:
-                said, usual[key] = outcome(context, root, tests, 600)
-                if said != "survived":
-                    said = (root / "log").read_text()[-2000:]
-                    raise SystemExit(f"{said}\n{tests}: fails before anything is changed")
-            return 10 * usual[key] + 10
-
-        killed = 0
-        for count, (room, file, number) in enumerate(chosen, 1):
+        def tried(mutant: tuple[Path, int]) -> bool:
+            name, number = mutant
+            root = roots.get()
+            file = root / "src" / "napari_hush" / name
             source = file.read_text()
             text, what = mutated(source, number)
-            for tests in stages(room, file)[: options.stages]:
-                most = limit(tests)
-                file.write_text(text)
-                said, _ = outcome(context, root, tests, most)
-                file.write_text(source)
+            where = places_in(source)[number]
+            said, count = "survived", 0
+            file.write_text(text)
+            for tests in known.asked(
+                name.as_posix(), where.first, where.last, options.seconds
+            ):
+                count += len(tests)
+                usual = sum(known.seconds[test] for test in tests)
+                said = outcome(context, root, tests, 5 * usual + 20)
                 if said != "survived":
                     break
-            killed += said != "survived"
-            print(f"{said:9} {file.relative_to(package)} {what}", flush=True)
-            if count % 25 == 0:
-                print(f"-- {killed} of {count} killed", flush=True)
+            file.write_text(source)
+            roots.put(root)
+            print(f"{said:9} {name} {what}  ({count} tests)", flush=True)
+            return said != "survived"
+
+        with ThreadPoolExecutor(options.jobs) as crew:
+            killed = sum(crew.map(tried, chosen))
     print(
         f"{killed} of {len(chosen)} killed, {100 * killed / len(chosen):.0f} % "
         f"(of {len(pool)} possible)"
