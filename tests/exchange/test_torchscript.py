@@ -23,6 +23,15 @@ def test_the_same_picture(model, tmp_path, intensities, denoised, psnr, batch, e
     assert psnr(result, denoised(model, pixels)) > 100
 
 
+def test_pictures_much_larger_than_what_was_traced(plain, tmp_path):
+    network = load(export_model(plain, tmp_path / "m.pt"))
+    pixels = np.random.default_rng(0).normal(100, 9, (1, 1, 4400, 16)).astype("float32")
+    with torch.inference_mode():
+        tall = network(torch.from_numpy(pixels)).numpy()
+        top = network(torch.from_numpy(pixels[..., :400, :])).numpy()
+    np.testing.assert_allclose(tall[..., :300, :], top[..., :300, :], rtol=1e-4)
+
+
 def test_without_scaling(plain, tmp_path, intensities):
     write_torchscript(plain, tmp_path / "m.pt", scaled=False)
     pixels = torch.from_numpy(intensities(plain))

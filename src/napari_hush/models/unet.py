@@ -273,7 +273,7 @@ class _Last2d(nn.Conv2d):
     """A weighted sum of the filters of each pixel, in float32 whatever comes in."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if not input.is_cpu:
+        if not input.is_cpu or torch.jit.is_tracing():  # a trace keeps one size
             return super().forward(input.float())
         if self.training:  # the same sum, whose gradients take a quarter of the time
             pixels = input.permute(0, 2, 3, 1).float()

@@ -14,7 +14,7 @@ _CPU_BYTES = 800_000_000
 """Memory for what is computed at once on a processor. It does not follow what is free, so
 that a job that is taken up again is cut as it was."""
 _CPU_PICTURE = 210_000_000
-"""The same for one tile of a picture: larger ones are hardly faster. Of a volume they are."""
+"""The same for one tile of a picture: larger ones gain little. Of a volume they do."""
 _GPU_SHARE = 0.25
 """Share of a GPU's memory for one tile; the rest is for kernels and other programs."""
 _LARGEST = {2: 1024, 3: 128}
