@@ -273,7 +273,8 @@ class _Last2d(nn.Conv2d):
     """A weighted sum of the filters of each pixel, in float32 whatever comes in."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if not input.is_cpu or torch.jit.is_tracing():  # a trace keeps one size
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if traced or not input.is_cpu:  # a trace would keep the number of pieces
             return super().forward(input.float())
         if self.training:  # the same sum, whose gradients take a quarter of the time
             pixels = input.permute(0, 2, 3, 1).float()
