@@ -7,9 +7,9 @@ Trains on all images of a set together, with the defaults of either side (patche
 64 x 64, 16 in a batch), and compares with the truth: SI-PSNR, the PSNR after the best
 affine fit, in dB, averaged over the images of the set. Where both sides take the same time
 is seen by a third run: ours with as many times the steps as `--faster` says, which is how
-much faster a step is on a quiet machine (see ``speed.py train``). Prints the tables and
-writes ``benchmarks/results/quality.json`` with the curves and ``quality-*.svg``, drawn from
-it.
+much faster a step of the method is on a quiet machine (see ``speed.py train``). Prints the
+tables and writes ``benchmarks/results/quality.json`` with the curves and ``quality-*.svg``,
+drawn from it.
 
 `quality_images.py` says what DIR holds. PYTHON is one that has CAREamics 0.3.5.
 """
@@ -48,7 +48,9 @@ def main() -> None:
     runs = []
     for name in options.sets:
         for method in options.methods:
-            sides = [OURS] + [PEER, SAME_TIME] * bool(options.peer)
+            sides = (
+                [OURS] + [PEER] * bool(options.peer) + [SAME_TIME] * bool(options.faster)
+            )
             for side in sides:
                 runs.append(_run(options, name, method, side))
                 _save(options, runs)
@@ -158,7 +160,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=["n2v", "n2v2"])
     parser.add_argument("--steps", type=int, default=960)
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--faster", type=float, default=2.5, help="our step, times theirs")
+    parser.add_argument(
+        "--faster", type=float, default=2.5, help="our step, times theirs; 0: equal steps"
+    )
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--name", default="quality", help="of the JSON file")
     return parser.parse_args()
