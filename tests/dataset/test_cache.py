@@ -54,3 +54,12 @@ def test_a_folder_that_cannot_be_written_is_no_failure(
 def test_the_users_own_folder(monkeypatch):
     monkeypatch.delenv("HUSH_CACHE_DIR")
     assert cache_folder().name == "napari-hush"
+
+
+def test_the_folder_is_made_with_all_above_it_and_used_again(
+    measure, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "one" / "two"))
+    for key in ("a", "b", "a", "b"):
+        remembered([key], measure)
+    assert measure.calls == 2

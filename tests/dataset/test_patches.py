@@ -81,3 +81,16 @@ def test_volumes():
     windows = patches.grid([(2, 10, 20, 30)], (8, 16, 16), ["a"], "ZYX")
     assert len(windows) == 2 * 2 * 2
     assert windows[:, 1:].max(axis=0).tolist() == [2, 4, 14]
+
+
+@pytest.mark.parametrize("wanted", range(1, 15))
+def test_what_overlaps_goes_together_and_still_as_many_as_asked_are_found(wanted):
+    """Windows of these images overlap by twos and fours, so not every number is there."""
+    windows = patches.grid([(1, 20, 12)] * 3, (8, 8), "abc", "YX")
+    assert len(windows) == 18
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        _, val = patches.split(windows, (8, 8), 0.0, wanted, rng)
+        assert wanted <= len(val) <= wanted + 3
+        if wanted % 2 == 0 and wanted <= 6:  # twos alone make it
+            assert len(val) == wanted

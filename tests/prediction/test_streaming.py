@@ -115,6 +115,25 @@ def test_files_are_what_memory_is(kind, tmp_path, axes, shape, channels, tile):
     assert found.shape[-2:] == expected.shape[-2:]
 
 
+@pytest.mark.parametrize("tiles", [2, 4, 6])
+def test_shards_of_several_tiles_are_put_together(tmp_path, monkeypatch, tiles):
+    monkeypatch.setattr("napari_hush.io.zarr_result.SHARD_BYTES", tiles * 16 * 16 * 4)
+    monkeypatch.setitem(zarr_grid._CHUNK, 2, 16)
+    careamist = untrained("YX", None)
+    noisy = picture(70, 90)
+    np.save(tmp_path / "noisy.npy", noisy)
+    careamist.predict_to_disk(
+        tmp_path / "noisy.npy",
+        prediction_dir=target_of("zarr", tmp_path),
+        data_type="custom",
+        read_source_func=lambda path, axes: np.load(path),
+        extension_filter="*.npy",
+        tile_size=[16, 16],
+    )
+    expected = careamist.predict(noisy, tile_size=[16, 16])
+    np.testing.assert_array_equal(pixels_of(target_of("zarr", tmp_path)), expected)
+
+
 @pytest.fixture
 def job(kind, tmp_path):
     """Four tiles of one image; called with what `predict_to_disk` takes."""
