@@ -54,6 +54,12 @@ class Places(ast.NodeVisitor):
             self._last = max(self._first, self._last)
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert | ast.ImportFrom):
             return
+        if isinstance(node, ast.keyword) and node.arg == "strict":  # of zip: an assertion
+            return
+        if isinstance(node, ast.ClassDef):
+            for part in node.body:
+                self.visit(part)
+            return
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             return
         if isinstance(node, ast.AnnAssign):

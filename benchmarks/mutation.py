@@ -4,13 +4,13 @@
 
 A mutant is a copy of the package in which one comparison, sum, number, truth value,
 condition or returned value is another. Mutants are drawn at random, evenly over all places
-in axes.py, dataset/, n2v/ and prediction/ where a change can be made; texts, annotations
-and errors are left alone. First the tests of the engine run once, and coverage.py notes
-which of them come by which line. Then each mutant is given to those that come by its line,
-the fastest first, up to ``--seconds`` of them. It is killed if a test fails, if tests
-cannot be collected, or if they take five times as much of the processor as usual. Where
-there are more tests than that, some that would have noticed are not asked: the figure is a
-lower bound. Needs coverage.
+in axes.py, dataset/, n2v/ and prediction/ where a change can be made; texts, annotations,
+decorators, assertions and errors are left alone. First the tests of the engine run once,
+and coverage.py notes which of them come by which line. Then each mutant is given to those
+that come by its line, the fastest first, up to ``--seconds`` of them. It is killed if a
+test fails, if tests cannot be collected, or if they take five times as much of the
+processor as usual. Where there are more tests than that, some that would have noticed are
+not asked: the figure is a lower bound. Needs coverage.
 """
 
 from __future__ import annotations

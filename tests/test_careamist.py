@@ -322,6 +322,17 @@ def test_a_cancelled_result_keeps_its_tiles(model):
     assert (out[32:] == -1).all()
 
 
+def test_cancelled_in_the_first_of_two_images_there_is_no_second_result(model):
+    careamist = CAREamist(model)
+    images = [np.full((64, 64), grey, "float32") for grey in (900, 1100)]
+    done = []
+    careamist.on_progress = done.append
+    results = careamist.predict(
+        images, tile_size=[32, 32], should_stop=lambda: len(done) > 2
+    )
+    assert len(results) == 1
+
+
 @pytest.mark.parametrize("versions", [2, 4, 8])
 def test_averaging_over_versions(model, versions):
     """The result of a mirrored or turned image is the mirrored or turned result."""

@@ -31,9 +31,8 @@ def test_small_networks_have_tiles_of_a_thousand_pixels():
 
 
 def test_volumes_have_planes_as_well():
-    planes, *sides = tile(conv_dims=3)
-    assert planes == 32
-    assert sides[0] == sides[1] <= 128
+    assert tile(conv_dims=3) == (32, 68, 68)
+    assert tile("bf16", conv_dims=3) == (32, 120, 120)
 
 
 def test_more_filters_make_smaller_tiles():
