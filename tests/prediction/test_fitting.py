@@ -8,7 +8,8 @@ from napari_hush import CAREamist
 from napari_hush.errors import OutOfMemoryError
 from napari_hush.models import UNet
 from napari_hush.prediction import plan_tiles
-from napari_hush.prediction.tiles import halved
+from napari_hush.prediction.fitting import Fitting
+from napari_hush.prediction.tiles import Tile, halved
 
 
 @pytest.fixture
@@ -99,3 +100,22 @@ def test_halves_cover_their_tile_once_and_keep_to_the_grid(shape):
         wanted = np.zeros(shape[2:], int)
         wanted[tile.inner] = 1
         np.testing.assert_array_equal(covered, wanted)
+
+
+def test_a_thin_tile_of_few_pixels_is_tried_whole_after_a_square_one_failed():
+    tried = []
+
+    def compute(group):
+        tried.append([tile.outer_shape for tile in group])
+        if sum(rows * columns for rows, columns in tried[-1]) > 5000:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return group
+
+    def tile(rows, columns):
+        return Tile(0, (slice(0, rows), slice(0, columns)), ((0, rows), (0, columns)))
+
+    fitting = Fitting(compute, halo=(0, 0), multiple=(4, 4))
+    assert len(list(fitting([tile(100, 100)]))) > 1
+    tried.clear()
+    assert len(list(fitting([tile(12, 300)]))) == 1
+    assert tried == [[(12, 300)]]
