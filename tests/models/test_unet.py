@@ -235,3 +235,9 @@ def test_gradients_of_the_last_layer_are_those_of_a_convolution():
         found.append([out, *torch.autograd.grad(sums, [batch, *layer.parameters()])])
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_no_patches_make_no_results(training):
+    network = UNet(UNetConfig(num_channels_init=8, use_batch_norm=False)).train(training)
+    assert network(torch.zeros(0, 1, 16, 16)).shape == (0, 1, 16, 16)

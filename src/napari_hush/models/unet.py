@@ -281,7 +281,7 @@ class _Last2d(nn.Conv2d):
             summed = functional.linear(pixels, self.weight.flatten(1), self.bias)
             return summed.permute(0, 3, 1, 2)
         # Some rows at a time, so that what is float32 stays in the caches.
-        rows = max(1, _CACHED // (input.shape[0] * input.shape[1] * input.shape[3]))
+        rows = max(1, _CACHED // max(1, input[:, :, :1].numel()))
         pieces: tuple[Tensor, ...] = input.split(rows, 2)  # type: ignore[no-untyped-call]
         parts = [super(_Last2d, self).forward(piece.float()) for piece in pieces]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
