@@ -119,7 +119,7 @@ def take_half_way(stage: Stage) -> None:
     stage.viewer.reset_view()
     stage.find("denoise").click()
     bar, ready = stage.find("progress"), stage.find("denoise")
-    until(lambda: (bar.maximum() > 4 and bar.value() > 1) or ready.isEnabled())
+    until(lambda: 3 * bar.value() > bar.maximum() > 4 or ready.isEnabled())
     stage.take("state-denoising", whole=True, colours=40)
     stage.find("cancel").click()
     until(ready.isEnabled)
