@@ -117,17 +117,16 @@ def changed(node: ast.AST) -> str:
     return f"line {getattr(node, 'lineno', '?')}: {before}  ->  {after}"
 
 
-def places_in(source: str) -> list[Place]:
-    """All of `source`, a new tree each time."""
+def places_in(tree: ast.AST) -> list[Place]:
+    """All places in a program."""
     finder = Places()
-    finder.visit(ast.parse(source))
+    finder.visit(tree)
     return finder.found
 
 
-def mutated(source: str, number: int) -> tuple[str, str]:
-    """`source` with the change of that number, and what it is."""
+def mutated(source: str, number: int) -> tuple[str, str, Place]:
+    """`source` with the change of that number, what it is, and where."""
     tree = ast.parse(source)
-    finder = Places()
-    finder.visit(tree)
-    what = changed(finder.found[number].node)
-    return ast.unparse(ast.fix_missing_locations(tree)), what
+    place = places_in(tree)[number]
+    what = changed(place.node)
+    return ast.unparse(ast.fix_missing_locations(tree)), what, place

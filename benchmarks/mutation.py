@@ -55,8 +55,8 @@ class Recorder:
         import coverage
 
         self._package = package
-        rooms = [str(package / room) for room in ROOMS]
-        self._coverage = coverage.Coverage(data_file=None, include=[*rooms, *_below(rooms)])
+        rooms = [f"{package / room}{rest}" for room in ROOMS for rest in ("", "/*")]
+        self._coverage = coverage.Coverage(data_file=None, include=rooms)
         self._coverage.start()
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -77,10 +77,6 @@ class Recorder:
                 line: [test for test in names if test] for line, names in lines.items()
             }
         path.write_text(json.dumps({"seconds": self.seconds, "tests": tests}))
-
-
-def _below(rooms: list[str]) -> list[str]:
-    return [f"{room}/*" for room in rooms]
 
 
 class Chosen:
@@ -110,16 +106,8 @@ def run_tests(root: str, tests: list[str] | None, seconds: float) -> None:
     os.dup2(log, 2)
     # Packages that are loaded already cannot be rewritten, and say so.
     told = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    quiet = [
-        *told,
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:pytest-qt",
-        "--tb=short",
-    ]
+    without = [*("-p", "no:cacheprovider"), *("-p", "no:pytest-qt")]
+    quiet = [*told, *without, "-q", "-x", "--tb=short"]
     slow = ["tests/rules/test_data_page.py", "tests/lightning/test_ranks.py"]
     left_out = [f"--deselect={file}" for file in slow]
     if tests is None:
@@ -226,7 +214,7 @@ def main() -> None:
         pool = [
             (file.relative_to(package), number)
             for file in files_in(package, (options.only,) if options.only else ROOMS)
-            for number in range(len(places_in(file.read_text())))
+            for number in range(len(places_in(ast.parse(file.read_text()))))
         ]
         draw = random.Random(options.seed)  # noqa: S311  (nothing secret)
         chosen = draw.sample(pool, min(options.number, len(pool)))
@@ -236,8 +224,7 @@ def main() -> None:
             root = roots.get()
             file = root / "src" / "napari_hush" / name
             source = file.read_text()
-            text, what = mutated(source, number)
-            where = places_in(source)[number]
+            text, what, where = mutated(source, number)
             said, count = "survived", 0
             file.write_text(text)
             for tests in known.asked(

@@ -192,7 +192,7 @@ class Arriving:
     """
 
     tensor: Tensor
-    margin: int = 0
+    margin: int
     there: torch.cuda.Event | None = None
 
     def pixels(self, tile: Tile) -> NDArray[np.float32]:
