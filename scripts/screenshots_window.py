@@ -1,6 +1,8 @@
 """Train and denoise in a real window, and take its picture: see scripts/screenshots."""
 
 import argparse
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,7 @@ def main() -> None:
     )
     given = parser.parse_args()
 
+    os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()  # a first start, and nobody's own
     viewer = napari.Viewer()
     frame, dock = viewer.window.add_plugin_dock_widget("napari-hush", "Denoise")
     window = frame.window()
