@@ -1,8 +1,10 @@
 """Freed memory is kept while a network computes, and given back afterwards."""
 
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,14 +41,28 @@ with freed_memory_kept():
 print(inside - held().rss)
 """
 
+_FIRST = """
+import resource
+import torch
+import napari_hush.models
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.ones(25_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
 glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
 )
 
 
-def _run(script, *arguments):
+def _run(script, *arguments, **variables):
     command = [sys.executable, "-c", script, *arguments]
-    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    env = {n: v for n, v in os.environ.items() if n != "THP_MEM_ALLOC_ENABLE"} | variables
+    done = subprocess.run(command, capture_output=True, check=True, text=True, env=env)
+    return int(done.stdout)
 
 
 @glibc
@@ -59,3 +75,13 @@ def test_steps_take_their_memory_from_the_system_once():
 @glibc
 def test_memory_goes_back_to_the_system_at_the_end():
     assert _run(_HELD) > 300_000_000
+
+
+@pytest.mark.skipif(
+    not _PAGES.exists() or "[madvise]" not in _PAGES.read_text(),
+    reason="only Linux hands out large pages, and only here to who asks",
+)
+def test_memory_comes_in_large_pages_unless_somebody_has_said_otherwise():
+    """100 MB are 24,400 small pages or 48 large ones."""
+    assert _run(_FIRST) < 5_000
+    assert _run(_FIRST, THP_MEM_ALLOC_ENABLE="0") > 20_000

@@ -1,9 +1,13 @@
+import math
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_hush.config import UNetConfig
 from napari_hush.models import UNet
-from napari_hush.prediction.tile_size import fitting_tile
+from napari_hush.prediction.tile_size import even, fitting_tile
 
 CPU = torch.device("cpu")
 
@@ -58,3 +62,29 @@ def test_what_shares_the_memory_is_smaller():
         fitting_tile(network, CPU, "32", 16)[0] <= fitting_tile(network, CPU, "32")[0] / 1.8
     )
     assert tile(in_channels=4, num_classes=4) < tile()
+
+
+@pytest.mark.parametrize(
+    ("side", "found"), [(1024, 512), (756, 756), (757, 380), (30, 32), (2048, 684), (1, 4)]
+)
+def test_a_picture_is_cut_into_few_tiles_of_about_one_size(side, found):
+    assert even((side, side), (756, 756), (4, 4)) == (found, found)
+
+
+def test_planes_are_shared_out_as_well():
+    assert even((40, 100, 300), (32, 120, 120), (1, 4, 4)) == (20, 100, 100)
+
+
+@given(
+    size=st.integers(1, 5000),
+    blocks=st.integers(1, 200),
+    multiple=st.sampled_from([1, 4, 32]),
+)
+def test_even_tiles_are_as_few_as_large_ones_and_none_is_larger(size, blocks, multiple):
+    largest = blocks * multiple
+    (found,) = even((size,), (largest,), (multiple,))
+    assert found % multiple == 0
+    assert found <= largest
+    count = math.ceil(size / largest)
+    assert math.ceil(size / found) <= count
+    assert found - size / count < multiple  # no more than rounding makes it

@@ -3,12 +3,17 @@
 glibc gives large blocks back to the system as soon as they are freed, and gets every page
 of them back, zeroed, a moment later. A training step frees and takes hundreds of megabytes,
 so that this costs a quarter of its time (`docs/performance.md`, "Freed memory").
+
+The first time pages must come from the system all the same. Linux hands them out two
+megabytes at once where it is asked to; torch does so if a variable says so before it takes
+its first memory. Where somebody has set it, or torch was at work before, it stays so.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -25,6 +30,11 @@ _BLOCK = 2**29
 """Bytes of the largest block that is kept, while a network computes."""
 _USUAL = 2**25
 """Bytes up to which glibc keeps blocks once a program has freed one of that size."""
+
+_LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""What torch calls asking for large pages."""
+
+os.environ.setdefault(_LARGE_PAGES, "1")
 
 _lock = threading.Lock()
 _inside = 0

@@ -14,7 +14,7 @@ from napari_hush.dataset import exact_float, require_finite
 from napari_hush.models import Model, choose_device, choose_precision, folded
 from napari_hush.prediction.augmented import averaged
 from napari_hush.prediction.fitting import Fitting
-from napari_hush.prediction.tile_size import fitting_tile
+from napari_hush.prediction.tile_size import even, fitting_tile
 from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Denoiser:
     model : Model
         Network and statistics.
     tile_size : sequence of int, optional
-        ``((Z), Y, X)`` in pixels; by default what fits into the memory of the device.
+        ``((Z), Y, X)`` in pixels; by default as even as can be, and as large as fits into
+        the memory of the device.
     halo : sequence of int, optional
         Pixels ``((Z), Y, X)`` a tile sees beyond each side, where that is more than the
         network can use.
@@ -49,8 +50,6 @@ class Denoiser:
         Where it computes.
     precision : {"32", "bf16"}
         How precisely.
-    tile_size : tuple of int
-        What a tile fills ``((Z), Y, X)``, a multiple of the network's pooling.
     halo : tuple of int
         What a tile sees beyond each side.
     """
@@ -78,17 +77,24 @@ class Denoiser:
             -(-n // step) * step
             for n, step in zip(self.halo[-2:], self._step[-2:], strict=True)
         )
-        size = tile_size or fitting_tile(
+        self._wanted = tile_size
+        self._largest = fitting_tile(
             self._network, self.device, self.precision, batch_size * min(versions, 4)
         )
-        self.tile_size = tuple(
-            -(-n // step) * step for n, step in zip(size, self._step, strict=True)
+
+    def tile_size(self, image: Image) -> tuple[int, ...]:
+        """What a tile of `image` fills ``((Z), Y, X)``, multiples of the pooling."""
+        if self._wanted is None:
+            shape = image.axes.canonical_shape[2:]
+            return even(shape, self._largest, self._step)
+        return tuple(
+            -(-n // step) * step for n, step in zip(self._wanted, self._step, strict=True)
         )
 
     def plan(self, image: Image) -> list[Tile]:
         """All tiles of `image`, in order."""
         shape = image.axes.canonical_shape
-        return plan_tiles(shape, self.halo, self._step, self.tile_size)
+        return plan_tiles(shape, self.halo, self._step, self.tile_size(image))
 
     def fitting(
         self, image: Image, see: Callable[[NDArray[Any]], None] | None = None

@@ -90,7 +90,7 @@ def denoise_lazily(
     }
     axes, kind = result_axes(model, image), result_dtype(image, dtype)
     job = _Job(model, image, kind, settings)
-    tile = dict(zip("XYZ", reversed(job.denoiser.tile_size), strict=False))
+    tile = dict(zip("XYZ", reversed(job.denoiser.tile_size(image)), strict=False))
     chunks = tuple(
         _cut(n, n if a == "C" else tile.get(a, 1))
         for a, n in zip(axes.axes, axes.shape, strict=True)

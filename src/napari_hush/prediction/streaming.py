@@ -145,7 +145,7 @@ def denoise_to_file(
     result: Result = (
         TiffResult(what, target.path)
         if target.kind == "tiff"
-        else ZarrResult(what, denoiser.tile_size, target.path)
+        else ZarrResult(what, denoiser.tile_size(image), target.path)
     )
     blocks = in_blocks(denoiser.plan(image), result.block, batch_size)
     own = range(len(blocks))
@@ -165,7 +165,7 @@ def denoise_to_file(
             "dtype": str(what.dtype),
             "kind": target.kind,
             "sizes": asdict(what.sizes),
-            "tile_size": list(denoiser.tile_size),
+            "tile_size": list(denoiser.tile_size(image)),
             "halo": list(denoiser.halo),
             "batch_size": batch_size,
             "versions": versions,

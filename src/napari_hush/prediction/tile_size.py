@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_hush.models import Precision, UNet
 
 _CPU_BYTES = 800_000_000
@@ -62,3 +64,25 @@ def fitting_tile(
     step = network.multiple[-1]
     side = max(min(side, largest) // step * step, step)
     return (_PLANES,) * (dims - 2) + (side, side)
+
+
+def even(
+    shape: Sequence[int], largest: Sequence[int], multiple: Sequence[int]
+) -> tuple[int, ...]:
+    """Size of as few tiles as `largest` allows, all about as large as each other.
+
+    A narrow tile at the far border sees as wide a halo as any, for few pixels.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image, ``((Z), Y, X)`` in pixels.
+    largest : sequence of int
+        Size of the largest tile, of multiples of `multiple`.
+    multiple : sequence of int
+        What a tile is a multiple of, of each axis.
+    """
+    return tuple(
+        -(-size // (-(-size // most) * step)) * step
+        for size, most, step in zip(shape, largest, multiple, strict=True)
+    )
