@@ -4,6 +4,7 @@ from napari_hush.models.device import Precision, choose_device, choose_precision
 from napari_hush.models.file import Model, load_model, save_model
 from napari_hush.models.folded import folded
 from napari_hush.models.freed_memory import freed_memory_kept
+from napari_hush.models.joined import rectifying
 from napari_hush.models.out_of_memory import is_out_of_memory
 from napari_hush.models.provenance import Provenance, provenance_of, result_record
 from napari_hush.models.unet import UNet, halo
@@ -21,6 +22,7 @@ __all__ = [
     "is_out_of_memory",
     "load_model",
     "provenance_of",
+    "rectifying",
     "result_record",
     "save_model",
 ]

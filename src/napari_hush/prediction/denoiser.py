@@ -11,7 +11,13 @@ import numpy as np
 import torch
 
 from napari_hush.dataset import exact_float, require_finite
-from napari_hush.models import Model, choose_device, choose_precision, folded
+from napari_hush.models import (
+    Model,
+    choose_device,
+    choose_precision,
+    folded,
+    rectifying,
+)
 from napari_hush.prediction.augmented import averaged
 from napari_hush.prediction.fitting import Fitting
 from napari_hush.prediction.tile_size import even, fitting_tile
@@ -67,7 +73,8 @@ class Denoiser:
         self.device = choose_device(training.device)
         self.precision = choose_precision(training.precision, self.device)
         self._model = model
-        self._network = folded(model.network).to(self.device)
+        network = folded(model.network).to(self.device)
+        self._network = rectifying(network) if self.device.type == "cpu" else network
         self._versions = versions
         own = self._network.halo
         self.halo = own if halo is None else tuple(map(max, own, halo))

@@ -1,0 +1,91 @@
+"""Convolutions that rectify their sums before these go to memory, on processors."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from napari_hush.models.unet import UNet
+
+
+_OPERATOR = "_convolution_pointwise"
+"""What torch calls it; `torch.compile` makes use of it, but its name is not promised."""
+
+
+def rectifying(network: UNet) -> UNet:
+    """Join the convolutions of `network` with what rectifies them, where oneDNN can do it.
+
+    The result is the same bits, in less time: nothing is read and written once more. (For
+    very small images torch by itself takes no oneDNN, and rounds otherwise.)
+
+    Parameters
+    ----------
+    network : UNet
+        In evaluation mode, as `folded` makes it; it is changed in place.
+
+    Returns
+    -------
+    UNet
+        `network`.
+    """
+    if not _can_join():
+        return network
+    for module in network.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        places = [n for n, m in enumerate(module) if not isinstance(m, nn.Identity)]
+        for first, second in itertools.pairwise(places):
+            layer = module[first]
+            if (
+                isinstance(layer, nn.Conv2d)
+                and layer.in_channels % 8 == 0  # for few oneDNN has another way
+                and isinstance(module[second], nn.ReLU)
+            ):
+                module[first], module[second] = _Rectified(layer), nn.Identity()
+    return network
+
+
+class _Rectified(nn.Module):
+    """A convolution in 2D whose sums are rectified."""
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer, kind = self._layer, x.dtype
+        if torch.is_autocast_enabled("cpu"):  # which does not know this operator
+            kind = torch.get_autocast_dtype("cpu")
+        bias = None if layer.bias is None else layer.bias.to(kind)
+        return _joined(x.to(kind), layer.weight.to(kind), bias, layer.padding)
+
+
+def _joined(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
+    operator = getattr(torch.ops.mkldnn, _OPERATOR)
+    found: Tensor = operator(
+        x, weight, bias, list(padding), [1, 1], [1, 1], 1, "relu", [], ""
+    )
+    return found
+
+
+@functools.cache
+def _can_join() -> bool:
+    """Whether this torch has that operator, and it does what it should."""
+    if not hasattr(torch.ops.mkldnn, _OPERATOR):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    layout = {"memory_format": torch.channels_last}
+    x = torch.randn(1, 8, 32, 32, generator=generator).contiguous(**layout)
+    weight = torch.randn(8, 8, 3, 3, generator=generator).contiguous(**layout)
+    bias = torch.randn(8, generator=generator)
+    wanted = torch.relu(torch.conv2d(x, weight, bias, padding=1))
+    try:
+        found = _joined(x, weight, bias, (1, 1))
+    except (RuntimeError, TypeError):  # another version takes other arguments
+        return False
+    return torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,66 @@
+import copy
+
+import pytest
+import torch
+
+from napari_hush.config import UNetConfig
+from napari_hush.models import UNet, folded, rectifying
+from napari_hush.models.joined import _can_join, _Rectified
+
+if not _can_join():
+    pytest.skip("this torch has no oneDNN to join layers", allow_module_level=True)
+
+
+def network(**settings) -> UNet:
+    """Folded, with weights and statistics that nothing is zero in."""
+    torch.manual_seed(0)
+    made = UNet(UNetConfig(num_channels_init=8, **settings))
+    for values in (*made.parameters(), *made.buffers()):
+        if values.is_floating_point():
+            values.data = (
+                torch.rand_like(values) - 0.3
+                if values.ndim > 1
+                else (torch.rand_like(values) + 0.2)
+            )
+    return folded(made)
+
+
+def joined(network: UNet) -> list[_Rectified]:
+    return [m for m in network.modules() if isinstance(m, _Rectified)]
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"n2v2": True}, {"use_batch_norm": False}])
+def test_joined_layers_make_the_same_bits(bf16, settings):
+    plain = network(**settings)
+    together = rectifying(copy.deepcopy(plain))
+    assert len(joined(together)) == 9  # all but the first, which sees one channel
+    x = torch.randn(2, 1, 64, 96).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        assert torch.equal(together(x), plain(x))
+        assert together(x).dtype == torch.float32
+
+
+def test_several_channels_are_joined_from_the_second_layer_on():
+    plain = network(in_channels=3, num_classes=3, independent_channels=False)
+    together = rectifying(copy.deepcopy(plain))
+    assert len(joined(together)) == 9
+    x = torch.randn(2, 3, 64, 96).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        assert torch.equal(together(x), plain(x))
+
+
+def test_volumes_stay_as_they_are():
+    assert joined(rectifying(network(conv_dims=3))) == []
+
+
+def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
+    def gone(*arguments):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("napari_hush.models.joined._joined", gone)
+    _can_join.cache_clear()
+    assert joined(rectifying(network())) == []
+    monkeypatch.undo()
+    _can_join.cache_clear()
+    assert len(joined(rectifying(network()))) == 9
