@@ -1,16 +1,19 @@
 """Kill training at random moments, resume it, and compare bits with a run left alone.
 
-    python benchmarks/kill_resume.py [--rounds 50]
+    python benchmarks/kill_resume.py [--rounds 50] [--dock]
 
 Each round starts training in a process of its own, kills it (SIGKILL) at a random moment
 between its start and its expected end, and lets it go on in a new process. One worker
-process that has the imports done forks the runs, so that fifty rounds take minutes.
+process that has the imports done forks the runs, so that fifty rounds take minutes. With
+``--dock`` it is the job of the dock that is killed, and what it kept that goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -38,6 +41,12 @@ def configuration(method: str):
     return config.replace(training_config=training)
 
 
+def pixels(method: str):
+    """What is learned from, and its target."""
+    noisy = np.random.default_rng(0).normal(100, 9, (80, 80)).astype("float32")
+    return noisy, noisy[::-1].copy() if method == "care" else None
+
+
 def train(method: str, folder: str) -> None:
     """One attempt: go on if something is there, else begin."""
     import torch
@@ -46,57 +55,85 @@ def train(method: str, folder: str) -> None:
     from napari_hush.lightning.state import FILE
 
     torch.set_num_threads(1)
-    noisy = np.random.default_rng(0).normal(100, 9, (80, 80)).astype("float32")
+    noisy, target = pixels(method)
     careamist = CAREamist(configuration(method))
     where = {"resume" if (Path(folder) / FILE).is_file() else "state_dir": folder}
-    target = {"train_target": noisy[::-1].copy()} if method == "care" else {}
-    careamist.train(train_source=noisy, **target, **where)
+    careamist.train(train_source=noisy, train_target=target, **where)
+
+
+def train_in_dock(method: str, folder: str) -> None:
+    """The same as the dock does it; what comes of it goes into a file."""
+    import torch
+
+    os.environ["HUSH_DATA_DIR"] = folder
+    from napari_hush.widgets.interrupted import interrupted_runs
+    from napari_hush.widgets.tasks import StopRequest, Training
+    from napari_hush.widgets.training_data import TrainingData
+
+    torch.set_num_threads(1)
+    runs = interrupted_runs()
+    if runs:
+        task = Training.of(runs[0])
+    else:
+        noisy, target = pixels(method)
+        data = TrainingData((noisy,), () if target is None else (target,))
+        task = Training(configuration(method), data, "cells")
+    engine = task(lambda event: None, StopRequest())
+    if interrupted_runs():
+        raise SystemExit("The training is over, but still offered.")
+    found = {name: w.numpy() for name, w in engine.model.network.state_dict().items()}
+    found |= {f"losses.{name}": np.array(v) for name, v in engine.get_losses().items()}
+    np.savez(Path(folder) / "found.npz", **found)
 
 
 def finished(folder: Path):
+    """What came of the run in `folder`, by name."""
+    if (folder / "found.npz").is_file():
+        with np.load(folder / "found.npz") as found:
+            return dict(found)
     from napari_hush.lightning import load_state
 
     state = load_state(folder)
     if not state.position.ended:
         raise SystemExit(f"The run in {folder} did not end.")
-    return state
+    found = {name: tensor.numpy() for name, tensor in state.tensors.items()}
+    return found | {name: np.array(v) for name, v in state.losses.as_dict().items()}
 
 
 def same(one, other) -> bool:
-    import torch
-
-    equal = one.tensors.keys() == other.tensors.keys() and all(
-        torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items()
+    return one.keys() == other.keys() and all(
+        np.array_equal(values, other[name]) for name, values in one.items()
     )
-    return equal and one.losses.as_dict() == other.losses.as_dict()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=None, help="of the moments")
+    parser.add_argument("--dock", action="store_true", help="kill the job of the dock")
     options = parser.parse_args()
+    attempt = train_in_dock if options.dock else train
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["napari_hush.careamist", "napari_hush.lightning"])
+    preloaded = ["napari_hush.careamist", "napari_hush.lightning"]
+    context.set_forkserver_preload([*preloaded, "napari_hush.widgets.tasks"])
     rng = np.random.default_rng(options.seed)
-    good = killed = 0
+    good = killed = kept = 0
     with tempfile.TemporaryDirectory() as place:
         whole, seconds = {}, {}
         for method in ("n2v", "care"):
             folder = Path(place) / method
             for _ in range(2):  # the first one also loads what is loaded late
                 started = time.perf_counter()
-                process = context.Process(target=train, args=(method, str(folder)))
+                process = context.Process(target=attempt, args=(method, str(folder)))
                 process.start()
                 process.join()
                 seconds[method] = time.perf_counter() - started
                 whole[method] = finished(folder)
-                for file in folder.iterdir():
-                    file.unlink()
+                shutil.rmtree(folder)
         for number in range(options.rounds):
             method = ("n2v", "care")[number % 2]
             folder = Path(place) / f"round{number}"
-            process = context.Process(target=train, args=(method, str(folder)))
+            process = context.Process(target=attempt, args=(method, str(folder)))
             process.start()
             moment = rng.uniform(0, seconds[method])
             process.join(moment)
@@ -104,8 +141,9 @@ def main() -> None:
             process.join()
             was_killed = process.exitcode != 0
             killed += was_killed
+            kept += was_killed and any(folder.rglob("run-state.safetensors"))
             if was_killed or not folder.exists():
-                process = context.Process(target=train, args=(method, str(folder)))
+                process = context.Process(target=attempt, args=(method, str(folder)))
                 process.start()
                 process.join()
             equal = same(finished(folder), whole[method])
@@ -115,7 +153,10 @@ def main() -> None:
                 f"{moment:5.2f} s, {'same bits' if equal else 'OTHER BITS'}",
                 flush=True,
             )
-    print(f"{good} of {options.rounds} ended with the same bits; {killed} were killed")
+    print(
+        f"{good} of {options.rounds} ended with the same bits; {killed} were killed, "
+        f"{kept} of them with a state to go on from"
+    )
     raise SystemExit(good != options.rounds)
 
 

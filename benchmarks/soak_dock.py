@@ -33,6 +33,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     faulthandler.enable()
     os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()
+    os.environ["HUSH_DATA_DIR"] = tempfile.mkdtemp()
     _preview_always()
     window = Window()
     window.viewer.add_image(

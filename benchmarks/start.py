@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"HUSH_CONFIG_DIR": folder}
+        environment = os.environ | {"HUSH_CONFIG_DIR": folder, "HUSH_DATA_DIR": folder}
         model = str(Path(folder) / "model.safetensors")
         subprocess.run([sys.executable, "-c", _SAVE, model], check=True, env=environment)
 

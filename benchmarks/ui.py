@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()
+    os.environ["HUSH_DATA_DIR"] = tempfile.mkdtemp()
     window = Window()
     noisy = np.random.default_rng(0).normal(100, 20, (1024, 1024)).astype("float32")
     window.viewer.add_image(noisy, name="noisy")

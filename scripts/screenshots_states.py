@@ -6,6 +6,7 @@ The training is short: what counts here is how the dock looks, not how good its 
 import argparse
 import os
 import tempfile
+from contextlib import suppress
 
 import napari
 import numpy as np
@@ -13,6 +14,11 @@ from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSpinBox, QWidget
 from screenshots_window import DOCK_WIDTH, IMAGES, control, pause, until
+
+from napari_hush.events import StepsDone
+from napari_hush.widgets.interrupted import discard, interrupted_runs
+from napari_hush.widgets.tasks import StopRequest, Training
+from napari_hush.widgets.training_data import TrainingData
 
 WINDOW = 1280, 1000
 NARROW = 300
@@ -68,6 +74,7 @@ def main() -> None:
     parser.add_argument("--idle", metavar="NAME", help="the idle dock alone, called so")
     given = parser.parse_args()
     os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()
+    os.environ["HUSH_DATA_DIR"] = tempfile.mkdtemp()
     stage = Stage()
     if given.idle:
         stage.viewer.layers.remove(stage.truth)
@@ -102,6 +109,7 @@ def take_states(stage: Stage) -> None:
     stage.viewer.theme = "dark"
     find("look_swipe").click()
     take_half_way(stage)
+    take_interrupted(stage)
     take_failure(stage)
     take_narrow(stage)
 
@@ -135,6 +143,23 @@ def take_failure(stage: Stage) -> None:
     stage.find("train").click()
     until(stage.find("train").isEnabled)
     stage.take("state-failed")
+
+
+def take_interrupted(stage: Stage) -> None:
+    """A training that was cut off, as a dock that is opened finds it."""
+    cells = np.asarray(stage.truth.data)
+    task = Training(stage.dock.value(), TrainingData((cells,)), "cells")
+
+    def crash(event: object) -> None:
+        if isinstance(event, StepsDone):
+            raise InterruptedError
+
+    with suppress(InterruptedError):
+        task(crash, StopRequest())
+    stage.find("interrupted").refresh()
+    stage.take("state-interrupted")
+    discard(interrupted_runs()[0].folder)
+    stage.find("interrupted").refresh()
 
 
 def take_narrow(stage: Stage) -> None:

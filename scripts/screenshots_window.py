@@ -28,6 +28,7 @@ def main() -> None:
     given = parser.parse_args()
 
     os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()  # a first start, and nobody's own
+    os.environ["HUSH_DATA_DIR"] = tempfile.mkdtemp()
     viewer = napari.Viewer()
     frame, dock = viewer.window.add_plugin_dock_widget("napari-hush", "Denoise")
     window = frame.window()

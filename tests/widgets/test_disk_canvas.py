@@ -44,7 +44,7 @@ def test_a_place_that_is_no_folder_is_told(tmp_path):
 
 
 def test_results_lie_beside_their_source_under_new_names(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk_canvas, "user_data_path", lambda name: tmp_path / "data")
+    monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path / "data"))
     source = tmp_path / "cells: 1.tif"
     first = place_for("cells: 1", str(source))
     assert first.parent == tmp_path
@@ -59,7 +59,7 @@ def test_results_lie_beside_their_source_under_new_names(tmp_path, monkeypatch):
 def test_what_does_not_fit_into_memory_becomes_a_layer_on_a_file(
     viewer, hand, noisy, quick, tmp_path, monkeypatch, keep_type
 ):
-    monkeypatch.setattr(disk_canvas, "user_data_path", lambda name: tmp_path)
+    monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path))
     movie = np.stack([noisy, noisy + 1, noisy + 2])
     lazy = dask.array.from_array(movie, chunks=(1, 64, 72))
     viewer.add_image(lazy, name="movie", scale=(1, 0.5, 0.25))

@@ -108,9 +108,8 @@ def test_a_model_abandoned_in_training_is_kept_in_a_file(
     viewer, training, tmp_path, monkeypatch
 ):
     from napari_hush.careamist import CAREamist
-    from napari_hush.widgets import recovery
 
-    monkeypatch.setattr(recovery, "user_data_path", lambda name: tmp_path)
+    monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path))
     viewer.window.remove_dock_widget(training.dock)
     training.until(lambda: not training.dock._run.job.is_running)
     (kept,) = (tmp_path / "recovered").iterdir()

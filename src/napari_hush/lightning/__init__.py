@@ -7,6 +7,7 @@ from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.predict_data_module import PredictDataModule
 from napari_hush.lightning.preview import PreviewCallback
 from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.lightning.rescue import model_of
 from napari_hush.lightning.snapshots import Snapshot, thinned
 from napari_hush.lightning.state import (
     RunState,
@@ -29,6 +30,7 @@ __all__ = [
     "TrainDataModule",
     "interrupted_run",
     "load_state",
+    "model_of",
     "new_network",
     "refuse_if_interrupted",
     "remove_state",

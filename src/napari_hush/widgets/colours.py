@@ -114,6 +114,9 @@ def stylesheet(colours: Colours) -> str:
         QComboBox#scope {{ padding: 3px 2px 3px 6px; }}
         QComboBox#scope::drop-down {{ width: 22px; }}
         LayerField[hover="true"] QComboBox {{ border: 1px solid {colours.curve}; }}
+        QFrame[role="offer"] {{
+            border: 1px solid {colours.curve}; border-radius: 4px;
+        }}
         QLabel[role="quiet"] {{ color: {colours.muted}; }}
         QLabel[kind="problem"] {{ color: {colours.problem}; }}
         QLabel[kind="failed"] {{ color: {colours.failed}; }}

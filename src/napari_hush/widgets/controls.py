@@ -19,6 +19,7 @@ from superqt import QElidingLabel
 
 from napari_hush.widgets.footer import Footer
 from napari_hush.widgets.inputs import Inputs
+from napari_hush.widgets.interrupted_panel import InterruptedPanel
 from napari_hush.widgets.log_pane import LogPane
 from napari_hush.widgets.look_panel import LookPanel
 from napari_hush.widgets.loss_plot import LossPlot
@@ -56,6 +57,8 @@ class Controls(QWidget):
 
     Attributes
     ----------
+    interrupted : InterruptedPanel
+        What was cut off, and can go on.
     inputs, plot, look, card : Inputs, LossPlot, LookPanel, ModelPanel
         Data and settings, the loss curve, the ways of comparing, what the model is.
     buttons : dict of str to QPushButton
@@ -72,6 +75,7 @@ class Controls(QWidget):
         super().__init__(parent)
 
         # ---- widgets
+        self.interrupted = InterruptedPanel()
         self.inputs = Inputs(viewer)
         self.look = LookPanel(viewer, self.inputs.chosen)
         self.plot = LossPlot(colours)
@@ -104,6 +108,7 @@ class Controls(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 12)
         layout.setSpacing(8)
+        layout.addWidget(self.interrupted)
         layout.addWidget(self.inputs)
         layout.addWidget(Rule())
         layout.addLayout(self._training_row())
@@ -133,6 +138,7 @@ class Controls(QWidget):
     def showFace(self, face: Face) -> None:
         """Show `face`: the only place where a control's state is set."""
         self.inputs.showLocked(not face.settings_enabled)
+        self.interrupted.setOffered(face.settings_enabled, enabled=face.offers_enabled)
         for name, button in self.buttons.items():
             button.setEnabled(not face.blocked[name])
             button.setToolTip(face.tooltips[name])

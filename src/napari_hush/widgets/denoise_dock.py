@@ -15,10 +15,11 @@ from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_hush.config.presets import PRESETS
+from napari_hush.errors import HushError
 from napari_hush.widgets import run_state, tasks
 from napari_hush.widgets.colours import Colours
 from napari_hush.widgets.controls import Controls
-from napari_hush.widgets.denoising_plan import Eye, plan_denoising
+from napari_hush.widgets.denoising_plan import Eye, layer_called, plan_denoising
 from napari_hush.widgets.denoising_run import DenoisingRun
 from napari_hush.widgets.drawing_context import DrawingContext
 from napari_hush.widgets.drops import DropTarget
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from napari_hush.events import Event
     from napari_hush.lightning import Snapshot
     from napari_hush.widgets.drops import Dropped
+    from napari_hush.widgets.interrupted import Interrupted
     from napari_hush.widgets.model_at_hand import Earlier
 
 __all__ = ["DenoiseDock"]
@@ -66,7 +68,7 @@ class DenoiseDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._model = ModelAtHand()
-        self._asked_for = Path()
+        self._asked_for: Path | None = None
         self._denoise_next = False
         self._eyes: list[Eye] = []
 
@@ -97,6 +99,8 @@ class DenoiseDock(QWidget):
         self._inputs.valueChanged.connect(self._on_edited)
         self._inputs.renamed.connect(self._shown.update)
         self._controls.card.chosen.connect(self.loadModel)
+        self._controls.interrupted.continued.connect(self._on_continue)
+        self._controls.interrupted.taken.connect(self._on_take_model)
         DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
         for name, slot in (
             ("train", self._on_train),
@@ -170,6 +174,7 @@ class DenoiseDock(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        self._controls.interrupted.refresh()
         self._warm_up.start()
 
     def event(self, event: QEvent) -> bool:
@@ -186,6 +191,25 @@ class DenoiseDock(QWidget):
     def _on_train_on(self) -> None:
         if self._model.engine is not None:
             self._train(self._model.engine)
+
+    def _on_continue(self, run: Interrupted) -> None:
+        """Go on with what was cut off, showing it on the layer that it was about."""
+        try:
+            task = tasks.Training.of(run)
+        except HushError as error:
+            tell(str(error))
+            return
+        axes = run.configuration.data_config.axes
+        layer = layer_called(run.name, len(axes), self._viewer)
+        self._inputs.showSettingsOf(run.configuration)
+        apart = self._inputs.settings.apart.isChecked()
+        self._run.train(task, layer, axes, apart=apart)
+        self._begun()
+
+    def _on_take_model(self, run: Interrupted) -> None:
+        self._asked_for = None
+        self._run.start(Activity.LOADING, run.name, tasks.Rescuing(run))
+        self._begun()
 
     def _on_denoise(self) -> None:
         chosen = self._inputs.chosen()
@@ -287,9 +311,11 @@ class DenoiseDock(QWidget):
                     remember_model(value)
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
-                self._model.take(value, Path(state.subject).stem, kept=True)
+                kept = self._asked_for is not None
+                self._model.take(value, Path(state.subject).stem, kept=kept)
                 self._inputs.showSettingsOf(value.config)
-                remember_model(self._asked_for)
+                if self._asked_for is not None:
+                    remember_model(self._asked_for)
                 message = f"The model “{state.subject}” is loaded."
             case _:
                 message = ""
@@ -324,6 +350,7 @@ class DenoiseDock(QWidget):
     def _end(self, state: RunState) -> None:
         self._run.state = state
         self._shown.updateModel()
+        self._controls.interrupted.refresh()
         self._controls.log.addLine(state.message)
         denoise, self._denoise_next = self._denoise_next, False
         self._shown.update()

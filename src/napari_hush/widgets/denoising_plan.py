@@ -17,7 +17,7 @@ from napari_hush.widgets.viewed import canonical_region, shown_bounds, shown_sli
 if TYPE_CHECKING:
     from napari_hush.models import Model
 
-__all__ = ["Eye", "layers_in_scope", "plan_denoising"]
+__all__ = ["Eye", "layer_called", "layers_in_scope", "plan_denoising"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,14 @@ class Eye:
             return
         bounds = shown_bounds(viewer, self.layer)
         self.lens.look(bounds, canonical_region(bounds, self.axes, self.shape))
+
+
+def layer_called(name: str, dimensions: int, viewer: Any) -> Image | None:
+    """The image layer of that name, if it is there and has so many dimensions."""
+    for layer in viewer.layers:
+        if isinstance(layer, Image) and layer.name == name and not is_view(layer):
+            return layer if len(pixel_shape(layer)) == dimensions else None
+    return None
 
 
 def layers_in_scope(viewer: Any, chosen: Image | None, scope: Scope) -> list[Image]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from platformdirs import user_data_path
 
 from napari_hush.errors import OutOfMemoryError, UnwritableFileError
 from napari_hush.io.memory import free_memory, size_text
+from napari_hush.widgets.places import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +98,7 @@ def place_for(layer_name: str, source_file: str) -> Path:
     """
     folder = Path(source_file).parent if source_file else None
     if folder is None or not folder.is_dir() or not os.access(folder, os.W_OK):
-        folder = Path(user_data_path("napari-hush")) / "results"
+        folder = data_folder() / "results"
     plain = re.sub(r"[^\w\- ]+", "_", layer_name).strip() or "image"
     stem = f"{plain} denoised {time.strftime('%Y-%m-%d %H.%M.%S')}"
     path, number = folder / f"{stem}.npy", 2

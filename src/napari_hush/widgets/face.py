@@ -66,6 +66,8 @@ class Face:
     paused: bool
     """Whether the button "Pause" lets the training go on."""
     settings_enabled: bool
+    offers_enabled: bool
+    """Whether a training that was cut off can be taken up."""
     model: str
     progress: tuple[int, int]
     """Value and maximum of the bar.
@@ -88,6 +90,7 @@ def resolve(situation: Situation) -> Face:
         primary=_primary(situation, blocked),
         paused=state.phase is Phase.PAUSED,
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
+        offers_enabled=not (state.busy or situation.aside.busy),
         model=situation.model or "No model",
         progress=_progress(state),
         status=status,

@@ -198,7 +198,9 @@ class Inputs(QWidget):
         self.files.remember()
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
-        return Training(configuration, pixels, data.noisy[0].name)
+        first = data.noisy[0]
+        size = layers.pixel_size_of(first)
+        return Training(configuration, pixels, first.name, pixel_size=size)
 
     def labels(self) -> list[QLabel]:
         """Labels of all rows, which share one left edge."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_hush.events import EpochDone, Event, StepsDone, TrainingStarted
+from napari_hush.widgets.tasks import EarlierLosses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,10 @@ def feed(plot: LossPlot, events: Iterable[Event]) -> None:
         match event:
             case TrainingStarted():
                 plot.begin(first_epoch=event.first_epoch)
+            case EarlierLosses():
+                plot.addSteps(event.first_step, event.losses)
+                for step, loss in event.validation:
+                    plot.addValidation(step, loss)
             case StepsDone():
                 plot.addSteps(event.first_step, event.losses)
             case EpochDone(val_loss=float(loss)):

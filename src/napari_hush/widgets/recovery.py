@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from platformdirs import user_data_path
+from napari_hush.widgets.places import data_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["recovered_path", "recovery_folder"]
 
 
 def recovery_folder() -> Path:
     """The folder of such models."""
-    return Path(user_data_path("napari-hush")) / "recovered"
+    return data_folder() / "recovered"
 
 
 def recovered_path(name: str) -> Path:

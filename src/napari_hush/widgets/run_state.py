@@ -110,12 +110,15 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
     """The state after `event`, which arrived at `now` (s, the clock of `begin`)."""
     match event:
         case TrainingStarted():
+            before = event.first_epoch * event.steps_per_epoch
+            done = 0 if event.resumed_step is None else event.resumed_step - before
             return replace(
                 state,
+                done=done,
                 total=event.num_epochs * event.steps_per_epoch,
-                epoch=1,
+                epoch=1 + done // event.steps_per_epoch,
                 num_epochs=event.num_epochs,
-                steps_before=event.first_epoch * event.steps_per_epoch,
+                steps_before=before,
                 device=event.device,
             )
         case StepsDone():

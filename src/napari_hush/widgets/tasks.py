@@ -11,27 +11,33 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_hush.events import Event
+from napari_hush.errors import TrainingError
+from napari_hush.events import Event, TrainingStarted
 from napari_hush.widgets.estimate import measure_speed
+from napari_hush.widgets.interrupted import going_on, keeping
 from napari_hush.widgets.layer_names import of_layer, refusals_name
 from napari_hush.widgets.recovery import recovered_path
 from napari_hush.widgets.remembered import recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
     from napari_hush.events import OnProgress
     from napari_hush.io import ImageMetadata
-    from napari_hush.lightning import TrainDataModule
+    from napari_hush.lightning import RunState, TrainDataModule
+    from napari_hush.widgets.interrupted import Interrupted, Keeping
     from napari_hush.widgets.previewer import Previewer
     from napari_hush.widgets.training_data import TrainingData
 
 __all__ = [
+    "EarlierLosses",
     "EngineReady",
     "Loading",
+    "Rescuing",
     "Saving",
     "StopRequest",
     "Task",
@@ -112,8 +118,23 @@ class Steered(Protocol):
 
 
 @dataclass(frozen=True)
+class EarlierLosses(Event):
+    """A training goes on that was cut off; this is what it had told until then."""
+
+    first_step: int
+    """Number of the first step, counted over all runs of the model."""
+    losses: tuple[float, ...]
+    """Training loss of each step."""
+    validation: tuple[tuple[int, float], ...]
+    """Number of steps and validation loss at the end of each epoch."""
+
+
+@dataclass(frozen=True)
 class Training:
-    """Train a model; returns it, or None if it was stopped before its first step."""
+    """Train a model; returns it, or None if it was stopped before its first step.
+
+    What it takes to go on after a crash is kept until it is over.
+    """
 
     configuration: Configuration
     data: TrainingData
@@ -124,30 +145,83 @@ class Training:
     """Gets the model every few seconds."""
     pixel_size: ImageMetadata | None = None
     """Pixel sizes of what is learned from."""
+    interrupted: Path | None = None
+    """The folder of a training that was cut off, to go on with it; then `model` is None."""
+
+    @classmethod
+    def of(cls, run: Interrupted) -> Training:
+        """What goes on with `run`.
+
+        Raises
+        ------
+        UnreadableFileError
+            If its pixels are not there.
+        """
+        data, size = run.data(), run.pixel_size
+        return cls(
+            run.configuration, data, run.name, pixel_size=size, interrupted=run.folder
+        )
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
-        from napari_hush.careamist import CAREamist
+        from napari_hush.lightning import load_state
 
-        engine = self.model or CAREamist(source=self.configuration)
-        if self.model is not None:  # what it is stays; how long it is trained does not
-            training = self.configuration.training_config
-            engine.config = engine.config.replace(training_config=training)
-        engine.on_progress = lambda event: report(of_layer(event, self.name))
+        state = None if self.interrupted is None else load_state(self.interrupted)
+        engine = self._engine(state)
+        engine.on_progress = lambda event: self._tell(event, state, report)
         engine.callbacks = self._callbacks(report)
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
-            with refusals_name(self.name):
-                engine.train(datamodule=self._data(engine))
+            with self._kept() as run, refusals_name(self.name):
+                engine.train(
+                    datamodule=self._data(engine, run.data, state),
+                    state_dir=run.folder if state is None else None,
+                    resume=None if state is None else run.folder,
+                )
+                run.over = not stop.abandoned
         if stop.abandoned and engine.is_trained:
             engine.save(recovered_path(self.name))
         return engine if engine.is_trained else None
 
-    def _data(self, engine: CAREamist) -> TrainDataModule:
+    def _engine(self, state: RunState | None) -> CAREamist:
+        from napari_hush.careamist import CAREamist
+
+        if state is not None:
+            return CAREamist(source=state.config)
+        if self.model is None:
+            return CAREamist(source=self.configuration)
+        engine = self.model  # what it is stays; how long it is trained does not
+        training = self.configuration.training_config
+        engine.config = engine.config.replace(training_config=training)
+        return engine
+
+    def _kept(self) -> AbstractContextManager[Keeping]:
+        if self.interrupted is not None:
+            return going_on(self.interrupted, self.data)
+        return keeping(self.name, self.configuration, self.data, self.pixel_size)
+
+    def _tell(self, event: Event, state: RunState | None, report: OnProgress) -> None:
+        report(of_layer(event, self.name))
+        if state is not None and isinstance(event, TrainingStarted):
+            first, told = state.position, state.losses
+            count = sum(step < first.first_step for step in told.train_step)
+            validation = (
+                ((1 + epoch) * event.steps_per_epoch, loss)
+                for epoch, loss in zip(told.val_epoch, told.val_loss, strict=True)
+                if epoch >= first.first_epoch
+            )
+            losses = tuple(told.train_step_loss[count:])
+            report(EarlierLosses(first.first_step, losses, tuple(validation)))
+
+    def _data(
+        self, engine: CAREamist, pixels: TrainingData, state: RunState | None
+    ) -> TrainDataModule:
         """The data; a model that is trained on keeps its normalisation."""
         from napari_hush.lightning import TrainDataModule
 
         config = self.configuration.data_config
+        if state is not None and state.position.first_step:
+            config = config.replace(**state.data.statistics)
         if (model := engine.model) is not None:
             scaling = model.target_normalization
             config = config.replace(
@@ -158,7 +232,7 @@ class Training:
             )
         data = TrainDataModule(
             config,
-            **self.data.sources(),
+            **pixels.sources(),
             val_minimum_split=1,  # as CAREamist.train does it
         )
         data.pixel_size = self.pixel_size
@@ -210,6 +284,31 @@ class Loading:
 
     def __str__(self) -> str:
         return f"loading of {self.path.name}"
+
+
+@dataclass(frozen=True)
+class Rescuing:
+    """Take the model out of a training that was cut off, as it was last; returns it."""
+
+    run: Interrupted
+
+    def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist:
+        from napari_hush.careamist import CAREamist
+        from napari_hush.lightning import load_state, model_of
+
+        state = load_state(self.run.folder)
+        if not state.position.first_step + state.position.steps:
+            raise TrainingError(
+                f"The training on “{self.run.name}” was cut off before anything was "
+                "learned; let it go on, or discard it."
+            )
+        model = model_of(state, self.run.pixel_size)
+        engine = CAREamist(source=model.config)
+        engine.model = model
+        return engine
+
+    def __str__(self) -> str:
+        return f"loading of the model of “{self.run.name}”"
 
 
 def load_engine(configuration: Configuration) -> None:

@@ -12,7 +12,7 @@ from napari_hush.events import Caution
 from napari_hush.widgets import run_state
 from napari_hush.widgets.denoising_plan import Eye
 from napari_hush.widgets.job import Job
-from napari_hush.widgets.layers import Origin, pixel_size_of, source_of
+from napari_hush.widgets.layers import Origin, source_of
 from napari_hush.widgets.notices import Cautions, tell
 from napari_hush.widgets.preview_layer import PreviewLayer
 from napari_hush.widgets.previewer import LatestModel, Previewer, PreviewReady
@@ -84,22 +84,24 @@ class TrainingRun(QObject):
         self.state = run_state.begin(activity, subject, time.monotonic())
 
     def train(
-        self, task: Training, layer: Image, axes: str, *, apart: bool = False
+        self, task: Training, layer: Image | None, axes: str, *, apart: bool = False
     ) -> None:
-        """Train on `layer` and show, now and then, what comes of it.
+        """Train, and show on `layer`, now and then, what comes of it.
 
-        With `apart`, in a process of its own.
+        Without a layer nothing is shown. With `apart`, in a process of its own.
         """
-        eye = Eye.on(layer, axes)
-        eye.lens.on = self._wants_preview
-        eye.look(self._viewer)
-        source = source_of(layer)
-        previewer = Previewer(source, axes, rgb=bool(layer.rgb), lens=eye.lens)
-        task = replace(task, previewer=previewer, pixel_size=pixel_size_of(layer))
+        eye = preview = None
+        if layer is not None:
+            eye = Eye.on(layer, axes)
+            eye.lens.on = self._wants_preview
+            eye.look(self._viewer)
+            source = source_of(layer)
+            previewer = Previewer(source, axes, rgb=bool(layer.rgb), lens=eye.lens)
+            task = replace(task, previewer=previewer)
+            preview = PreviewLayer(self._viewer, Origin.of(layer))
         where = TrainingApart(task) if apart else task
         self.start(Activity.TRAINING, task.name, where)
-        self._eye = eye
-        self._preview = PreviewLayer(self._viewer, Origin.of(layer))
+        self._eye, self._preview = eye, preview
 
     def pauseOrResume(self) -> None:
         """Let the training wait after the step in hand, or go on."""

@@ -1,0 +1,335 @@
+"""Trainings that were cut off: what is kept so that they can go on. No Qt here.
+
+Each training of the dock has a folder while it lasts: the state that the engine writes, a
+copy of the pixels unless they are very many, and a few words about it. A lock in the folder
+says that the training goes on somewhere, and falls with the process that holds it; a folder
+without one is what a crash, a power cut or a closed window has left.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from napari_hush.config import Configuration
+from napari_hush.errors import TrainingError, UnreadableFileError, UnwritableFileError
+from napari_hush.io.arrays import lazily
+from napari_hush.io.metadata import ImageMetadata
+from napari_hush.widgets.places import data_folder
+from napari_hush.widgets.training_data import TrainingData
+from napari_hush.writing import whole_file, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["Interrupted", "Keeping", "discard", "going_on", "interrupted_runs", "keeping"]
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 2**30
+"""Pixels beyond this are not copied: it would take longer than people wait."""
+SHARE = 0.25
+"""Of the free disk that copies may take."""
+_AT_ONCE = 2**26
+"""Bytes that are copied at once."""
+_WORDS = "run.json"
+_WORDS_BYTES = 2**20
+_LOCK = "in-use"
+_STATE = "run-state.safetensors"
+"""As `napari_hush.lightning` calls it; that module would load torch."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A training that was cut off.
+
+    Attributes
+    ----------
+    folder : Path
+        All that is kept of it.
+    name : str
+        What its layer was called.
+    when : float
+        Time of the last state, in seconds since 1970.
+    configuration : Configuration
+        What it was asked to do.
+    pixel_size : ImageMetadata or None
+        Pixel sizes of what it learned from.
+    counts : dict of str to int, or None
+        How many arrays there are of each kind that `TrainingData` has; None if they were
+        too large to be copied.
+    """
+
+    folder: Path
+    name: str
+    when: float
+    configuration: Configuration
+    pixel_size: ImageMetadata | None
+    counts: dict[str, int] | None
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether it can go on: what it learned from is there."""
+        return self.counts is not None
+
+    def data(self) -> TrainingData:
+        """What it learned from, left on disk.
+
+        Raises
+        ------
+        UnreadableFileError
+            If the pixels are not there, or not what they should be.
+        """
+        counts = self.counts or {}
+        try:
+            return TrainingData(
+                **{
+                    kind: tuple(
+                        np.load(_pixels(self.folder, kind, n), mmap_mode="r")
+                        for n in range(count)
+                    )
+                    for kind, count in counts.items()
+                }
+            )
+        except (OSError, ValueError, TypeError) as error:
+            raise UnreadableFileError(
+                f"The pixels of the training on “{self.name}” cannot be read ({error}); "
+                "take its model, or train anew."
+            ) from error
+
+
+@dataclass
+class Keeping:
+    """What a training needs to know of its folder.
+
+    Attributes
+    ----------
+    folder : Path or None
+        Where its state goes; None if nothing can be kept.
+    data : TrainingData
+        What it is to learn from.
+    over : bool
+        Set when its model is in other hands, and the folder may go.
+    """
+
+    folder: Path | None
+    data: TrainingData
+    over: bool = field(default=False)
+
+
+@contextmanager
+def keeping(
+    name: str,
+    configuration: Configuration,
+    data: TrainingData,
+    pixel_size: ImageMetadata | None,
+) -> Iterator[Keeping]:
+    """Keep all it takes to go on with a new training, until it is over.
+
+    A disk that takes nothing is no reason to stop anybody's work: it is logged.
+
+    Parameters
+    ----------
+    name : str
+        What the layer is called.
+    configuration, data, pixel_size
+        Of the training. What is not in memory in one piece is learned from as the copy.
+    """
+    folder = _new_folder(name)
+    try:
+        with writing(folder):
+            folder.mkdir(parents=True)
+        lock = _locked(folder)
+    except (UnwritableFileError, Timeout) as error:
+        _log.warning("The training on %s cannot be taken up after a crash: %s", name, error)
+        yield Keeping(None, data)
+        return
+    with _held(lock, run := Keeping(folder, data)):
+        try:
+            run.data, counts = _copied(data, folder)
+            words = {
+                "name": name,
+                "configuration": configuration.model_dump(mode="json"),
+                "pixel_size": None if pixel_size is None else asdict(pixel_size),
+                "pixels": counts,
+            }
+            with whole_file(folder / _WORDS) as part:
+                part.write_text(json.dumps(words, indent=1), encoding="utf-8")
+        except UnwritableFileError as error:
+            _log.warning("The training on %s is not kept: %s", name, error)
+            run.folder, run.data = None, data
+        yield run
+
+
+@contextmanager
+def going_on(folder: Path, data: TrainingData) -> Iterator[Keeping]:
+    """Keep the training in `folder` on, until it is over.
+
+    Raises
+    ------
+    TrainingError
+        If it goes on elsewhere already.
+    """
+    try:
+        lock = _locked(folder)
+    except (Timeout, OSError) as error:
+        raise TrainingError(
+            "That training goes on in another window, or somebody has removed it; look "
+            "there, or train anew."
+        ) from error
+    run = Keeping(folder, data)
+    with _held(lock, run):
+        yield run
+
+
+def interrupted_runs() -> list[Interrupted]:
+    """All trainings that were cut off, the last one first.
+
+    What holds no state, and so nothing to go on from, is removed.
+    """
+    found = []
+    for folder in _folders():
+        try:
+            lock = _locked(folder)
+        except (Timeout, OSError):  # it goes on somewhere, or is not ours to touch
+            continue
+        with lock:
+            run = _read(folder)
+        if run is not None:
+            found.append(run)
+        elif not (folder / _STATE).is_file():
+            discard(folder)
+    return sorted(found, key=lambda run: run.when, reverse=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove the training in `folder`, and what was learned in it."""
+    (folder / _STATE).unlink(missing_ok=True)
+    # Windows keeps files that somebody reads; they go when somebody looks next time.
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---- Private
+
+
+@contextmanager
+def _held(lock: FileLock, run: Keeping) -> Iterator[None]:
+    """Let go of the lock at the end; and remove the folder if nothing is to be kept."""
+    folder = run.folder
+    try:
+        yield
+    finally:
+        lock.release()
+        if folder is not None and (run.over or not (folder / _STATE).is_file()):
+            discard(folder)
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / _LOCK, blocking=False)
+    lock.acquire()
+    return lock
+
+
+def _root() -> Path:
+    return data_folder() / "interrupted"
+
+
+def _folders() -> list[Path]:
+    try:
+        return [path for path in _root().iterdir() if path.is_dir()]
+    except OSError:  # nothing was ever kept
+        return []
+
+
+def _new_folder(name: str) -> Path:
+    plain = re.sub(r"[^\w\- ]+", "_", name).strip()[:60] or "image"
+    return _root() / f"{time.strftime('%Y-%m-%d %H.%M.%S')} {plain} {os.urandom(3).hex()}"
+
+
+def _read(folder: Path) -> Interrupted | None:
+    """What is kept in `folder`; None, and logged, if nothing can be made of it."""
+    words = folder / _WORDS
+    try:
+        when = (folder / _STATE).stat().st_mtime
+        if words.stat().st_size > _WORDS_BYTES:
+            raise ValueError("it is too large")
+        values: dict[str, Any] = json.loads(words.read_text(encoding="utf-8"))
+        size = values["pixel_size"]
+        counts = values["pixels"]
+        return Interrupted(
+            folder,
+            str(values["name"]),
+            when,
+            Configuration.build(values["configuration"]),
+            None if size is None else ImageMetadata(**size),
+            None if counts is None else {str(k): int(n) for k, n in counts.items()},
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        _log.warning("What is kept in %s cannot be read: %s", folder, error)
+        return None
+
+
+def _pixels(folder: Path, kind: str, number: int) -> Path:
+    return folder / f"{kind}-{number}.npy"
+
+
+def _copied(data: TrainingData, folder: Path) -> tuple[TrainingData, dict[str, int] | None]:
+    """Copy the pixels if they are few enough; what to learn from, and what was copied."""
+    kinds: dict[str, tuple[Any, ...]] = {
+        kind.name: getattr(data, kind.name) for kind in fields(data)
+    }
+    needed = sum(_bytes(array) for arrays in kinds.values() for array in arrays)
+    if needed > min(MOST_BYTES, SHARE * shutil.disk_usage(folder).free):
+        return data, None
+    taken = {
+        kind: tuple(
+            _copy(array, _pixels(folder, kind, n)) for n, array in enumerate(arrays)
+        )
+        for kind, arrays in kinds.items()
+    }
+    return TrainingData(**taken), {kind: len(arrays) for kind, arrays in kinds.items()}
+
+
+def _bytes(array: Any) -> int:
+    return math.prod(map(int, array.shape)) * int(np.dtype(array.dtype).itemsize)
+
+
+def _copy(array: Any, path: Path) -> Any:
+    """Write `array` to `path`; itself if it lies in memory in one piece, else the copy."""
+    in_memory = isinstance(array, np.ndarray)
+    pixels = array if in_memory else lazily(array)
+    shape, dtype = tuple(map(int, pixels.shape)), np.dtype(pixels.dtype)
+    rows = max(1, _AT_ONCE * shape[0] // max(1, _bytes(array)))
+    rest = tuple(slice(0, size) for size in shape[1:])
+    # Not through a map of the file: on a full disk that ends the process.
+    with writing(path), path.open("wb") as file:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, shape[0], rows):
+            part: NDArray[Any] = np.asarray(
+                pixels[(slice(start, min(start + rows, shape[0])), *rest)]
+            )
+            file.write(part.tobytes())
+    if in_memory and array.flags.c_contiguous:
+        return array
+    return np.load(path, mmap_mode="r")
