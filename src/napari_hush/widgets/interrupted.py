@@ -239,8 +239,8 @@ def _held(lock: FileLock, run: Keeping) -> Iterator[None]:
 
 
 def _locked(folder: Path) -> FileLock:
-    lock = FileLock(folder / _LOCK, blocking=False)
-    lock.acquire()
+    lock = FileLock(folder / _LOCK)
+    lock.acquire(timeout=0)
     return lock
 
 
