@@ -69,6 +69,16 @@ def test_quantiles_of_many_floats_are_close(monkeypatch):
     np.testing.assert_allclose(found.quantiles(0.1, 0.9).ravel(), exact, atol=0.12)
 
 
+def test_quantiles_of_many_rising_floats_weigh_all_alike(monkeypatch):
+    monkeypatch.setattr(module, "_SKETCH", 100)
+    found = Statistics()
+    for part in np.arange(10_000.0).reshape(100, 1, 100):
+        found.add(part)
+    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
+    wanted = 10_000 * np.array(shares)
+    np.testing.assert_allclose(found.quantiles(*shares).ravel(), wanted, atol=150)
+
+
 def test_stored_pieces_are_read_once_and_whole(monkeypatch):
     monkeypatch.setattr(module, "_REGION", 600)
     pixels = Chunked(np.random.default_rng(0).random((1, 4, 40, 50)), (1, 2, 16, 16))

@@ -52,6 +52,13 @@ def test_at_the_border_too_the_pixel_itself_is_never_drawn(spatial, generator):
     assert drawn.max() < np.prod(spatial)
 
 
+def test_where_all_of_its_window_is_hidden_a_pixel_is_drawn_itself(generator):
+    """Both neighbours are hidden in a row of windows of three; at the ends one is left."""
+    every = torch.arange(8).repeat(50, 1)
+    drawn = n2v.choose_neighbours(every, (1, 8), 3, generator, ((0, -1), (0, 1)))
+    assert torch.equal(drawn, torch.tensor([2, 1, 2, 3, 4, 5, 6, 5]).repeat(50, 1))
+
+
 def test_the_network_never_sees_a_masked_pixel(generator):
     """Every value is unique, so that none can stand at its own place by chance."""
     batch = torch.randperm(4 * 2 * 32 * 32).float().reshape(4, 2, 32, 32)

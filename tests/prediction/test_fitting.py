@@ -119,3 +119,13 @@ def test_a_thin_tile_of_few_pixels_is_tried_whole_after_a_square_one_failed():
     tried.clear()
     assert len(list(fitting([tile(12, 300)]))) == 1
     assert tried == [[(12, 300)]]
+
+
+def test_a_tile_is_cut_where_it_can_be_though_that_is_not_its_longest_side():
+    """A step along Y and X is as long as the tile; along Z there are twelve planes."""
+    inner = (slice(0, 12), slice(0, 16), slice(0, 16))
+    tile = Tile(0, inner, ((0, 12), (-16, 32), (-16, 32)))
+    lower, upper = halved(tile, (4, 10, 10), (1, 16, 16))
+    assert (lower.inner[0], upper.inner[0]) == (slice(0, 6), slice(6, 12))
+    assert (lower.outer[0], upper.outer[0]) == ((0, 10), (2, 12))
+    assert lower.inner[1:] == upper.inner[1:] == inner[1:]

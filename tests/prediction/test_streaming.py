@@ -23,7 +23,7 @@ from napari_hush.errors import (
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import FileFailed, FileKept, PixelsClipped, TilesDone
+from napari_hush.events import Caution, FileFailed, FileKept, PixelsClipped, TilesDone
 from napari_hush.io import TiffResult, read_metadata, write_tiff, zarr_grid, zarr_result
 from napari_hush.models import Model, UNet, save_model
 
@@ -391,3 +391,19 @@ def test_any_region_goes_where_it_belongs(tmp_path_factory, data):
     )
     one, other = read_metadata(folder / "part.tif"), read_metadata(whole)
     assert one == other
+
+
+@pytest.mark.parametrize("judge", [True, False])
+def test_what_speaks_against_a_result_is_told_if_asked_for(kind, judge, tmp_path):
+    """Half of the picture is at the top of the range."""
+    pixels = picture(64, 64)
+    pixels[:32] = 4095
+    write_tiff(tmp_path / "noisy.tif", pixels, "YX")
+    heard = []
+    careamist = untrained()
+    careamist.on_progress = heard.append
+    careamist.predict_to_disk(
+        tmp_path / "noisy.tif", prediction_dir=target_of(kind, tmp_path), judge=judge
+    )
+    told = {event.about for event in heard if isinstance(event, Caution)}
+    assert ("saturation" in told) is judge
