@@ -60,6 +60,8 @@ class TrainingStarted(Event):
     """How many train together, each on a part of every batch."""
     first_epoch: int = 0
     """Epochs that the model had been trained for before this run."""
+    first_step: int = 0
+    """Optimizer steps that the model had done before this run."""
     resumed_step: int | None = None
     """Where a run that was cut off goes on, counted over all runs; None for a new run."""
 
@@ -144,11 +146,12 @@ class Caution(Event):
     """
 
     about: Literal[
-        "noise", "structure", "intensities", "pixel size", "saturation", "source"
+        "noise", "structure", "intensities", "pixel size", "saturation", "source", "state"
     ]
     """What it is about: noise that is correlated; structure that was taken away;
     intensities that the model has not seen; pixels of another size than in training;
-    pixels at the top of the range; a file that was changed while it was learned from."""
+    pixels at the top of the range; a file that was changed while it was learned from; a run
+    that would not go on after a crash."""
     message: str
     """One sentence: what was found, what it means, what to do."""
 

@@ -1,4 +1,7 @@
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -7,7 +10,7 @@ from napari_hush.config import UNetConfig
 from napari_hush.models import UNet, folded, rectifying
 from napari_hush.models.joined import _can_join, _Rectified
 
-if not _can_join():
+if not _can_join(torch.float32):
     pytest.skip("this torch has no oneDNN to join layers", allow_module_level=True)
 
 
@@ -33,8 +36,9 @@ def joined(network: UNet) -> list[_Rectified]:
 @pytest.mark.parametrize("settings", [{}, {"n2v2": True}, {"use_batch_norm": False}])
 def test_joined_layers_make_the_same_bits(bf16, settings):
     plain = network(**settings)
-    together = rectifying(copy.deepcopy(plain))
-    assert len(joined(together)) == 9  # all but the first, which sees one channel
+    together = rectifying(copy.deepcopy(plain), "bf16" if bf16 else "32")
+    if not bf16 or _can_join(torch.bfloat16):
+        assert len(joined(together)) == 9  # all but the first, which sees one channel
     x = torch.randn(2, 1, 64, 96).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         assert torch.equal(together(x), plain(x))
@@ -43,7 +47,7 @@ def test_joined_layers_make_the_same_bits(bf16, settings):
 
 def test_several_channels_are_joined_from_the_second_layer_on():
     plain = network(in_channels=3, num_classes=3, independent_channels=False)
-    together = rectifying(copy.deepcopy(plain))
+    together = rectifying(copy.deepcopy(plain), "32")
     assert len(joined(together)) == 9
     x = torch.randn(2, 3, 64, 96).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -51,7 +55,7 @@ def test_several_channels_are_joined_from_the_second_layer_on():
 
 
 def test_volumes_stay_as_they_are():
-    assert joined(rectifying(network(conv_dims=3))) == []
+    assert joined(rectifying(network(conv_dims=3), "32")) == []
 
 
 def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
@@ -60,7 +64,25 @@ def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
 
     monkeypatch.setattr("napari_hush.models.joined._joined", gone)
     _can_join.cache_clear()
-    assert joined(rectifying(network())) == []
+    assert joined(rectifying(network(), "32")) == []
     monkeypatch.undo()
     _can_join.cache_clear()
-    assert len(joined(rectifying(network()))) == 9
+    assert len(joined(rectifying(network(), "32"))) == 9
+
+
+_WITHOUT = """
+import torch
+from napari_hush.config import UNetConfig
+from napari_hush.models import UNet, folded, rectifying
+
+network = rectifying(folded(UNet(UNetConfig(num_channels_init=8))), "bf16")
+with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    print(network(torch.zeros(1, 1, 64, 64)).isfinite().all().item())
+"""
+
+
+def test_bfloat16_works_where_the_processor_has_no_instructions_for_it():
+    command = [sys.executable, "-c", _WITHOUT]
+    env = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr

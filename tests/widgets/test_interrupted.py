@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import dask.array
 import numpy as np
 import pytest
 from filelock import FileLock
 
-from napari_hush.errors import TrainingError, UnreadableFileError, UnwritableFileError
-from napari_hush.events import StepsDone, TrainingStarted
+from napari_hush.errors import (
+    HushError,
+    TrainingError,
+    UnreadableFileError,
+    UnwritableFileError,
+)
+from napari_hush.events import Caution, StepsDone, TrainingStarted
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.lightning.state import FILE
 from napari_hush.widgets import interrupted
@@ -73,6 +80,15 @@ def weights(engine) -> dict:
 def same(one, other) -> bool:
     first, second = weights(one), weights(other)
     return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def cautions(events) -> list[str]:
+    """How what was said of the state begins."""
+    return [
+        event.message[: event.message.index(": ") + 2]
+        for event in events
+        if isinstance(event, Caution) and event.about == "state"
+    ]
 
 
 def kept() -> list:
@@ -151,6 +167,9 @@ def test_a_model_that_was_trained_on_goes_on(quick, noisy):
     (earlier,) = (e for e in heard if isinstance(e, EarlierLosses))
     assert earlier.first_step == 9
     assert [step for step, _ in earlier.validation] == [12]
+    assert engine.model.provenance.sources == whole.model.provenance.sources
+    assert engine.model.provenance.ranges == whole.model.provenance.ranges
+    assert len(whole.model.provenance.sources) == 2
 
 
 _KILLED = """
@@ -275,25 +294,79 @@ def test_pixels_are_not_copied_onto_a_disk_that_they_would_fill(quick, noisy, mo
 
 
 def test_where_nothing_can_be_written_training_goes_on_all_the_same(
-    quick, noisy, monkeypatch, tmp_path, caplog
+    quick, noisy, monkeypatch, tmp_path
 ):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path / "file"))
     task = Training(quick(), TrainingData((noisy,)), "cells")
-    assert task(ignore, StopRequest()).is_trained
-    assert "cells cannot be taken up after a crash" in caplog.text
+    heard: list = []
+    assert task(heard.append, StopRequest()).is_trained
+    assert cautions(heard) == ["After a crash this training could not go on: "]
 
 
-def test_where_the_copy_does_not_fit_training_goes_on_all_the_same(
-    quick, noisy, monkeypatch, caplog
+def test_where_nothing_can_be_locked_training_goes_on_all_the_same(
+    quick, noisy, monkeypatch
 ):
+    def no_locks(lock, timeout=None):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(interrupted.FileLock, "acquire", no_locks)
+    heard: list = []
+    task = Training(quick(), TrainingData((noisy,)), "cells")
+    assert task(heard.append, StopRequest()).is_trained
+    assert cautions(heard) == ["After a crash this training could not go on: "]
+    assert kept() == []
+    assert interrupted_runs() == []
+
+
+def test_where_the_copy_does_not_fit_training_goes_on_and_it_does_not_stay(
+    quick, noisy, monkeypatch
+):
+    copy = interrupted._copy
+
     def full(array, path):
+        copy(array, path)
         raise UnwritableFileError("the disk is full")
 
     monkeypatch.setattr(interrupted, "_copy", full)
+    heard: list = []
+
+    def look(event) -> None:
+        heard.append(event)
+        if isinstance(event, TrainingStarted):
+            heard.extend(path for folder in kept() for path in folder.glob("*.npy"))
+
     task = Training(quick(), TrainingData((noisy,)), "cells")
-    assert task(ignore, StopRequest()).is_trained
-    assert "cells is not kept: the disk is full" in caplog.text
+    assert task(look, StopRequest()).is_trained
+    assert cautions(heard) == ["After a crash this training could not go on: "]
+    assert not [path for path in heard if isinstance(path, Path)]
+    assert kept() == []
+
+
+def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypatch):
+    from napari_hush.lightning import keeper
+
+    save, calls = keeper.save_state, []
+
+    def sometimes(state, folder) -> None:
+        calls.append(folder)
+        if len(calls) in (3, 4, 5):
+            raise UnwritableFileError("the disk is full")
+        save(state, folder)
+
+    monkeypatch.setattr(keeper, "save_state", sometimes)
+    heard: list = []
+    task = Training(exact(quick), TrainingData((noisy,)), "cells")
+    assert task(heard.append, StopRequest()).model.steps == 9
+    assert cautions(heard) == ["After a crash the training would not go on from here: "]
+    assert len(calls) > 6
+
+
+def test_a_training_that_fails_before_it_learns_leaves_nothing(quick, noisy):
+    bad = noisy.astype(np.float32)
+    bad[3, 4] = np.nan
+    with pytest.raises(HushError):
+        Training(quick(), TrainingData((bad,)), "cells")(ignore, StopRequest())
     assert kept() == []
 
 
@@ -316,6 +389,7 @@ def test_damage_is_told_or_passed_over(quick, noisy, caplog):
     (run.folder / "noisy-0.npy").unlink()
     with pytest.raises(UnreadableFileError, match="take its model"):
         Training.of(run)
+    assert len(caplog.text) == 0
     words = json.loads((run.folder / "run.json").read_text())
     for damaged in ("{", "[]", "{}", json.dumps(words | {"pixels": 3}), " " * 2**21):
         (run.folder / "run.json").write_text(damaged)
@@ -327,9 +401,42 @@ def test_damage_is_told_or_passed_over(quick, noisy, caplog):
 
 def test_what_holds_no_state_is_cleared_away(quick, noisy):
     run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
-    (run.folder / FILE).unlink()
+    (run.folder / "run.json").unlink()
+    assert interrupted_runs() == []
+    assert kept() == [run.folder]  # it may be a training that is about to begin
+    os.utime(run.folder, (1e9, 1e9))
+    with FileLock(run.folder / "in-use"):
+        os.utime(run.folder, (1e9, 1e9))
+        interrupted_runs()
+        assert kept() == [run.folder]
+    os.utime(run.folder, (1e9, 1e9))
     assert interrupted_runs() == []
     assert kept() == []
+
+
+def test_a_training_that_goes_on_cannot_be_discarded(quick, noisy):
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    with (
+        FileLock(run.folder / "in-use"),
+        pytest.raises(TrainingError, match="goes on in another window"),
+    ):
+        interrupted.discard(run.folder)
+    assert interrupted_runs() == [run]
+    interrupted.discard(run.folder)
+    assert kept() == []
+    with pytest.raises(TrainingError, match="somebody has removed it"):
+        interrupted.discard(run.folder)
+    assert kept() == []
+
+
+def test_a_model_is_not_lost_where_its_folder_cannot_go(quick, noisy, monkeypatch):
+    def in_use(path, missing_ok=False):
+        raise PermissionError("a virus scanner reads it")
+
+    monkeypatch.setattr(Path, "unlink", in_use)
+    monkeypatch.setattr(interrupted.shutil, "rmtree", lambda *some, **more: None)
+    task = Training(quick(), TrainingData((noisy,)), "cells")
+    assert task(ignore, StopRequest()).is_trained
 
 
 def test_the_last_one_comes_first(quick, noisy):

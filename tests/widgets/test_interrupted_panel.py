@@ -128,14 +128,15 @@ def test_it_goes_on_in_a_process_of_its_own(cut_off, viewer, offered):
 def test_its_model_can_be_taken_and_the_rest_discarded(
     cut_off, viewer, offered, noisy, answer
 ):
-    cut_off()
+    cut_off("cells, 0.5 uM")
     viewer.add_image(noisy, name="other")
     hand = offered()
     hand.click("interrupted_take")
     hand.until_ready("save_model")
     assert hand.dock._model.model.steps >= 3
+    assert hand.dock._model.name == "cells, 0.5 uM"
     assert not hand.dock._model.kept
-    assert "The model “cells” is loaded." in hand.status
+    assert "The model “cells, 0.5 uM” is loaded." in hand.status
     hand.denoise()
     assert hand.find("interrupted").isVisible()
     answer["now"] = QMessageBox.StandardButton.No
@@ -146,7 +147,7 @@ def test_its_model_can_be_taken_and_the_rest_discarded(
     assert not hand.find("interrupted").isVisible()
     assert interrupted_runs() == []
     assert len(answer["asked"]) == 2
-    assert "“cells”" in answer["asked"][0]
+    assert "“cells, 0.5 uM”" in answer["asked"][0]
 
 
 def test_several_are_counted_and_come_one_after_the_other(cut_off, viewer, offered, answer):

@@ -69,6 +69,7 @@ class Trains(Base):
         val_minimum_split: int = 1,
         state_dir: str | Path | None = None,
         resume: str | Path | None = None,
+        state_needed: bool = True,
         log_dir: str | Path | None = None,
     ) -> None:
         """Train, or train on where the last call ended, for the configured epochs.
@@ -97,6 +98,9 @@ class Trains(Base):
             The `state_dir` of a run that was cut off. It goes on from the last state it
             wrote and, on a CPU in 32 bit, ends with the same bits as if nothing had
             happened. Give the same data; the configuration is that of the run.
+        state_needed : bool
+            Whether the run ends with an error where its state cannot be written, on a full
+            disk for example. Otherwise a `Caution` tells, and the run goes on.
         log_dir : str or Path, optional
             Folder for a log of the losses, in the way that the configuration says; a
             relative one lies in `work_dir`. By default nothing is written.
@@ -144,6 +148,7 @@ class Trains(Base):
                     on_snapshot=self._keep,
                     losses=self._losses,
                     state_dir=folder,
+                    state_needed=state_needed,
                     resumed=resumed,
                     callbacks=self.callbacks,
                     work_dir=self.work_dir,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_hush.errors import ExistingFileError
+from napari_hush.errors import ExistingFileError, UnwritableFileError
+from napari_hush.events import Caution, OnProgress
 from napari_hush.lightning.state import (
     FILE,
     Position,
@@ -45,6 +46,9 @@ class StateKeeper:
         Filled by the run.
     start : Position
         Where the run starts.
+    unwritten : callable, optional
+        Gets a `Caution` the first time that a state cannot be written, and the run goes
+        on; by default it ends with that error.
     """
 
     def __init__(
@@ -54,12 +58,15 @@ class StateKeeper:
         data: Fingerprint,
         losses: Losses,
         start: Position,
+        unwritten: OnProgress | None = None,
     ) -> None:
         self.folder = folder
         self._every = every_s
         self._data = data
         self._losses = losses
         self._start = start
+        self._unwritten = unwritten
+        self._told = False
         self._saved = self._cost = 0.0
 
     def is_due(self, *, epoch: bool = False) -> bool:
@@ -94,8 +101,17 @@ class StateKeeper:
             numbers=module.numbers() | numbers,
             tensors=module.tensors(),
             losses=self._losses,
+            provenance=module.provenance,
         )
-        save_state(state, self.folder)
+        try:
+            save_state(state, self.folder)
+        except UnwritableFileError as error:
+            if self._unwritten is None:
+                raise
+            if not self._told:
+                self._told = True
+                words = f"After a crash the training would not go on from here: {error}"
+                self._unwritten(Caution("state", words))
         self._saved = time.perf_counter()
         self._cost = self._saved - started
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from napari_hush.dataset import Normalization
 from napari_hush.lightning.state import RunState, going_on
-from napari_hush.models import Model, UNet, provenance_of
-
-if TYPE_CHECKING:
-    from napari_hush.io import ImageMetadata
+from napari_hush.models import Model, UNet
 
 
-def model_of(state: RunState, pixel_size: ImageMetadata | None = None) -> Model:
+def model_of(state: RunState) -> Model:
     """What a run had learned when it was cut off: the averaged weights where there are any.
 
     Parameters
     ----------
     state : RunState
         As `load_state` reads it.
-    pixel_size : ImageMetadata, optional
-        Pixel sizes of what it learned from, for the model's provenance; what else it
-        learned from a state does not tell.
 
     Raises
     ------
@@ -43,5 +35,5 @@ def model_of(state: RunState, pixel_size: ImageMetadata | None = None) -> Model:
         target,
         epochs=position.first_epoch + position.epochs,
         steps=position.first_step + position.steps,
-        provenance=provenance_of([], size=pixel_size),
+        provenance=state.provenance,
     )

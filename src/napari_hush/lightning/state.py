@@ -17,6 +17,7 @@ import torch
 from napari_hush.config import Configuration
 from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
 from napari_hush.lightning.losses import Losses
+from napari_hush.models.provenance import Provenance
 from napari_hush.models.tensors import check_weights, open_tensors, write_tensors
 from napari_hush.writing import make_folder
 
@@ -107,6 +108,8 @@ class RunState:
         Weights, averaged weights and the optimizer's moments, by dotted names.
     losses : Losses
         Of this run and those before it.
+    provenance : Provenance
+        Of the model, what it was trained on before this run included.
     """
 
     config: Configuration
@@ -115,6 +118,7 @@ class RunState:
     numbers: dict[str, Any]
     tensors: dict[str, Tensor]
     losses: Losses = field(default_factory=Losses)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin with ``prefix.``, without it."""
@@ -133,6 +137,7 @@ def save_state(state: RunState, folder: Path) -> None:
         "position": json.dumps(asdict(state.position)),
         "data": json.dumps(asdict(state.data)),
         "numbers": json.dumps(state.numbers),
+        "provenance": state.provenance.as_json(),
     }
     tensors = dict(state.tensors)
     for name, values in state.losses.as_dict().items():
@@ -167,7 +172,8 @@ def load_state(folder: str | Path) -> RunState:
             shapes = _under(part, file.shapes)
             if shapes or part == "network":
                 check_weights(shapes, config.algorithm_config.model)
-        tensors = file.tensors()
+        # Copies: Windows replaces no file that somebody has mapped, as these would.
+        tensors = {name: tensor.clone() for name, tensor in file.tensors().items()}
         losses = {name: tensors.pop(f"losses.{name}").tolist() for name in vars(Losses())}
         for name in ("train_step", "train_epoch", "val_epoch"):
             losses[name] = [int(number) for number in losses[name]]
@@ -175,13 +181,15 @@ def load_state(folder: str | Path) -> RunState:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in json.loads(header["data"]).items()
         }
+        seen = Fingerprint(**data)
         return RunState(
             config,
             _position(header["position"]),
-            Fingerprint(**data),
+            seen,
             json.loads(header["numbers"]),
             tensors,
             Losses(**losses),
+            Provenance.from_json(header["provenance"], len(seen.means)),
         )
 
 

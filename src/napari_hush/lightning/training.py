@@ -66,6 +66,7 @@ def train(
     on_snapshot: Callable[[Snapshot], None],
     losses: Losses,
     state_dir: Path | None = None,
+    state_needed: bool = True,
     resumed: RunState | None = None,
     callbacks: Sequence[L.Callback] = (),
     work_dir: Path | None = None,
@@ -91,6 +92,8 @@ def train(
         Losses of earlier runs of the model; those of this one are added.
     state_dir : Path, optional
         Where to keep what it takes to go on with the run after a crash.
+    state_needed : bool
+        Whether the run ends with an error where that cannot be written; else it is told.
     resumed : RunState, optional
         Go on from there; then `model` has no effect.
     callbacks : sequence of Callback
@@ -180,16 +183,20 @@ def train(
     module.wants_stop = lambda: control.should_stop
     # other datasets than ours need not have any images
     images = getattr(data, "images", []) if ranks.is_first else []
-    module.provenance = provenance_of(
-        images,
-        None if model is None else model.provenance,
-        size=getattr(data, "pixel_size", None),
-    )
+    if resumed is not None:  # it has learned from the same images before
+        module.provenance = resumed.provenance
+    else:
+        module.provenance = provenance_of(
+            images,
+            None if model is None else model.provenance,
+            size=getattr(data, "pixel_size", None),
+        )
     changed = changes_of(images)
     keeper = None
     if state_dir is not None and ranks.is_first:
         every = config.training_config.save_state_every
-        keeper = StateKeeper(state_dir, every, seen, losses, before)
+        unwritten = None if state_needed else report
+        keeper = StateKeeper(state_dir, every, seen, losses, before, unwritten)
     progress = ProgressCallback(
         report,
         control,
@@ -224,6 +231,7 @@ def train(
             batch_size=data.data_config.batch_size,
             processes=ranks.count,
             first_epoch=first_epoch,
+            first_step=first_step,
             resumed_step=None if resumed is None else first_step + before.steps,
         )
     )

@@ -74,7 +74,9 @@ class Denoiser:
         self.precision = choose_precision(training.precision, self.device)
         self._model = model
         network = folded(model.network).to(self.device)
-        self._network = rectifying(network) if self.device.type == "cpu" else network
+        if self.device.type == "cpu":
+            network = rectifying(network, self.precision)
+        self._network = network
         self._versions = versions
         own = self._network.halo
         self.halo = own if halo is None else tuple(map(max, own, halo))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
@@ -37,6 +36,8 @@ from napari_hush.widgets.training_run import TrainingRun
 from napari_hush.widgets.warm_up import WarmUp
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import napari.viewer
     from napari.layers import Image
     from qtpy.QtGui import QShowEvent
@@ -198,6 +199,7 @@ class DenoiseDock(QWidget):
             task = tasks.Training.of(run)
         except HushError as error:
             tell(str(error))
+            self._controls.interrupted.refresh()
             return
         axes = run.configuration.data_config.axes
         layer = layer_called(run.name, len(axes), self._viewer)
@@ -311,11 +313,12 @@ class DenoiseDock(QWidget):
                     remember_model(value)
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
-                kept = self._asked_for is not None
-                self._model.take(value, Path(state.subject).stem, kept=kept)
+                path = self._asked_for  # None: it is out of a training that was cut off
+                name = state.subject if path is None else path.stem
+                self._model.take(value, name, kept=path is not None)
                 self._inputs.showSettingsOf(value.config)
-                if self._asked_for is not None:
-                    remember_model(self._asked_for)
+                if path is not None:
+                    remember_model(path)
                 message = f"The model “{state.subject}” is loaded."
             case _:
                 message = ""

@@ -1,9 +1,10 @@
 """Trainings that were cut off: what is kept so that they can go on. No Qt here.
 
-Each training of the dock has a folder while it lasts: the state that the engine writes, a
-copy of the pixels unless they are very many, and a few words about it. A lock in the folder
-says that the training goes on somewhere, and falls with the process that holds it; a folder
-without one is what a crash, a power cut or a closed window has left.
+Each training of the dock has a folder while it lasts: a copy of the pixels unless they are
+very many, a few words about it (which come last and go first, so that nothing else counts
+without them), and the state that the engine writes. A lock in the folder says that the
+training goes on somewhere, and falls with the process that holds it; a folder without one
+is what a crash, a power cut or a closed window has left.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ import os
 import re
 import shutil
 import time
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from napari_hush.config import Configuration
 from napari_hush.errors import TrainingError, UnreadableFileError, UnwritableFileError
 from napari_hush.io.arrays import lazily
+from napari_hush.io.memory import free_memory
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.widgets.places import data_folder
 from napari_hush.widgets.training_data import TrainingData
 from napari_hush.writing import whole_file, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,7 +45,7 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 2**30
 """Pixels beyond this are not copied: it would take longer than people wait."""
 SHARE = 0.25
-"""Of the free disk that copies may take."""
+"""Of the free disk that copies may take, and of the free memory, where they will be."""
 _AT_ONCE = 2**26
 """Bytes that are copied at once."""
 _WORDS = "run.json"
@@ -51,6 +53,12 @@ _WORDS_BYTES = 2**20
 _LOCK = "in-use"
 _STATE = "run-state.safetensors"
 """As `napari_hush.lightning` calls it; that module would load torch."""
+_WAIT = 2.0
+"""Seconds to wait for a lock that somebody may hold for a moment, to look."""
+_OLD = 86_400.0
+"""Seconds after which nobody is about to make something of what is not whole."""
+_UNLOCKED = (OSError, NotImplementedError)
+"""Raised where a folder cannot be locked: somebody has, or the disk knows no locks."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Interrupted:
         return self.counts is not None
 
     def data(self) -> TrainingData:
-        """What it learned from, left on disk.
+        """What it learned from, in memory.
 
         Raises
         ------
@@ -99,13 +107,12 @@ class Interrupted:
             return TrainingData(
                 **{
                     kind: tuple(
-                        np.load(_pixels(self.folder, kind, n), mmap_mode="r")
-                        for n in range(count)
+                        np.load(_pixels(self.folder, kind, n)) for n in range(count)
                     )
                     for kind, count in counts.items()
                 }
             )
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, MemoryError) as error:
             raise UnreadableFileError(
                 f"The pixels of the training on “{self.name}” cannot be read ({error}); "
                 "take its model, or train anew."
@@ -124,11 +131,14 @@ class Keeping:
         What it is to learn from.
     over : bool
         Set when its model is in other hands, and the folder may go.
+    learned : bool
+        Set when there is something to lose: before that, a training that fails is over.
     """
 
     folder: Path | None
     data: TrainingData
-    over: bool = field(default=False)
+    over: bool = False
+    learned: bool = False
 
 
 @contextmanager
@@ -137,10 +147,11 @@ def keeping(
     configuration: Configuration,
     data: TrainingData,
     pixel_size: ImageMetadata | None,
+    tell: Callable[[str], None],
 ) -> Iterator[Keeping]:
     """Keep all it takes to go on with a new training, until it is over.
 
-    A disk that takes nothing is no reason to stop anybody's work: it is logged.
+    A disk that takes nothing is no reason to stop anybody's work: it is told.
 
     Parameters
     ----------
@@ -148,17 +159,22 @@ def keeping(
         What the layer is called.
     configuration, data, pixel_size
         Of the training. What is not in memory in one piece is learned from as the copy.
+    tell : callable
+        Gets a sentence if the training is not kept.
     """
     folder = _new_folder(name)
+    lock = FileLock(folder / _LOCK)
     try:
         with writing(folder):
             folder.mkdir(parents=True)
-        lock = _locked(folder)
-    except (UnwritableFileError, Timeout) as error:
-        _log.warning("The training on %s cannot be taken up after a crash: %s", name, error)
+        lock.acquire(_WAIT)
+    except _UNLOCKED as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        tell(f"After a crash this training could not go on: {error}")
         yield Keeping(None, data)
         return
-    with _held(lock, run := Keeping(folder, data)):
+    run = Keeping(folder, data)
+    with _held(lock, folder, run):
         try:
             run.data, counts = _copied(data, folder)
             words = {
@@ -170,8 +186,9 @@ def keeping(
             with whole_file(folder / _WORDS) as part:
                 part.write_text(json.dumps(words, indent=1), encoding="utf-8")
         except UnwritableFileError as error:
-            _log.warning("The training on %s is not kept: %s", name, error)
+            _empty(folder)
             run.folder, run.data = None, data
+            tell(f"After a crash this training could not go on: {error}")
         yield run
 
 
@@ -184,63 +201,100 @@ def going_on(folder: Path, data: TrainingData) -> Iterator[Keeping]:
     TrainingError
         If it goes on elsewhere already.
     """
-    try:
-        lock = _locked(folder)
-    except (Timeout, OSError) as error:
-        raise TrainingError(
-            "That training goes on in another window, or somebody has removed it; look "
-            "there, or train anew."
-        ) from error
-    run = Keeping(folder, data)
-    with _held(lock, run):
+    lock = _locked(folder)
+    run = Keeping(folder, data, learned=True)
+    with _held(lock, folder, run):
         yield run
 
 
 def interrupted_runs() -> list[Interrupted]:
     """All trainings that were cut off, the last one first.
 
-    What holds no state, and so nothing to go on from, is removed.
+    What is left of others, and has not changed for a day, is removed.
     """
     found = []
     for folder in _folders():
+        run = _read(folder)
+        lock = FileLock(folder / _LOCK)
         try:
-            lock = _locked(folder)
-        except (Timeout, OSError):  # it goes on somewhere, or is not ours to touch
+            if run is None and not _is_left_over(folder):
+                continue
+            lock.acquire(timeout=0)
+        except _UNLOCKED:  # it goes on somewhere, or is not ours to touch
             continue
-        with lock:
-            run = _read(folder)
-        if run is not None:
+        lock.release()
+        if run is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
             found.append(run)
-        elif not (folder / _STATE).is_file():
-            discard(folder)
     return sorted(found, key=lambda run: run.when, reverse=True)
 
 
 def discard(folder: Path) -> None:
-    """Remove the training in `folder`, and what was learned in it."""
-    (folder / _STATE).unlink(missing_ok=True)
-    # Windows keeps files that somebody reads; they go when somebody looks next time.
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the training in `folder`, and what was learned in it.
+
+    Raises
+    ------
+    TrainingError
+        If it goes on somewhere.
+    """
+    with _held(_locked(folder), folder, Keeping(folder, TrainingData(()), over=True)):
+        pass
 
 
 # ---- Private
 
 
 @contextmanager
-def _held(lock: FileLock, run: Keeping) -> Iterator[None]:
+def _held(lock: FileLock, folder: Path, run: Keeping) -> Iterator[None]:
     """Let go of the lock at the end; and remove the folder if nothing is to be kept."""
-    folder = run.folder
     try:
         yield
     finally:
+        kept = run.folder is not None and run.learned and not run.over
+        kept = kept and (folder / _STATE).is_file()
+        if not kept:
+            _empty(folder)
         lock.release()
-        if folder is not None and (run.over or not (folder / _STATE).is_file()):
-            discard(folder)
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but the lock from `folder`; what it takes to be offered goes first.
+
+    Windows keeps what somebody reads, a virus scanner for example; it goes in a day.
+    """
+    files = sorted(folder.iterdir(), key=lambda path: path.name != _WORDS)
+    for path in files:
+        if path.name != _LOCK:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_left_over(folder: Path) -> bool:
+    """Whether nothing can come of what is in `folder` any more."""
+    return not (folder / _WORDS).exists() and time.time() - folder.stat().st_mtime > _OLD
 
 
 def _locked(folder: Path) -> FileLock:
+    """The lock of a training that is to be taken up, or removed.
+
+    Raises
+    ------
+    TrainingError
+        If it goes on somewhere.
+    """
     lock = FileLock(folder / _LOCK)
-    lock.acquire(timeout=0)
+    try:
+        if not folder.is_dir():  # which the lock would make
+            raise FileNotFoundError(folder)
+        lock.acquire(_WAIT)
+    except _UNLOCKED as error:
+        raise TrainingError(
+            "That training goes on in another window, or somebody has removed it; look "
+            "there, or train anew."
+        ) from error
     return lock
 
 
@@ -295,7 +349,8 @@ def _copied(data: TrainingData, folder: Path) -> tuple[TrainingData, dict[str, i
         kind.name: getattr(data, kind.name) for kind in fields(data)
     }
     needed = sum(_bytes(array) for arrays in kinds.values() for array in arrays)
-    if needed > min(MOST_BYTES, SHARE * shutil.disk_usage(folder).free):
+    room = min(shutil.disk_usage(folder).free, free_memory())
+    if needed > min(MOST_BYTES, SHARE * room):
         return data, None
     taken = {
         kind: tuple(
@@ -330,6 +385,6 @@ def _copy(array: Any, path: Path) -> Any:
                 pixels[(slice(start, min(start + rows, shape[0])), *rest)]
             )
             file.write(part.tobytes())
-    if in_memory and array.flags.c_contiguous:
-        return array
-    return np.load(path, mmap_mode="r")
+    # In memory again, as it will be when the training goes on: then both see the same.
+    plain = type(array) is np.ndarray and array.flags.c_contiguous
+    return array if plain else np.load(path)

@@ -17,7 +17,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_hush.errors import TrainingError
 from napari_hush.widgets.interrupted import discard, interrupted_runs
+from napari_hush.widgets.notices import tell
 
 if TYPE_CHECKING:
     from napari_hush.widgets.interrupted import Interrupted
@@ -29,7 +31,9 @@ TOO_LARGE = (
     "take its model, and train that on."
 )
 HELP = {
-    "interrupted_continue": "Go on from its last state, as if nothing had happened.",
+    "interrupted_continue": (
+        "Go on from its last state; the model comes out as if nothing had happened."
+    ),
     "interrupted_take": "Take the model as it was last, to denoise with it or to save it.",
     "interrupted_discard": "Remove it, and what was learned in it.",
 }
@@ -121,7 +125,10 @@ class InterruptedPanel(QFrame):
             f"Remove the training on “{self._run.name}” and what was learned in it?",
         )
         if answer == QMessageBox.StandardButton.Yes:
-            discard(self._run.folder)
+            try:
+                discard(self._run.folder)
+            except TrainingError as error:
+                tell(str(error))
             self.refresh()
 
 

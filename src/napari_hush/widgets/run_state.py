@@ -110,7 +110,7 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
     """The state after `event`, which arrived at `now` (s, the clock of `begin`)."""
     match event:
         case TrainingStarted():
-            before = event.first_epoch * event.steps_per_epoch
+            before = event.first_step
             done = 0 if event.resumed_step is None else event.resumed_step - before
             return replace(
                 state,

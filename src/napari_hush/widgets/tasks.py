@@ -9,10 +9,11 @@ from __future__ import annotations
 import gc
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
-from napari_hush.events import Event, TrainingStarted
+from napari_hush.events import Caution, Event, StepsDone, TrainingStarted
 from napari_hush.widgets.estimate import measure_speed
 from napari_hush.widgets.interrupted import going_on, keeping
 from napari_hush.widgets.layer_names import of_layer, refusals_name
@@ -167,16 +168,17 @@ class Training:
 
         state = None if self.interrupted is None else load_state(self.interrupted)
         engine = self._engine(state)
-        engine.on_progress = lambda event: self._tell(event, state, report)
         engine.callbacks = self._callbacks(report)
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
-            with self._kept() as run, refusals_name(self.name):
+            with self._kept(report) as run, refusals_name(self.name):
+                engine.on_progress = partial(self._tell, state, run, report)
                 engine.train(
                     datamodule=self._data(engine, run.data, state),
                     state_dir=run.folder if state is None else None,
                     resume=None if state is None else run.folder,
+                    state_needed=False,
                 )
                 run.over = not stop.abandoned
         if stop.abandoned and engine.is_trained:
@@ -195,18 +197,31 @@ class Training:
         engine.config = engine.config.replace(training_config=training)
         return engine
 
-    def _kept(self) -> AbstractContextManager[Keeping]:
+    def _kept(self, report: OnProgress) -> AbstractContextManager[Keeping]:
         if self.interrupted is not None:
             return going_on(self.interrupted, self.data)
-        return keeping(self.name, self.configuration, self.data, self.pixel_size)
+        return keeping(
+            self.name,
+            self.configuration,
+            self.data,
+            self.pixel_size,
+            lambda words: report(Caution("state", words)),
+        )
 
-    def _tell(self, event: Event, state: RunState | None, report: OnProgress) -> None:
+    def _tell(
+        self, state: RunState | None, run: Keeping, report: OnProgress, event: Event
+    ) -> None:
+        run.learned = run.learned or isinstance(event, StepsDone)
         report(of_layer(event, self.name))
         if state is not None and isinstance(event, TrainingStarted):
             first, told = state.position, state.losses
             count = sum(step < first.first_step for step in told.train_step)
             validation = (
-                ((1 + epoch) * event.steps_per_epoch, loss)
+                (
+                    first.first_step
+                    + (1 + epoch - first.first_epoch) * event.steps_per_epoch,
+                    loss,
+                )
                 for epoch, loss in zip(told.val_epoch, told.val_loss, strict=True)
                 if epoch >= first.first_epoch
             )
@@ -302,7 +317,7 @@ class Rescuing:
                 f"The training on “{self.run.name}” was cut off before anything was "
                 "learned; let it go on, or discard it."
             )
-        model = model_of(state, self.run.pixel_size)
+        model = model_of(state)
         engine = CAREamist(source=model.config)
         engine.model = model
         return engine

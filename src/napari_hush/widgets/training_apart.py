@@ -145,7 +145,10 @@ class TrainingApart:
         from napari_hush.careamist import CAREamist
 
         if latest is None:
-            raise TrainingError(f"{reason} Nothing was learned yet; napari goes on.")
+            raise TrainingError(
+                f"{reason} napari goes on; what was kept of the training is offered at the "
+                "top of the dock."
+            )
         report(ProcessDied(f"{reason} The model of {latest.steps:,} steps is kept."))
         engine = CAREamist(source=latest.config)
         engine.model = latest

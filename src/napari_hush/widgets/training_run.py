@@ -15,7 +15,7 @@ from napari_hush.widgets.job import Job
 from napari_hush.widgets.layers import Origin, source_of
 from napari_hush.widgets.notices import Cautions, tell
 from napari_hush.widgets.preview_layer import PreviewLayer
-from napari_hush.widgets.previewer import LatestModel, Previewer, PreviewReady
+from napari_hush.widgets.previewer import LatestModel, Lens, Previewer, PreviewReady
 from napari_hush.widgets.run_state import Activity, RunState
 from napari_hush.widgets.tasks import EngineReady, Steered, Task, Training
 from napari_hush.widgets.training_apart import ProcessDied, TrainingApart
@@ -91,14 +91,15 @@ class TrainingRun(QObject):
         Without a layer nothing is shown. With `apart`, in a process of its own.
         """
         eye = preview = None
-        if layer is not None:
+        if layer is None:  # which hands on the model of the moment all the same
+            source, rgb, lens = task.data.noisy[0], False, Lens()
+        else:
             eye = Eye.on(layer, axes)
             eye.lens.on = self._wants_preview
             eye.look(self._viewer)
-            source = source_of(layer)
-            previewer = Previewer(source, axes, rgb=bool(layer.rgb), lens=eye.lens)
-            task = replace(task, previewer=previewer)
+            source, rgb, lens = source_of(layer), bool(layer.rgb), eye.lens
             preview = PreviewLayer(self._viewer, Origin.of(layer))
+        task = replace(task, previewer=Previewer(source, axes, rgb=rgb, lens=lens))
         where = TrainingApart(task) if apart else task
         self.start(Activity.TRAINING, task.name, where)
         self._eye, self._preview = eye, preview
