@@ -310,7 +310,7 @@ def test_where_nothing_can_be_locked_training_goes_on_all_the_same(
     def no_locks(lock, timeout=None):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(interrupted.FileLock, "acquire", no_locks)
+    monkeypatch.setattr(FileLock, "acquire", no_locks)
     heard: list = []
     task = Training(quick(), TrainingData((noisy,)), "cells")
     assert task(heard.append, StopRequest()).is_trained

@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from napari_hush.config import Configuration
 from napari_hush.errors import TrainingError, UnreadableFileError, UnwritableFileError
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from filelock import BaseFileLock
     from numpy.typing import NDArray
 
 __all__ = ["Interrupted", "Keeping", "discard", "going_on", "interrupted_runs", "keeping"]
@@ -163,7 +163,7 @@ def keeping(
         Gets a sentence if the training is not kept.
     """
     folder = _new_folder(name)
-    lock = FileLock(folder / _LOCK)
+    lock = _lock_of(folder)
     try:
         with writing(folder):
             folder.mkdir(parents=True)
@@ -215,10 +215,10 @@ def interrupted_runs() -> list[Interrupted]:
     found = []
     for folder in _folders():
         run = _read(folder)
-        lock = FileLock(folder / _LOCK)
         try:
             if run is None and not _is_left_over(folder):
                 continue
+            lock = _lock_of(folder)
             lock.acquire(timeout=0)
         except _UNLOCKED:  # it goes on somewhere, or is not ours to touch
             continue
@@ -246,7 +246,7 @@ def discard(folder: Path) -> None:
 
 
 @contextmanager
-def _held(lock: FileLock, folder: Path, run: Keeping) -> Iterator[None]:
+def _held(lock: BaseFileLock, folder: Path, run: Keeping) -> Iterator[None]:
     """Let go of the lock at the end; and remove the folder if nothing is to be kept."""
     try:
         yield
@@ -258,6 +258,12 @@ def _held(lock: FileLock, folder: Path, run: Keeping) -> Iterator[None]:
         lock.release()
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(folder: Path) -> BaseFileLock:
+    from filelock import FileLock  # takes long to import, and is seldom needed
+
+    return FileLock(folder / _LOCK)
 
 
 def _empty(folder: Path) -> None:
@@ -277,7 +283,7 @@ def _is_left_over(folder: Path) -> bool:
     return not (folder / _WORDS).exists() and time.time() - folder.stat().st_mtime > _OLD
 
 
-def _locked(folder: Path) -> FileLock:
+def _locked(folder: Path) -> BaseFileLock:
     """The lock of a training that is to be taken up, or removed.
 
     Raises
@@ -285,7 +291,7 @@ def _locked(folder: Path) -> FileLock:
     TrainingError
         If it goes on somewhere.
     """
-    lock = FileLock(folder / _LOCK)
+    lock = _lock_of(folder)
     try:
         if not folder.is_dir():  # which the lock would make
             raise FileNotFoundError(folder)
