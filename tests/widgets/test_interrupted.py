@@ -370,6 +370,28 @@ def test_a_training_that_fails_before_it_learns_leaves_nothing(quick, noisy):
     assert kept() == []
 
 
+def test_pixels_are_in_memory_again_however_little_of_it_is_free(quick, noisy, monkeypatch):
+    """Of pixels on disk the engine would take other patches then."""
+    from napari_hush.dataset import storage
+
+    task = Training(exact(quick), TrainingData((noisy,)), "cells")
+    whole = task(ignore, StopRequest())
+    run = cut_off(task)
+    monkeypatch.setattr(storage, "free_memory", lambda: 1000)
+    assert same(Training.of(run)(ignore, StopRequest()), whole)
+
+
+def test_pixels_that_do_not_fit_into_memory_are_told_and_kept(quick, noisy, monkeypatch):
+    def too_large(data):
+        raise MemoryError
+
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    monkeypatch.setattr(interrupted, "_in_memory", too_large)
+    with pytest.raises(TrainingError, match="do not fit into memory"):
+        Training.of(run)(ignore, StopRequest())
+    assert interrupted_runs() == [run]
+
+
 def test_it_goes_on_once_only(quick, noisy):
     run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
     task = Training.of(run)

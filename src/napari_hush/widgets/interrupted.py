@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.config import Configuration
-from napari_hush.errors import TrainingError, UnreadableFileError, UnwritableFileError
+from napari_hush.errors import TrainingError, UnreadableFileError
 from napari_hush.io.arrays import lazily
 from napari_hush.io.memory import free_memory
 from napari_hush.io.metadata import ImageMetadata
@@ -95,7 +95,7 @@ class Interrupted:
         return self.counts is not None
 
     def data(self) -> TrainingData:
-        """What it learned from, in memory.
+        """What it learned from, left on disk.
 
         Raises
         ------
@@ -107,12 +107,13 @@ class Interrupted:
             return TrainingData(
                 **{
                     kind: tuple(
-                        np.load(_pixels(self.folder, kind, n)) for n in range(count)
+                        np.load(_pixels(self.folder, kind, n), mmap_mode="r")
+                        for n in range(count)
                     )
                     for kind, count in counts.items()
                 }
             )
-        except (OSError, ValueError, TypeError, MemoryError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise UnreadableFileError(
                 f"The pixels of the training on “{self.name}” cannot be read ({error}); "
                 "take its model, or train anew."
@@ -185,7 +186,7 @@ def keeping(
             }
             with whole_file(folder / _WORDS) as part:
                 part.write_text(json.dumps(words, indent=1), encoding="utf-8")
-        except UnwritableFileError as error:
+        except OSError as error:
             _empty(folder)
             run.folder, run.data = None, data
             tell(f"After a crash this training could not go on: {error}")
@@ -194,16 +195,23 @@ def keeping(
 
 @contextmanager
 def going_on(folder: Path, data: TrainingData) -> Iterator[Keeping]:
-    """Keep the training in `folder` on, until it is over.
+    """Keep the training in `folder` on, until it is over; its `data` come into memory.
 
     Raises
     ------
     TrainingError
-        If it goes on elsewhere already.
+        If it goes on elsewhere already, or the pixels do not fit into memory.
     """
     lock = _locked(folder)
     run = Keeping(folder, data, learned=True)
     with _held(lock, folder, run):
+        try:
+            run.data = _in_memory(data)
+        except MemoryError as error:
+            raise TrainingError(
+                "The pixels of that training do not fit into memory; close other programs, "
+                "and let it go on then."
+            ) from error
         yield run
 
 
@@ -349,11 +357,19 @@ def _pixels(folder: Path, kind: str, number: int) -> Path:
     return folder / f"{kind}-{number}.npy"
 
 
+def _kinds(data: TrainingData) -> dict[str, tuple[Any, ...]]:
+    return {kind.name: getattr(data, kind.name) for kind in fields(data)}
+
+
+def _in_memory(data: TrainingData) -> TrainingData:
+    """As plain arrays, which is what the training saw when it began."""
+    kinds = _kinds(data).items()
+    return TrainingData(**{kind: tuple(map(np.array, arrays)) for kind, arrays in kinds})
+
+
 def _copied(data: TrainingData, folder: Path) -> tuple[TrainingData, dict[str, int] | None]:
     """Copy the pixels if they are few enough; what to learn from, and what was copied."""
-    kinds: dict[str, tuple[Any, ...]] = {
-        kind.name: getattr(data, kind.name) for kind in fields(data)
-    }
+    kinds = _kinds(data)
     needed = sum(_bytes(array) for arrays in kinds.values() for array in arrays)
     room = min(shutil.disk_usage(folder).free, free_memory())
     if needed > min(MOST_BYTES, SHARE * room):
