@@ -48,7 +48,8 @@ def test_damaged_files_are_read_or_refused_in_one_sentence(fuzz, name, number):
     wrong = {k: v for k, v in found.defects.items() if not k.startswith("took")}
     assert not wrong, f"seed {seed}"
     assert sum(found.counts.values()) == number
-    assert len(found.counts) > 1  # some are refused, some are not
+    # Sound ones were read first; of some damaged formats hardly any can be.
+    assert found.counts["read"] < number
 
 
 def test_what_is_no_sentence_is_found(fuzz):
