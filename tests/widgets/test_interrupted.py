@@ -25,7 +25,7 @@ from napari_hush.errors import (
 from napari_hush.events import Caution, StepsDone, TrainingStarted
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.lightning.state import FILE
-from napari_hush.widgets import interrupted
+from napari_hush.widgets import interrupted, pixel_copies
 from napari_hush.widgets.interrupted import interrupted_runs
 from napari_hush.widgets.places import data_folder
 from napari_hush.widgets.tasks import EarlierLosses, Rescuing, StopRequest, Training
@@ -263,7 +263,7 @@ def test_pairs_masks_and_validation_are_kept(quick, noisy):
         validation_target=(noisy + 1,),
         mask=(mask, mask),
     )
-    found, counts = interrupted._copied(data, _folder())
+    found, counts = pixel_copies.copied(data, _folder())
     assert counts == {
         "noisy": 2,
         "target": 2,
@@ -280,16 +280,16 @@ def test_pairs_masks_and_validation_are_kept(quick, noisy):
 
 
 def test_very_many_pixels_are_not_copied(quick, noisy, monkeypatch):
-    monkeypatch.setattr(interrupted, "MOST_BYTES", noisy.nbytes - 1)
+    monkeypatch.setattr(pixel_copies, "MOST_BYTES", noisy.nbytes - 1)
     run = cut_off(Training(exact(quick), TrainingData((noisy,)), "cells"))
     assert not run.has_pixels
     assert Rescuing(run)(ignore, StopRequest()).is_trained
 
 
 def test_pixels_are_not_copied_onto_a_disk_that_they_would_fill(quick, noisy, monkeypatch):
-    usage = interrupted.shutil.disk_usage(data_folder())
-    little = usage._replace(free=int(noisy.nbytes / interrupted.SHARE) - 1)
-    monkeypatch.setattr(interrupted.shutil, "disk_usage", lambda path: little)
+    usage = pixel_copies.shutil.disk_usage(data_folder())
+    little = usage._replace(free=int(noisy.nbytes / pixel_copies.SHARE) - 1)
+    monkeypatch.setattr(pixel_copies.shutil, "disk_usage", lambda path: little)
     assert not cut_off(Training(quick(), TrainingData((noisy,)), "cells")).has_pixels
 
 
@@ -322,13 +322,13 @@ def test_where_nothing_can_be_locked_training_goes_on_all_the_same(
 def test_where_the_copy_does_not_fit_training_goes_on_and_it_does_not_stay(
     quick, noisy, monkeypatch
 ):
-    copy = interrupted._copy
+    copy = pixel_copies._copy
 
     def full(array, path):
         copy(array, path)
         raise UnwritableFileError("the disk is full")
 
-    monkeypatch.setattr(interrupted, "_copy", full)
+    monkeypatch.setattr(pixel_copies, "_copy", full)
     heard: list = []
 
     def look(event) -> None:
@@ -386,7 +386,7 @@ def test_pixels_that_do_not_fit_into_memory_are_told_and_kept(quick, noisy, monk
         raise MemoryError
 
     run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
-    monkeypatch.setattr(interrupted, "_in_memory", too_large)
+    monkeypatch.setattr(interrupted, "in_memory", too_large)
     with pytest.raises(TrainingError, match="do not fit into memory"):
         Training.of(run)(ignore, StopRequest())
     assert interrupted_runs() == [run]

@@ -11,22 +11,18 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import re
 import shutil
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_hush.config import Configuration
 from napari_hush.errors import TrainingError, UnreadableFileError
-from napari_hush.io.arrays import lazily
-from napari_hush.io.memory import free_memory
 from napari_hush.io.metadata import ImageMetadata
+from napari_hush.widgets.pixel_copies import copied, in_memory, read_copies
 from napari_hush.widgets.places import data_folder
 from napari_hush.widgets.training_data import TrainingData
 from napari_hush.writing import whole_file, writing
@@ -36,18 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from filelock import BaseFileLock
-    from numpy.typing import NDArray
 
 __all__ = ["Interrupted", "Keeping", "discard", "going_on", "interrupted_runs", "keeping"]
 
 _log = logging.getLogger(__name__)
 
-MOST_BYTES = 2**30
-"""Pixels beyond this are not copied: it would take longer than people wait."""
-SHARE = 0.25
-"""Of the free disk that copies may take, and of the free memory, where they will be."""
-_AT_ONCE = 2**26
-"""Bytes that are copied at once."""
 _WORDS = "run.json"
 _WORDS_BYTES = 2**20
 _LOCK = "in-use"
@@ -104,15 +93,7 @@ class Interrupted:
         """
         counts = self.counts or {}
         try:
-            return TrainingData(
-                **{
-                    kind: tuple(
-                        np.load(_pixels(self.folder, kind, n), mmap_mode="r")
-                        for n in range(count)
-                    )
-                    for kind, count in counts.items()
-                }
-            )
+            return read_copies(self.folder, counts)
         except (OSError, ValueError, TypeError) as error:
             raise UnreadableFileError(
                 f"The pixels of the training on “{self.name}” cannot be read ({error}); "
@@ -177,7 +158,7 @@ def keeping(
     run = Keeping(folder, data)
     with _held(lock, folder, run):
         try:
-            run.data, counts = _copied(data, folder)
+            run.data, counts = copied(data, folder)
             words = {
                 "name": name,
                 "configuration": configuration.model_dump(mode="json"),
@@ -206,7 +187,7 @@ def going_on(folder: Path, data: TrainingData) -> Iterator[Keeping]:
     run = Keeping(folder, data, learned=True)
     with _held(lock, folder, run):
         try:
-            run.data = _in_memory(data)
+            run.data = in_memory(data)
         except MemoryError as error:
             raise TrainingError(
                 "The pixels of that training do not fit into memory; close other programs, "
@@ -351,62 +332,3 @@ def _read(folder: Path) -> Interrupted | None:
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         _log.warning("What is kept in %s cannot be read: %s", folder, error)
         return None
-
-
-def _pixels(folder: Path, kind: str, number: int) -> Path:
-    return folder / f"{kind}-{number}.npy"
-
-
-def _kinds(data: TrainingData) -> dict[str, tuple[Any, ...]]:
-    return {kind.name: getattr(data, kind.name) for kind in fields(data)}
-
-
-def _in_memory(data: TrainingData) -> TrainingData:
-    """As plain arrays, which is what the training saw when it began."""
-    kinds = _kinds(data).items()
-    return TrainingData(**{kind: tuple(map(np.array, arrays)) for kind, arrays in kinds})
-
-
-def _copied(data: TrainingData, folder: Path) -> tuple[TrainingData, dict[str, int] | None]:
-    """Copy the pixels if they are few enough; what to learn from, and what was copied."""
-    kinds = _kinds(data)
-    needed = sum(_bytes(array) for arrays in kinds.values() for array in arrays)
-    room = min(shutil.disk_usage(folder).free, free_memory())
-    if needed > min(MOST_BYTES, SHARE * room):
-        return data, None
-    taken = {
-        kind: tuple(
-            _copy(array, _pixels(folder, kind, n)) for n, array in enumerate(arrays)
-        )
-        for kind, arrays in kinds.items()
-    }
-    return TrainingData(**taken), {kind: len(arrays) for kind, arrays in kinds.items()}
-
-
-def _bytes(array: Any) -> int:
-    return math.prod(map(int, array.shape)) * int(np.dtype(array.dtype).itemsize)
-
-
-def _copy(array: Any, path: Path) -> Any:
-    """Write `array` to `path`; itself if it lies in memory in one piece, else the copy."""
-    in_memory = isinstance(array, np.ndarray)
-    pixels = array if in_memory else lazily(array)
-    shape, dtype = tuple(map(int, pixels.shape)), np.dtype(pixels.dtype)
-    rows = max(1, _AT_ONCE * shape[0] // max(1, _bytes(array)))
-    rest = tuple(slice(0, size) for size in shape[1:])
-    # Not through a map of the file: on a full disk that ends the process.
-    with writing(path), path.open("wb") as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, shape[0], rows):
-            part: NDArray[Any] = np.asarray(
-                pixels[(slice(start, min(start + rows, shape[0])), *rest)]
-            )
-            file.write(part.tobytes())
-    # In memory again, as it will be when the training goes on: then both see the same.
-    plain = type(array) is np.ndarray and array.flags.c_contiguous
-    return array if plain else np.load(path)
