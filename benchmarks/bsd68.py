@@ -25,7 +25,7 @@ from reporting import report
 
 from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
-from napari_hush.judgement import psnr, si_psnr
+from napari_hush.quality import psnr, si_psnr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,7 +25,7 @@ from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import UnwritableFileError
 from napari_hush.io import read_tiff, write_tiff
 from napari_hush.lightning import load_state
-from napari_hush.lightning.state import FILE
+from napari_hush.lightning.checkpoint import FILE
 
 DISK = 2**25
 FILES = 6

@@ -157,7 +157,7 @@ def make_tiff(folder: Path) -> Iterable[Path]:
 
 def read_tiff(folder: Path) -> None:
     from napari_hush.io import open_images, read_image, read_metadata, read_record
-    from napari_hush.io.tiff_pixels import TiffPixels
+    from napari_hush.io.tiff_read import TiffPixels
 
     (path,) = folder.glob("*.tif")
     for attempt in (read_metadata, read_record):
@@ -245,9 +245,9 @@ def read_yaml(folder: Path) -> None:
 
 
 def make_model(folder: Path) -> Iterable[Path]:
-    from napari_hush.dataset import Normalization
     from napari_hush.lightning import new_network
     from napari_hush.models import Model, save_model
+    from napari_hush.models.normalization import Normalization
     from napari_hush.models.provenance import Provenance, Source, now, versions
 
     config = _configuration()
@@ -265,8 +265,8 @@ def read_model(folder: Path) -> None:
 
 def make_state(folder: Path) -> Iterable[Path]:
     from napari_hush import CAREamist
-    from napari_hush.lightning.state import FILE
-    from napari_hush.resuming import Command, begin
+    from napari_hush.cli.run_folder import Command, begin
+    from napari_hush.lightning.checkpoint import FILE
 
     noisy = np.random.default_rng(0).normal(100, 9, (40, 40)).astype("float32")
     config = _configuration()
@@ -282,9 +282,9 @@ def make_state(folder: Path) -> Iterable[Path]:
 
 def read_state(folder: Path) -> None:
     from napari_hush import CAREamist
+    from napari_hush.cli.run_folder import load_command
     from napari_hush.lightning import interrupted_run, load_state
-    from napari_hush.lightning.state import FILE
-    from napari_hush.resuming import load_command
+    from napari_hush.lightning.checkpoint import FILE
 
     run = folder / "m.run"
     with contextlib.suppress(HushError):
@@ -387,7 +387,7 @@ def _pack(inner: Path, path: Path) -> None:
 
 
 def read_archive(folder: Path, name: str) -> None:
-    from napari_hush.exchange import open_model
+    from napari_hush.interop import open_model
 
     if (folder / "packed").is_dir():
         _pack(folder / "packed", folder / name)

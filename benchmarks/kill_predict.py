@@ -26,8 +26,8 @@ def model(path: Path) -> None:
     import torch
 
     from napari_hush.config import create_n2v_configuration
-    from napari_hush.dataset import Normalization
     from napari_hush.models import Model, UNet, save_model
+    from napari_hush.models.normalization import Normalization
 
     config = create_n2v_configuration("kill", "array", "TYX", [16, 16], 4, num_epochs=1)
     training = config.training_config.replace(device="cpu", precision="32")
@@ -42,13 +42,13 @@ def denoise(model_path: str, source: str, target: str) -> None:
     import torch
 
     from napari_hush import CAREamist
-    from napari_hush.io import zarr_grid, zarr_result
-    from napari_hush.prediction import write_behind
+    from napari_hush.io import zarr_write
+    from napari_hush.prediction import to_file
 
     torch.set_num_threads(1)
-    zarr_result.SHARD_BYTES, zarr_grid._CHUNK = 1, {2: TILE // 2, 3: TILE // 2}
-    zarr_grid._SMALLEST = TILE
-    write_behind.KEPT_EVERY = 0.02
+    zarr_write.SHARD_BYTES, zarr_write._CHUNK = 1, {2: TILE // 2, 3: TILE // 2}
+    zarr_write._SMALLEST = TILE
+    to_file.KEPT_EVERY = 0.02
     CAREamist(model_path).predict_to_disk(
         source, prediction_dir=target, tile_size=[TILE, TILE], resume=True, judge=False
     )
@@ -90,7 +90,7 @@ def main() -> None:
     options = parser.parse_args()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["napari_hush.careamist", "napari_hush.prediction.streaming", "zarr", "tifffile"]
+        ["napari_hush.careamist", "napari_hush.prediction.to_file", "zarr", "tifffile"]
     )
     rng = np.random.default_rng(options.seed)
     good = killed = gone_on = 0

@@ -52,7 +52,7 @@ def train(method: str, folder: str) -> None:
     import torch
 
     from napari_hush import CAREamist
-    from napari_hush.lightning.state import FILE
+    from napari_hush.lightning.checkpoint import FILE
 
     torch.set_num_threads(1)
     noisy, target = pixels(method)
@@ -66,9 +66,9 @@ def train_in_dock(method: str, folder: str) -> None:
     import torch
 
     os.environ["HUSH_DATA_DIR"] = folder
-    from napari_hush.widgets.interrupted import interrupted_runs
-    from napari_hush.widgets.tasks import StopRequest, Training
-    from napari_hush.widgets.training_data import TrainingData
+    from napari_hush.widgets.data.training_data import TrainingData
+    from napari_hush.widgets.jobs.crash_recovery import interrupted_runs
+    from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
     torch.set_num_threads(1)
     runs = interrupted_runs()
@@ -115,7 +115,7 @@ def main() -> None:
     attempt = train_in_dock if options.dock else train
     context = multiprocessing.get_context("forkserver")
     preloaded = ["napari_hush.careamist", "napari_hush.lightning"]
-    context.set_forkserver_preload([*preloaded, "napari_hush.widgets.tasks"])
+    context.set_forkserver_preload([*preloaded, "napari_hush.widgets.jobs.tasks"])
     rng = np.random.default_rng(options.seed)
     good = killed = kept = 0
     with tempfile.TemporaryDirectory() as place:

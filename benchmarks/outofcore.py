@@ -35,8 +35,8 @@ def model(path: Path, network: str) -> None:
     import torch
 
     from napari_hush.config import create_n2v_configuration
-    from napari_hush.dataset import Normalization
     from napari_hush.models import Model, UNet, save_model
+    from napari_hush.models.normalization import Normalization
 
     config = create_n2v_configuration(
         "small",

@@ -28,7 +28,7 @@ from quality_curves import draw
 from quality_images import SETS, pairs
 from reporting import RESULTS, report
 
-from napari_hush.judgement import si_psnr
+from napari_hush.quality import si_psnr
 
 TTA = 8
 """Versions for the column with test-time augmentation."""

@@ -27,7 +27,7 @@ from napari_hush.config import (
     create_n2v_configuration,
 )
 from napari_hush.io import open_images
-from napari_hush.judgement import check_data, si_psnr
+from napari_hush.quality import check_data, si_psnr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

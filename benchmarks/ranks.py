@@ -166,7 +166,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from napari_hush import CAREamist
-    from napari_hush.processes import is_first
+    from napari_hush.system.job_env import is_first
 
     config = create_n2v_configuration(
         "ranks", "array", "YX", [64, 64], options.batch, num_epochs=1

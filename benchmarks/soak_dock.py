@@ -93,7 +93,7 @@ def _tiny(num_epochs: int) -> Any:
 
 def _preview_always() -> None:
     from napari_hush.lightning import PreviewCallback
-    from napari_hush.widgets import tasks
+    from napari_hush.widgets.jobs import tasks
 
     def callbacks(self: Any, report: Any) -> tuple[Any, ...]:
         self.previewer.report = report

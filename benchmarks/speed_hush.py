@@ -16,9 +16,9 @@ from quality_images import pairs
 from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.events import Event, StepsDone, TrainingStarted
-from napari_hush.judgement import si_psnr
 from napari_hush.lightning import new_network
 from napari_hush.models import choose_device, choose_precision, freed_memory_kept
+from napari_hush.quality import si_psnr
 
 _made: dict[str, Any] = {}
 """What one task made for the next ones."""

@@ -16,9 +16,9 @@ from qtpy.QtWidgets import QSpinBox, QWidget
 from screenshots_window import DOCK_WIDTH, IMAGES, control, pause, until
 
 from napari_hush.events import StepsDone
-from napari_hush.widgets.interrupted import discard, interrupted_runs
-from napari_hush.widgets.tasks import StopRequest, Training
-from napari_hush.widgets.training_data import TrainingData
+from napari_hush.widgets.data.training_data import TrainingData
+from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
+from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
 WINDOW = 1280, 1000
 NARROW = 300

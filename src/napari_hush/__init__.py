@@ -13,7 +13,7 @@ __all__ = ["CAREamist", "__version__", "denoise"]
 
 if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
-    from napari_hush.denoising import denoise
+    from napari_hush.careamist.denoise import denoise
 
 
 def __getattr__(name: str) -> Any:
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
 
         return CAREamist
     if name == "denoise":
-        from napari_hush.denoising import denoise
+        from napari_hush.careamist.denoise import denoise
 
         return denoise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,7 +18,7 @@ from napari_hush.config import (
     load_configuration,
     save_configuration,
 )
-from napari_hush.config.fields import field_paths
+from napari_hush.config.base import field_paths
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import write_tiff
 

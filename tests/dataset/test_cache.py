@@ -1,7 +1,7 @@
 import pytest
 
-from napari_hush.dataset import Normalization
-from napari_hush.dataset.cache import cache_folder, remembered
+from napari_hush.dataset.statistics import cache_folder, remembered
+from napari_hush.models.normalization import Normalization
 
 
 @pytest.fixture

@@ -3,14 +3,15 @@ import pytest
 import torch
 
 from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
-from napari_hush.dataset import Augmentation, InMemoryDataset, Normalization, patches
+from napari_hush.dataset import Augmentation, InMemoryDataset, patch_plan
+from napari_hush.models.normalization import Normalization
 
 RAW = Normalization((0.0,), (1.0 - 1e-6,))
 ALL = Augmentation((XYFlipConfig(), XYRandomRotate90Config()), True)
 
 
 def dataset(image, augmentation=None, seed=0, normalization=RAW):
-    windows = patches.grid([image.shape], (8, 8), ["a"], "YX")
+    windows = patch_plan.grid([image.shape], (8, 8), ["a"], "YX")
     return InMemoryDataset([image], windows, (8, 8), normalization, augmentation, seed)
 
 

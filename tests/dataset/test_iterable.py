@@ -6,12 +6,12 @@ from napari_hush.config import XYFlipConfig
 from napari_hush.dataset import (
     Augmentation,
     IterableDataset,
-    Normalization,
     PatchSampler,
     blocks,
     cut,
-    patches,
+    patch_plan,
 )
+from napari_hush.models.normalization import Normalization
 
 RAW = Normalization((0.0,), (1.0 - 1e-6,))
 
@@ -38,7 +38,9 @@ def files():
 
 def dataset(files, **more):
     parts = cut(files, (8, 8))
-    windows = patches.grid([(1, *b.shape) for b in parts], (8, 8), ["a"] * len(parts), "YX")
+    windows = patch_plan.grid(
+        [(1, *b.shape) for b in parts], (8, 8), ["a"] * len(parts), "YX"
+    )
     return IterableDataset(files, parts, windows, (8, 8), RAW, **more)
 
 

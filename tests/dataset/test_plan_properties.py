@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_hush.config import MinMaxConfig, QuantileConfig
-from napari_hush.dataset import Normalization, patches
-from napari_hush.dataset.statistics import Statistics, measure, regions
+from napari_hush.dataset import patch_plan
+from napari_hush.dataset.statistics import Statistics, fit_normalization, measure, regions
+from napari_hush.models.normalization import Normalization
 
 DTYPES = st.sampled_from(["uint8", "int8", "uint16", "int16", "int32", "float32", ">f4"])
 quick = settings(deadline=None, max_examples=50)
@@ -42,7 +43,7 @@ def painted(shapes, windows, patch):
 def test_a_plan_covers_everything_once_or_at_the_far_border_twice(case, share, least, seed):
     shapes, patch = case
     names = [str(number) for number in range(len(shapes))]
-    windows = patches.grid(shapes, patch, names, "ZYX"[-len(patch) :])
+    windows = patch_plan.grid(shapes, patch, names, "ZYX"[-len(patch) :])
     for counts, shape in zip(painted(shapes, windows, patch), shapes, strict=True):
         assert counts.min() == 1
         exact = [n // p * p for n, p in zip(shape[1:], patch, strict=True)]
@@ -50,7 +51,7 @@ def test_a_plan_covers_everything_once_or_at_the_far_border_twice(case, share, l
         alone = tuple(slice(0, min(e, s)) for e, s in zip(exact, last, strict=True))
         assert (counts[alone] == 1).all()
     rng = np.random.default_rng(seed)
-    training, aside = patches.split(windows, patch, share, min(least, len(windows)), rng)
+    training, aside = patch_plan.split(windows, patch, share, min(least, len(windows)), rng)
     both = {tuple(row) for row in training} | {tuple(row) for row in aside}
     assert both == {tuple(row) for row in windows}
     assert len(training) + len(aside) == len(windows)
@@ -94,9 +95,9 @@ def test_statistics_leave_out_what_is_held_out_and_nothing_else(case, seed, shar
     rng = np.random.default_rng(seed)
     samples = [rng.normal(100, 20, (2, *shape[1:])).astype(np.float32) for shape in shapes]
     names = [str(number) for number in range(len(shapes))]
-    windows = patches.grid(shapes, patch, names, "ZYX"[-len(patch) :])
-    aside = patches.split(windows, patch, share, 0, rng)[1]
-    found = measure(samples, names, patches.by_image(aside), patch)
+    windows = patch_plan.grid(shapes, patch, names, "ZYX"[-len(patch) :])
+    aside = patch_plan.split(windows, patch, share, 0, rng)[1]
+    found = measure(samples, names, patch_plan.by_image(aside), patch)
     left = [
         sample[:, counts == 0]
         for sample, counts in zip(samples, painted(shapes, aside, patch), strict=True)
@@ -162,7 +163,7 @@ def test_ranges_are_scaled_to_one(seed, each, kind):
     else:
         config = QuantileConfig(per_channel=each)
         low, high = found.quantiles(config.lower, config.upper)
-    scaling = Normalization.of(config, found, "it")
+    scaling = fit_normalization(config, found, "it")
     ends = torch.tensor(np.stack([low, high]).astype(np.float32))[..., None, None]
     scaled = scaling.normalize(ends)[..., 0, 0].numpy()
     if each:

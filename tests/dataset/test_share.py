@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_hush.dataset import SharedBatches
-from napari_hush.dataset.share import share
+from napari_hush.dataset.batches import share
 
 
 @given(st.integers(0, 300), st.integers(1, 40))

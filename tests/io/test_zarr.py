@@ -27,7 +27,7 @@ from napari_hush.io import (
     read_metadata,
 )
 from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.io.zarr_pixels import ZarrPixels
+from napari_hush.io.zarr_read import ZarrPixels
 
 IMAGE = np.random.default_rng(0).integers(0, 2**12, (3, 20, 30)).astype("uint16")
 

@@ -11,7 +11,7 @@ pytest.importorskip("yaozarrs")
 
 from napari_hush.errors import OutOfMemoryError, UnreadableFileError
 from napari_hush.io import open_images
-from napari_hush.io.zarr_store import open_zarr
+from napari_hush.io.zarr_read import open_zarr
 
 
 def image_group(path, inner):

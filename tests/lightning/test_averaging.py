@@ -7,7 +7,7 @@ import torch
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration
 from napari_hush.lightning import HushModule, new_network
-from napari_hush.lightning.averaging import MovingAverage
+from napari_hush.lightning.optimizers import MovingAverage
 from napari_hush.models import UNet
 
 

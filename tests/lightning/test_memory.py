@@ -7,7 +7,7 @@ from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration
 from napari_hush.errors import TrainingError
 from napari_hush.events import BatchHalved, StepsDone
-from napari_hush.lightning import HushModule, memory
+from napari_hush.lightning import HushModule, gradients
 from napari_hush.models import UNet
 
 
@@ -139,13 +139,13 @@ def test_other_errors_are_not_taken_for_memory(tiny_config, noisy, small_device)
     ],
 )
 def test_which_errors_are_about_memory(error, says):
-    assert memory.is_out_of_memory(error) is says
+    assert gradients.is_out_of_memory(error) is says
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
 def test_parts_put_together_are_the_whole(size):
     seen = torch.arange(5.0)[:, None]
-    pieces = list(memory.parts(seen, seen * 2, size))
+    pieces = list(gradients.parts(seen, seen * 2, size))
     assert torch.equal(torch.cat([piece[0] for piece in pieces]), seen)
     assert torch.equal(torch.cat([piece[1] for piece in pieces]), seen * 2)
     assert sum(piece[2] for piece in pieces) == pytest.approx(1)

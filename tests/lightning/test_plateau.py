@@ -9,7 +9,7 @@ from napari_hush.config import (
     create_n2v_configuration,
 )
 from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone
-from napari_hush.lightning.plateau import PlateauWatch
+from napari_hush.lightning.progress import PlateauWatch
 
 
 def reached(losses, epochs=3, tolerance=0.01, smoothing=0.0):

@@ -11,7 +11,7 @@ from napari_hush import CAREamist
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import PreviewFailed, TrainingDone
 from napari_hush.io import open_images
-from napari_hush.lightning import PreviewCallback, preview
+from napari_hush.lightning import PreviewCallback, model_callbacks
 from napari_hush.lightning.control import RunClock
 from napari_hush.models import Model
 from napari_hush.prediction import denoise
@@ -133,7 +133,7 @@ def test_previews_keep_to_their_share_of_the_time(tiny_config, share, every_s, c
     now = [0.0]
     taken = []
 
-    class Module(preview.HushModule):
+    class Module(model_callbacks.HushModule):
         def model(self):
             return None
 

@@ -26,7 +26,7 @@ from napari_hush.errors import (
 )
 from napari_hush.events import StepsDone, TrainingStarted
 from napari_hush.lightning import interrupted_run, load_state
-from napari_hush.lightning.state import FILE
+from napari_hush.lightning.checkpoint import FILE
 
 
 class Cut(Exception):

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from napari_hush import CAREamist
-from napari_hush.dataset import IterableDataset, assemble
+from napari_hush.dataset import IterableDataset, build
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io import write_tiff
 from napari_hush.lightning import TrainDataModule
@@ -262,7 +262,7 @@ def test_statistics_of_files_are_measured_once(tiny_config, noisy, tmp_path, mon
     first = statistics()
     np.testing.assert_allclose(first[0], noisy.mean(dtype=float))
     with monkeypatch.context() as patch:
-        patch.setattr(assemble, "measure", None)
+        patch.setattr(build, "measure", None)
         assert statistics() == first
     write_tiff(tmp_path / "b.tif", noisy + 10, "YX", overwrite=True)
     assert statistics() != first

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from napari_hush.config import create_n2v_configuration
-from napari_hush.dataset import Normalization
 from napari_hush.errors import ExistingFileError, MissingFileError, ModelFileError
 from napari_hush.models import Model, UNet, load_model, save_model
+from napari_hush.models.normalization import Normalization
 
 
 @pytest.fixture

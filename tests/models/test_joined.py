@@ -8,7 +8,7 @@ import torch
 
 from napari_hush.config import UNetConfig
 from napari_hush.models import UNet, folded, rectifying
-from napari_hush.models.joined import _can_join, _Rectified
+from napari_hush.models.fusion import _can_join, _Rectified
 
 if not _can_join(torch.float32):
     pytest.skip("this torch has no oneDNN to join layers", allow_module_level=True)
@@ -62,7 +62,7 @@ def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
     def gone(*arguments):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr("napari_hush.models.joined._joined", gone)
+    monkeypatch.setattr("napari_hush.models.fusion._joined", gone)
     _can_join.cache_clear()
     assert joined(rectifying(network(), "32")) == []
     monkeypatch.undo()

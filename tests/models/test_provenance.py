@@ -16,8 +16,8 @@ from napari_hush.errors import ModelFileError
 from napari_hush.events import Caution
 from napari_hush.io import Image, content_of, open_images, read_record, write_tiff
 from napari_hush.models import Provenance, load_model
+from napari_hush.models.file import open_tensors, write_tensors
 from napari_hush.models.provenance import versions
-from napari_hush.models.tensors import open_tensors, write_tensors
 
 
 @pytest.fixture

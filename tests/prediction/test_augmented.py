@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_hush.prediction.augmented import averaged
+from napari_hush.prediction.denoiser import averaged
 
 
 @pytest.fixture

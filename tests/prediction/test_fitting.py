@@ -8,7 +8,7 @@ from napari_hush import CAREamist
 from napari_hush.errors import OutOfMemoryError
 from napari_hush.models import UNet
 from napari_hush.prediction import plan_tiles
-from napari_hush.prediction.fitting import Fitting
+from napari_hush.prediction.denoiser import Fitting
 from napari_hush.prediction.tiles import Tile, halved
 
 

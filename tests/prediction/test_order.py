@@ -5,8 +5,7 @@ from napari_hush.axes import AxesMap
 from napari_hush.careamist import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.events import TilesDone
-from napari_hush.prediction.order import in_order, meets, restricted
-from napari_hush.prediction.tiles import plan_tiles
+from napari_hush.prediction.tiles import in_order, meets, plan_tiles, restricted
 
 SHAPE = (4, 1, 64, 96)
 

@@ -12,11 +12,11 @@ import zarr
 
 from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
-from napari_hush.dataset import Normalization
 from napari_hush.errors import ConfigurationError, LostProcessError
 from napari_hush.events import FileWritten, TilesDone
-from napari_hush.io import write_tiff, zarr_grid, zarr_result
+from napari_hush.io import write_tiff, zarr_write
 from napari_hush.models import Model, UNet
+from napari_hush.models.normalization import Normalization
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes"),
@@ -26,8 +26,8 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(zarr_result, "SHARD_BYTES", 1)  # a shard is a tile
-    monkeypatch.setattr(zarr_grid, "_CHUNK", {2: 8, 3: 8})
+    monkeypatch.setattr(zarr_write, "SHARD_BYTES", 1)  # a shard is a tile
+    monkeypatch.setattr(zarr_write, "_CHUNK", {2: 8, 3: 8})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_hush.config import UNetConfig
 from napari_hush.models import UNet
-from napari_hush.prediction.tile_size import even, fitting_tile
+from napari_hush.prediction.tiles import even, fitting_tile
 
 CPU = torch.device("cpu")
 

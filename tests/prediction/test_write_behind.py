@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from napari_hush.errors import UnwritableFileError
-from napari_hush.prediction import write_behind
-from napari_hush.prediction.write_behind import WriteBehind
+from napari_hush.prediction import to_file
+from napari_hush.prediction.to_file import WriteBehind
 
 
 class Place:
@@ -81,12 +81,12 @@ def test_of_two_errors_that_of_the_work_is_raised_and_the_other_told():
 
 def test_parts_are_forced_to_the_disk_now_and_then(monkeypatch):
     place = Place()
-    monkeypatch.setattr(write_behind, "KEPT_EVERY", 0.0)
+    monkeypatch.setattr(to_file, "KEPT_EVERY", 0.0)
     with WriteBehind(place) as behind:
         for number in range(3):
             behind.write(number, Part())
     assert place.kept == 3
-    monkeypatch.setattr(write_behind, "KEPT_EVERY", 3600.0)
+    monkeypatch.setattr(to_file, "KEPT_EVERY", 3600.0)
     with WriteBehind(place) as behind:
         behind.write(0, Part())
     assert place.kept == 3

@@ -6,9 +6,9 @@ import torch
 
 from napari_hush import CAREamist
 from napari_hush.config import InferenceConfig
-from napari_hush.dataset import Normalization
 from napari_hush.errors import DataError
 from napari_hush.lightning import PredictDataModule, TrainDataModule
+from napari_hush.models.normalization import Normalization
 
 NO_SPLIT = {"val_percentage": 0, "val_minimum_split": 0}
 

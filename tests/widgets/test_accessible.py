@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_hush.widgets.colours import Colours
+from napari_hush.widgets.theme.theme import Colours
 
 
 def _reachable(dock) -> list[QWidget]:
@@ -43,7 +43,7 @@ def _controls(dock) -> list[QWidget]:
 
 
 def _unfold(hand) -> None:
-    from napari_hush.widgets.fold import Fold
+    from napari_hush.widgets.theme.collapsible import Fold
 
     opened = True
     while opened:  # folds come to light in folds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_hush.widgets.scope_chooser import Scope
+from napari_hush.widgets.data.scope_chooser import Scope
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_hush.widgets.run_state import Phase
-from napari_hush.widgets.view_layers import is_view
+from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.jobs.run_state import Phase
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def layer(viewer, noisy):
 @pytest.fixture
 def training(hand, layer, quick, monkeypatch):
     """A training that would take for ever, with previews as often as can be."""
-    from napari_hush.widgets import tasks
+    from napari_hush.widgets.jobs import tasks
 
     def callbacks(self, report):
         from napari_hush.lightning import PreviewCallback

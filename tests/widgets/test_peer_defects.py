@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_hush.config import N2VManipulateConfig
-from napari_hush.widgets.run_state import Phase
+from napari_hush.widgets.jobs.run_state import Phase
 
 
 @pytest.fixture

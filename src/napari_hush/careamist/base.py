@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_hush.config import Configuration, load_configuration
 from napari_hush.errors import TrainingError
 from napari_hush.events import Caution
-from napari_hush.exchange import open_model
+from napari_hush.interop import open_model
 from napari_hush.io import file_type, is_path
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_hush.careamist.base import Base
 from napari_hush.errors import ModelFileError
-from napari_hush.exchange import About, export_model, refuse_existing, write_package
+from napari_hush.interop import About, export_model, refuse_existing, write_package
 from napari_hush.io import Image, open_images, select_channels
 from napari_hush.models import save_model
 
@@ -48,7 +48,7 @@ class Exports(Base):
         TrainingError
             If there is no model yet.
         ModelFileError, ExistingFileError, UnwritableFileError, HushError
-            See `napari_hush.exchange.export_model`.
+            See `napari_hush.interop.export_model`.
         """
         return export_model(self.trained, path, overwrite=overwrite)
 
@@ -105,7 +105,7 @@ class Exports(Base):
         ConfigurationError, ModelFileError, ExistingFileError, MissingFileError
             If what is written about the model, or the path, cannot be used.
         HushError
-            See `napari_hush.exchange.write_package`.
+            See `napari_hush.interop.write_package`.
         """
         model = self.trained
         path = Path(path_to_archive)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_hush import processes
 from napari_hush.careamist.predicting import Predicts, never, tiling
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import Meeting, file_stamp, fingerprint, memory_told
 from napari_hush.models import result_record
 from napari_hush.prediction import FileTarget, denoise_to_file, predict_files
-from napari_hush.writing import make_folder
+from napari_hush.system import job_env
+from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ class PredictsToDisk(Predicts):
             "level": self._level(data_type) if level is None else level,
         }
 
-        ranks = processes.count()
+        ranks = job_env.count()
 
         def shared(target: Path, count: int) -> Meeting | None:
             """How processes share one result; several files they divide among them."""
@@ -123,7 +123,7 @@ class PredictsToDisk(Predicts):
                     "together; write OME-Zarr (a name ending in .ome.zarr), or use one."
                 )
             timeout = self.config.training_config.process_timeout
-            return Meeting(target, processes.rank(), ranks, processes.job(), timeout)
+            return Meeting(target, job_env.rank(), ranks, job_env.job(), timeout)
 
         def streamed(file: Path, target: Path, number: int, count: int) -> bool:
             meeting = shared(target, count)
@@ -180,7 +180,7 @@ class PredictsToDisk(Predicts):
             overwrite=overwrite,
             resume=resume,
             on_progress=self.on_progress,
-            rank=processes.rank(),
+            rank=job_env.rank(),
             ranks=ranks,
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush import processes
 from napari_hush.careamist.base import Base
 from napari_hush.errors import ConfigurationError, TrainingError
 from napari_hush.events import TrainingStarted
@@ -21,6 +20,7 @@ from napari_hush.lightning import (
     thinned,
     train,
 )
+from napari_hush.system import job_env
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,7 +224,7 @@ class Trains(Base):
             if state_dir is None:
                 return None, None
             folder = (self.work_dir or Path()) / state_dir
-            if processes.is_first():  # the others may come when this one has begun to write
+            if job_env.is_first():  # the others may come when this one has begun to write
                 refuse_if_interrupted(folder)
             return folder, None
         if state_dir is not None:

@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from napari_hush.io import list_files, open_images, read_czi, read_metadata
-    from napari_hush.judgement import check_data
+    from napari_hush.quality import check_data
 
     path = Path(options.image)
     czi = path.suffix.lower() == ".czi"

@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the script."""
-    from napari_hush.cli.commands import COMMANDS, build_parser
+    from napari_hush.cli.main import COMMANDS, build_parser
 
     try:
         import shtab

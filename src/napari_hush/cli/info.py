@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
         record = _record(Path(options.model))
         tell(options, _lines(_of_result(record)), record)
         return
-    from napari_hush.exchange import open_model
+    from napari_hush.interop import open_model
 
     model = open_model(options.model)
     values = described(model)

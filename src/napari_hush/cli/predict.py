@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_hush.cli.options import IMAGES, data_type, help_of
 from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
-from napari_hush.processes import is_first
+from napari_hush.system.job_env import is_first
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +79,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
-    from napari_hush.cli.commands import ExitCode
+    from napari_hush.cli.main import ExitCode
 
     first = is_first()  # of several processes, which share the work
     bars = Bars(quiet=options.quiet or not first, json=options.json)

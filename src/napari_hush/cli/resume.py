@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train on and save."""
-    from napari_hush.resuming import load_command
+    from napari_hush.cli.run_folder import load_command
 
     command = load_command(Path(options.folder))
     config, training = command.configuration, command.configuration.training_config

@@ -14,12 +14,12 @@ from napari_hush.cli.settings import (
     split_configuration,
 )
 from napari_hush.errors import ConfigurationError
-from napari_hush.processes import is_first
+from napari_hush.system.job_env import is_first
 
 if TYPE_CHECKING:
     import argparse
 
-    from napari_hush.resuming import Command
+    from napari_hush.cli.run_folder import Command
 
 DESCRIPTION = (
     "Learn to denoise from noisy TIFF or Zarr images (Noise2Void and its kin) or from "
@@ -77,15 +77,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train and save, or go on with a run that was cut off."""
-    from napari_hush import resuming
+    from napari_hush.cli import run_folder
 
     if options.resume is not None:
         _refuse_more_than_resume(options)
-        carry_out(options, resuming.load_command(Path(options.resume)))
+        carry_out(options, run_folder.load_command(Path(options.resume)))
         return
     command = _new_command(options)
     if is_first():  # of several processes that were started at once
-        resuming.begin(command, overwrite=options.overwrite)
+        run_folder.begin(command, overwrite=options.overwrite)
     carry_out(options, command, is_new=True)
 
 
@@ -93,13 +93,13 @@ def carry_out(
     options: argparse.Namespace, command: Command, *, is_new: bool = False
 ) -> None:
     """Train as `command` says, from where it is, and save the model."""
-    from napari_hush import resuming
     from napari_hush.careamist import CAREamist
+    from napari_hush.cli import run_folder
 
     first = is_first()
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(command.configuration, on_progress=bars)
-    with resuming.kept(command, is_new=is_new) as (state_dir, resume):
+    with run_folder.kept(command, is_new=is_new) as (state_dir, resume):
         careamist.train(
             **command.sources, state_dir=state_dir, resume=resume, log_dir=command.logs
         )
@@ -113,7 +113,7 @@ def carry_out(
 
 
 def _new_command(options: argparse.Namespace) -> Command:
-    from napari_hush.resuming import Command
+    from napari_hush.cli.run_folder import Command
 
     file, images = split_configuration(options)
     if not images or options.output is None:

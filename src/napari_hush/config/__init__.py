@@ -9,22 +9,25 @@ from napari_hush.config.algorithm import (
     UNetConfig,
     fitting_pool_z,
 )
+from napari_hush.config.base import set_field
 from napari_hush.config.configuration import Configuration
-from napari_hush.config.data import DataConfig
-from napari_hush.config.direction import fitting_transforms
-from napari_hush.config.factories import create_n2v_configuration
-from napari_hush.config.fields import set_field
-from napari_hush.config.files import as_yaml, load_configuration, save_configuration
-from napari_hush.config.inference import InferenceConfig
-from napari_hush.config.normalization import (
+from napari_hush.config.data import (
     BackgroundConfig,
+    DataConfig,
     MeanStdConfig,
     MinMaxConfig,
     NoNormalizationConfig,
     NormalizationConfig,
     QuantileConfig,
 )
-from napari_hush.config.paired import create_care_configuration, create_n2n_configuration
+from napari_hush.config.factories import (
+    create_care_configuration,
+    create_n2n_configuration,
+    create_n2v_configuration,
+)
+from napari_hush.config.files import as_yaml, load_configuration, save_configuration
+from napari_hush.config.inference import InferenceConfig
+from napari_hush.config.struct_n2v import fitting_transforms
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,

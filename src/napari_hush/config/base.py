@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import inspect
 import sys
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_hush.config.fields import unknown_setting
 from napari_hush.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic.fields import FieldInfo
 
 
 class Frozen(BaseModel):
@@ -88,3 +93,114 @@ def _field_docstrings(module: str) -> dict[str, dict[str, str]]:
                     ):
                         texts[name] = inspect.cleandoc(text)
     return found
+
+
+def field_paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The settings of `model` and of its parts, by dotted paths; parts come first."""
+    found: dict[str, FieldInfo] = {}
+    for name, info in model.model_fields.items():
+        found[name] = info
+        if get_origin(info.annotation) is not tuple:  # entries of a list have no name
+            for part in _parts(info.annotation):
+                for path, inner in field_paths(part).items():
+                    found.setdefault(f"{name}.{path}", inner)
+    return found
+
+
+def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: Any) -> str:
+    """Put `value` into the dumped `values` of a `model`; return the path it has there.
+
+    Parameters
+    ----------
+    model : type
+        What `values` are for.
+    values : dict
+        Nested as ``model_dump()`` returns them; changed in place.
+    name : str
+        The path of a setting, or as much of its end as tells it from the others:
+        ``num_epochs``, ``optimizer.name``. Further keys of free dictionaries go on after
+        it: ``optimizer.parameters.weight_decay``.
+    value : Any
+        Checked only when the configuration is built.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such setting, or several end like that.
+    """
+    paths = field_paths(model)
+    path = _resolved(paths, name)
+    *parents, key = path.split(".")
+    inner = values
+    for parent in parents:
+        if inner.get(parent) is None:
+            inner[parent] = {}
+        inner = inner[parent]
+    above = paths.get(".".join(parents))
+    if key == "name" and above is not None and len(list(_parts(above.annotation))) > 1:
+        inner.clear()  # another kind has settings of its own
+    inner[key] = value
+    return path
+
+
+def unknown_setting(model: type[BaseModel], where: Sequence[int | str]) -> str:
+    """What to say of a key that is none of `model`, found at the place `where`."""
+    parts: list[type[BaseModel]] = [model]
+    above: list[str] = []
+    for step in where[:-1]:
+        named = [p for p in parts if step in p.model_fields]
+        if named:
+            parts = [q for p in named for q in _parts(p.model_fields[str(step)].annotation)]
+            above.append(str(step))
+        else:  # the kind that a union was narrowed to
+            kinds = [p for p in parts if _kind(p) == step]
+            parts = kinds or parts
+    key = str(where[-1])
+    here = sorted({name for part in parts for name in part.model_fields})
+    place = f" in {'.'.join(above)}" if above else ""
+    elsewhere = {path.rpartition(".")[2]: path for path in field_paths(model)}
+    if near := difflib.get_close_matches(key, here, 1):
+        hint = f"did you mean {near[0]!r}"
+    elif near := difflib.get_close_matches(key, elsewhere, 1):
+        hint = f"did you mean {elsewhere[near[0]]!r}"
+    else:
+        hint = f"there are {', '.join(here)}"
+    return f"there is no setting {key!r}{place}; {hint}"
+
+
+def _resolved(paths: dict[str, FieldInfo], name: str) -> str:
+    if name in paths:
+        return name
+    ends = [path for path in paths if path.endswith(f".{name}")]
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise ConfigurationError(
+            f"Several settings are called {name!r}; say which one: {', '.join(ends)}."
+        )
+    head, dot, key = name.rpartition(".")
+    if dot and head:
+        try:
+            outer = _resolved(paths, head)
+        except ConfigurationError:
+            outer = ""
+        if outer and get_origin(paths[outer].annotation) is dict:
+            return f"{outer}.{key}"
+    last = {path.rpartition(".")[2]: path for path in paths}
+    near = difflib.get_close_matches(name.rpartition(".")[2], last, 1)
+    hint = f"did you mean {last[near[0]]!r}" if near else "hush config n2v shows them all"
+    raise ConfigurationError(f"There is no setting {name!r}; {hint}.")
+
+
+def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The configurations that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    else:
+        for inner in get_args(annotation):
+            yield from _parts(inner)
+
+
+def _kind(part: type[BaseModel]) -> Any:
+    name = part.model_fields.get("name")
+    return None if name is None else name.default

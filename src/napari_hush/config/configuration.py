@@ -10,7 +10,7 @@ from napari_hush.axes import spatial_axes
 from napari_hush.config.algorithm import AlgorithmConfig
 from napari_hush.config.base import Frozen
 from napari_hush.config.data import DataConfig
-from napari_hush.config.direction import fitting_transforms, turned_noise
+from napari_hush.config.struct_n2v import fitting_transforms, turned_noise
 from napari_hush.config.training import TrainingConfig
 
 

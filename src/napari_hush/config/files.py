@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from napari_hush.config.base import Frozen
 from napari_hush.config.configuration import Configuration
-from napari_hush.config.plain_yaml import BYTES, plain_values
 from napari_hush.errors import (
     ConfigurationError,
     MissingFileError,
     UnreadableFileError,
 )
-from napari_hush.writing import whole_file
+from napari_hush.system.atomic_write import whole_file
 
 SUFFIXES = (".yml", ".yaml")
 
@@ -103,3 +103,39 @@ def load_configuration(path: str | Path) -> Configuration:
         return Configuration.build(values)
     except ConfigurationError as error:
         raise ConfigurationError(f"In {str(path)!r}: {error}") from error
+
+
+BYTES = 256 * 2**10
+"""Size that a configuration does not have."""
+_DEPTH = 16
+"""How deep its values lie at most, and more."""
+# The one written in C is ten times faster, and not in every build of the package.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def plain_values(content: bytes) -> Any:
+    """The plain values that a YAML file of UTF-8 holds.
+
+    Raises
+    ------
+    ValueError
+        If it is no YAML, has tags of other languages, is larger than `BYTES`, deeper than
+        anything sensible, or repeats parts of itself.
+    """
+    if len(content) > BYTES:
+        raise ValueError(f"it has more than {BYTES} bytes")
+    text = content.decode("utf-8")
+    depth = 0
+    try:
+        for event in yaml.parse(text, _Loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("it repeats parts of itself (aliases)")
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > _DEPTH:
+                raise ValueError("its values lie too deep")
+        return yaml.load(text, _Loader)  # noqa: S506  (one of the safe loaders)
+    except (yaml.YAMLError, OverflowError) as error:
+        raise ValueError(f"it is no YAML of plain values: {error}") from error

@@ -1,17 +1,17 @@
 """Arrays to batches: statistics, patch plan, augmentation and the two datasets."""
 
-from napari_hush.dataset import patches
 from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
+from napari_hush.dataset.batches import PatchSampler, Share, SharedBatches
 from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
-from napari_hush.dataset.in_memory import InMemoryDataset
-from napari_hush.dataset.iterable import IterableDataset
-from napari_hush.dataset.normalization import Normalization, exact_float
-from napari_hush.dataset.on_device import DevicePatches, device_bytes
-from napari_hush.dataset.patch_dataset import PatchDataset
-from napari_hush.dataset.sampler import PatchSampler
-from napari_hush.dataset.share import Share, SharedBatches
-from napari_hush.dataset.statistics import Statistics, measure, require_finite
+from napari_hush.dataset.gpu_patches import DevicePatches, device_bytes
+from napari_hush.dataset.patch_dataset import InMemoryDataset, IterableDataset, PatchDataset
+from napari_hush.dataset.statistics import (
+    Statistics,
+    fit_normalization,
+    measure,
+    require_finite,
+)
 from napari_hush.dataset.storage import Storage, choose_storage, fits_on
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "InMemoryDataset",
     "IterableDataset",
     "LoadedBlocks",
-    "Normalization",
     "PatchDataset",
     "PatchSampler",
     "Share",
@@ -31,11 +30,10 @@ __all__ = [
     "choose_storage",
     "cut",
     "device_bytes",
-    "exact_float",
+    "fit_normalization",
     "fits_on",
     "foreground",
     "marked",
     "measure",
-    "patches",
     "require_finite",
 ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_hush.config import BackgroundConfig
-    from napari_hush.dataset.patches import Windows
+    from napari_hush.dataset.patch_plan import Windows
 
 _BINS = 256
 

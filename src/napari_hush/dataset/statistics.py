@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 import math
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import platformdirs
 
+from napari_hush.config import (
+    MeanStdConfig,
+    MinMaxConfig,
+    NoNormalizationConfig,
+    QuantileConfig,
+)
 from napari_hush.errors import DataError
+from napari_hush.models.normalization import EPSILON, Normalization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_hush.dataset.patches import Windows
+    from napari_hush.config import NormalizationConfig
+    from napari_hush.dataset.patch_plan import Windows
 
 _REGION = 1 << 21
 """Pixels turned into float64 at once."""
@@ -224,3 +238,86 @@ def _outside(
             )
         ] = False
     return keep
+
+
+_log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Where it is kept: ``$HUSH_CACHE_DIR``, or the user's cache folder."""
+    given = os.environ.get("HUSH_CACHE_DIR")
+    return Path(given) if given else platformdirs.user_cache_path("napari-hush")
+
+
+def remembered(
+    key: list[object] | None, measure: Callable[[], Normalization]
+) -> Normalization:
+    """The scaling that was measured for `key`, or measure it and remember.
+
+    Parameters
+    ----------
+    key : list, optional
+        All that the result depends on, as JSON has it; None where that is unknown.
+    measure : callable
+        Takes a pass over the data.
+    """
+    if key is None:
+        return measure()
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    path = cache_folder() / "statistics" / f"{name}.json"
+    if path.is_file():
+        try:
+            kept = json.loads(path.read_text())
+            return Normalization(tuple(kept["means"]), tuple(kept["stds"]))
+        except (ValueError, KeyError, TypeError) as error:
+            _log.warning("The statistics kept in %s are unreadable: %s", path, error)
+    found = measure()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps({"means": found.means, "stds": found.stds}))
+        os.replace(part, path)
+    except OSError as error:
+        _log.warning("The statistics cannot be kept in %s: %s", path, error)
+    return found
+
+
+def fit_normalization(
+    config: NormalizationConfig, found: Statistics, what: str
+) -> Normalization:
+    """The scaling that `config` asks for, from the statistics of the pixels.
+
+    Raises
+    ------
+    DataError
+        If `what` (e.g. "the training data") is the same everywhere in a channel.
+    """
+    channels = len(found.mean)
+    match config:
+        case NoNormalizationConfig():
+            return Normalization((0.0,) * channels, (1.0 - EPSILON,) * channels)
+        case MeanStdConfig():
+            centre, spread = found.mean, found.std
+            if not config.per_channel:
+                # All channels have equally many pixels.
+                between = np.mean((centre - centre.mean()) ** 2)
+                spread = np.full(channels, np.sqrt(np.mean(spread**2) + between))
+                centre = np.full(channels, centre.mean())
+        case MinMaxConfig() | QuantileConfig():
+            if isinstance(config, MinMaxConfig):
+                low, high = found.minimum, found.maximum
+            else:
+                low, high = found.quantiles(config.lower, config.upper)
+            if not config.per_channel:
+                low, high = np.full(channels, low.min()), np.full(channels, high.max())
+            centre, spread = low, high - low
+    for channel, (m, s) in enumerate(zip(centre, spread, strict=True)):
+        if not s > abs(m) * 1e-12:
+            which = f"channel {channel} of {what}" if channels > 1 else what
+            constant = found.minimum[channel] == found.maximum[channel]
+            raise DataError(
+                f"In {which} the intensity is {m:g} {'' if constant else 'nearly '}"
+                "everywhere, so there is nothing to learn; choose an image with "
+                "something in it."
+            )
+    return Normalization(tuple(centre.tolist()), tuple(spread.tolist()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_hush.io.memory import free_memory, size_text
+from napari_hush.system.memory import free_memory, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

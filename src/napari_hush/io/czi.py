@@ -16,9 +16,9 @@ import numpy as np
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
+from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.optional import require
-from napari_hush.io.pixels import Bounds, LazyPixels
+from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

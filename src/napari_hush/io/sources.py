@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,21 +14,25 @@ from napari_hush.errors import (
     ConfigurationError,
     DataError,
     SourceTypeError,
-    UnreadableFileError,
 )
-from napari_hush.io.arrays import axes_of, check_array, lazily
-from napari_hush.io.custom import WholeFilePixels, read_custom
+from napari_hush.io.arrays_and_readers import (
+    WholeFilePixels,
+    axes_of,
+    check_array,
+    lazily,
+    read_custom,
+)
 from napari_hush.io.czi import czi_metadata
-from napari_hush.io.images import Image
+from napari_hush.io.image import Image
+from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, is_zarr, list_files
 from napari_hush.io.metadata import ImageMetadata, fitting_dimensions
-from napari_hush.io.pixels import LazyPixels, SelectedDimensions
 from napari_hush.io.tiff_layout import layout_of
-from napari_hush.io.tiff_pixels import TiffPixels
-from napari_hush.io.zarr_store import open_zarr
+from napari_hush.io.tiff_read import TiffPixels
+from napari_hush.io.zarr_read import open_zarr
 
 ReadSource = Callable[..., Any]
-"""A user's own reader: called with a Path and the axes; see `napari_hush.io.custom`."""
+"""A user's own reader: called with a Path and the axes; see module `arrays_and_readers`."""
 
 Source = Any
 """An array, a path (str or Path) to a file or a folder, or a list of one kind of them."""
@@ -103,7 +106,7 @@ def open_images(
         store names and `axes` does not are left out.
     read_source_func : callable, optional
         For custom data: called as ``func(path, axes)``, returns an array or pixels that
-        can be read region by region; see `napari_hush.io.custom`.
+        can be read region by region; see module `arrays_and_readers`.
     extension_filter : str
         For custom data: which file names count, e.g. ``"*.npy"``.
     level : int
@@ -208,64 +211,6 @@ def named_axes(path: str | Path, level: int = 0) -> str:
             "name the axes, for example 'ZYX'."
         )
     return validate_axes(axes)
-
-
-def fingerprint(image: Image) -> str | None:
-    """Tell pixels on disk apart without reading them.
-
-    Parameters
-    ----------
-    image : Image
-        As `open_images` gives it.
-
-    Returns
-    -------
-    str or None
-        The same for the same file, unchanged, with the same axes; None for pixels in
-        memory or behind a function of the user's.
-    """
-    known = image.data.fingerprint() if isinstance(image.data, LazyPixels) else None
-    if known is None:
-        return None
-    return hashlib.sha256(f"{known} {image.axes.axes}".encode()).hexdigest()
-
-
-def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
-    """Remember what files are, to ask later whether somebody has changed one.
-
-    A TIFF file is looked at whenever a region is read. In a Zarr store a chunk may come,
-    go or be written anew without a trace in what is read: hence the question.
-
-    Returns
-    -------
-    callable
-        Names the first image whose file is not what it was; None if all are. Pixels in
-        memory or behind a function of the user's count as unchanged.
-    """
-    before = [fingerprint(image) for image in images]
-
-    def changed() -> str | None:
-        for image, known in zip(images, before, strict=True):
-            if fingerprint(image) != known:
-                return image.name
-        return None
-
-    return changed
-
-
-def changed_meanwhile(name: str) -> UnreadableFileError:
-    """Make the error for a file that was changed while it was denoised."""
-    return UnreadableFileError(
-        f"{name} was changed while it was denoised, so the result is none of it; start "
-        "again once it stays as it is."
-    )
-
-
-def file_stamp(path: Path) -> str:
-    """Tell a file of any kind from itself after a change: path, size and time."""
-    status = path.stat()
-    known = (str(path.resolve()), status.st_size, status.st_mtime_ns)
-    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def _from_array(array: Any, axes: str, name: str) -> Image:

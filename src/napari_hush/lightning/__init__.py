@@ -1,22 +1,21 @@
 """Lightning's side: data modules, the one module, its callbacks, and a training run."""
 
-from napari_hush.lightning.control import RunControl
-from napari_hush.lightning.keeper import refuse_if_interrupted
-from napari_hush.lightning.losses import Losses
-from napari_hush.lightning.module import HushModule
-from napari_hush.lightning.predict_data_module import PredictDataModule
-from napari_hush.lightning.preview import PreviewCallback
-from napari_hush.lightning.progress import ProgressCallback
-from napari_hush.lightning.rescue import model_of
-from napari_hush.lightning.snapshots import Snapshot, thinned
-from napari_hush.lightning.state import (
+from napari_hush.lightning.checkpoint import (
     RunState,
     interrupted_run,
     load_state,
+    model_of,
     remove_state,
 )
+from napari_hush.lightning.checkpointer import refuse_if_interrupted
+from napari_hush.lightning.control import RunControl
+from napari_hush.lightning.losses import Losses
+from napari_hush.lightning.model_callbacks import PreviewCallback, Snapshot, thinned
+from napari_hush.lightning.module import HushModule
+from napari_hush.lightning.predict_data_module import PredictDataModule
+from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.lightning.run import new_network, train
 from napari_hush.lightning.train_data_module import TrainDataModule
-from napari_hush.lightning.training import new_network, train
 
 __all__ = [
     "HushModule",

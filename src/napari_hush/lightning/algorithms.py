@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_hush.config import AlgorithmConfig
-    from napari_hush.dataset.share import Share
+    from napari_hush.dataset.batches import Share
 
     Prepared = tuple[Tensor, Any, float | Tensor]
 

@@ -11,27 +11,30 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from napari_hush.config import Configuration, CosineConfig
-from napari_hush.dataset.share import share as share_of
+from napari_hush.dataset.batches import share as share_of
 from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
-from napari_hush.lightning.averaging import MovingAverage
+from napari_hush.lightning.checkpoint import (
+    check_alike,
+    going_on,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from napari_hush.lightning.control import RunClock
-from napari_hush.lightning.gradients import MASKS, Gradients
-from napari_hush.lightning.keeper import optimizer_tensors, restore_optimizer
-from napari_hush.lightning.memory import Room, parts
-from napari_hush.lightning.optimizing import build_optimizer, build_schedule
-from napari_hush.lightning.ranks import Ranks
-from napari_hush.lightning.shared_norm import plain
-from napari_hush.lightning.state import check_alike, going_on
+from napari_hush.lightning.gradients import MASKS, Gradients, Room, parts
+from napari_hush.lightning.optimizers import MovingAverage, build_optimizer, build_schedule
+from napari_hush.lightning.process_group import Ranks
+from napari_hush.lightning.sync_batchnorm import plain
 from napari_hush.models import Model, Precision, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_hush.dataset import Normalization, Share
+    from napari_hush.dataset import Share
     from napari_hush.events import Event, OnProgress
-    from napari_hush.lightning.state import RunState
+    from napari_hush.lightning.checkpoint import RunState
     from napari_hush.models import UNet
+    from napari_hush.models.normalization import Normalization
 
 _VAL_MASKS = 5
 """Marks validation masks among the random streams of a seed."""

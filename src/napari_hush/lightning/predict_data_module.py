@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from napari_hush.config import UNetConfig
-from napari_hush.dataset import Normalization
 from napari_hush.io import (
     Image,
     check_source,
@@ -18,12 +17,14 @@ from napari_hush.io import (
     open_images,
     select_channels,
 )
+from napari_hush.lightning.tile_dataset import TileDataset
+from napari_hush.models.normalization import Normalization
 from napari_hush.models.unet import halo
-from napari_hush.prediction import Tile, TileDataset
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
     from napari_hush.io import ReadSource
+    from napari_hush.prediction import Tile
 
 
 class PredictDataModule(L.LightningDataModule):

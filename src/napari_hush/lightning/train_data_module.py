@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as L
@@ -21,16 +22,17 @@ from napari_hush.dataset import (
     device_bytes,
     fits_on,
 )
-from napari_hush.dataset.assemble import Split, in_memory, on_disk
-from napari_hush.dataset.collection import Collection
+from napari_hush.dataset.build import Collection, Split, in_memory, on_disk
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Image,
     check_source,
     is_path,
     list_files,
+    open_images,
+    pair_files,
+    select_channels,
 )
-from napari_hush.lightning.opening import open_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -333,3 +335,47 @@ class TrainDataModule(L.LightningDataModule):
 def _collate(batch: Any) -> Any:
     """Leave whole batches as they are; put single patches, a list, together."""
     return default_collate(batch) if isinstance(batch, list) else batch
+
+
+def open_alike(
+    config: DataConfig,
+    read_source_func: ReadSource | None,
+    extension_filter: str,
+    source: Any,
+    *others: Any,
+) -> list[Any]:
+    """Open images and what goes with them (targets, masks), with the chosen channels.
+
+    Files in folders are matched by their names; files that are named one by one, and
+    arrays, by their order.
+    """
+    more = read_source_func, extension_filter
+    named = _are_files(source)
+    if is_path(source):
+        source = list_files(source, config.data_type, extension_filter)
+    opened: list[list[Image] | None] = [
+        open_images(source, config.data_type, config.axes, *more, level=config.level)
+    ]
+    for other in others:
+        if other is None:
+            opened.append(None)
+            continue
+        if is_path(other):
+            files = list_files(other, config.data_type, extension_filter)
+            if not (named and _are_files(other)):
+                files = [partner for _, partner in pair_files(source, files)]
+            other = files
+        opened.append(
+            open_images(other, config.data_type, config.axes, *more, level=config.level)
+        )
+    chosen = config.channels, config.target_channels, None
+    return [
+        images and [select_channels(image, channels) for image in images]
+        for images, channels in zip(opened, chosen, strict=False)
+    ]
+
+
+def _are_files(source: Any) -> bool:
+    """Whether files are named one by one, rather than by their folder."""
+    parts = source if isinstance(source, list | tuple) else [source]
+    return is_path(source) and all(Path(part).is_file() for part in parts)

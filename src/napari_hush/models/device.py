@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from napari_hush.errors import ConfigurationError
-from napari_hush.processes import local_rank
+from napari_hush.system.job_env import local_rank
 
 Precision = Literal["32", "bf16"]
 
@@ -99,3 +99,12 @@ def _speed_of_bfloat16(turns: int = 5) -> float:
             functional.conv2d(x, weight, padding=1).sum().backward()  # type: ignore[no-untyped-call]
             seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
     return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out, on whatever device."""
+    # Apple's GPUs and processors have no error class of their own for it.
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
+    )

@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_hush.n2v.large_steps import copied, limits, looked_up, windows_sorted
-from napari_hush.n2v.windows import Offsets, hidden_places, struct_table, windows
+from napari_hush.n2v.windows import (
+    Offsets,
+    copied,
+    hidden_places,
+    limits,
+    looked_up,
+    struct_table,
+    windows,
+    windows_sorted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

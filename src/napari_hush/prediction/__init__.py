@@ -1,19 +1,16 @@
 """Tiles, halo, stitching, streaming into the result."""
 
-from napari_hush.prediction.denoise import check_suits, denoise, result_axes
+from napari_hush.prediction.cast import result_dtype
 from napari_hush.prediction.files import predict_files
 from napari_hush.prediction.lazy import denoise_lazily
-from napari_hush.prediction.order import Region
-from napari_hush.prediction.rounding import result_dtype
-from napari_hush.prediction.streaming import FileTarget, denoise_to_file
-from napari_hush.prediction.tile_dataset import TileDataset
-from napari_hush.prediction.tiles import Tile, alike, plan_tiles
+from napari_hush.prediction.tiles import Region, Tile, alike, plan_tiles
+from napari_hush.prediction.to_array import check_suits, denoise, result_axes
+from napari_hush.prediction.to_file import FileTarget, denoise_to_file
 
 __all__ = [
     "FileTarget",
     "Region",
     "Tile",
-    "TileDataset",
     "alike",
     "check_suits",
     "denoise",

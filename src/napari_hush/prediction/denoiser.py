@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_hush.dataset import exact_float, require_finite
+from napari_hush.dataset import require_finite
+from napari_hush.errors import OutOfMemoryError
 from napari_hush.models import (
     Model,
     choose_device,
     choose_precision,
     folded,
+    is_out_of_memory,
     rectifying,
 )
-from napari_hush.prediction.augmented import averaged
-from napari_hush.prediction.fitting import Fitting
-from napari_hush.prediction.tile_size import even, fitting_tile
-from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
+from napari_hush.models.normalization import exact_float
+from napari_hush.prediction.tiles import (
+    Tile,
+    even,
+    fitting_tile,
+    halved,
+    plan_tiles,
+    read_tile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +37,78 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_hush.io import Image
+
+
+class Fitting:
+    """Cuts groups of tiles into smaller pieces where memory runs out.
+
+    What fitted is remembered, so that memory runs out a few times per image and not for
+    every group of tiles. The result does not depend on it.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes tiles that read equally many pixels, gives a result for each.
+    halo, multiple : sequence of int
+        Of the network, as `plan_tiles` was given them.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[list[Tile]], Sequence[Any]],
+        halo: Sequence[int],
+        multiple: Sequence[int],
+    ) -> None:
+        self._compute = compute
+        self._halo, self._multiple = halo, multiple
+        self._fits = float("inf")
+
+    def __call__(self, group: list[Tile]) -> Iterator[tuple[Tile, Any]]:
+        """The tiles of `group`, or smaller ones that make them up, with their results.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If not even the smallest tile fits.
+        """
+        pieces = [group]
+        while pieces:
+            piece = pieces.pop()
+            if _pixels(piece) < self._fits:
+                try:
+                    results = self._compute(piece)
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                else:
+                    yield from zip(piece, results, strict=True)
+                    continue
+                # Beyond the except clause: the error holds on to what was computed so far.
+                self._fits = _pixels(piece)
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+            pieces += reversed(self._smaller(piece))
+
+    def _smaller(self, piece: list[Tile]) -> list[list[Tile]]:
+        if len(piece) > 1:
+            middle = len(piece) // 2
+            return [piece[:middle], piece[middle:]]
+        parts = halved(piece[0], self._halo, self._multiple)
+        if parts is None:
+            raise OutOfMemoryError(
+                "Not even a tile of "
+                + " x ".join(str(size) for size in piece[0].outer_shape)
+                + " pixels fits into the memory of the device; close other programs that "
+                "use it, or use another device or a model with fewer filters."
+            )
+        return [[part] for part in parts]
+
+
+def _pixels(piece: list[Tile]) -> int:
+    pixels = len(piece)
+    for size in piece[0].outer_shape:
+        pixels *= size
+    return pixels
 
 
 class Denoiser:
@@ -232,3 +311,39 @@ def _inner(
 ) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
     for tile, result in results:
         yield tile, result.pixels(tile)
+
+
+_MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
+
+
+def averaged(network: Callable[[Tensor], Tensor], batch: Tensor, versions: int) -> Tensor:
+    """What `network` makes of `batch`, averaged over versions of it.
+
+    Parameters
+    ----------
+    network : callable
+        Takes and returns ``(B, C, (Z), Y, X)``.
+    batch : Tensor
+        ``(B, C, (Z), Y, X)``; Y and X may differ.
+    versions : int
+        1: as it is. 2: mirrored along X as well. 4: along X, Y and both. 8: these with Y
+        and X exchanged, too.
+    """
+    mirrorings = _MIRRORINGS[: min(versions, 4)]
+    total = _over(network, batch, mirrorings)
+    if versions == 8:
+        total = total + _over(network, batch.mT.contiguous(), mirrorings).mT
+    return total / versions
+
+
+def _over(
+    network: Callable[[Tensor], Tensor],
+    batch: Tensor,
+    mirrorings: tuple[tuple[int, ...], ...],
+) -> Tensor:
+    """Sum over mirrored versions, all of them in one batch."""
+    results = network(torch.cat([batch.flip(axes) for axes in mirrorings]))
+    parts = results.chunk(len(mirrorings))
+    return torch.stack(
+        [part.flip(axes) for part, axes in zip(parts, mirrorings, strict=True)]
+    ).sum(0)

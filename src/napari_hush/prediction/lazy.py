@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_hush.io import require
-from napari_hush.io.pixels import Bounds, LazyPixels
-from napari_hush.io.results import placed
+from napari_hush.io.lazy import Bounds, LazyPixels
+from napari_hush.io.output import placed
 from napari_hush.models import freed_memory_kept
-from napari_hush.prediction.denoise import check_suits, result_axes
+from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser, inner_pixels
-from napari_hush.prediction.rounding import put, result_dtype
+from napari_hush.prediction.to_array import check_suits, result_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

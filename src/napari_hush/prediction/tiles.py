@@ -10,15 +10,19 @@ pooling grid at the same phase whatever the tiles: the result does not depend on
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_hush.models import Precision, UNet
 
 
 @dataclass(frozen=True)
@@ -202,3 +206,132 @@ def _each(number: int | Sequence[int], axes: int) -> Sequence[int]:
 
 def _up(number: int, step: int) -> int:
     return -(-number // step) * step
+
+
+_CPU_BYTES = 800_000_000
+"""Memory for what is computed at once on a processor. It does not follow what is free, so
+that a job that is taken up again is cut as it was."""
+_CPU_PICTURE = 210_000_000
+"""The same for one tile of a picture: larger ones gain little. Of a volume they do."""
+_GPU_SHARE = 0.25
+"""Share of a GPU's memory for one tile; the rest is for kernels and other programs."""
+_LARGEST = {2: 1024, 3: 128}
+"""Side on a processor beyond which nothing is gained, but answers to *Stop* come late."""
+_LARGEST_GPU = {2: 4096, 3: 256}
+"""The same on a GPU."""
+_PLANES = 32
+"""Planes of a tile of a volume."""
+_BYTES = {"32": 4, "bf16": 2}
+"""Of one number, by precision."""
+
+
+def fitting_tile(
+    network: UNet, device: torch.device, precision: Precision, at_once: int = 1
+) -> tuple[int, ...]:
+    """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
+
+    As large as memory allows, within reason; halved where it runs out all the same
+    (`Fitting`). It depends on network and machine alone, not on what else is running.
+
+    Parameters
+    ----------
+    network : UNet
+        More filters make smaller tiles.
+    device : torch.device
+        On GPUs, their total memory counts.
+    precision : {"32", "bf16"}
+        Half of the bytes make larger tiles.
+    at_once : int
+        How many tiles, or versions of one, share the memory.
+    """
+    halo = network.halo
+    dims = len(halo)
+    gpu = device.type == "cuda"
+    memory = (
+        _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
+        if gpu
+        else min(_CPU_BYTES, _CPU_PICTURE * at_once if dims == 2 else _CPU_BYTES)
+    )
+    pixels = memory / (_BYTES[precision] * network.floats_per_pixel * at_once)
+    if dims == 3:
+        pixels /= _PLANES + 2 * halo[0]
+    largest = (_LARGEST_GPU if gpu else _LARGEST)[dims]
+    side = int(math.sqrt(pixels)) - 2 * halo[-1]
+    step = network.multiple[-1]
+    side = max(min(side, largest) // step * step, step)
+    return (_PLANES,) * (dims - 2) + (side, side)
+
+
+def even(
+    shape: Sequence[int], largest: Sequence[int], multiple: Sequence[int]
+) -> tuple[int, ...]:
+    """Size of as few tiles as `largest` allows, all about as large as each other.
+
+    A narrow tile at the far border sees as wide a halo as any, for few pixels.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image, ``((Z), Y, X)`` in pixels.
+    largest : sequence of int
+        Size of the largest tile, of multiples of `multiple`.
+    multiple : sequence of int
+        What a tile is a multiple of, of each axis.
+    """
+    return tuple(
+        -(-size // (-(-size // most) * step)) * step
+        for size, most, step in zip(shape, largest, multiple, strict=True)
+    )
+
+
+Region = tuple[slice, ...]
+"""A part of an image ``(S, C, (Z), Y, X)``: a slice per dimension, that along S of any
+positive step; what it says of C does not matter, since a tile has all channels."""
+
+
+def meets(tile: Tile, region: Region) -> bool:
+    """Whether a pixel of `region` is filled by `tile`."""
+    samples = region[0]
+    first, last, step = samples.start or 0, samples.stop, samples.step or 1
+    if tile.sample < first or (last is not None and tile.sample >= last):
+        return False
+    if (tile.sample - first) % step:
+        return False
+    return all(
+        (part.stop is None or inner.start < part.stop) and inner.stop > (part.start or 0)
+        for inner, part in zip(tile.inner, region[2:], strict=True)
+    )
+
+
+def in_order(
+    tiles: Sequence[Tile], first: Callable[[], Region | None] | None
+) -> Iterator[Tile]:
+    """All of `tiles`, those in the region that somebody looks at before the others.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        In the order that they have otherwise.
+    first : callable, optional
+        Asked before every tile for the region looked at now; None for nowhere.
+    """
+    if first is None:
+        yield from tiles
+        return
+    left, seen = list(reversed(tiles)), None
+    while left:
+        region = first()
+        if region is not None and region != seen:
+            left.sort(key=lambda tile: _place(tile, region), reverse=True)
+        seen = region
+        yield left.pop()
+
+
+def _place(tile: Tile, region: Region) -> tuple[object, ...]:
+    where = (tile.sample, *(part.start for part in tile.inner))
+    return (not meets(tile, region), where)
+
+
+def restricted(tiles: Iterable[Tile], region: Region | None) -> list[Tile]:
+    """Those of `tiles` that meet `region`; all if it is None."""
+    return [tile for tile in tiles if region is None or meets(tile, region)]

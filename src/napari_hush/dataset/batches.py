@@ -1,0 +1,172 @@
+"""The order in which patches are visited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from napari_hush.dataset.patch_dataset import _ORDER, PatchDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class PatchSampler(Sampler[int]):
+    """Visit all patches in random order, again and again, a given number per epoch.
+
+    A `PatchDataset` says its own order and gets indices that count on beyond its length
+    for later passes; any other dataset is visited in uniformly random order. The order of
+    a pass depends on the seed and the pass alone, so a run that is stopped and taken up
+    again sees the same order.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What is visited; has a length.
+    per_epoch : int
+        Patches to visit per epoch; an epoch that ends within a pass leaves the rest of
+        that pass out.
+    seed : int
+        Seed of the order, for datasets without one of their own.
+    first_epoch : int
+        Epochs that were trained before this run.
+    shuffle : bool
+        Whether the order is random at all.
+    skip : int
+        Patches at the start of the first epoch that were visited already.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        per_epoch: int,
+        seed: int,
+        first_epoch: int = 0,
+        *,
+        shuffle: bool = True,
+        skip: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self.per_epoch = per_epoch
+        self.seed = seed
+        self.first_epoch = first_epoch
+        self.shuffle = shuffle
+        self.skip = skip
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which epoch of this run is next; Lightning calls this by itself."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self.per_epoch - (self.skip if self._epoch == 0 else 0)
+
+    def __iter__(self) -> Iterator[int]:
+        return islice(self._whole(), self.skip if self._epoch == 0 else 0, None)
+
+    def _whole(self) -> Iterator[int]:
+        length = len(self.dataset)
+        passes = -(-self.per_epoch // length)
+        first = (self.first_epoch + self._epoch) * passes
+        left = self.per_epoch
+        for number in range(first, first + passes):
+            order = self._order(number)[:left]
+            left -= len(order)
+            yield from order.tolist()
+
+    def _order(self, number: int) -> Any:
+        length = len(self.dataset)
+        own = isinstance(self.dataset, PatchDataset)
+        if not self.shuffle:
+            order = np.arange(length)
+        elif own:
+            order = self.dataset.order(number)
+        else:
+            order = np.random.default_rng([self.seed, _ORDER, number]).permutation(length)
+        return order + number * length if own else order
+
+
+_Rows = TypeVar("_Rows")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which patches of a batch belong to one process.
+
+    Attributes
+    ----------
+    first, count : int
+        The first of them, and how many there are; 0 where a short last batch has fewer
+        patches than there are processes.
+    whole : int
+        Patches in the batch of all processes together.
+    """
+
+    first: int
+    count: int
+    whole: int
+
+    def of(self, rows: Sequence[_Rows], repeats: int = 1) -> Sequence[_Rows]:
+        """Its part of `rows`, of which there are `repeats` for each patch of the batch."""
+        return rows[self.first * repeats : (self.first + self.count) * repeats]
+
+
+def share(whole: int, rank: int, ranks: int) -> Share:
+    """Cut `whole` patches into `ranks` parts, as even as can be; part number `rank`."""
+    first, last = (whole * number // ranks for number in (rank, rank + 1))
+    return Share(first, last - first, whole)
+
+
+class SharedBatches(Sampler[list[int]]):
+    """Batches of which this process loads its part alone.
+
+    Which patches are in a batch does not depend on the number of processes. All have the
+    same number of batches; where a part would be empty, the first patch of the batch is
+    loaded in its place, for `share` to leave out.
+
+    Parameters
+    ----------
+    sampler : Sampler
+        The order of the patches, the same in every process; has a length.
+    batch_size : int
+        Patches per batch, of all processes together.
+    rank, ranks : int
+        Number of this process, and of how many.
+    """
+
+    def __init__(
+        self, sampler: Sampler[int], batch_size: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.rank = rank
+        self.ranks = ranks
+
+    def __len__(self) -> int:
+        return -(-self._patches // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batch: list[int] = []
+        for index in self.sampler:
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                yield self._mine(batch)
+                batch = []
+        if batch:
+            yield self._mine(batch)
+
+    def share(self, number: int) -> Share:
+        """What this process has of batch `number` of the current epoch."""
+        left = self._patches - number * self.batch_size
+        return share(min(self.batch_size, left), self.rank, self.ranks)
+
+    @property
+    def _patches(self) -> int:
+        return len(self.sampler)  # type: ignore[arg-type]
+
+    def _mine(self, batch: list[int]) -> list[int]:
+        return list(share(len(batch), self.rank, self.ranks).of(batch)) or batch[:1]

@@ -1,0 +1,289 @@
+"""A BioImage.IO package: a model with all that other programs need to run it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import yaml
+
+from napari_hush import __version__
+from napari_hush.axes import spatial_axes
+from napari_hush.config import as_yaml
+from napari_hush.errors import ConfigurationError, MissingFileError
+from napari_hush.interop.about import METHODS, About, citations, method_of
+from napari_hush.interop.bioimageio_rdf import (
+    architecture_source,
+    described,
+    description_of,
+    name_of,
+)
+from napari_hush.interop.example_tensors import least_sizes, sample_pair
+from napari_hush.interop.onnx import onnx_model
+from napari_hush.interop.torchscript import write_torchscript
+from napari_hush.models import Model, save_model
+from napari_hush.system.atomic_write import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.io import Image
+    from napari_hush.models import Model
+
+DESCRIPTION = "rdf.yaml"
+"""Name of the file that describes a package."""
+_COVERS = {".png", ".jpg", ".jpeg", ".gif"}
+_COVER_BYTES = 500_000
+
+
+def write_package(
+    model: Model, path: Path, *, image: Image | None = None, about: About | None = None
+) -> None:
+    """Write `model` as a BioImage.IO package.
+
+    In it are the weights (plain, TorchScript and ONNX), the scaling of intensities, test
+    images, a cover, a page of documentation, and our own model file, so that it can be
+    read back to the bit.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics.
+    path : Path
+        The ``.zip``; it appears once it is whole.
+    image : Image, optional
+        Of what the model denoises; its middle becomes test image and cover. By default
+        a simulated pattern does.
+    about : About, optional
+        Name, authors, descriptions, licence.
+
+    Raises
+    ------
+    HushError
+        If the package onnx is not installed.
+    ConfigurationError, MissingFileError
+        If `about` names channels or covers that cannot be used.
+    DataError
+        If the image does not suit the model.
+    UnwritableFileError
+        If the package cannot be written.
+    """
+    about = about or About()
+    noisy, clean = sample_pair(model, image)
+    covers = _covers(about.covers) or {"cover.png": cover(noisy[0], clean[0])}
+    files = {
+        "README.md": readme(model, about, simulated=image is None).encode(),
+        **covers,
+        "test_input.npy": _npy(noisy),
+        "test_output.npy": _npy(clean),
+        "weights_state.pt": _state(model),
+        "unet.py": architecture_source().encode(),
+        "weights.onnx": onnx_model(model, scaled=False).SerializeToString(),
+        "configuration.yml": as_yaml(model.config).encode(),
+        **_made_as_files(model),
+    }
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    text = described(model, about, hashes, list(covers), clean)
+    with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as pack:
+        pack.writestr(
+            DESCRIPTION, yaml.safe_dump(text, sort_keys=False, allow_unicode=True)
+        )
+        for name, content in files.items():
+            pack.writestr(name, content)
+
+
+def _covers(paths: tuple[Path, ...]) -> dict[str, bytes]:
+    found = {}
+    for number, path in enumerate(map(Path, paths)):
+        if not path.is_file():
+            raise MissingFileError(
+                f"There is no cover image {str(path)!r}; check the path."
+            )
+        suffix = path.suffix.lower()
+        if suffix not in _COVERS or path.stat().st_size > _COVER_BYTES:
+            raise ConfigurationError(
+                f"The cover {str(path)!r} cannot be used; give a PNG, JPEG or GIF of at "
+                f"most {_COVER_BYTES // 1000} kB."
+            )
+        found[f"cover{number or ''}{suffix}"] = path.read_bytes()
+    return found
+
+
+def _npy(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, pixels)
+    return buffer.getvalue()
+
+
+def _state(model: Model) -> bytes:
+    buffer = io.BytesIO()
+    state = model.network.state_dict()
+    torch.save({name: t.detach().cpu().contiguous() for name, t in state.items()}, buffer)
+    return buffer.getvalue()
+
+
+def _made_as_files(model: Model) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "weights.pt")
+        write_torchscript(model, script, scaled=False)
+        own = save_model(model, Path(folder, "model.safetensors"))
+        return {path.name: path.read_bytes() for path in (script, own)}
+
+
+_SIDE = 256
+"""Pixels of each half of a cover along Y and X."""
+
+
+def cover(noisy: NDArray[Any], clean: NDArray[Any]) -> bytes:
+    """A PNG twice as wide as high: `noisy` on the left, `clean` on the right.
+
+    Parameters
+    ----------
+    noisy, clean : ndarray
+        ``(C, (Z), Y, X)``; the first channel and the middle plane are shown, each between
+        its quantiles 0.5 % and 99.5 %.
+    """
+    halves = [_grey(_square(_plane(pixels))) for pixels in (noisy, clean)]
+    return png(np.concatenate(halves, axis=1))
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Grey values ``(Y, X)`` as a PNG file."""
+    height, width = pixels.shape
+    # Each row begins with the number of its filter, 0 for none.
+    rows = np.zeros((height, width + 1), np.uint8)
+    rows[:, 1:] = pixels
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
+        + _chunk(b"IEND", b"")
+    )
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return (
+        struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+    )
+
+
+def _plane(pixels: NDArray[Any]) -> NDArray[Any]:
+    first: NDArray[Any] = pixels[0]
+    return first if first.ndim == 2 else first[len(first) // 2]
+
+
+def _square(plane: NDArray[Any]) -> NDArray[Any]:
+    """Its middle, enlarged by repeating pixels."""
+    side = min(*plane.shape, _SIDE)
+    top, left = ((size - side) // 2 for size in plane.shape)
+    index = np.arange(_SIDE) * side // _SIDE
+    return plane[np.ix_(top + index, left + index)]
+
+
+def _grey(plane: NDArray[Any]) -> NDArray[np.uint8]:
+    low, high = np.quantile(plane, (0.005, 0.995))
+    share = (plane - low) / max(high - low, np.finfo(np.float32).tiny)
+    grey: NDArray[np.uint8] = (share.clip(0, 1) * 255).astype(np.uint8)
+    return grey
+
+
+def readme(model: Model, about: About, *, simulated: bool) -> str:
+    """The page as Markdown.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics.
+    about : About
+        Name, authors and so on.
+    simulated : bool
+        Whether the test images are a pattern rather than a real image.
+    """
+    config = model.config
+    algorithm, data = config.algorithm_config, config.data_config
+    network, letters = algorithm.model, spatial_axes(config.data_config.axes)
+    test = (
+        "a simulated pattern with noise, of the mean and standard deviation of the "
+        "training data: they show that the model runs, not how well it denoises"
+        if simulated
+        else "part of a real image"
+    )
+    papers = "\n".join(
+        f"- {paper['text']}, https://doi.org/{paper['doi']}" for paper in citations(config)
+    )
+    return f"""# {name_of(model, about)}
+
+{description_of(model, about)}
+
+## What it was trained on
+
+{about.data_description or "The authors did not describe the training data."}
+
+| | |
+|---|---|
+| method | {METHODS[method_of(config)]} |
+| network | U-Net {network.conv_dims}D, depth {network.depth}, {network.num_channels_init} \
+filters{", N2V2" if network.n2v2 else ""} |
+| channels | {network.in_channels} in, {network.num_classes} out\
+{"" if network.in_channels == 1 else _together(network.independent_channels)} |
+| patches | {_sizes(data.patch_size)} pixels ({", ".join(letters)}), \
+{data.batch_size} at once |
+| trained for | {model.epochs} epochs, {model.steps} steps |
+| loss | {algorithm.loss} |
+| mean of the input | {_numbers(model.normalization.means)} |
+| standard deviation of the input | {_numbers(model.normalization.stds)} |
+
+## How to run it
+
+Sizes along {", ".join(letters)} are {_sizes(least_sizes(model))} pixels or more, in steps
+of {_sizes(model.network.multiple)}. Tiles need a halo of \
+{_sizes(model.network.halo)} pixels, which is cut off.
+Scaling of intensities is part of the description (pre- and postprocessing), so that
+intensities go in and come out.
+
+- bioimageio.core: `bioimageio predict PACKAGE.zip`
+- napari-hush, with the same result as where it was trained: `hush predict PACKAGE.zip \
+IMAGE.tif -o clean.tif`
+- Fiji and ilastik: the TorchScript or ONNX weights
+
+## Validation
+
+The test images are {test}. Whether the model suits images of your own is yours to check:
+look at the difference between an image and its result, which should show noise and no
+structure, and compare with a clean image where there is one (PSNR, SSIM). Do not expect
+good results for images of another microscope, exposure or magnification.
+
+## What is in the package
+
+- `weights_state.pt`, the weights, and `unet.py`, the network they belong to
+- `weights.pt` and `weights.onnx`, the same for TorchScript and ONNX
+- `model.safetensors` and `configuration.yml`, the same for napari-hush {__version__}
+- `test_input.npy` and `test_output.npy`
+
+## References
+
+{papers}
+"""
+
+
+def _together(independent: bool) -> str:
+    return ", each by itself" if independent else ", together"
+
+
+def _sizes(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)

@@ -1,0 +1,265 @@
+"""A model as the BioImage Model Zoo describes it (format 0.5)."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_hush import __version__
+from napari_hush.errors import ConfigurationError
+from napari_hush.interop.about import METHODS, About, citations, method_of
+from napari_hush.interop.example_tensors import least_sizes
+from napari_hush.interop.onnx import INPUT, OPSET, OUTPUT
+from napari_hush.io.metadata import METERS
+from napari_hush.models import unet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_hush.config import UNetConfig
+    from napari_hush.models import Model
+    from napari_hush.models.normalization import Normalization
+
+FORMAT = "0.5.4"
+"""Version of the description; the format's later versions read it."""
+_TAGS = ("denoising", "image-restoration", "unet", "pytorch", "napari-hush")
+_LEAST_STD = 1e-6
+"""The smallest divisor that the format knows."""
+
+
+def described(
+    model: Model,
+    about: About,
+    hashes: Mapping[str, str],
+    covers: list[str],
+    clean: NDArray[np.float32],
+) -> dict[str, Any]:
+    """The description of `model`, fit for YAML.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics.
+    about : About
+        Name, authors and so on.
+    hashes : mapping of str to str
+        SHA-256 of every file in the package, by its name.
+    covers : list of str
+        Names of the cover images.
+    clean : ndarray
+        The test output, which tells how far results may differ.
+
+    Raises
+    ------
+    ConfigurationError
+        If `about` names another number of channels.
+    """
+
+    def file(name: str) -> dict[str, str]:
+        return {"source": name, "sha256": hashes[name]}
+
+    config, network = model.config, model.config.algorithm_config.model
+    method = method_of(config)
+    dims = f"{network.conv_dims}D"
+    version = torch.__version__.partition("+")[0]
+    derived = {"parent": "pytorch_state_dict"}
+    return {
+        "format_version": FORMAT,
+        "type": "model",
+        "name": name_of(model, about),
+        "description": description_of(model, about),
+        "version": about.version,
+        "authors": [dict(author) for author in about.authors],
+        "cite": citations(config),
+        "license": about.license,
+        "tags": [*_TAGS, METHODS[method], dims],
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        "documentation": file("README.md"),
+        "covers": [file(name) for name in covers],
+        "inputs": [_input(model, about, file("test_input.npy"))],
+        "outputs": [_output(model, about, file("test_output.npy"))],
+        "weights": {
+            "pytorch_state_dict": {
+                **file("weights_state.pt"),
+                "pytorch_version": version,
+                "architecture": {
+                    **file("unet.py"),
+                    "callable": CALLABLE,
+                    "kwargs": architecture_settings(network),
+                },
+            },
+            "torchscript": {**file("weights.pt"), "pytorch_version": version, **derived},
+            "onnx": {**file("weights.onnx"), "opset_version": OPSET, **derived},
+        },
+        "attachments": [file("model.safetensors"), file("configuration.yml")],
+        "config": {
+            "bioimageio": {
+                "architecture_type": f"{dims} U-Net",
+                "task": "denoising",
+                "reproducibility_tolerance": _tolerance(model, clean),
+            },
+            "napari_hush": {
+                "version": __version__,
+                "model": "model.safetensors",
+                "method": method,
+                "epochs": model.epochs,
+                "steps": model.steps,
+            },
+        },
+    }
+
+
+def name_of(model: Model, about: About) -> str:
+    """The name people see."""
+    config = model.config
+    dims = config.algorithm_config.model.conv_dims
+    made = f"{config.experiment_name} - {METHODS[method_of(config)]} {dims}D"
+    return about.name or made[:128]
+
+
+def description_of(model: Model, about: About) -> str:
+    """One sentence on what the model does."""
+    network = model.config.algorithm_config.model
+    what = "volumes" if network.conv_dims == 3 else "images"
+    return about.description or (
+        f"Denoises {what} like those it was trained on, with "
+        f"{METHODS[method_of(model.config)]}."
+    )
+
+
+def _input(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
+    channels = model.config.algorithm_config.model.in_channels
+    names = list(about.channel_names) or [f"channel{i}" for i in range(channels)]
+    if len(names) != channels:
+        raise ConfigurationError(
+            f"{len(names)} channel names were given but the model takes {channels} "
+            "channels; give one name for each."
+        )
+    least, step = least_sizes(model), model.network.multiple
+    return {
+        "id": INPUT,
+        "description": "Intensities to denoise.",
+        "axes": [
+            {"type": "batch"},
+            {"type": "channel", "channel_names": names},
+            *(
+                {
+                    "type": "space",
+                    "id": axis,
+                    "size": {"min": least[i], "step": step[i]},
+                    **_pixel(model, axis),
+                }
+                for i, axis in enumerate("zyx"[-len(step) :])
+            ),
+        ],
+        "data": {"type": "float32"},
+        "test_tensor": test,
+        "preprocessing": _scaled(model.normalization),
+    }
+
+
+def _output(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
+    network = model.config.algorithm_config.model
+    names = [f"channel{i}" for i in range(network.num_classes)]
+    if about.channel_names and network.num_classes == network.in_channels:
+        names = list(about.channel_names)
+    halo = model.network.halo
+    return {
+        "id": OUTPUT,
+        "description": "Denoised intensities.",
+        "axes": [
+            {"type": "batch"},
+            {"type": "channel", "channel_names": names},
+            *(
+                {
+                    "type": "space",
+                    "id": axis,
+                    "halo": halo[i],
+                    "size": {"tensor_id": INPUT, "axis_id": axis},
+                    **_pixel(model, axis),
+                }
+                for i, axis in enumerate("zyx"[-len(halo) :])
+            ),
+        ],
+        "data": {"type": "float32"},
+        "test_tensor": test,
+        "postprocessing": _unscaled(model.output_normalization),
+    }
+
+
+def _pixel(model: Model, axis: str) -> dict[str, Any]:
+    """Size of the pixels that were trained on and its unit, as far as they are known."""
+    known = model.provenance.pixel_size
+    scale, unit = known.scale.get(axis.upper(), 0.0), known.units.get(axis.upper(), "")
+    if not scale > 0:
+        return {}
+    return {"scale": scale, **({"unit": unit} if unit in METERS else {})}
+
+
+def _scaled(by: Normalization) -> list[dict[str, Any]]:
+    """Intensities for the network; who runs this adds 1e-6 to `stds`, as is done here."""
+    if min(by.stds) < _LEAST_STD:
+        gains = tuple(1 / scale for scale in by.scales)
+        offsets = tuple(-m / scale for m, scale in zip(by.means, by.scales, strict=True))
+        return _linear(gains, offsets)
+    return [
+        {
+            "id": "fixed_zero_mean_unit_variance",
+            "kwargs": _per_channel(mean=by.means, std=by.stds),
+        }
+    ]
+
+
+def _unscaled(by: Normalization) -> list[dict[str, Any]]:
+    return _linear(by.scales, by.means)
+
+
+def _linear(gains: tuple[float, ...], offsets: tuple[float, ...]) -> list[dict[str, Any]]:
+    if all(gain == 1 for gain in gains) and not any(offsets):
+        return []  # the format does not allow what changes nothing
+    return [{"id": "scale_linear", "kwargs": _per_channel(gain=gains, offset=offsets)}]
+
+
+def _per_channel(**values: tuple[float, ...]) -> dict[str, Any]:
+    if all(len(each) == 1 for each in values.values()):
+        return {name: each[0] for name, each in values.items()}
+    return {"axis": "channel", **{name: list(each) for name, each in values.items()}}
+
+
+def _tolerance(model: Model, clean: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """How far results on other machines may be off, in intensities."""
+    allowed = min(1e-3 * min(model.output_normalization.scales), 1e-3 * float(clean.max()))
+    if allowed <= 0:
+        return []
+    return [{"relative_tolerance": 1e-3, "absolute_tolerance": allowed}]
+
+
+CALLABLE = "make_network"
+"""Function in the source that builds the network."""
+
+_MAKE = f'''
+
+def {CALLABLE}(**settings):
+    """Build the network; `settings` are those of the file that describes the model."""
+    from types import SimpleNamespace
+
+    return UNet(SimpleNamespace(**settings)).eval()
+'''
+
+
+def architecture_source() -> str:
+    """Python source of the network, which needs torch alone, with `CALLABLE`."""
+    return inspect.getsource(unet) + _MAKE
+
+
+def architecture_settings(config: UNetConfig) -> dict[str, Any]:
+    """Arguments of `CALLABLE` for a network of `config`, fit for YAML."""
+    settings = config.model_dump(mode="json", exclude={"architecture", "pool_z"})
+    pooling = [list(levels) for levels in config.pooling]
+    return {**settings, "pooling": pooling, "multiple": list(config.multiple)}

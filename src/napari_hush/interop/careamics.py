@@ -1,0 +1,232 @@
+"""Models that CAREamics 0.1 to 0.3 trained, as ours.
+
+Its U-Net has the layers of ours under other names. What is taken over: the network, its
+weights, the scaling of intensities, axes, patch and batch size, and which pixels were
+masked. Further training uses our own defaults for everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, get_args
+
+from napari_hush.config import Configuration
+from napari_hush.config.data import DataType
+from napari_hush.config.transforms import N2VManipulateConfig
+from napari_hush.errors import ConfigurationError
+from napari_hush.models import Model, UNet
+from napari_hush.models.file import check_weights
+from napari_hush.models.normalization import EPSILON, Normalization
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+_METHODS = ("n2v", "n2n", "care")
+_NETWORK = (
+    "conv_dims",
+    "in_channels",
+    "num_classes",
+    "depth",
+    "num_channels_init",
+    "residual",
+    "independent_channels",
+    "use_batch_norm",
+    "n2v2",
+)
+_MASKING = ("roi_size", "masked_pixel_percentage", "strategy")
+_BLOCKS = {
+    "encoder.encoder_blocks": "encoder",
+    "decoder.decoder_blocks": "decoder",
+    "decoder.bottleneck": "bottleneck",
+}
+_LAYER = re.compile(
+    rf"({'|'.join(map(re.escape, _BLOCKS))})(?:\.(\d+))?\.(conv|batch_norm)([12])\.(\w+)"
+)
+_LIMITS = {
+    "mean_std": ("means", "stds"),
+    "min_max": ("mins", "maxes"),
+    "quantile": ("lower_quantile_values", "upper_quantile_values"),
+}
+
+
+def careamics_model(
+    values: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    *,
+    epochs: int = 0,
+    steps: int = 0,
+) -> Model:
+    """A model out of what CAREamics keeps of one.
+
+    Parameters
+    ----------
+    values : mapping
+        Its configuration: ``algorithm_config``, ``data_config``, ``experiment_name``.
+    weights : mapping of str to Tensor
+        State of its network.
+    epochs, steps : int
+        How long it was trained.
+
+    Raises
+    ------
+    ConfigurationError, KeyError, TypeError, ValueError
+        If there is no such network here, or the values are of another kind.
+    """
+    algorithm, data = values["algorithm_config"], values["data_config"]
+    network, learning = _network(algorithm), _algorithm(algorithm)
+    struct = "struct_mask_axis" in learning.get("n2v_config", {})
+    config = Configuration.build(
+        {
+            "experiment_name": _name(values.get("experiment_name")),
+            "algorithm_config": {**learning, "model": network},
+            "data_config": _data(data, network["conv_dims"], struct=struct),
+        }
+    )
+    made = config.algorithm_config.model
+    renamed = {
+        ours: tensor.float() if tensor.is_floating_point() else tensor
+        for ours, tensor in (
+            (_renamed(name, norm=made.use_batch_norm), each)
+            for name, each in weights.items()
+        )
+    }
+    if made.residual:  # added to the image there, subtracted from it here
+        for name in ("last.weight", "last.bias"):
+            renamed[name] = -renamed[name]
+    check_weights({name: tuple(each.shape) for name, each in renamed.items()}, made)
+    unet = UNet(made)
+    unet.load_state_dict(renamed)
+    scaling, target = _scaling(data, "input"), _scaling(data, "target")
+    return Model(
+        config,
+        unet.eval(),
+        _fitting(scaling, made.in_channels),
+        _fitting(target or scaling, made.num_classes)
+        if config.algorithm_config.needs_targets
+        else None,
+        epochs=epochs,
+        steps=steps,
+    )
+
+
+def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the network; refuses those of one that there is not."""
+    theirs = algorithm["model"]
+    if algorithm["algorithm"] not in _METHODS or theirs["architecture"] != "UNet":
+        raise ConfigurationError(
+            f"it was trained with {algorithm['algorithm']!r} and a network "
+            f"{theirs['architecture']!r}, but only U-Nets of {', '.join(_METHODS)} can be "
+            "read"
+        )
+    if (end := theirs.get("final_activation", "None")) not in ("None", None):
+        raise ConfigurationError(
+            f"its network ends in {end!r}, which there is not here; train one without"
+        )
+    network = {name: theirs[name] for name in _NETWORK if name in theirs}
+    if network["conv_dims"] == 3 or network.get("n2v2"):
+        raise ConfigurationError(
+            "it is a network for volumes, or of N2V2, which differs from the one here at "
+            "its borders; train one here"
+        )
+    apart = network.get("independent_channels", True)
+    if apart and max(network["in_channels"], network["num_classes"]) > 1:
+        raise ConfigurationError(
+            "its channels are independent and each has weights of its own, while here they "
+            "share them; train one with independent_channels=False, or one per channel"
+        )
+    return {**network, "independent_channels": False}
+
+
+def _algorithm(theirs: Mapping[str, Any]) -> dict[str, Any]:
+    method = theirs["algorithm"]
+    found: dict[str, Any] = {"algorithm": method, "loss": theirs["loss"]}
+    if method == "n2v":
+        masking = theirs.get("n2v_config") or {}
+        taken = {name: masking[name] for name in _MASKING if name in masking}
+        found["n2v_config"] = {**taken, **_hidden(masking)}
+    return found
+
+
+def _hidden(masking: Mapping[str, Any]) -> dict[str, Any]:
+    """Which neighbours structN2V hides, as 0.1 and as later versions say it."""
+    struct = masking.get("struct_mask")
+    if isinstance(struct, dict):
+        axis, span = struct.get("axis"), struct.get("span")
+    else:
+        axis, span = masking.get("struct_mask_axis"), masking.get("struct_mask_span")
+    if axis in (None, "none"):
+        return {}
+    plain = N2VManipulateConfig()
+    return {
+        "struct_mask_axis": axis,
+        "struct_mask_span": plain.struct_mask_span if span is None else span,
+    }
+
+
+def _data(theirs: Mapping[str, Any], dims: int, *, struct: bool) -> dict[str, Any]:
+    kind = theirs["data_type"]
+    patching = theirs.get("patching") or theirs
+    size = patching.get("patch_size") or (64, 64, 64)[:dims]
+    return {
+        "data_type": kind if kind in get_args(DataType) else "array",
+        "axes": theirs["axes"],
+        "patch_size": tuple(size),
+        "batch_size": theirs["batch_size"],
+        # what neighbours are hidden for would be turned away
+        **({"transforms": ()} if struct else {}),
+    }
+
+
+def _name(given: Any) -> str:
+    return re.sub(r"[^A-Za-z0-9_\- ]", "_", str(given or "")).strip() or "careamics"
+
+
+def _renamed(name: str, *, norm: bool) -> str:
+    """What a weight is called here."""
+    if name.startswith("final_conv."):
+        return name.replace("final_conv", "last")
+    found = _LAYER.fullmatch(name)
+    if found is None:
+        raise ValueError(f"there is no {name!r} in a network of this kind")
+    block, number, kind, which, what = found.groups()
+    # Between two blocks of theirs lies what pools or enlarges, which has no weights.
+    place = "" if number is None else f".{int(number) // 2}"
+    layer = (int(which) - 1) * (3 if norm else 2) + (kind == "batch_norm")
+    return f"{_BLOCKS[block]}{place}.{layer}.{what}"
+
+
+def _scaling(data: Mapping[str, Any], which: str) -> Normalization | None:
+    """Scaling of the ``input`` or the ``target``, None if there is none."""
+    theirs = data.get("normalization")
+    if not isinstance(theirs, dict):  # 0.1 knows one kind
+        first = "image" if which == "input" else "target"
+        means, stds = data.get(f"{first}_means"), data.get(f"{first}_stds")
+        return None if not means else Normalization(_floats(means), _floats(stds))
+    kind = theirs["name"]
+    if kind == "none" or (which == "target" and theirs.get("skip_target")):
+        return Normalization((0.0,), (1.0 - EPSILON,))
+    low, high = (theirs.get(f"{which}_{end}") for end in _LIMITS[kind])
+    if not low or not high:
+        return None
+    lows, highs = _floats(low), _floats(high)
+    if kind == "mean_std":
+        return Normalization(lows, highs)
+    spans = tuple(b - a for a, b in zip(lows, highs, strict=True))
+    return Normalization(lows, spans)
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _fitting(scaling: Normalization | None, channels: int) -> Normalization:
+    """One value per channel, where there was one for all."""
+    if scaling is None:
+        raise ValueError("it does not say how intensities are scaled")
+    if len(scaling.means) == 1:
+        return Normalization(scaling.means * channels, scaling.stds * channels)
+    if len(scaling.means) != channels or len(scaling.stds) != channels:
+        raise ValueError(f"the statistics are not those of {channels} channels")
+    return scaling

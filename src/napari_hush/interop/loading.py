@@ -1,0 +1,261 @@
+"""Open a model, whatever file it is in."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from napari_hush.config.files import plain_values
+from napari_hush.errors import (
+    ConfigurationError,
+    MissingFileError,
+    ModelFileError,
+    OutOfMemoryError,
+)
+from napari_hush.interop.careamics import careamics_model
+from napari_hush.models import load_model
+from napari_hush.system.memory import require_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from napari_hush.models import Model
+
+_FILES = 10_000
+"""Files that an archive does not hold."""
+_BYTES = 4 * 2**30
+"""What the files of an archive of a model do not come to, unpacked."""
+_RATIO = 1100
+"""How many times smaller deflate makes anything at most is 1,032."""
+
+
+class Archive:
+    """The files of a zip archive in memory or on disk.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The archive.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        If it is no zip archive, or holds too much, or names that lead outside of it.
+    OutOfMemoryError
+        If there is less memory than its files take.
+    """
+
+    def __init__(self, source: Path | bytes, name: str) -> None:
+        try:
+            self._zip = zipfile.ZipFile(
+                io.BytesIO(source) if isinstance(source, bytes) else source
+            )
+        except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeError) as error:
+            raise ValueError(f"it is no zip archive: {error}") from error
+        infos = self._zip.infolist()
+        if len(infos) > _FILES:
+            raise ValueError(f"it holds {len(infos)} files, more than {_FILES}")
+        total = sum(info.file_size for info in infos)
+        packed = sum(info.compress_size for info in infos)
+        if total > _BYTES or total > _RATIO * packed + 2**20:
+            raise ValueError(f"its files would take {total} bytes unpacked")
+        require_memory(total, f"What {name} holds", "close other programs first")
+        for info in infos:
+            _check_name(info.filename)
+        self.names = {info.filename for info in infos}
+        if len(self.names) != len(infos):
+            raise ValueError("it holds two files of one name")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._zip.close()
+
+    def read(self, name: str, *, sha256: str | None = None) -> bytes:
+        """The content of one file.
+
+        Raises
+        ------
+        ValueError
+            If there is no such file, it is damaged, or is another one than `sha256` says.
+        """
+        if name not in self.names:
+            raise ValueError(f"there is no {name!r} in it")
+        try:
+            content = self._zip.read(name)
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,  # it wants a password
+        ) as error:
+            raise ValueError(f"{name!r} in it is damaged: {error}") from error
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256.lower():
+            raise ValueError(f"{name!r} in it is not the file it was when it was packed")
+        return content
+
+
+def _check_name(name: str) -> None:
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        raise ValueError(f"the name {name!r} in it leads outside of it")
+
+
+_DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
+_OWN = ".safetensors"
+_NETWORK = "model."
+"""What the names of a network's weights begin with in a checkpoint."""
+_FLAWS = (
+    AttributeError,
+    KeyError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What values of the wrong kind raise, and values without end (a RecursionError)."""
+
+
+def open_model(path: str | Path) -> Model:
+    """Read a model file, a package, or a checkpoint.
+
+    No code in any of them is run.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.safetensors`` file that `save_model` wrote; a BioImage.IO package (``.zip``)
+        that `write_package` or CAREamics wrote; a checkpoint (``.ckpt``) of CAREamics.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    ModelFileError
+        If there is no model in it that can be used here.
+    OutOfMemoryError
+        If it holds more than fits into memory.
+    """
+    path = Path(path)
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        return load_model(path)
+    if not path.is_file():
+        raise MissingFileError(f"There is no model file {str(path)!r}; check the path.")
+    try:
+        return read(path)
+    except (ModelFileError, OutOfMemoryError):
+        raise
+    except ConfigurationError as error:
+        raise ModelFileError(
+            f"The model in {str(path)!r} cannot be used here: {_told(error).rstrip('.')}."
+        ) from error
+    except _FLAWS as error:
+        raise ModelFileError(
+            f"{str(path)!r} is no model that can be read ({_told(error)}); give a package "
+            "that napari-hush or CAREamics wrote, or a checkpoint of CAREamics."
+        ) from error
+
+
+def _package(path: Path) -> Model:
+    with Archive(path, repr(path.name)) as archive:
+        name = next((name for name in _DESCRIPTIONS if name in archive.names), None)
+        if name is None:
+            raise ValueError(f"there is no {_DESCRIPTIONS[0]} in it")
+        text = plain_values(archive.read(name))
+        if not isinstance(text, dict) or text.get("type") != "model":
+            raise ValueError(f"its {name} describes no model")
+        attached = _attached(text)
+        for file, sha256 in attached.items():
+            if file.endswith(_OWN):
+                return _own(archive.read(file, sha256=sha256))
+        for file, sha256 in attached.items():
+            if PurePosixPath(file).suffix in (".yml", ".yaml"):
+                values = plain_values(archive.read(file, sha256=sha256))
+                if isinstance(values, dict) and "algorithm_config" in values:
+                    return careamics_model(values, _weights(text, archive))
+        raise ValueError("it holds no weights of a network that is known here")
+
+
+def _attached(text: Mapping[str, Any]) -> dict[str, str | None]:
+    """Attachments of a package and what they hash to; before 0.5 a list of names."""
+    attached = text.get("attachments") or ()
+    if isinstance(attached, dict):
+        return {str(name): None for name in attached.get("files") or ()}
+    return {str(file["source"]): file.get("sha256") for file in attached}
+
+
+def _own(content: bytes) -> Model:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"model{_OWN}")
+        file.write_bytes(content)
+        return load_model(file)
+
+
+def _weights(text: Mapping[str, Any], archive: Archive) -> dict[str, torch.Tensor]:
+    weights = text["weights"]["pytorch_state_dict"]
+    content = archive.read(weights["source"], sha256=weights.get("sha256"))
+    with Archive(content, repr(weights["source"])):
+        pass  # torch would not look at how much there is to unpack
+    return _tensors(_unpickled(io.BytesIO(content)))
+
+
+def _checkpoint(path: Path) -> Model:
+    with Archive(path, repr(path.name)):
+        pass
+    found = _unpickled(path)
+    kept = [found.get(f"{part}hyper_parameters") or {} for part in ("", "datamodule_")]
+    values = {**kept[0], **kept[1], **(found.get("careamics_info") or {})}
+    weights = {
+        name.removeprefix(_NETWORK): tensor
+        for name, tensor in _tensors(found["state_dict"]).items()
+        if name.startswith(_NETWORK)
+    }
+    return careamics_model(
+        values, weights, epochs=_count(found, "epoch"), steps=_count(found, "global_step")
+    )
+
+
+def _unpickled(source: Path | io.BytesIO) -> Any:
+    """What torch kept there: tensors and plain values; nothing in it is executed."""
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its parts lead to
+        raise ValueError(f"it cannot be unpickled: {_told(error)}") from error
+
+
+def _tensors(found: Any) -> dict[str, torch.Tensor]:
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(each, torch.Tensor)
+        for name, each in found.items()
+    ):
+        raise ValueError("its weights are not named tensors")
+    return dict(found)
+
+
+def _count(found: Mapping[str, Any], name: str) -> int:
+    count = found.get(name, 0)
+    if type(count) is not int or count < 0:
+        raise ValueError(f"its {name} is {count!r}")
+    return count
+
+
+def _told(error: Exception) -> str:
+    kind = "" if type(error) in (ValueError, ConfigurationError) else type(error).__name__
+    return " ".join(f"{kind} {error}".split())
+
+
+_READERS: dict[str, Callable[[Path], Model]] = {".zip": _package, ".ckpt": _checkpoint}

@@ -1,0 +1,258 @@
+"""The network as an ONNX graph, written out node by node.
+
+Batch normalisation is part of the weights. The graph takes nothing but what is defined in
+opset 17, so that runtimes of 2022 and later read it, and has no fixed size but the number
+of channels. Any torch version writes the same one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from torch import nn
+
+from napari_hush.axes import spatial_axes
+from napari_hush.models import Model, folded
+from napari_hush.system.atomic_write import whole_file
+from napari_hush.system.optional import require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_hush.models import UNet
+    from napari_hush.models.normalization import Normalization
+
+OPSET = 17
+"""Version of the operators that a graph is made of."""
+_IR = 8
+"""Version of the file format that came with that opset."""
+INPUT, OUTPUT = "raw", "denoised"
+"""Names of what goes in and what comes out."""
+
+
+def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
+    """Write the network of `model` as an ONNX file.
+
+    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, with every
+    spatial size a multiple of `UNet.multiple`, which the names of the axes tell.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics.
+    path : Path
+        The file; it appears once it is whole.
+    scaled : bool
+        Whether the graph scales intensities for the network and back by itself; otherwise
+        it takes and returns normalised ones.
+
+    Raises
+    ------
+    HushError
+        If the package onnx is not installed.
+    UnwritableFileError
+        If the file cannot be written.
+    """
+    proto = onnx_model(model, scaled=scaled)
+    with whole_file(path) as part:
+        part.write_bytes(proto.SerializeToString())
+
+
+def onnx_model(model: Model, *, scaled: bool = True) -> Any:
+    """The graph of `write_onnx` as an ``onnx.ModelProto``, checked by the package onnx."""
+    onnx = require("onnx", "exchange", "Writing ONNX")
+    network = folded(model.network).cpu()
+    graph = _Graph(onnx, len(network.multiple))
+    at = graph.scaled(INPUT, model.normalization) if scaled else INPUT
+    at = _network(graph, network, at)
+    if scaled:
+        at = graph.unscaled(at, model.output_normalization)
+    graph.add("Identity", [at], name=OUTPUT)
+    sizes = _sizes(network)
+    config = network.config
+    made = onnx.helper.make_graph(
+        graph.nodes,
+        "denoiser",
+        [_value(onnx, INPUT, config.in_channels, sizes)],
+        [_value(onnx, OUTPUT, config.num_classes, sizes)],
+        graph.weights,
+    )
+    proto = onnx.helper.make_model(
+        made,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=_IR,
+        producer_name="napari-hush",
+    )
+    proto.doc_string = (
+        f"{'Intensities' if scaled else 'Normalised intensities'} in and out, float32, "
+        f"axes {', '.join(['batch', 'channel', *sizes])}."
+    )
+    onnx.helper.set_model_props(proto, _properties(model, scaled))
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _properties(model: Model, scaled: bool) -> dict[str, str]:
+    multiple, halo = model.network.multiple, model.network.halo
+    return {
+        "name": model.config.experiment_name,
+        "intensities": "original" if scaled else "normalised",
+        "axes": "BC" + "".join(spatial_axes(model.config.data_config.axes)),
+        "size_multiple_of": json.dumps(list(multiple)),
+        "halo": json.dumps(list(halo)),
+        "configuration": model.config.model_dump_json(),
+    }
+
+
+def _sizes(network: UNet) -> list[str]:
+    names = "zyx"[-len(network.multiple) :]
+    return [
+        f"{name}_multiple_of_{step}" if step > 1 else name
+        for name, step in zip(names, network.multiple, strict=True)
+    ]
+
+
+def _value(onnx: Any, name: str, channels: int, sizes: list[str]) -> Any:
+    return onnx.helper.make_tensor_value_info(
+        name, onnx.TensorProto.FLOAT, ["batch", channels, *sizes]
+    )
+
+
+def _network(graph: _Graph, network: UNet, x: str) -> str:
+    """What `UNet.forward` does; gives the name of the result."""
+    config = network.config
+    channels = config.in_channels
+    apart = config.independent_channels and channels > 1
+    if apart:
+        x = graph.reshaped(x, 1)
+    skips = []
+    at = x
+    for block, step in zip(network.encoder, network.steps, strict=True):
+        at = graph.block(cast("nn.Sequential", block), at)
+        skips.append(at)
+        at = graph.halved(at, step, blurred=config.n2v2, filters=_filters(block))
+    at = graph.block(network.bottleneck, at)
+    for block, step in zip(network.decoder, reversed(network.steps), strict=True):
+        at = graph.doubled(at, step)
+        skip = skips.pop()
+        if skips or not config.n2v2:
+            at = graph.add("Concat", [at, skip], axis=1)
+        at = graph.block(cast("nn.Sequential", block), at)
+    at = graph.convolution(network.last, at)
+    if config.residual:
+        at = graph.add("Sub", [x, at])
+    return graph.reshaped(at, channels) if apart else at
+
+
+def _filters(block: nn.Module) -> int:
+    convolutions = [m for m in block.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]
+    return convolutions[-1].out_channels
+
+
+class _Graph:
+    """Nodes and weights, put down one after the other; results go by their names."""
+
+    def __init__(self, onnx: Any, dims: int) -> None:
+        self._onnx = onnx
+        self._dims = dims
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+
+    def add(
+        self, kind: str, inputs: Sequence[str], name: str = "", **attributes: Any
+    ) -> str:
+        name = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(
+            self._onnx.helper.make_node(kind, list(inputs), [name], name, **attributes)
+        )
+        return name
+
+    def constant(self, values: Any, dtype: type[np.generic] = np.float32) -> str:
+        name = f"constant_{len(self.weights)}"
+        array = np.ascontiguousarray(values, dtype)
+        self.weights.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def scaled(self, x: str, by: Normalization) -> str:
+        mean, scale = self._statistics(by)
+        return self.add("Div", [self.add("Sub", [x, mean]), scale])
+
+    def unscaled(self, x: str, by: Normalization) -> str:
+        mean, scale = self._statistics(by)
+        return self.add("Add", [self.add("Mul", [x, scale]), mean])
+
+    def _statistics(self, by: Normalization) -> tuple[str, str]:
+        shape = (1, -1, *(1,) * self._dims)
+        return (
+            self.constant(np.reshape(by.means, shape)),
+            self.constant(np.reshape(by.scales, shape)),
+        )
+
+    def reshaped(self, x: str, channels: int) -> str:
+        """Channels become images or the other way round; 0 keeps a size."""
+        shape = self.constant([-1, channels, *(0,) * self._dims], np.int64)
+        return self.add("Reshape", [x, shape])
+
+    def block(self, block: nn.Sequential, x: str) -> str:
+        for layer in block:
+            if isinstance(layer, nn.ReLU):
+                x = self.add("Relu", [x])
+            elif not isinstance(layer, nn.Identity):
+                x = self.convolution(layer, x)
+        return x
+
+    def convolution(self, layer: nn.Module, x: str) -> str:
+        weight = cast("nn.Conv2d", layer).weight.detach().numpy()
+        bias = cast("nn.Parameter", layer.bias).detach().numpy()
+        pads = [size // 2 for size in weight.shape[2:]]
+        if self._dims == 3 and pads[0]:  # the border plane is repeated, not zero
+            x = self.padded(x, axis=0, before=1, after=1)
+            pads[0] = 0
+        return self.add(
+            "Conv",
+            [x, self.constant(weight), self.constant(bias)],
+            kernel_shape=weight.shape[2:],
+            pads=[*pads, *pads],
+        )
+
+    def padded(self, x: str, axis: int, before: int, after: int) -> str:
+        """Repeat the border along one spatial axis."""
+        pads = np.zeros((2, self._dims + 2), np.int64)
+        pads[:, axis + 2] = before, after
+        return self.add("Pad", [x, self.constant(pads.ravel(), np.int64)], mode="edge")
+
+    def halved(self, x: str, step: Sequence[int], *, blurred: bool, filters: int) -> str:
+        if not blurred:
+            return self.add("MaxPool", [x], kernel_shape=step, strides=step)
+        for axis, size in enumerate(step):
+            if size == 2:
+                x = self._blurred(x, axis, filters)
+        return x
+
+    def _blurred(self, x: str, axis: int, filters: int) -> str:
+        """Maxima of neighbours, blurred by (1, 2, 1) / 4, every second one kept."""
+        pair, three, every = ([1] * self._dims for _ in range(3))
+        pair[axis], three[axis], every[axis] = 2, 3, 2
+        x = self.padded(x, axis, 0, 1)
+        x = self.add("MaxPool", [x], kernel_shape=pair)
+        x = self.padded(x, axis, 1, 0)
+        kernel = np.reshape([0.25, 0.5, 0.25], three)
+        weight = np.broadcast_to(kernel, (filters, 1, *three))
+        return self.add(
+            "Conv",
+            [x, self.constant(weight)],
+            kernel_shape=three,
+            strides=every,
+            group=filters,
+        )
+
+    def doubled(self, x: str, step: Sequence[int]) -> str:
+        return self.add(
+            "Resize",
+            [x, "", self.constant([1, 1, *step])],
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        )

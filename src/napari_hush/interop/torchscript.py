@@ -1,0 +1,83 @@
+"""The network as TorchScript, which PyTorch runs from Python, C++ and Java."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from napari_hush.models import Model, folded
+from napari_hush.system.atomic_write import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Denoiser(nn.Module):
+    """A network that scales intensities by itself: intensities in, intensities out.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics; the network is copied, its batch normalisations become part
+        of the weights.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = folded(model.network).cpu()
+        dims = len(self.network.multiple)
+        before, after = model.normalization, model.output_normalization
+        self.mean = nn.Buffer(_per_channel(before.means, dims))
+        self.scale = nn.Buffer(_per_channel(before.scales, dims))
+        self.result_mean = nn.Buffer(_per_channel(after.means, dims))
+        self.result_scale = nn.Buffer(_per_channel(after.scales, dims))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Denoise intensities ``(B, C, (Z), Y, X)``."""
+        clean: Tensor = self.network((x - self.mean) / self.scale)
+        return clean * self.result_scale + self.result_mean
+
+
+def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
+    """Write the network of `model` as TorchScript.
+
+    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, with every
+    spatial size a multiple of `UNet.multiple`.
+
+    Parameters
+    ----------
+    model : Model
+        Network and statistics.
+    path : Path
+        The file; it appears once it is whole.
+    scaled : bool
+        Whether the network scales intensities and scales them back by itself; otherwise it
+        takes and returns normalised ones.
+
+    Raises
+    ------
+    UnwritableFileError
+        If the file cannot be written.
+    """
+    network = Denoiser(model).eval() if scaled else folded(model.network).cpu()
+    multiple = model.network.multiple
+    channels = model.network.config.in_channels
+    example = torch.zeros((2, channels, *(2 * step for step in multiple)))
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Programs in Java and C++ read this format and not yet the one that follows it.
+        warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=Warning)
+        # What depends on the number of channels alone may be settled for good.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, buffer)
+    with whole_file(path) as part:
+        part.write_bytes(buffer.getvalue())
+
+
+def _per_channel(values: tuple[float, ...], dims: int) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, *(1,) * dims)

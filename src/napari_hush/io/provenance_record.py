@@ -1,0 +1,81 @@
+"""How an image came about, kept in its file: written with results, and read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from xml.etree.ElementTree import ParseError
+
+from tifffile import xml2dict
+
+from napari_hush.io.listing import is_zarr
+from napari_hush.io.tiff_layout import opened
+from napari_hush.io.zarr_read import attributes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECORD = "napari_hush"
+"""Under this name a record is kept in the metadata of files and layers."""
+_LONGEST = 2**22
+"""Characters that the info of an image written here does not have."""
+_PARTS = ("source", "model", "software")
+
+
+def record_metadata(
+    record: Mapping[str, Any], kind: Literal["imagej", "ome", "shaped"]
+) -> dict[str, Any]:
+    """What tifffile is to write: ImageJ's info, OME's description, or an own entry."""
+    text = json.dumps({RECORD: dict(record)}, indent=1)
+    if kind == "shaped":
+        return {RECORD: dict(record)}
+    return {"Info" if kind == "imagej" else "Description": text}
+
+
+def read_record(path: str | Path) -> dict[str, Any] | None:
+    """How the image in a TIFF file or Zarr store came about.
+
+    Returns
+    -------
+    dict or None
+        None if it was not denoised here, or not kept.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    if is_zarr(path):
+        found = attributes_of(path).get(RECORD)
+    else:
+        with opened(path) as file:
+            info = (file.imagej_metadata or {}).get("Info", "")
+            shaped: dict[str, Any] = (file.shaped_metadata or ({},))[0]
+            if file.is_ome:
+                info = _description(file.ome_metadata or "")
+            found = shaped.get(RECORD) or _parsed(info)
+    if not isinstance(found, dict):
+        return None
+    whole = all(isinstance(found.get(part), dict) for part in _PARTS)
+    return found if whole else None
+
+
+def _description(xml: str) -> Any:
+    """That of the first image of an OME-TIFF file."""
+    try:
+        image = xml2dict(xml)["OME"]["Image"]
+        return (image[0] if isinstance(image, list) else image)["Description"]
+    except (KeyError, IndexError, TypeError, ParseError):
+        return None
+
+
+def _parsed(info: Any) -> Any:
+    if not isinstance(info, str) or not info.startswith("{") or len(info) > _LONGEST:
+        return None
+    try:
+        found = json.loads(info)
+    except (ValueError, RecursionError):  # the info of another program
+        return None
+    return found.get(RECORD) if isinstance(found, dict) else None

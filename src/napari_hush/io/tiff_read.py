@@ -1,0 +1,258 @@
+"""The pixels of a TIFF file, read region by region."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from napari_hush.errors import HushError, UnreadableFileError
+from napari_hush.io.chunk_cache import chunk_cache
+from napari_hush.io.lazy import Bounds, LazyPixels, gather
+from napari_hush.io.tiff_layout import TiffLayout, cut_off, layout_of, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_BRIDGED_GAP = 16 * 2**10
+"""Bytes between two rows that cost less to read along than to jump over."""
+_BAND = 8 * 2**20
+"""Bytes that are read at once at most to pick rows from."""
+
+
+class TiffPixels(LazyPixels):
+    """Pixels of the first image series of a TIFF file, left in the file.
+
+    Plain bytes are read row by row or in bands, never more than the region's own pages;
+    packed pages are unpacked piece by piece (strips or tiles) into the cache of this
+    process, or past it by `read_past`. The file is open only while a region is read, and
+    is no memory map: neither does memory grow with what was read, nor does a file that
+    shrinks end the process.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    UnreadableFileError
+        When it is opened: if it is no TIFF, damaged or cut off. When a region is read: if
+        the file has changed or vanished since.
+    DataError
+        If it is one of several files that make up one image.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.layout: TiffLayout = layout_of(path)
+        layout = self.layout
+        lead = len(layout.shape) - len(layout.page)
+        chunks = None if layout.chunks is None else (1,) * lead + layout.chunks
+        super().__init__(layout.shape, layout.dtype, chunks)
+        self._keyframe: Any = None
+
+    def fingerprint(self) -> str:
+        """Hash of path, size, time of modification, shape and type of the file."""
+        layout = self.layout
+        known = (str(layout.path), *layout.stamp, layout.shape, layout.dtype.str)
+        return hashlib.sha256(repr(known).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_keyframe": None}
+
+    def _read(self, bounds: Bounds) -> NDArray[Any]:
+        with self._file() as file:
+            if self.chunks is not None and self._is_all(bounds):
+                with opened(self.layout.path) as whole:  # unpacks on all cores
+                    return np.asarray(whole.series[0].asarray())
+            return self._gathered(file, bounds, self._chunk)
+
+    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+        with self._file() as file:
+            return self._gathered(file, bounds, self._decoded)
+
+    def _gathered(
+        self,
+        file: BinaryIO,
+        bounds: Bounds,
+        piece: Callable[[BinaryIO, tuple[int, ...]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        if self.chunks is None:
+            return self._plain(file, bounds)
+        return gather(bounds, self.chunks, self.dtype, lambda at: piece(file, at))
+
+    @contextmanager
+    def _file(self) -> Iterator[BinaryIO]:
+        path = self.layout.path
+        try:
+            with open(path, "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                if (status.st_size, status.st_mtime_ns) != self.layout.stamp:
+                    raise UnreadableFileError(
+                        f"{str(path)!r} was changed by someone else since it was opened; "
+                        "start again once it stays as it is."
+                    )
+                yield file
+        except FileNotFoundError as error:
+            raise UnreadableFileError(
+                f"{str(path)!r} has been moved or deleted since it was opened; put it back."
+            ) from error
+        except OSError as error:
+            if isinstance(error, HushError):
+                raise
+            raise UnreadableFileError(
+                f"{str(path)!r} could not be read ({error}); check the disk it lies on."
+            ) from error
+
+    def _plain(self, file: BinaryIO, bounds: Bounds) -> NDArray[Any]:
+        layout = self.layout
+        lead = len(layout.shape) - len(layout.page)
+        box = [stop - start for start, stop in bounds]
+        out = np.empty(box, self.dtype)
+        for index in np.ndindex(*box[:lead]):
+            numbers = [start + i for (start, _), i in zip(bounds, index, strict=False)]
+            page = int(np.ravel_multi_index(numbers, layout.shape[:lead])) if lead else 0
+            out[index] = read_box(
+                file,
+                int(layout.offsets[page, 0]),
+                layout.page,
+                layout.stored,
+                bounds[lead:],
+            )
+        return out
+
+    def _chunk(self, file: BinaryIO, position: tuple[int, ...]) -> NDArray[Any]:
+        layout = self.layout
+        key = (str(layout.path), layout.stamp, position)
+        return chunk_cache.get(key, lambda: self._decoded(file, position))
+
+    def _decoded(self, file: BinaryIO, position: tuple[int, ...]) -> NDArray[Any]:
+        layout, page_shape = self.layout, self.layout.page
+        lead = len(layout.shape) - len(page_shape)
+        page = (
+            int(np.ravel_multi_index(position[:lead], layout.shape[:lead])) if lead else 0
+        )
+        sizes = layout.chunks or ()
+        grid = [-(-n // size) for n, size in zip(page_shape, sizes, strict=True)]
+        piece = int(np.ravel_multi_index(position[lead:], grid))
+        # Pieces at the far border are cut off there.
+        shape = [
+            min(size, n - i * size)
+            for i, n, size in zip(position[lead:], page_shape, sizes, strict=True)
+        ]
+        where, count = int(layout.offsets[page, piece]), int(layout.counts[page, piece])
+        keyframe = self._key_page()
+        if where == 0 or count == 0:  # a piece left out holds the background
+            pixels = np.full(shape, keyframe.nodata, self.dtype)
+        else:
+            file.seek(where)
+            packed = file.read(count)
+            if len(packed) < count:
+                raise cut_off(layout.path, f"at byte {where + len(packed)}")
+            pixels = self._unpacked(keyframe, packed, page, piece, shape)
+        return pixels.reshape((1,) * lead + pixels.shape)
+
+    def _unpacked(
+        self, keyframe: Any, packed: bytes, page: int, piece: int, shape: list[int]
+    ) -> NDArray[Any]:
+        tables = self.layout.tables[page] if self.layout.tables else None
+        try:
+            pixels, corner, _ = keyframe.decode(
+                packed, piece, jpegtables=tables, jpegheader=keyframe.jpegheader
+            )
+            # (depth, length, width, samples); tiles reach over the border
+            inside = [
+                slice(0, size - start)
+                for size, start in zip(keyframe.shaped[1:4], corner[1:4], strict=True)
+            ]
+            cropped = pixels[tuple(inside)]
+            return np.ascontiguousarray(cropped, self.dtype).reshape(shape)
+        except Exception as error:  # each codec raises its own kinds
+            raise UnreadableFileError(
+                f"{str(self.layout.path)!r} is damaged: page {page} cannot be unpacked "
+                f"({error}); replace it or take it out of the data."
+            ) from error
+
+    def _key_page(self) -> Any:
+        # It knows how to unpack and needs no open file, but cannot be pickled.
+        if self._keyframe is None:
+            with opened(self.layout.path) as file:
+                keyframe = file.series[0].keyframe
+                keyframe.decode(None, 0)
+            self._keyframe = keyframe
+        return self._keyframe
+
+
+def read_box(
+    file: BinaryIO,
+    offset: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    bounds: Bounds,
+) -> NDArray[Any]:
+    """Read a box of an array that lies in a file as plain bytes, slowest axis first.
+
+    Parameters
+    ----------
+    file : file
+        Opened for reading bytes, without a buffer of its own.
+    offset : int
+        Its first byte.
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Its type, in the byte order of the file.
+    bounds : tuple of (int, int)
+        The box.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of the box, in the byte order of this machine.
+    """
+    box = [stop - start for start, stop in bounds]
+    # Dimensions that are read whole are one with the dimension before them.
+    sizes, parts = [1, *shape], [(0, 1), *bounds]
+    while len(sizes) > 2 and parts[-1] == (0, sizes[-1]):
+        inner = sizes.pop()
+        parts.pop()
+        sizes[-1] *= inner
+        parts[-1] = (parts[-1][0] * inner, parts[-1][1] * inner)
+    (top, bottom), (left, right) = parts[-2:]
+    width, run = sizes[-1], right - left
+    rows_at_once = 1
+    if (width - run) * dtype.itemsize <= _BRIDGED_GAP:
+        rows_at_once = max(1, _BAND // (width * dtype.itemsize))
+    out = np.empty((*(stop - start for start, stop in parts[:-1]), run), dtype)
+    for index in np.ndindex(*out.shape[:-2]):
+        outer = [start + i for (start, _), i in zip(parts, index, strict=False)]
+        first = int(np.ravel_multi_index(outer, sizes[:-2])) * sizes[-2] if outer else 0
+        for row in range(top, bottom, rows_at_once):
+            rows = min(rows_at_once, bottom - row)
+            start = offset + ((first + row) * width + left) * dtype.itemsize
+            target = out[index][row - top : row - top + rows]
+            if rows == 1 or run == width:
+                _fill(file, start, target)
+            else:
+                band = np.empty((rows - 1) * width + run, dtype)
+                _fill(file, start, band)
+                last = (rows - 1) * width
+                target[:-1] = band[:last].reshape(rows - 1, width)[:, :run]
+                target[-1] = band[last:]
+    return out.reshape(box).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _fill(file: BinaryIO, start: int, target: NDArray[Any]) -> None:
+    file.seek(start)
+    left = target.reshape(-1).view(np.uint8)  # contiguous: no copy
+    while left.size:
+        count = file.readinto(left.data)  # type: ignore[attr-defined]
+        if not count:
+            raise OSError("the file ends too early")
+        left = left[count:]

@@ -1,0 +1,333 @@
+"""An OME-Zarr 0.5 image that is written shard by shard."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.io.output import ResultImage, damaged, ordered, placed
+from napari_hush.io.provenance_record import RECORD
+from napari_hush.system.atomic_write import force
+from napari_hush.system.optional import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.io.lazy import Bounds
+
+_VERSION = "0.5"
+_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+_PART_PIXELS = 2**20
+"""Pixels of a coarse resolution that are made at once."""
+_PARTIAL = "*.partial"
+"""What zarr calls files that it is writing."""
+
+
+class ZarrResult:
+    """The finest resolution is written from outside; the others are made of it at the end.
+
+    Every resolution is an array of shards with chunks in them (Zarr 3), of the axes T, C,
+    Z, Y, X as far as there are; S and T are one, which is called T.
+
+    Parameters
+    ----------
+    image : ResultImage
+        What it is.
+    tile : sequence of int
+        Size ``((Z), Y, X)`` of the tiles that will fill it.
+    target : Path
+        What it is called once it is whole.
+
+    Raises
+    ------
+    HushError
+        If zarr is not installed.
+    """
+
+    def __init__(self, image: ResultImage, tile: Sequence[int], target: Path) -> None:
+        self._zarr = require("zarr", "zarr", "Writing OME-Zarr images")
+        self._image, self._name = image, target.name.split(".")[0]
+        own = image.axes.axes.replace("S", "T")
+        self.axes, self._shape = ordered(image.axes, "".join(a for a in _TYPES if a in own))
+        size = dict(zip(self.axes, self._shape, strict=True))
+        space = {a: n for a, n in size.items() if a in "ZYX"}
+        pixel = image.dtype.itemsize * size.get("C", 1)
+        self._grid = plan_grid(list(space.values()), tile, pixel, SHARD_BYTES)
+        self.block: tuple[int, ...] | None = self._grid.shard
+        steps = plan_levels(space, image.sizes.scale)
+        self._factors = [[factors.get(a, 1) for a in self.axes] for factors in ({}, *steps)]
+        self._arrays: list[Any] = []
+        self._written: set[Path] = set()
+
+    def begin(self, path: Path) -> None:
+        """Make the store, which holds metadata alone; see `Result`."""
+        ome = {"version": _VERSION, "multiscales": [self._multiscale()]}
+        attributes: dict[str, Any] = {"ome": ome}
+        if self._image.record is not None:
+            attributes[RECORD] = dict(self._image.record)
+        group = self._zarr.open_group(
+            str(path), mode="w", zarr_format=3, attributes=attributes
+        )
+        outer = [a for a in self.axes if a in "TC"]
+        channels = dict(zip(self.axes, self._shape, strict=True)).get("C", 1)
+        shape = list(self._shape)
+        for level, factors in enumerate(self._factors):
+            shape = [-(-n // f) for n, f in zip(shape, factors, strict=True)]
+            shard = [  # none is much larger than its image
+                min(s, -(-n // c) * c)
+                for n, s, c in zip(
+                    shape[len(outer) :], self._grid.shard, self._grid.chunk, strict=True
+                )
+            ]
+            array = group.create_array(
+                str(level),
+                shape=tuple(shape),
+                dtype=self._image.dtype,
+                chunks=(*(1 for _ in outer), *self._grid.chunk),
+                shards=(*(channels if a == "C" else 1 for a in outer), *shard),
+                compressors=self._zarr.codecs.BloscCodec(
+                    cname="zstd", clevel=1, shuffle="shuffle"
+                ),
+                dimension_names=[a.lower() for a in self.axes],
+                fill_value=0,
+                config={"write_empty_chunks": True},
+            )
+            self._arrays.append(array)
+
+    def go_on(self, path: Path, *, alone: bool = True) -> None:
+        """Open the store that was begun; see `Result`."""
+        try:
+            group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
+            # Looking for chunks to leave out costs as much as packing them.
+            with self._zarr.config.set({"array.write_empty_chunks": True}):
+                self._arrays = [group[str(level)] for level in range(len(self._factors))]
+        except (OSError, KeyError, ValueError) as error:
+            raise damaged(path) from error
+        finest = self._arrays[0]
+        if finest.shape != self._shape or finest.dtype != self._image.dtype:
+            raise damaged(path)
+        if alone:
+            for left in path.rglob(_PARTIAL):
+                left.unlink()
+
+    def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
+        """Write a block; see `Result`."""
+        self._put(0, *placed(self.axes, self._arrays[0].shape, sample, inner, pixels))
+
+    def force(self) -> None:
+        """Force the shards that were written since the last time to the disk."""
+        folders = {file.parent for file in self._written}
+        for place in (*self._written, *folders):
+            if place.exists():  # what holds only the fill value has no file
+                force(place)
+        self._written.clear()
+
+    def finish(self) -> None:
+        """Make the other resolutions, and force all to the disk."""
+        for level in range(1, len(self._arrays)):
+            self._halve(level)
+        self.force()
+
+    def close(self) -> None:
+        """Let go of it, as it is."""
+
+    def _multiscale(self) -> dict[str, Any]:
+        sizes = self._image.sizes
+        axes = []
+        for letter in self.axes:
+            axis = {"name": letter.lower(), "type": _TYPES[letter]}
+            if unit := sizes.units.get(letter):
+                axis["unit"] = unit
+            axes.append(axis)
+        datasets = []
+        step = [sizes.scale.get(a, 1.0) for a in self.axes]
+        corner = [0.0] * len(step)
+        for level, factors in enumerate(self._factors):
+            # The centre of a coarse pixel lies between those of the two it is made of.
+            corner = [
+                c + s * (f - 1) / 2 for c, s, f in zip(corner, step, factors, strict=True)
+            ]
+            step = [s * f for s, f in zip(step, factors, strict=True)]
+            places: list[dict[str, Any]] = [{"type": "scale", "scale": step}]
+            if any(corner):
+                places.append({"type": "translation", "translation": corner})
+            datasets.append({"path": str(level), "coordinateTransformations": places})
+        return {
+            "name": self._name,
+            "axes": axes,
+            "datasets": datasets,
+            "type": "mean",
+        }
+
+    def _put(self, level: int, bounds: Bounds, pixels: NDArray[Any]) -> None:
+        array = self._arrays[level]
+        at = tuple(start // n for (start, _), n in zip(bounds, array.shards, strict=True))
+        folder = Path(array.store.root) / array.path
+        file = folder / array.metadata.encode_chunk_key(at)
+        file.unlink(missing_ok=True)  # a shard that was cut off would be read first
+        array[tuple(slice(*pair) for pair in bounds)] = pixels
+        self._written.add(file)
+
+    def _halve(self, level: int) -> None:
+        """Make a resolution from the one before it, one shard at a time."""
+        fine, coarse = self._arrays[level - 1], self._arrays[level]
+        factors = self._factors[level]
+        # A shard is made of a few parts, since what those are made of is larger.
+        part = self._part(coarse.shards, coarse.chunks)
+        for shard in boxes(tuple((0, n) for n in coarse.shape), coarse.shards):
+            pixels = np.empty([stop - start for start, stop in shard], coarse.dtype)
+            for box in boxes(shard, part):
+                above = tuple(
+                    slice(start * f, min(stop * f, n))
+                    for (start, stop), f, n in zip(box, factors, fine.shape, strict=True)
+                )
+                inside = tuple(
+                    slice(start - first, stop - first)
+                    for (start, stop), (first, _) in zip(box, shard, strict=True)
+                )
+                pixels[inside] = averages(np.asarray(fine[above]), factors)
+            self._put(level, shard, pixels)
+
+    def _part(self, shard: tuple[int, ...], chunk: tuple[int, ...]) -> tuple[int, ...]:
+        outer = sum(a in "TC" for a in self.axes)
+        inner = plan_grid(shard[outer:], chunk[outer:], 1, _PART_PIXELS).shard
+        return (*chunk[:outer], *inner)
+
+
+def boxes(whole: Bounds, size: Sequence[int]) -> Iterator[Bounds]:
+    """Cut a box into boxes of that size, smaller ones at its end."""
+    starts = (range(*pair, n) for pair, n in zip(whole, size, strict=True))
+    for corner in itertools.product(*starts):
+        yield tuple(
+            (start, min(start + n, stop))
+            for start, n, (_, stop) in zip(corner, size, whole, strict=True)
+        )
+
+
+def averages(pixels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
+    """Means over boxes of so many pixels, of the same type; less at the far border.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        Any shape and any real type.
+    factors : sequence of int
+        1 or 2 for each dimension.
+    """
+    result = pixels.astype(np.float64 if pixels.dtype.kind in "ui" else pixels.dtype)
+    for axis, factor in enumerate(factors):
+        if factor == 1:
+            continue
+        one = np.moveaxis(result, axis, 0)
+        pairs = len(one) // 2
+        means = (one[: 2 * pairs : 2] + one[1 : 2 * pairs : 2]) / 2
+        if len(one) > 2 * pairs:
+            means = np.concatenate([means, one[-1:]])
+        result = np.moveaxis(means, 0, axis)
+    return (np.rint(result) if pixels.dtype.kind in "ui" else result).astype(pixels.dtype)
+
+
+SHARD_BYTES = 2**25
+"""Bytes of pixels in a file of the store, about; so much is in memory while it is made."""
+_CHUNK = {2: 256, 3: 64}
+"""Side of what viewers fetch at once, about, in pictures and in volumes."""
+_SMALLEST = 256
+"""Side, along Y and X, below which there are no further resolutions."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Sizes ``((Z), Y, X)`` of the pieces; a shard is made of whole chunks.
+
+    Attributes
+    ----------
+    chunk : tuple of int
+        What is packed by itself.
+    shard : tuple of int
+        What is one file.
+    """
+
+    chunk: tuple[int, ...]
+    shard: tuple[int, ...]
+
+
+def plan_grid(
+    shape: Sequence[int], tile: Sequence[int], pixel_bytes: int, shard_bytes: int
+) -> Grid:
+    """Choose shards that are made of whole tiles, so that each is written once.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Size of the image, ``((Z), Y, X)``.
+    tile : sequence of int
+        Size of the tiles that fill it, beginning in its corner.
+    pixel_bytes : int
+        Bytes of a pixel of all channels together.
+    shard_bytes : int
+        Bytes of a shard, about; no smaller than a tile.
+    """
+    wish = _CHUNK[len(shape)]
+    chunk = [_chunk(n, t, wish) for n, t in zip(shape, tile, strict=True)]
+    # A tile that reaches the border need not be made of whole chunks.
+    shard = [
+        _up(min(n, math.lcm(t, c)), c) for n, t, c in zip(shape, tile, chunk, strict=True)
+    ]
+    for axis in reversed(range(len(shape))):
+        room = shard_bytes // (math.prod(shard) * pixel_bytes)
+        times = min(max(room, 1), -(-shape[axis] // shard[axis]))
+        shard[axis] *= times
+    return Grid(tuple(chunk), tuple(shard))
+
+
+def plan_levels(
+    shape: Mapping[str, int], scale: Mapping[str, float]
+) -> list[dict[str, int]]:
+    """Say by how much each resolution is smaller than the one before it.
+
+    Y and X are halved until they are small. Z is halved with them once its step is no
+    longer twice as large as theirs, so that coarse resolutions have about cubic pixels.
+
+    Parameters
+    ----------
+    shape : mapping of str to int
+        Size along Z (if there is one), Y and X.
+    scale : mapping of str to float
+        Size of one step along them; 1 where it is not known.
+
+    Returns
+    -------
+    list of dict
+        For each further resolution the factor, 1 or 2, by axis.
+    """
+    size, step = dict(shape), {a: scale.get(a, 1.0) for a in shape}
+    levels = []
+    while max(size["Y"], size["X"]) > _SMALLEST:
+        thin = step.get("Z", 0) < 2 * min(step["Y"], step["X"])
+        factors = {a: 2 if n > 1 and (a in "YX" or thin) else 1 for a, n in size.items()}
+        size = {a: -(-n // factors[a]) for a, n in size.items()}
+        step = {a: s * factors[a] for a, s in step.items()}
+        levels.append(factors)
+    return levels
+
+
+def _chunk(size: int, tile: int, wish: int) -> int:
+    """About as large as wished, and a divisor or a multiple of the tile."""
+    if tile >= size:
+        return min(size, wish)
+    if tile <= wish:
+        return tile * max(1, wish // tile)
+    divisors = [d for d in range(1, math.isqrt(tile) + 1) if tile % d == 0]
+    divisors += [tile // d for d in divisors]
+    return min(divisors, key=lambda d: abs(math.log(d / wish)))
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step

@@ -1,0 +1,88 @@
+"""Whether data, configuration and model go together, before anything is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.lightning.checkpoint import Fingerprint
+
+if TYPE_CHECKING:
+    from napari_hush.config import Configuration
+    from napari_hush.lightning.train_data_module import TrainDataModule
+    from napari_hush.models.normalization import Normalization
+
+
+def fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
+    """What of set-up data must be the same in a run that is taken up again."""
+    means, stds = data.get_data_statistics()
+    targets = getattr(data.train_dataset, "target_normalization", None)
+    return Fingerprint(
+        steps_per_epoch=steps,
+        num_patches=len(data.train_dataset),  # type: ignore[arg-type]
+        num_val_patches=0 if data.val_dataset is None else len(data.val_dataset),  # type: ignore[arg-type]
+        means=tuple(means),
+        stds=tuple(stds),
+        target_means=None if targets is None else tuple(targets.means),
+        target_stds=None if targets is None else tuple(targets.stds),
+    )
+
+
+def check_scaling(
+    what: str, known: Normalization | None, now: Normalization | None
+) -> None:
+    """Refuse to train weights on with other intensities than they were trained with."""
+    if known is None or now is None:
+        return
+    ours, theirs = [*known.means, *known.stds], [*now.means, *now.stds]
+    if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=1e-5, atol=0):
+        raise ConfigurationError(
+            f"The data module scales the {what}s by the means {list(now.means)} and "
+            f"standard deviations {list(now.stds)}, but the model was trained with "
+            f"{list(known.means)} and {list(known.stds)}; give these as {what}_means and "
+            f"{what}_stds in its data configuration, or train a new model."
+        )
+
+
+def check_patches(config: Configuration, data: TrainDataModule) -> None:
+    """Compare the first patch with what the network takes, before anything starts."""
+    if not hasattr(data.train_dataset, "__len__") or isinstance(
+        data.train_dataset, torch.utils.data.IterableDataset
+    ):
+        raise ConfigurationError(
+            f"{type(data.train_dataset).__name__} can only be iterated over; give it "
+            "__len__ and __getitem__, so that patches can be visited in random order."
+        )
+    parts = data.train_dataset[0]
+    shape = tuple(parts[0].shape)
+    network = config.algorithm_config.model
+    if len(shape) - 1 != network.conv_dims or shape[0] != network.in_channels:
+        raise DataError(
+            f"The training patches have {shape[0]} channels in {len(shape) - 1}D but the "
+            f"network is configured for {network.in_channels} in {network.conv_dims}D; "
+            "set n_channels and the axes to what the images are."
+        )
+    steps = network.multiple
+    if any(size % step for size, step in zip(shape[1:], steps, strict=True)):
+        raise DataError(
+            f"The training patches are {shape[1:]} pixels, but a network of depth "
+            f"{network.depth} needs multiples of {steps}."
+        )
+    paired = config.algorithm_config.needs_targets
+    if paired != (len(parts) > 1):
+        raise ConfigurationError(
+            f"{config.algorithm_config.algorithm} learns from "
+            + (
+                "pairs, but there are no targets; give train_target."
+                if paired
+                else "the noisy images alone; leave targets out."
+            )
+        )
+    if paired and parts[1].shape[0] != network.num_classes:
+        raise DataError(
+            f"The targets have {parts[1].shape[0]} channels but the network is configured "
+            f"to return {network.num_classes}; set n_channels_out to what the targets have."
+        )

@@ -1,0 +1,169 @@
+"""From the configured devices to Lightning's Trainer, and to the processes that train."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as L
+import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
+
+from napari_hush.errors import ConfigurationError
+from napari_hush.lightning.process_group import Ranks
+from napari_hush.lightning.sync_batchnorm import SharedNorms
+from napari_hush.models import choose_device, choose_precision
+from napari_hush.system.job_env import launched, rank
+
+if TYPE_CHECKING:
+    from napari_hush.config import TrainingConfig
+    from napari_hush.models import Precision
+
+
+_BUFFERS: dict[str, Any] = {
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers": False
+}
+"""No exchange of buffers, which are the same everywhere; torch renamed the argument."""
+
+
+class Launch:
+    """Where a run is computed: how many processes, on which devices, how precisely.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Devices, machines, precision.
+    precision : {"32", "bf16"}, optional
+        That of a run which goes on; by default what the configuration says.
+
+    Attributes
+    ----------
+    devices, nodes : int
+        Processes per machine, and machines.
+    device : torch.device
+        That of this process; of several, the kind alone.
+    precision : {"32", "bf16"}
+        Arithmetic of the run.
+    ranks : Ranks
+        The processes, this one among them.
+
+    Raises
+    ------
+    ConfigurationError
+        If the configuration contradicts the way in which processes were started, or the
+        machine lacks the devices.
+    """
+
+    def __init__(self, config: TrainingConfig, precision: Precision | None = None) -> None:
+        self._config = config
+        self.devices, self.nodes = _processes(config)
+        count = self.devices * self.nodes
+        self.device = choose_device(config.device)
+        wish = config.precision
+        if count > 1:
+            self._check_devices()
+            if wish == "auto" and self.device.type == "cpu":
+                wish = "32"  # what each would measure on its machine may differ
+        self.precision: Precision = precision or choose_precision(wish, self.device)
+        self.ranks = Ranks(rank() if count > 1 else 0, count, config.process_timeout)
+
+    @property
+    def where(self) -> str:
+        """The devices in words, such as "cpu" or "8 x cuda"."""
+        count = self.ranks.count
+        return str(self.device) if count == 1 else f"{count} x {self.device.type}"
+
+    def trainer(self, **more: Any) -> L.Trainer:
+        """Lightning's Trainer for it; `more` goes there.
+
+        Of several processes, it starts those that nobody else starts, and returns once
+        all of them know each other.
+        """
+        cuda = self.device.type == "cuda"
+        more["accelerator"] = "gpu" if cuda else self.device.type
+        # Patches are all of one shape: the fastest kernels for it are found by trying.
+        more["benchmark"] = cuda
+        more["precision"] = "bf16-mixed" if self.precision == "bf16" else "32-true"
+        if self.ranks.is_alone:
+            devices: Any = [self.device.index or 0] if cuda else 1
+            return L.Trainer(devices=devices, strategy="auto", **more)
+        # The order of patches is divided already, and states of runs take the place of
+        # checkpoints where SLURM starts a job again.
+        plugins: list[Any] = [SharedNorms(self.ranks)]
+        if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
+            plugins.append(SLURMEnvironment(auto_requeue=False))
+        try:
+            trainer = L.Trainer(
+                devices=self.devices,
+                num_nodes=self.nodes,
+                strategy=DDPStrategy(
+                    timeout=timedelta(seconds=self._config.process_timeout),
+                    **_BUFFERS,
+                ),
+                plugins=plugins,
+                use_distributed_sampler=False,
+                **more,
+            )
+            launcher = trainer.strategy.launcher
+            with self.ranks.answering():
+                if launcher is None:
+                    trainer.strategy.setup_environment()
+                else:
+                    launcher.launch(trainer.strategy.setup_environment, trainer=trainer)
+        except (MisconfigurationException, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise ConfigurationError(
+                f"{self.devices} devices on {self.nodes} machines do not go together with "
+                f"how this process was started: {text}"
+            ) from error
+        self.ranks = Ranks(
+            trainer.global_rank, trainer.world_size, self._config.process_timeout
+        )
+        return trainer
+
+    def _check_devices(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise ConfigurationError(
+                f"{self.devices} devices need processes of their own, which a window does "
+                "not have; save the settings for hush train, or set devices to 1."
+            )
+        kind = self.device.type
+        if kind == "mps":
+            raise ConfigurationError(
+                f"A Mac has one GPU but devices is {self.devices}; set devices to 1, or "
+                "device to cpu."
+            )
+        if kind == "cuda" and self.devices > (count := torch.cuda.device_count()):
+            raise ConfigurationError(
+                f"devices is {self.devices} but torch sees {count} NVIDIA GPUs here; use "
+                f"{count} or fewer, or set device to cpu."
+            )
+
+
+def _processes(config: TrainingConfig) -> tuple[int, int]:
+    """Processes per machine, and machines: those that run, or else those to start."""
+    wanted, running = (config.devices, config.nodes), launched()
+    if running is None:
+        known = {"MASTER_ADDR", "NODE_RANK"} <= os.environ.keys()
+        if config.nodes > 1 and not known:
+            raise ConfigurationError(
+                f"nodes is {config.nodes} but nothing tells which machine this is; start "
+                "hush on each with torchrun, or with srun in a job of SLURM."
+            )
+        return wanted
+    if wanted not in ((1, 1), running):
+        raise ConfigurationError(
+            f"devices is {wanted[0]} and nodes is {wanted[1]}, but {running[0]} processes "
+            f"on each of {running[1]} machines were started; start as many as are "
+            "configured, or leave devices and nodes out."
+        )
+    return running

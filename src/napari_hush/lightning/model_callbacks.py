@@ -1,0 +1,187 @@
+"""Models from earlier in a run, to go back to."""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as L
+import torch
+
+from napari_hush.errors import ConfigurationError, HushError
+from napari_hush.events import PreviewFailed, SnapshotTaken
+from napari_hush.lightning.module import HushModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from napari_hush.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A model as it was at one moment of its training.
+
+    Attributes
+    ----------
+    epoch, steps : int
+        Epochs and optimizer steps done, counted over all runs of the model.
+    loss : float
+        Mean training loss since the snapshot before, or since the start of the run.
+    model : Model
+        In memory, not on the device.
+    """
+
+    epoch: int
+    steps: int
+    loss: float
+    model: Model
+
+
+class SnapshotCallback(L.Callback):
+    """Take a given number of snapshots, evenly spread over the run; the last at its end.
+
+    Parameters
+    ----------
+    count : int
+        How many; 0 for none.
+    take : callable
+        Gets each `Snapshot`.
+    first_step, total_steps : int
+        Steps done before the run, and steps of the run.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        take: Callable[[Snapshot], None],
+        first_step: int,
+        total_steps: int,
+    ) -> None:
+        self._count = count
+        self._take = take
+        self._first_step = first_step
+        self._total_steps = total_steps
+        self._losses: list[torch.Tensor] = []
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *others: Any
+    ) -> None:
+        """Take a snapshot if its time has come."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        if not self._count:
+            return
+        self._losses.append(outputs["loss"])
+        done = pl_module.steps - self._first_step
+        before = (done - 1) * self._count // self._total_steps
+        if done * self._count // self._total_steps == before:
+            return
+        model = pl_module.model()
+        model.network.to("cpu")
+        if trainer.is_last_batch:  # the epoch is done but for its validation
+            model = replace(model, epochs=model.epochs + 1)
+        loss = float(torch.stack(self._losses).mean())
+        self._losses.clear()
+        self._take(Snapshot(model.epochs, model.steps, loss, model))
+        pl_module.on_progress(SnapshotTaken(model.epochs, model.steps, loss))
+
+
+def thinned(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
+    """At most `count` of `snapshots`, as evenly spread as can be, the last among them."""
+    kept = list(snapshots)
+    while len(kept) > max(count, 1):
+        # Leave out the one whose neighbours are closest to each other.
+        steps = [0, *(snapshot.steps for snapshot in kept)]
+        gaps = [steps[i + 1] - steps[i - 1] for i in range(1, len(kept))]
+        del kept[gaps.index(min(gaps))]
+    return kept
+
+
+_log = logging.getLogger(__name__)
+
+
+class PreviewCallback(L.Callback):
+    """Hand out the current model every few seconds, between two steps.
+
+    Training comes out the same, bit by bit, with previews and without: the model is a
+    copy in evaluation mode, and global random numbers are put back. Where weights are
+    averaged (``ema_decay``), it has the averaged ones.
+
+    Parameters
+    ----------
+    take : callable
+        Called as ``take(model)`` in the thread that trains, which waits for it; it may
+        denoise something, and may keep the model. If it raises, training goes on, a
+        `PreviewFailed` event tells why, and it is not called again in that run.
+    share : float
+        How much of the run's time `take` may use, above 0 and up to 1: after each call
+        training goes on for as long as the cost of that call demands.
+    every_s : float
+        Seconds between two calls at least.
+
+    Raises
+    ------
+    ConfigurationError
+        If `share` or `every_s` is out of range.
+    """
+
+    def __init__(
+        self, take: Callable[[Model], None], *, share: float = 0.03, every_s: float = 3.0
+    ) -> None:
+        if not (0 < share <= 1 and every_s >= 0):
+            raise ConfigurationError(
+                f"Previews cannot use a share of {share} of the time every {every_s} s; "
+                "give a share above 0 and up to 1, and 0 or more seconds."
+            )
+        self._take = take
+        self._share = share
+        self._every = every_s
+        self._failed = False
+        self._last = self._cost = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        self._failed = False
+        self._last, self._cost = pl_module.clock(), 0.0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *others: Any
+    ) -> None:
+        """Hand out the model if it is time."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        now = pl_module.clock()
+        wait = max(self._every, self._cost * (1 / self._share - 1))
+        if self._failed or now - self._last < wait:
+            return
+        device = pl_module.device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # steps still in the queue are not our cost
+            now = pl_module.clock()
+        try:
+            with _randomness_kept(device), torch.no_grad():
+                self._take(pl_module.model())
+        except Exception as error:
+            _log.warning("Previews are off for the rest of the run.", exc_info=True)
+            self._failed = True
+            said = str(error) if isinstance(error, HushError) else repr(error)
+            pl_module.on_progress(PreviewFailed(pl_module.steps, said))
+        self._last = pl_module.clock()
+        self._cost = self._last - now
+
+
+@contextmanager
+def _randomness_kept(device: torch.device) -> Iterator[None]:
+    """Put the global random states back as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = [device.index or 0] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

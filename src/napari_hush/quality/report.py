@@ -1,0 +1,246 @@
+"""Judging data before training: `check_data`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.errors import DataError
+from napari_hush.io import Image
+from napari_hush.quality.advice import Advice, Method, StructAxis, advise
+from napari_hush.quality.correlation import NoiseCorrelation, noise_correlation
+from napari_hush.quality.intensities import (
+    background_share,
+    hot_share,
+    noise_level,
+    photon_transfer,
+    saturated_share,
+)
+from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelReport:
+    """What was found in one channel.
+
+    Attributes
+    ----------
+    noise : NoiseCorrelation
+        Autocorrelation of the noise: ``noise.map`` to draw, ``noise.x``, ``noise.y`` and
+        ``noise.z`` along the axes.
+    sigma : float
+        Standard deviation of the noise, in grey values, in the median block.
+    hot_share, background_share, saturated_share : float
+        Shares of the pixels, 0 to 1: hot, as dark as the darkest, at the top of the range.
+    advice : Advice
+        What fits this channel alone.
+    """
+
+    noise: NoiseCorrelation
+    sigma: float
+    hot_share: float
+    background_share: float
+    saturated_share: float
+    advice: Advice
+
+
+@dataclass(frozen=True, eq=False)
+class DataReport:
+    """What was found in an image, and what to train with.
+
+    Attributes
+    ----------
+    channels : tuple of ChannelReport
+        One per channel.
+    advice : Advice
+        What fits all channels together.
+    pixels : int
+        How many pixels were looked at.
+    """
+
+    channels: tuple[ChannelReport, ...]
+    advice: Advice
+    pixels: int
+
+    @property
+    def suggestion(self) -> Method:
+        """``"n2v"``, ``"n2v2"``, ``"structn2v"`` or ``"none"``."""
+        return self.advice.method
+
+    @property
+    def axis(self) -> StructAxis:
+        """``struct_mask_axis`` to train with; ``"none"`` without structN2V."""
+        return self.advice.axis
+
+    @property
+    def span(self) -> int:
+        """``struct_mask_span`` to train with; 1 without structN2V."""
+        return self.advice.span
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+        return self.advice.reason
+
+    def as_text(self) -> str:
+        """Everything a person wants to know, in a few lines."""
+        lines = [f"Use {_named(self.advice)}.", self.reason, ""]
+        for number, channel in enumerate(self.channels):
+            if len(self.channels) > 1:
+                lines.append(f"Channel {number}: {_named(channel.advice)}")
+            lines += _lines(channel)
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, lists and strings, ready for JSON."""
+        return {
+            "suggestion": self.suggestion,
+            "axis": self.axis,
+            "span": self.span,
+            "reason": self.reason,
+            "pixels": self.pixels,
+            "channels": [_plain(channel) for channel in self.channels],
+        }
+
+
+def check_data(
+    data: Any, axes: str | None = None, *, seed: int = 0, most_pixels: int = MOST_PIXELS
+) -> DataReport:
+    """Look at noisy data and say which method fits.
+
+    Pixels are read in regions spread over the image.
+
+    Parameters
+    ----------
+    data : Image or array
+        An image as `napari_hush.io.open_images` gives it, or any array; it may be on disk.
+    axes : str, optional
+        Axes of an array, one letter per dimension. An `Image` has its own.
+    seed : int
+        Draws the regions; the same seed gives the same report.
+    most_pixels : int
+        How many are read at most, channels included.
+
+    Returns
+    -------
+    DataReport
+        Per channel and for all.
+
+    Raises
+    ------
+    ConfigurationError, DataError
+        If the axes do not fit, the image is smaller than 16 pixels along Y or X, a pixel
+        is not finite, or a channel is constant.
+    """
+    image = as_image(data, axes)
+    regions = read_regions(image, seed, most_pixels)
+    number = regions[0].shape[0]
+    channels = tuple(
+        _check_channel(regions, channel, image.name, number, seed)
+        for channel in range(number)
+    )
+    if number == 1:
+        advice = channels[0].advice
+    else:
+        most_hot = max(channel.hot_share for channel in channels)
+        advice = advise([channel.noise for channel in channels], most_hot)
+    return DataReport(channels, advice, sum(region.size for region in regions))
+
+
+def as_image(data: Any, axes: str | None) -> Image:
+    """Wrap an array with its axes; an `Image` stays as it is.
+
+    Raises
+    ------
+    DataError
+        If an array comes without axes, or they do not fit.
+    """
+    if isinstance(data, Image):
+        return data
+    if axes is None:
+        shape = tuple(np.shape(data))
+        raise DataError(
+            f"The array has shape {shape} but its axes are not named; give one letter per "
+            f"dimension, for example {'STCZYX'[-len(shape) :]!r}."
+        )
+    return Image.from_array(data, axes)
+
+
+def constant_error(name: str, channel: int, number: int, missing: str) -> DataError:
+    """Say that a channel is constant, and what is `missing` therefore."""
+    which = f"Channel {channel} of {name}" if number > 1 else name[0].upper() + name[1:]
+    return DataError(
+        f"{which} is constant wherever it was looked at, so there is {missing}; give data "
+        "that show something."
+    )
+
+
+def _check_channel(
+    regions: list[NDArray[Any]], channel: int, name: str, number: int, seed: int
+) -> ChannelReport:
+    blocks = cut_blocks(regions, channel, seed)
+    planes = [plane for region in regions for plane in region[channel]]
+    noise = noise_correlation(blocks)
+    transfer = photon_transfer(planes)
+    if noise is None or transfer is None:
+        raise constant_error(name, channel, number, "no noise to judge")
+    hot = hot_share(planes, transfer)
+    return ChannelReport(
+        noise=noise,
+        sigma=noise_level(blocks, noise),
+        hot_share=hot,
+        background_share=background_share(planes, transfer, noise),
+        saturated_share=saturated_share(planes),
+        advice=advise([noise], hot),
+    )
+
+
+def _named(advice: Advice) -> str:
+    names = {
+        "n2v": "N2V",
+        "n2v2": "N2V2",
+        "structn2v": f"structN2V, axis {advice.axis}, span {advice.span}",
+        "none": "no blind-spot method",
+    }
+    return names[advice.method]
+
+
+def _lines(channel: ChannelReport) -> list[str]:
+    noise = channel.noise
+    lines = ["  noise correlation at 1, 2, 3 pixels"]
+    for letter, profile in (("X", noise.x), ("Y", noise.y), ("Z", noise.z)):
+        if len(profile) > 1:
+            values = "  ".join(f"{value:z5.2f}" for value in profile[1:4])
+            lines.append(f"    along {letter}           {values}")
+    shares = (
+        ("hot pixels", channel.hot_share),
+        ("background", channel.background_share),
+        ("saturated", channel.saturated_share),
+    )
+    lines.append(f"  noise level         {channel.sigma:.3g} grey values")
+    lines += [f"  {name:<19} {share:.4%}" for name, share in shares]
+    return lines
+
+
+def _plain(channel: ChannelReport) -> dict[str, Any]:
+    noise = channel.noise
+    return {
+        "suggestion": channel.advice.method,
+        "axis": channel.advice.axis,
+        "span": channel.advice.span,
+        "sigma": round(channel.sigma, 4),
+        "hot_share": channel.hot_share,
+        "background_share": round(channel.background_share, 4),
+        "saturated_share": channel.saturated_share,
+        "autocorrelation": {
+            "map": noise.map.round(4).tolist(),
+            "x": noise.x.round(4).tolist(),
+            "y": noise.y.round(4).tolist(),
+            "z": noise.z.round(4).tolist(),
+        },
+    }

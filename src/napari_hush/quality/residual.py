@@ -1,0 +1,185 @@
+"""Judging a result without the truth: what was taken away should be noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_hush.errors import DataError
+from napari_hush.io import Image
+from napari_hush.quality.correlation import autocorrelation, noise_correlation
+from napari_hush.quality.intensities import noise_level
+from napari_hush.quality.report import as_image, constant_error
+from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Verdict = Literal["noise", "structure", "noise left"]
+
+STRUCTURE = 0.07
+"""Score from which structure was taken away; perfect results stay below 0.04."""
+NOISE_LEFT = 0.6
+"""Residual over noise (standard deviations) below which much noise was left."""
+
+_RING = 2.3  # pixels around lag 0 in which structure shows
+_UPPER, _MIDDLE, _LOWER = 0.9, 0.5, 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualReport:
+    """What was taken away from an image.
+
+    Attributes
+    ----------
+    mean : float
+        Mean of noisy minus denoised, in grey values; about 0 if brightness was kept.
+    std : float
+        Standard deviation of the residual, in grey values.
+    noise_share : float
+        Standard deviation of the residual over that of the noise, in the median block;
+        about 1 when all noise was taken away.
+    map : ndarray
+        ``(2 L + 1, 2 L + 1)`` autocorrelation of the residual, lag 0 in the centre.
+    noise_map : ndarray
+        The same of the noise, as estimated from the noisy image.
+    structure : float
+        0 to 1: how much more neighbours in the residual have in common than neighbours in
+        the noise, in the tenth of the blocks where it is most, or over all.
+    verdict : {"noise", "structure", "noise left"}
+        What the residual is made of, or that much of the noise is not in it.
+    reason : str
+        The verdict in one sentence.
+    """
+
+    mean: float
+    std: float
+    noise_share: float
+    map: NDArray[np.float64]
+    noise_map: NDArray[np.float64]
+    structure: float
+    verdict: Verdict
+    reason: str
+
+
+def judge_residual(
+    noisy: Any,
+    denoised: Any,
+    axes: str | None = None,
+    *,
+    seed: int = 0,
+    most_pixels: int = MOST_PIXELS,
+) -> ResidualReport:
+    """Judge a denoised image by what was taken away.
+
+    Parameters
+    ----------
+    noisy, denoised : Image or array
+        Of one shape, in the same axes and grey values; they may be on disk.
+    axes : str, optional
+        Axes of arrays, one letter per dimension; ``"YX"`` for arrays of two dimensions.
+    seed : int
+        Draws the regions that are looked at.
+    most_pixels : int
+        How many are read at most, channels included.
+
+    Raises
+    ------
+    DataError
+        If the shapes or axes differ or do not fit, the image is smaller than 16 pixels
+        along Y or X, a pixel is not finite, or the noisy image is constant.
+    """
+    before, after = _pair(noisy, denoised, axes)
+    regions = read_regions(before, seed, most_pixels)
+    results = read_regions(after, seed, most_pixels)
+    residuals = [
+        a.astype(np.float32) - b.astype(np.float32)
+        for a, b in zip(regions, results, strict=True)
+    ]
+    count = sum(residual.size for residual in residuals)
+    mean = sum(float(r.sum(dtype=np.float64)) for r in residuals) / count
+    squares = sum(float(np.sum((r - mean) ** 2, dtype=np.float64)) for r in residuals)
+    found = [
+        _channel(regions, residuals, channel, before.name, seed)
+        for channel in range(regions[0].shape[0])
+    ]
+    structure, share, residual_map, noise_map = max(found, key=lambda f: f[0])
+    verdict, reason = _verdict(structure, share)
+    std = float(np.sqrt(squares / count))
+    return ResidualReport(
+        mean, std, share, residual_map, noise_map, structure, verdict, reason
+    )
+
+
+def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
+    if axes is None and len(np.shape(noisy)) == 2 and not isinstance(noisy, Image):
+        axes = "YX"
+    before, after = as_image(noisy, axes), as_image(denoised, axes)
+    if before.axes != after.axes:
+        raise DataError(
+            f"The noisy image has shape {before.axes.shape} (axes {before.axes.axes}) and "
+            f"the denoised one {after.axes.shape} (axes {after.axes.axes}); only images "
+            "alike can be subtracted."
+        )
+    return before, after
+
+
+def _channel(
+    regions: list[NDArray[Any]],
+    residuals: list[NDArray[Any]],
+    channel: int,
+    name: str,
+    seed: int,
+) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
+    """Structure score, share of the noise, and the maps of residual and noise."""
+    blocks = cut_blocks(regions, channel, seed)
+    noise = noise_correlation(blocks)
+    if noise is None:
+        raise constant_error(name, channel, len(regions[0]), "no noise to compare with")
+    planes = cut_blocks(residuals, channel, seed)
+    planes = planes.reshape(-1, *planes.shape[-2:])
+    lags = len(noise.map) // 2
+    level = np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))
+    share = float(level / noise_level(blocks, noise))
+    covariance = autocorrelation(planes - planes.mean((1, 2), keepdims=True), lags)
+    power = covariance[:, lags, lags]
+    if not power.max() > 0:  # nothing was taken away
+        nothing = np.zeros_like(noise.map)
+        return 0.0, share, nothing, noise.map
+    whole = covariance.sum(0) / power.sum()
+    each = covariance[power > 0] / power[power > 0, None, None]
+    local = np.quantile(_excess(each, noise.map), [_LOWER, _MIDDLE, _UPPER])
+    # Blocks scatter by chance, upwards as much as downwards.
+    upper = local[2] - (local[1] - local[0])
+    score = max(float(_excess(whole[None], noise.map)[0]), float(upper))
+    return float(np.clip(score, 0, 1)), share, whole, noise.map
+
+
+def _excess(maps: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much more near neighbours have in common than in the noise, per map."""
+    lags = len(noise) // 2
+    offset = np.arange(-lags, lags + 1)
+    distance = np.hypot(offset[:, None], offset)
+    near = (distance > 0) & (distance <= _RING)
+    excess = (maps[:, near] - noise[near]) / (1 - np.minimum(noise[near], 0.95))
+    result: NDArray[np.float64] = excess.mean(1)
+    return result
+
+
+def _verdict(structure: float, share: float) -> tuple[Verdict, str]:
+    if structure >= STRUCTURE:
+        return "structure", (
+            f"Structure is left in the residual (score {structure:.2f}): the model removed "
+            "signal, so train longer or with more data, or smooth less."
+        )
+    if share < NOISE_LEFT:
+        return "noise left", (
+            f"The residual has only {share:.0%} of the noise (standard deviation): noise "
+            "was left, as happens where it is correlated or training was short."
+        )
+    return "noise", (
+        f"The residual looks like noise (structure score {structure:.2f}): nothing that "
+        "can be told from noise was removed."
+    )

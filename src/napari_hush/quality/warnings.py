@@ -1,0 +1,178 @@
+"""When to look twice: at data before training, and at a result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.errors import DataError
+from napari_hush.events import Caution
+from napari_hush.io import Image
+from napari_hush.io.metadata import convert
+from napari_hush.quality.intensities import saturated_share
+from napari_hush.quality.report import check_data
+from napari_hush.quality.residual import judge_residual
+from napari_hush.quality.sampling import SMALLEST, read_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_hush.io import ImageMetadata
+
+SATURATED = 0.001
+"""Share of pixels at the top of the range from which it is told."""
+OTHER_SIZE = 1.1
+"""Ratio of pixel sizes from which it is told."""
+UNSEEN = 0.01
+"""Share of pixels beyond the intensities of training from which it is told."""
+
+_TRAINED_ON = 2**20  # pixels of training images that are looked at, all together
+_DENOISED = 2**17  # pixels of each image that is denoised
+_IMAGES = 4  # training images that are looked at
+
+
+def data_cautions(
+    images: Sequence[Image], *, blind: bool, hides_neighbours: bool
+) -> list[Caution]:
+    """Reasons not to expect much of training on `images`; each kind once.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        What is trained on; a few of them are looked at.
+    blind : bool
+        Whether it is a method that guesses a pixel from its neighbours.
+    hides_neighbours : bool
+        Whether neighbours are hidden, too (structN2V).
+    """
+    step = max(1, -(-len(images) // _IMAGES))
+    looked_at = images[::step]
+    found: dict[str, Caution] = {}
+    for image in looked_at:
+        if saturated := saturation(image, _TRAINED_ON // len(looked_at)):
+            found.setdefault("saturation", saturated)
+        if not blind:
+            continue
+        try:
+            report = check_data(image, most_pixels=_TRAINED_ON // len(looked_at))
+        except DataError:  # too small or too plain to be judged
+            continue
+        refused = ("none",) if hides_neighbours else ("none", "structn2v")
+        if report.suggestion in refused:
+            found.setdefault("noise", Caution("noise", f"In {image.name}: {report.reason}"))
+    return list(found.values())
+
+
+def saturation(image: Image, most_pixels: int = _DENOISED) -> Caution | None:
+    """Whether more than a thousandth of the pixels are at the top of the range."""
+    shape = image.axes.canonical_shape
+    if min(shape[-2:]) < SMALLEST:
+        return None
+    try:
+        regions = read_regions(image, most=most_pixels)
+    except DataError:  # not finite: who trains or denoises says so
+        return None
+    shares = [
+        saturated_share([plane for region in regions for plane in region[channel]])
+        for channel in range(shape[1])
+    ]
+    if max(shares) < SATURATED:
+        return None
+    return Caution(
+        "saturation",
+        f"{max(shares):.1%} of the pixels of {image.name} are at the top of the range: "
+        "what was there is lost, and is not brought back; expose less.",
+    )
+
+
+def residual_caution(noisy: Image, denoised: Any) -> Caution | None:
+    """Whether structure was taken away; None where that cannot be told.
+
+    Parameters
+    ----------
+    noisy : Image
+        What was denoised.
+    denoised : Image or array
+        The result, in the same axes.
+    """
+    shape = denoised.axes.shape if isinstance(denoised, Image) else tuple(denoised.shape)
+    if shape != noisy.axes.shape:  # other channels
+        return None
+    if not isinstance(denoised, Image):
+        denoised = Image.from_array(denoised, noisy.axes.axes)
+    try:
+        report = judge_residual(noisy, denoised, most_pixels=_DENOISED)
+    except DataError:  # too small or too plain to be judged
+        return None
+    if report.verdict != "structure":
+        return None
+    return Caution("structure", f"In {noisy.name}: {report.reason}")
+
+
+def size_caution(name: str, here: ImageMetadata, trained: ImageMetadata) -> Caution | None:
+    """Whether pixels are of another size than those that were trained on.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the image.
+    here, trained : ImageMetadata
+        Sizes of its pixels, and of those in training. Nothing is said where one of them
+        is not known.
+    """
+    for axis in "XYZ":
+        if axis not in here.scale or axis not in trained.scale:
+            continue
+        unit = trained.units.get(axis, "")
+        try:
+            size = convert(here.scale[axis], here.units.get(axis, ""), unit)
+        except ValueError:  # one is a length, the other is not
+            continue
+        ratio = size / trained.scale[axis]
+        if max(ratio, 1 / ratio) > OTHER_SIZE:
+            return Caution(
+                "pixel size",
+                f"A pixel of {name} is {size:.3g} {unit or 'units'} along {axis}, but the "
+                f"model was trained with {trained.scale[axis]:.3g}: structures look "
+                f"{1 / ratio:.2g} times as large to it; train on images of this size.",
+            )
+    return None
+
+
+class Unseen:
+    """Counts pixels that are darker or brighter than all that a model was trained on.
+
+    Parameters
+    ----------
+    ranges : sequence of (float, float)
+        Smallest and largest pixel trained on, per channel; empty where unknown.
+    """
+
+    def __init__(self, ranges: Sequence[tuple[float, float]]) -> None:
+        self._low, self._high = np.array(ranges).reshape(-1, 2).T
+        self._below = self._above = self._pixels = 0
+
+    def see(self, pixels: NDArray[Any]) -> None:
+        """Take in ``(n, C, ...)`` pixels."""
+        if not len(self._low):
+            return
+        shape = (1, -1) + (1,) * (pixels.ndim - 2)
+        self._below += int(np.count_nonzero(pixels < self._low.reshape(shape)))
+        self._above += int(np.count_nonzero(pixels > self._high.reshape(shape)))
+        self._pixels += pixels.size
+
+    def caution(self, name: str) -> Caution | None:
+        """Whether more than a hundredth of the pixels were beyond the range."""
+        most, how = max((self._above, "brighter"), (self._below, "darker"))
+        if not self._pixels or most < UNSEEN * self._pixels:
+            return None
+        low, high = float(self._low.min()), float(self._high.max())
+        return Caution(
+            "intensities",
+            f"{most / self._pixels:.0%} of the pixels of {name} are {how} than all that "
+            f"the model was trained on ({low:.5g} to {high:.5g}), so the result there may "
+            "be wrong; train on images like this one.",
+        )

@@ -1,0 +1,1 @@
+"""The machine: memory, processes, optional packages, files that are written whole."""

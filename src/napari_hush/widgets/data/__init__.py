@@ -1,0 +1,1 @@
+"""Layers as training data: choosing, axes, regions, drag and drop."""

@@ -1,0 +1,301 @@
+"""A field for one layer or several, which layers and files can be dropped on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Layer
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_hush.widgets.data.drag_and_drop import DropTarget
+from napari_hush.widgets.data.helper_layers import is_view
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import LayerList
+    from qtpy.QtGui import QWheelEvent
+
+__all__ = ["LayerField"]
+
+
+class LayerField(QWidget):
+    """Chooses layers: one in the box, further ones in the menu beside it.
+
+    Parameters
+    ----------
+    layers : LayerList
+        The viewer's layers.
+    name, tip, kinds, optional
+        See `LayerChooser`.
+    several : bool
+        Offer the menu for further layers.
+    parent : QWidget, optional
+        As of every widget.
+
+    Attributes
+    ----------
+    chooser : LayerChooser
+        The box.
+    """
+
+    valueChanged = Signal()
+    """Other layers were chosen."""
+    edited = Signal(str)
+    """What `LayerChooser.edited` says of the layer in the box."""
+    filesDropped = Signal(list)
+    """Paths were dropped here; `setLayers` with what was opened of them."""
+
+    def __init__(
+        self,
+        layers: LayerList,
+        name: str,
+        tip: str,
+        kinds: tuple[type[Layer], ...] = (Image,),
+        *,
+        optional: bool = True,
+        several: bool = True,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._layers = layers
+        self._kinds = kinds
+        self._several = several
+        self._more: list[Image] = []
+
+        # ---- widgets
+        self.setToolTip(f"{tip}\nLayers and files can be dropped here.")
+        self.chooser = LayerChooser(layers, name, tip, kinds, optional=optional)
+        self._button = QToolButton()
+        self._button.setText("+")
+        self._button.setObjectName(f"{name}_more")
+        self._button.setAccessibleName("Further layers")
+        self._button.setToolTip("Learn from further layers as well.")
+        self._button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._button.setProperty("role", "small")
+        self._button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._button.setVisible(several)
+        self._menu = QMenu(self)
+        self._button.setMenu(self._menu)
+        self._others = QElidingLabel()
+        self._others.setProperty("role", "quiet")
+        self._others.setObjectName(f"{name}_others")
+        self._others.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._others.hide()
+        self._drops = DropTarget(self, layers)
+
+        # ---- layout
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        row.addWidget(self.chooser, 1)
+        row.addWidget(self._button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self._others)
+
+        # ---- connections
+        self.chooser.valueChanged.connect(self._on_chosen)
+        self.chooser.edited.connect(self._on_edited)
+        self._menu.aboutToShow.connect(self._fill_menu)
+        self._drops.dropped.connect(self._on_dropped)
+        layers.events.removed.connect(self._on_removed)
+
+    # ---- Public API
+
+    def value(self) -> list[Image]:
+        """The chosen layers, that in the box first."""
+        first = self.chooser.value()
+        return [] if first is None else [first, *self._more]
+
+    def setLayers(self, layers: Sequence[Any]) -> bool:
+        """Choose those of `layers` that can be chosen; False if none can."""
+        fit = [layer for layer in layers if isinstance(layer, self._kinds)]
+        if not fit:
+            return False
+        self._more = fit[1:] if self._several else []
+        if fit[0] is self.chooser.value():
+            self._show()
+            self.valueChanged.emit()
+        else:
+            self.chooser.setValue(fit[0])
+        return True
+
+    # ---- Private API
+
+    def _fill_menu(self) -> None:
+        self._menu.clear()
+        for layer in self._layers:
+            if isinstance(layer, self._kinds) and layer is not self.chooser.value():
+                action = self._menu.addAction(layer.name)
+                action.setCheckable(True)
+                action.setChecked(layer in self._more)
+                action.toggled.connect(lambda on, layer=layer: self._on_ticked(layer, on))
+        if self._menu.isEmpty():
+            self._menu.addAction("There is no other layer.").setEnabled(False)
+
+    def _on_ticked(self, layer: Image, on: bool) -> None:
+        if on:
+            self._more.append(layer)
+        else:
+            self._more.remove(layer)
+        self._show()
+        self.valueChanged.emit()
+
+    def _on_chosen(self, layer: Image | None) -> None:
+        self._more = (
+            [] if layer is None else [one for one in self._more if one is not layer]
+        )
+        self._show()
+        self.valueChanged.emit()
+
+    def _on_edited(self, what: str) -> None:
+        self._show()
+        self.edited.emit(what)
+
+    def _on_removed(self, event: Any) -> None:
+        left = [layer for layer in self._more if layer in self._layers]
+        if len(left) < len(self._more):
+            self._more = left
+            self._show()
+            self.valueChanged.emit()
+
+    def _on_dropped(self, dropped: Any) -> None:
+        if dropped.paths:
+            self.filesDropped.emit(list(dropped.paths))
+        else:
+            self.setLayers(dropped.layers)
+
+    def _show(self) -> None:
+        names = ", ".join(layer.name for layer in self._more)
+        self._others.setText(f"and {names}" if names else "")
+        self._others.setToolTip(names)
+        self._others.setVisible(bool(names))
+
+
+MATTERS = ("data", "axis_labels", "scale", "units", "name")
+"""Events of a layer after which its axes or what is said about it may be others."""
+NONE = "none"
+"""What no layer is called where there may be none."""
+MINIMUM_WIDTH = 100
+"""Pixels."""
+
+
+class LayerChooser(QComboBox):
+    """Chooses one image layer of a viewer, by identity and not by name.
+
+    The choice survives renaming and reordering. When the chosen layer goes, the first
+    of the others is chosen.
+
+    Parameters
+    ----------
+    layers : LayerList
+        The viewer's layers.
+    name : str
+        The objectName.
+    tip : str
+        What the chosen layer is for.
+    kinds : tuple of types
+        Kinds of layers to choose from.
+    optional : bool
+        Offer "none", which is also what there is at first.
+    parent : QWidget, optional
+        As of every widget.
+    """
+
+    valueChanged = Signal(object)
+    """The chosen layer, or None if there is no image layer any more."""
+    edited = Signal(str)
+    """Something about the chosen layer that matters here: one of `MATTERS`."""
+
+    def __init__(
+        self,
+        layers: LayerList,
+        name: str = "noisy_layer",
+        tip: str = "The image layer to learn from and to denoise.",
+        kinds: tuple[type[Layer], ...] = (Image,),
+        *,
+        optional: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._layers = layers
+        self._kinds = kinds
+        self._optional = optional
+        self._choices: list[Image | None] = []
+        self._chosen: Image | None = None
+
+        self.setObjectName(name)
+        self.setToolTip(tip)
+        self.setPlaceholderText("no image layer yet")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # A long name must not widen the dock: it is cut, and shown whole in the list.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(MINIMUM_WIDTH)
+
+        self.currentIndexChanged.connect(self._on_index_changed)
+        events = layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._on_list_changed)
+        self._on_list_changed()
+
+    # ---- Public API
+
+    def value(self) -> Image | None:
+        """The chosen layer; None if there is no layer to choose, or none was chosen."""
+        return self._chosen
+
+    def setValue(self, layer: Image | None) -> None:
+        """Choose `layer`, which must be in the viewer."""
+        self.setCurrentIndex(self._choices.index(layer))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the wheel scrolls the dock
+
+    # ---- Private API
+
+    def _on_list_changed(self, event: Any = None) -> None:
+        # Iterating gives the layers themselves, indexing napari's proxies of them.
+        found = [
+            layer
+            for layer in self._layers
+            if isinstance(layer, self._kinds) and not is_view(layer)
+        ]
+        self._choices = [None, *found] if self._optional else found
+        chosen = self._chosen if self._chosen in self._choices else None
+        if chosen is None and self._choices:
+            chosen = self._choices[0]
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems([NONE if one is None else one.name for one in self._choices])
+            self.setCurrentIndex(self._choices.index(chosen) if self._choices else -1)
+        self._choose(chosen)
+
+    def _on_index_changed(self, index: int) -> None:
+        self._choose(self._choices[index] if index >= 0 else None)
+
+    def _choose(self, layer: Image | None) -> None:
+        if layer is self._chosen:
+            return
+        if self._chosen is not None:
+            for name in MATTERS:
+                self._chosen.events[name].disconnect(self._on_edited)
+        if layer is not None:
+            for name in MATTERS:
+                layer.events[name].connect(self._on_edited)
+        self._chosen = layer
+        self.valueChanged.emit(layer)
+
+    def _on_edited(self, event: Any) -> None:
+        self.edited.emit(event.type)

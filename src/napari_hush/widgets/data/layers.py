@@ -1,0 +1,195 @@
+"""From a layer to an array and its axes, and back to a layer that lies in the same place.
+
+Pure functions on layers and arrays; nothing here touches the viewer.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.errors import HushError
+from napari_hush.events import Caution
+from napari_hush.io.metadata import ImageMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_hush.events import Event
+
+__all__ = [
+    "Origin",
+    "as_pixels",
+    "channel_count",
+    "describe",
+    "infer_axes",
+    "pixel_shape",
+    "pixel_size_of",
+    "result_name",
+    "source_of",
+]
+
+_LETTERS = {
+    "S": ("s", "sample", "samples", "scene", "position", "pos", "p"),
+    "T": ("t", "time", "frame", "frames", "timepoint"),
+    "C": ("c", "ch", "channel", "channels", "wavelength"),
+    "Z": ("z", "plane", "depth", "slice", "slices", "pln"),
+    "Y": ("y", "row", "rows", "height"),
+    "X": ("x", "col", "column", "columns", "width"),
+}
+_LETTER_OF = {name: letter for letter, names in _LETTERS.items() for name in names}
+
+_BY_NDIM = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
+"""Axes of layers that do not name theirs.
+
+A stack counts as T: its planes are denoised one by one, which suits movies and volumes
+alike and is quick; a person who knows better writes Z.
+"""
+
+_KEPT = (
+    "scale",
+    "translate",
+    "rotate",
+    "shear",
+    "affine",
+    "units",
+    "axis_labels",
+    "colormap",
+    "contrast_limits",
+    "gamma",
+    "blending",
+    "opacity",
+    "interpolation2d",
+    "interpolation3d",
+    "rendering",
+    "projection_mode",
+    "rgb",
+)
+"""Attributes of a layer that its denoised twin keeps."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a result takes over from its source, which may be gone when it comes."""
+
+    name: str
+    appearance: dict[str, Any]
+    """Keyword arguments of ``add_image`` for the same place and the same look."""
+    source_id: str = ""
+    """What napari calls the layer among all layers, whatever its name."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the layer carries along, for the result to carry, too."""
+    pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
+    """Pixel sizes and units, where the layer has units of length."""
+    path: str = ""
+    """Where the layer was opened from; empty if it was made here."""
+
+    @classmethod
+    def of(cls, layer: Image) -> Origin:
+        """Take it from `layer` as it is now."""
+        _, attributes, _ = layer.as_layer_data_tuple()
+        kept = {key: attributes[key] for key in _KEPT if key in attributes}
+        return cls(
+            layer.name,
+            kept,
+            str(layer.unique_id),
+            dict(layer.metadata),
+            pixel_size_of(layer),
+            str(layer.source.path or layer.metadata.get("path") or ""),
+        )
+
+
+def pixel_size_of(layer: Image) -> ImageMetadata:
+    """Pixel sizes along X, Y and Z as the layer has them; empty if it counts in pixels."""
+    last = list(zip("XYZ", layer.scale[::-1], layer.units[::-1], strict=False))
+    known = [(axis, float(size), str(unit)) for axis, size, unit in last]
+    flat = all(unit != "pixel" for _, _, unit in known[:2])
+    if not flat:
+        return ImageMetadata()
+    scale = {axis: size for axis, size, unit in known if unit != "pixel"}
+    return ImageMetadata.of(None, scale, {axis: unit for axis, _, unit in known})
+
+
+def infer_axes(layer: Image) -> str:
+    """Axes of the layer's pixels, from its axis labels if they mean something.
+
+    Returns
+    -------
+    str
+        One letter per dimension of `pixel_shape`, a trailing C for RGB included.
+    """
+    ndim = len(pixel_shape(layer)) - bool(layer.rgb)
+    axes = _from_labels(layer.axis_labels) or _BY_NDIM.get(ndim, "")
+    return axes + "C" if layer.rgb else axes
+
+
+def source_of(layer: Image) -> Any:
+    """The layer's data as napari holds them; the full resolution if there are several."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def as_pixels(source: Any, *, rgb: bool) -> NDArray[Any]:
+    """Read `source` (numpy, dask, zarr, xarray …) into memory, without an alpha channel."""
+    pixels = np.asarray(source)
+    return pixels[..., :3] if rgb else pixels
+
+
+def pixel_shape(layer: Image) -> tuple[int, ...]:
+    """Shape of what `as_pixels` will return, without reading anything."""
+    shape = tuple(int(size) for size in source_of(layer).shape)
+    return (*shape[:-1], 3) if getattr(layer, "rgb", False) else shape
+
+
+def channel_count(axes: str, shape: Sequence[int]) -> int:
+    """Size of the C axis of data with `axes` and `shape`, 1 if there is none."""
+    return int(shape[axes.index("C")]) if "C" in axes else 1
+
+
+def describe(layer: Image) -> str:
+    """Size and pixel size in a few words, e.g. ``"512 × 512 px · 0.25 µm"``."""
+    text = " × ".join(str(size) for size in pixel_shape(layer)) + " px"
+    unit, step = layer.units[-1], float(layer.scale[-1])
+    if str(unit) != "pixel":
+        text += f" · {step:.3g} {unit:~P}"
+    return text
+
+
+def result_name(layer_name: str, number: int = 1, *, partial: bool = False) -> str:
+    """What the denoised twin of a layer is called; `number` counts its twins, from 1."""
+    name = f"{layer_name} denoised" + (f" {number}" if number > 1 else "")
+    return f"{name} (partial)" if partial else name
+
+
+def _from_labels(labels: Sequence[str]) -> str:
+    letters = [_LETTER_OF.get(str(label).strip().lower(), "") for label in labels]
+    complete = all(letters) and len(set(letters)) == len(letters)
+    return "".join(letters) if complete and {"Y", "X"} <= set(letters) else ""
+
+
+def of_layer(event: Event, name: str) -> Event:
+    """`event`, where a caution calls the array by the name of its layer."""
+    if isinstance(event, Caution):
+        return replace(event, message=_named(event.message, name))
+    return event
+
+
+@contextmanager
+def refusals_name(name: str) -> Iterator[None]:
+    """Have refusals raised in here call the array by the name of its layer."""
+    try:
+        yield
+    except HushError as error:
+        error.args = (_named(str(error), name), *error.args[1:])
+        raise
+
+
+def _named(sentence: str, name: str) -> str:
+    for words in ("the array", "The array"):
+        sentence = sentence.replace(words, f"“{name}”")
+    return sentence

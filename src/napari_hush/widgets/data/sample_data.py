@@ -1,0 +1,31 @@
+"""Images to try the dock with, in File > Open Sample > Hush."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_hush.io import synthetic
+
+if TYPE_CHECKING:
+    LayerData = tuple[Any, dict[str, Any], str]
+
+__all__ = ["real_sample", "simulated_sample"]
+
+
+def simulated_sample() -> list[LayerData]:
+    """A simulated micrograph and, hidden at first, the picture without its noise."""
+    noisy, ground_truth = synthetic.simulated()
+    limits = [float(ground_truth.min()), float(ground_truth.max())]
+    return [
+        (noisy, {"name": "cells", "contrast_limits": limits}, "image"),
+        (
+            ground_truth,
+            {"name": "cells (ground truth)", "contrast_limits": limits, "visible": False},
+            "image",
+        ),
+    ]
+
+
+def real_sample() -> list[LayerData]:
+    """A micrograph of tissue that comes with scikit-image; nothing is downloaded."""
+    return [(synthetic.real(), {"name": "tissue"}, "image")]

@@ -1,0 +1,115 @@
+"""What a run learns from: pixels behind layers, on disk where they are. No Qt here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.io.arrays_and_readers import lazily
+from napari_hush.io.lazy import Bounds, LazyPixels
+from napari_hush.widgets.data.layers import pixel_shape, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_hush.io.image import Region
+
+__all__ = ["TrainingData", "cut", "whole_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Arrays for the engine, all with the axes of the configuration.
+
+    Attributes
+    ----------
+    noisy : tuple of arrays
+        What is learned from, one or several.
+    target, validation, validation_target : tuple of arrays
+        Partners of the noisy ones, in the same order; what to validate on; the partners
+        of these. Empty where there are none.
+    mask : tuple of arrays
+        Not zero where there is something to learn from; empty for everywhere.
+    """
+
+    noisy: tuple[Any, ...]
+    target: tuple[Any, ...] = ()
+    validation: tuple[Any, ...] = ()
+    validation_target: tuple[Any, ...] = ()
+    mask: tuple[Any, ...] = ()
+
+    def sources(self) -> dict[str, Any]:
+        """Arguments for a `TrainDataModule`: one array or a list, None where empty."""
+        names = {
+            "train_data": self.noisy,
+            "train_data_target": self.target,
+            "val_data": self.validation,
+            "val_data_target": self.validation_target,
+            "train_mask": self.mask,
+        }
+        return {name: _one_or_list(arrays) for name, arrays in names.items()}
+
+
+def cut(array: Any, window: Region) -> Any:
+    """The part of `array` inside `window`, without reading it.
+
+    Parameters
+    ----------
+    array : array
+        numpy, dask, zarr, xarray, or any that reads regions.
+    window : tuple of slice
+        One slice with start and stop per dimension, within the shape.
+
+    Returns
+    -------
+    array
+        A view of numpy and dask arrays; of others, pixels that are read when asked for.
+    """
+    whole = all(
+        part == slice(0, int(size)) for part, size in zip(window, array.shape, strict=True)
+    )
+    if whole:
+        return array
+    if isinstance(array, np.ndarray) or type(array).__module__.startswith("dask."):
+        return array[window]
+    return Window(lazily(array), window)
+
+
+class Window(LazyPixels):
+    """A part of pixels that are left where they are.
+
+    Parameters
+    ----------
+    pixels : array
+        What reads regions.
+    window : tuple of slice
+        One slice with start and stop per dimension.
+    """
+
+    def __init__(self, pixels: Any, window: Sequence[slice]) -> None:
+        super().__init__([part.stop - part.start for part in window], pixels.dtype)
+        self._pixels = pixels
+        self._starts = tuple(part.start for part in window)
+
+    def _read(self, bounds: Bounds) -> NDArray[Any]:
+        key = tuple(
+            slice(start + low, start + high)
+            for start, (low, high) in zip(self._starts, bounds, strict=True)
+        )
+        return np.array(self._pixels[key])
+
+
+def whole_of(layer: Image) -> Any:
+    """All pixels of a layer that count, without reading them: no alpha, finest level."""
+    return cut(source_of(layer), tuple(slice(0, size) for size in pixel_shape(layer)))
+
+
+def _one_or_list(arrays: tuple[Any, ...]) -> Any:
+    if not arrays:
+        return None
+    return arrays[0] if len(arrays) == 1 else list(arrays)

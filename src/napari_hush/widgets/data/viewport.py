@@ -1,0 +1,74 @@
+"""Which pixels of a layer the viewer shows now, in the layer's axes and in canonical ones.
+
+Called in the main thread; nothing is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.axes import spatial_axes
+from napari_hush.widgets.data.layers import pixel_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Image
+
+__all__ = ["Bounds", "canonical_region", "shown_bounds", "shown_slice"]
+
+Bounds = tuple[slice, ...]
+"""A box of a layer's pixels: start and stop along each of its axes, colours included."""
+
+
+def shown_bounds(viewer: Any, layer: Image) -> Bounds:
+    """The pixels of `layer` that are in the window: this slice, this cut-out.
+
+    Empty along an axis where the window shows nothing of the layer.
+    """
+    corners = np.asarray(layer.corner_pixels, float)
+    if layer.multiscale:  # they count the pixels of the level that is shown
+        corners *= np.asarray(layer.downsample_factors)[layer.data_level][: layer.ndim]
+    bounds = list(shown_slice(viewer, layer))
+    for axis in _displayed(viewer, layer):
+        size = pixel_shape(layer)[axis]
+        first, last = np.floor(corners[0, axis]), np.ceil(corners[1, axis]) + 1
+        start = int(np.clip(first, 0, size))
+        bounds[axis] = slice(start, max(start, int(np.clip(last, 0, size))))
+    return tuple(bounds)
+
+
+def shown_slice(viewer: Any, layer: Image) -> Bounds:
+    """The whole slice of `layer` that the viewer is at."""
+    shape = pixel_shape(layer)
+    point = np.asarray(viewer.dims.point, float)[-layer.ndim :]
+    place = np.round(layer.world_to_data(point)).astype(int)
+    displayed = _displayed(viewer, layer)
+    bounds = []
+    for axis, size in enumerate(shape):
+        whole = axis in displayed or axis >= layer.ndim
+        at = 0 if whole else int(np.clip(place[axis], 0, size - 1))
+        bounds.append(slice(0, size) if whole else slice(at, at + 1))
+    return tuple(bounds)
+
+
+def canonical_region(bounds: Bounds, axes: str, shape: Sequence[int]) -> tuple[slice, ...]:
+    """`bounds` as a region of ``(S, C, (Z), Y, X)``, or a little more than them.
+
+    S and T become one, S first; so a range of both is widened to all between the ends.
+    """
+    part = dict(zip(axes, bounds, strict=True))
+    frames = dict(zip(axes, shape, strict=True)).get("T", 1)
+    sample, time = part.get("S", slice(0, 1)), part.get("T", slice(0, 1))
+    first = sample.start * frames + time.start
+    last = (sample.stop - 1) * frames + time.stop
+    alone = time.stop - time.start == 1
+    samples = slice(first, last, frames) if alone and frames > 1 else slice(first, last)
+    return samples, slice(None), *(part[letter] for letter in spatial_axes(axes))
+
+
+def _displayed(viewer: Any, layer: Image) -> tuple[int, ...]:
+    missing = viewer.dims.ndim - layer.ndim
+    return tuple(axis - missing for axis in viewer.dims.displayed if axis >= missing)

@@ -1,0 +1,1 @@
+"""The two docks and what they are made of."""

@@ -1,0 +1,182 @@
+"""The dock's run as text: Python, or a command, that makes the same model elsewhere."""
+
+from __future__ import annotations
+
+import pprint
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from napari_hush.errors import SourceTypeError
+from napari_hush.io.listing import is_zarr
+from napari_hush.widgets.data.regions import Extent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import napari.viewer
+    from napari.layers import Image
+
+    from napari_hush.config import Configuration
+    from napari_hush.io.image import Region
+    from napari_hush.widgets.data.chosen_data import ChosenData
+
+__all__ = ["as_command", "as_python", "file_of"]
+
+
+def as_python(
+    configuration: Configuration, data: ChosenData, viewer: napari.viewer.Viewer
+) -> str:
+    """A script that trains and saves the model that the dock would train.
+
+    Layers that are whole files are read from there; of others the script takes the pixels
+    out of the viewer, for napari's console.
+    """
+    needs_targets = configuration.algorithm_config.needs_targets
+    roles = _roles(data, needs_targets)
+    data_type = _data_type(data, roles)
+    if data_type is not None:
+        configuration = _of_type(configuration, data_type)
+        sources = {role: _files(layers) for role, layers in roles.items()}
+    else:
+        windows = data.windows(viewer)
+        sources = {
+            role: _arrays(layers, windows if role in _CUT else None)
+            for role, layers in roles.items()
+        }
+    arguments = "".join(f"    {name}={source},\n" for name, source in sources.items())
+    values = pprint.pformat(configuration.model_dump(), width=88, sort_dicts=False)
+    return (
+        "from napari_hush import CAREamist\n"
+        "from napari_hush.config import Configuration\n"
+        "from napari_hush.lightning import TrainDataModule\n\n"
+        f"config = Configuration.build(\n{_indented(values)}\n)\n"
+        "data = TrainDataModule(\n"
+        "    config.data_config,\n"
+        f"{arguments}"
+        "    val_minimum_split=1,\n"
+        ")\n"
+        "careamist = CAREamist(source=config)\n"
+        "careamist.train(datamodule=data)\n"
+        f'careamist.save("{configuration.experiment_name}.safetensors")\n'
+    )
+
+
+def as_command(configuration: Configuration, data: ChosenData) -> str:
+    """Lines for a shell that train and save the model that the dock would train.
+
+    Raises
+    ------
+    SourceTypeError
+        If the command line cannot do that: it reads whole TIFF files, without partners.
+    """
+    needs_targets = configuration.algorithm_config.needs_targets
+    roles = _roles(data, needs_targets)
+    if set(roles) - {"train_data", "val_data"}:
+        raise SourceTypeError(
+            "The command line takes no targets and no masks; copy as Python instead."
+        )
+    if data.extent is not Extent.EVERYTHING:
+        raise SourceTypeError(
+            "The command line learns from whole files; copy as Python instead, or learn "
+            "from everything."
+        )
+    if _data_type(data, roles) != "tiff":
+        name = next(
+            layer.name
+            for layers in roles.values()
+            for layer in layers
+            if _type_of(layer) != "tiff"
+        )
+        raise SourceTypeError(
+            f"The command line reads TIFF files, but “{name}” is not one; save the layer "
+            "as TIFF and open it again, or copy as Python."
+        )
+    name = configuration.experiment_name
+    text = yaml.safe_dump(
+        _of_type(configuration, "tiff").model_dump(mode="json"), sort_keys=False
+    )
+    files = " ".join(shlex.quote(str(file_of(one))) for one in roles["train_data"])
+    kept_aside = roles.get("val_data", ())
+    val = "".join(f" {shlex.quote(str(file_of(one)))}" for one in kept_aside)
+    aside = f" --val{val}" if val else ""
+    settings, model = shlex.quote(f"{name}.yml"), shlex.quote(f"{name}.safetensors")
+    return (
+        f"cat > {settings} <<'END'\n{text}END\n"
+        f"hush train {files}{aside} --config {settings} -o {model}\n"
+    )
+
+
+def file_of(layer: Image) -> Path | None:
+    """The file a layer was opened from, None if it was made or changed here."""
+    named = layer.source.path or layer.metadata.get("path")
+    return Path(named) if named else None
+
+
+_CUT = ("train_data", "train_data_target", "train_mask")
+"""What is learned from only in part where people want a part."""
+
+
+def _roles(data: ChosenData, needs_targets: bool) -> dict[str, tuple[Image, ...]]:
+    roles = {
+        "train_data": data.noisy,
+        "val_data": data.validation,
+        "train_data_target": data.target if needs_targets else (),
+        "val_data_target": data.validation_target if needs_targets else (),
+        "train_mask": data.mask,
+    }
+    return {role: layers for role, layers in roles.items() if layers}
+
+
+def _data_type(data: ChosenData, roles: dict[str, tuple[Image, ...]]) -> str | None:
+    """What all layers are files of; None if some are none, or count in part."""
+    types = {_type_of(layer) for layers in roles.values() for layer in layers}
+    whole = data.extent is Extent.EVERYTHING and "train_mask" not in roles
+    return types.pop() if len(types) == 1 and whole else None
+
+
+def _type_of(layer: Image) -> str | None:
+    path = file_of(layer)
+    if path is None or getattr(layer, "rgb", False) or not path.exists():
+        return None
+    if is_zarr(path):
+        return "zarr"
+    return "tiff" if path.suffix.lower() in (".tif", ".tiff") else None
+
+
+def _of_type(configuration: Configuration, data_type: str) -> Configuration:
+    data = configuration.data_config.model_dump() | {"data_type": data_type}
+    return configuration.replace(data_config=data)
+
+
+def _files(layers: Sequence[Image]) -> str:
+    return repr([str(file_of(layer)) for layer in layers])
+
+
+def _arrays(layers: Sequence[Image], windows: list[list[Region]] | None) -> str:
+    parts = []
+    for number, layer in enumerate(layers):
+        pixels = f"viewer.layers[{layer.name!r}].data{'[0]' if layer.multiscale else ''}"
+        if getattr(layer, "rgb", False):
+            pixels += "[..., :3]"
+        cuts = [None] if windows is None else windows[number]
+        parts += [pixels + _index(window, layer) for window in cuts]
+    return parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
+
+
+def _index(window: Region | None, layer: Any) -> str:
+    """The window as it is written; nothing where it is all of the layer."""
+    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    if window is None:
+        return ""
+    spans = [
+        ":" if (part.start, part.stop) == (0, size) else f"{part.start}:{part.stop}"
+        for part, size in zip(window, shape, strict=False)
+    ]
+    return "" if set(spans) == {":"} else f"[{', '.join(spans)}]"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

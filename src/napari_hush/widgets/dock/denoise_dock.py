@@ -1,0 +1,379 @@
+"""The dock "Denoise": what happens when.
+
+People's clicks start runs, the worker's events move their states on, and `Shown` alone
+shows what is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from napari_hush.config.training import PRESETS
+from napari_hush.errors import HushError
+from napari_hush.widgets.data.drag_and_drop import DropTarget
+from napari_hush.widgets.dock.actions import add_shortcuts
+from napari_hush.widgets.dock.controls import Controls
+from napari_hush.widgets.dock.presenter import Shown
+from napari_hush.widgets.dock.warm_up import WarmUp
+from napari_hush.widgets.inspect.quality_job import JudgingRun
+from napari_hush.widgets.jobs import run_state, tasks
+from napari_hush.widgets.jobs.denoising_plan import Eye, layer_called, plan_denoising
+from napari_hush.widgets.jobs.denoising_run import DenoisingRun
+from napari_hush.widgets.jobs.run_state import Activity, RunState
+from napari_hush.widgets.jobs.training_run import TrainingRun
+from napari_hush.widgets.model.current_model import ModelAtHand
+from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
+from napari_hush.widgets.model.model_panel import snapshot_menu
+from napari_hush.widgets.notifications import tell
+from napari_hush.widgets.plot.loss_plot import feed
+from napari_hush.widgets.theme.repaint import DrawingContext
+from napari_hush.widgets.theme.theme import Colours
+from napari_hush.widgets.user_settings import remember_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import napari.viewer
+    from napari.layers import Image
+    from qtpy.QtGui import QShowEvent
+
+    from napari_hush.careamist import CAREamist
+    from napari_hush.config import Configuration
+    from napari_hush.events import Event
+    from napari_hush.lightning import Snapshot
+    from napari_hush.widgets.data.drag_and_drop import Dropped
+    from napari_hush.widgets.jobs.crash_recovery import Interrupted
+    from napari_hush.widgets.model.current_model import Earlier
+
+__all__ = ["DenoiseDock"]
+
+
+class DenoiseDock(QWidget):
+    """Trains a denoiser on an image layer and denoises layers with it.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose layers there are to choose from, and where results go.
+    """
+
+    valueChanged = Signal()
+    """A setting was edited. Ask `value` for the result, which may not be allowed."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._model = ModelAtHand()
+        self._asked_for: Path | None = None
+        self._denoise_next = False
+        self._eyes: list[Eye] = []
+
+        # ---- widgets
+        self.setObjectName("denoise_dock")
+        self._controls = Controls(viewer, Colours.of(viewer.theme))
+        self._inputs = self._controls.inputs
+        self._run = TrainingRun(viewer, self)
+        self._denoising = DenoisingRun(viewer, self)
+        self._judging = JudgingRun(self._controls.look, self._inputs, self)
+        self._drawing = DrawingContext(viewer, self)
+        self._shown = Shown(
+            self, viewer, self._controls, self._model, self._run, self._denoising
+        )
+        self._warm_up = WarmUp(self._inputs.awaitSpeed, self)
+
+        # ---- layout
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the tab key has no business there
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self._controls)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+
+        # ---- connections
+        self._inputs.valueChanged.connect(self._on_edited)
+        self._inputs.renamed.connect(self._shown.update)
+        self._controls.card.chosen.connect(self.loadModel)
+        self._controls.interrupted.continued.connect(self._on_continue)
+        self._controls.interrupted.taken.connect(self._on_take_model)
+        DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
+        for name, slot in (
+            ("train", self._on_train),
+            ("train_on", self._on_train_on),
+            ("pause", self._run.pauseOrResume),
+            ("stop", self._on_stop),
+            ("denoise", self._on_denoise),
+            ("cancel", self._on_cancel),
+            ("snapshots", self._on_snapshots),
+            ("save_model", self._on_save),
+            ("load_model", self._on_load),
+        ):
+            self._controls.buttons[name].clicked.connect(slot)
+        self._controls.preview.toggled.connect(self._run.setPreview)
+        self._run.progressed.connect(self._on_progressed)
+        self._run.returned.connect(self._on_returned)
+        self._run.refused.connect(self._on_refused)
+        self._run.crashed.connect(self._on_crashed)
+        self._denoising.progressed.connect(self._on_tiles)
+        self._denoising.ended.connect(self._on_denoised)
+        add_shortcuts(self, self._controls.buttons)
+        self._controls.followPreferences()
+        self._shown.update()
+
+    # ---- Public API
+
+    def value(self) -> Configuration:
+        """The configuration that Train would use.
+
+        Raises
+        ------
+        ConfigurationError
+            If what was typed cannot be; the dock shows why.
+        """
+        return self._inputs.value()
+
+    def setValue(self, configuration: Configuration) -> None:
+        """Show `configuration`; settings without a control here are kept, too."""
+        self._inputs.setValue(configuration)
+
+    def saveModel(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the model to `path`, in the worker."""
+        if self._model.engine is not None:
+            task = tasks.Saving(self._model.engine, path, overwrite)
+            self._run.start(Activity.SAVING, path.name, task)
+            self._begun()
+
+    def loadModel(self, path: Path) -> None:
+        """Read a model from `path`, in the worker, and show its settings."""
+        self._asked_for = path
+        self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
+        self._begun()
+
+    def denoiseQuickly(self, layer: Image) -> None:
+        """Train on `layer` with the least effort, then denoise it; as two clicks would."""
+        if self._run.state.busy or self._denoising.state.busy:
+            tell("The dock is at work already; wait for its end, or stop it.")
+            return
+        self._inputs.data.fields["noisy"].setLayers([layer])
+        config = self.value()
+        training = config.training_config.replace(**PRESETS[0].changes)
+        self.setValue(config.replace(training_config=training))
+        if self._inputs.readiness.training:
+            tell(self._inputs.readiness.training)
+            return
+        self._denoise_next = True
+        self._train(None)
+
+    def sizeHint(self) -> QSize:
+        return QSize(330, 720)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._controls.interrupted.refresh()
+        self._warm_up.start()
+
+    def event(self, event: QEvent) -> bool:
+        # When its frame is closed, napari takes the dock out of it.
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._leave()
+        return bool(super().event(event))
+
+    # ---- What people do
+
+    def _on_train(self) -> None:
+        self._train(None)
+
+    def _on_train_on(self) -> None:
+        if self._model.engine is not None:
+            self._train(self._model.engine)
+
+    def _on_continue(self, run: Interrupted) -> None:
+        """Go on with what was cut off, showing it on the layer that it was about."""
+        try:
+            task = tasks.Training.of(run)
+        except HushError as error:
+            tell(str(error))
+            self._controls.interrupted.refresh()
+            return
+        axes = run.configuration.data_config.axes
+        layer = layer_called(run.name, len(axes), self._viewer)
+        self._inputs.showSettingsOf(run.configuration)
+        apart = self._inputs.settings.apart.isChecked()
+        self._run.train(task, layer, axes, apart=apart)
+        self._begun()
+
+    def _on_take_model(self, run: Interrupted) -> None:
+        self._asked_for = None
+        self._run.start(Activity.LOADING, run.name, tasks.Rescuing(run))
+        self._begun()
+
+    def _on_denoise(self) -> None:
+        chosen = self._inputs.chosen()
+        training = self._run.state.is_running(Activity.TRAINING)
+        model = self._run.latest if training else self._model.model
+        if chosen is None or model is None:
+            return
+        scope, axes = self._controls.scope.value(), self._inputs.axes()
+        keep_type = self._controls.keep_type.isChecked()
+        plan = plan_denoising(self._viewer, chosen, axes, scope, model, keep_type=keep_type)
+        if not plan[0]:
+            tell("No image layer is selected; select some in the list of layers.")
+            return
+        self._eyes = plan[1]
+        self._denoising.start(plan[0])
+        if not self._run.state.busy:
+            self._run.closePreview()
+        self._shown.denoised_last = True
+        self._shown.update()
+
+    def _on_stop(self) -> None:
+        self._run.stop()
+        self._shown.update()
+
+    def _on_cancel(self) -> None:
+        self._denoising.stop()
+        self._shown.update()
+
+    def _on_snapshots(self) -> None:
+        button = self._controls.buttons["snapshots"]
+        place = button.mapToGlobal(button.rect().bottomLeft())
+        snapshot_menu(button, self._model, self._go_back).popup(place)
+
+    def _go_back(self, moment: Snapshot | Earlier) -> None:
+        if not self._run.state.busy:
+            message = self._model.goBackTo(moment)
+            self._shown.updateModel()
+            self._run.state = run_state.finish(self._run.state, message)
+            self._shown.denoised_last = False
+            self._controls.log.addLine(message)
+            self._shown.update()
+
+    def _on_save(self) -> None:
+        if self._model.model is None:
+            return
+        if asked := ask_where_to(self, self._model.name):
+            path, overwrite = asked
+            self.saveModel(path, overwrite=overwrite)
+
+    def _on_load(self) -> None:
+        if path := ask_where_from(self):
+            self.loadModel(path)
+
+    def _on_dropped(self, dropped: Dropped) -> None:
+        path = self._inputs.take(dropped)
+        if path is not None and not self._run.state.busy:
+            self.loadModel(path)
+
+    def _on_edited(self) -> None:
+        """Take notice of other inputs; what was said about the last run is history."""
+        self._controls.look.refresh()
+        for run in (self._run, self._denoising):
+            if not run.state.busy:
+                run.state = RunState()
+        self._shown.update()
+        self.valueChanged.emit()
+
+    # ---- What the worker says
+
+    def _on_progressed(self, events: list[Event]) -> None:
+        feed(self._controls.plot, events)
+        if self._run.preview_was_removed:
+            self._controls.preview.setChecked(False)
+        self._shown.updateAndPaint(self._run.job)
+
+    def _on_tiles(self) -> None:
+        for eye in self._eyes:
+            eye.look(self._viewer)
+        if self._denoising.is_seen:
+            self._shown.updateAndPaint(self._denoising.job)
+        else:  # its first drawing takes long, and is no measure for the others
+            self._shown.update()
+
+    def _on_denoised(self) -> None:
+        self._shown.denoised_last = True
+        self._controls.log.addLine(self._denoising.state.message)
+        self._controls.look.refresh()
+        self._judging.judge(self._denoising)
+        self._shown.update()
+
+    def _on_returned(self, value: Any) -> None:
+        state = self._run.state
+        match state.activity:
+            case Activity.TRAINING:
+                message = self._after_training(value)
+            case Activity.SAVING:
+                if value.suffix in READABLE:  # it can come back from there
+                    self._model.noteSaved(value)
+                    remember_model(value)
+                message = f"The model is saved as “{value.name}”."
+            case Activity.LOADING:
+                path = self._asked_for  # None: it is out of a training that was cut off
+                name = state.subject if path is None else path.stem
+                self._model.take(value, name, kept=path is not None)
+                self._inputs.showSettingsOf(value.config)
+                if path is not None:
+                    remember_model(path)
+                message = f"The model “{state.subject}” is loaded."
+            case _:
+                message = ""
+        self._end(run_state.finish(state, message))
+
+    def _on_refused(self, sentence: str) -> None:
+        tell(sentence, Show_the_log=self._controls.log.expand)
+        self._end(run_state.fail(self._run.state, sentence))
+
+    def _on_crashed(self, error: Exception) -> None:
+        words = f"{type(error).__name__}: {error}"
+        self._end(run_state.fail(self._run.state, words))
+
+    # ---- Private API
+
+    def _train(self, engine: CAREamist | None) -> None:
+        task, layer = self._inputs.training(), self._inputs.chosen()
+        if task is not None and layer is not None:
+            apart = self._inputs.settings.apart.isChecked()
+            task = replace(task, model=engine)
+            self._run.train(task, layer, self._inputs.axes(), apart=apart)
+            self._begun()
+
+    def _begun(self) -> None:
+        self._shown.denoised_last = False
+        if not self._denoising.state.busy:
+            self._denoising.state = RunState()
+        state = self._run.state
+        self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
+        self._shown.update()
+
+    def _end(self, state: RunState) -> None:
+        self._run.state = state
+        self._shown.updateModel()
+        self._controls.interrupted.refresh()
+        self._controls.log.addLine(state.message)
+        denoise, self._denoise_next = self._denoise_next, False
+        self._shown.update()
+        if denoise and state.phase is run_state.Phase.DONE and not state.stopped:
+            self._on_denoise()
+
+    def _leave(self) -> None:
+        """The dock goes: what runs ends, and what was learned is kept in a file."""
+        self._run.job.abandon()
+        self._denoising.job.abandon()
+        self._judging.abandon()
+        self._run.closePreview()
+        self._controls.look.close_view()
+        self._shown.close()
+
+    def _after_training(self, engine: CAREamist | None) -> str:
+        state = self._run.state
+        if engine is None:
+            return "Stopped before the first step; nothing was learned yet."
+        self._model.take(engine, state.subject, kept=False)
+        if state.patches_per_second:
+            self._inputs.noteSpeed(state.patches_per_second)
+        return run_state.after_training(state, time.monotonic())

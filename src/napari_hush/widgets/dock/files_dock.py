@@ -1,0 +1,222 @@
+"""The dock "Denoise files": a folder in, a model, a folder out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QSize
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_hush.events import Caution, Event, FileWritten, ImageStarted, TilesDone
+from napari_hush.widgets.dock.path_field import PathField
+from napari_hush.widgets.dock.status import ActivityBar, StatusLine
+from napari_hush.widgets.jobs import run_state
+from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
+from napari_hush.widgets.jobs.job import Job
+from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
+from napari_hush.widgets.model.file_dialogs import FILE_FILTER
+from napari_hush.widgets.notifications import Cautions, tell
+from napari_hush.widgets.theme.repaint import paint_now
+from napari_hush.widgets.theme.theme import Colours, mark, stylesheet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import napari.viewer
+
+__all__ = ["FilesDock"]
+
+
+class FilesDock(QWidget):
+    """Denoises all images of a folder with a model from a file.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose theme to follow.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._state = RunState()
+        self._cautions = Cautions()
+        self._file = ""
+        self._written: list[Path] = []
+
+        # ---- widgets
+        self.setObjectName("files_dock")
+        self._source = PathField("files_source", "The folder with the images to denoise.")
+        self._model = PathField("files_model", "The model to denoise with.", FILE_FILTER)
+        self._output = PathField(
+            "files_output", "The folder for the results; nothing in it is replaced."
+        )
+        self._axes = QLineEdit()
+        self._axes.setObjectName("files_axes")
+        self._axes.setPlaceholderText("as the model was trained")
+        self._axes.setToolTip("Axes of the files (TYX …); empty: those of the model.")
+        self._resume = QCheckBox("Only what is missing")
+        self._resume.setObjectName("files_resume")
+        self._resume.setToolTip(
+            "Leave the results that are there, and go on with one that was cut off."
+        )
+        self._start = QPushButton("Denoise")
+        self._start.setObjectName("files_start")
+        self._cancel = QPushButton("Cancel")
+        self._cancel.setObjectName("files_cancel")
+        self._progress = QProgressBar()
+        self._progress.setTextVisible(False)
+        self._status = StatusLine()
+        self._bar = ActivityBar(self)
+        self._job = Job(self)
+
+        # ---- layout
+        form = QFormLayout()
+        form.setHorizontalSpacing(10)
+        form.setVerticalSpacing(6)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Images", self._source)
+        form.addRow("Model", self._model)
+        form.addRow("Results", self._output)
+        form.addRow("Axes", self._axes)
+        form.addRow("", self._resume)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self._start, 2)
+        row.addWidget(self._cancel, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 10, 12, 12)
+        layout.setSpacing(10)
+        layout.addLayout(form)
+        layout.addLayout(row)
+        layout.addWidget(self._progress)
+        layout.addWidget(self._status)
+        layout.addStretch(1)
+
+        # ---- connections
+        for field in (self._source, self._model, self._output):
+            field.valueChanged.connect(self._on_edited)
+        self._start.clicked.connect(self._on_start)
+        self._cancel.clicked.connect(self._on_cancel)
+        self._job.progressed.connect(self._on_progressed)
+        self._job.returned.connect(self._on_returned)
+        self._job.refused.connect(self._on_refused)
+        self._job.crashed.connect(self._on_crashed)
+        viewer.events.theme.connect(self._on_theme)
+        self._on_theme()
+        self._render()
+
+    def sizeHint(self) -> QSize:
+        return QSize(330, 320)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._job.abandon()
+            self._bar.close()
+        return bool(super().event(event))
+
+    # ---- Private API
+
+    def _on_edited(self) -> None:
+        if not self._state.busy:
+            self._state = RunState()
+        self._render()
+
+    def _on_start(self) -> None:
+        source, model, output = (
+            field.value() for field in (self._source, self._model, self._output)
+        )
+        if source is None or model is None or output is None:
+            return
+        self._written, self._file = [], ""
+        self._cautions.begin()
+        axes = self._axes.text().strip().upper()
+        resume = self._resume.isChecked()
+        self._job.start(DenoisingFiles(model, source, output, axes, resume=resume))
+        self._state = run_state.begin(Activity.DENOISING, source.name, time.monotonic())
+        self._render()
+
+    def _on_cancel(self) -> None:
+        self._job.stop()
+        self._state = run_state.stop(self._state)
+        self._render()
+
+    def _on_progressed(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, TilesDone | ImageStarted):
+                self._state = run_state.advance(self._state, event, time.monotonic())
+            if isinstance(event, ImageStarted):
+                self._file = event.name
+            if isinstance(event, Caution):
+                self._cautions.take(event)
+            if isinstance(event, FileWritten):
+                self._written.append(event.path)
+        self._render()
+        self._job.setCostOfNews(paint_now(self))
+
+    def _on_returned(self, written: list[Path]) -> None:
+        stopped = "Cancelled; " if self._state.stopped else ""
+        count = "1 file is" if len(written) == 1 else f"{len(written)} files are"
+        where = f" in “{written[0].parent.name}”" if written else ""
+        self._end(run_state.finish(self._state, f"{stopped}{count} denoised{where}."))
+
+    def _on_refused(self, sentence: str) -> None:
+        tell(sentence)
+        self._end(run_state.fail(self._state, sentence))
+
+    def _on_crashed(self, error: Exception) -> None:
+        self._end(run_state.fail(self._state, f"{type(error).__name__}: {error}"))
+
+    def _end(self, state: RunState) -> None:
+        self._state = state
+        self._render()
+
+    def _missing(self) -> str:
+        fields = {
+            "the folder with the images": self._source,
+            "a model": self._model,
+            "a folder for the results": self._output,
+        }
+        return next((f"Choose {n}." for n, f in fields.items() if f.value() is None), "")
+
+    def _render(self) -> None:
+        state, missing = self._state, self._missing()
+        running = state.phase is Phase.RUNNING
+        fields = (self._source, self._model, self._output, self._axes, self._resume)
+        for field in fields:
+            field.setEnabled(not state.busy)
+        self._start.setEnabled(not state.busy and not missing)
+        self._start.setToolTip(missing or "Denoise every image of the folder.")
+        self._cancel.setEnabled(running)
+        self._cancel.setToolTip("End, and keep the results that are whole.")
+        mark(self._start, "lit", self._start.isEnabled())
+        mark(self._cancel, "lit", running)
+        self._progress.setUpdatesEnabled(False)  # or the window would be drawn at once
+        self._progress.setMaximum(max(1, state.total))
+        self._progress.setValue(state.done)
+        self._progress.setUpdatesEnabled(True)
+        if running:
+            doing = f"“{self._file}”" if self._file else "the model"
+            words = f"{len(self._written)} done · {doing}"
+            if state.total:
+                words += f" · tile {state.done} of {state.total}"
+        elif state.phase is Phase.STOPPING:
+            words = "Stopping, results that are whole are kept …"
+        else:
+            words = state.message or missing or "Ready."
+        kind = "failed" if state.phase is Phase.FAILED else "plain"
+        self._status.setText(words, kind)
+        self._bar.show(state)
+
+    def _on_theme(self, event: Any = None) -> None:
+        self.setStyleSheet(stylesheet(Colours.of(self._viewer.theme)))

@@ -1,0 +1,68 @@
+"""What was done and said, with the time, folded away until somebody wants to know."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QPlainTextEdit, QWidget
+
+from napari_hush.widgets.theme.collapsible import Fold
+
+__all__ = ["LogPane"]
+
+LINES = 1000
+"""The last so many are kept."""
+HEIGHT = 130
+"""Pixels."""
+
+
+class _Relay(QObject):
+    """Carries lines from whatever thread they are logged in to the main thread."""
+
+    line = Signal(str)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, relay: _Relay) -> None:
+        super().__init__(logging.INFO)
+        self._relay = relay
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._relay.line.emit(self.format(record))
+        except RuntimeError:  # the window is gone, and Qt's side of the relay with it
+            logging.getLogger("napari_hush").removeHandler(self)
+
+
+class LogPane(Fold):
+    """Shows the lines of this dock, and what the engine logs."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._lines = QPlainTextEdit()
+        super().__init__("log", "Log", lambda: self._lines, parent)
+        self._lines.setObjectName("log_text")
+        self._lines.setAccessibleName("Log")
+        self._lines.setReadOnly(True)
+        self._lines.setTabChangesFocus(True)
+        self._lines.setMaximumBlockCount(LINES)
+        self._lines.setFixedHeight(HEIGHT)
+        self.built()
+        relay = _Relay(self)
+        relay.line.connect(self.addLine)
+        self._handler = _Handler(relay)
+        logging.getLogger("napari_hush").addHandler(self._handler)
+        handler = self._handler
+        self.destroyed.connect(
+            lambda: logging.getLogger("napari_hush").removeHandler(handler)
+        )
+
+    def addLine(self, words: str) -> None:
+        """Append `words` with the time."""
+        self._lines.appendPlainText(f"{time.strftime('%H:%M:%S')}  {words}")
+
+    def text(self) -> str:
+        """All lines."""
+        return str(self._lines.toPlainText())

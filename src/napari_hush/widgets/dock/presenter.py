@@ -1,0 +1,118 @@
+"""What the dock shows of its runs, its model and its inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+
+from napari_hush.widgets.dock.status import ActivityBar
+from napari_hush.widgets.dock.view_state import Situation, resolve
+from napari_hush.widgets.jobs.run_state import RunState
+from napari_hush.widgets.theme.repaint import paint_now
+from napari_hush.widgets.theme.theme import Colours, stylesheet
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_hush.widgets.dock.controls import Controls
+    from napari_hush.widgets.jobs.denoising_run import DenoisingRun
+    from napari_hush.widgets.jobs.job import Job
+    from napari_hush.widgets.jobs.training_run import TrainingRun
+    from napari_hush.widgets.model.current_model import ModelAtHand
+
+__all__ = ["Shown"]
+
+
+class Shown(QObject):
+    """Brings what is onto the controls; decides nothing else.
+
+    Parameters
+    ----------
+    dock : QWidget
+        Which has the controls; this ends with it.
+    viewer : napari.viewer.Viewer
+        Whose theme it follows.
+    controls, model, run, denoising
+        What is shown, and on what.
+
+    Attributes
+    ----------
+    denoised_last : bool
+        Whether the last run was one of denoising, so that its end is what people look for.
+    """
+
+    def __init__(
+        self,
+        dock: QWidget,
+        viewer: napari.viewer.Viewer,
+        controls: Controls,
+        model: ModelAtHand,
+        run: TrainingRun,
+        denoising: DenoisingRun,
+    ) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self._viewer = viewer
+        self._controls = controls
+        self._model = model
+        self._run = run
+        self._denoising = denoising
+        self._bars = ActivityBar(self), ActivityBar(self)
+        self.denoised_last = False
+        viewer.events.theme.connect(self._on_theme)
+        self._on_theme()
+
+    def update(self) -> None:
+        """Show everything as it is now."""
+        inputs, model, run = self._controls.inputs, self._model, self._run
+        layer = inputs.chosen()
+        state, aside = self.state, self._denoising.state
+        self._controls.showFace(
+            resolve(
+                Situation(
+                    state,
+                    readiness=inputs.readiness,
+                    layer="" if layer is None else layer.name,
+                    model=model.name,
+                    model_is_kept=model.kept,
+                    aside=aside if state is not aside else RunState(),
+                    has_snapshots=bool(model.snapshots or model.earlier),
+                    has_latest=run.latest is not None,
+                )
+            )
+        )
+        busy = state.busy or aside.busy
+        self._controls.footer.showRun(run.state.device, busy=busy, told=run.machine)
+        for bar, of in zip(self._bars, (run.state, aside), strict=True):
+            bar.show(of)
+
+    def updateAndPaint(self, job: Job) -> None:
+        """Show the news of `job`, at once; the next come as that costs."""
+        self.update()
+        job.setCostOfNews(paint_now(self._dock))
+
+    def updateModel(self) -> None:
+        """Show what the model is, and what it fits."""
+        self._controls.card.setModel(self._model.model)
+        self._controls.inputs.setModel(self._model.model)
+
+    def close(self) -> None:
+        """Take away what is outside of the dock."""
+        for bar in self._bars:
+            bar.close()
+
+    @property
+    def state(self) -> RunState:
+        """The state of what people look at: what runs, or ran last."""
+        if self._run.state.busy:
+            return self._run.state
+        aside = self._denoising.state
+        return aside if aside.busy or self.denoised_last else self._run.state
+
+    def _on_theme(self, event: Any = None) -> None:
+        colours = Colours.of(self._viewer.theme)
+        self._dock.setStyleSheet(stylesheet(colours))
+        self._controls.plot.setColours(colours)
+        self._controls.inputs.setColours(colours)

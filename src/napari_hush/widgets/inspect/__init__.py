@@ -1,0 +1,1 @@
+"""Look at data and results: noise check, comparison, quality."""

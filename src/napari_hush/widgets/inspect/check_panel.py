@@ -1,0 +1,225 @@
+"""What the data look like before anything is trained, and which method fits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_hush.config.methods import Method
+from napari_hush.widgets.inspect.check_task import PATCHES
+from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
+from napari_hush.widgets.jobs.job import Job
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QPixmap
+
+    from napari_hush.quality import DataReport
+    from napari_hush.widgets.inspect.check_task import Checked, Checking
+    from napari_hush.widgets.theme.theme import Colours
+
+__all__ = ["CheckPanel"]
+
+SIDE = 84
+"""Pixels of a picture's side."""
+METHODS = {"n2v": Method.N2V, "n2v2": Method.N2V2, "structn2v": Method.STRUCT}
+
+
+class CheckPanel(QWidget):
+    """Runs a check in a worker of its own, and shows what it found."""
+
+    asked = Signal()
+    """Somebody wants a check: `start` it."""
+    accepted = Signal(object, object, object)
+    """Somebody takes the suggestion: method, direction and reach (or None)."""
+    summed = Signal(str)
+    """What was found, in a few words."""
+
+    def __init__(self, colours: Colours, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._colours = colours
+        self._checked: Checked | None = None
+        self._job = Job(self)
+
+        # ---- widgets
+        self._check = _button("check_data", "Check data", "Look at the noise of the image.")
+        self._accept = _button("accept_suggestion", "", "Switch to the suggested method.")
+        self._accept.hide()
+        self._reason = QLabel("How noise is distributed decides which method can work.")
+        self._reason.setObjectName("check_reason")
+        self._reason.setWordWrap(True)
+        self._shares = QLabel()
+        self._shares.setObjectName("check_shares")
+        self._shares.setProperty("role", "quiet")
+        self._shares.setWordWrap(True)
+        self._map = _picture("check_map", "Correlation of the noise with its neighbours")
+        self._map.setToolTip(
+            "How much noise a pixel shares with those around it. A single point in the "
+            "middle is what N2V needs; a line is noise with a direction."
+        )
+        self._patches = [
+            _picture(f"check_patch_{n}", "Patch with hidden pixels") for n in range(PATCHES)
+        ]
+        self._pictures = QWidget()
+        self._pictures.hide()
+
+        # ---- layout
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._check)
+        buttons.addWidget(self._accept, 1)
+        buttons.addStretch(0)
+        grid = QGridLayout(self._pictures)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(6)
+        grid.addWidget(_caption("noise"), 0, 0)
+        grid.addWidget(_caption("patches, hidden pixels"), 0, 1, 1, 2)
+        grid.addWidget(self._map, 1, 0, Qt.AlignmentFlag.AlignTop)
+        grid.setColumnStretch(1 + PATCHES, 1)
+        for number, picture in enumerate(self._patches):
+            grid.addWidget(picture, 1, 1 + number)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(buttons)
+        layout.addWidget(self._reason)
+        layout.addWidget(self._pictures)
+        layout.addWidget(self._shares)
+
+        # ---- connections
+        self._check.clicked.connect(self.asked)
+        self._accept.clicked.connect(self._on_accept)
+        self._job.returned.connect(self._on_returned)
+        self._job.refused.connect(self._on_refused)
+        self._job.crashed.connect(lambda error: self._on_refused(str(error)))
+
+    # ---- Public API
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether something was found already, or is being looked for."""
+        return self._checked is not None or bool(self._job.is_running)
+
+    def start(self, task: Checking) -> None:
+        """Check, unless a check is under way."""
+        if not self._job.is_running:
+            self._check.setEnabled(False)
+            self._say(f"Looking at “{task.name}” …")
+            self._job.start(task)
+
+    def showProblem(self, sentence: str) -> None:
+        """Say why nothing can be checked now."""
+        self._say(sentence)
+
+    def forget(self) -> None:
+        """Another image was chosen: what was found is of the earlier one."""
+        if self._checked is not None:
+            self._checked = None
+            self._accept.hide()
+            self._pictures.hide()
+            self._shares.setText("")
+            self._say("Another image was chosen; check again.")
+            self.summed.emit("")
+
+    def setColours(self, colours: Colours) -> None:
+        """Draw in these colours."""
+        self._colours = colours
+        if self._checked is not None:
+            self._draw(self._checked)
+
+    # ---- Private API
+
+    def _on_accept(self) -> None:
+        if self._checked is not None:
+            report = self._checked.report
+            struct = report.suggestion == "structn2v"
+            self.accepted.emit(
+                METHODS[report.suggestion],
+                report.axis if struct else None,
+                report.span if struct else None,
+            )
+
+    def _on_returned(self, checked: Checked) -> None:
+        report = checked.report
+        self._checked = checked
+        self._check.setEnabled(True)
+        method = METHODS.get(report.suggestion)
+        self._accept.setVisible(method is not None)
+        if method is not None:
+            self._accept.setText(f"Use {method.value}")
+        self._say(report.reason)
+        self._shares.setText(_shares(report))
+        self._draw(checked)
+        self.summed.emit("no method fits" if method is None else f"{method.value} fits")
+
+    def _on_refused(self, sentence: str) -> None:
+        self._check.setEnabled(True)
+        self._say(sentence)
+
+    def _draw(self, checked: Checked) -> None:
+        noise = checked.report.channels[0].noise
+        colours = self._colours
+        _show(self._map, picture_of_map(noise.map, colours.mark, colours.glow))
+        for label, patch in zip(self._patches, checked.patches, strict=False):
+            _show(label, picture_of_patch(patch, colours.mark))
+        self._pictures.show()
+
+    def _say(self, sentence: str) -> None:
+        self._reason.setText(sentence)
+
+
+def _shares(report: DataReport) -> str:
+    hot = max(channel.hot_share for channel in report.channels)
+    dark = max(channel.background_share for channel in report.channels)
+    full = max(channel.saturated_share for channel in report.channels)
+    sigma = " and ".join(f"{channel.sigma:.3g}" for channel in report.channels)
+    parts = [
+        f"noise of {sigma} grey values",
+        f"{dark:.0%} background",
+        f"{hot:.3%} hot pixels" if hot else "no hot pixels",
+    ]
+    if full:
+        parts.append(f"{full:.2%} saturated")
+    return " · ".join(parts)
+
+
+def _button(name: str, words: str, tip: str) -> QPushButton:
+    button = QPushButton(words)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    return button
+
+
+def _picture(name: str, words: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setAccessibleName(words)
+    label.setFixedSize(QSize(SIDE, SIDE))
+    label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def _caption(words: str) -> QLabel:
+    label = QLabel(words)
+    label.setProperty("role", "quiet")
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def _show(label: QLabel, picture: QPixmap) -> None:
+    """Fill `label` with `picture`, pixel by pixel, unsmoothed."""
+    label.setPixmap(
+        picture.scaled(
+            label.size(),
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.FastTransformation,
+        )
+    )

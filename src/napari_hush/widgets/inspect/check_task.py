@@ -1,0 +1,106 @@
+"""The job that looks at the data before training. No Qt here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_hush.config import Configuration
+    from napari_hush.events import OnProgress
+    from napari_hush.quality import DataReport
+    from napari_hush.widgets.jobs.tasks import StopRequest
+
+__all__ = ["Checked", "Checking", "Patch"]
+
+PATCHES = 2
+"""Patches in the preview."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """One patch as training sees it.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        ``(Y, X)`` in grey values; the middle plane of a volume.
+    masked : ndarray
+        ``(Y, X)`` bool: pixels that are hidden. All False where nothing is.
+    """
+
+    pixels: NDArray[np.float32]
+    masked: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What was found, and a few patches."""
+
+    report: DataReport
+    patches: tuple[Patch, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Checking:
+    """Judge the noise of a layer and cut a few patches; returns `Checked`."""
+
+    source: Any
+    """What is learned from: any array, on disk or not."""
+    configuration: Configuration
+    name: str
+
+    def __call__(self, report: OnProgress, stop: StopRequest) -> Checked:
+        from napari_hush.io import Image
+        from napari_hush.quality import check_data
+
+        axes = self.configuration.data_config.axes
+        image = Image.from_array(self.source, axes, f"“{self.name}”")
+        found = check_data(image)
+        return Checked(found, _patches(image, self.configuration))
+
+    def __str__(self) -> str:
+        return f"check of “{self.name}”"
+
+
+def _patches(image: Any, configuration: Configuration) -> tuple[Patch, ...]:
+    import torch
+
+    from napari_hush.n2v import mask
+
+    data, algorithm = configuration.data_config, configuration.algorithm_config
+    rng = np.random.default_rng(data.seed)
+    samples = image.samples
+    cut = []
+    for _ in range(PATCHES):
+        sample = samples[int(rng.integers(len(samples)))]
+        size = [
+            min(patch, n)
+            for patch, n in zip(data.patch_size, sample.shape[1:], strict=True)
+        ]
+        corner = [
+            int(rng.integers(n - part + 1))
+            for n, part in zip(sample.shape[1:], size, strict=True)
+        ]
+        window = [slice(a, a + part) for a, part in zip(corner, size, strict=True)]
+        cut.append(np.asarray(sample[(slice(0, 1), *window)], np.float32))
+    batch = torch.from_numpy(np.stack(cut))
+    hidden = np.zeros(batch.shape, bool)
+    if not algorithm.needs_targets:
+        generator = torch.Generator().manual_seed(data.seed)
+        masked = mask(batch, algorithm.n2v_config, generator)
+        hidden = (masked.patches != batch).numpy()
+        flat = hidden.reshape(len(batch), -1)
+        for row, pixels in zip(flat, masked.pixels.numpy(), strict=True):
+            row[pixels] = True  # also where the new value happens to be the old one
+    plane = batch.shape[2] // 2  # of volumes
+    return tuple(
+        Patch(pixels[0], spots[0])
+        if pixels.ndim == 3
+        else Patch(pixels[0, plane], spots[0, plane])
+        for pixels, spots in zip(batch.numpy(), hidden, strict=True)
+    )

@@ -1,0 +1,45 @@
+"""Small pictures of arrays, in grey values and in the colours of the theme."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtGui import QColor, QImage, QPixmap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_hush.widgets.inspect.check_task import Patch
+
+__all__ = ["picture_of_map", "picture_of_patch"]
+
+
+def picture_of_map(values: NDArray[np.floating], low: str, high: str) -> QPixmap:
+    """Draw a map of -1 to 1: 0 is black, negative values in `low`, positive in `high`.
+
+    The square root is drawn, so that a correlation of 0.1 is seen beside one of 1.
+    """
+    strength = np.sqrt(np.abs(np.clip(values, -1, 1)))[..., None]
+    colours = np.where(values[..., None] < 0, _rgb(low), _rgb(high))
+    return _pixmap((strength * colours).astype(np.uint8))
+
+
+def picture_of_patch(patch: Patch, mark: str) -> QPixmap:
+    """Draw a patch in grey, between its own extremes, with hidden pixels in `mark`."""
+    low, high = np.quantile(patch.pixels, [0.005, 0.995])
+    grey = np.clip((patch.pixels - low) / max(high - low, 1e-9), 0, 1)
+    colours = np.repeat((255 * grey)[..., None], 3, axis=-1)
+    colours[patch.masked] = _rgb(mark)
+    return _pixmap(colours.astype(np.uint8))
+
+
+def _rgb(colour: str) -> NDArray[np.float64]:
+    parsed = QColor(colour)
+    return np.array([parsed.red(), parsed.green(), parsed.blue()], float)
+
+
+def _pixmap(colours: NDArray[np.uint8]) -> QPixmap:
+    height, width, _ = colours.shape
+    image = QImage(colours.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image.copy())  # the array goes, the picture stays

@@ -1,0 +1,219 @@
+"""Before and after on either side of a line that one can drag."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QTimer
+
+from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
+from napari_hush.widgets.data.layers import Origin, source_of
+from napari_hush.widgets.inspect.compared_pixels import Swiped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+__all__ = ["Swipe"]
+
+REACH = 10
+"""Pixels of the screen from the line, within which it can be taken hold of."""
+STROKE = 2.0
+"""Width of every stroke of the handle, in pixels of the screen."""
+GRIP = (6.0, 14.0)
+"""How far the two bars of the grip are from the line, and half their height, likewise."""
+WHITE, BLACK = (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
+REST = 2.0
+"""Times as long as a drawing took, until the next while the line is dragged."""
+
+
+class Swipe:
+    """Shows `before` left of a line and `after` right of it, in a layer of its own.
+
+    The line runs across whatever axis lies horizontally, follows when the axes are
+    turned, and can be dragged. Neither layer is touched; `close` takes everything away.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where both layers are.
+    before, after : Image
+        Of one shape and place.
+    """
+
+    def __init__(self, viewer: Any, before: Image, after: Image) -> None:
+        self._viewer = viewer
+        self._after = after
+        look = Origin.of(before).appearance | {"blending": "translucent_no_depth"}
+        look["opacity"] = 1.0
+        axis = self._horizontal(before)
+        pixels = Swiped(source_of(before), source_of(after), axis, 0)
+        pixels.split = pixels.shape[axis] // 2
+        self._pixels = pixels
+        name = f"{before.name} | {after.name}"
+        self._picture = add_quietly(viewer, "add_image", pixels, name=name, **look)
+        self._line = add_quietly(
+            viewer,
+            "add_vectors",
+            np.zeros((0, 2, self._picture.ndim)),
+            ndim=self._picture.ndim,
+            name="drag this line",
+            vector_style="line",
+            **{key: look[key] for key in ("scale", "translate", "rotate", "shear")},
+            **{key: look[key] for key in ("affine", "units", "axis_labels")},
+        )
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._redraw)
+        self._cost = 0.0
+        bare(viewer).mouse_drag_callbacks.append(self._on_drag)
+        dims, camera = viewer.dims.events, viewer.scene.camera.events
+        dims.current_step.connect(self._draw_line)
+        dims.order.connect(self._on_turned)
+        dims.ndisplay.connect(self._on_turned)
+        camera.zoom.connect(self._draw_line)
+        camera.center.connect(self._draw_line)
+        after.events.set_data.connect(self._on_new_pixels)
+        self._draw_line()
+
+    # ---- Public API
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The layers that this added."""
+        return self._picture, self._line
+
+    @property
+    def split(self) -> int:
+        """How many pixels of `before` are shown along the horizontal axis."""
+        return self._pixels.split
+
+    def close(self) -> None:
+        """Take it all away."""
+        self._timer.stop()
+        bare(self._viewer).mouse_drag_callbacks.remove(self._on_drag)
+        dims, camera = self._viewer.dims.events, self._viewer.scene.camera.events
+        dims.current_step.disconnect(self._draw_line)
+        dims.order.disconnect(self._on_turned)
+        dims.ndisplay.disconnect(self._on_turned)
+        camera.zoom.disconnect(self._draw_line)
+        camera.center.disconnect(self._draw_line)
+        self._after.events.set_data.disconnect(self._on_new_pixels)
+        remove_quietly(self._viewer, self.layers)
+
+    def moveTo(self, split: float) -> None:
+        """Move the line to `split`, pixels of `before` along the horizontal axis."""
+        size = self._pixels.shape[self._pixels.axis]
+        split = round(min(max(split, 0), size))
+        if split != self._pixels.split:
+            self._pixels.split = split
+            self._draw_line()
+            if not self._timer.isActive():
+                self._timer.start(round(1000 * REST * self._cost))
+
+    # ---- Private API
+
+    def _on_drag(self, viewer: Any, event: Any) -> Iterator[None]:
+        if viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:
+            return
+        if abs(self._place(event.position) - self.split) > REACH * self._screen_pixel()[1]:
+            return
+        event.handled = True  # so that the picture is not dragged along
+        yield
+        while event.type == "mouse_move":
+            event.handled = True
+            self.moveTo(self._place(event.position))
+            yield
+        event.handled = True
+
+    def _on_turned(self, event: Any = None) -> None:
+        axis = self._horizontal(self._picture)
+        if axis != self._pixels.axis:
+            self._pixels.axis = axis
+            self._pixels.split = self._pixels.shape[axis] // 2
+        self._redraw()
+        self._draw_line()
+
+    def _on_new_pixels(self, event: Any = None) -> None:
+        self._pixels.forget()
+        if not self._timer.isActive():
+            self._timer.start(round(1000 * REST * self._cost))
+
+    def _redraw(self) -> None:
+        started = time.perf_counter()
+        self._picture.refresh(extent=False, highlight=False, thumbnail=False)
+        self._cost = time.perf_counter() - started
+
+    def _draw_line(self, event: Any = None) -> None:
+        """Draw line and grip where they are now, as thick on the screen as ever."""
+        flat = self._viewer.dims.ndisplay == 2
+        self._line.visible = flat
+        if not flat:
+            return
+        up, across = self._displayed(self._line)
+        tall, wide = self._screen_pixel()
+        size = self._pixels.shape[up]
+        at = self._pixels.split - 0.5
+        middle = min(max(self._data_at(self._world_centre())[up], 0.0), size - 1.0)
+        away, half = GRIP[0] * wide, GRIP[1] * tall
+        stroke = STROKE * wide
+        strokes = []
+        for place, first, length in (
+            (at, -0.5, float(size)),
+            (at - away, middle - half, 2 * half),
+            (at + away, middle - half, 2 * half),
+        ):  # white between black ones, to be seen on whatever is below
+            sides = ((-stroke, BLACK), (stroke, BLACK), (0.0, WHITE))
+            strokes += [(place + side, first, length, colour) for side, colour in sides]
+        if self._line.edge_width != stroke:
+            self._line.edge_width = stroke
+        vectors = np.zeros((len(strokes), 2, self._line.ndim))
+        vectors[:, 0] = np.round(self._data_at(self._viewer.dims.point))
+        vectors[:, 0, across] = [stroke[0] for stroke in strokes]
+        vectors[:, 0, up] = [stroke[1] for stroke in strokes]
+        vectors[:, 1, up] = [stroke[2] for stroke in strokes]
+        dressed = len(self._line.data) == len(vectors)
+        self._line.data = vectors
+        if not dressed:
+            self._line.edge_color = np.array([stroke[3] for stroke in strokes])
+
+    def _horizontal(self, layer: Image) -> int:
+        return self._displayed(layer)[1]
+
+    def _displayed(self, layer: Any) -> tuple[int, int]:
+        """The layer's axes that lie vertically and horizontally."""
+        missing = self._viewer.dims.ndim - layer.ndim
+        shown = [axis - missing for axis in self._viewer.dims.displayed[-2:]]
+        if min(shown) < 0:  # the layer has no such axis: it is a flat one in a turned view
+            return layer.ndim - 2, layer.ndim - 1
+        return shown[0], shown[1]
+
+    def _place(self, position: Any) -> float:
+        """Pixels along the horizontal axis up to a position in the world."""
+        return float(self._data_at(position)[self._pixels.axis]) + 0.5
+
+    def _data_at(self, position: Any) -> NDArray[np.float64]:
+        at = np.asarray(position, float)[-self._picture.ndim :]
+        return np.asarray(self._picture.world_to_data(at), float)
+
+    def _world_centre(self) -> NDArray[np.float64]:
+        world = np.array(self._viewer.dims.point, float)
+        displayed = list(self._viewer.dims.displayed[-2:])
+        world[displayed] = self._viewer.scene.camera.center[-2:]
+        return world
+
+    def _screen_pixel(self) -> tuple[float, float]:
+        """How tall and wide a pixel of the screen is, in pixels of the picture."""
+        step = 1 / self._viewer.scene.camera.zoom
+        centre = self._world_centre()
+        moves = []
+        for axis in self._viewer.dims.displayed[-2:]:
+            moved = centre.copy()
+            moved[axis] += step
+            moves.append(self._data_at(moved) - self._data_at(centre))
+        tall, wide = np.linalg.norm(moves, axis=0)[list(self._displayed(self._picture))]
+        return float(tall), float(wide)

@@ -1,0 +1,1 @@
+"""The current model: shown, saved, loaded, exported."""

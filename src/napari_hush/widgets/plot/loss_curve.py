@@ -1,0 +1,129 @@
+"""The losses of one run, and the smooth line through them. No Qt here."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["LossHistory"]
+
+SMOOTHING = 0.02
+"""Weight of a new step in the moving average, from step 2500 on."""
+
+
+class LossHistory:
+    """Training loss per optimizer step, and validation loss per epoch.
+
+    Attributes
+    ----------
+    steps : list of int
+        Number of each step, from 1.
+    train, smooth : list of float
+        Its loss, and the moving average of the losses up to it.
+    val_steps : list of int
+        After which step each validation was.
+    val : list of float
+        Its loss.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.train: list[float] = []
+        self.smooth: list[float] = []
+        self.val_steps: list[int] = []
+        self.val: list[float] = []
+
+    def add_steps(self, first_step: int, losses: tuple[float, ...]) -> None:
+        """Append the losses of the steps from `first_step` (counted from 0) on."""
+        for offset, loss in enumerate(losses):
+            self.steps.append(first_step + offset + 1)
+            self.train.append(loss)
+            # Quick at first, where the loss falls steeply, then ever calmer.
+            weight = max(SMOOTHING, 1 / math.sqrt(len(self.train)))
+            before = self.smooth[-1] if self.smooth else loss
+            self.smooth.append(before + weight * (loss - before))
+
+    def add_validation(self, step: int, loss: float) -> None:
+        """Append the validation loss measured after `step` optimizer steps."""
+        self.val_steps.append(step)
+        self.val.append(loss)
+
+    def val_before(self, step: int) -> float | None:
+        """The last validation loss up to `step`; None if there was none yet."""
+        number = bisect.bisect_right(self.val_steps, step)
+        return self.val[number - 1] if number else None
+
+    @property
+    def fits_log_axis(self) -> bool:
+        """Whether every loss is finite and above zero."""
+        values: NDArray[np.float64] = np.array(self.train + self.val)
+        return bool(np.all(np.isfinite(values)) and np.all(values > 0))
+
+
+FACTORS = (1, 2, 5)
+"""Labels are these times a power of ten."""
+FACTORS_BY_DECADES = ((1.3, (1, 2, 3, 5, 7)), (3.0, FACTORS), (math.inf, (1,)))
+"""On a logarithmic axis that reaches over fewer decades than the number."""
+PADDING = 0.05
+"""Share of the range that is added at both ends."""
+
+
+@dataclass(frozen=True)
+class ChartAxis:
+    """From `low` to `high`, in the values' unit or in powers of ten if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @classmethod
+    def around(cls, values: ArrayLike, *, log: bool) -> ChartAxis:
+        """An axis with room for the finite ones of `values`, which are above 0 if `log`."""
+        finite = np.asarray(values, np.float64)
+        finite = finite[np.isfinite(finite)]
+        if not finite.size:
+            return cls(0.0, 1.0)
+        if log:
+            finite = np.log10(finite)
+        low, high = float(finite.min()), float(finite.max())
+        room = PADDING * (high - low) or 0.5 * (1.0 if log else abs(high)) or 0.5
+        return cls(low - room, high + room, log)
+
+    def share(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Where `values` lie, from 0 at the lower end to 1 at the upper."""
+        places = np.asarray(values, np.float64)
+        if self.log:
+            places = np.log10(places)
+        shares: NDArray[np.float64] = (places - self.low) / (self.high - self.low)
+        return shares
+
+    def labels(self, most: int) -> list[float]:
+        """About `most` round values on the axis, or a few less."""
+        if self.log:
+            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+            factors = next(
+                f for limit, f in FACTORS_BY_DECADES if self.high - self.low < limit
+            )
+            stride = max(1, len(decades) // max(1, most))
+            values = [
+                factor * 10.0**decade for decade in decades[::stride] for factor in factors
+            ]
+            return [value for value in values if self.low <= math.log10(value) <= self.high]
+        step = _round_step((self.high - self.low) / max(1, most))
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [step * number for number in range(first, last + 1)]
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10 … times a power of ten that is not below `least`."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(
+        factor * power for factor in (*FACTORS, 10) if factor * power >= least * 0.999
+    )

@@ -1,0 +1,1 @@
+"""Results and previews as layers."""

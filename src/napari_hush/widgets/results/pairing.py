@@ -1,0 +1,85 @@
+"""Which layer is the denoised twin of which. Pure functions; nothing here touches Qt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.data.layers import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.layers import Layer
+
+__all__ = ["RESULT", "next_number", "pair_of", "result_mark", "why_not_comparable"]
+
+RESULT = "napari_hush"
+"""Key in a result's metadata, under which it says where it comes from."""
+
+
+def result_mark(source_id: str, **facts: Any) -> dict[str, Any]:
+    """Metadata for a result: of which layer it is, and what else is worth keeping."""
+    return {RESULT: {"source_id": source_id, **facts}}
+
+
+def next_number(source_id: str, layers: Iterable[Layer]) -> int:
+    """Number for another result of the layer `source_id`: no result replaces another."""
+    taken = [_number(layer) for layer in layers if _source_id(layer) == source_id]
+    return max(taken, default=0) + 1
+
+
+def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image] | None:
+    """The picture before and after denoising that `layer` is one of.
+
+    Parameters
+    ----------
+    layer : Image or None
+        A source, whose last result is taken, or a result.
+    layers : iterable of Layer
+        The viewer's, lowest first.
+
+    Returns
+    -------
+    tuple of Image, or None
+        Before and after; None if one of them is not there.
+    """
+    if layer is None:
+        return None
+    images = [item for item in layers if isinstance(item, Image) and not is_view(item)]
+    source_id = _source_id(layer)
+    if source_id:
+        before = next((item for item in images if str(item.unique_id) == source_id), None)
+        return None if before is None else (before, layer)
+    mine = str(layer.unique_id)
+    results = [item for item in images if _source_id(item) == mine]
+    newest = max(results, key=_number, default=None)
+    return None if newest is None else (layer, newest)
+
+
+def why_not_comparable(pair: tuple[Image, Image] | None) -> str:
+    """What stands in the way of looking at `pair`; empty if nothing does."""
+    if pair is None:
+        return "Denoise first: then there are two pictures to compare."
+    before, after = (tuple(source_of(layer).shape) for layer in pair)
+    if before != after:
+        return (
+            f"“{pair[0].name}” is of shape {before} and “{pair[1].name}” of {after}; "
+            "only pictures of one shape can be compared."
+        )
+    return ""
+
+
+def _source_id(layer: Layer) -> str:
+    return str(_mark(layer).get("source_id", ""))
+
+
+def _number(layer: Layer) -> int:
+    return int(_mark(layer).get("number", 0))
+
+
+def _mark(layer: Layer) -> dict[str, Any]:
+    mark = layer.metadata.get(RESULT, {})
+    return mark if isinstance(mark, dict) else {}

@@ -1,0 +1,170 @@
+"""The layer that denoised tiles appear in."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import Affine
+from qtpy.QtCore import QTimer
+
+from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
+from napari_hush.widgets.data.layers import result_name
+from napari_hush.widgets.results.canvas import DiskCanvas
+from napari_hush.widgets.results.pairing import next_number, result_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import napari.viewer
+
+    from napari_hush.widgets.data.layers import Origin
+    from napari_hush.widgets.jobs.previewer import PreviewReady
+    from napari_hush.widgets.results.canvas import Canvas
+
+__all__ = ["ResultLayer"]
+
+APPEAR_MS = 30
+"""Milliseconds until the layer is seen. napari takes a tenth of a second to make a layer
+and as long to draw it for the first time; whatever else there is to do comes in between."""
+REFRESH_SECONDS = 0.2
+"""Seconds between two drawings of the layer while it fills."""
+
+
+class ResultLayer:
+    """A layer named after its origin, which shows a canvas while the engine fills it.
+
+    Lives in the main thread. The layer may be removed by hand at any time.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        origin: Origin,
+        canvas: Canvas | DiskCanvas,
+        record: dict[str, Any] | None = None,
+        *,
+        part: bool = False,
+    ) -> None:
+        self._viewer = viewer
+        self._origin = origin
+        self._canvas = canvas
+        self._drawn = time.monotonic()
+        self._seen = False
+        self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
+        """Where the pixels are, if they are not in memory."""
+        self._number = next_number(origin.source_id, viewer.layers)
+        mark = result_mark(
+            origin.source_id,
+            source=origin.name,
+            number=self._number,
+            provenance=record or {},
+            **({} if self.file is None else {"file": str(self.file)}),
+        )
+        self._layer: Any = bare(
+            viewer.add_image(
+                canvas.shown,
+                name=result_name(origin.name, self._number, partial=part),
+                metadata=origin.metadata | mark,
+                visible=False,
+                **origin.appearance,
+            )
+        )
+        QTimer.singleShot(APPEAR_MS, self._appear)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the layer is still in the viewer."""
+        return self._layer in self._viewer.layers
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it has been shown, whatever people did to it afterwards."""
+        return self._seen
+
+    @property
+    def name(self) -> str:
+        """The layer's name now."""
+        return str(self._layer.name)
+
+    def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
+        """Show finished tiles, at `regions` of ``(S, C, (Z), Y, X)``, before long."""
+        self._canvas.show(regions)
+        if time.monotonic() - self._drawn > REFRESH_SECONDS:
+            self._refresh()
+
+    def finish(self) -> None:
+        """Show everything, thumbnail included."""
+        if self.is_there:
+            self._appear()
+            self._layer.refresh()
+
+    def finish_partial(self, tiles_done: int) -> None:
+        """Name the layer as unfinished, or remove it if no tile came."""
+        if not self.is_there:
+            return
+        if tiles_done:
+            self._appear()
+            self._layer.name = result_name(self._origin.name, self._number, partial=True)
+            self._layer.refresh()
+        else:
+            self._viewer.layers.remove(self._layer)
+
+    def _appear(self) -> None:
+        if not self._seen:
+            self._seen = self._layer.visible = True
+
+    def _refresh(self) -> None:
+        if self.is_there and self._seen:
+            self._layer.refresh(extent=False, highlight=False, thumbnail=False)
+        self._drawn = time.monotonic()
+
+
+class PreviewLayer:
+    """Shows previews over their source, each in its place, until it is closed.
+
+    Lives in the main thread. The layer may be removed by hand; then no preview is wanted.
+    """
+
+    def __init__(self, viewer: Any, origin: Origin) -> None:
+        self._viewer = viewer
+        self._origin = origin
+        self._layer: Any = None
+
+    @property
+    def was_removed(self) -> bool:
+        """Whether somebody has removed the layer."""
+        return self._layer is not None and self._layer not in self._viewer.layers
+
+    def show(self, preview: PreviewReady) -> None:
+        """Show `preview` in its place."""
+        if self.was_removed:
+            return
+        translate = self._place(preview)
+        if self._layer is None:
+            look = self._origin.appearance | {"translate": translate, "opacity": 1.0}
+            look["blending"] = "translucent_no_depth"
+            name = f"live preview of {self._origin.name}"
+            self._layer = add_quietly(
+                self._viewer, "add_image", preview.pixels, name=name, **look
+            )
+            return
+        self._layer.data = preview.pixels
+        if not np.array_equal(self._layer.translate, translate):
+            self._layer.translate = translate
+
+    def close(self) -> None:
+        """Remove the layer."""
+        if self._layer is not None:
+            remove_quietly(self._viewer, (self._layer,))
+            self._layer = None
+
+    def _place(self, preview: PreviewReady) -> Any:
+        """Where the first pixel of `preview` lies, so that it lies over its source."""
+        look = self._origin.appearance
+        ndim = len(look["scale"])
+        first = [part.start for part in preview.bounds[:ndim]]
+        place = {key: look[key] for key in ("scale", "rotate", "shear", "translate")}
+        return Affine(**place)(first)

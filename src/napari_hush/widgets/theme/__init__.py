@@ -1,0 +1,1 @@
+"""Colours, collapsible sections, segmented buttons, repainting."""

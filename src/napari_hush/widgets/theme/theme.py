@@ -1,0 +1,182 @@
+"""Colours of the dock, all from napari's theme, made readable where they are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari.utils.theme import get_theme
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QFrame, QWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+__all__ = ["Colours", "stylesheet"]
+
+
+def mark(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the stylesheet looks at, and have it look again."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+FOR_TEXT = 4.5
+FOR_LINES = 3.0
+"""Contrast ratios that WCAG 2.1 asks for, of text and of graphics."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """The few colours that the dock uses, as ``#rrggbb``."""
+
+    background: str
+    text: str
+    muted: str
+    """For what is there but not the point: axes of the plot, single steps."""
+    line: str
+    """Thin lines between groups."""
+    raised: str
+    """Behind what can be pressed."""
+    accent: str
+    """Behind the text of the lit button."""
+    on_accent: str
+    curve: str
+    """The accent, readable as a line on the background."""
+    problem: str
+    failed: str
+    mark: str
+    """Bright: for what is marked in a picture, whatever the theme."""
+    glow: str
+    """Bright and of another hue than `mark`, on black."""
+
+    @classmethod
+    def of(cls, theme: str) -> Colours:
+        """Colours of the napari theme with this id."""
+        napari = get_theme(theme)
+        background, text, accent = (
+            QColor(napari.background.as_hex(format="long")),
+            QColor(napari.text.as_hex(format="long")),
+            QColor(napari.current.as_hex(format="long")),
+        )
+        muted = _mix(text, background, 0.45)
+        on_accent = max(text, background, key=lambda colour: _contrast(colour, accent))
+        warning = QColor(napari.warning.as_hex(format="long"))
+        error = QColor(napari.error.as_hex(format="long"))
+        return cls(
+            background=background.name(),
+            text=text.name(),
+            muted=muted.name(),
+            line=QColor(napari.primary.as_hex(format="long")).name(),
+            raised=QColor(napari.foreground.as_hex(format="long")).name(),
+            accent=accent.name(),
+            on_accent=on_accent.name(),
+            curve=_readable(accent, background, text, FOR_LINES).name(),
+            problem=_readable(warning, background, text, FOR_TEXT).name(),
+            failed=_readable(error, background, text, FOR_TEXT).name(),
+            mark=warning.name(),
+            glow=max(
+                accent,
+                _readable(accent, QColor("black"), QColor("white"), FOR_TEXT),
+                key=QColor.lightness,
+            ).name(),
+        )
+
+
+def stylesheet(colours: Colours) -> str:
+    """What napari's own stylesheet does not say: the lit button, the quiet labels."""
+    return f"""
+        QPushButton {{ min-height: 20px; padding: 4px 8px; }}
+        QPushButton[lit="true"] {{
+            background-color: {colours.accent}; color: {colours.on_accent};
+            font-weight: 600;
+        }}
+        QPushButton:checked {{ border: 2px solid {colours.curve}; padding: 2px 6px; }}
+        QLineEdit {{ border: 1px solid transparent; }}
+        QLineEdit[wrong="true"] {{ border: 1px solid {colours.problem}; }}
+        QPushButton[role="heading"] {{
+            text-align: left; background: transparent; border: 1px solid transparent;
+            padding: 2px 0px; min-height: 18px;
+        }}
+        QPushButton[role="heading"]:hover {{ color: {colours.curve}; }}
+        QPushButton[role="heading"]:focus {{ border: 1px solid {colours.line}; }}
+        QToolButton[role="segment"] {{
+            padding: 3px 1px; min-height: 20px; border: 1px solid transparent;
+            border-radius: 3px; background-color: {colours.raised};
+        }}
+        QToolButton[role="segment"]:hover {{ border: 1px solid {colours.muted}; }}
+        QToolButton[role="segment"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton[role="segment"]:checked {{
+            background-color: {colours.accent}; color: {colours.on_accent};
+            font-weight: 600;
+        }}
+        QToolButton[role="segment"]:disabled {{ color: {colours.muted}; }}
+        QToolButton[role="chip"] {{
+            padding: 3px 7px; min-height: 18px; border: 1px solid transparent;
+            border-radius: 3px; background-color: {colours.raised}; font-weight: 600;
+        }}
+        QToolButton[role="chip"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton[role="chip"][wrong="true"] {{ border: 1px solid {colours.problem}; }}
+        QToolButton[role="small"] {{
+            padding: 3px 7px; min-height: 18px; border-radius: 3px;
+            background-color: {colours.raised}; border: 1px solid transparent;
+        }}
+        QToolButton[role="small"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton::menu-indicator {{ image: none; width: 0px; }}
+        QComboBox#scope {{ padding: 3px 2px 3px 6px; }}
+        QComboBox#scope::drop-down {{ width: 22px; }}
+        LayerField[hover="true"] QComboBox {{ border: 1px solid {colours.curve}; }}
+        QFrame[role="offer"] {{
+            border: 1px solid {colours.curve}; border-radius: 4px;
+        }}
+        QLabel[role="quiet"] {{ color: {colours.muted}; }}
+        QLabel[kind="problem"] {{ color: {colours.problem}; }}
+        QLabel[kind="failed"] {{ color: {colours.failed}; }}
+        QFrame[role="line"] {{
+            background-color: {colours.line}; max-height: 1px; padding: 0px;
+        }}
+        QProgressBar {{ min-height: 6px; max-height: 6px; border: 0px; border-radius: 3px;
+            background-color: {colours.line}; }}
+        QProgressBar::chunk {{ background-color: {colours.curve}; border-radius: 3px; }}
+    """
+
+
+def _readable(colour: QColor, background: QColor, text: QColor, ratio: float) -> QColor:
+    """`colour`, moved towards the text's until it stands out from `background`."""
+    for step in range(11):
+        mixed = _mix(colour, text, step / 10)
+        if _contrast(mixed, background) >= ratio:
+            return mixed
+    return text
+
+
+def _mix(one: QColor, other: QColor, share: float) -> QColor:
+    return QColor.fromRgbF(
+        one.redF() + share * (other.redF() - one.redF()),
+        one.greenF() + share * (other.greenF() - one.greenF()),
+        one.blueF() + share * (other.blueF() - one.blueF()),
+    )
+
+
+def _contrast(one: QColor, other: QColor) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: QColor) -> float:
+    def linear(part: float) -> float:
+        return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+    red, green, blue = colour.redF(), colour.greenF(), colour.blueF()
+    return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+
+
+class Rule(QFrame):
+    """A horizontal line, one pixel thick, in the quiet colour of the theme."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedHeight(1)
+        self.setProperty("role", "line")

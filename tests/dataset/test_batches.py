@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from napari_hush.dataset import InMemoryDataset, patch_plan
+from napari_hush.dataset import PatchSampler as Sampler
+from napari_hush.models.normalization import Normalization
+
+
+def PatchSampler(length, *rest, counts_on=True, **more):
+    """A sampler over a dataset of ours of that many patches, or over a plain list."""
+    dataset = list(range(length))
+    if counts_on:
+        image = np.zeros((1, 8, 8 * length))
+        windows = patch_plan.grid([image.shape], (8, 8), ["a"], "YX")
+        seed = rest[1] if len(rest) > 1 else more["seed"]
+        scaling = Normalization((0.0,), (1.0,))
+        dataset = InMemoryDataset([image], windows, (8, 8), scaling, seed=seed)
+    return Sampler(dataset, *rest, **more)
+
+
+def test_a_pass_visits_each_patch_once_in_another_order_each_epoch():
+    sampler = PatchSampler(50, 50, seed=1)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert sorted(first) == list(range(50))
+    assert sorted(second) == list(range(50, 100))
+    assert [i - 50 for i in second] != first != sorted(first)
+
+
+def test_an_epoch_may_be_shorter_or_longer_than_a_pass():
+    assert len(list(PatchSampler(50, 7, seed=1))) == 7
+    long = list(PatchSampler(5, 12, seed=1))
+    assert sorted(long[:5]) == [0, 1, 2, 3, 4]
+    assert sorted(long[5:10]) == [5, 6, 7, 8, 9]
+    assert len(long) == 12
+
+
+def test_a_run_taken_up_again_goes_on_in_the_same_order():
+    whole = PatchSampler(10, 25, seed=3)
+    whole.set_epoch(4)
+    resumed = PatchSampler(10, 25, seed=3, first_epoch=3)
+    resumed.set_epoch(1)
+    assert list(whole) == list(resumed)
+
+
+def test_other_datasets_are_asked_within_their_length():
+    assert max(PatchSampler(5, 12, seed=1, counts_on=False)) == 4
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_seed_decides(seed):
+    assert list(PatchSampler(30, 30, seed)) == list(PatchSampler(30, 30, seed))
+    assert list(PatchSampler(30, 30, seed)) != list(PatchSampler(30, 30, seed + 1))

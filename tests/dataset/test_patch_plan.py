@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_hush.dataset import patch_plan
+from napari_hush.errors import DataError
+
+
+def test_every_pixel_of_every_size_is_covered():
+    for patch in (8, 64):
+        for size in range(patch, 1101):
+            starts = patch_plan.starts(size, patch)
+            assert starts[0] == 0
+            assert starts[-1] + patch == size
+            assert (np.diff(starts) <= patch).all()
+            assert len(starts) == -(-size // patch)
+
+
+def covered(windows, shapes, patch):
+    counts = [np.zeros(shape[1:], int) for shape in shapes]
+    for image, *corner in windows:
+        region = tuple(slice(c, c + p) for c, p in zip(corner, patch, strict=True))
+        counts[image][region] += 1
+    return counts
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(8, 40), st.integers(8, 40)), min_size=1, max_size=3),
+    st.floats(0, 1),
+    st.integers(0, 3),
+    st.integers(0, 99),
+)
+def test_training_and_validation_share_no_pixel_and_lose_none(sizes, share, least, seed):
+    shapes = [(1, *size) for size in sizes]
+    patch = (8, 8)
+    windows = patch_plan.grid(shapes, patch, ["a"] * len(shapes), "YX")
+    least = min(least, len(windows))
+    rng = np.random.default_rng(seed)
+    train, val = patch_plan.split(windows, patch, share, least, rng)
+    assert len(train)
+    assert len(train) + len(val) == len(windows)
+    for a, b in zip(
+        covered(train, shapes, patch), covered(val, shapes, patch), strict=True
+    ):
+        assert not ((a > 0) & (b > 0)).any()
+        assert ((a > 0) | (b > 0)).all()
+
+
+def test_as_many_as_asked():
+    windows = patch_plan.grid([(1, 512, 512)], (64, 64), ["a"], "YX")
+    rng = np.random.default_rng(0)
+    for share, least, count in [(0.1, 1, 6), (0.1, 20, 20), (0.0, 0, 0), (0.5, 0, 32)]:
+        train, val = patch_plan.split(windows, (64, 64), share, least, rng)
+        assert (len(train), len(val)) == (64 - count, count)
+
+
+def test_a_single_window_is_trained_on():
+    windows = patch_plan.grid([(1, 64, 64)], (64, 64), ["a"], "YX")
+    train, val = patch_plan.split(windows, (64, 64), 0.1, 1, np.random.default_rng(0))
+    assert (len(train), len(val)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "least", "says"),
+    [(1.5, 1, "between 0 and 1"), (0.1, 5, "hold 4 patches; give at most 4")],
+)
+def test_splits_out_of_range(share, least, says):
+    windows = patch_plan.grid([(1, 128, 128)], (64, 64), ["a"], "YX")
+    with pytest.raises(DataError, match=says):
+        patch_plan.split(windows, (64, 64), share, least, np.random.default_rng(0))
+
+
+def test_an_image_smaller_than_a_patch():
+    with pytest.raises(DataError, match="64 pixels along X but the array has only 63"):
+        patch_plan.grid([(1, 64, 63)], (64, 64), ["the array"], "YX")
+
+
+def test_volumes():
+    windows = patch_plan.grid([(2, 10, 20, 30)], (8, 16, 16), ["a"], "ZYX")
+    assert len(windows) == 2 * 2 * 2
+    assert windows[:, 1:].max(axis=0).tolist() == [2, 4, 14]
+
+
+@pytest.mark.parametrize("wanted", range(1, 15))
+def test_what_overlaps_goes_together_and_still_as_many_as_asked_are_found(wanted):
+    """Windows of these images overlap by twos and fours, so not every number is there."""
+    windows = patch_plan.grid([(1, 20, 12)] * 3, (8, 8), "abc", "YX")
+    assert len(windows) == 18
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        _, val = patch_plan.split(windows, (8, 8), 0.0, wanted, rng)
+        assert wanted <= len(val) <= wanted + 3
+        if wanted % 2 == 0 and wanted <= 6:  # twos alone make it
+            assert len(val) == wanted

@@ -1,0 +1,128 @@
+"""Files from anybody: what is refused before anything is unpacked or run."""
+
+import hashlib
+import io
+import pickle
+import zipfile
+
+import pytest
+import yaml
+
+from napari_hush.errors import MissingFileError, ModelFileError
+from napari_hush.interop import open_model
+from napari_hush.models import save_model
+
+
+def packed(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
+        for name, content in files.items():
+            pack.writestr(name, content)
+    return path
+
+
+def rdf(**values):
+    return yaml.safe_dump({"type": "model", **values})
+
+
+@pytest.fixture
+def own(plain, tmp_path):
+    """The bytes of a model file."""
+    return save_model(plain, tmp_path / "own.safetensors").read_bytes()
+
+
+@pytest.fixture
+def fine(own):
+    """The files of a package of our own, as few as it takes."""
+    sha256 = hashlib.sha256(own).hexdigest()
+    attached = [{"source": "model.safetensors", "sha256": sha256}]
+    return {"rdf.yaml": rdf(attachments=attached), "model.safetensors": own}
+
+
+def test_a_small_package(fine, plain, tmp_path):
+    assert open_model(packed(tmp_path / "m.zip", fine)).config == plain.config
+
+
+def test_missing(tmp_path):
+    with pytest.raises(MissingFileError, match="no model file"):
+        open_model(tmp_path / "m.zip")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"rdf.yaml": None}, r"there is no rdf\.yaml in it"),
+        ({"rdf.yaml": "type: dataset"}, "describes no model"),
+        ({"rdf.yaml": "just words"}, "describes no model"),
+        ({"rdf.yaml": "a: [1, 2"}, "no YAML of plain values"),
+        ({"rdf.yaml": "!!python/object/apply:os.getcwd []"}, "no YAML of plain values"),
+        ({"rdf.yaml": "a: &a [1]\nb: [*a, *a]"}, "repeats parts of itself"),
+        ({"rdf.yaml": "[" * 50}, "too deep"),
+        ({"rdf.yaml": "a" * 300_000}, "more than 262144 bytes"),
+        ({"rdf.yaml": rdf(attachments=[3])}, "is no model that can be read"),
+        ({"rdf.yaml": rdf()}, "no weights of a network that is known"),
+        ({"model.safetensors": None}, r"there is no 'model\.safetensors' in it"),
+        ({"model.safetensors": b"other"}, "not the file it was when it was packed"),
+        ({"../evil.py": b"x"}, "leads outside"),
+        ({"/etc/evil": b"x"}, "leads outside"),
+        ({"C:\\evil.exe": b"x"}, "leads outside"),
+        ({"a/../../evil": b"x"}, "leads outside"),
+    ],
+)
+def test_what_is_refused(fine, tmp_path, change, told):
+    files = {name: each for name, each in {**fine, **change}.items() if each is not None}
+    with pytest.raises(ModelFileError, match=told):
+        open_model(packed(tmp_path / "m.zip", files))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.zip", "own.safetensors"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"x" * 100, pickle.dumps(print)])
+def test_what_is_no_archive(tmp_path, content):
+    (tmp_path / "m.zip").write_bytes(content)
+    with pytest.raises(ModelFileError, match="no zip archive"):
+        open_model(tmp_path / "m.zip")
+
+
+def test_a_truncated_one(fine, tmp_path):
+    path = packed(tmp_path / "m.zip", fine)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ModelFileError, match="no zip archive"):
+        open_model(path)
+
+
+def test_many_files(fine, tmp_path):
+    many = {f"{i}": b"" for i in range(10_001)}
+    with pytest.raises(ModelFileError, match="10003 files, more than 10000"):
+        open_model(packed(tmp_path / "m.zip", {**fine, **many}))
+
+
+def test_sizes_that_are_lies(fine, tmp_path):
+    # the directory at the end says how large files become; here one becomes 8 GB
+    path = packed(tmp_path / "m.zip", {**fine, "zeros": b"\0" * 1000})
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02")
+    content[at + 24 : at + 28] = (2**32 - 2).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match="would take"):
+        open_model(path)
+
+
+def test_two_files_of_one_name(fine, tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as pack:
+        for name, content in fine.items():
+            pack.writestr(name, content)
+        with pytest.warns(UserWarning, match="Duplicate"):
+            pack.writestr("rdf.yaml", rdf())
+    (tmp_path / "m.zip").write_bytes(buffer.getvalue())
+    with pytest.raises(ModelFileError, match="two files of one name"):
+        open_model(tmp_path / "m.zip")
+
+
+def test_damaged_bytes(fine, tmp_path):
+    path = packed(tmp_path / "m.zip", fine)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match="in it is damaged"):
+        open_model(path)

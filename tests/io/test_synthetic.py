@@ -1,0 +1,81 @@
+"""The sample images: the camera's noise is what its formula says."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from napari_hush.errors import HushError
+from napari_hush.io.synthetic import GAIN, OFFSET, READ_NOISE, real, simulated
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return simulated(seed=3)
+
+
+def test_one_exposure_and_its_truth(pair):
+    noisy, truth = pair
+    assert noisy.shape == truth.shape == (512, 512)
+    assert noisy.dtype == np.uint16
+    assert truth.dtype == np.float32
+    assert truth.min() > OFFSET
+    assert np.ptp(truth) > 50  # there is something to see
+
+
+def test_a_seed_names_one_image(pair):
+    noisy, truth = simulated(seed=3)
+    np.testing.assert_array_equal(noisy, pair[0])
+    np.testing.assert_array_equal(truth, pair[1])
+    assert not np.array_equal(simulated(seed=4)[0], noisy)
+
+
+def test_endless_exposures_would_average_to_the_truth(pair):
+    noisy, truth = pair
+    noise = noisy - truth.astype(float)
+    assert abs(noise.mean()) < 5 * noise.std() / np.sqrt(noise.size)
+
+
+def test_variance_is_that_of_photons_and_camera(pair):
+    noisy, truth = (image.astype(float) for image in pair)
+    edges = np.quantile(truth, np.linspace(0, 1, 13))
+    bins = np.digitize(truth, edges[1:-1])
+    for number in range(12):
+        here = bins == number
+        expected = GAIN * (truth[here] - OFFSET).mean() + (GAIN * READ_NOISE) ** 2 + 1 / 12
+        measured = ((noisy - truth)[here] ** 2).mean()
+        assert measured == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("shift", [(0, 1), (1, 0), (1, 1)])
+def test_noise_of_neighbours_is_independent(pair, shift):
+    noise = pair[0] - pair[1].astype(float)
+    product = (noise * np.roll(noise, shift, axis=(0, 1))).mean() / noise.var()
+    assert abs(product) < 5 / np.sqrt(noise.size)
+
+
+def test_the_picture_itself_is_smooth(pair):
+    truth = pair[1] - pair[1].mean()
+    neighbours = (truth[:, 1:] * truth[:, :-1]).mean() / truth.var()
+    assert neighbours > 0.97  # so that a blind spot can be filled from around it
+
+
+def test_real_micrograph():
+    pytest.importorskip("skimage")
+    image = real()
+    assert image.shape == (512, 512)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+    assert image.std() > 20
+
+
+def test_without_scikit_image_the_message_says_what_to_do(monkeypatch):
+    def no_skimage(name, *args, **kwargs):
+        if name.startswith("skimage"):
+            raise ImportError(name)
+        return importing(name, *args, **kwargs)
+
+    importing = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", no_skimage)
+    with pytest.raises(HushError, match="pip install scikit-image"):
+        real()

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from napari_hush import CAREamist
+from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.events import PixelsClipped
+from napari_hush.io import Image
+from napari_hush.prediction.cast import put, result_dtype
+
+INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_are_rounded_and_never_wrap(dtype):
+    info = np.iinfo(dtype)
+    result = np.array([-1e30, -0.4, 0.6, 41.5, 1e30], np.float32)
+    place = np.zeros(5, dtype)
+    assert put(place, result) == 2
+    assert place[1:4].tolist() == [0, 1, 42]
+    assert place[0] == info.min
+    assert float(place[4]) == pytest.approx(float(info.max), rel=1e-9)
+
+
+def test_what_rounds_to_the_limit_is_not_clipped():
+    place = np.zeros(4, "uint8")
+    assert put(place, np.array([-0.5, 255.49, 255.51, -0.51], np.float32)) == 2
+    assert place.tolist() == [0, 255, 255, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_floats_are_as_they_are(dtype):
+    place = np.zeros(2, dtype)
+    assert put(place, np.array([-1.25, 3.5], np.float32)) == 0
+    assert place.tolist() == [-1.25, 3.5]
+
+
+def test_the_type_is_that_of_the_source_in_the_order_of_this_machine():
+    image = Image.from_array(np.zeros((8, 8), ">u2"), "YX")
+    assert result_dtype(image, "source") == np.dtype("uint16")
+    assert result_dtype(image, "float32") == np.dtype("float32")
+    with pytest.raises(DataError, match="is boolean"):
+        result_dtype(Image.from_array(np.zeros((8, 8), bool), "YX"), "source")
+
+
+@pytest.fixture
+def trained(tiny_config, noisy):
+    """A model that returns what it sees, plus 60."""
+    events = []
+    careamist = CAREamist(tiny_config(num_steps=1), on_progress=events.append)
+    careamist.train(train_source=noisy)
+    std = careamist.model.normalization.stds[0]
+    careamist.model.network.forward = lambda batch, margin: (
+        batch[..., margin:-margin, margin:-margin] + 60 / std
+    )
+    return careamist, events
+
+
+def test_clipped_pixels_are_counted_over_all_tiles(trained):
+    careamist, events = trained
+    image = np.arange(50 * 52).reshape(50, 52).astype("uint8")
+    result = careamist.predict(image, dtype="source", tile_size=(16, 16), batch_size=3)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, np.minimum(image + 60.0, 255))
+    (told,) = [event for event in events if isinstance(event, PixelsClipped)]
+    assert told == PixelsClipped("the array", int((image > 195).sum()), 2600, "uint8")
+
+
+def test_floats_are_the_default_and_tell_of_no_clipping(trained):
+    careamist, events = trained
+    image = np.full((20, 20), 250, "uint8")
+    result = careamist.predict(image)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, 310, rtol=1e-3)
+    assert not [event for event in events if isinstance(event, PixelsClipped)]
+
+
+def test_out_must_be_of_the_type_that_is_asked_for(trained):
+    careamist, _ = trained
+    image = np.full((20, 20), 25, "uint16")
+    out = np.zeros(image.shape, "uint16")
+    assert careamist.predict(image, out=out, dtype="source") is out
+    assert (out == 85).all()
+    with pytest.raises(DataError, match=r"out is uint16.*must be float32"):
+        careamist.predict(image, out=out)
+    with pytest.raises(ConfigurationError, match="dtype"):
+        careamist.predict(image, dtype="uint8")

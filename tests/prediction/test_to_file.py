@@ -1,0 +1,409 @@
+"""From disk to disk: the same pixels as in memory, and never half a result."""
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_hush import CAREamist
+from napari_hush.config import create_n2v_configuration
+from napari_hush.errors import (
+    ExistingFileError,
+    SomeFilesFailedError,
+    UnreadableFileError,
+    UnwritableFileError,
+)
+from napari_hush.events import Caution, FileFailed, FileKept, PixelsClipped, TilesDone
+from napari_hush.io import TiffResult, read_metadata, write_tiff, zarr_write
+from napari_hush.models import Model, UNet, save_model
+from napari_hush.models.normalization import Normalization
+
+SIZES = {
+    "scale": {"Z": 2.0, "Y": 0.25, "X": 0.25},
+    "units": dict.fromkeys("ZYX", "micrometer"),
+}
+
+
+def untrained(axes="YX", channels=None, **model):
+    """A network that was not trained: what it makes is a picture all the same."""
+    patch = [8, 16, 16] if "Z" in axes else [16, 16]
+    config = create_n2v_configuration(
+        "tiny",
+        "array",
+        axes,
+        patch,
+        4,
+        num_epochs=1,
+        n_channels=channels,
+        model_params={"num_channels_init": 8, "depth": 1, **model},
+    )
+    training = config.training_config.replace(device="cpu", precision="32")
+    config = config.replace(training_config=training)
+    torch.manual_seed(0)
+    network = UNet(config.algorithm_config.model).eval()
+    count = channels or 1
+    careamist = CAREamist(config)
+    careamist.model = Model(
+        config, network, Normalization((1000.0,) * count, (30.0,) * count)
+    )
+    return careamist
+
+
+def picture(*shape, dtype="uint16"):
+    return np.random.default_rng(0).normal(1000, 30, shape).astype(dtype)
+
+
+def pixels_of(path):
+    if path.is_dir():
+        return np.asarray(zarr.open_array(path / "0", mode="r"))
+    return tifffile.imread(path)
+
+
+@pytest.fixture(params=["tiff", "zarr"])
+def kind(request, monkeypatch):
+    monkeypatch.setattr(zarr_write, "SHARD_BYTES", 1)  # a shard is a tile,
+    monkeypatch.setattr(zarr_write, "_CHUNK", {2: 8, 3: 8})  # and has chunks in it
+    return request.param
+
+
+def target_of(kind, tmp_path):
+    return tmp_path / ("clean.tif" if kind == "tiff" else "clean.ome.zarr")
+
+
+CASES = [  # axes, shape, channels, tile
+    ("YX", (50, 70), None, [16, 24]),
+    ("XY", (50, 70), None, [16, 24]),
+    ("TYX", (3, 30, 40), None, [16, 16]),
+    ("STYX", (2, 3, 30, 20), None, [16, 16]),
+    ("CYX", (2, 30, 40), 2, [16, 16]),
+    ("YXC", (30, 40, 3), 3, [16, 16]),
+    ("ZYX", (9, 30, 20), None, [4, 16, 16]),
+    ("TCZYX", (2, 2, 5, 20, 30), 2, [2, 16, 16]),
+]
+
+
+@pytest.mark.parametrize(("axes", "shape", "channels", "tile"), CASES)
+def test_files_are_what_memory_is(kind, tmp_path, axes, shape, channels, tile):
+    careamist = untrained(axes, channels)
+    noisy = picture(*shape)
+    np.save(tmp_path / "noisy.npy", noisy)
+    dtype = "source" if "T" in axes else "float32"
+    careamist.predict_to_disk(
+        tmp_path / "noisy.npy",
+        prediction_dir=target_of(kind, tmp_path),
+        data_type="custom",
+        read_source_func=lambda path, axes: np.load(path),
+        extension_filter="*.npy",
+        tile_size=tile,
+        dtype=dtype,
+    )
+    clean = careamist.predict(noisy, tile_size=tile, dtype=dtype)
+    found = pixels_of(target_of(kind, tmp_path))
+    order = "STCZYX" if kind == "zarr" else "STZCYX"
+    expected = clean.transpose([axes.index(a) for a in order if a in axes])
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.ravel(), expected.ravel())
+    assert found.shape[-2:] == expected.shape[-2:]
+
+
+@pytest.mark.parametrize("tiles", [2, 4, 6])
+def test_shards_of_several_tiles_are_put_together(tmp_path, monkeypatch, tiles):
+    monkeypatch.setattr("napari_hush.io.zarr_write.SHARD_BYTES", tiles * 16 * 16 * 4)
+    monkeypatch.setitem(zarr_write._CHUNK, 2, 16)
+    careamist = untrained("YX", None)
+    noisy = picture(70, 90)
+    np.save(tmp_path / "noisy.npy", noisy)
+    careamist.predict_to_disk(
+        tmp_path / "noisy.npy",
+        prediction_dir=target_of("zarr", tmp_path),
+        data_type="custom",
+        read_source_func=lambda path, axes: np.load(path),
+        extension_filter="*.npy",
+        tile_size=[16, 16],
+    )
+    expected = careamist.predict(noisy, tile_size=[16, 16])
+    np.testing.assert_array_equal(pixels_of(target_of("zarr", tmp_path)), expected)
+
+
+@pytest.fixture
+def job(kind, tmp_path):
+    """Four tiles of one image; called with what `predict_to_disk` takes."""
+    careamist = untrained()
+    write_tiff(tmp_path / "noisy.tif", picture(32, 32), "YX", **SIZES)
+
+    def run(**more):
+        return careamist.predict_to_disk(
+            tmp_path / "noisy.tif",
+            prediction_dir=target_of(kind, tmp_path),
+            tile_size=[16, 16],
+            **more,
+        )
+
+    run.careamist, run.kind, run.target = careamist, kind, target_of(kind, tmp_path)
+    run.expected = careamist.predict(picture(32, 32), tile_size=[16, 16])
+    return run
+
+
+def stops_after(count):
+    """A `should_stop` that is asked once, and then before every tile."""
+    calls = itertools.count(0)
+    return lambda: next(calls) > count
+
+
+def left_beside(target):
+    return sorted(p.name for p in target.parent.iterdir() if p.name.startswith("."))
+
+
+def test_what_was_cut_off_goes_on_where_it_was(job, monkeypatch):
+    assert job(should_stop=stops_after(2)) == []
+    assert not job.target.exists()
+    assert left_beside(job.target) == [
+        f".{job.target.name}{e}" for e in (".part", ".tiles")
+    ]
+    told = []
+    job.careamist.on_progress = told.append
+    assert job() == [job.target]
+    tiles = [event for event in told if isinstance(event, TilesDone)]
+    assert [(event.done, len(event.regions)) for event in tiles] == [(2, 0), (3, 1), (4, 1)]
+    np.testing.assert_array_equal(pixels_of(job.target), job.expected)
+    assert left_beside(job.target) == []
+
+
+def test_clipped_pixels_of_both_halves_are_counted(job):
+    job.careamist.model = Model(
+        job.careamist.config,
+        job.careamist.model.network,
+        job.careamist.model.normalization,
+        Normalization((70000.0,), (30.0,)),
+    )
+    told = []
+    job.careamist.on_progress = told.append
+    job(should_stop=stops_after(2), dtype="source")
+    job(dtype="source")
+    job(dtype="source", overwrite=True)
+    once, again = (event.clipped for event in told if isinstance(event, PixelsClipped))
+    assert once == again == 32 * 32
+
+
+def test_stopped_before_the_first_tile_leaves_nothing(job):
+    assert job(should_stop=lambda: True) == []
+    assert left_beside(job.target) == []
+
+
+@pytest.mark.parametrize("change", ["source", "model", "settings"])
+def test_another_job_does_not_go_on_with_it(job, tmp_path, change):
+    job(should_stop=stops_after(2))
+    more = {}
+    if change == "source":
+        write_tiff(tmp_path / "noisy.tif", picture(32, 32) + 1, "YX", overwrite=True)
+    elif change == "model":
+        with torch.no_grad():
+            next(job.careamist.model.network.parameters()).add_(0.1)
+    else:
+        more["tta"] = 2
+    with pytest.raises(ExistingFileError, match=f"begun with another {change}"):
+        job(**more)
+    assert job(overwrite=True, **more) == [job.target]
+    again = job.careamist.predict(
+        tifffile.imread(tmp_path / "noisy.tif"), tile_size=[16, 16], **more
+    )
+    np.testing.assert_array_equal(pixels_of(job.target), again)
+
+
+def test_a_full_disk_costs_no_finished_tile(job, monkeypatch):
+    name = "napari_hush.io.tiff_write.TiffResult.write"
+    if job.kind == "zarr":
+        name = "napari_hush.io.zarr_write.ZarrResult.write"
+    with monkeypatch.context() as patch:
+        real = TiffResult.write if job.kind == "tiff" else zarr_write.ZarrResult.write
+        count = itertools.count(1)
+
+        def write(*arguments):
+            if next(count) == 3:
+                raise OSError(28, "No space left on device")
+            real(*arguments)
+
+        patch.setattr(name, write)
+        with pytest.raises(UnwritableFileError, match="disk is full"):
+            job()
+    told = []
+    job.careamist.on_progress = told.append
+    job()
+    # The first tile is written while the second is denoised, the second behind it.
+    assert next(e.done for e in told if isinstance(e, TilesDone)) in (1, 2)
+    np.testing.assert_array_equal(pixels_of(job.target), job.expected)
+
+
+def test_a_damaged_journal_is_told(job):
+    job(should_stop=stops_after(2))
+    journal = job.target.with_name(f".{job.target.name}.tiles")
+    journal.write_bytes(b"{]" + journal.read_bytes())
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        job()
+
+
+def test_two_at_once_do_not_write_one_result(job):
+    refused = []
+
+    def other(event):
+        if isinstance(event, TilesDone) and not refused:
+            with pytest.raises(ExistingFileError, match="by another process") as error:
+                job()
+            refused.append(error)
+
+    job.careamist.on_progress = other
+    job()
+    assert refused
+    np.testing.assert_array_equal(pixels_of(job.target), job.expected)
+
+
+def test_what_is_there_is_replaced_when_allowed(job):
+    job()
+    with pytest.raises(ExistingFileError, match="exists already"):
+        job()
+    with torch.no_grad():
+        next(job.careamist.model.network.parameters()).add_(0.1)
+    job(overwrite=True)
+    assert not np.array_equal(pixels_of(job.target), job.expected)
+    assert left_beside(job.target) == []
+
+
+@pytest.mark.parametrize("kind", ["zarr"], indirect=True)
+def test_a_folder_of_other_things_is_never_replaced(job):
+    (job.target / "thesis").mkdir(parents=True)
+    with pytest.raises(ExistingFileError, match="a folder of other things"):
+        job(overwrite=True)
+    assert (job.target / "thesis").is_dir()
+
+
+def test_pixel_sizes_come_along(job):
+    job()
+    back = read_metadata(job.target)
+    assert {a: back.scale[a] for a in "YX"} == pytest.approx({"Y": 0.25, "X": 0.25})
+    assert (back.units["Y"], back.units["X"]) == ("micrometer", "micrometer")
+
+
+def test_files_that_cannot_be_read_do_not_end_the_job(kind, tmp_path):
+    folder = tmp_path / "in"
+    for name in ("a.tif", "inner/a.tif", "z.tif"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_tiff(folder / name, picture(20, 20 + len(name)), "YX")
+    (folder / "broken.tif").write_bytes(b"no image")
+    write_tiff(folder / "deep.tif", picture(3, 20, 20), "CYX")
+    careamist, told = untrained(), []
+    careamist.on_progress = told.append
+    where = {"prediction_dir": tmp_path / "out", "write_type": kind}
+    with pytest.raises(SomeFilesFailedError, match=r"2 images .* 3 done") as error:
+        careamist.predict_to_disk(folder, **where)
+    assert [path.name for path in error.value.failed] == ["broken.tif", "deep.tif"]
+    assert "broken.tif" in str(error.value)
+    failed = [event.path.name for event in told if isinstance(event, FileFailed)]
+    assert failed == ["broken.tif", "deep.tif"]
+    ending = ".tiff" if kind == "tiff" else ".ome.zarr"
+    names = [str(p.relative_to(tmp_path / "out")) for p in error.value.done]
+    assert names == [f"a{ending}", f"inner/a{ending}", f"z{ending}"]
+    (folder / "broken.tif").unlink()
+    (folder / "deep.tif").unlink()
+    with pytest.raises(ExistingFileError):
+        careamist.predict_to_disk(folder, **where)
+    write_tiff(folder / "new.tif", picture(20, 20), "YX")
+    assert len(careamist.predict_to_disk(folder, **where, resume=True)) == 4
+    assert sum(isinstance(event, FileKept) for event in told) == 3
+
+
+def predict_until_killed(model, source, target):
+    """In a process of its own, which kills itself in the third tile."""
+    zarr_write.SHARD_BYTES, zarr_write._CHUNK = 1, {2: 8, 3: 8}
+    torch.set_num_threads(1)
+    count = itertools.count(0)
+
+    def stop():
+        if next(count) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    from napari_hush.prediction import to_file
+
+    to_file.KEPT_EVERY = 0
+    CAREamist(model).predict_to_disk(
+        source, prediction_dir=target, tile_size=[16, 16], should_stop=stop
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+def test_killed_and_gone_on_gives_the_same_bits(job, tmp_path):
+    save_model(job.careamist.model, tmp_path / "m.safetensors")
+    arguments = (tmp_path / "m.safetensors", tmp_path / "noisy.tif", job.target)
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=predict_until_killed, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not job.target.exists()
+    told = []
+    job.careamist = CAREamist(tmp_path / "m.safetensors", on_progress=told.append)
+    job.careamist.predict_to_disk(
+        tmp_path / "noisy.tif", prediction_dir=job.target, tile_size=[16, 16]
+    )
+    # The first tile is written while the second is denoised, the second behind it.
+    assert next(e.done for e in told if isinstance(e, TilesDone)) in (1, 2)
+    np.testing.assert_array_equal(pixels_of(job.target), job.expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_region_goes_where_it_belongs(tmp_path_factory, data):
+    from napari_hush.axes import AxesMap
+    from napari_hush.io import ResultImage
+
+    letters = data.draw(st.sampled_from(["", "T", "S", "ST", "C", "TC", "TZ", "TCZ", "CZ"]))
+    axes = "".join(data.draw(st.permutations(letters + "YX")))
+    shape = tuple(data.draw(st.integers(1, 4)) for _ in axes)
+    dtype = data.draw(st.sampled_from(["uint16", "float64", "float16"]))
+    image = AxesMap(axes, shape)
+    array = np.random.default_rng(0).integers(0, 99, shape).astype(dtype)
+    folder = tmp_path_factory.mktemp("regions")
+    cuts = [data.draw(st.integers(0, n)) for n in image.canonical_shape[2:]]
+    result = TiffResult(ResultImage(image, array.dtype), folder / "a.tif")
+    with contextlib.closing(result):
+        result.begin(folder / "part.tif")
+        for sample, pixels in enumerate(image.to_canonical(array)):
+            halves = [
+                (slice(0, cut), slice(cut, n))
+                for cut, n in zip(cuts, pixels.shape[1:], strict=True)
+            ]
+            for parts in itertools.product(*halves):
+                if all(part.start < part.stop for part in parts):
+                    result.write(sample, parts, pixels[(slice(None), *parts)])
+        result.finish()
+    whole = write_tiff(folder / "a.tif", array, axes)
+    np.testing.assert_array_equal(
+        tifffile.imread(folder / "part.tif"), tifffile.imread(whole)
+    )
+    one, other = read_metadata(folder / "part.tif"), read_metadata(whole)
+    assert one == other
+
+
+@pytest.mark.parametrize("judge", [True, False])
+def test_what_speaks_against_a_result_is_told_if_asked_for(kind, judge, tmp_path):
+    """Half of the picture is at the top of the range."""
+    pixels = picture(64, 64)
+    pixels[:32] = 4095
+    write_tiff(tmp_path / "noisy.tif", pixels, "YX")
+    heard = []
+    careamist = untrained()
+    careamist.on_progress = heard.append
+    careamist.predict_to_disk(
+        tmp_path / "noisy.tif", prediction_dir=target_of(kind, tmp_path), judge=judge
+    )
+    told = {event.about for event in heard if isinstance(event, Caution)}
+    assert ("saturation" in told) is judge

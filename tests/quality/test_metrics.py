@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+
+from napari_hush.errors import DataError
+from napari_hush.quality import psnr, si_psnr, ssim
+
+SHAPES = [(24, 30), (12, 16, 14), (11, 12, 11, 13)]
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def truth(request):
+    grids = np.meshgrid(*(np.arange(n) for n in request.param), indexing="ij")
+    return 100 + 50 * np.sin(sum(grids) / 4)
+
+
+def test_psnr_of_a_known_error(truth):
+    assert psnr(truth + 5, truth, data_range=255) == pytest.approx(20 * np.log10(51))
+
+
+def test_psnr_depends_on_the_named_range(truth):
+    one, ten = (psnr(truth + 5, truth, data_range=r) for r in (1, 10))
+    assert ten - one == pytest.approx(20)
+
+
+def test_equal_images_are_perfect(truth):
+    assert psnr(truth, truth, data_range=255) == float("inf")
+    assert si_psnr(truth, truth) > 200
+    assert ssim(truth, truth, data_range=255) == pytest.approx(1)
+
+
+def test_integers_do_not_wrap_around():
+    low, high = np.zeros((4, 4), np.uint8), np.full((4, 4), 255, np.uint8)
+    assert psnr(low, high, data_range=255) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(3.0, 0.0), (0.01, 500.0), (-2.0, 7.0)])
+def test_si_psnr_ignores_gain_and_offset(truth, gain, offset):
+    noisy = truth + np.random.default_rng(0).normal(0, 5, truth.shape)
+    assert si_psnr(gain * noisy + offset, truth) == pytest.approx(si_psnr(noisy, truth))
+
+
+def test_si_psnr_is_the_best_of_all_affine_maps(truth):
+    noisy = 2 * truth + np.random.default_rng(0).normal(0, 9, truth.shape)
+    design = np.stack([noisy.ravel(), np.ones(noisy.size)], 1)
+    best = design @ np.linalg.lstsq(design, truth.ravel(), rcond=None)[0]
+    expected = psnr(best, truth.ravel(), data_range=np.ptp(truth))
+    assert si_psnr(noisy, truth) == pytest.approx(expected)
+
+
+def test_si_psnr_of_a_constant_image_counts_the_truth_as_error(truth):
+    expected = 10 * np.log10(np.ptp(truth) ** 2 / truth.var())
+    assert si_psnr(np.zeros_like(truth), truth) == pytest.approx(expected)
+
+
+def test_ssim_is_that_of_scikit_image(truth):
+    metrics = pytest.importorskip("skimage.metrics")
+    noisy = truth + np.random.default_rng(0).normal(0, 20, truth.shape)
+    expected = metrics.structural_similarity(
+        noisy,
+        truth,
+        data_range=120,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    assert ssim(noisy, truth, data_range=120) == pytest.approx(expected, rel=1e-9)
+
+
+def test_ssim_sees_structure_where_psnr_sees_only_energy(truth):
+    shifted = truth + 10
+    noisy = truth + np.random.default_rng(0).choice([-10.0, 10.0], truth.shape)
+    assert psnr(shifted, truth, data_range=255) == pytest.approx(
+        psnr(noisy, truth, data_range=255)
+    )
+    assert ssim(shifted, truth, data_range=255) > ssim(noisy, truth, data_range=255) + 0.02
+
+
+@pytest.mark.parametrize("measure", ["psnr", "si_psnr", "ssim"])
+class TestRefused:
+    def call(self, measure, image, truth):
+        if measure == "si_psnr":
+            return si_psnr(image, truth)
+        return {"psnr": psnr, "ssim": ssim}[measure](image, truth, data_range=1)
+
+    def test_unequal_shapes(self, measure):
+        with pytest.raises(DataError, match=r"shape \(16, 16\) and the truth \(16, 17\)"):
+            self.call(measure, np.eye(16), np.eye(16, 17))
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_pixels_that_are_not_finite(self, measure, bad):
+        broken = np.eye(16)
+        broken[3, 3] = bad
+        with pytest.raises(DataError, match="The image has NaN or infinite"):
+            self.call(measure, broken, np.eye(16))
+        with pytest.raises(DataError, match="The truth has NaN or infinite"):
+            self.call(measure, np.eye(16), broken)
+
+    def test_what_is_no_image(self, measure):
+        with pytest.raises(DataError, match="no pixels"):
+            self.call(measure, np.zeros((0, 3)), np.zeros((0, 3)))
+        with pytest.raises(DataError, match="complex128"):
+            self.call(measure, np.eye(16) * 1j, np.eye(16))
+
+
+def test_constant_truth_has_no_range():
+    with pytest.raises(DataError, match="truth is 7 everywhere"):
+        si_psnr(np.eye(4), np.full((4, 4), 7))
+
+
+@pytest.mark.parametrize("data_range", [0, -1, float("nan"), float("inf")])
+def test_range_must_be_positive(data_range):
+    for measure in (psnr, ssim):
+        with pytest.raises(DataError, match="data_range is"):
+            measure(np.eye(16), np.eye(16), data_range=data_range)
+
+
+def test_ssim_needs_room_for_its_window():
+    with pytest.raises(DataError, match="window of 11 pixels"):
+        ssim(np.ones((5, 64, 64)), np.ones((5, 64, 64)), data_range=1)

@@ -1,0 +1,172 @@
+import json
+
+import numpy as np
+import pytest
+
+from napari_hush.config import N2VManipulateConfig
+from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.io import Image
+from napari_hush.quality import check_data
+from napari_hush.quality.advice import leak
+
+BOX = (0.5, 1, 0.5)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 1.0], ids=["mild", "heavy"])
+@pytest.mark.parametrize(
+    ("along_y", "along_x", "method", "axis", "span"),
+    [
+        ((1,), (1,), "n2v", "none", 1),
+        ((1,), (0.4, 1), "structn2v", "horizontal", 3),
+        ((0.4, 1), (1,), "structn2v", "vertical", 3),
+        ((0.7, 1), (0.7, 1), "structn2v", "square", 3),
+        ((1, 2, 3, 2, 1), (1, 2, 3, 2, 1), "none", "none", 1),
+    ],
+    ids=["white", "along X", "along Y", "both", "as far as structure"],
+)
+def test_advice_fits_the_noise(
+    cells, noise_of, sigma, along_y, along_x, method, axis, span
+):
+    report = check_data(cells + sigma * noise_of(along_y, along_x), "YX")
+    assert (report.suggestion, report.axis, report.span) == (method, axis, span)
+
+
+def test_rows_and_columns_are_hidden_by_a_cross(cells, noise_of):
+    rows, columns = noise_of((1,), (1, 1), seed=1), noise_of((1, 1), (1,), seed=2)
+    report = check_data(cells + 0.3 * (rows + columns), "YX")
+    assert (report.suggestion, report.axis) == ("structn2v", "cross")
+
+
+def test_span_grows_with_the_noise(cells, noise_of):
+    spans = [
+        check_data(cells + 0.5 * noise_of((1,), (1,) * n), "YX").span for n in (2, 5, 9)
+    ]
+    assert spans == sorted(spans)
+    assert len(set(spans)) == 3
+
+
+@pytest.mark.parametrize("kernel", [(0.4, 1), (1,) * 3, (1,) * 9])
+def test_what_is_advised_can_be_configured(cells, noise_of, kernel):
+    report = check_data(cells + 0.5 * noise_of((1,), kernel), "YX")
+    N2VManipulateConfig(struct_mask_axis=report.axis, struct_mask_span=report.span)
+
+
+def test_sharp_structure_is_not_taken_for_noise(noise_of):
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:256, :256]
+    discs = sum(
+        (np.hypot(y - a, x - b) < r) * level
+        for a, b, r, level in rng.random((40, 4)) * (256, 256, 40, 1)
+    )
+    assert check_data(discs + 0.1 * noise_of(), "YX").suggestion == "n2v"
+
+
+def test_hot_pixels_ask_for_n2v2(cells, noise_of):
+    image = cells + 0.1 * noise_of()
+    image[np.random.default_rng(1).random(image.shape) < 1e-3] += 5
+    report = check_data(image, "YX")
+    assert report.suggestion == "n2v2"
+    assert report.channels[0].hot_share == pytest.approx(1e-3, rel=0.3)
+
+
+def test_saturation_and_noise_level_are_told(noise_of):
+    image = np.clip(200 + 40 * noise_of(), 0, 255).astype(np.uint8)
+    channel = check_data(image, "YX").channels[0]
+    assert channel.saturated_share == pytest.approx((image == 255).mean())
+    assert 30 < channel.sigma < 42
+
+
+def test_channels_have_reports_of_their_own_and_one_advice(cells, noise_of):
+    white, lines = cells + 0.3 * noise_of(seed=1), cells + 0.3 * noise_of((1,), BOX)
+    columns = cells + 0.3 * noise_of((1, 1), (1,))
+    report = check_data(np.stack([white, lines], -1), "YXC")
+    assert [c.advice.method for c in report.channels] == ["n2v", "structn2v"]
+    assert (report.suggestion, report.axis) == ("structn2v", "horizontal")
+    assert check_data(np.stack([lines, columns]), "CYX").axis == "cross"
+
+
+def test_noise_along_z_is_told():
+    white = np.random.default_rng(0).normal(size=(9, 128, 128))
+    volume = white[1:, :, 1:] + white[:-1, :, 1:] + 0.5 * white[1:, :, :-1]
+    report = check_data(volume, "ZYX")
+    assert report.axis == "horizontal"
+    assert "Along Z" in report.reason
+    assert report.channels[0].noise.z[1] > 0.3
+
+
+def test_image_brings_its_axes(cells, noise_of):
+    image = Image.from_array(cells + noise_of(), "YX", "cells.tif")
+    assert check_data(image).suggestion == "n2v"
+
+
+def test_report_does_not_depend_on_gain_and_offset(cells, noise_of):
+    noisy = cells + 0.3 * noise_of((1,), (0.5, 1))
+    first, second = check_data(noisy, "YX"), check_data(5000 + 300 * noisy, "YX")
+    a, b = first.channels[0], second.channels[0]
+    assert first.advice == second.advice or first.axis == second.axis
+    np.testing.assert_allclose(a.noise.map, b.noise.map, atol=0.01)
+    assert b.sigma == pytest.approx(300 * a.sigma, rel=0.01)
+
+
+def test_json(cells, noise_of):
+    tree = json.loads(json.dumps(check_data(cells + noise_of(), "YX").as_dict()))
+    assert tree["suggestion"] == "n2v"
+    assert np.shape(tree["channels"][0]["autocorrelation"]["map"]) == (21, 21)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, bool])
+def test_any_real_type(dtype):
+    image = np.random.default_rng(0).integers(0, 2, (64, 64)).astype(dtype)
+    assert check_data(image, "YX").channels[0].sigma == pytest.approx(0.5, abs=0.05)
+
+
+def test_reason_is_one_sentence_without_line_breaks(cells, noise_of):
+    for kernel in ((1,), (1, 1), (1, 2, 3, 2, 1)):
+        reason = check_data(cells + noise_of(kernel, kernel), "YX").reason
+        assert reason.endswith(".")
+        assert "\n" not in reason
+
+
+class TestRefused:
+    def test_constant(self):
+        with pytest.raises(DataError, match="The array is constant"):
+            check_data(np.full((64, 64), 100), "YX")
+        two = np.random.default_rng(0).random((2, 64, 64))
+        two[1] = 0
+        with pytest.raises(DataError, match="Channel 1 of the array is constant"):
+            check_data(two, "CYX")
+
+    def test_nan(self):
+        with pytest.raises(DataError, match="NaN or infinite pixels"):
+            check_data(np.full((64, 64), np.nan), "YX")
+
+    def test_axes(self):
+        image = np.zeros((3, 64, 64))
+        with pytest.raises(DataError, match=r"axes are not named.*'ZYX'"):
+            check_data(image)
+        with pytest.raises(DataError, match="name 2 dimensions"):
+            check_data(image, "YX")
+        with pytest.raises(ConfigurationError, match="unknown letter"):
+            check_data(image, "QYX")
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [([1.0, 0.0, 0.0], 0.0), ([1.0, 0.1, 0.0], 0.02), ([1.0] * 6, 1.0)],
+)
+def test_leak_is_what_neighbours_explain(profile, expected):
+    assert leak(np.array(profile)) == pytest.approx(expected, abs=0.005)
+
+
+def test_what_is_hidden_does_not_leak():
+    profile = np.array([1.0, 0.5, 0.0, 0.0])
+    assert leak(profile, hidden=1) == 0
+    assert leak(profile, hidden=3) == 0
+    assert leak(profile) > 0.4
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("size", [16, 40, 70])
+def test_chance_is_not_taken_for_correlation_in_small_images(size, seed):
+    image = np.random.default_rng(seed).normal(size=(size, size))
+    assert check_data(image, "YX").suggestion == "n2v"

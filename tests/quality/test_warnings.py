@@ -1,0 +1,107 @@
+"""When to look twice at data, and at a result."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from napari_hush.io import Image, ImageMetadata
+from napari_hush.quality import (
+    Unseen,
+    data_cautions,
+    residual_caution,
+    saturation,
+    size_caution,
+)
+
+
+@pytest.fixture
+def clean():
+    rng = np.random.default_rng(1)
+    smooth = gaussian_filter(rng.normal(0, 1, (256, 256)), 4)
+    return (1000 + 300 * smooth / smooth.std()).astype(np.float32)
+
+
+def noise(shape, sigma=60.0, seed=0):
+    return np.random.default_rng(seed).normal(0, sigma, shape).astype(np.float32)
+
+
+def kinds(images, *, blind=True, hides=False):
+    images = [Image.from_array(image, "YX") for image in images]
+    return {c.about for c in data_cautions(images, blind=blind, hides_neighbours=hides)}
+
+
+def test_independent_noise_is_nothing_to_speak_of(clean):
+    assert kinds([clean + noise(clean.shape)]) == set()
+
+
+def test_correlated_noise_is_told_where_it_matters(clean):
+    along_x = uniform_filter(noise(clean.shape, 100), (1, 2))
+    assert kinds([clean + along_x]) == {"noise"}
+    assert kinds([clean + along_x], hides=True) == set()
+    assert kinds([clean + along_x], blind=False) == set()
+
+
+def test_one_of_many_images_is_enough(clean):
+    good = clean + noise(clean.shape)
+    bad = clean + uniform_filter(noise(clean.shape, 100), (1, 2))
+    assert kinds([good, good, good, bad]) == {"noise"}
+
+
+def test_images_too_small_or_too_plain_to_be_judged_pass():
+    assert kinds([np.zeros((64, 64), np.uint16), noise((8, 8))]) == set()
+
+
+def test_saturation(clean):
+    image = (clean + noise(clean.shape)).astype(np.uint16)
+    assert saturation(Image.from_array(image, "YX")) is None
+    clipped = np.minimum(image, np.quantile(image, 0.9).astype(np.uint16))
+    caution = saturation(Image.from_array(clipped, "YX"))
+    assert caution.about == "saturation"
+    assert kinds([clipped], blind=False) == {"saturation"}
+
+
+def test_structure_in_the_residual(clean):
+    noisy = clean + noise(clean.shape)
+    image = Image.from_array(noisy, "YX")
+    assert residual_caution(image, clean) is None
+    caution = residual_caution(image, gaussian_filter(clean, 6))
+    assert caution.about == "structure"
+    assert residual_caution(image, np.stack([clean, clean])) is None  # other channels
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "told"),
+    [
+        (0.2, "micrometer", True),
+        (0.1, "micrometer", False),
+        (100, "nanometer", False),
+        (0.108, "micrometer", False),
+        (0.05, "", True),
+        (0.2, "second", False),
+    ],
+)
+def test_pixel_sizes_are_compared_in_one_unit(size, unit, told):
+    trained = ImageMetadata.of(None, {"X": 0.1}, {"X": "micrometer"})
+    here = ImageMetadata.of(None, {"X": size}, {"X": unit})
+    assert (size_caution("it", here, trained) is not None) is told
+    assert size_caution("it", here, ImageMetadata()) is None
+
+
+def test_the_sentence_says_how_large_structures_look():
+    trained = ImageMetadata.of(None, {"X": 0.1}, {"X": "micrometer"})
+    here = ImageMetadata.of(None, {"X": 0.2}, {"X": "micrometer"})
+    assert "0.5 times as large" in size_caution("it", here, trained).message
+
+
+def test_unseen_intensities_by_channel():
+    unseen = Unseen([(0, 10), (100, 110)])
+    unseen.see(np.array([5.0, 105.0]).reshape(1, 2, 1, 1).repeat(50, -1))
+    assert unseen.caution("it") is None
+    unseen.see(np.array([5.0, 95.0]).reshape(1, 2, 1, 1).repeat(50, -1))
+    assert "25% of the pixels of it are darker" in unseen.caution("it").message
+
+
+def test_without_ranges_nothing_is_unseen():
+    unseen = Unseen([])
+    unseen.see(np.full((1, 1, 4, 4), 1e9))
+    assert unseen.caution("it") is None

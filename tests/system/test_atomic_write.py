@@ -1,0 +1,74 @@
+import errno
+import os
+
+import pytest
+
+from napari_hush.errors import HushError, UnwritableFileError
+from napari_hush.system.atomic_write import make_folder, whole_file
+
+
+def test_a_file_appears_as_a_whole(tmp_path):
+    path = tmp_path / "a"
+    with whole_file(path) as part:
+        part.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(TypeError), whole_file(path) as part:
+        part.write_text(5)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "the disk is full; make room"),
+        (errno.EROFS, "the disk is read-only"),
+        (errno.EACCES, "you may not write there"),
+        (errno.EIO, "check the disk"),
+    ],
+)
+def test_the_reason_is_told(tmp_path, code, words):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(UnwritableFileError, match=words) as told, whole_file(path):
+        raise OSError(code, os.strerror(code))
+    assert str(path) in str(told.value)
+    assert isinstance(told.value, OSError)
+    assert path.read_text() == "old"
+
+
+def test_what_numpy_says_of_a_full_disk(tmp_path):
+    with (
+        pytest.raises(UnwritableFileError, match="the disk is full"),
+        whole_file(tmp_path / "a"),
+    ):
+        raise OSError("9216 requested and 7596 written")
+
+
+def test_an_error_of_our_own_stays_what_it_is(tmp_path):
+    class Own(HushError, OSError):
+        pass
+
+    with pytest.raises(Own), whole_file(tmp_path / "a"):
+        raise Own
+
+
+def test_no_such_folder(tmp_path):
+    with (
+        pytest.raises(UnwritableFileError, match="no such folder; make it"),
+        whole_file(tmp_path / "b" / "a") as part,
+    ):
+        part.write_text("x")
+
+
+def test_a_folder_where_a_file_is(tmp_path):
+    (tmp_path / "a").touch()
+    with pytest.raises(UnwritableFileError, match="a file is where a folder should be"):
+        make_folder(tmp_path / "a" / "b")

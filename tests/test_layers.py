@@ -1,0 +1,72 @@
+"""Import layers, what each start loads, and the public names."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import napari_hush
+
+ROOT = Path(napari_hush.__file__).parent
+PROJECT = Path(__file__).parents[1]
+QT = {"qtpy", "PyQt6", "PySide6", "napari", "superqt", "magicgui", "vispy", "pyqtgraph"}
+
+
+def modules_after(code):
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(result.stdout.split())
+
+
+def test_imports_run_from_upper_layers_to_lower_ones():
+    # The contracts are in pyproject.toml; a message names the imports that break one.
+    config = str(PROJECT / "pyproject.toml")
+    assert lint_imports(config_filename=config, no_cache=True) == 0
+
+
+def test_the_engine_knows_no_qt():
+    loaded = modules_after("from napari_hush import CAREamist, lightning, cli")
+    assert not loaded & QT
+
+
+def test_importing_the_package_costs_no_torch():
+    assert "torch" not in modules_after("import napari_hush")
+
+
+def test_help_loads_neither_torch_nor_qt():
+    code = "import sys; from napari_hush.cli import main\ntry: main(['--help'])\n"
+    loaded = modules_after(code + "except SystemExit: print()")
+    assert not loaded & (QT | {"torch", "pydantic"})
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "napari_hush",
+        *(
+            info.name
+            for info in pkgutil.iter_modules([str(ROOT)], "napari_hush.")
+            if info.ispkg and not info.name.endswith(("system", "widgets"))
+        ),
+    ],
+)
+def test_public_names_exist_and_are_sorted(module):
+    names = importlib.import_module(module).__all__
+    assert sorted(names, key=lambda n: (not n.isupper(), n)) == list(names) or (
+        sorted(names) == list(names)
+    )
+    for name in names:
+        assert getattr(importlib.import_module(module), name) is not None
+
+
+def test_an_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        napari_hush.nothing  # noqa: B018

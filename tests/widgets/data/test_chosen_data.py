@@ -1,0 +1,155 @@
+"""Layers that are chosen together, and the parts of them that are learned from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+
+from napari_hush.config import create_n2v_configuration
+from napari_hush.widgets.data.chosen_data import ChosenData
+from napari_hush.widgets.data.regions import Extent, windows_of
+
+
+@pytest.fixture
+def model():
+    return ViewerModel()
+
+
+@pytest.fixture
+def layer(model):
+    return model.add_image(
+        np.random.default_rng(0).random((3, 64, 72)), name="movie", scale=(1, 0.5, 0.5)
+    )
+
+
+def image(shape=(64, 72), name="image"):
+    return Image(np.zeros(shape), name=name)
+
+
+# ---- Parts
+
+
+def test_everything_is_the_whole_layer(model, layer):
+    (window,) = windows_of(layer, "TYX", Extent.EVERYTHING, model)
+    assert window == (slice(0, 3), slice(0, 64), slice(0, 72))
+
+
+@pytest.mark.parametrize(("axes", "first"), [("TYX", slice(2, 3)), ("ZYX", slice(0, 3))])
+def test_the_slice_that_is_shown_is_one_frame_but_a_whole_volume(model, layer, axes, first):
+    model.dims.set_point(0, 2)
+    (window,) = windows_of(layer, axes, Extent.SLICE, model)
+    assert window == (first, slice(0, 64), slice(0, 72))
+
+
+def test_the_rectangle_around_each_shape_counts_wherever_layers_lie(model, layer):
+    shapes = model.add_shapes(
+        [np.array([[2, 3], [2, 13], [12, 13], [12, 3]])], shape_type="rectangle"
+    )
+    shapes.add_ellipses(np.array([[0, 0], [0, 4], [40, 4], [40, 0]]))
+    windows = windows_of(layer, "TYX", Extent.SHAPES, model, shapes)
+    assert windows[0] == (slice(0, 3), slice(4, 24), slice(6, 26))
+    assert windows[1] == (slice(0, 3), slice(0, 64), slice(0, 8))
+
+
+def test_shapes_beside_the_image_are_nothing_to_learn_from(model, layer):
+    away = np.array([[200, 200], [200, 210], [210, 210], [210, 200]])
+    shapes = model.add_shapes([away], shape_type="rectangle")
+    assert windows_of(layer, "TYX", Extent.SHAPES, model, shapes) == []
+    data = ChosenData((layer,), "TYX", extent=Extent.SHAPES, shapes=shapes)
+    config = create_n2v_configuration("a", "array", "TYX", [16, 16], 2)
+    assert "no shape" in data.fit_problem(config, data.windows(model))
+
+
+def test_the_view_is_what_the_canvas_shows(model, layer):
+    layer.corner_pixels = np.array([[0, 10, 20], [0, 29, 51]])
+    (window,) = windows_of(layer, "TYX", Extent.VIEW, model)
+    assert window[1:] == (slice(10, 30), slice(20, 52))
+    assert window[0].stop - window[0].start == 1
+
+
+def test_targets_and_masks_are_cut_like_their_images(model):
+    noisy = model.add_image(np.random.default_rng(0).random((64, 72)), name="noisy")
+    target = model.add_image(noisy.data + 1, name="target")
+    mask = model.add_labels(np.ones((64, 72), int))
+    box = np.array([[4, 6], [4, 30], [40, 30], [40, 6]])
+    shapes = model.add_shapes([box, box + 10], shape_type="rectangle")
+    data = ChosenData(
+        (noisy,), "YX", (target,), mask=(mask,), extent=Extent.SHAPES, shapes=shapes
+    )
+    pixels = data.pixels(model, needs_targets=True)
+    assert len(pixels.noisy) == len(pixels.target) == len(pixels.mask) == 2
+    assert np.array_equal(pixels.noisy[1] + 1, pixels.target[1])
+    assert pixels.noisy[0].shape == pixels.mask[0].shape == (36, 24)
+
+
+def test_a_colour_layer_is_learned_from_without_its_alpha(model):
+    layer = model.add_image(np.zeros((64, 72, 4), np.uint8), rgb=True)
+    pixels = ChosenData((layer,), "YXC").pixels(model, needs_targets=False)
+    assert pixels.noisy[0].shape == (64, 72, 3)
+
+
+def test_the_finest_level_of_a_multiscale_layer_is_learned_from(model):
+    levels = [np.random.default_rng(0).random((64 // n, 72 // n)) for n in (1, 2)]
+    layer = model.add_image(levels, multiscale=True)
+    pixels = ChosenData((layer,), "YX").pixels(model, needs_targets=False)
+    assert pixels.noisy[0] is levels[0]
+
+
+def test_a_mask_without_channels_serves_all_of_them(model):
+    layer = model.add_image(np.zeros((2, 64, 72)), name="colours")
+    mask = Labels(np.ones((64, 72), int))
+    data = ChosenData((layer,), "CYX", mask=(mask,))
+    assert data.problem(needs_targets=False) == ""
+    assert data.pixels(model, needs_targets=False).mask[0].shape == (1, 64, 72)
+
+
+# ---- What does not go together
+
+
+CELLS, OTHER = image(name="cells"), image(name="other")
+PROBLEMS = {
+    "no target": (ChosenData((CELLS,), "YX"), "target of “cells”"),
+    "same layer": (ChosenData((CELLS,), "YX", (CELLS,)), "both the image and its target"),
+    "other size": (ChosenData((CELLS,), "YX", (image((60, 72)),)), "same pixels"),
+    "too few": (ChosenData((CELLS, OTHER), "YX", (OTHER,)), "2 noisy images and 1 targets"),
+    "validation without target": (
+        ChosenData((CELLS,), "YX", (OTHER,), (image(),)),
+        "target of “image”",
+    ),
+    "target without validation": (
+        ChosenData((CELLS,), "YX", (OTHER,), (), (image(),)),
+        "no partner",
+    ),
+    "validated on itself": (
+        ChosenData((CELLS,), "YX", (OTHER,), (CELLS,), (OTHER,)),
+        "both learned from and validated on",
+    ),
+    "other dimensions": (ChosenData((CELLS, image((3, 64, 72))), "YX"), "of one kind"),
+    "mask": (
+        ChosenData((CELLS,), "YX", (OTHER,), mask=(Labels(np.ones((9, 9), int)),)),
+        "mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_layers_that_do_not_go_together_are_refused_in_a_sentence(name):
+    data, said = PROBLEMS[name]
+    problem = data.problem(needs_targets=True)
+    assert said in problem
+    assert problem.endswith(".")
+
+
+def test_layers_that_do_are_not():
+    data = ChosenData((CELLS,), "YX", (OTHER,), (image(),), (image(),))
+    assert data.problem(needs_targets=True) == ""
+    assert ChosenData((CELLS, OTHER), "YX").problem(needs_targets=False) == ""
+
+
+def test_a_part_smaller_than_the_patches_is_said(model):
+    small = model.add_image(np.zeros((64, 63)))
+    data = ChosenData((small,), "YX")
+    config = create_n2v_configuration("a", "array", "YX", [64, 64], 2)
+    assert "63 pixels along X" in data.fit_problem(config, data.windows(model))

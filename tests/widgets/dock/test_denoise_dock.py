@@ -1,0 +1,467 @@
+"""The dock as a person meets it: clicks on its controls in a real window."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QApplication
+
+from napari_hush.careamist import CAREamist
+from napari_hush.config import Configuration, DataConfig
+from napari_hush.config.training import PRESETS
+from napari_hush.events import TilesDone
+from napari_hush.widgets.model.current_model import ModelAtHand
+
+CONTROLS = (
+    "noisy_layer",
+    "axes",
+    "num_epochs",
+    "num_steps",
+    "batch_size",
+    "patch_size",
+    "train",
+    "stop",
+    "denoise",
+    "cancel",
+    "save_model",
+    "load_model",
+    "loss_plot",
+    "progress",
+)
+
+
+@pytest.fixture
+def layer(viewer, noisy):
+    return viewer.add_image(
+        noisy,
+        name="cells",
+        scale=(0.25, 0.5),
+        translate=(3, 4),
+        rotate=10,
+        units=("um", "um"),
+        axis_labels=("y", "x"),
+        colormap="magma",
+        blending="additive",
+        gamma=0.8,
+    )
+
+
+@pytest.fixture
+def ready(hand, layer, quick):
+    """The dock with a layer to train on and quick settings."""
+    hand.dock.setValue(quick())
+    return hand
+
+
+def _actions(menu):
+    for action in menu.actions():
+        yield from _actions(action.menu()) if action.menu() else (action,)
+
+
+# ---- Opening
+
+
+def test_opens_from_the_plugins_menu_with_all_controls(viewer, drive):
+    menu = viewer.window.plugins_menu
+    menu.aboutToShow.emit()
+    next(action for action in _actions(menu) if "Denoise" in action.text()).trigger()
+    (frame,) = viewer.window.dock_widgets.values()
+    hand = drive(frame)
+    for name in CONTROLS:
+        hand.find(name)
+    assert hand.find("num_epochs").value() == PRESETS[1].num_epochs
+    assert not hand.find("train").isEnabled()
+    assert hand.status == hand.find("train").toolTip() != ""
+
+
+def test_importing_the_dock_does_not_load_the_engine():
+    lines = (
+        "import sys, napari_hush.widgets.dock.denoise_dock",
+        "heavy = {'torch', 'pytorch_lightning'} & set(sys.modules)",
+        "sys.exit(f'loaded {heavy}' if heavy else 0)",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_nothing_is_wider_than_a_narrow_dock(viewer, hand, layer, theme):
+    viewer.theme = theme
+    hand.find("axes").setValue("ZYX")
+    hand.dock.resize(300, 900)
+    QApplication.processEvents()
+    assert hand.dock._controls.minimumSizeHint().width() <= 290
+
+
+# ---- The whole way
+
+
+def test_train_stop_denoise(viewer, ready, layer, quick, notifications):
+    ready.train()
+    history = ready.find("loss_plot").history
+    assert history.steps == [1, 2, 3, 4, 5, 6]
+    assert len(history.train) == 6
+    assert history.val_steps == [3, 6]
+
+    ready.dock.setValue(quick(num_epochs=1000))
+    ready.click("train")
+    ready.until(lambda: ready.find("loss_plot").history.steps[:1] == [1])
+    ready.until(lambda: "of 1000" in ready.status)
+    ready.click("stop")
+    ready.until_ready("train")
+    assert "Stopped" in ready.status
+
+    ready.denoise()
+    result = viewer.layers["cells denoised"]
+    assert result.data.shape == layer.data.shape
+    assert np.isfinite(result.data).all()
+    assert not np.array_equal(result.data, layer.data)
+    for name in ("scale", "translate", "rotate", "shear", "units", "axis_labels"):
+        assert np.array_equal(getattr(result, name), getattr(layer, name)), name
+    assert np.array_equal(result.affine.affine_matrix, layer.affine.affine_matrix)
+    for name in ("blending", "gamma", "contrast_limits"):
+        assert getattr(result, name) == getattr(layer, name), name
+    assert result.colormap.name == "magma"
+    assert ready.find("noisy_layer").currentText() == "cells"
+
+    ready.denoise()
+    assert len(viewer.layers) == 3  # beside the first result, not instead of it
+    # trained for a moment, the model takes structure away
+    assert all("In “cells”: Structure is left" in told for told in notifications())
+    record = result.metadata["napari_hush"]["provenance"]
+    model = ready.dock._model.engine.model
+    assert record["model"]["sha256"] == model.sha256
+    assert record["source"]["name"] == "cells"
+    assert record["source"]["sha256"] == model.provenance.sources[0].sha256
+    json.dumps(record)
+
+
+def test_one_button_is_lit_and_a_grey_one_says_why(ready):
+    def lit() -> list[str]:
+        return [name for name, button in buttons.items() if button.property("lit")]
+
+    buttons = ready.dock._controls.buttons
+    assert lit() == ["train"]
+    assert ready.find("denoise").toolTip().startswith("There is no model yet")
+    ready.train()
+    assert lit() == ["denoise"]
+    ready.denoise()
+    assert lit() == ["save_model"]
+
+
+def test_stop_before_the_first_step_keeps_the_earlier_model(ready):
+    ready.train()
+    model = ready.dock._model.model
+    ready.click("train")
+    ready.click("stop")
+    ready.until_ready("train")
+    assert "Stopped" in ready.status
+    assert ready.dock._model.model is model or ready.dock._shown.state.done > 0
+    assert ready.find("denoise").isEnabled()
+
+
+# ---- Layers come and go
+
+
+def test_a_layer_renamed_or_removed_during_a_run_breaks_nothing(
+    viewer, ready, layer, quick
+):
+    ready.dock.setValue(quick(num_epochs=1000))
+    ready.click("train")
+    layer.name = "renamed"
+    ready.until(lambda: ready.find("loss_plot").history.steps != [])
+    viewer.layers.remove(layer)
+    assert ready.find("noisy_layer").count() == 0
+    ready.click("stop")
+    ready.until(lambda: not ready.dock._shown.state.busy)
+    assert ready.find("save_model").isEnabled()
+    assert "image" in ready.find("train").toolTip()
+
+
+def test_data_and_labels_that_change_are_looked_at_again(hand, layer, noisy):
+    assert hand.find("axes").value() == "YX"
+    layer.axis_labels = ("x", "y")
+    assert hand.find("axes").value() == "XY"
+    layer.data = noisy[:8]
+    assert not hand.find("train").isEnabled()
+    layer.data = noisy
+    assert hand.find("train").isEnabled()
+
+
+def test_a_result_removed_while_it_fills_ends_the_job(viewer, ready, monkeypatch):
+    ready.train()
+    _hold_the_fourth_tile(monkeypatch)
+    ready.click("denoise")
+    ready.until(lambda: len(viewer.layers) == 2)
+    viewer.layers.remove("cells denoised")
+    ready.until_ready("denoise")
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+    assert ready.status == "Cancelled."
+
+
+def test_cancel_keeps_the_finished_part(viewer, ready, layer, monkeypatch):
+    ready.train()
+    _hold_the_fourth_tile(monkeypatch)
+    ready.click("denoise")
+    ready.until(lambda: ready.dock._shown.state.done >= 2)
+    ready.click("cancel")
+    ready.until_ready("denoise")
+    partial = viewer.layers["cells denoised (partial)"]
+    same = partial.data == layer.data
+    assert same.any()
+    assert not same.all()
+
+
+def _hold_the_fourth_tile(monkeypatch) -> None:
+    """Let the engine denoise in tiles of 16 pixels, and wait for the cancel after three."""
+    predict = CAREamist.predict
+
+    def held(self, source, should_stop, **settings):
+        report = self.on_progress
+
+        def hold(event):
+            report(event)
+            if isinstance(event, TilesDone) and event.done >= 3:
+                patience = time.monotonic() + 30
+                while not should_stop() and time.monotonic() < patience:
+                    time.sleep(0.01)
+
+        self.on_progress = hold
+        return predict(
+            self, source, should_stop=should_stop, tile_size=[16, 16], **settings
+        )
+
+    monkeypatch.setattr(CAREamist, "predict", held)
+
+
+def test_an_rgb_layer_stays_rgb(viewer, hand, noisy, quick):
+    colours = np.stack([noisy, noisy + 20, noisy // 2], axis=-1).astype(np.uint8)
+    layer = viewer.add_image(colours, name="tissue", rgb=True)
+    assert hand.find("axes").value() == "YXC"
+    hand.dock.setValue(quick("YXC", n_channels=3))
+    hand.train()
+    hand.denoise()
+    result = viewer.layers["tissue denoised"]
+    assert result.rgb
+    assert (result.data.dtype, result.data.shape) == (np.uint8, layer.data.shape)
+    assert not np.array_equal(result.data, colours)
+
+
+def test_a_stack_is_denoised_plane_by_plane_into_a_stack(viewer, hand, noisy, quick):
+    viewer.add_image(np.stack([noisy, noisy + 1, noisy + 2]), name="movie")
+    assert hand.find("axes").value() == "TYX"
+    hand.dock.setValue(quick("TYX"))
+    hand.train()
+    hand.denoise()
+    assert viewer.layers["movie denoised"].data.shape == (3, 64, 72)
+
+
+# ---- Input that cannot be
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "YQ", "X", ""])
+def test_wrong_axes_are_said_at_once_and_nothing_starts(ready, axes):
+    ready.find("axes").setValue(axes)
+    assert not ready.find("train").isEnabled()
+    assert ready.status == ready.find("train").toolTip()
+    assert "xes" in ready.status
+    ready.find("axes").setValue("YX")
+    assert ready.find("train").isEnabled()
+
+
+def test_an_image_smaller_than_the_patch_is_said_at_once(viewer, ready):
+    ready.find("patch_size_yx").setValue(128)
+    assert not ready.find("train").isEnabled()
+    assert "64 pixels along Y" in ready.status
+
+
+@pytest.mark.parametrize("spoil", ["nan", "inf", "constant"])
+def test_bad_pixels_are_said_in_a_sentence_and_the_next_run_is_good(
+    viewer, ready, layer, notifications, spoil
+):
+    data = layer.data.astype(np.float32)
+    if spoil == "constant":
+        data[:] = 5
+    else:
+        data[3, 4] = float(spoil)
+    bad = viewer.add_image(data, name="bad", units=layer.units)
+    ready.find("noisy_layer").setCurrentIndex(1)
+    ready.train()
+    assert notifications() == [ready.status]
+    assert ready.status.endswith(".")
+    assert "\n" not in ready.status
+    assert ("“bad”" in ready.status) == (spoil != "constant")
+    assert not ready.find("denoise").isEnabled()
+
+    viewer.layers.remove(bad)
+    ready.train()
+    assert "Trained" in ready.status
+    assert ready.find("denoise").isEnabled()
+
+
+def test_a_crash_is_told_and_the_next_run_is_good(ready, monkeypatch, notifications):
+    def crash(self, **sources):
+        raise ZeroDivisionError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CAREamist, "train", crash)
+        ready.train()
+    assert notifications() == ["unforeseen"]
+    assert ready.status == "ZeroDivisionError: unforeseen"
+    ready.train()
+    assert "Trained" in ready.status
+
+
+def test_a_model_that_does_not_suit_the_layer_says_so_before_the_run(viewer, ready, noisy):
+    ready.train()
+    viewer.add_image(np.stack([noisy] * 9), name="volume", units=("um",) * 3)
+    ready.find("noisy_layer").setCurrentIndex(1)
+    assert ready.find("denoise").isEnabled()  # plane by plane
+    ready.find("axes").setValue("ZYX")
+    assert not ready.find("denoise").isEnabled()
+    assert "trained in 2D" in ready.find("denoise").toolTip()
+    assert "volume" in ready.find("denoise").toolTip()
+    ready.find("noisy_layer").setCurrentIndex(0)
+    assert ready.find("denoise").isEnabled()
+
+
+# ---- Models and files
+
+
+def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypatch):
+    path = tmp_path / "cells.safetensors"
+    _choose(monkeypatch, "getSaveFileName", tmp_path / "cells")
+    _choose(monkeypatch, "getOpenFileName", path)
+    ready.train()
+    ready.click("save_model")
+    ready.until_ready("train")
+    assert path.is_file()
+    ready.denoise()
+
+    ready.dock.setValue(Configuration())
+    ready.dock._model = ModelAtHand()
+    ready.click("load_model")
+    ready.until_ready("denoise")
+    assert ready.dock.value().training_config.num_epochs == 2
+    assert ready.dock.value().data_config.image_means is None
+    ready.denoise()
+    first, second = viewer.layers[1].data, viewer.layers[2].data
+    assert np.array_equal(first, second)
+
+
+def test_saved_as_a_package_and_loaded_again(viewer, ready, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    path = tmp_path / "cells.zip"
+    for dialog in ("getSaveFileName", "getOpenFileName"):
+        _choose(monkeypatch, dialog, path)
+    ready.train()
+    ready.click("save_model")
+    ready.until_ready("train")
+    assert path.is_file()
+    assert ready.dock._model.kept
+    ready.denoise()
+    ready.dock._model = ModelAtHand()
+    ready.click("load_model")
+    ready.until_ready("denoise")
+    ready.denoise()
+    first, second = viewer.layers[1].data, viewer.layers[2].data
+    assert np.array_equal(first, second)
+
+
+def test_a_file_that_is_no_model_is_said_in_a_sentence(
+    ready, tmp_path, monkeypatch, notifications
+):
+    path = tmp_path / "holiday.safetensors"
+    path.write_text("not a model")
+    _choose(monkeypatch, "getOpenFileName", path)
+    ready.click("load_model")
+    ready.until_ready("load_model")
+    assert notifications() == [ready.status]
+    assert "holiday" in ready.status
+    assert not ready.find("denoise").isEnabled()
+    assert ready.find("train").isEnabled()
+
+
+def test_closing_the_file_dialog_does_nothing(ready, monkeypatch):
+    _choose(monkeypatch, "getOpenFileName", "")
+    ready.click("load_model")
+    assert ready.find("load_model").isEnabled()
+
+
+def _choose(monkeypatch, dialog: str, path) -> None:
+    chosen = (str(path), "")
+    monkeypatch.setattr(f"qtpy.QtWidgets.QFileDialog.{dialog}", lambda *given: chosen)
+
+
+# ---- Forms
+
+
+@pytest.mark.parametrize("axes", ["YX", "SYX", "ZYX"])
+def test_value_and_set_value_are_inverse(qtbot, hand, quick, axes):
+    config = quick(axes, roi_size=5, seed=7)
+    with qtbot.waitSignal(hand.dock.valueChanged):
+        hand.dock.setValue(config)
+    assert hand.dock.value() == config
+
+
+def test_the_controls_edit_the_configuration(hand):
+    hand.find("num_epochs").setValue(7)
+    hand.find("num_steps").setValue(9)
+    hand.find("batch_size").setValue(3)
+    hand.find("patch_size_yx").setValue(32)
+    hand.find("axes").setValue("ZYX")
+    config = hand.dock.value()
+    assert config.training_config.num_epochs == 7
+    assert config.training_config.num_steps == 9
+    assert config.data_config.batch_size == 3
+    assert config.data_config.patch_size[1:] == (32, 32)
+    assert config.algorithm_config.model.conv_dims == 3
+
+
+def test_help_is_that_of_the_configuration(hand):
+    for name in ("batch_size", "patch_size", "axes"):
+        assert DataConfig.model_fields[name].description in hand.find(name).toolTip()
+
+
+# ---- Two docks, and the end
+
+
+def test_two_docks_are_independent(make_napari_viewer, open_dock, noisy, quick):
+    viewers = make_napari_viewer(show=True), make_napari_viewer(show=True)
+    first, second = map(open_dock, viewers)
+    for viewer, hand, epochs in zip(viewers, (first, second), (1, 2), strict=True):
+        viewer.add_image(noisy, name=f"cells {epochs}")
+        hand.dock.setValue(quick(num_epochs=epochs))
+    first.click("train")
+    second.click("train")
+    first.until_ready("train")
+    second.until_ready("train")
+    assert len(first.find("loss_plot").history.steps) == 3
+    assert len(second.find("loss_plot").history.steps) == 6
+    first.denoise()
+    assert len(viewers[0].layers) == 2
+    assert len(viewers[1].layers) == 1
+
+
+def test_closing_the_dock_stops_the_job(viewer, ready, quick):
+    ready.dock.setValue(quick(num_epochs=100_000))
+    ready.click("train")
+    ready.until(lambda: ready.find("loss_plot").history.steps != [])
+    viewer.window.remove_dock_widget(ready.dock)
+    ready.until(lambda: not ready.dock._run.job.is_running)
+
+
+def test_closing_the_window_lists_the_job_and_stops_it(viewer, ready, quick):
+    ready.dock.setValue(quick(num_epochs=100_000))
+    ready.click("train")
+    ready.until(lambda: ready.find("loss_plot").history.steps != [])
+    tasks = viewer.window._task_status_manager
+    assert tasks.get_status() == ["napari-worker: Executing training on “cells”"]
+    tasks.cancel_all()  # what closing the window does, once it was confirmed
+    ready.until(lambda: not ready.dock._run.job.is_running)
+    QApplication.processEvents()

@@ -1,0 +1,43 @@
+"""The line at the foot of the dock."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from napari_hush.system.hardware import machine_in_words
+from napari_hush.widgets.dock.status import Footer
+
+
+def _torch(*, awake: bool):
+    cuda = SimpleNamespace(
+        is_initialized=lambda: awake,
+        mem_get_info=lambda device: (60 * 1024**3, 80 * 1024**3),
+        get_device_name=lambda device: f"Card of {device}",
+    )
+    return SimpleNamespace(cuda=cuda)
+
+
+def test_the_device_is_named_with_its_memory(monkeypatch):
+    assert "GB in use" in machine_in_words("cpu")
+    monkeypatch.setitem(sys.modules, "torch", _torch(awake=True))
+    assert machine_in_words("cuda:1") == "Card of cuda:1 · 20.0 of 80 GB"
+
+
+def test_a_card_is_not_woken_up_to_be_asked(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", _torch(awake=False))
+    assert machine_in_words("cuda:0").startswith("CPU")
+
+
+@pytest.mark.parametrize("told", ["", "A card · 1.0 of 2 GB"])
+def test_what_another_process_tells_comes_first(qtbot, told):
+    footer = Footer()
+    qtbot.addWidget(footer)
+    footer.showRun("cpu", busy=True, told=told)
+    assert footer._timer.isActive()
+    assert footer.text() == told or "GB in use" in footer.text()
+    footer.showRun("cpu", busy=False)
+    assert "GB in use" in footer.text()
+    assert not footer._timer.isActive()

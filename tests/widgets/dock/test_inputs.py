@@ -1,0 +1,142 @@
+"""Layers and files dropped on the dock, and runs on what was chosen."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+from gestures import drag_of_files, drag_of_layers, drop
+
+from napari_hush.config.training import PRESETS
+from napari_hush.io import write_tiff
+
+
+def field(hand, role):
+    return hand.dock._inputs.data.fields[role]
+
+
+def names(hand, role):
+    return [layer.name for layer in field(hand, role).value()]
+
+
+@pytest.fixture
+def layers(viewer, noisy):
+    return [
+        viewer.add_image(noisy + np.uint16(n), name=name)
+        for n, name in enumerate(["cells", "again", "third"])
+    ]
+
+
+def test_layers_dropped_on_a_field_are_chosen_and_stay_in_the_list(viewer, hand, layers):
+    assert drop(field(hand, "noisy"), drag_of_layers(viewer, layers[2], layers[0]))
+    assert names(hand, "noisy") == ["third", "cells"]
+    assert len(viewer.layers) == 3
+    assert "cells" in hand.find("noisy_layer_others").text()
+    viewer.layers.remove("cells")
+    assert names(hand, "noisy") == ["third"]
+    shapes = viewer.add_shapes([np.array([[0, 0], [9, 9]])], shape_type="line")
+    drop(field(hand, "noisy"), drag_of_layers(viewer, shapes))
+    assert names(hand, "noisy") == ["third"]
+
+
+def test_files_dropped_on_a_field_become_layers_with_their_axes(
+    viewer, hand, noisy, tmp_path, notifications
+):
+    movie = np.stack([noisy] * 3)
+    write_tiff(
+        tmp_path / "movie.tif",
+        movie,
+        "ZYX",
+        scale={"Z": 0.5, "Y": 0.1, "X": 0.1},
+        units=dict.fromkeys("ZYX", "micrometer"),
+    )
+    assert drop(field(hand, "noisy"), drag_of_files(tmp_path / "movie.tif"))
+    (layer,) = viewer.layers
+    assert np.array_equal(np.asarray(layer.data), movie)
+    assert hand.find("axes").value() == "ZYX"
+    assert np.allclose(layer.scale, (0.5, 0.1, 0.1))
+    assert "µm" in hand.find("facts").text()
+    (tmp_path / "broken.tif").write_text("no image")
+    drop(field(hand, "target"), drag_of_files(tmp_path / "broken.tif"))
+    assert len(viewer.layers) == 1
+    assert "broken.tif" in notifications()[0]
+
+
+def test_a_folder_of_alike_files_becomes_one_lazy_stack(viewer, hand, noisy, tmp_path):
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for number in range(3):
+        write_tiff(folder / f"{number}.tif", noisy + np.uint16(number), "YX")
+    assert drop(field(hand, "noisy"), drag_of_files(folder))
+    (layer,) = viewer.layers
+    assert layer.name == "night"
+    assert isinstance(layer.data, da.Array)
+    assert hand.find("axes").value() == "SYX"
+    assert np.array_equal(np.asarray(layer.data[2]), noisy + 2)
+
+
+def test_the_target_row_appears_for_pairs_and_the_same_layer_is_refused(
+    hand, layers, quick
+):
+    hand.dock.setValue(quick())
+    assert not hand.find("target_layer").isVisible()
+    hand.click("method_3")
+    assert hand.find("target_layer").isVisible()
+    assert "target of “cells”" in hand.status
+    drop_on = field(hand, "target")
+    drop_on.setLayers([layers[0]])
+    assert not hand.find("train").isEnabled()
+    assert hand.find("train").toolTip() == hand.status
+    assert "both the image and its target" in hand.status
+    hand.find("target_layer").setCurrentIndex(2)
+    hand.train()
+    assert "Trained" in hand.status
+    assert hand.dock._model.engine.config.algorithm_config.algorithm == "n2n"
+
+
+def test_several_layers_in_memory_and_not_are_one_training_set(
+    viewer, hand, layers, noisy, quick, monkeypatch
+):
+    from napari_hush.careamist import CAREamist
+
+    seen = []
+    train = CAREamist.train
+    monkeypatch.setattr(
+        CAREamist,
+        "train",
+        lambda self, datamodule, **where: (
+            seen.append(datamodule) or train(self, datamodule=datamodule, **where)
+        ),
+    )
+    lazy = viewer.add_image(da.from_array(noisy, chunks=(16, 16)), name="lazy")
+    hand.dock.setValue(quick())
+    field(hand, "noisy").setLayers([layers[0], lazy])
+    hand.train()
+    assert "Trained" in hand.status
+    assert seen[0].train_data[0] is layers[0].data
+    assert type(seen[0].train_data[1]) is np.ndarray  # a copy, to go on with if need be
+
+
+def test_a_run_inside_a_shape_learns_from_that_part_alone(viewer, hand, layers, quick):
+    hand.dock.setValue(quick())
+    box = np.array([[0, 0], [0, 20], [20, 20], [20, 0]])
+    hand.click("fold_data")
+    hand.find("extent").setCurrentIndex(3)
+    assert "shape" in hand.status
+    assert not hand.find("train").isEnabled()
+    viewer.add_shapes([box, box + 30], shape_type="rectangle")
+    hand.until_ready("train")
+    hand.train()
+    statistics = hand.dock._model.engine.model.normalization
+    parts = np.concatenate([layers[0].data[a : a + 20, a : a + 20] for a in (0, 30)])
+    assert statistics.means[0] == pytest.approx(parts.mean(), rel=0.05)
+    assert "Trained" in hand.status
+
+
+def test_the_cost_is_said_before_the_start_and_follows_the_effort(hand, layers):
+    texts = []
+    for place in range(len(PRESETS)):
+        hand.click(f"effort_{place}")
+        texts.append(hand.find("cost").text())
+    assert len(set(texts)) == len(PRESETS)
+    assert all("steps" in text and "MB" in text and "≈" in text for text in texts)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from napari_hush.widgets.dock.readiness import Readiness
+from napari_hush.widgets.dock.view_state import Situation, resolve
+from napari_hush.widgets.jobs.run_state import (
+    Activity,
+    Phase,
+    RunState,
+    begin,
+    fail,
+    finish,
+    stop,
+)
+
+READY = Situation(layer="cells")
+TRAINED = replace(READY, model="cells")
+
+
+def can_be_pressed(situation: Situation) -> set[str]:
+    return {name for name, why in resolve(situation).blocked.items() if not why}
+
+
+def during(activity: Activity, situation: Situation = TRAINED) -> Situation:
+    return replace(situation, state=begin(activity, "cells", 0.0))
+
+
+def test_at_rest():
+    assert can_be_pressed(READY) == {"train", "load_model"}
+    whole = {"train", "train_on", "denoise", "save_model", "load_model"}
+    assert can_be_pressed(TRAINED) == whole
+    kept = replace(TRAINED, has_snapshots=True)
+    assert can_be_pressed(kept) == {*whole, "snapshots"}
+
+
+@pytest.mark.parametrize(
+    ("activity", "way_out"),
+    [
+        (Activity.TRAINING, {"stop"}),
+        (Activity.DENOISING, {"cancel"}),
+        (Activity.SAVING, set()),
+        (Activity.LOADING, set()),
+    ],
+)
+def test_while_busy_only_the_way_out_is_open(activity, way_out):
+    situation = during(activity)
+    assert can_be_pressed(situation) == way_out
+    assert can_be_pressed(replace(situation, state=stop(situation.state))) == set()
+
+
+@pytest.mark.parametrize(
+    ("situation", "lit"),
+    [
+        (READY, "train"),
+        (during(Activity.TRAINING), "stop"),
+        (TRAINED, "denoise"),
+        (during(Activity.DENOISING), "cancel"),
+        (
+            replace(TRAINED, state=finish(begin(Activity.DENOISING, "", 0), "")),
+            "save_model",
+        ),
+        (Situation(readiness=Readiness("no image", "no image")), ""),
+    ],
+)
+def test_the_next_sensible_step_is_lit(situation, lit):
+    face = resolve(situation)
+    assert face.primary == lit
+    assert not lit or not face.blocked[lit]
+
+
+def test_every_grey_button_says_why():
+    for situation in (
+        READY,
+        TRAINED,
+        during(Activity.TRAINING),
+        during(Activity.DENOISING),
+    ):
+        face = resolve(situation)
+        for name, why in face.blocked.items():
+            assert face.tooltips[name]
+            assert not why or face.tooltips[name] == why
+
+
+def test_the_status_says_what_stands_in_the_way_of_training():
+    problem = replace(READY, readiness=Readiness("Axes do not fit.", axes_wrong=True))
+    face = resolve(problem)
+    assert (face.status, face.status_kind) == ("Axes do not fit.", "problem")
+
+
+def test_a_failure_is_told_until_the_inputs_change():
+    failed = replace(READY, state=fail(begin(Activity.TRAINING, "cells", 0.0), "NaN."))
+    face = resolve(failed)
+    assert (face.status, face.status_kind) == ("NaN.", "failed")
+    assert not face.blocked["train"]
+
+
+def test_settings_rest_while_training():
+    assert not resolve(during(Activity.TRAINING)).settings_enabled
+    assert resolve(during(Activity.DENOISING)).settings_enabled
+
+
+def test_progress_is_empty_while_the_length_is_unknown():
+    assert resolve(READY).progress == (0, 1)
+    assert resolve(during(Activity.TRAINING)).progress == (0, 1)
+    running = RunState(Phase.RUNNING, Activity.TRAINING, done=3, total=40)
+    assert resolve(replace(READY, state=running)).progress == (3, 40)
+    assert resolve(replace(READY, state=finish(running, ""))).progress == (1, 1)
+
+
+def test_running_text_has_units():
+    state = RunState(
+        Phase.RUNNING,
+        Activity.TRAINING,
+        done=3,
+        total=40,
+        epoch=7,
+        num_epochs=20,
+        patches_per_second=240.4,
+        seconds_left=72.0,
+    )
+    status = resolve(replace(READY, state=state)).status
+    status = status.replace("\N{NO-BREAK SPACE}", " ")
+    assert status == "Epoch 7 of 20 · 240 patches/s · 1 min 12 s left"
+
+
+def _training(**changes) -> Situation:
+    state = replace(begin(Activity.TRAINING, "cells", 0.0), total=10, **changes)
+    return replace(READY, state=state)
+
+
+def test_a_training_can_be_paused_and_gone_on_with():
+    running, paused = _training(), _training(phase=Phase.PAUSED)
+    assert {"pause", "stop"} <= can_be_pressed(running)
+    assert {"pause", "stop"} <= can_be_pressed(paused)
+    assert not resolve(running).paused
+    assert resolve(paused).paused
+    assert resolve(paused).primary == "pause"
+    assert "go on" in resolve(paused).tooltips["pause"]
+    assert resolve(paused).status.startswith("Paused")
+
+
+def test_the_model_in_training_can_be_denoised_with_once_it_is_there():
+    assert "wait" in resolve(_training()).blocked["denoise"]
+    situation = replace(_training(), has_latest=True)
+    assert "denoise" in can_be_pressed(situation)
+    beside = replace(situation, aside=begin(Activity.DENOISING, "cells", 0.0))
+    assert can_be_pressed(beside) == {"pause", "stop", "cancel"}
+    assert len(resolve(beside).status.splitlines()) == 2
+    over = replace(situation, aside=finish(begin(Activity.DENOISING, "a", 0.0), "Done."))
+    assert resolve(over).status.endswith("Done.")
+    failed = replace(situation, aside=fail(begin(Activity.DENOISING, "a", 0.0), "Bad."))
+    assert resolve(failed).status_kind == "failed"
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("activity", list(Activity))
+@pytest.mark.parametrize("aside", [False, True])
+def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, aside):
+    state = replace(begin(activity, "cells", 0.0), phase=phase, total=3, message="Said.")
+    beside = begin(Activity.DENOISING, "cells", 0.0) if aside else RunState()
+    for model in ("", "model"):
+        face = resolve(replace(READY, state=state, aside=beside, model=model))
+        assert not face.primary or not face.blocked[face.primary]
+        assert all(face.tooltips.values())

@@ -1,0 +1,195 @@
+"""Ways of looking, by clicks on the dock and drags in the canvas of a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gestures import drag_in_canvas
+from qtpy.QtWidgets import QApplication
+
+from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.data.layers import Origin, source_of
+from napari_hush.widgets.results.pairing import result_mark
+
+WAYS = ("swipe", "side_by_side", "residual", "blink")
+
+
+@pytest.fixture
+def pair(viewer, noisy):
+    return _add_pair(viewer, noisy)
+
+
+def _add_pair(viewer, noisy, **attributes):
+    before = viewer.add_image(noisy, name="cells", **attributes)
+    origin = Origin.of(before)
+    clean = (noisy.astype(np.float32) + np.float32(25)) / 2
+    after = viewer.add_image(
+        clean, name="clean", metadata=result_mark(origin.source_id), **origin.appearance
+    )
+    return before, after
+
+
+def _state(viewer) -> dict:
+    """All that a way of looking might change, but for the camera."""
+    attributes = ("visible", "opacity", "blending", "contrast_limits", "name", "mouse_pan")
+    return {
+        "layers": [layer.name for layer in viewer.layers],
+        "selected": {layer.name for layer in viewer.layers.selection},
+        "grid": viewer.canvas.grid.model_dump(),
+        "look": [
+            [str(getattr(layer, name, None)) for name in attributes]
+            for layer in viewer.layers
+        ],
+        "clipping": [len(layer.experimental_clipping_planes) for layer in viewer.layers],
+        "callbacks": len(viewer.mouse_drag_callbacks),
+        "pixels": [np.asarray(source_of(layer)).sum() for layer in viewer.layers],
+    }
+
+
+def _show(hand, way):
+    hand.click(f"look_{way}")
+    QApplication.processEvents()
+
+
+def test_one_click_looks_and_one_click_leaves_everything_as_it_was(viewer, hand, pair):
+    viewer.add_points([[1, 2]], name="points")
+    before = _state(viewer)
+    for way in WAYS:
+        _show(hand, way)
+        assert hand.dock._controls.look.way == way
+        assert _state(viewer) != before
+        _show(hand, way)
+        assert hand.dock._controls.look.way == ""
+        assert _state(viewer) == before
+
+
+def test_another_way_of_looking_takes_the_place_of_the_first(viewer, hand, pair):
+    before = _state(viewer)
+    for way in (*WAYS, *reversed(WAYS)):
+        if hand.dock._controls.look.way != way:
+            _show(hand, way)
+        assert hand.dock._controls.look.way == way
+    _show(hand, way)
+    assert _state(viewer) == before
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1)])
+def test_the_line_is_dragged_in_the_canvas_whatever_axes_are_shown(
+    viewer, hand, noisy, order
+):
+    volume = np.stack([noisy + n for n in range(40)])
+    _add_pair(viewer, volume, scale=(2, 0.5, 0.5), translate=(5, 3, 1))
+    viewer.dims.order = order
+    viewer.reset_view()
+    _show(hand, "swipe")
+    swipe = hand.dock._controls.look._view
+    axis = order[-1]
+    assert swipe._pixels.axis == axis
+    centre = viewer.scene.camera.center
+    half = volume.shape[axis] // 2
+    assert swipe.split == half
+    drag_in_canvas(viewer, axis, order[-2], half, half // 2)
+    assert swipe.split == pytest.approx(half // 2, abs=1.5)
+    assert viewer.scene.camera.center == centre
+    picture = viewer.layers["cells | clean"]
+    shown = np.asarray(picture.data)
+    sides = np.moveaxis(shown, axis, 0)
+    before, after = (
+        np.moveaxis(np.asarray(viewer.layers[n].data), axis, 0) for n in ("cells", "clean")
+    )
+    assert np.array_equal(sides[: swipe.split], before[: swipe.split])
+    assert np.array_equal(sides[swipe.split :], after[swipe.split :])
+
+
+def test_a_drag_beside_the_line_does_not_move_it(viewer, hand, pair):
+    _show(hand, "swipe")
+    drag_in_canvas(viewer, 1, 0, 8, 20)
+    assert hand.dock._controls.look._view.split == 36
+
+
+def test_side_by_side_shows_before_left_of_after_and_nothing_else(viewer, hand, pair):
+    viewer.add_image(np.zeros((64, 72)), name="other")
+    hand.dock._inputs.data.fields["noisy"].setLayers([pair[0]])
+    _show(hand, "side_by_side")
+    grid = viewer.canvas.grid
+    layers = list(viewer.layers)
+    assert grid.actual_shape(layers) == (1, 2)
+    assert [grid.position(layers.index(layer), layers) for layer in pair] == [
+        (0, 0),
+        (0, 1),
+    ]
+    assert not viewer.layers["other"].visible
+
+
+def test_what_was_removed_is_shown_around_zero(viewer, hand, pair):
+    _show(hand, "residual")
+    (residual,) = [layer for layer in viewer.layers if is_view(layer)]
+    low, high = residual.contrast_limits
+    assert low == -high < 0
+    middle = residual.colormap.map(np.array([0.5]))[0]
+    assert np.ptp(middle[:3]) < 0.05  # no colour where nothing was taken away
+    before, after = (layer.data.astype(np.float32) for layer in pair)
+    assert np.array_equal(np.asarray(residual.data), before - after)
+
+
+def test_a_layer_that_goes_ends_the_looking(viewer, hand, pair):
+    for way in WAYS:
+        before, after = _add_pair(viewer, pair[0].data)
+        hand.dock._inputs.data.fields["noisy"].setLayers([before])
+        _show(hand, way)
+        viewer.layers.remove(after)
+        assert hand.dock._controls.look.way == ""
+        assert not any(is_view(layer) for layer in viewer.layers)
+        assert before.visible
+        assert not viewer.canvas.grid.enabled
+        assert not hand.find(f"look_{way}").isEnabled()
+        assert "Denoise first" in hand.find(f"look_{way}").toolTip()
+        hand.dock._inputs.data.fields["noisy"].setLayers([pair[0]])
+
+
+def test_removing_the_added_layer_by_hand_ends_the_looking(viewer, hand, pair):
+    for way in ("swipe", "residual", "blink"):
+        _show(hand, way)
+        viewer.layers.remove(next(layer for layer in viewer.layers if is_view(layer)))
+        assert hand.dock._controls.look.way == ""
+        assert len(viewer.layers) == 2
+
+
+def test_added_layers_are_nothing_to_train_on(viewer, hand, pair):
+    _show(hand, "residual")
+    chooser = hand.find("noisy_layer")
+    names = [chooser.itemText(index) for index in range(chooser.count())]
+    assert names == ["cells", "clean"]
+
+
+def test_closing_the_dock_ends_the_looking(viewer, hand, pair):
+    before = _state(viewer)
+    _show(hand, "swipe")
+    viewer.window.remove_dock_widget(hand.dock)
+    assert _state(viewer) == before
+
+
+def test_the_newest_result_is_compared(viewer, hand, pair):
+    origin = Origin.of(pair[0])
+    newer = viewer.add_image(
+        pair[1].data + 1,
+        name="newer",
+        metadata=result_mark(origin.source_id, number=2),
+        **origin.appearance,
+    )
+    assert hand.dock._controls.look.pair == (pair[0], newer)
+    hand.dock._inputs.data.fields["noisy"].setLayers([pair[1]])
+    assert hand.dock._controls.look.pair == pair
+
+
+def test_colours_can_be_looked_at(viewer, hand, noisy):
+    colours = np.stack([noisy, noisy + 20, noisy // 2], axis=-1).astype(np.uint8)
+    before = viewer.add_image(colours, name="tissue", rgb=True)
+    origin = Origin.of(before)
+    viewer.add_image(
+        colours // 2, metadata=result_mark(origin.source_id), **origin.appearance
+    )
+    for way in WAYS:
+        _show(hand, way)
+        _show(hand, way)
+    assert len(viewer.layers) == 2

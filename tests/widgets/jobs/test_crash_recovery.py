@@ -1,0 +1,476 @@
+"""What is kept of a training, so that it can go on after a crash."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from napari_hush.errors import (
+    HushError,
+    TrainingError,
+    UnreadableFileError,
+    UnwritableFileError,
+)
+from napari_hush.events import Caution, StepsDone, TrainingStarted
+from napari_hush.io.metadata import ImageMetadata
+from napari_hush.lightning.checkpoint import FILE
+from napari_hush.widgets.data.training_data import TrainingData
+from napari_hush.widgets.jobs import crash_recovery, pixel_copies
+from napari_hush.widgets.jobs.crash_recovery import interrupted_runs
+from napari_hush.widgets.jobs.tasks import EarlierLosses, Rescuing, StopRequest, Training
+from napari_hush.widgets.user_settings import data_folder
+
+SIZE = ImageMetadata("YX", {"Y": 0.5, "X": 0.25}, {"Y": "micrometer", "X": "micrometer"})
+
+
+def ignore(event) -> None:
+    pass
+
+
+class Crash(Exception):
+    """What nobody expects."""
+
+
+class Crashing:
+    """Raises once so many steps are done; keeps what it heard before."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.events: list = []
+
+    def __call__(self, event) -> None:
+        self.events.append(event)
+        if (
+            isinstance(event, StepsDone)
+            and event.first_step + len(event.losses) >= self.steps
+        ):
+            raise Crash
+
+
+def exact(quick, **changes):
+    """Settings whose results are the same bits, with a state after every step."""
+    config = quick(num_epochs=3, **changes)
+    training = config.training_config.replace(precision="32", save_state_every=0)
+    return config.replace(training_config=training)
+
+
+def cut_off(task: Training, steps: int = 5):
+    """Have `task` crash; what is found of it afterwards."""
+    with pytest.raises(Crash):
+        task(Crashing(steps), StopRequest())
+    (run,) = interrupted_runs()
+    return run
+
+
+def weights(engine) -> dict:
+    return {n: w.numpy() for n, w in engine.model.network.state_dict().items()}
+
+
+def same(one, other) -> bool:
+    first, second = weights(one), weights(other)
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def cautions(events) -> list[str]:
+    """How what was said of the state begins."""
+    return [
+        event.message[: event.message.index(": ") + 2]
+        for event in events
+        if isinstance(event, Caution) and event.about == "state"
+    ]
+
+
+def kept() -> list:
+    folder = data_folder() / "interrupted"
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def test_the_state_is_called_as_the_engine_calls_it():
+    assert crash_recovery._STATE == FILE
+
+
+def test_a_training_that_ends_leaves_nothing(quick, noisy):
+    heard = []
+
+    def look(event) -> None:
+        if isinstance(event, TrainingStarted):
+            heard.extend(interrupted_runs())  # it is going on, so nothing is offered
+            heard.append(len(kept()))
+
+    assert Training(quick(), TrainingData((noisy,)), "cells")(
+        look, StopRequest()
+    ).is_trained
+    assert heard == [1]
+    assert kept() == []
+
+
+def test_a_stopped_training_leaves_nothing(quick, noisy):
+    stop = StopRequest()
+    task = Training(quick(num_epochs=1000), TrainingData((noisy,)), "cells")
+    engine = task(lambda event: stop.set() if isinstance(event, StepsDone) else None, stop)
+    assert engine.is_trained
+    assert kept() == []
+
+
+def test_it_goes_on_and_ends_with_the_same_bits(quick, noisy):
+    task = Training(exact(quick), TrainingData((noisy,)), "my cells: 1", pixel_size=SIZE)
+    whole = task(ignore, StopRequest())
+    run = cut_off(task)
+    assert run.name == "my cells: 1"
+    assert run.pixel_size == SIZE
+    assert run.has_pixels
+    heard: list = []
+    again = Training.of(run)
+    engine = again(heard.append, StopRequest())
+    assert same(engine, whole)
+    assert engine.get_losses() == whole.get_losses()
+    assert engine.model.provenance.pixel_size.scale == SIZE.scale
+    (started,) = (e for e in heard if isinstance(e, TrainingStarted))
+    (earlier,) = (e for e in heard if isinstance(e, EarlierLosses))
+    assert 0 < started.resumed_step < 9
+    assert earlier.first_step == 0
+    assert (
+        list(earlier.losses)
+        == whole.get_losses()["train_step_loss"][: started.resumed_step]
+    )
+    assert [step for step, _ in earlier.validation] == [3]
+    assert kept() == []
+
+
+def test_a_model_that_was_trained_on_goes_on(quick, noisy):
+    def second(report):
+        first = Training(exact(quick), TrainingData((noisy,)), "a")(ignore, StopRequest())
+        data = TrainingData((noisy + 3,))
+        task = Training(exact(quick, patch_size=[24, 24]), data, "b", model=first)
+        return task(report, StopRequest())
+
+    whole = second(ignore)
+    with pytest.raises(Crash):
+        second(Crashing(14))
+    (run,) = interrupted_runs()
+    heard: list = []
+    engine = Training.of(run)(heard.append, StopRequest())
+    assert same(engine, whole)
+    assert engine.model.steps == 18
+    assert engine.model.normalization == whole.model.normalization
+    (earlier,) = (e for e in heard if isinstance(e, EarlierLosses))
+    assert earlier.first_step == 9
+    assert [step for step, _ in earlier.validation] == [12]
+    assert engine.model.provenance.sources == whole.model.provenance.sources
+    assert engine.model.provenance.ranges == whole.model.provenance.ranges
+    assert len(whole.model.provenance.sources) == 2
+
+
+_KILLED = """
+import os, signal, sys
+import numpy as np
+import torch
+from napari_hush.config import Configuration
+from napari_hush.events import StepsDone
+from napari_hush.widgets.jobs.tasks import StopRequest, Training
+from napari_hush.widgets.data.training_data import TrainingData
+
+def report(event):
+    if isinstance(event, StepsDone) and event.first_step + len(event.losses) >= 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+config = Configuration.model_validate_json(sys.argv[1])
+Training(config, TrainingData((np.load(sys.argv[2]),)), "cells")(report, StopRequest())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+def test_kill_9_leaves_what_goes_on_with_the_same_bits(quick, noisy, tmp_path):
+    config = exact(quick)
+    np.save(tmp_path / "noisy.npy", noisy)
+    command = [sys.executable, "-c", _KILLED, config.model_dump_json()]
+    done = subprocess.run([*command, str(tmp_path / "noisy.npy")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (run,) = interrupted_runs()
+    engine = Training.of(run)(ignore, StopRequest())
+    whole = Training(config, TrainingData((noisy,)), "cells")(ignore, StopRequest())
+    assert same(engine, whole)
+
+
+def test_a_closed_window_leaves_a_training_to_go_on_with(quick, noisy):
+    stop = StopRequest()
+    task = Training(quick(num_epochs=1000), TrainingData((noisy,)), "cells")
+    task(lambda event: stop.abandon() if isinstance(event, StepsDone) else None, stop)
+    (run,) = interrupted_runs()
+    stop = StopRequest()
+    heard: list = []
+
+    def once_more(event) -> None:
+        heard.append(event)
+        if isinstance(event, StepsDone):
+            stop.set()
+
+    before = Rescuing(run)(ignore, StopRequest()).model.steps
+    engine = Training.of(run)(once_more, stop)
+    assert engine.model.steps > before > 0
+    assert kept() == []
+
+
+def test_the_model_can_be_taken_as_it_was(quick, noisy):
+    run = cut_off(Training(exact(quick), TrainingData((noisy,)), "c", pixel_size=SIZE), 6)
+    engine = Rescuing(run)(ignore, StopRequest())
+    assert engine.model.steps in range(3, 7)
+    assert engine.model.provenance.pixel_size.scale == SIZE.scale
+    assert np.isfinite(engine.predict(noisy)).all()
+    assert interrupted_runs()  # it stays until somebody discards it
+    crash_recovery.discard(run.folder)
+    assert kept() == []
+
+
+def test_there_is_no_model_to_take_before_the_first_step(quick, noisy):
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"), 1)
+    with pytest.raises(TrainingError, match="before anything was learned"):
+        Rescuing(run)(ignore, StopRequest())
+
+
+def test_pixels_that_are_not_in_one_piece_are_learned_from_as_their_copy(quick, noisy):
+    movie = np.stack([noisy, noisy + 1, noisy + 2])
+    config = exact(partial(quick, "TYX"))
+    plain = Training(config, TrainingData((movie,)), "cells")(ignore, StopRequest())
+    lazy = dask.array.from_array(movie, chunks=(1, 64, 72))
+    turned = np.asfortranarray(movie)
+    for data in (lazy, turned):
+        run = cut_off(Training(config, TrainingData((data,)), "cells"))
+        (copy,) = run.data().noisy
+        assert np.array_equal(copy, movie)
+        assert same(Training.of(run)(ignore, StopRequest()), plain)
+
+
+def test_pairs_masks_and_validation_are_kept(quick, noisy):
+    mask = np.zeros(noisy.shape, bool)
+    mask[:40] = True
+    data = TrainingData(
+        (noisy, noisy + 2),
+        target=(noisy + 1, noisy + 3),
+        validation=(noisy,),
+        validation_target=(noisy + 1,),
+        mask=(mask, mask),
+    )
+    found, counts = pixel_copies.copied(data, _folder())
+    assert counts == {
+        "noisy": 2,
+        "target": 2,
+        "validation": 1,
+        "validation_target": 1,
+        "mask": 2,
+    }
+    assert found.noisy[1] is data.noisy[1]
+    run = crash_recovery.Interrupted(_folder(), "cells", 0.0, quick(), None, counts)
+    for kind in counts:
+        for one, other in zip(getattr(run.data(), kind), getattr(data, kind), strict=True):
+            assert np.array_equal(one, other)
+            assert one.dtype == other.dtype
+
+
+def test_very_many_pixels_are_not_copied(quick, noisy, monkeypatch):
+    monkeypatch.setattr(pixel_copies, "MOST_BYTES", noisy.nbytes - 1)
+    run = cut_off(Training(exact(quick), TrainingData((noisy,)), "cells"))
+    assert not run.has_pixels
+    assert Rescuing(run)(ignore, StopRequest()).is_trained
+
+
+def test_pixels_are_not_copied_onto_a_disk_that_they_would_fill(quick, noisy, monkeypatch):
+    usage = pixel_copies.shutil.disk_usage(data_folder())
+    little = usage._replace(free=int(noisy.nbytes / pixel_copies.SHARE) - 1)
+    monkeypatch.setattr(pixel_copies.shutil, "disk_usage", lambda path: little)
+    assert not cut_off(Training(quick(), TrainingData((noisy,)), "cells")).has_pixels
+
+
+def test_where_nothing_can_be_written_training_goes_on_all_the_same(
+    quick, noisy, monkeypatch, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path / "file"))
+    task = Training(quick(), TrainingData((noisy,)), "cells")
+    heard: list = []
+    assert task(heard.append, StopRequest()).is_trained
+    assert cautions(heard) == ["After a crash this training could not go on: "]
+
+
+def test_where_nothing_can_be_locked_training_goes_on_all_the_same(
+    quick, noisy, monkeypatch
+):
+    def no_locks(lock, timeout=None):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", no_locks)
+    heard: list = []
+    task = Training(quick(), TrainingData((noisy,)), "cells")
+    assert task(heard.append, StopRequest()).is_trained
+    assert cautions(heard) == ["After a crash this training could not go on: "]
+    assert kept() == []
+    assert interrupted_runs() == []
+
+
+def test_where_the_copy_does_not_fit_training_goes_on_and_it_does_not_stay(
+    quick, noisy, monkeypatch
+):
+    copy = pixel_copies._copy
+
+    def full(array, path):
+        copy(array, path)
+        raise UnwritableFileError("the disk is full")
+
+    monkeypatch.setattr(pixel_copies, "_copy", full)
+    heard: list = []
+
+    def look(event) -> None:
+        heard.append(event)
+        if isinstance(event, TrainingStarted):
+            heard.extend(path for folder in kept() for path in folder.glob("*.npy"))
+
+    task = Training(quick(), TrainingData((noisy,)), "cells")
+    assert task(look, StopRequest()).is_trained
+    assert cautions(heard) == ["After a crash this training could not go on: "]
+    assert not [path for path in heard if isinstance(path, Path)]
+    assert kept() == []
+
+
+def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypatch):
+    from napari_hush.lightning import checkpointer
+
+    save, calls = checkpointer.save_state, []
+
+    def sometimes(state, folder) -> None:
+        calls.append(folder)
+        if len(calls) in (3, 4, 5):
+            raise UnwritableFileError("the disk is full")
+        save(state, folder)
+
+    monkeypatch.setattr(checkpointer, "save_state", sometimes)
+    heard: list = []
+    task = Training(exact(quick), TrainingData((noisy,)), "cells")
+    assert task(heard.append, StopRequest()).model.steps == 9
+    assert cautions(heard) == ["After a crash the training would not go on from here: "]
+    assert len(calls) > 6
+
+
+def test_a_training_that_fails_before_it_learns_leaves_nothing(quick, noisy):
+    bad = noisy.astype(np.float32)
+    bad[3, 4] = np.nan
+    with pytest.raises(HushError):
+        Training(quick(), TrainingData((bad,)), "cells")(ignore, StopRequest())
+    assert kept() == []
+
+
+def test_pixels_are_in_memory_again_however_little_of_it_is_free(quick, noisy, monkeypatch):
+    """Of pixels on disk the engine would take other patches then."""
+    from napari_hush.dataset import storage
+
+    task = Training(exact(quick), TrainingData((noisy,)), "cells")
+    whole = task(ignore, StopRequest())
+    run = cut_off(task)
+    monkeypatch.setattr(storage, "free_memory", lambda: 1000)
+    assert same(Training.of(run)(ignore, StopRequest()), whole)
+
+
+def test_pixels_that_do_not_fit_into_memory_are_told_and_kept(quick, noisy, monkeypatch):
+    def too_large(data):
+        raise MemoryError
+
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    monkeypatch.setattr(crash_recovery, "in_memory", too_large)
+    with pytest.raises(TrainingError, match="do not fit into memory"):
+        Training.of(run)(ignore, StopRequest())
+    assert interrupted_runs() == [run]
+
+
+def test_it_goes_on_once_only(quick, noisy):
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    task = Training.of(run)
+    with (
+        FileLock(run.folder / "in-use"),
+        pytest.raises(TrainingError, match="goes on in another window"),
+    ):
+        task(ignore, StopRequest())
+    assert task(ignore, StopRequest()).is_trained
+
+
+def test_damage_is_told_or_passed_over(quick, noisy, caplog):
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    (run.folder / "noisy-0.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(UnreadableFileError, match="“cells” cannot be read"):
+        Training.of(run)
+    (run.folder / "noisy-0.npy").unlink()
+    with pytest.raises(UnreadableFileError, match="take its model"):
+        Training.of(run)
+    assert len(caplog.text) == 0
+    words = json.loads((run.folder / "run.json").read_text())
+    for damaged in ("{", "[]", "{}", json.dumps(words | {"pixels": 3}), " " * 2**21):
+        (run.folder / "run.json").write_text(damaged)
+        caplog.clear()
+        assert interrupted_runs() == []
+        assert "cannot be read" in caplog.text
+    assert run.folder.is_dir()  # what was learned is still in it
+
+
+def test_what_holds_no_state_is_cleared_away(quick, noisy):
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    (run.folder / "run.json").unlink()
+    assert interrupted_runs() == []
+    assert kept() == [run.folder]  # it may be a training that is about to begin
+    os.utime(run.folder, (1e9, 1e9))
+    with FileLock(run.folder / "in-use"):
+        os.utime(run.folder, (1e9, 1e9))
+        interrupted_runs()
+        assert kept() == [run.folder]
+    os.utime(run.folder, (1e9, 1e9))
+    assert interrupted_runs() == []
+    assert kept() == []
+
+
+def test_a_training_that_goes_on_cannot_be_discarded(quick, noisy):
+    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+    with (
+        FileLock(run.folder / "in-use"),
+        pytest.raises(TrainingError, match="goes on in another window"),
+    ):
+        crash_recovery.discard(run.folder)
+    assert interrupted_runs() == [run]
+    crash_recovery.discard(run.folder)
+    assert kept() == []
+    with pytest.raises(TrainingError, match="somebody has removed it"):
+        crash_recovery.discard(run.folder)
+    assert kept() == []
+
+
+def test_a_model_is_not_lost_where_its_folder_cannot_go(quick, noisy, monkeypatch):
+    def in_use(path, missing_ok=False):
+        raise PermissionError("a virus scanner reads it")
+
+    monkeypatch.setattr(Path, "unlink", in_use)
+    monkeypatch.setattr(crash_recovery.shutil, "rmtree", lambda *some, **more: None)
+    task = Training(quick(), TrainingData((noisy,)), "cells")
+    assert task(ignore, StopRequest()).is_trained
+
+
+def test_the_last_one_comes_first(quick, noisy):
+    for name in ("old", "new"):
+        with pytest.raises(Crash):
+            Training(quick(), TrainingData((noisy,)), name)(Crashing(3), StopRequest())
+    runs = {run.name: run for run in interrupted_runs()}
+    os.utime(runs["old"].folder / FILE, (1e9, 1e9))
+    assert [run.name for run in interrupted_runs()] == ["new", "old"]
+
+
+def _folder():
+    folder = data_folder() / "interrupted" / "by hand"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from napari_hush.careamist import CAREamist
+from napari_hush.config import create_n2v_configuration
+from napari_hush.widgets.jobs.previewer import Lens, Previewer
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return np.random.default_rng(0).normal(20, 3, (3, 300, 260)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(noisy):
+    config = create_n2v_configuration(
+        "quick", "array", "TYX", patch_size=[16, 16], batch_size=2, num_epochs=1,
+        num_steps=1, model_params={"num_channels_init": 8},
+    )  # fmt: skip
+    engine = CAREamist(config)
+    engine.train(train_source=noisy)
+    return engine.model
+
+
+def _previewer(noisy, bounds, **settings):
+    lens, shown = Lens(), []
+    lens.look(bounds, None)
+    previewer = Previewer(noisy, "TYX", rgb=False, lens=lens, **settings)
+    previewer.report = shown.append
+    return previewer, lens, shown
+
+
+def test_the_preview_is_what_denoising_everything_would_show_there(noisy, model):
+    bounds = slice(1, 2), slice(64, 128), slice(32, 160)
+    previewer, _, shown = _previewer(noisy, bounds)
+    previewer.take(model)
+    preview, latest = shown
+    assert preview.bounds == bounds
+    engine = CAREamist(model.config)
+    engine.model = model
+    whole = engine.predict(noisy)
+    assert preview.pixels.shape == (1, 64, 128)
+    # Away from the border of the crop the pooling grid may lie differently by some pixels.
+    assert np.allclose(preview.pixels, whole[bounds], atol=0.3 * noisy.std())
+    assert latest.model is model
+
+
+def test_a_large_view_is_previewed_in_its_middle(noisy, model):
+    previewer, _, shown = _previewer(noisy, (slice(0, 3), slice(0, 300), slice(0, 260)))
+    previewer.take(model)
+    preview, _ = shown
+    assert [(p.start + p.stop) // 2 for p in preview.bounds] == [1, 150, 130]
+    assert preview.pixels.shape == (1, 192, 192)
+
+
+def test_nothing_is_computed_where_nobody_looks(noisy, model):
+    previewer, lens, shown = _previewer(noisy, None)
+    previewer.take(model)
+    lens.look((slice(0, 1), slice(5, 5), slice(0, 9)), None)
+    previewer.take(model)
+    lens.look((slice(0, 1), slice(0, 9), slice(0, 9)), None)
+    lens.on = False
+    previewer.take(model)
+    assert [one.model for one in shown] == [model] * 3  # handed on, and no more

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_hush.events import (
+    EarlyStopped,
+    EpochDone,
+    ImageStarted,
+    Plateau,
+    StepsDone,
+    TilesDone,
+    TrainingDone,
+    TrainingStarted,
+)
+from napari_hush.widgets.jobs.run_state import (
+    Activity,
+    Phase,
+    RunState,
+    advance,
+    begin,
+    fail,
+    finish,
+    stop,
+)
+from napari_hush.widgets.settings.labels import in_words
+
+STARTED = TrainingStarted(
+    num_epochs=4,
+    steps_per_epoch=10,
+    num_patches=100,
+    num_val_patches=10,
+    device="cpu",
+    precision="32",
+)
+
+
+def steps(first: int, count: int) -> StepsDone:
+    return StepsDone(
+        epoch=0,
+        first_step=first,
+        losses=(1.0,) * count,
+        learning_rate=1e-3,
+        patches_per_second=240.0,
+        seconds_left=72.0,
+    )
+
+
+def test_training_counts_steps_and_epochs_from_one():
+    state = begin(Activity.TRAINING, "cells", now=5.0)
+    assert state.busy
+    assert state.total == 0
+    state = advance(state, STARTED, now=6.0)
+    assert (state.done, state.total, state.epoch) == (0, 40, 1)
+    state = advance(state, steps(0, 10), now=7.0)
+    assert (state.done, state.epoch) == (10, 1)
+    state = advance(state, steps(10, 1), now=8.0)
+    assert (state.done, state.epoch, state.seconds_left) == (11, 2, 72.0)
+
+
+def test_the_last_step_belongs_to_the_last_epoch():
+    state = advance(begin(Activity.TRAINING, "cells", 0), STARTED, 0)
+    assert advance(state, steps(0, 40), 1).epoch == 4
+
+
+def test_tiles_give_the_time_left():
+    state = advance(
+        begin(Activity.DENOISING, "cells", 0.0), ImageStarted("", 0, 1, 10), 100.0
+    )
+    state = advance(state, TilesDone(4, 10, ()), 108.0)
+    assert (state.done, state.total, state.seconds_left) == (4, 10, 12.0)
+
+
+def test_stopping_is_busy_until_the_end():
+    state = stop(begin(Activity.TRAINING, "cells", 0.0))
+    assert state.busy
+    assert not state.is_running(Activity.TRAINING)
+    assert advance(state, TrainingDone(stopped=True, seconds=1.0), 1.0).stopped
+    assert not finish(state, "…").busy
+    assert fail(state, "…").phase is Phase.FAILED
+
+
+def test_a_stop_that_came_too_late_does_not_count():
+    state = stop(begin(Activity.TRAINING, "cells", 0.0))
+    assert not advance(state, TrainingDone(stopped=False, seconds=1.0), 1.0).stopped
+
+
+def test_other_events_change_nothing():
+    state = RunState()
+    assert advance(state, EpochDone(0, 10, 1.0, None), 0.0) == state
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "under 1 s"),
+        (59.6, "1 min"),
+        (75, "1 min 15 s"),
+        (3600, "1 h"),
+        (7290, "2 h 1 min"),
+    ],
+)
+def test_in_words(seconds, words):
+    assert in_words(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_a_loss_that_stands_still_is_told():
+    state = begin(Activity.TRAINING, "cells", 0.0)
+    assert advance(state, Plateau(epoch=9, epochs=5), 1.0).hint == (
+        "The loss has not moved for 5 epochs: Stop when you like."
+    )
+    assert "Ended early" in advance(state, EarlyStopped(epoch=9, epochs=5), 1.0).hint

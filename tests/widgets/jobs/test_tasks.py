@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from napari_hush.widgets.jobs.tasks import StopRequest
+
+
+def test_a_wish_to_stop_reaches_who_asked_before_and_after():
+    heard = []
+    stop = StopRequest()
+    stop.when_set(lambda: heard.append("early"))
+    assert not stop.is_set()
+    stop.set()
+    stop.when_set(lambda: heard.append("late"))
+    stop.set()
+    assert stop.is_set()
+    assert heard == ["early", "late"]

@@ -1,0 +1,106 @@
+"""The card of the model, recent models, and model files dropped on the dock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QMenu
+
+from napari_hush.careamist import CAREamist
+from napari_hush.widgets.model.current_model import ModelAtHand
+
+
+@pytest.fixture
+def model_file(quick, noisy, tmp_path):
+    """A model of another program run, saved as a file."""
+    careamist = CAREamist(quick(struct_n2v_axis="horizontal"))
+    careamist.train(train_source=noisy)
+    return careamist.save(tmp_path / "earlier.safetensors")
+
+
+def test_a_model_file_dropped_on_the_dock_is_loaded_and_described(
+    viewer, hand, noisy, model_file
+):
+    viewer.add_image(noisy, name="cells")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(model_file))])
+    common = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    copy = Qt.DropAction.CopyAction
+    over = QDragEnterEvent(QPoint(5, 5), copy, mime, *common)
+    QApplication.sendEvent(hand.dock, over)
+    assert over.isAccepted()
+    QApplication.sendEvent(hand.dock, QDropEvent(QPointF(5, 5), copy, mime, *common))
+    hand.until_ready("denoise")
+    card = hand.find("model_card").text().replace("\N{NO-BREAK SPACE}", " ")
+    for said in ("structN2V", "1 channel", "axes YX", "2 epochs", "6 steps", "16 × 16"):
+        assert said in card
+    assert "earlier" in hand.status
+    hand.denoise()
+    assert len(viewer.layers) == 2
+
+
+def test_recent_models_are_offered_and_those_that_are_gone_are_not(
+    hand, model_file, tmp_path
+):
+    hand.dock.loadModel(model_file)
+    hand.until_ready("load_model")
+    menu = hand.find("recent_models").menu()
+    menu.aboutToShow.emit()
+    (action,) = menu.actions()
+    assert action.text() == "earlier"
+    hand.dock._model = ModelAtHand()
+    action.trigger()
+    hand.until_ready("save_model")
+    model_file.unlink()
+    menu.aboutToShow.emit()
+    assert not menu.actions()[0].isEnabled()
+    assert "not there any more" in menu.actions()[0].toolTip()
+
+
+def test_a_loaded_model_can_be_trained_on(viewer, hand, noisy, model_file):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.loadModel(model_file)
+    hand.until_ready("train_on")
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    assert hand.dock._model.model.steps == 12
+    assert hand.find("loss_plot").history.steps == list(range(7, 13))
+
+
+def test_one_can_go_back_to_the_model_before(viewer, hand, noisy, quick, model_file):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.loadModel(model_file)
+    hand.until_ready("train")
+    loaded = hand.dock._model.model
+    hand.dock.setValue(quick(num_epochs=1))
+    hand.train()
+    assert hand.dock._model.model.steps == 3
+    hand.click("snapshots")
+    menu = hand.dock.findChild(QMenu, "snapshot_menu")
+    menu.actions()[-1].trigger()
+    menu.close()
+    assert hand.dock._model.model is loaded
+    assert "“earlier” of 6 steps" in hand.status
+    assert "6 steps" in hand.find("model_card").text()
+
+
+def test_a_package_is_written_and_read_back_to_the_bit(
+    viewer, hand, noisy, quick, tmp_path, monkeypatch
+):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick())
+    hand.train()
+    path = (str(tmp_path / "shared"), "BioImage.IO packages (*.zip)")
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *given: path)
+    hand.click("save_model")
+    hand.until_ready("save_model")
+    assert "shared.zip" in hand.status
+    hand.denoise()
+    hand.dock.loadModel(tmp_path / "shared.zip")
+    hand.until_ready("denoise")
+    assert "shared.zip" in hand.status
+    hand.denoise()
+    first, second = (viewer.layers[n].data for n in (1, 2))
+    assert np.array_equal(first, second)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+
+from napari_hush.config import DataConfig, TrainingConfig
+from napari_hush.widgets.settings.fields import CountField
+
+
+@pytest.fixture
+def make(qtbot):
+    def make(owner, name):
+        widget = CountField(name, owner.model_fields[name])
+        qtbot.addWidget(widget)
+        return widget
+
+    return make
+
+
+def test_bounds_default_and_help_are_those_of_the_configuration(make):
+    box = make(DataConfig, "batch_size")
+    assert (box.minimum(), box.maximum()) == (1, 4096)
+    assert box.count() == DataConfig().batch_size
+    assert box.objectName() == "batch_size"
+    assert DataConfig.model_fields["batch_size"].description in box.toolTip()
+
+
+def test_none_is_shown_as_automatic(make):
+    box = make(TrainingConfig, "num_steps")
+    assert box.count() is None
+    assert box.text() == "automatic"
+    box.setCount(1)
+    assert (box.count(), box.text()) == (1, "1")
+    box.setCount(None)
+    assert box.count() is None
+
+
+def test_the_wheel_scrolls_the_dock_unless_the_box_was_clicked(make):
+    box = make(TrainingConfig, "num_epochs")
+    event = QWheelEvent(
+        QPointF(5, 5),
+        QPointF(5, 5),
+        QPoint(),
+        QPoint(0, 120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    before = box.count()
+    box.wheelEvent(event)
+    assert box.count() == before
+    assert not event.isAccepted()

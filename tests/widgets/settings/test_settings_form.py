@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractButton, QWidget
+
+from napari_hush.config import (
+    Configuration,
+    create_care_configuration,
+    create_n2n_configuration,
+    create_n2v_configuration,
+)
+from napari_hush.config.base import Frozen
+from napari_hush.config.methods import Method, method_of, with_method
+from napari_hush.config.training import PRESETS
+from napari_hush.errors import ConfigurationError
+from napari_hush.widgets.settings.all_settings import ELSEWHERE, FOLLOWING
+from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
+
+CONFIGURATIONS = {
+    "defaults": Configuration(),
+    "steps": create_n2v_configuration("a", "array", "YX", [32, 32], 4, 7, num_steps=9),
+    "volumes": create_n2v_configuration("b", "tiff", "TZYX", [16, 32, 32], 2),
+    "channels": create_n2v_configuration("c", "array", "CYX", [32, 48], 2, n_channels=3),
+    "own mask": Configuration.build(
+        {
+            "algorithm_config": {"n2v_config": {"struct_mask": [[1, 1, 1]]}},
+            "training_config": {"gradient_clip_norm": 1.5, "ema_decay": 0.9},
+            "data_config": {
+                "image_means": [1.5],
+                "image_stds": [2],
+                "transforms": [{"name": "XYFlip"}],
+            },
+        }
+    ),
+    "hidden settings": create_n2v_configuration(
+        "d",
+        "custom",
+        "YX",
+        [64, 64],
+        16,
+        augmentations=[],
+        roi_size=5,
+        model_params={"depth": 3, "num_channels_init": 8},
+        optimizer="SGD",
+        optimizer_params={"lr": 0.1, "momentum": 0.9},
+        lr_scheduler="StepLR",
+        lr_scheduler_params={"step_size": 3},
+        seed=7,
+    ),
+}
+
+
+@pytest.fixture
+def form(qtbot):
+    widget = SettingsForm()
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_round_trip(qtbot, form, name):
+    with qtbot.waitSignal(form.valueChanged):
+        form.setValue(CONFIGURATIONS[name])
+    assert form.value() == CONFIGURATIONS[name]
+
+
+def test_starts_with_the_defaults(form):
+    assert form.value() == fresh_configuration()
+    assert form.effort.value().name == "Balanced"
+
+
+def test_the_network_follows_the_image(form):
+    form.setImage("CZYX", 2)
+    config = form.value()
+    assert config.data_config.axes == "CZYX"
+    assert len(config.data_config.patch_size) == 3
+    assert config.algorithm_config.model.conv_dims == 3
+    assert config.algorithm_config.model.in_channels == 2
+    form.setImage("YX", None)
+    assert form.value() == fresh_configuration()
+
+
+def test_what_cannot_be_is_said_in_a_sentence(qtbot, form):
+    box = form.findChild(type(form._patch_size._yx), "patch_size_yx")
+    box.setValue(65)
+    with pytest.raises(ConfigurationError, match="patch_size along Y is 65"):
+        form.value()
+
+
+# ---- Method and effort
+
+
+def click(qtbot, form, name):
+    button = form.findChild(QAbstractButton, name)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_each_method_is_what_the_factory_makes(qtbot, form, method):
+    form.setImage("CYX", 2)
+    click(qtbot, form, f"method_{list(Method).index(method)}")
+    made = form.value()
+    given = {
+        "experiment_name": made.experiment_name,
+        "data_type": "array",
+        "axes": "CYX",
+        "patch_size": made.data_config.patch_size,
+        "batch_size": made.data_config.batch_size,
+        "num_epochs": made.training_config.num_epochs,
+        "num_steps": made.training_config.num_steps,
+    }
+    if method.needs_targets:
+        create = (
+            create_n2n_configuration
+            if method is Method.N2N
+            else (create_care_configuration)
+        )
+        assert made == create(**given, n_channels_in=2)
+    else:
+        struct = "horizontal" if method is Method.STRUCT else "none"
+        assert made == create_n2v_configuration(
+            **given, n_channels=2, use_n2v2=method is Method.N2V2, struct_n2v_axis=struct
+        )
+
+
+@pytest.mark.parametrize("there", Method)
+@pytest.mark.parametrize("back", Method)
+def test_from_any_method_to_any_other_and_back_nothing_is_lost(there, back):
+    own = {"training_config": {"num_epochs": 7}, "data_config": {"seed": 3}}
+    tree = with_method(Configuration.build(own).model_dump(), back)
+    again = with_method(with_method(tree, there), back)
+    assert method_of(with_method(tree, there)) is there
+    assert again == tree
+    Configuration.build(with_method(tree, there))
+
+
+def test_structn2v_asks_for_its_direction_and_reach(qtbot, form):
+    row = form.findChild(object, "struct_mask_axis")
+    assert not row.isVisibleTo(form)
+    click(qtbot, form, "method_2")
+    assert row.isVisibleTo(form)
+    row.setValue("cross")
+    form.findChild(object, "struct_mask_span").setValue(9)
+    masks = form.value().algorithm_config.n2v_config
+    assert (masks.struct_mask_axis, masks.struct_mask_span) == ("cross", 9)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_sets_epochs_and_steps_and_own_numbers_lift_it(qtbot, form, preset):
+    click(qtbot, form, f"effort_{PRESETS.index(preset)}")
+    training = form.value().training_config
+    assert (training.num_epochs, training.num_steps) == (
+        preset.num_epochs,
+        preset.num_steps,
+    )
+    form.findChild(object, "num_epochs").setValue(preset.num_epochs + 1)
+    assert form.effort.value() is None
+
+
+# ---- All settings
+
+
+@pytest.fixture
+def open_form(form):
+    form.fold.expand()
+    for fold in form._all.folds.values():
+        fold.expand()
+    return form
+
+
+def test_groups_are_made_when_they_are_opened(form):
+    assert form.findChild(object, "all_depth") is None
+    form.fold.expand()
+    assert form.findChild(object, "all_depth") is None
+    form._all.folds["network"].expand()
+    assert form.findChild(object, "all_depth").value() == 2
+
+
+def fields_of(kind):
+    for name, field in kind.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Frozen):
+            yield from fields_of(annotation)
+        else:
+            yield name, field
+
+
+def test_every_field_of_the_configuration_is_reachable_with_its_help(open_form):
+    for name, field in fields_of(Configuration):
+        if name in FOLLOWING | ELSEWHERE:
+            continue
+        editor = open_form.findChild(QWidget, f"all_{name}")
+        assert editor is not None, name
+        assert field.description in editor.toolTip()
+        assert editor.accessibleName()
+
+
+def test_opening_everything_changes_nothing(open_form):
+    assert open_form.value() == fresh_configuration()
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_round_trip_with_everything_open(open_form, name):
+    open_form.setValue(CONFIGURATIONS[name])
+    for seed in (2**32 - 1, CONFIGURATIONS[name].data_config.seed):
+        open_form.findChild(object, "all_seed").setValue(seed)  # writes its whole group
+    assert open_form.value() == CONFIGURATIONS[name]
+
+
+def test_a_field_that_was_changed_has_a_way_back(qtbot, open_form):
+    field = open_form.findChild(object, "all_learning_rate")
+    reset = open_form.findChild(object, "reset_learning_rate")
+    assert not reset.isVisibleTo(open_form)
+    field.selectAll()
+    qtbot.keyClicks(field, "3e-4")
+    assert open_form.value().algorithm_config.optimizer.learning_rate == 3e-4
+    assert reset.isVisibleTo(open_form)
+    qtbot.mouseClick(reset, Qt.MouseButton.LeftButton)
+    assert open_form.value() == fresh_configuration()
+
+
+@pytest.mark.parametrize("text", ["2", "fast", "", "-1"])
+def test_a_number_that_cannot_be_is_marked_and_refused(qtbot, open_form, text):
+    field = open_form.findChild(object, "all_learning_rate")
+    field.clear()
+    qtbot.keyClicks(field, text)
+    assert field.property("wrong")
+    with pytest.raises(ConfigurationError, match="learning_rate"):
+        open_form.value()
+
+
+def test_reset_brings_back_everything_but_the_image(qtbot, open_form):
+    open_form.setImage("CZYX", 3)
+    untouched = open_form.value()
+    click(qtbot, open_form, "method_3")
+    open_form.findChild(object, "all_num_channels_init").setValue(16)
+    open_form.findChild(object, "all_background")._on.setChecked(True)
+    assert open_form.value() != untouched
+    open_form.reset()
+    assert open_form.value() == untouched

@@ -1,0 +1,43 @@
+"""Choices that are there in the next session."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_hush.widgets.settings.sticky_checkboxes import PREFERENCES, prefer, preferred
+
+
+@pytest.fixture(params=["ours", "napari"])
+def keeper(request, tmp_path, monkeypatch):
+    """Who keeps them."""
+    if request.param == "ours":
+        yield
+        return
+    settings = pytest.importorskip("napari.settings")
+    if not hasattr(settings, "get_plugin_settings"):
+        pytest.skip("this napari keeps no settings of plugins")
+    monkeypatch.delenv("HUSH_CONFIG_DIR")
+    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    settings._clear_plugin_settings_cache()
+    yield
+    settings._clear_plugin_settings_cache()
+
+
+@pytest.mark.parametrize("name", PREFERENCES)
+def test_what_is_preferred_is_kept(keeper, name):
+    assert preferred(name) is PREFERENCES[name]
+    prefer(name, not PREFERENCES[name])
+    assert preferred(name) is not PREFERENCES[name]
+
+
+def test_the_boxes_of_the_next_dock_are_as_they_were(viewer, open_dock):
+    first = open_dock(viewer)
+    assert first.find("live_preview").isChecked()
+    for name in ("live_preview", "keep_type"):
+        first.find(name).click()
+    viewer.window.remove_dock_widget(first.dock)
+    second = open_dock(viewer)
+    assert not second.find("live_preview").isChecked()
+    assert second.find("keep_type").isChecked()
+    assert not second.find("apart").isChecked()
+    assert not second.dock._run._wants_preview
