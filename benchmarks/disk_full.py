@@ -24,7 +24,7 @@ from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import UnwritableFileError
 from napari_hush.io import read_tiff, write_tiff
-from napari_hush.lightning import load_state
+from napari_hush.lightning import load_checkpoint
 from napari_hush.lightning.checkpoint import FILE
 
 DISK = 2**25
@@ -97,7 +97,7 @@ def state_point(place: Path, share: float, noisy, wanted) -> bool:
         whole = no_leftovers(place)
         kept = (run / FILE).is_file()
         if kept:
-            load_state(run)
+            load_checkpoint(run)
     careamist = CAREamist(configuration())
     careamist.train(train_source=noisy, **{"resume" if kept else "state_dir": run})
     return bool(said) and whole and careamist.model.sha256 == wanted["model"].sha256

@@ -283,7 +283,7 @@ def make_state(folder: Path) -> Iterable[Path]:
 def read_state(folder: Path) -> None:
     from napari_hush import CAREamist
     from napari_hush.cli.run_folder import load_command
-    from napari_hush.lightning import interrupted_run, load_state
+    from napari_hush.lightning import interrupted_run, load_checkpoint
     from napari_hush.lightning.checkpoint import FILE
 
     run = folder / "m.run"
@@ -291,7 +291,7 @@ def read_state(folder: Path) -> None:
         load_command(run)
     with contextlib.suppress(HushError):
         interrupted_run(run)
-    state = load_state(run)
+    state = load_checkpoint(run)
     if zlib.crc32((run / FILE).read_bytes()) % 20:
         return  # going on takes long: one in twenty has to do
     noisy = np.random.default_rng(0).normal(100, 9, (40, 40)).astype("float32")

@@ -91,9 +91,9 @@ def finished(folder: Path):
     if (folder / "found.npz").is_file():
         with np.load(folder / "found.npz") as found:
             return dict(found)
-    from napari_hush.lightning import load_state
+    from napari_hush.lightning import load_checkpoint
 
-    state = load_state(folder)
+    state = load_checkpoint(folder)
     if not state.position.ended:
         raise SystemExit(f"The run in {folder} did not end.")
     found = {name: tensor.numpy() for name, tensor in state.tensors.items()}

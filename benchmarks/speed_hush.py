@@ -17,7 +17,7 @@ from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.events import Event, StepsDone, TrainingStarted
 from napari_hush.lightning import new_network
-from napari_hush.models import choose_device, choose_precision, freed_memory_kept
+from napari_hush.models import choose_device, choose_precision, keep_freed_memory
 from napari_hush.quality import si_psnr
 
 _made: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def bare(steps: int, batch: int, precision: str = "auto") -> Any:
     network = new_network(config).to(device)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     x = torch.randn(batch, 1, 64, 64, device=device)
-    with freed_memory_kept():
+    with keep_freed_memory():
         for step in range(steps + 3):
             if step == 3:  # the first ones choose kernels
                 _wait()

@@ -19,7 +19,7 @@ from PIL import Image as Picture
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.io.synthetic import simulated
-from napari_hush.quality import check_data, judge_residual
+from napari_hush.quality import check_data, check_residual
 
 DOCS = Path(__file__).parents[1] / "docs"
 TUTORIALS = ("n2v", "n2v2", "structn2v", "n2n", "care")
@@ -149,7 +149,7 @@ def draw_residuals(
     scale = signed_scale(image[DETAIL] - truth[DETAIL])
     panels = []
     for title, result in results:
-        report = judge_residual(image, result, "YX")
+        report = check_residual(image, result, "YX")
         print(title, report.verdict, f"{report.structure:.2f} {report.noise_share:.2f}")
         panels.append((f"{title}: “{report.verdict}”", (image - result)[DETAIL], scale))
     draw_row("reading-residual.png", panels)

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from napari_hush.deprecation import former_names
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "BatchHalved",
-    "Caution",
+    "BatchSplit",
     "EarlyStopped",
     "EpochDone",
     "Event",
@@ -33,7 +34,12 @@ __all__ = [
     "TrainingPaused",
     "TrainingResumed",
     "TrainingStarted",
+    "WarningIssued",
 ]
+
+__getattr__ = former_names(
+    __name__, {"BatchHalved": "BatchSplit", "Caution": "WarningIssued"}
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class TrainingResumed(Event):
 
 
 @dataclass(frozen=True)
-class BatchHalved(Event):
+class BatchSplit(Event):
     """Memory ran out; from this step on fewer patches go through the network at once.
 
     The batch, and with it the order of patches and the number of steps, stays as it is.
@@ -139,7 +145,7 @@ class BatchHalved(Event):
 
 
 @dataclass(frozen=True)
-class Caution(Event):
+class WarningIssued(Event):
     """A reason to look twice at a result, or not to trust it.
 
     Of data it is told when training starts; of a result, when an image is denoised.

@@ -1,14 +1,8 @@
-"""Former name of `napari_hush.interop`; to be removed in version 0.3."""
-
-from warnings import warn
+"""Former name of `napari_hush.interop`."""
 
 from napari_hush import interop
-from napari_hush.interop import *  # noqa: F403
+from napari_hush.deprecation import former_names
 
-__all__ = interop.__all__
-
-warn(
-    "napari_hush.exchange is now napari_hush.interop; import from there.",
-    DeprecationWarning,
-    stacklevel=2,
+__getattr__ = former_names(
+    __name__, {name: f"napari_hush.interop.{name}" for name in interop.__all__}
 )

@@ -1,14 +1,16 @@
-"""Former name of `napari_hush.quality`; to be removed in version 0.3."""
-
-from warnings import warn
+"""Former name of `napari_hush.quality`."""
 
 from napari_hush import quality
-from napari_hush.quality import *  # noqa: F403
+from napari_hush.deprecation import former_names
 
-__all__ = quality.__all__
-
-warn(
-    "napari_hush.judgement is now napari_hush.quality; import from there.",
-    DeprecationWarning,
-    stacklevel=2,
+__getattr__ = former_names(
+    __name__,
+    {name: f"napari_hush.quality.{name}" for name in quality.__all__}
+    | {
+        "data_cautions": "napari_hush.quality.data_warnings",
+        "judge_residual": "napari_hush.quality.check_residual",
+        "residual_caution": "napari_hush.quality.residual_warning",
+        "size_caution": "napari_hush.quality.size_warning",
+        "Unseen": "napari_hush.quality.UnseenIntensities",
+    },
 )

@@ -7,7 +7,7 @@ import torch
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration
 from napari_hush.lightning import HushModule, new_network
-from napari_hush.lightning.optimizers import MovingAverage
+from napari_hush.lightning.optimizers import EMAWeights
 from napari_hush.models import UNet
 
 
@@ -58,7 +58,7 @@ def test_averaging_does_not_change_what_is_trained(tiny_config, noisy):
 
 def test_a_single_step_forgets_most_of_the_random_start(tiny_config):
     network = UNet(tiny_config().algorithm_config.model)
-    average = MovingAverage(network, 0.999)
+    average = EMAWeights(network, 0.999)
     with torch.no_grad():
         network.last.bias.fill_(10.0)
         average.network.last.bias.fill_(0.0)
@@ -68,7 +68,7 @@ def test_a_single_step_forgets_most_of_the_random_start(tiny_config):
 
 def test_the_average_shares_no_memory_and_needs_no_gradients(tiny_config):
     network = UNet(tiny_config().algorithm_config.model)
-    average = MovingAverage(network, 0.9).network
+    average = EMAWeights(network, 0.9).network
     places = {p.data_ptr() for p in network.parameters()}
     assert not places & {p.data_ptr() for p in average.parameters()}
     assert not any(p.requires_grad for p in average.parameters())

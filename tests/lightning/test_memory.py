@@ -6,7 +6,7 @@ import torch
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration
 from napari_hush.errors import TrainingError
-from napari_hush.events import BatchHalved, StepsDone
+from napari_hush.events import BatchSplit, StepsDone
 from napari_hush.lightning import HushModule, gradients
 from napari_hush.models import UNet
 
@@ -40,7 +40,7 @@ def trained(config, noisy, **more):
 
 
 def halvings(events):
-    return [(e.old, e.new) for e in events if isinstance(e, BatchHalved)]
+    return [(e.old, e.new) for e in events if isinstance(e, BatchSplit)]
 
 
 def config_of(method, tiny_config, **changes):

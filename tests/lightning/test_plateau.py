@@ -9,11 +9,11 @@ from napari_hush.config import (
     create_n2v_configuration,
 )
 from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone
-from napari_hush.lightning.progress import PlateauWatch
+from napari_hush.lightning.progress import PlateauDetector
 
 
 def reached(losses, epochs=3, tolerance=0.01, smoothing=0.0):
-    watch = PlateauWatch(epochs, tolerance, smoothing)
+    watch = PlateauDetector(epochs, tolerance, smoothing)
     return [number for number, loss in enumerate(losses) if watch.is_reached(loss)]
 
 

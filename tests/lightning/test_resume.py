@@ -25,7 +25,7 @@ from napari_hush.errors import (
     UnwritableFileError,
 )
 from napari_hush.events import StepsDone, TrainingStarted
-from napari_hush.lightning import interrupted_run, load_state
+from napari_hush.lightning import interrupted_run, load_checkpoint
 from napari_hush.lightning.checkpoint import FILE
 
 
@@ -297,5 +297,5 @@ def test_killed_at_a_random_moment(tiny_config, noisy, tmp_path):
     found = CAREamist(folder / "model.safetensors").model
     for name, tensor in whole.model.network.state_dict().items():
         assert torch.equal(tensor, found.network.state_dict()[name]), name
-    losses = load_state(folder).losses
+    losses = load_checkpoint(folder).losses
     assert losses.as_dict() == whole.get_losses()

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from napari_hush.config import UNetConfig
-from napari_hush.lightning.process_group import Ranks
-from napari_hush.lightning.sync_batchnorm import SharedNorms, plain
-from napari_hush.models import UNet, folded
+from napari_hush.lightning.process_group import ProcessGroup
+from napari_hush.lightning.sync_batchnorm import SyncedBatchNorms, plain
+from napari_hush.models import UNet, fuse_batch_norm
 
 
-class Threads(Ranks):
+class Threads(ProcessGroup):
     """Threads that add up tensors as processes would."""
 
     def __init__(self, count):
@@ -64,7 +64,9 @@ def test_parts_give_what_the_whole_gives(dims, sizes, offset):
     wanted.backward(ahead)
 
     ranks = Threads(2)
-    norms = [SharedNorms(ranks).apply(copy.deepcopy(nn.Sequential(norm)))[0] for _ in sizes]
+    norms = [
+        SyncedBatchNorms(ranks).apply(copy.deepcopy(nn.Sequential(norm)))[0] for _ in sizes
+    ]
     parts = [part.detach().clone().requires_grad_() for part in whole.split(sizes)]
     found = [None, None]
 
@@ -93,16 +95,16 @@ def test_in_evaluation_the_bits_are_those_of_the_plain_one():
     network = UNet(UNetConfig(num_channels_init=8)).eval()
     x = torch.randn(2, 1, 16, 16)
     wanted = network(x)
-    shared = SharedNorms(Ranks()).apply(copy.deepcopy(network))
+    shared = SyncedBatchNorms(ProcessGroup()).apply(copy.deepcopy(network))
     assert torch.equal(shared(x), wanted)
     assert torch.equal(copy.deepcopy(shared)(x), wanted)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded(shared).modules())
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in fuse_batch_norm(shared).modules())
 
 
 def test_they_can_be_made_plain_again():
     network = UNet(UNetConfig(num_channels_init=8))
     kinds, names = [type(m) for m in network.modules()], list(network.state_dict())
-    shared = SharedNorms(Ranks()).apply(network)
+    shared = SyncedBatchNorms(ProcessGroup()).apply(network)
     assert [type(m) for m in shared.modules()] != kinds
     assert list(shared.state_dict()) == names
     assert [type(m) for m in plain(shared).modules()] == kinds

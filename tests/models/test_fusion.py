@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_hush.config import UNetConfig
-from napari_hush.models import UNet, folded
+from napari_hush.models import UNet, fuse_batch_norm
 
 
 def _trained(**settings):
@@ -36,7 +36,7 @@ def test_folded_network_gives_the_same_picture(settings):
     config = network.config
     x = torch.randn(2, config.in_channels, *[16] * config.conv_dims)
     with torch.no_grad():
-        small = folded(network)(x)
+        small = fuse_batch_norm(network)(x)
         whole = network.eval()(x)
     assert (small - whole).abs().max() < 1e-5 * whole.abs().max()
 
@@ -44,7 +44,7 @@ def test_folded_network_gives_the_same_picture(settings):
 def test_folding_takes_normalisations_away_and_leaves_the_original_as_it_was():
     network = _trained()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    small = folded(network)
+    small = fuse_batch_norm(network)
     kinds = [type(module).__name__ for module in small.modules()]
     assert "BatchNorm2d" not in kinds
     assert not small.training

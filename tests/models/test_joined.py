@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_hush.config import UNetConfig
-from napari_hush.models import UNet, folded, rectifying
+from napari_hush.models import UNet, fuse_batch_norm, fuse_relu
 from napari_hush.models.fusion import _can_join, _Rectified
 
 if not _can_join(torch.float32):
@@ -25,7 +25,7 @@ def network(**settings) -> UNet:
                 if values.ndim > 1
                 else (torch.rand_like(values) + 0.2)
             )
-    return folded(made)
+    return fuse_batch_norm(made)
 
 
 def joined(network: UNet) -> list[_Rectified]:
@@ -36,7 +36,7 @@ def joined(network: UNet) -> list[_Rectified]:
 @pytest.mark.parametrize("settings", [{}, {"n2v2": True}, {"use_batch_norm": False}])
 def test_joined_layers_make_the_same_bits(bf16, settings):
     plain = network(**settings)
-    together = rectifying(copy.deepcopy(plain), "bf16" if bf16 else "32")
+    together = fuse_relu(copy.deepcopy(plain), "bf16" if bf16 else "32")
     if not bf16 or _can_join(torch.bfloat16):
         assert len(joined(together)) == 9  # all but the first, which sees one channel
     x = torch.randn(2, 1, 64, 96).contiguous(memory_format=torch.channels_last)
@@ -47,7 +47,7 @@ def test_joined_layers_make_the_same_bits(bf16, settings):
 
 def test_several_channels_are_joined_from_the_second_layer_on():
     plain = network(in_channels=3, num_classes=3, independent_channels=False)
-    together = rectifying(copy.deepcopy(plain), "32")
+    together = fuse_relu(copy.deepcopy(plain), "32")
     assert len(joined(together)) == 9
     x = torch.randn(2, 3, 64, 96).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -55,7 +55,7 @@ def test_several_channels_are_joined_from_the_second_layer_on():
 
 
 def test_volumes_stay_as_they_are():
-    assert joined(rectifying(network(conv_dims=3), "32")) == []
+    assert joined(fuse_relu(network(conv_dims=3), "32")) == []
 
 
 def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
@@ -64,10 +64,10 @@ def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
 
     monkeypatch.setattr("napari_hush.models.fusion._joined", gone)
     _can_join.cache_clear()
-    assert joined(rectifying(network(), "32")) == []
+    assert joined(fuse_relu(network(), "32")) == []
     monkeypatch.undo()
     _can_join.cache_clear()
-    assert len(joined(rectifying(network(), "32"))) == 9
+    assert len(joined(fuse_relu(network(), "32"))) == 9
 
 
 _WITHOUT = """

@@ -13,7 +13,7 @@ import torch
 from napari_hush import CAREamist
 from napari_hush.cli import main
 from napari_hush.errors import ModelFileError
-from napari_hush.events import Caution
+from napari_hush.events import WarningIssued
 from napari_hush.io import Image, content_of, open_images, read_record, write_tiff
 from napari_hush.models import Provenance, load_model
 from napari_hush.models.file import open_tensors, write_tensors
@@ -148,7 +148,7 @@ def cautions(careamist, *arguments, **more):
     events = []
     careamist.on_progress = events.append
     careamist.predict(*arguments, **more)
-    return {event.about for event in events if isinstance(event, Caution)}
+    return {event.about for event in events if isinstance(event, WarningIssued)}
 
 
 def test_intensities_that_were_not_trained_on(careamist, noisy):

@@ -7,7 +7,7 @@ from napari_hush import CAREamist
 from napari_hush.config import UNetConfig, create_n2v_configuration
 from napari_hush.models import UNet
 from napari_hush.prediction import plan_tiles
-from napari_hush.prediction.tiles import mirror, read_tile
+from napari_hush.prediction.tiles import read_tile, reflect
 
 NETWORK = UNet(UNetConfig(num_channels_init=8))
 VOLUME = UNet(UNetConfig(num_channels_init=8, conv_dims=3))
@@ -47,7 +47,7 @@ def test_along_z_tiles_end_with_the_volume():
 @given(st.integers(1, 9), st.integers(-30, 30))
 def test_mirroring_is_numpys(size, position):
     padded = np.pad(np.arange(size), 30, mode="reflect")
-    assert mirror(np.array([position]), size)[0] == padded[position + 30]
+    assert reflect(np.array([position]), size)[0] == padded[position + 30]
 
 
 @settings(deadline=None)
@@ -59,7 +59,7 @@ def test_a_tile_is_read_out_of_the_mirrored_image(shape, tile_size):
     image = np.random.default_rng(0).random((2, *shape))
     for tile in plan_tiles((1, 2, *shape), VOLUME.halo, VOLUME.multiple, tile_size):
         indices = [
-            mirror(np.arange(*ends), size)
+            reflect(np.arange(*ends), size)
             for ends, size in zip(tile.outer, shape, strict=True)
         ]
         expected = image[np.ix_([0, 1], *indices)]

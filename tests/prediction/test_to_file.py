@@ -22,7 +22,7 @@ from napari_hush.errors import (
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import Caution, FileFailed, FileKept, PixelsClipped, TilesDone
+from napari_hush.events import FileFailed, FileKept, PixelsClipped, TilesDone, WarningIssued
 from napari_hush.io import TiffResult, read_metadata, write_tiff, zarr_write
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
@@ -405,5 +405,5 @@ def test_what_speaks_against_a_result_is_told_if_asked_for(kind, judge, tmp_path
     careamist.predict_to_disk(
         tmp_path / "noisy.tif", prediction_dir=target_of(kind, tmp_path), judge=judge
     )
-    told = {event.about for event in heard if isinstance(event, Caution)}
+    told = {event.about for event in heard if isinstance(event, WarningIssued)}
     assert ("saturation" in told) is judge

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import DataError
-from napari_hush.quality import judge_residual
+from napari_hush.quality import check_residual
 
 
 @pytest.mark.parametrize("kernel", [(1,), (0.4, 1)], ids=["white", "correlated"])
 @pytest.mark.parametrize("sigma", [0.1, 0.3])
 def test_noise_alone_looks_like_noise(cells, noise_of, kernel, sigma):
     noise = sigma * noise_of((1,), kernel)
-    report = judge_residual(cells + noise, cells)
+    report = check_residual(cells + noise, cells)
     assert report.verdict == "noise"
     assert report.structure < 0.04
     assert report.std == pytest.approx(sigma)
@@ -24,14 +24,14 @@ def test_noise_alone_looks_like_noise(cells, noise_of, kernel, sigma):
 @pytest.mark.parametrize("kernel", [(1,), (0.4, 1)], ids=["white", "correlated"])
 def test_what_smoothing_took_away_is_structure(cells, noise_of, blurred, kernel):
     noisy = cells + 0.03 * noise_of((1,), kernel)
-    report = judge_residual(noisy, blurred(noisy, 4))
+    report = check_residual(noisy, blurred(noisy, 4))
     assert report.verdict == "structure"
     assert "removed signal" in report.reason
 
 
 def test_more_smoothing_more_structure(cells, noise_of, blurred):
     noisy = cells + 0.05 * noise_of()
-    scores = [judge_residual(noisy, blurred(noisy, s)).structure for s in (2, 4, 8)]
+    scores = [check_residual(noisy, blurred(noisy, s)).structure for s in (2, 4, 8)]
     assert scores == sorted(scores)
     assert len(set(scores)) == 3
 
@@ -41,13 +41,13 @@ def test_structure_in_one_corner_is_found(noise_of):
     truth = np.zeros((256, 256))
     y, x = np.mgrid[:80, :80]
     truth[:80, :80] = np.sin(x / 2) * np.sin(y / 2)
-    report = judge_residual(truth + 0.5 * noise_of(), np.zeros((256, 256)))
+    report = check_residual(truth + 0.5 * noise_of(), np.zeros((256, 256)))
     assert report.verdict == "structure"
 
 
 def test_noise_that_was_left_is_told(cells, noise_of):
     noise = 0.2 * noise_of()
-    report = judge_residual(cells + noise, cells + 0.7 * noise)
+    report = check_residual(cells + noise, cells + 0.7 * noise)
     assert report.verdict == "noise left"
     assert report.noise_share == pytest.approx(0.3, abs=0.05)
     assert "noise was left" in report.reason
@@ -55,20 +55,20 @@ def test_noise_that_was_left_is_told(cells, noise_of):
 
 def test_nothing_taken_away(cells, noise_of):
     noisy = cells + noise_of()
-    report = judge_residual(noisy, noisy)
+    report = check_residual(noisy, noisy)
     assert (report.verdict, report.std, report.structure) == ("noise left", 0, 0)
     assert np.isfinite(report.map).all()
 
 
 def test_brightness_that_changed_shows_in_the_mean(cells, noise_of):
-    report = judge_residual(cells + 0.1 * noise_of(), cells + 3)
+    report = check_residual(cells + 0.1 * noise_of(), cells + 3)
     assert report.mean == pytest.approx(-3, abs=1e-3)
 
 
 def test_axes_and_integers(cells, noise_of):
     truth = np.stack([cells, cells[::-1]]) * 200 + 20
     noisy = np.random.default_rng(0).poisson(truth).astype(np.uint16)
-    report = judge_residual(noisy, truth.astype(np.float32), "CYX")
+    report = check_residual(noisy, truth.astype(np.float32), "CYX")
     assert report.verdict == "noise"
     assert report.noise_share == pytest.approx(1, abs=0.2)
 
@@ -76,16 +76,16 @@ def test_axes_and_integers(cells, noise_of):
 class TestRefused:
     def test_unlike_images(self):
         with pytest.raises(DataError, match="only images alike can be subtracted"):
-            judge_residual(np.eye(32), np.eye(33))
+            check_residual(np.eye(32), np.eye(33))
 
     def test_axes_that_are_not_named(self):
         with pytest.raises(DataError, match="axes are not named"):
-            judge_residual(np.ones((3, 32, 32)), np.ones((3, 32, 32)))
+            check_residual(np.ones((3, 32, 32)), np.ones((3, 32, 32)))
 
     def test_constant(self):
         with pytest.raises(DataError, match="The array is constant"):
-            judge_residual(np.ones((32, 32)), np.eye(32))
+            check_residual(np.ones((32, 32)), np.eye(32))
 
     def test_nan(self, noise_of):
         with pytest.raises(DataError, match="NaN"):
-            judge_residual(noise_of(), np.full((256, 256), np.nan))
+            check_residual(noise_of(), np.full((256, 256), np.nan))

@@ -6,11 +6,11 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from napari_hush.io import Image, ImageMetadata
 from napari_hush.quality import (
-    Unseen,
-    data_cautions,
-    residual_caution,
+    UnseenIntensities,
+    data_warnings,
+    residual_warning,
     saturation,
-    size_caution,
+    size_warning,
 )
 
 
@@ -27,7 +27,7 @@ def noise(shape, sigma=60.0, seed=0):
 
 def kinds(images, *, blind=True, hides=False):
     images = [Image.from_array(image, "YX") for image in images]
-    return {c.about for c in data_cautions(images, blind=blind, hides_neighbours=hides)}
+    return {c.about for c in data_warnings(images, blind=blind, hides_neighbours=hides)}
 
 
 def test_independent_noise_is_nothing_to_speak_of(clean):
@@ -63,10 +63,10 @@ def test_saturation(clean):
 def test_structure_in_the_residual(clean):
     noisy = clean + noise(clean.shape)
     image = Image.from_array(noisy, "YX")
-    assert residual_caution(image, clean) is None
-    caution = residual_caution(image, gaussian_filter(clean, 6))
+    assert residual_warning(image, clean) is None
+    caution = residual_warning(image, gaussian_filter(clean, 6))
     assert caution.about == "structure"
-    assert residual_caution(image, np.stack([clean, clean])) is None  # other channels
+    assert residual_warning(image, np.stack([clean, clean])) is None  # other channels
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,18 @@ def test_structure_in_the_residual(clean):
 def test_pixel_sizes_are_compared_in_one_unit(size, unit, told):
     trained = ImageMetadata.of(None, {"X": 0.1}, {"X": "micrometer"})
     here = ImageMetadata.of(None, {"X": size}, {"X": unit})
-    assert (size_caution("it", here, trained) is not None) is told
-    assert size_caution("it", here, ImageMetadata()) is None
+    assert (size_warning("it", here, trained) is not None) is told
+    assert size_warning("it", here, ImageMetadata()) is None
 
 
 def test_the_sentence_says_how_large_structures_look():
     trained = ImageMetadata.of(None, {"X": 0.1}, {"X": "micrometer"})
     here = ImageMetadata.of(None, {"X": 0.2}, {"X": "micrometer"})
-    assert "0.5 times as large" in size_caution("it", here, trained).message
+    assert "0.5 times as large" in size_warning("it", here, trained).message
 
 
 def test_unseen_intensities_by_channel():
-    unseen = Unseen([(0, 10), (100, 110)])
+    unseen = UnseenIntensities([(0, 10), (100, 110)])
     unseen.see(np.array([5.0, 105.0]).reshape(1, 2, 1, 1).repeat(50, -1))
     assert unseen.caution("it") is None
     unseen.see(np.array([5.0, 95.0]).reshape(1, 2, 1, 1).repeat(50, -1))
@@ -102,6 +102,6 @@ def test_unseen_intensities_by_channel():
 
 
 def test_without_ranges_nothing_is_unseen():
-    unseen = Unseen([])
+    unseen = UnseenIntensities([])
     unseen.see(np.full((1, 1, 4, 4), 1e9))
     assert unseen.caution("it") is None

@@ -18,9 +18,9 @@ from napari_hush.errors import (
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import Caution, EpochDone, ImageStarted, StepsDone, TilesDone
-from napari_hush.io import memory_told, read_tiff, write_tiff
-from napari_hush.lightning import interrupted_run, load_state
+from napari_hush.events import EpochDone, ImageStarted, StepsDone, TilesDone, WarningIssued
+from napari_hush.io import explain_memory_error, read_tiff, write_tiff
+from napari_hush.lightning import interrupted_run, load_checkpoint
 from napari_hush.system import memory
 
 
@@ -94,7 +94,7 @@ def test_a_run_whose_state_does_not_fit_any_more_can_be_resumed(
     again = CAREamist(config)
     again.train(train_source=noisy, resume=tmp_path)
     assert again.model.sha256 == whole.model.sha256
-    assert load_state(tmp_path).position.ended
+    assert load_checkpoint(tmp_path).position.ended
 
 
 def test_results_that_are_whole_are_kept(careamist, files, tmp_path, noisy):
@@ -212,7 +212,7 @@ def test_a_store_that_changes_while_it_is_learned_from(tiny_config, tmp_path, no
 
     careamist = CAREamist(tiny_config(data_type="zarr", num_steps=2), on_progress=listen)
     careamist.train(train_source=path, use_in_memory=False)
-    assert "source" in {e.about for e in events if isinstance(e, Caution)}
+    assert "source" in {e.about for e in events if isinstance(e, WarningIssued)}
     assert careamist.is_trained
 
 
@@ -257,7 +257,7 @@ def test_memory_that_runs_out_in_the_middle(careamist, tmp_path, monkeypatch, no
 
 
 def test_a_sentence_stays_the_sentence_that_it_is():
-    with pytest.raises(OutOfMemoryError, match=r"^No room$"), memory_told("it"):
+    with pytest.raises(OutOfMemoryError, match=r"^No room$"), explain_memory_error("it"):
         raise OutOfMemoryError("No room")
 
 

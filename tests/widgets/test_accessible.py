@@ -43,12 +43,12 @@ def _controls(dock) -> list[QWidget]:
 
 
 def _unfold(hand) -> None:
-    from napari_hush.widgets.theme.collapsible import Fold
+    from napari_hush.widgets.theme.collapsible import Collapsible
 
     opened = True
     while opened:  # folds come to light in folds
         opened = False
-        for fold in hand.dock.findChildren(Fold):
+        for fold in hand.dock.findChildren(Collapsible):
             if not fold.isExpanded():
                 fold.toggleButton().click()
                 opened = True

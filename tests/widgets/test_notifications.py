@@ -5,14 +5,14 @@ import logging
 import numpy as np
 import pytest
 
-from napari_hush.events import Caution
+from napari_hush.events import WarningIssued
 from napari_hush.widgets.data.layers import of_layer, pixel_size_of
-from napari_hush.widgets.notifications import Cautions
+from napari_hush.widgets.notifications import WarningCollector
 
 
 @pytest.fixture
 def cautions():
-    return Cautions()
+    return WarningCollector()
 
 
 def test_each_kind_is_shown_once_in_a_run_and_all_are_logged(
@@ -20,17 +20,17 @@ def test_each_kind_is_shown_once_in_a_run_and_all_are_logged(
 ):
     caplog.set_level(logging.INFO, "napari_hush")
     for words in ("first", "second"):
-        cautions.take(Caution("structure", words))
-    cautions.take(Caution("saturation", "third"))
+        cautions.take(WarningIssued("structure", words))
+    cautions.take(WarningIssued("saturation", "third"))
     assert notifications() == ["first", "third"]
     assert [r.message for r in caplog.records] == ["first", "second", "third"]
     cautions.begin()
-    cautions.take(Caution("structure", "fourth"))
+    cautions.take(WarningIssued("structure", "fourth"))
     assert notifications() == ["first", "third", "fourth"]
 
 
 def test_the_array_has_the_name_of_its_layer():
-    event = Caution("noise", "In the array: it is")
+    event = WarningIssued("noise", "In the array: it is")
     assert of_layer(event, "cells").message == "In “cells”: it is"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_hush.config import Configuration, load_configuration
 from napari_hush.errors import TrainingError
-from napari_hush.events import Caution
+from napari_hush.events import WarningIssued
 from napari_hush.interop import open_model
 from napari_hush.io import file_type, is_path
 
@@ -43,7 +43,7 @@ class Base:
             self.config = self.model.config
         self.work_dir = None if work_dir is None else Path(work_dir)
         self.callbacks = tuple(callbacks or ())
-        self.on_progress: OnProgress = on_progress or _log_cautions
+        self.on_progress: OnProgress = on_progress or _log_warnings
 
     @property
     def is_trained(self) -> bool:
@@ -76,7 +76,7 @@ class Base:
         return self.config.data_config.level if data_type == "zarr" else 0
 
 
-def _log_cautions(event: Event) -> None:
+def _log_warnings(event: Event) -> None:
     """Where nobody listens, what speaks against a result is logged all the same."""
-    if isinstance(event, Caution):
+    if isinstance(event, WarningIssued):
         _log.warning(event.message)

@@ -22,7 +22,7 @@ class CAREamist(Trains, PredictsToDisk, Exports):
         Further callbacks for training.
     on_progress : callable, optional
         Gets the events of `napari_hush.events`, in the thread that trains or denoises.
-        By default `Caution` events are logged as warnings and others pass unnoticed.
+        By default `WarningIssued` events are logged as warnings and others pass unnoticed.
 
     Raises
     ------

@@ -10,7 +10,12 @@ import numpy as np
 from napari_hush.careamist.base import Base
 from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
-from napari_hush.io import changed_meanwhile, changes_of, memory_told, require_memory
+from napari_hush.io import (
+    changed_meanwhile,
+    changes_of,
+    explain_memory_error,
+    require_memory,
+)
 from napari_hush.lightning import PredictDataModule
 from napari_hush.prediction import (
     check_suits,
@@ -98,7 +103,7 @@ class Predicts(Base):
         first : callable, optional
             Asked again and again for such a region, or None: it is denoised first.
         judge : bool
-            Tell what speaks against a result, as `Caution` events: structure that was
+            Tell what speaks against a result, as `WarningIssued` events: structure that was
             taken away, intensities or pixel sizes that were not trained on, saturation.
             Costs some hundredths of a second per image.
         lazy : bool
@@ -163,7 +168,7 @@ class Predicts(Base):
             result = np.zeros(shape, kind) if out is None else out
             results.append(result)
             changed = changes_of([image])
-            with memory_told("denoising"):
+            with explain_memory_error("denoising"):
                 whole = denoise(
                     model,
                     image,

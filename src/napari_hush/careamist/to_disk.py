@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_hush.careamist.predicting import Predicts, never, tiling
 from napari_hush.errors import ConfigurationError
-from napari_hush.io import Meeting, file_stamp, fingerprint, memory_told
+from napari_hush.io import FileBarrier, explain_memory_error, file_stamp, fingerprint
 from napari_hush.models import result_record
 from napari_hush.prediction import FileTarget, denoise_to_file, predict_files
 from napari_hush.system import job_env
@@ -113,7 +113,7 @@ class PredictsToDisk(Predicts):
 
         ranks = job_env.count()
 
-        def shared(target: Path, count: int) -> Meeting | None:
+        def shared(target: Path, count: int) -> FileBarrier | None:
             """How processes share one result; several files they divide among them."""
             if ranks == 1 or count > 1:
                 return None
@@ -123,7 +123,7 @@ class PredictsToDisk(Predicts):
                     "together; write OME-Zarr (a name ending in .ome.zarr), or use one."
                 )
             timeout = self.config.training_config.process_timeout
-            return Meeting(target, job_env.rank(), ranks, job_env.job(), timeout)
+            return FileBarrier(target, job_env.rank(), ranks, job_env.job(), timeout)
 
         def streamed(file: Path, target: Path, number: int, count: int) -> bool:
             meeting = shared(target, count)
@@ -138,7 +138,7 @@ class PredictsToDisk(Predicts):
                 result_record(model, image, **_plain(told)),
                 overwrite,
             )
-            with memory_told("denoising"):
+            with explain_memory_error("denoising"):
                 return denoise_to_file(
                     model,
                     image,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from napari_hush.careamist.base import Base
 from napari_hush.errors import ConfigurationError, TrainingError
 from napari_hush.events import TrainingStarted
-from napari_hush.io import memory_told
+from napari_hush.io import explain_memory_error
 from napari_hush.lightning import (
     Losses,
     RunControl,
-    RunState,
     Snapshot,
     TrainDataModule,
-    load_state,
+    TrainingCheckpoint,
+    load_checkpoint,
     refuse_if_interrupted,
     thinned,
     train,
@@ -100,7 +100,7 @@ class Trains(Base):
             happened. Give the same data; the configuration is that of the run.
         state_needed : bool
             Whether the run ends with an error where its state cannot be written, on a full
-            disk for example. Otherwise a `Caution` tells, and the run goes on.
+            disk for example. Otherwise a `WarningIssued` tells, and the run goes on.
         log_dir : str or Path, optional
             Folder for a log of the losses, in the way that the configuration says; a
             relative one lies in `work_dir`. By default nothing is written.
@@ -138,7 +138,7 @@ class Trains(Base):
                     val_minimum_split=val_minimum_split,
                     use_in_memory=use_in_memory,
                 )
-            with memory_told("training"):
+            with explain_memory_error("training"):
                 self.model = train(
                     self.config,
                     datamodule,
@@ -218,7 +218,7 @@ class Trains(Base):
 
     def _state(
         self, state_dir: str | Path | None, resume: str | Path | None
-    ) -> tuple[Path | None, RunState | None]:
+    ) -> tuple[Path | None, TrainingCheckpoint | None]:
         """The folder for the state of a run, and the state to go on from."""
         if resume is None:
             if state_dir is None:
@@ -233,7 +233,7 @@ class Trains(Base):
                 "or resume."
             )
         folder = (self.work_dir or Path()) / resume
-        resumed = load_state(folder)
+        resumed = load_checkpoint(folder)
         if _anywhere(resumed.config) != _anywhere(self.config):
             raise ConfigurationError(
                 "The configuration is not that of the run that was cut off; make the "
@@ -241,7 +241,7 @@ class Trains(Base):
             )
         return folder, resumed
 
-    def _statistics(self, resumed: RunState | None) -> dict[str, Any]:
+    def _statistics(self, resumed: TrainingCheckpoint | None) -> dict[str, Any]:
         """How to normalise where training goes on; nothing where it is yet to be measured.
 
         A run that began with new weights measures again, which tells whether the data are

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_hush.events import (
-    BatchHalved,
-    Caution,
+    BatchSplit,
     EarlyStopped,
     EpochDone,
     Event,
@@ -23,6 +22,7 @@ from napari_hush.events import (
     TilesDone,
     TrainingDone,
     TrainingStarted,
+    WarningIssued,
 )
 
 _LINE_EVERY = 10.0
@@ -95,9 +95,9 @@ class Bars:
                     "train_loss": event.train_loss,
                     "val_loss": event.val_loss,
                 }
-            case BatchHalved():
+            case BatchSplit():
                 self._note(f"Memory is short: {event.new} patches at once from now on")
-            case Caution():
+            case WarningIssued():
                 self.cautions.append({"about": event.about, "message": event.message})
                 self._note(f"Caution: {event.message}")
             case Plateau():

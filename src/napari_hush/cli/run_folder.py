@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_hush.config import Configuration
 from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
-from napari_hush.lightning import refuse_if_interrupted, remove_state
+from napari_hush.lightning import refuse_if_interrupted, remove_checkpoint
 from napari_hush.lightning.checkpoint import FILE
 from napari_hush.system.atomic_write import make_folder, whole_file
 from napari_hush.system.job_env import is_first
@@ -72,7 +72,7 @@ def begin(command: Command, *, overwrite: bool) -> None:
     if not overwrite:
         refuse_if_interrupted(folder)
     make_folder(folder)
-    remove_state(folder)
+    remove_checkpoint(folder)
     values = {
         "configuration": command.configuration.model_dump(mode="json"),
         "sources": command.sources,
@@ -156,7 +156,7 @@ def _paths(given: Any) -> list[str] | None:
 
 
 def _clear(folder: Path) -> None:
-    remove_state(folder)
+    remove_checkpoint(folder)
     (folder / COMMAND).unlink(missing_ok=True)
     with suppress(OSError):  # somebody may have put something else there
         folder.rmdir()

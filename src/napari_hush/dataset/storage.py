@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_hush.system.memory import free_memory, size_text
+from napari_hush.system.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,14 +59,14 @@ def choose_storage(
     if not wish_memory:
         return Storage(
             False,
-            f"The images stay on disk, as asked; decoded they are {size_text(needed)}.",
+            f"The images stay on disk, as asked; decoded they are {format_bytes(needed)}.",
         )
     free = free_memory() // processes
     fits = needed < SHARE * free
     return Storage(
         fits,
-        f"Decoded, the images are {size_text(needed)}, {'less' if fits else 'more'} than "
-        f"{SHARE:.0%} of the {size_text(free)} of memory available"
+        f"Decoded, the images are {format_bytes(needed)}, {'less' if fits else 'more'} "
+        f"than {SHARE:.0%} of the {format_bytes(free)} of memory available"
         f"{'' if processes == 1 else ' to each process'}, so they "
         f"{'are loaded' if fits else 'stay on disk'}.",
     )

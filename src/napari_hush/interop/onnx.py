@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from napari_hush.axes import spatial_axes
-from napari_hush.models import Model, folded
+from napari_hush.models import Model, fuse_batch_norm
 from napari_hush.system.atomic_write import whole_file
 from napari_hush.system.optional import require
 
@@ -64,7 +64,7 @@ def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
 def onnx_model(model: Model, *, scaled: bool = True) -> Any:
     """The graph of `write_onnx` as an ``onnx.ModelProto``, checked by the package onnx."""
     onnx = require("onnx", "exchange", "Writing ONNX")
-    network = folded(model.network).cpu()
+    network = fuse_batch_norm(model.network).cpu()
     graph = _Graph(onnx, len(network.multiple))
     at = graph.scaled(INPUT, model.normalization) if scaled else INPUT
     at = _network(graph, network, at)

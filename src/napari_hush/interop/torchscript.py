@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_hush.models import Model, folded
+from napari_hush.models import Model, fuse_batch_norm
 from napari_hush.system.atomic_write import whole_file
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.network = folded(model.network).cpu()
+        self.network = fuse_batch_norm(model.network).cpu()
         dims = len(self.network.multiple)
         before, after = model.normalization, model.output_normalization
         self.mean = nn.Buffer(_per_channel(before.means, dims))
@@ -63,7 +63,7 @@ def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
     UnwritableFileError
         If the file cannot be written.
     """
-    network = Denoiser(model).eval() if scaled else folded(model.network).cpu()
+    network = Denoiser(model).eval() if scaled else fuse_batch_norm(model.network).cpu()
     multiple = model.network.multiple
     channels = model.network.config.in_channels
     example = torch.zeros((2, channels, *(2 * step for step in multiple)))

@@ -2,7 +2,7 @@
 
 from napari_hush.io.arrays_and_readers import axes_of
 from napari_hush.io.czi import read_czi
-from napari_hush.io.file_barrier import Meeting
+from napari_hush.io.file_barrier import FileBarrier
 from napari_hush.io.fingerprint import (
     Content,
     changed_meanwhile,
@@ -16,7 +16,7 @@ from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.output import Result, ResultImage
 from napari_hush.io.output_paths import plan_targets
-from napari_hush.io.partial_output import unfinished
+from napari_hush.io.partial_output import open_partial_output
 from napari_hush.io.provenance_record import RECORD, read_record
 from napari_hush.io.sources import (
     ReadSource,
@@ -29,15 +29,15 @@ from napari_hush.io.sources import (
 )
 from napari_hush.io.tiff_write import TiffResult, read_image, read_tiff, write_tiff
 from napari_hush.io.zarr_write import ZarrResult
-from napari_hush.system.memory import memory_told, require_memory
+from napari_hush.system.memory import explain_memory_error, require_memory
 from napari_hush.system.optional import require
 
 __all__ = [
     "RECORD",
     "Content",
+    "FileBarrier",
     "Image",
     "ImageMetadata",
-    "Meeting",
     "Pixels",
     "ReadSource",
     "Result",
@@ -49,15 +49,16 @@ __all__ = [
     "changes_of",
     "check_source",
     "content_of",
+    "explain_memory_error",
     "file_stamp",
     "file_type",
     "fingerprint",
     "is_path",
     "list_files",
     "load_images",
-    "memory_told",
     "named_axes",
     "open_images",
+    "open_partial_output",
     "pair_files",
     "plan_targets",
     "read_czi",
@@ -68,6 +69,5 @@ __all__ = [
     "require",
     "require_memory",
     "select_channels",
-    "unfinished",
     "write_tiff",
 ]

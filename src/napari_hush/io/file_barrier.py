@@ -21,7 +21,7 @@ _EVERY = 0.2
 """Seconds between two looks at what the others have done."""
 
 
-class Meeting:
+class FileBarrier:
     """The processes of one job, seen from one of them.
 
     Parameters

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_hush.io.file_barrier import Meeting
+    from napari_hush.io.file_barrier import FileBarrier
     from napari_hush.io.output import Result
 
 _FORMAT = "napari-hush unfinished result 1"
@@ -142,7 +142,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-class Unfinished:
+class PartialOutput:
     """A result that is being written beside its place, under a name that starts with a dot.
 
     Beside it lies a journal that says which parts are there. Both stay when the job is cut
@@ -190,7 +190,7 @@ class Unfinished:
         count: int,
         *,
         overwrite: bool,
-        meeting: Meeting | None = None,
+        meeting: FileBarrier | None = None,
     ) -> None:
         self._meeting = meeting
         self._result, self._target, self._overwrite = result, target, overwrite
@@ -229,7 +229,7 @@ class Unfinished:
         if not single:
             self._journal = Journal.begin(self._file, job, count)
 
-    def _join(self, meeting: Meeting) -> None:
+    def _join(self, meeting: FileBarrier) -> None:
         """Write to what the first process has begun."""
         meeting.join()
         self._journal = self._reopened()
@@ -312,18 +312,18 @@ class Unfinished:
 
 
 @contextmanager
-def unfinished(
+def open_partial_output(
     result: Result,
     target: Path,
     job: Mapping[str, Any],
     count: int,
     *,
     overwrite: bool,
-    meeting: Meeting | None = None,
-) -> Iterator[Unfinished]:
+    meeting: FileBarrier | None = None,
+) -> Iterator[PartialOutput]:
     """Begin a result, or go on with it; whatever happens inside, what is there is kept.
 
-    Parameters and errors are those of `Unfinished`.
+    Parameters and errors are those of `PartialOutput`.
 
     Raises
     ------
@@ -333,7 +333,7 @@ def unfinished(
     with nullcontext() if meeting and not meeting.is_first else _locked(target):
         with ExitStack() as failing:
             failing.callback(result.close)
-            place = Unfinished(
+            place = PartialOutput(
                 result, target, job, count, overwrite=overwrite, meeting=meeting
             )
             failing.pop_all()

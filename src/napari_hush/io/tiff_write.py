@@ -20,7 +20,7 @@ from napari_hush.io.provenance_record import record_metadata
 from napari_hush.io.tiff_layout import layout_of
 from napari_hush.io.tiff_read import TiffPixels
 from napari_hush.system.atomic_write import whole_file
-from napari_hush.system.memory import size_text
+from napari_hush.system.memory import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -357,6 +357,6 @@ def _require_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise UnwritableFileError(
-            f"The result takes {size_text(needed)} but {str(path.parent)!r} has "
-            f"{size_text(free)} of room; make room, or choose a place on another disk."
+            f"The result takes {format_bytes(needed)} but {str(path.parent)!r} has "
+            f"{format_bytes(free)} of room; make room, or choose a place on another disk."
         )

@@ -1,11 +1,12 @@
 """Lightning's side: data modules, the one module, its callbacks, and a training run."""
 
+from napari_hush.deprecation import former_names
 from napari_hush.lightning.checkpoint import (
-    RunState,
+    TrainingCheckpoint,
     interrupted_run,
-    load_state,
+    load_checkpoint,
     model_of,
-    remove_state,
+    remove_checkpoint,
 )
 from napari_hush.lightning.checkpointer import refuse_if_interrupted
 from napari_hush.lightning.control import RunControl
@@ -24,15 +25,24 @@ __all__ = [
     "PreviewCallback",
     "ProgressCallback",
     "RunControl",
-    "RunState",
     "Snapshot",
     "TrainDataModule",
+    "TrainingCheckpoint",
     "interrupted_run",
-    "load_state",
+    "load_checkpoint",
     "model_of",
     "new_network",
     "refuse_if_interrupted",
-    "remove_state",
+    "remove_checkpoint",
     "thinned",
     "train",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "RunState": "TrainingCheckpoint",
+        "load_state": "load_checkpoint",
+        "remove_state": "remove_checkpoint",
+    },
+)

@@ -93,7 +93,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, eq=False)
-class RunState:
+class TrainingCheckpoint:
     """A run at one moment.
 
     Attributes
@@ -127,7 +127,7 @@ class RunState:
         return _under(prefix, self.tensors)
 
 
-def save_state(state: RunState, folder: Path) -> None:
+def save_checkpoint(state: TrainingCheckpoint, folder: Path) -> None:
     """Write `state` into `folder`, made if need be; the file changes as a whole.
 
     It is written beside the old one, forced to the disk and then renamed, so that a
@@ -148,8 +148,8 @@ def save_state(state: RunState, folder: Path) -> None:
     write_tensors(folder / FILE, tensors, header)
 
 
-def load_state(folder: str | Path) -> RunState:
-    """Read what `save_state` wrote.
+def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
+    """Read what `save_checkpoint` wrote.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def load_state(folder: str | Path) -> RunState:
             for name, value in json.loads(header["data"]).items()
         }
         seen = Fingerprint(**data)
-        return RunState(
+        return TrainingCheckpoint(
             config,
             _position(header["position"]),
             seen,
@@ -245,14 +245,14 @@ def check_alike(what: str, found: Any, wanted: Any) -> None:
         raise ValueError(f"{what} is {found!r}")
 
 
-def remove_state(folder: Path) -> None:
+def remove_checkpoint(folder: Path) -> None:
     """Remove the state from `folder`, if there is one; nothing else there is touched."""
     (folder / FILE).unlink(missing_ok=True)
     for part in folder.glob(f".{FILE}.*.part"):
         part.unlink(missing_ok=True)
 
 
-def interrupted_run(folder: str | Path) -> RunState | None:
+def interrupted_run(folder: str | Path) -> TrainingCheckpoint | None:
     """The run in `folder` that was cut off, or None if there is none.
 
     Raises
@@ -262,7 +262,7 @@ def interrupted_run(folder: str | Path) -> RunState | None:
     """
     if not (Path(folder) / FILE).is_file():
         return None
-    state = load_state(folder)
+    state = load_checkpoint(folder)
     return None if state.position.ended else state
 
 
@@ -284,13 +284,13 @@ def _under(prefix: str, named: Mapping[str, _Value]) -> dict[str, _Value]:
     }
 
 
-def model_of(state: RunState) -> Model:
+def model_of(state: TrainingCheckpoint) -> Model:
     """What a run had learned when it was cut off: the averaged weights where there are any.
 
     Parameters
     ----------
     state : RunState
-        As `load_state` reads it.
+        As `load_checkpoint` reads it.
 
     Raises
     ------

@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.errors import ExistingFileError, UnwritableFileError
-from napari_hush.events import Caution, OnProgress
+from napari_hush.events import OnProgress, WarningIssued
 from napari_hush.lightning.checkpoint import (
     FILE,
     Position,
-    RunState,
+    TrainingCheckpoint,
     interrupted_run,
-    remove_state,
-    save_state,
+    remove_checkpoint,
+    save_checkpoint,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _REST = 20
 """Between the epochs' states lie this many times the seconds that one takes to write."""
 
 
-class StateKeeper:
+class Checkpointer:
     """Save the state of a run at its start and end, at epochs, and every so often.
 
     Parameters
@@ -44,8 +44,8 @@ class StateKeeper:
     start : Position
         Where the run starts.
     unwritten : callable, optional
-        Gets a `Caution` the first time that a state cannot be written, and the run goes
-        on; by default it ends with that error.
+        Gets a `WarningIssued` the first time that a checkpoint cannot be written, and
+        training continues; by default it ends with that error.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class StateKeeper:
             in_epoch,
             ended,
         )
-        state = RunState(
+        state = TrainingCheckpoint(
             module.config,
             position,
             self._data,
@@ -101,20 +101,20 @@ class StateKeeper:
             provenance=module.provenance,
         )
         try:
-            save_state(state, self.folder)
+            save_checkpoint(state, self.folder)
         except UnwritableFileError as error:
             if self._unwritten is None:
                 raise
             if not self._told:
                 self._told = True
                 words = f"After a crash the training would not go on from here: {error}"
-                self._unwritten(Caution("state", words))
+                self._unwritten(WarningIssued("state", words))
         self._saved = time.perf_counter()
         self._cost = self._saved - started
 
     def discard(self) -> None:
         """Remove the state: nothing can come of this run."""
-        remove_state(self.folder)
+        remove_checkpoint(self.folder)
 
 
 def refuse_if_interrupted(folder: Path) -> None:

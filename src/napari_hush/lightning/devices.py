@@ -17,8 +17,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from napari_hush.errors import ConfigurationError
-from napari_hush.lightning.process_group import Ranks
-from napari_hush.lightning.sync_batchnorm import SharedNorms
+from napari_hush.lightning.process_group import ProcessGroup
+from napari_hush.lightning.sync_batchnorm import SyncedBatchNorms
 from napari_hush.models import choose_device, choose_precision
 from napari_hush.system.job_env import launched, rank
 
@@ -74,7 +74,7 @@ class Launch:
             if wish == "auto" and self.device.type == "cpu":
                 wish = "32"  # what each would measure on its machine may differ
         self.precision: Precision = precision or choose_precision(wish, self.device)
-        self.ranks = Ranks(rank() if count > 1 else 0, count, config.process_timeout)
+        self.ranks = ProcessGroup(rank() if count > 1 else 0, count, config.process_timeout)
 
     @property
     def where(self) -> str:
@@ -98,7 +98,7 @@ class Launch:
             return L.Trainer(devices=devices, strategy="auto", **more)
         # The order of patches is divided already, and states of runs take the place of
         # checkpoints where SLURM starts a job again.
-        plugins: list[Any] = [SharedNorms(self.ranks)]
+        plugins: list[Any] = [SyncedBatchNorms(self.ranks)]
         if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
             plugins.append(SLURMEnvironment(auto_requeue=False))
         try:
@@ -125,7 +125,7 @@ class Launch:
                 f"{self.devices} devices on {self.nodes} machines do not go together with "
                 f"how this process was started: {text}"
             ) from error
-        self.ranks = Ranks(
+        self.ranks = ProcessGroup(
             trainer.global_rank, trainer.world_size, self._config.process_timeout
         )
         return trainer

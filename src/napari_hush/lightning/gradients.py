@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_hush import n2v
 from napari_hush.dataset.batches import share as share_of
 from napari_hush.errors import TrainingError
-from napari_hush.events import BatchHalved
+from napari_hush.events import BatchSplit
 from napari_hush.lightning.cuda_graph import StepGraph
 from napari_hush.models import is_out_of_memory
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from napari_hush.models import UNet
 
 
-class Room:
+class MicroBatches:
     """How many patches fit through the network at once, found out by trying.
 
     Parameters
     ----------
     on_progress : callable
-        Gets `BatchHalved`.
+        Gets `BatchSplit`.
     alone : bool
         Whether this process trains alone. Several cannot take less at once: each waits
         for the others in the middle of a batch.
@@ -88,7 +88,7 @@ class Room:
                     "smaller patches, fewer filters, or another device."
                 )
             self.patches = (now + 1) // 2
-            self._on_progress(BatchHalved(now, self.patches))
+            self._on_progress(BatchSplit(now, self.patches))
 
 
 def parts(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, Any, Any]]:
@@ -148,7 +148,9 @@ class Gradients:
         How many patches fit through the network at once.
     """
 
-    def __init__(self, network: UNet, algorithm: Algorithm, seed: int, room: Room) -> None:
+    def __init__(
+        self, network: UNet, algorithm: Algorithm, seed: int, room: MicroBatches
+    ) -> None:
         self._network = network
         self._algorithm = algorithm
         self._seed = seed

@@ -21,9 +21,9 @@ from napari_hush.lightning.checkpoint import (
     restore_optimizer,
 )
 from napari_hush.lightning.control import RunClock
-from napari_hush.lightning.gradients import MASKS, Gradients, Room, parts
-from napari_hush.lightning.optimizers import MovingAverage, build_optimizer, build_schedule
-from napari_hush.lightning.process_group import Ranks
+from napari_hush.lightning.gradients import MASKS, Gradients, MicroBatches, parts
+from napari_hush.lightning.optimizers import EMAWeights, build_optimizer, build_schedule
+from napari_hush.lightning.process_group import ProcessGroup
 from napari_hush.lightning.sync_batchnorm import plain
 from napari_hush.models import Model, Precision, Provenance
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from napari_hush.dataset import Share
     from napari_hush.events import Event, OnProgress
-    from napari_hush.lightning.checkpoint import RunState
+    from napari_hush.lightning.checkpoint import TrainingCheckpoint
     from napari_hush.models import UNet
     from napari_hush.models.normalization import Normalization
 
@@ -119,17 +119,17 @@ class HushModule(L.LightningModule):
         self.target_normalization = target_normalization
         self.on_progress = on_progress
         self.clock = clock or RunClock()
-        self.room = Room(on_progress)
+        self.room = MicroBatches(on_progress)
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
         self.precision: Precision = "32"
-        self.resumed: RunState | None = None
-        self.ranks = Ranks()
+        self.resumed: TrainingCheckpoint | None = None
+        self.ranks = ProcessGroup()
         self.wants_stop: Callable[[], bool] = lambda: False
         self.batch_size = 0
         self.is_asked_to_stop: Tensor | None = None
         self.provenance = Provenance()
-        self._average: MovingAverage | None = None
+        self._average: EMAWeights | None = None
         self._schedule: LRScheduler | None = None
         self._algorithm = algorithm(config.algorithm_config)
         self.gradients = Gradients(
@@ -143,7 +143,7 @@ class HushModule(L.LightningModule):
         """Start the moving average, now that the weights are where they are trained."""
         decay = self.config.training_config.ema_decay
         if decay:
-            self._average = MovingAverage(self.network, decay)
+            self._average = EMAWeights(self.network, decay)
         if self.resumed is not None:
             self._restore(self.resumed)
         self.gradients.start(self.device)
@@ -239,7 +239,7 @@ class HushModule(L.LightningModule):
         moments = optimizer_tensors(self.trainer.optimizers[0])
         return found | {f"optimizer.{n}": t for n, t in moments.items()}
 
-    def _restore(self, state: RunState) -> None:
+    def _restore(self, state: TrainingCheckpoint) -> None:
         with going_on("the run that was cut off"):
             self.network.load_state_dict(state.under("network"))
             if self._average is not None:

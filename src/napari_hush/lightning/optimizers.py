@@ -71,7 +71,7 @@ def build_schedule(
     return schedule
 
 
-class MovingAverage:
+class EMAWeights:
     """A second network whose weights follow those of a first one, and shake less.
 
     After step ``t`` (from 0) each weight moves towards the trained one by ``1 - min(decay,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 
-class Ranks:
+class ProcessGroup:
     """All processes of a run, seen from one of them; a process alone is one of one.
 
     Every method has to be called by all of them, in the same order.

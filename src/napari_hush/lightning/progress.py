@@ -24,8 +24,8 @@ from napari_hush.lightning.module import HushModule
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
-    from napari_hush.lightning.checkpoint import RunState
-    from napari_hush.lightning.checkpointer import StateKeeper
+    from napari_hush.lightning.checkpoint import TrainingCheckpoint
+    from napari_hush.lightning.checkpointer import Checkpointer
     from napari_hush.lightning.control import RunClock, RunControl
 
 _PERIOD = 0.1
@@ -66,8 +66,8 @@ class ProgressCallback(L.Callback):
         first_epoch: int,
         first_step: int,
         config: TrainingConfig,
-        keeper: StateKeeper | None = None,
-        resumed: RunState | None = None,
+        keeper: Checkpointer | None = None,
+        resumed: TrainingCheckpoint | None = None,
     ) -> None:
         self._on_progress = on_progress
         self._control = control
@@ -78,10 +78,10 @@ class ProgressCallback(L.Callback):
         self.steps_done = self._last_step = first_step + self._before.steps
         self._first_epoch = self.epochs_done
         self._config = config
-        self._plateau = PlateauWatch(
+        self._plateau = PlateauDetector(
             config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
         )
-        self._early = PlateauWatch(config.early_stopping_epochs, 0.0, 0.0)
+        self._early = PlateauDetector(config.early_stopping_epochs, 0.0, 0.0)
         self._epoch_losses: list[float] = []
         if resumed is not None:
             steps = self._before.steps_in_epoch
@@ -238,7 +238,7 @@ class ProgressCallback(L.Callback):
         self._patches, self._reported = 0, now
 
 
-class PlateauWatch:
+class PlateauDetector:
     """Count epochs in which a smoothed loss did not fall.
 
     Parameters

@@ -13,10 +13,16 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning.callbacks import Checkpoint
 
 from napari_hush.errors import DataError, TrainingError
-from napari_hush.events import Caution, Event, OnProgress, TrainingDone, TrainingStarted
+from napari_hush.events import (
+    Event,
+    OnProgress,
+    TrainingDone,
+    TrainingStarted,
+    WarningIssued,
+)
 from napari_hush.io import changes_of
-from napari_hush.lightning.checkpoint import Position, RunState, going_on
-from napari_hush.lightning.checkpointer import StateKeeper
+from napari_hush.lightning.checkpoint import Position, TrainingCheckpoint, going_on
+from napari_hush.lightning.checkpointer import Checkpointer
 from napari_hush.lightning.checks import check_patches, check_scaling, fingerprint
 from napari_hush.lightning.control import RunClock, interrupts_stop
 from napari_hush.lightning.devices import Launch
@@ -25,10 +31,10 @@ from napari_hush.lightning.model_callbacks import Snapshot, SnapshotCallback
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import ProgressCallback
-from napari_hush.models import Model, UNet, freed_memory_kept, provenance_of
+from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.file import new_network as random_network
 from napari_hush.models.normalization import Normalization
-from napari_hush.quality import data_cautions
+from napari_hush.quality import data_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
     from napari_hush.config import Configuration
     from napari_hush.lightning.control import RunControl
     from napari_hush.lightning.losses import Losses
-    from napari_hush.lightning.process_group import Ranks
+    from napari_hush.lightning.process_group import ProcessGroup
     from napari_hush.lightning.train_data_module import TrainDataModule
 
 # Lightning announces devices at INFO; events say the same.
@@ -66,7 +72,7 @@ def train(
     losses: Losses,
     state_dir: Path | None = None,
     state_needed: bool = True,
-    resumed: RunState | None = None,
+    resumed: TrainingCheckpoint | None = None,
     callbacks: Sequence[L.Callback] = (),
     work_dir: Path | None = None,
     log_dir: Path | None = None,
@@ -195,7 +201,7 @@ def train(
     if state_dir is not None and ranks.is_first:
         every = config.training_config.save_state_every
         unwritten = None if state_needed else report
-        keeper = StateKeeper(state_dir, every, seen, losses, before, unwritten)
+        keeper = Checkpointer(state_dir, every, seen, losses, before, unwritten)
     progress = ProgressCallback(
         report,
         control,
@@ -237,7 +243,7 @@ def train(
     if resumed is None:
         method = config.algorithm_config
         hidden = method.n2v_config.hides_neighbours
-        for caution in data_cautions(
+        for caution in data_warnings(
             images, blind=not method.needs_targets, hides_neighbours=hidden
         ):
             report(caution)
@@ -252,7 +258,7 @@ def train(
     trainer.limit_val_batches = 0 if data.val_dataset is None else 1.0
     with _warnings_left_out(), interrupts_stop(control):
         try:
-            with freed_memory_kept(), data.on_device(trainer.strategy.root_device):
+            with keep_freed_memory(), data.on_device(trainer.strategy.root_device):
                 trainer.fit(module, datamodule=data)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
@@ -266,7 +272,7 @@ def train(
                 raise
     if name := changed():
         words = f"{name} was changed while it was learned from; train again to be sure."
-        report(Caution("source", words))
+        report(WarningIssued("source", words))
     stopped = progress.epochs_done - first_epoch < epochs or trainer.should_stop
     report(TrainingDone(stopped, clock() - started))
     if progress.steps_done == first_step:
@@ -299,7 +305,7 @@ def _trainer(
         )
 
 
-def _set_up(data: TrainDataModule, ranks: Ranks, beside: int) -> None:
+def _set_up(data: TrainDataModule, ranks: ProcessGroup, beside: int) -> None:
     """Open and measure the data; of several processes only the first one measures."""
     data.divide(ranks.rank, ranks.count, beside)
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from napari_hush.lightning.process_group import Ranks
+    from napari_hush.lightning.process_group import ProcessGroup
 
 
-class SharedNorms(LayerSync):
+class SyncedBatchNorms(LayerSync):
     """Lightning's way to exchange the normalisations of a network while it is trained.
 
     Parameters
@@ -26,7 +26,7 @@ class SharedNorms(LayerSync):
         Among whom batches are shared.
     """
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: ProcessGroup) -> None:
         self._ranks = ranks
 
     def apply(self, model: nn.Module) -> nn.Module:
@@ -89,7 +89,7 @@ _SHARED: dict[type[nn.Module], type[_Shared]] = {
 }
 
 
-def _moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(x: Tensor, ranks: ProcessGroup) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance ``(C,)`` of ``(B, C, ...)`` over all processes, and the count."""
     count = x.numel() // x.shape[1]
     var = mean = torch.zeros(x.shape[1], device=x.device)
@@ -122,7 +122,7 @@ class _Normalize(torch.autograd.Function):
         var: Tensor,
         count: Tensor,
         eps: float,
-        ranks: Ranks,
+        ranks: ProcessGroup,
     ) -> Tensor:
         ctx.save_for_backward(x, weight, mean, var, count)
         ctx.eps, ctx.ranks = eps, ranks

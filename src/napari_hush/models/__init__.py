@@ -7,8 +7,8 @@ from napari_hush.models.device import (
     is_out_of_memory,
 )
 from napari_hush.models.file import Model, load_model, save_model
-from napari_hush.models.fusion import folded, rectifying
-from napari_hush.models.malloc import freed_memory_kept
+from napari_hush.models.fusion import fuse_batch_norm, fuse_relu
+from napari_hush.models.malloc import keep_freed_memory
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, provenance_of, result_record
 from napari_hush.models.unet import UNet, halo
@@ -21,13 +21,13 @@ __all__ = [
     "UNet",
     "choose_device",
     "choose_precision",
-    "folded",
-    "freed_memory_kept",
+    "fuse_batch_norm",
+    "fuse_relu",
     "halo",
     "is_out_of_memory",
+    "keep_freed_memory",
     "load_model",
     "provenance_of",
-    "rectifying",
     "result_record",
     "save_model",
 ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_hush.models.unet import UNet
 
 
-def folded(network: UNet) -> UNet:
+def fuse_batch_norm(network: UNet) -> UNet:
     """A copy of `network` in evaluation mode, its batch normalisations part of the weights.
 
     A normalisation with fixed statistics is a factor and an offset per filter, which the
@@ -41,7 +41,7 @@ _OPERATOR = "_convolution_pointwise"
 """What torch calls it; `torch.compile` makes use of it, but its name is not promised."""
 
 
-def rectifying(network: UNet, precision: Precision) -> UNet:
+def fuse_relu(network: UNet, precision: Precision) -> UNet:
     """Join the convolutions of `network` with what rectifies them, where oneDNN can do it.
 
     The result is the same bits, in less time: nothing is read and written once more. (For

@@ -41,7 +41,7 @@ _inside = 0
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Keep what is freed inside; give it back to the system at the end.
 
     Holds for the whole process and may be entered several times, from any thread; the last

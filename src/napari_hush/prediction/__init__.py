@@ -3,7 +3,7 @@
 from napari_hush.prediction.cast import result_dtype
 from napari_hush.prediction.files import predict_files
 from napari_hush.prediction.lazy import denoise_lazily
-from napari_hush.prediction.tiles import Region, Tile, alike, plan_tiles
+from napari_hush.prediction.tiles import Region, Tile, group_by_shape, plan_tiles
 from napari_hush.prediction.to_array import check_suits, denoise, result_axes
 from napari_hush.prediction.to_file import FileTarget, denoise_to_file
 
@@ -11,11 +11,11 @@ __all__ = [
     "FileTarget",
     "Region",
     "Tile",
-    "alike",
     "check_suits",
     "denoise",
     "denoise_lazily",
     "denoise_to_file",
+    "group_by_shape",
     "plan_tiles",
     "predict_files",
     "result_axes",

@@ -16,9 +16,9 @@ from napari_hush.models import (
     Model,
     choose_device,
     choose_precision,
-    folded,
+    fuse_batch_norm,
+    fuse_relu,
     is_out_of_memory,
-    rectifying,
 )
 from napari_hush.models.normalization import exact_float
 from napari_hush.prediction.tiles import (
@@ -152,9 +152,9 @@ class Denoiser:
         self.device = choose_device(training.device)
         self.precision = choose_precision(training.precision, self.device)
         self._model = model
-        network = folded(model.network).to(self.device)
+        network = fuse_batch_norm(model.network).to(self.device)
         if self.device.type == "cpu":
-            network = rectifying(network, self.precision)
+            network = fuse_relu(network, self.precision)
         self._network = network
         self._versions = versions
         own = self._network.halo

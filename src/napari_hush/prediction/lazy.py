@@ -13,7 +13,7 @@ import numpy as np
 from napari_hush.io import require
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
-from napari_hush.models import freed_memory_kept
+from napari_hush.models import keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser, inner_pixels
 from napari_hush.prediction.to_array import check_suits, result_axes
@@ -151,7 +151,7 @@ class _Job:
 
 
 def _block(job: _Job, *, block_info: dict[Any, Any]) -> NDArray[Any]:
-    with _one_at_a_time, freed_memory_kept():
+    with _one_at_a_time, keep_freed_memory():
         return job.block([start for start, _ in block_info[None]["array-location"]])
 
 

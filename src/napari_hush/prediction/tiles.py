@@ -142,7 +142,7 @@ def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
     """
     spatial = pixels.shape[1:]
     index = [
-        mirror(np.arange(*ends), size)
+        reflect(np.arange(*ends), size)
         for ends, size in zip(tile.outer, spatial, strict=True)
     ]
     region = [slice(int(i.min()), int(i.max()) + 1) for i in index]
@@ -166,7 +166,7 @@ def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
     ]
 
 
-def alike(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
+def group_by_shape(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
     """Groups of at most `size` tiles in a row that read equally many pixels.
 
     `tiles` is asked for no more than the next tile in advance.
@@ -176,7 +176,7 @@ def alike(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
             yield group
 
 
-def mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def reflect(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Fold positions beyond ``0..size - 1`` inside: ``-1 → 1``, ``size → size - 2``."""
     if size == 1:
         return np.zeros_like(index)

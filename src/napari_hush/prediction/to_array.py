@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any
 from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
 from napari_hush.events import (
-    Caution,
     ImageStarted,
     OnProgress,
     PixelsClipped,
     TilesDone,
+    WarningIssued,
 )
-from napari_hush.models import Model, freed_memory_kept
+from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put
 from napari_hush.prediction.denoiser import Denoiser
-from napari_hush.prediction.tiles import Region, alike, in_order, restricted
-from napari_hush.quality import Unseen, residual_caution, saturation, size_caution
+from napari_hush.prediction.tiles import Region, group_by_shape, in_order, restricted
+from napari_hush.quality import (
+    UnseenIntensities,
+    residual_warning,
+    saturation,
+    size_warning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from napari_hush.io import Image
 
 
-@freed_memory_kept()
+@keep_freed_memory()
 def denoise(
     model: Model,
     image: Image,
@@ -79,7 +84,7 @@ def denoise(
         Asked before every forward pass for the region that somebody looks at, likewise,
         or None; tiles that meet it come before the others.
     judge : bool
-        Whether to tell at the end what speaks against the result, as `Caution` events.
+        Whether to report `WarningIssued` events about the result at the end.
 
     Returns
     -------
@@ -100,10 +105,10 @@ def denoise(
     )
     tiles = restricted(denoiser.plan(image), region)
     on_progress(ImageStarted(image.name, index, num_images, len(tiles)))
-    unseen = Unseen(model.provenance.ranges)
+    unseen = UnseenIntensities(model.provenance.ranges)
     fitting = denoiser.fitting(image, unseen.see if judge else None)
     done = clipped = 0
-    groups = alike(in_order(tiles, first), batch_size)
+    groups = group_by_shape(in_order(tiles, first), batch_size)
     going_on = itertools.takewhile(lambda group: not should_stop(), groups)
     for group, found in denoiser.stream(fitting, going_on):
         for tile, pixels in found:
@@ -124,13 +129,13 @@ def denoise(
 
 def cautions(
     model: Model, image: Image, out: Any, region: Region | None = None
-) -> Iterator[Caution | None]:
+) -> Iterator[WarningIssued | None]:
     """What speaks against the result, as far as it can be told without the truth."""
-    yield size_caution(image.name, image.metadata, model.provenance.pixel_size)
+    yield size_warning(image.name, image.metadata, model.provenance.pixel_size)
     yield saturation(image)
     # What CARE takes away need not be noise alone.
     if region is None and model.config.algorithm_config.algorithm != "care":
-        yield residual_caution(image, out)
+        yield residual_warning(image, out)
 
 
 def result_axes(model: Model, image: Image) -> AxesMap:

@@ -14,9 +14,9 @@ import numpy as np
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
 from napari_hush.io import (
+    FileBarrier,
     Image,
     ImageMetadata,
-    Meeting,
     Result,
     ResultImage,
     TiffResult,
@@ -24,15 +24,15 @@ from napari_hush.io import (
     changed_meanwhile,
     changes_of,
     open_images,
-    unfinished,
+    open_partial_output,
 )
 from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.models import Model, freed_memory_kept
+from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
-from napari_hush.prediction.tiles import Tile, alike
+from napari_hush.prediction.tiles import Tile, group_by_shape
 from napari_hush.prediction.to_array import cautions, check_suits, result_axes
-from napari_hush.quality import Unseen
+from napari_hush.quality import UnseenIntensities
 from napari_hush.system.atomic_write import make_folder, writing
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_hush.io.partial_output import Unfinished
+    from napari_hush.io.partial_output import PartialOutput
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class FileTarget:
     overwrite: bool = False
 
 
-@freed_memory_kept()
+@keep_freed_memory()
 def denoise_to_file(
     model: Model,
     image: Image,
@@ -86,7 +86,7 @@ def denoise_to_file(
     index: int = 0,
     num_images: int = 1,
     judge: bool = False,
-    meeting: Meeting | None = None,
+    meeting: FileBarrier | None = None,
 ) -> bool:
     """Write the denoised `image` into a file, tile by tile.
 
@@ -177,11 +177,11 @@ def denoise_to_file(
             "precision": denoiser.precision,
         },
     }
-    path, unseen = target.path, Unseen(model.provenance.ranges)
+    path, unseen = target.path, UnseenIntensities(model.provenance.ranges)
     fitting = denoiser.fitting(image, unseen.see if judge else None)
     changed = changes_of([image])
     make_folder(path.parent)
-    with unfinished(
+    with open_partial_output(
         result, path, job, len(blocks), overwrite=target.overwrite, meeting=meeting
     ) as place:
         number = sum(len(blocks[n]) for n in own)
@@ -189,7 +189,9 @@ def denoise_to_file(
         on_progress(ImageStarted(image.name, index, num_images, number))
         if done:
             on_progress(TilesDone(done, number, ()))
-        work = [(n, g) for n in place.missing for g in alike(blocks[n], batch_size)]
+        work = [
+            (n, g) for n in place.missing for g in group_by_shape(blocks[n], batch_size)
+        ]
         groups = itertools.takewhile(lambda _: not should_stop(), (g for _, g in work))
         canvas, left = None, 0
         try:
@@ -312,7 +314,7 @@ def in_blocks(
         missing, since their bits may depend on it.
     """
     if block is None:
-        return list(alike(tiles, batch_size))
+        return list(group_by_shape(tiles, batch_size))
     blocks: dict[tuple[int, ...], list[Tile]] = {}
     for tile in tiles:
         place = (p.start // n for p, n in zip(tile.inner, block, strict=True))
@@ -343,7 +345,7 @@ class WriteBehind:
         The result that the parts belong to; nobody else may note parts meanwhile.
     """
 
-    def __init__(self, place: Unfinished) -> None:
+    def __init__(self, place: PartialOutput) -> None:
         self._place = place
         self._pool = ThreadPoolExecutor(1, "hush-writer")
         self._in_hand: Future[None] | None = None

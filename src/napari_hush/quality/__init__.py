@@ -4,13 +4,13 @@ from napari_hush.quality.advice import Advice
 from napari_hush.quality.correlation import NoiseCorrelation
 from napari_hush.quality.metrics import psnr, si_psnr, ssim
 from napari_hush.quality.report import ChannelReport, DataReport, check_data
-from napari_hush.quality.residual import ResidualReport, judge_residual
+from napari_hush.quality.residual import ResidualReport, check_residual
 from napari_hush.quality.warnings import (
-    Unseen,
-    data_cautions,
-    residual_caution,
+    UnseenIntensities,
+    data_warnings,
+    residual_warning,
     saturation,
-    size_caution,
+    size_warning,
 )
 
 __all__ = [
@@ -19,14 +19,14 @@ __all__ = [
     "DataReport",
     "NoiseCorrelation",
     "ResidualReport",
-    "Unseen",
+    "UnseenIntensities",
     "check_data",
-    "data_cautions",
-    "judge_residual",
+    "check_residual",
+    "data_warnings",
     "psnr",
-    "residual_caution",
+    "residual_warning",
     "saturation",
     "si_psnr",
-    "size_caution",
+    "size_warning",
     "ssim",
 ]

@@ -64,7 +64,7 @@ class ResidualReport:
     reason: str
 
 
-def judge_residual(
+def check_residual(
     noisy: Any,
     denoised: Any,
     axes: str | None = None,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.errors import DataError
-from napari_hush.events import Caution
+from napari_hush.events import WarningIssued
 from napari_hush.io import Image
 from napari_hush.io.metadata import convert
 from napari_hush.quality.intensities import saturated_share
 from napari_hush.quality.report import check_data
-from napari_hush.quality.residual import judge_residual
+from napari_hush.quality.residual import check_residual
 from napari_hush.quality.sampling import SMALLEST, read_regions
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ _DENOISED = 2**17  # pixels of each image that is denoised
 _IMAGES = 4  # training images that are looked at
 
 
-def data_cautions(
+def data_warnings(
     images: Sequence[Image], *, blind: bool, hides_neighbours: bool
-) -> list[Caution]:
+) -> list[WarningIssued]:
     """Reasons not to expect much of training on `images`; each kind once.
 
     Parameters
@@ -50,7 +50,7 @@ def data_cautions(
     """
     step = max(1, -(-len(images) // _IMAGES))
     looked_at = images[::step]
-    found: dict[str, Caution] = {}
+    found: dict[str, WarningIssued] = {}
     for image in looked_at:
         if saturated := saturation(image, _TRAINED_ON // len(looked_at)):
             found.setdefault("saturation", saturated)
@@ -62,11 +62,13 @@ def data_cautions(
             continue
         refused = ("none",) if hides_neighbours else ("none", "structn2v")
         if report.suggestion in refused:
-            found.setdefault("noise", Caution("noise", f"In {image.name}: {report.reason}"))
+            found.setdefault(
+                "noise", WarningIssued("noise", f"In {image.name}: {report.reason}")
+            )
     return list(found.values())
 
 
-def saturation(image: Image, most_pixels: int = _DENOISED) -> Caution | None:
+def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | None:
     """Whether more than a thousandth of the pixels are at the top of the range."""
     shape = image.axes.canonical_shape
     if min(shape[-2:]) < SMALLEST:
@@ -81,14 +83,14 @@ def saturation(image: Image, most_pixels: int = _DENOISED) -> Caution | None:
     ]
     if max(shares) < SATURATED:
         return None
-    return Caution(
+    return WarningIssued(
         "saturation",
         f"{max(shares):.1%} of the pixels of {image.name} are at the top of the range: "
         "what was there is lost, and is not brought back; expose less.",
     )
 
 
-def residual_caution(noisy: Image, denoised: Any) -> Caution | None:
+def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
     """Whether structure was taken away; None where that cannot be told.
 
     Parameters
@@ -104,15 +106,17 @@ def residual_caution(noisy: Image, denoised: Any) -> Caution | None:
     if not isinstance(denoised, Image):
         denoised = Image.from_array(denoised, noisy.axes.axes)
     try:
-        report = judge_residual(noisy, denoised, most_pixels=_DENOISED)
+        report = check_residual(noisy, denoised, most_pixels=_DENOISED)
     except DataError:  # too small or too plain to be judged
         return None
     if report.verdict != "structure":
         return None
-    return Caution("structure", f"In {noisy.name}: {report.reason}")
+    return WarningIssued("structure", f"In {noisy.name}: {report.reason}")
 
 
-def size_caution(name: str, here: ImageMetadata, trained: ImageMetadata) -> Caution | None:
+def size_warning(
+    name: str, here: ImageMetadata, trained: ImageMetadata
+) -> WarningIssued | None:
     """Whether pixels are of another size than those that were trained on.
 
     Parameters
@@ -133,7 +137,7 @@ def size_caution(name: str, here: ImageMetadata, trained: ImageMetadata) -> Caut
             continue
         ratio = size / trained.scale[axis]
         if max(ratio, 1 / ratio) > OTHER_SIZE:
-            return Caution(
+            return WarningIssued(
                 "pixel size",
                 f"A pixel of {name} is {size:.3g} {unit or 'units'} along {axis}, but the "
                 f"model was trained with {trained.scale[axis]:.3g}: structures look "
@@ -142,7 +146,7 @@ def size_caution(name: str, here: ImageMetadata, trained: ImageMetadata) -> Caut
     return None
 
 
-class Unseen:
+class UnseenIntensities:
     """Counts pixels that are darker or brighter than all that a model was trained on.
 
     Parameters
@@ -164,13 +168,13 @@ class Unseen:
         self._above += int(np.count_nonzero(pixels > self._high.reshape(shape)))
         self._pixels += pixels.size
 
-    def caution(self, name: str) -> Caution | None:
+    def caution(self, name: str) -> WarningIssued | None:
         """Whether more than a hundredth of the pixels were beyond the range."""
         most, how = max((self._above, "brighter"), (self._below, "darker"))
         if not self._pixels or most < UNSEEN * self._pixels:
             return None
         low, high = float(self._low.min()), float(self._high.max())
-        return Caution(
+        return WarningIssued(
             "intensities",
             f"{most / self._pixels:.0%} of the pixels of {name} are {how} than all that "
             f"the model was trained on ({low:.5g} to {high:.5g}), so the result there may "

@@ -7,12 +7,12 @@ import sys
 
 import psutil
 
-__all__ = ["machine_in_words"]
+__all__ = ["describe_machine"]
 
 GIB = 1024**3
 
 
-def machine_in_words(device: str) -> str:
+def describe_machine(device: str) -> str:
     """``"CPU · 2 cores · 3.1 of 16 GB"``, or the name and memory of a GPU.
 
     Asks nothing that would load torch or wake up a GPU in this process.

@@ -37,13 +37,13 @@ def require_memory(needed: int, what: str, advice: str) -> None:
     """
     if needed > (free := free_memory()):
         raise OutOfMemoryError(
-            f"{what} would take {size_text(needed)} of memory and {size_text(free)} are "
-            f"free; {advice}."
+            f"{what} would take {format_bytes(needed)} of memory and {format_bytes(free)} "
+            f"are free; {advice}."
         )
 
 
 @contextmanager
-def memory_told(job: str) -> Iterator[None]:
+def explain_memory_error(job: str) -> Iterator[None]:
     """Turn memory that runs out in the middle of a `job` into a sentence.
 
     Raises
@@ -57,12 +57,12 @@ def memory_told(job: str) -> Iterator[None]:
         if isinstance(error, HushError):
             raise
         raise OutOfMemoryError(
-            f"Memory ran out during {job}, with {size_text(free_memory())} free now; close "
-            "other programs, or use smaller images, tiles or batches."
+            f"Memory ran out during {job}, with {format_bytes(free_memory())} free now; "
+            "close other programs, or use smaller images, tiles or batches."
         ) from error
 
 
-def size_text(count: float) -> str:
+def format_bytes(count: float) -> str:
     """So many bytes, for people: ``"1.5 GB"``."""
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if count < 1000:

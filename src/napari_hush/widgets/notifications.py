@@ -14,9 +14,9 @@ from napari.utils.notifications import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_hush.events import Caution
+    from napari_hush.events import WarningIssued
 
-__all__ = ["Cautions", "tell"]
+__all__ = ["WarningCollector", "tell"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def tell(sentence: str, **actions: Callable[[], None]) -> None:
     )
 
 
-class Cautions:
+class WarningCollector:
     """Shows what speaks against a result, each kind once in a run."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Cautions:
         """Another run begins."""
         self._told.clear()
 
-    def take(self, event: Caution) -> None:
+    def take(self, event: WarningIssued) -> None:
         """Show `event`, unless one of its kind was shown; log it in any case."""
         _log.info(event.message)
         if event.about not in self._told:

@@ -15,7 +15,7 @@ from napari_hush.careamist import CAREamist
 from napari_hush.config import Configuration, DataConfig
 from napari_hush.config.training import PRESETS
 from napari_hush.events import TilesDone
-from napari_hush.widgets.model.current_model import ModelAtHand
+from napari_hush.widgets.model.current_model import CurrentModel
 
 CONTROLS = (
     "noisy_layer",
@@ -344,7 +344,7 @@ def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypa
     ready.denoise()
 
     ready.dock.setValue(Configuration())
-    ready.dock._model = ModelAtHand()
+    ready.dock._model = CurrentModel()
     ready.click("load_model")
     ready.until_ready("denoise")
     assert ready.dock.value().training_config.num_epochs == 2
@@ -365,7 +365,7 @@ def test_saved_as_a_package_and_loaded_again(viewer, ready, tmp_path, monkeypatc
     assert path.is_file()
     assert ready.dock._model.kept
     ready.denoise()
-    ready.dock._model = ModelAtHand()
+    ready.dock._model = CurrentModel()
     ready.click("load_model")
     ready.until_ready("denoise")
     ready.denoise()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_hush.system.hardware import machine_in_words
+from napari_hush.system.hardware import describe_machine
 from napari_hush.widgets.dock.status import Footer
 
 
@@ -21,14 +21,14 @@ def _torch(*, awake: bool):
 
 
 def test_the_device_is_named_with_its_memory(monkeypatch):
-    assert "GB in use" in machine_in_words("cpu")
+    assert "GB in use" in describe_machine("cpu")
     monkeypatch.setitem(sys.modules, "torch", _torch(awake=True))
-    assert machine_in_words("cuda:1") == "Card of cuda:1 · 20.0 of 80 GB"
+    assert describe_machine("cuda:1") == "Card of cuda:1 · 20.0 of 80 GB"
 
 
 def test_a_card_is_not_woken_up_to_be_asked(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", _torch(awake=False))
-    assert machine_in_words("cuda:0").startswith("CPU")
+    assert describe_machine("cuda:0").startswith("CPU")
 
 
 @pytest.mark.parametrize("told", ["", "A card · 1.0 of 2 GB"])

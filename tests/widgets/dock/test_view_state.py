@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from napari_hush.widgets.dock.readiness import Readiness
-from napari_hush.widgets.dock.view_state import Situation, resolve
+from napari_hush.widgets.dock.view_state import DockState, resolve
 from napari_hush.widgets.jobs.run_state import (
     Activity,
     Phase,
@@ -16,15 +16,15 @@ from napari_hush.widgets.jobs.run_state import (
     stop,
 )
 
-READY = Situation(layer="cells")
+READY = DockState(layer="cells")
 TRAINED = replace(READY, model="cells")
 
 
-def can_be_pressed(situation: Situation) -> set[str]:
+def can_be_pressed(situation: DockState) -> set[str]:
     return {name for name, why in resolve(situation).blocked.items() if not why}
 
 
-def during(activity: Activity, situation: Situation = TRAINED) -> Situation:
+def during(activity: Activity, situation: DockState = TRAINED) -> DockState:
     return replace(situation, state=begin(activity, "cells", 0.0))
 
 
@@ -62,7 +62,7 @@ def test_while_busy_only_the_way_out_is_open(activity, way_out):
             replace(TRAINED, state=finish(begin(Activity.DENOISING, "", 0), "")),
             "save_model",
         ),
-        (Situation(readiness=Readiness("no image", "no image")), ""),
+        (DockState(readiness=Readiness("no image", "no image")), ""),
     ],
 )
 def test_the_next_sensible_step_is_lit(situation, lit):
@@ -126,7 +126,7 @@ def test_running_text_has_units():
     assert status == "Epoch 7 of 20 · 240 patches/s · 1 min 12 s left"
 
 
-def _training(**changes) -> Situation:
+def _training(**changes) -> DockState:
     state = replace(begin(Activity.TRAINING, "cells", 0.0), total=10, **changes)
     return replace(READY, state=state)
 

@@ -7,7 +7,7 @@ import pytest
 
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.config.methods import Method
-from napari_hush.widgets.inspect.check_task import Checking
+from napari_hush.widgets.inspect.check_task import DataCheck
 from napari_hush.widgets.jobs.tasks import StopRequest
 
 
@@ -22,7 +22,7 @@ def striped():
 
 
 def check(pixels, configuration):
-    return Checking(pixels, configuration, "cells")(lambda event: None, StopRequest())
+    return DataCheck(pixels, configuration, "cells")(lambda event: None, StopRequest())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.quality import psnr, ssim
-from napari_hush.widgets.inspect.quality_job import PLANES, Judging, closeness
+from napari_hush.widgets.inspect.quality_job import PLANES, QualityCheck, closeness
 from napari_hush.widgets.jobs.tasks import StopRequest
 
 
@@ -40,7 +40,7 @@ def test_of_many_planes_some_are_compared(pair):
 def test_numbers_against_the_truth_stand_beside_the_structure(pair):
     made, truth = pair[0][0, 0], pair[1][0, 0]
     noisy = made + np.random.default_rng(1).normal(0, 30, made.shape)
-    said = Judging(noisy, made, "YX", truth=truth, truth_name="clean")(
+    said = QualityCheck(noisy, made, "YX", truth=truth, truth_name="clean")(
         lambda event: None, StopRequest()
     )
     decibel, similarity = closeness(made, truth, "YX")
@@ -50,7 +50,7 @@ def test_numbers_against_the_truth_stand_beside_the_structure(pair):
 
 def test_a_truth_that_shows_nothing_is_said(pair):
     made = pair[0][0, 0]
-    said = Judging(made, made, "YX", truth=np.zeros_like(made))(
+    said = QualityCheck(made, made, "YX", truth=np.zeros_like(made))(
         lambda event: None, StopRequest()
     )
     assert "PSNR" not in said.words

@@ -22,13 +22,18 @@ from napari_hush.errors import (
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import Caution, StepsDone, TrainingStarted
+from napari_hush.events import StepsDone, TrainingStarted, WarningIssued
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.lightning.checkpoint import FILE
 from napari_hush.widgets.data.training_data import TrainingData
 from napari_hush.widgets.jobs import crash_recovery, pixel_copies
 from napari_hush.widgets.jobs.crash_recovery import interrupted_runs
-from napari_hush.widgets.jobs.tasks import EarlierLosses, Rescuing, StopRequest, Training
+from napari_hush.widgets.jobs.tasks import (
+    EarlierLosses,
+    LoadingRecovered,
+    StopRequest,
+    Training,
+)
 from napari_hush.widgets.user_settings import data_folder
 
 SIZE = ImageMetadata("YX", {"Y": 0.5, "X": 0.25}, {"Y": "micrometer", "X": "micrometer"})
@@ -87,7 +92,7 @@ def cautions(events) -> list[str]:
     return [
         event.message[: event.message.index(": ") + 2]
         for event in events
-        if isinstance(event, Caution) and event.about == "state"
+        if isinstance(event, WarningIssued) and event.about == "state"
     ]
 
 
@@ -217,7 +222,7 @@ def test_a_closed_window_leaves_a_training_to_go_on_with(quick, noisy):
         if isinstance(event, StepsDone):
             stop.set()
 
-    before = Rescuing(run)(ignore, StopRequest()).model.steps
+    before = LoadingRecovered(run)(ignore, StopRequest()).model.steps
     engine = Training.of(run)(once_more, stop)
     assert engine.model.steps > before > 0
     assert kept() == []
@@ -225,7 +230,7 @@ def test_a_closed_window_leaves_a_training_to_go_on_with(quick, noisy):
 
 def test_the_model_can_be_taken_as_it_was(quick, noisy):
     run = cut_off(Training(exact(quick), TrainingData((noisy,)), "c", pixel_size=SIZE), 6)
-    engine = Rescuing(run)(ignore, StopRequest())
+    engine = LoadingRecovered(run)(ignore, StopRequest())
     assert engine.model.steps in range(3, 7)
     assert engine.model.provenance.pixel_size.scale == SIZE.scale
     assert np.isfinite(engine.predict(noisy)).all()
@@ -237,7 +242,7 @@ def test_the_model_can_be_taken_as_it_was(quick, noisy):
 def test_there_is_no_model_to_take_before_the_first_step(quick, noisy):
     run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"), 1)
     with pytest.raises(TrainingError, match="before anything was learned"):
-        Rescuing(run)(ignore, StopRequest())
+        LoadingRecovered(run)(ignore, StopRequest())
 
 
 def test_pixels_that_are_not_in_one_piece_are_learned_from_as_their_copy(quick, noisy):
@@ -272,7 +277,7 @@ def test_pairs_masks_and_validation_are_kept(quick, noisy):
         "mask": 2,
     }
     assert found.noisy[1] is data.noisy[1]
-    run = crash_recovery.Interrupted(_folder(), "cells", 0.0, quick(), None, counts)
+    run = crash_recovery.InterruptedTraining(_folder(), "cells", 0.0, quick(), None, counts)
     for kind in counts:
         for one, other in zip(getattr(run.data(), kind), getattr(data, kind), strict=True):
             assert np.array_equal(one, other)
@@ -283,7 +288,7 @@ def test_very_many_pixels_are_not_copied(quick, noisy, monkeypatch):
     monkeypatch.setattr(pixel_copies, "MOST_BYTES", noisy.nbytes - 1)
     run = cut_off(Training(exact(quick), TrainingData((noisy,)), "cells"))
     assert not run.has_pixels
-    assert Rescuing(run)(ignore, StopRequest()).is_trained
+    assert LoadingRecovered(run)(ignore, StopRequest()).is_trained
 
 
 def test_pixels_are_not_copied_onto_a_disk_that_they_would_fill(quick, noisy, monkeypatch):
@@ -346,7 +351,7 @@ def test_where_the_copy_does_not_fit_training_goes_on_and_it_does_not_stay(
 def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypatch):
     from napari_hush.lightning import checkpointer
 
-    save, calls = checkpointer.save_state, []
+    save, calls = checkpointer.save_checkpoint, []
 
     def sometimes(state, folder) -> None:
         calls.append(folder)
@@ -354,7 +359,7 @@ def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypat
             raise UnwritableFileError("the disk is full")
         save(state, folder)
 
-    monkeypatch.setattr(checkpointer, "save_state", sometimes)
+    monkeypatch.setattr(checkpointer, "save_checkpoint", sometimes)
     heard: list = []
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
     assert task(heard.append, StopRequest()).model.steps == 9

@@ -22,7 +22,7 @@ from napari_hush.widgets.jobs.run_state import (
     finish,
     stop,
 )
-from napari_hush.widgets.settings.labels import in_words
+from napari_hush.widgets.settings.labels import format_duration
 
 STARTED = TrainingStarted(
     num_epochs=4,
@@ -100,7 +100,7 @@ def test_other_events_change_nothing():
     ],
 )
 def test_in_words(seconds, words):
-    assert in_words(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
+    assert format_duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 def test_a_loss_that_stands_still_is_told():

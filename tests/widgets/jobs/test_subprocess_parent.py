@@ -17,7 +17,7 @@ from napari_hush.widgets.data.training_data import TrainingData
 from napari_hush.widgets.jobs import subprocess_parent
 from napari_hush.widgets.jobs.previewer import LatestModel, Lens, Previewer, PreviewReady
 from napari_hush.widgets.jobs.subprocess_child import MachineSeen, Wire
-from napari_hush.widgets.jobs.subprocess_parent import ProcessDied, TrainingApart
+from napari_hush.widgets.jobs.subprocess_parent import ProcessDied, SubprocessTraining
 from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
 
@@ -51,7 +51,7 @@ class Heard:
 def test_the_model_is_that_of_the_thread_bit_by_bit(task):
     here = task(lambda event: None, StopRequest())
     heard = Heard()
-    there = TrainingApart(task)(heard, StopRequest())
+    there = SubprocessTraining(task)(heard, StopRequest())
     for name, weights in here.model.network.state_dict().items():
         assert np.array_equal(weights, there.model.network.state_dict()[name]), name
     assert there.get_losses() == here.get_losses()
@@ -61,9 +61,9 @@ def test_the_model_is_that_of_the_thread_bit_by_bit(task):
 
 
 def test_it_goes_on_from_a_model_and_can_be_gone_on_from(task, noisy):
-    first = TrainingApart(task)(lambda event: None, StopRequest())
+    first = SubprocessTraining(task)(lambda event: None, StopRequest())
     again = Training(task.configuration, task.data, "cells", model=first)
-    second = TrainingApart(again)(lambda event: None, StopRequest())
+    second = SubprocessTraining(again)(lambda event: None, StopRequest())
     assert second.model.steps == 12
     assert second.get_losses()["train_step"] == list(range(12))
     second.train(train_source=noisy)
@@ -79,7 +79,7 @@ def test_it_waits_goes_on_and_stops(quick, noisy):
         TrainingResumed=lambda event: stop.set(),
     )
     engines: list = []
-    engine = TrainingApart(_endless(quick, noisy))(heard, stop)
+    engine = SubprocessTraining(_endless(quick, noisy))(heard, stop)
     assert engine.is_trained
     assert heard.of(TrainingPaused)
     assert heard.of(TrainingResumed)
@@ -92,7 +92,7 @@ def test_a_refusal_comes_over_as_it_is(quick, noisy):
     with pytest.raises(HushError) as here:
         task(lambda event: None, StopRequest())
     with pytest.raises(DataError) as there:
-        TrainingApart(task)(lambda event: None, StopRequest())
+        SubprocessTraining(task)(lambda event: None, StopRequest())
     assert str(there.value) == str(here.value)
 
 
@@ -119,8 +119,8 @@ def started(monkeypatch):
 def test_a_death_is_told_and_the_next_run_is_good(quick, noisy, task, started):
     heard = Heard(StepsDone=_shoot(started))
     with pytest.raises(TrainingError, match=r"signal 9.*memory.*napari goes on"):
-        TrainingApart(_endless(quick, noisy))(heard, StopRequest())
-    assert TrainingApart(task)(lambda event: None, StopRequest()).is_trained
+        SubprocessTraining(_endless(quick, noisy))(heard, StopRequest())
+    assert SubprocessTraining(task)(lambda event: None, StopRequest()).is_trained
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
@@ -131,7 +131,7 @@ def test_the_last_preview_survives_the_death_of_the_process(
     lens.look((slice(0, 32), slice(0, 32)), None)
     previewer = Previewer(noisy, "YX", rgb=False, lens=lens)
     heard = Heard(LatestModel=_shoot(started))
-    engine = TrainingApart(_endless(quick, noisy, previewer))(heard, StopRequest())
+    engine = SubprocessTraining(_endless(quick, noisy, previewer))(heard, StopRequest())
     (latest,) = heard.of(LatestModel)
     (preview,) = heard.of(PreviewReady)
     assert preview.pixels.shape == (32, 32)
@@ -147,7 +147,7 @@ def test_pixels_that_cannot_leave_are_refused_in_a_sentence(quick, noisy):
 
     task = Training(quick(), TrainingData((noisy.view(Stuck),)), "cells")
     with pytest.raises(SourceTypeError, match=r"“cells” cannot be handed.*open here"):
-        TrainingApart(task)(lambda event: None, StopRequest())
+        SubprocessTraining(task)(lambda event: None, StopRequest())
 
 
 def test_the_process_loads_neither_qt_nor_napari():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_hush.widgets.model.current_model import EARLIER, ModelAtHand
+from napari_hush.widgets.model.current_model import EARLIER, CurrentModel
 
 
 class Engine:
@@ -22,8 +22,8 @@ class Engine:
 
 
 @pytest.fixture
-def hand() -> ModelAtHand:
-    return ModelAtHand()
+def hand() -> CurrentModel:
+    return CurrentModel()
 
 
 def test_at_first_there_is_none(hand):

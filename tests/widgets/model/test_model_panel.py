@@ -9,7 +9,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QMenu
 
 from napari_hush.careamist import CAREamist
-from napari_hush.widgets.model.current_model import ModelAtHand
+from napari_hush.widgets.model.current_model import CurrentModel
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_recent_models_are_offered_and_those_that_are_gone_are_not(
     menu.aboutToShow.emit()
     (action,) = menu.actions()
     assert action.text() == "earlier"
-    hand.dock._model = ModelAtHand()
+    hand.dock._model = CurrentModel()
     action.trigger()
     hand.until_ready("save_model")
     model_file.unlink()

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from napari_hush.widgets.plot.loss_curve import LossHistory
+from napari_hush.widgets.plot.loss_curve import LossCurve
 
 
 def test_steps_count_from_one_and_the_smooth_line_follows():
-    history = LossHistory()
+    history = LossCurve()
     history.add_steps(0, (4.0, 2.0))
     history.add_steps(2, (2.0,) * 50)
     history.add_validation(2, 3.0)
@@ -16,17 +16,17 @@ def test_steps_count_from_one_and_the_smooth_line_follows():
 
 
 def test_a_constant_stays_a_constant():
-    history = LossHistory()
+    history = LossCurve()
     history.add_steps(0, (0.5,) * 20)
     assert history.smooth == history.train
 
 
 def test_log_axis_only_where_every_value_allows():
-    history = LossHistory()
+    history = LossCurve()
     history.add_steps(0, (1.0, 0.1))
     assert history.fits_log_axis
     history.add_validation(2, 0.0)
     assert not history.fits_log_axis
-    other = LossHistory()
+    other = LossCurve()
     other.add_steps(0, (1.0, float("nan")))
     assert not other.fits_log_axis

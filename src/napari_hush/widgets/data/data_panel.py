@@ -17,7 +17,7 @@ from napari_hush.widgets.data.layer_field import LayerChooser, LayerField
 from napari_hush.widgets.data.open_as_layers import open_as_layers
 from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.settings.fields import ChoiceField
-from napari_hush.widgets.theme.collapsible import Fold
+from napari_hush.widgets.theme.collapsible import Collapsible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ class DataPanel(QWidget):
             (Shapes,),
         )
         self.shapes.setPlaceholderText("no Shapes layer yet")
-        self.fold = Fold("fold_data", "More data", QWidget)
+        self.fold = Collapsible("fold_data", "More data", QWidget)
 
         # ---- layout
         self._form = _form()

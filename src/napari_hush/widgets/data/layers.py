@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.errors import HushError
-from napari_hush.events import Caution
+from napari_hush.events import WarningIssued
 from napari_hush.io.metadata import ImageMetadata
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _from_labels(labels: Sequence[str]) -> str:
 
 def of_layer(event: Event, name: str) -> Event:
     """`event`, where a caution calls the array by the name of its layer."""
-    if isinstance(event, Caution):
+    if isinstance(event, WarningIssued):
         return replace(event, message=_named(event.message, name))
     return event
 

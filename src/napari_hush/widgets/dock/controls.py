@@ -20,9 +20,9 @@ from superqt import QElidingLabel
 from napari_hush.widgets.data.scope_chooser import ScopeChooser
 from napari_hush.widgets.dock.inputs import Inputs
 from napari_hush.widgets.dock.log_pane import LogPane
-from napari_hush.widgets.dock.recovery_panel import InterruptedPanel
+from napari_hush.widgets.dock.recovery_panel import RecoveryPanel
 from napari_hush.widgets.dock.status import Footer, StatusLine
-from napari_hush.widgets.inspect.compare_panel import LookPanel
+from napari_hush.widgets.inspect.compare_panel import ComparePanel
 from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
 from napari_hush.widgets.settings.sticky_checkboxes import tie
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QShowEvent
 
-    from napari_hush.widgets.dock.view_state import Face
+    from napari_hush.widgets.dock.view_state import ViewState
     from napari_hush.widgets.theme.theme import Colours
 
 __all__ = ["Controls"]
@@ -74,9 +74,9 @@ class Controls(QWidget):
         super().__init__(parent)
 
         # ---- widgets
-        self.interrupted = InterruptedPanel()
+        self.interrupted = RecoveryPanel()
         self.inputs = Inputs(viewer)
-        self.look = LookPanel(viewer, self.inputs.chosen)
+        self.look = ComparePanel(viewer, self.inputs.chosen)
         self.plot = LossPlot(colours)
         self.preview = QCheckBox("Live preview")
         self.preview.setObjectName("live_preview")
@@ -134,7 +134,7 @@ class Controls(QWidget):
         boxes = {"preview": self.preview, "keep_type": self.keep_type}
         tie({"apart": self.inputs.settings.apart, **boxes})
 
-    def showFace(self, face: Face) -> None:
+    def showFace(self, face: ViewState) -> None:
         """Show `face`: the only place where a control's state is set."""
         self.inputs.showLocked(not face.settings_enabled)
         self.interrupted.setOffered(face.settings_enabled, enabled=face.offers_enabled)

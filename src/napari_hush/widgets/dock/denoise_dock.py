@@ -1,6 +1,6 @@
 """The dock "Denoise": what happens when.
 
-People's clicks start runs, the worker's events move their states on, and `Shown` alone
+People's clicks start runs, the worker's events move their states on, and `Presenter` alone
 shows what is.
 """
 
@@ -18,15 +18,15 @@ from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.dock.actions import add_shortcuts
 from napari_hush.widgets.dock.controls import Controls
-from napari_hush.widgets.dock.presenter import Shown
+from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.dock.warm_up import WarmUp
-from napari_hush.widgets.inspect.quality_job import JudgingRun
+from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import run_state, tasks
 from napari_hush.widgets.jobs.denoising_plan import Eye, layer_called, plan_denoising
 from napari_hush.widgets.jobs.denoising_run import DenoisingRun
 from napari_hush.widgets.jobs.run_state import Activity, RunState
 from napari_hush.widgets.jobs.training_run import TrainingRun
-from napari_hush.widgets.model.current_model import ModelAtHand
+from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import tell
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from napari_hush.events import Event
     from napari_hush.lightning import Snapshot
     from napari_hush.widgets.data.drag_and_drop import Dropped
-    from napari_hush.widgets.jobs.crash_recovery import Interrupted
+    from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
     from napari_hush.widgets.model.current_model import Earlier
 
 __all__ = ["DenoiseDock"]
@@ -68,7 +68,7 @@ class DenoiseDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._model = ModelAtHand()
+        self._model = CurrentModel()
         self._asked_for: Path | None = None
         self._denoise_next = False
         self._eyes: list[Eye] = []
@@ -79,9 +79,9 @@ class DenoiseDock(QWidget):
         self._inputs = self._controls.inputs
         self._run = TrainingRun(viewer, self)
         self._denoising = DenoisingRun(viewer, self)
-        self._judging = JudgingRun(self._controls.look, self._inputs, self)
+        self._judging = QualityRun(self._controls.look, self._inputs, self)
         self._drawing = DrawingContext(viewer, self)
-        self._shown = Shown(
+        self._shown = Presenter(
             self, viewer, self._controls, self._model, self._run, self._denoising
         )
         self._warm_up = WarmUp(self._inputs.awaitSpeed, self)
@@ -193,7 +193,7 @@ class DenoiseDock(QWidget):
         if self._model.engine is not None:
             self._train(self._model.engine)
 
-    def _on_continue(self, run: Interrupted) -> None:
+    def _on_continue(self, run: InterruptedTraining) -> None:
         """Go on with what was cut off, showing it on the layer that it was about."""
         try:
             task = tasks.Training.of(run)
@@ -208,9 +208,9 @@ class DenoiseDock(QWidget):
         self._run.train(task, layer, axes, apart=apart)
         self._begun()
 
-    def _on_take_model(self, run: Interrupted) -> None:
+    def _on_take_model(self, run: InterruptedTraining) -> None:
         self._asked_for = None
-        self._run.start(Activity.LOADING, run.name, tasks.Rescuing(run))
+        self._run.start(Activity.LOADING, run.name, tasks.LoadingRecovered(run))
         self._begun()
 
     def _on_denoise(self) -> None:

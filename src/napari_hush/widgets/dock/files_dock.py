@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_hush.events import Caution, Event, FileWritten, ImageStarted, TilesDone
+from napari_hush.events import Event, FileWritten, ImageStarted, TilesDone, WarningIssued
 from napari_hush.widgets.dock.path_field import PathField
 from napari_hush.widgets.dock.status import ActivityBar, StatusLine
 from napari_hush.widgets.jobs import run_state
@@ -25,7 +25,7 @@ from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
 from napari_hush.widgets.jobs.job import Job
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
 from napari_hush.widgets.model.file_dialogs import FILE_FILTER
-from napari_hush.widgets.notifications import Cautions, tell
+from napari_hush.widgets.notifications import WarningCollector, tell
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, mark, stylesheet
 
@@ -50,7 +50,7 @@ class FilesDock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._state = RunState()
-        self._cautions = Cautions()
+        self._cautions = WarningCollector()
         self._file = ""
         self._written: list[Path] = []
 
@@ -157,7 +157,7 @@ class FilesDock(QWidget):
                 self._state = run_state.advance(self._state, event, time.monotonic())
             if isinstance(event, ImageStarted):
                 self._file = event.name
-            if isinstance(event, Caution):
+            if isinstance(event, WarningIssued):
                 self._cautions.take(event)
             if isinstance(event, FileWritten):
                 self._written.append(event.path)

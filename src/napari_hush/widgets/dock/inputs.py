@@ -20,7 +20,7 @@ from napari_hush.widgets.data.training_data import whole_of
 from napari_hush.widgets.dock.readiness import Readiness, judge
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
-from napari_hush.widgets.inspect.check_task import Checking
+from napari_hush.widgets.inspect.check_task import DataCheck
 from napari_hush.widgets.jobs.tasks import Training
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
 from napari_hush.widgets.model.model_panel import why_not_for
@@ -30,7 +30,7 @@ from napari_hush.widgets.settings.cost_estimate import (
     steps_per_epoch,
 )
 from napari_hush.widgets.settings.settings_form import SettingsForm
-from napari_hush.widgets.theme.collapsible import Fold
+from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.theme import Colours, Rule
 from napari_hush.widgets.user_settings import recall, remember
 
@@ -79,7 +79,7 @@ class Inputs(QWidget):
         self.settings = SettingsForm()
         self.files = SettingsFiles(self, viewer)
         self._check: CheckPanel | None = None
-        self._check_fold = Fold("fold_check", "Check data", self._build_check)
+        self._check_fold = Collapsible("fold_check", "Check data", self._build_check)
 
         # ---- layout
         layout = QVBoxLayout(self)
@@ -292,7 +292,7 @@ class Inputs(QWidget):
             self._check.showProblem(self._readiness.training)
             return
         layer = data.noisy[0]
-        self._check.start(Checking(whole_of(layer), configuration, layer.name))
+        self._check.start(DataCheck(whole_of(layer), configuration, layer.name))
 
     def _on_layer_changed(self) -> None:
         if self._check is not None:

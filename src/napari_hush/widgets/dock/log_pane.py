@@ -8,7 +8,7 @@ import time
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QPlainTextEdit, QWidget
 
-from napari_hush.widgets.theme.collapsible import Fold
+from napari_hush.widgets.theme.collapsible import Collapsible
 
 __all__ = ["LogPane"]
 
@@ -37,7 +37,7 @@ class _Handler(logging.Handler):
             logging.getLogger("napari_hush").removeHandler(self)
 
 
-class LogPane(Fold):
+class LogPane(Collapsible):
     """Shows the lines of this dock, and what the engine logs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_hush.widgets.dock.status import ActivityBar
-from napari_hush.widgets.dock.view_state import Situation, resolve
+from napari_hush.widgets.dock.view_state import DockState, resolve
 from napari_hush.widgets.jobs.run_state import RunState
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, stylesheet
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from napari_hush.widgets.jobs.denoising_run import DenoisingRun
     from napari_hush.widgets.jobs.job import Job
     from napari_hush.widgets.jobs.training_run import TrainingRun
-    from napari_hush.widgets.model.current_model import ModelAtHand
+    from napari_hush.widgets.model.current_model import CurrentModel
 
-__all__ = ["Shown"]
+__all__ = ["Presenter"]
 
 
-class Shown(QObject):
+class Presenter(QObject):
     """Brings what is onto the controls; decides nothing else.
 
     Parameters
@@ -48,7 +48,7 @@ class Shown(QObject):
         dock: QWidget,
         viewer: napari.viewer.Viewer,
         controls: Controls,
-        model: ModelAtHand,
+        model: CurrentModel,
         run: TrainingRun,
         denoising: DenoisingRun,
     ) -> None:
@@ -71,7 +71,7 @@ class Shown(QObject):
         state, aside = self.state, self._denoising.state
         self._controls.showFace(
             resolve(
-                Situation(
+                DockState(
                     state,
                     readiness=inputs.readiness,
                     layer="" if layer is None else layer.name,

@@ -22,9 +22,9 @@ from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
 from napari_hush.widgets.notifications import tell
 
 if TYPE_CHECKING:
-    from napari_hush.widgets.jobs.crash_recovery import Interrupted
+    from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
 
-__all__ = ["InterruptedPanel"]
+__all__ = ["RecoveryPanel"]
 
 TOO_LARGE = (
     "Its images were too large to be copied, so it cannot go on;\n"
@@ -39,20 +39,20 @@ HELP = {
 }
 
 
-class InterruptedPanel(QFrame):
+class RecoveryPanel(QFrame):
     """Names the last training that was cut off, and what can be done about it.
 
     Hidden where there is none, and while another training runs.
     """
 
     continued = Signal(object)
-    """Somebody wants this `Interrupted` to go on."""
+    """Somebody wants this `InterruptedTraining` to go on."""
     taken = Signal(object)
-    """Somebody wants the model of this `Interrupted`."""
+    """Somebody wants the model of this `InterruptedTraining`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._run: Interrupted | None = None
+        self._run: InterruptedTraining | None = None
         self._offered = True
 
         # ---- widgets

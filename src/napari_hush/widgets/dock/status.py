@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
-from napari_hush.system.hardware import machine_in_words
+from napari_hush.system.hardware import describe_machine
 from napari_hush.widgets.jobs.run_state import RunState
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Footer(QElidingLabel):
             self._look()
 
     def _look(self) -> None:
-        words = self._told or machine_in_words(self._device)
+        words = self._told or describe_machine(self._device)
         if words != self.text():
             self.setText(words)
             self.setToolTip(words)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from napari_hush.widgets.dock.readiness import Readiness
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
-from napari_hush.widgets.settings.labels import in_words
+from napari_hush.widgets.settings.labels import format_duration
 
-__all__ = ["Face", "Situation", "resolve"]
+__all__ = ["DockState", "ViewState", "resolve"]
 
 NBSP = "\N{NO-BREAK SPACE}"
 _DOING = {
@@ -36,7 +36,7 @@ _NO_EARLIER = "There is no earlier model to go back to."
 
 
 @dataclass(frozen=True)
-class Situation:
+class DockState:
     """Everything that decides what the controls show."""
 
     state: RunState = field(default_factory=RunState)
@@ -56,7 +56,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Face:
+class ViewState:
     """What every control shows."""
 
     blocked: dict[str, str]
@@ -80,12 +80,12 @@ class Face:
     """``"plain"``, ``"problem"`` (something to put right) or ``"failed"``."""
 
 
-def resolve(situation: Situation) -> Face:
+def resolve(situation: DockState) -> ViewState:
     """Decide what every control shows in `situation`."""
     state = situation.state
     blocked = _blocked(situation)
     status, kind = _status(situation)
-    return Face(
+    return ViewState(
         blocked=blocked,
         tooltips={n: _tooltip(n, why, situation) for n, why in blocked.items()},
         primary=_primary(situation, blocked),
@@ -99,7 +99,7 @@ def resolve(situation: Situation) -> Face:
     )
 
 
-def _blocked(situation: Situation) -> dict[str, str]:
+def _blocked(situation: DockState) -> dict[str, str]:
     state, aside = situation.state, situation.aside
     busy = f"Wait for the end of {_DOING[state.activity]}." if state.busy else ""
     busy = busy or ("Wait for the end of denoising." if aside.busy else "")
@@ -127,7 +127,7 @@ def _blocked(situation: Situation) -> dict[str, str]:
     }
 
 
-def _denoising_blocked(situation: Situation, training: bool) -> str:
+def _denoising_blocked(situation: DockState, training: bool) -> str:
     """Why nothing can be denoised beside a training; empty if there is none."""
     if not training:
         return ""
@@ -138,7 +138,7 @@ def _denoising_blocked(situation: Situation, training: bool) -> str:
     return ""
 
 
-def _tooltip(name: str, why: str, situation: Situation) -> str:
+def _tooltip(name: str, why: str, situation: DockState) -> str:
     if why:
         return why
     if name == "pause" and situation.state.phase is Phase.PAUSED:
@@ -148,7 +148,7 @@ def _tooltip(name: str, why: str, situation: Situation) -> str:
     return _HELP[name]
 
 
-def _primary(situation: Situation, blocked: dict[str, str]) -> str:
+def _primary(situation: DockState, blocked: dict[str, str]) -> str:
     state = situation.state
     just_denoised = state.phase is Phase.DONE and state.activity is Activity.DENOISING
     if state.phase is Phase.PAUSED:
@@ -176,7 +176,7 @@ def _progress(state: RunState) -> tuple[int, int]:
             return state.done, max(1, state.total)
 
 
-def _status(situation: Situation) -> tuple[str, str]:
+def _status(situation: DockState) -> tuple[str, str]:
     words, kind = _status_of_run(situation)
     aside = situation.aside
     if aside.phase is Phase.FAILED:
@@ -187,7 +187,7 @@ def _status(situation: Situation) -> tuple[str, str]:
     return words, kind
 
 
-def _status_of_run(situation: Situation) -> tuple[str, str]:
+def _status_of_run(situation: DockState) -> tuple[str, str]:
     state = situation.state
     if state.phase is Phase.RUNNING:
         return f"{_running(state)}\n{state.hint}".strip(), "plain"
@@ -222,5 +222,5 @@ def _running(state: RunState) -> str:
     else:
         parts = [f"Tile {state.done} of {state.total}"]
     if state.seconds_left is not None:
-        parts.append(f"{in_words(state.seconds_left)}{NBSP}left")
+        parts.append(f"{format_duration(state.seconds_left)}{NBSP}left")
     return " · ".join(parts)

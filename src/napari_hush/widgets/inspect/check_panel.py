@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QPixmap
 
     from napari_hush.quality import DataReport
-    from napari_hush.widgets.inspect.check_task import Checked, Checking
+    from napari_hush.widgets.inspect.check_task import DataCheck, DataCheckResult
     from napari_hush.widgets.theme.theme import Colours
 
 __all__ = ["CheckPanel"]
@@ -47,7 +47,7 @@ class CheckPanel(QWidget):
     def __init__(self, colours: Colours, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._colours = colours
-        self._checked: Checked | None = None
+        self._checked: DataCheckResult | None = None
         self._job = Job(self)
 
         # ---- widgets
@@ -108,7 +108,7 @@ class CheckPanel(QWidget):
         """Whether something was found already, or is being looked for."""
         return self._checked is not None or bool(self._job.is_running)
 
-    def start(self, task: Checking) -> None:
+    def start(self, task: DataCheck) -> None:
         """Check, unless a check is under way."""
         if not self._job.is_running:
             self._check.setEnabled(False)
@@ -147,7 +147,7 @@ class CheckPanel(QWidget):
                 report.span if struct else None,
             )
 
-    def _on_returned(self, checked: Checked) -> None:
+    def _on_returned(self, checked: DataCheckResult) -> None:
         report = checked.report
         self._checked = checked
         self._check.setEnabled(True)
@@ -164,7 +164,7 @@ class CheckPanel(QWidget):
         self._check.setEnabled(True)
         self._say(sentence)
 
-    def _draw(self, checked: Checked) -> None:
+    def _draw(self, checked: DataCheckResult) -> None:
         noise = checked.report.channels[0].noise
         colours = self._colours
         _show(self._map, picture_of_map(noise.map, colours.mark, colours.glow))

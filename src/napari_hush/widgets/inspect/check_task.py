@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_hush.quality import DataReport
     from napari_hush.widgets.jobs.tasks import StopRequest
 
-__all__ = ["Checked", "Checking", "Patch"]
+__all__ = ["DataCheck", "DataCheckResult", "Patch"]
 
 PATCHES = 2
 """Patches in the preview."""
@@ -38,7 +38,7 @@ class Patch:
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class DataCheckResult:
     """What was found, and a few patches."""
 
     report: DataReport
@@ -46,22 +46,22 @@ class Checked:
 
 
 @dataclass(frozen=True, eq=False)
-class Checking:
-    """Judge the noise of a layer and cut a few patches; returns `Checked`."""
+class DataCheck:
+    """Judge the noise of a layer and cut a few patches; returns `DataCheckResult`."""
 
     source: Any
     """What is learned from: any array, on disk or not."""
     configuration: Configuration
     name: str
 
-    def __call__(self, report: OnProgress, stop: StopRequest) -> Checked:
+    def __call__(self, report: OnProgress, stop: StopRequest) -> DataCheckResult:
         from napari_hush.io import Image
         from napari_hush.quality import check_data
 
         axes = self.configuration.data_config.axes
         image = Image.from_array(self.source, axes, f"“{self.name}”")
         found = check_data(image)
-        return Checked(found, _patches(image, self.configuration))
+        return DataCheckResult(found, _patches(image, self.configuration))
 
     def __str__(self) -> str:
         return f"check of “{self.name}”"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
-__all__ = ["LookPanel"]
+__all__ = ["ComparePanel"]
 
 
 class _View(Protocol):
@@ -54,7 +54,7 @@ WAYS: dict[str, tuple[str, str, Callable[[Any, Image, Image], _View]]] = {
 """Words, help and what does it, of each way of looking."""
 
 
-class LookPanel(QWidget):
+class ComparePanel(QWidget):
     """Compares the chosen layer with its result; one click on, the same click off.
 
     Nothing stays behind: each way of looking ends when it is clicked again, when another

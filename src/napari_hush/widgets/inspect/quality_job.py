@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from napari_hush.events import OnProgress
     from napari_hush.widgets.dock.inputs import Inputs
-    from napari_hush.widgets.inspect.compare_panel import LookPanel
+    from napari_hush.widgets.inspect.compare_panel import ComparePanel
     from napari_hush.widgets.jobs.denoising_run import DenoisingRun
     from napari_hush.widgets.jobs.tasks import StopRequest
 
-__all__ = ["Judging", "Quality", "closeness"]
+__all__ = ["Quality", "QualityCheck", "closeness"]
 
 PLANES = 32
 """Planes that are compared with the truth at most, evenly spread; SSIM takes its time."""
@@ -40,7 +40,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Judging:
+class QualityCheck:
     """Judge a result by what was taken away, and by the truth if there is one."""
 
     noisy: Any
@@ -54,12 +54,12 @@ class Judging:
     """What people call it."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Quality:
-        from napari_hush.quality import judge_residual
+        from napari_hush.quality import check_residual
 
         parts, reasons = [], []
         try:
             noisy = as_pixels(self.noisy, rgb=self.rgb)
-            residual = judge_residual(noisy, self.clean, self.axes)
+            residual = check_residual(noisy, self.clean, self.axes)
         except DataError as error:
             reasons.append(str(error))
         else:
@@ -125,7 +125,7 @@ def _planes(array: Any, axes: str) -> list[Any]:
     return planes
 
 
-class JudgingRun(QObject):
+class QualityRun(QObject):
     """Says how good a result is.
 
     Parameters
@@ -138,7 +138,7 @@ class JudgingRun(QObject):
         As of every QObject.
     """
 
-    def __init__(self, look: LookPanel, inputs: Inputs, parent: QObject) -> None:
+    def __init__(self, look: ComparePanel, inputs: Inputs, parent: QObject) -> None:
         super().__init__(parent)
         self._look = look
         self._inputs = inputs
@@ -155,7 +155,7 @@ class JudgingRun(QObject):
             return
         truth = self._truth_for(noisy)
         self.job.start(
-            Judging(
+            QualityCheck(
                 source_of(noisy),
                 canvas.out,
                 self._inputs.axes(),

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
-__all__ = ["Interrupted", "Keeping", "discard", "going_on", "interrupted_runs", "keeping"]
+__all__ = [
+    "InterruptedTraining",
+    "Keeping",
+    "discard",
+    "going_on",
+    "interrupted_runs",
+    "keeping",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +58,7 @@ _UNLOCKED = (OSError, NotImplementedError)
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class InterruptedTraining:
     """A training that was cut off.
 
     Attributes
@@ -196,7 +203,7 @@ def going_on(folder: Path, data: TrainingData) -> Iterator[Keeping]:
         yield run
 
 
-def interrupted_runs() -> list[Interrupted]:
+def interrupted_runs() -> list[InterruptedTraining]:
     """All trainings that were cut off, the last one first.
 
     What is left of others, and has not changed for a day, is removed.
@@ -309,7 +316,7 @@ def _new_folder(name: str) -> Path:
     return _root() / f"{time.strftime('%Y-%m-%d %H.%M.%S')} {plain} {os.urandom(3).hex()}"
 
 
-def _read(folder: Path) -> Interrupted | None:
+def _read(folder: Path) -> InterruptedTraining | None:
     """What is kept in `folder`; None, and logged, if nothing can be made of it."""
     words = folder / _WORDS
     try:
@@ -319,7 +326,7 @@ def _read(folder: Path) -> Interrupted | None:
         values: dict[str, Any] = json.loads(words.read_text(encoding="utf-8"))
         size = values["pixel_size"]
         counts = values["pixels"]
-        return Interrupted(
+        return InterruptedTraining(
             folder,
             str(values["name"]),
             when,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_hush.events import Caution, Event, ImageStarted, TilesDone
+from napari_hush.events import Event, ImageStarted, TilesDone, WarningIssued
 from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.denoising_task import CanvasReady, Denoising, DenoisingSeveral
 from napari_hush.widgets.jobs.job import Job
 from napari_hush.widgets.jobs.run_state import Activity, RunState
-from napari_hush.widgets.notifications import Cautions, tell
+from napari_hush.widgets.notifications import WarningCollector, tell
 from napari_hush.widgets.results.canvas import Canvas
 from napari_hush.widgets.results.result_layer import ResultLayer
 
@@ -46,7 +46,7 @@ class DenoisingRun(QObject):
         self.whole: Canvas | None = None
         """What was denoised from end to end in the last run, if it was one layer."""
         self._only_a_part = False
-        self._cautions = Cautions()
+        self._cautions = WarningCollector()
         self.job = Job(self)
         self.job.progressed.connect(self._on_progressed)
         self.job.returned.connect(self._on_returned)
@@ -100,7 +100,7 @@ class DenoisingRun(QObject):
                 )
             elif isinstance(event, TilesDone) and self._result is not None:
                 self._result.show(event.regions)
-            elif isinstance(event, Caution):
+            elif isinstance(event, WarningIssued):
                 self._cautions.take(event)
         if self._result is not None and not self._result.is_there:
             self.job.stop()  # somebody removed it: there is nothing to fill any more

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_hush.careamist import CAREamist
-    from napari_hush.events import Caution, OnProgress
+    from napari_hush.events import OnProgress, WarningIssued
     from napari_hush.models import Model
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.jobs.tasks import StopRequest
@@ -129,12 +129,12 @@ def _record(task: Denoising, pixels: Any) -> dict[str, Any]:
     return result_record(task.model, image, keep_type=task.keep_type)
 
 
-def _other_size(task: Denoising) -> Caution | None:
+def _other_size(task: Denoising) -> WarningIssued | None:
     """Whether the layer's pixels are of another size than those trained on."""
-    from napari_hush.quality import size_caution
+    from napari_hush.quality import size_warning
 
     trained = task.model.provenance.pixel_size
-    return size_caution(f"“{task.origin.name}”", task.origin.pixel_size, trained)
+    return size_warning(f"“{task.origin.name}”", task.origin.pixel_size, trained)
 
 
 def _engine(model: Model, on_progress: OnProgress) -> CAREamist:

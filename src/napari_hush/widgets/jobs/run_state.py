@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from napari_hush.events import (
-    BatchHalved,
+    BatchSplit,
     EarlyStopped,
     Event,
     ImageStarted,
@@ -23,7 +23,7 @@ from napari_hush.events import (
     TrainingResumed,
     TrainingStarted,
 )
-from napari_hush.widgets.settings.labels import in_words
+from napari_hush.widgets.settings.labels import format_duration
 
 __all__ = [
     "Activity",
@@ -138,7 +138,7 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case Plateau():
             words = f"The loss has not moved for {event.epochs} epochs: Stop when you like."
             return replace(state, hint=words)
-        case BatchHalved():
+        case BatchSplit():
             words = (
                 f"Memory ran out with {event.old} patches at once; it goes on with "
                 f"{event.new}, and the result is the same."
@@ -184,5 +184,5 @@ def after_training(state: RunState, now: float) -> str:
     """What to say at the end of a training that has made a model, at `now`."""
     if state.stopped and not state.hint.startswith("Ended early"):
         return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
-    spent = in_words(now - state.started)
+    spent = format_duration(now - state.started)
     return f"Trained on “{state.subject}” in {spent}. Denoise is next."

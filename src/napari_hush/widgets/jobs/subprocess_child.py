@@ -3,8 +3,7 @@
     python -m napari_hush.widgets.jobs.subprocess_child
 
 It reads a `Training` from its standard input, sends the events of the run through its
-standard output, and the trained engine at the end. `TrainingApart` starts it and talks to
-it.
+standard output, and the trained engine at the end. `SubprocessTraining` starts it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.events import Event, TrainingStarted
-from napari_hush.system.hardware import machine_in_words
+from napari_hush.system.hardware import describe_machine
 from napari_hush.widgets.jobs.previewer import LatestModel
 from napari_hush.widgets.jobs.tasks import EngineReady, Steered, StopRequest, Training
 from napari_hush.widgets.jobs.thread_priority import step_back
@@ -178,7 +177,7 @@ class _Child:
         self._wire.send(event)
         if self._device and time.monotonic() - self._looked > EVERY_SECONDS:
             self._looked = time.monotonic()
-            self._wire.send(MachineSeen(machine_in_words(self._device)))
+            self._wire.send(MachineSeen(describe_machine(self._device)))
 
     def _listen(self) -> None:
         while True:

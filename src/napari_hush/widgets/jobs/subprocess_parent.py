@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
-__all__ = ["ProcessDied", "RemoteEngine", "TrainingApart"]
+__all__ = ["ProcessDied", "RemoteEngine", "SubprocessTraining"]
 
 PATIENCE = 20.0
 """Seconds that a process may take to end after it has said its last word."""
@@ -69,7 +69,7 @@ class RemoteEngine:
 
 
 @dataclass(frozen=True)
-class TrainingApart:
+class SubprocessTraining:
     """Do `training` in another process; reports and returns what that would."""
 
     training: Training

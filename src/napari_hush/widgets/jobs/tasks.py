@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
-from napari_hush.events import Caution, Event, StepsDone, TrainingStarted
+from napari_hush.events import Event, StepsDone, TrainingStarted, WarningIssued
 from napari_hush.widgets.data.layers import of_layer, refusals_name
 from napari_hush.widgets.jobs.crash_recovery import going_on, keeping, recovered_path
 from napari_hush.widgets.settings.cost_estimate import measure_speed
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from napari_hush.config import Configuration
     from napari_hush.events import OnProgress
     from napari_hush.io import ImageMetadata
-    from napari_hush.lightning import RunState, TrainDataModule
+    from napari_hush.lightning import TrainDataModule, TrainingCheckpoint
     from napari_hush.widgets.data.training_data import TrainingData
-    from napari_hush.widgets.jobs.crash_recovery import Interrupted, Keeping
+    from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining, Keeping
     from napari_hush.widgets.jobs.previewer import Previewer
 
 __all__ = [
     "EarlierLosses",
     "EngineReady",
     "Loading",
-    "Rescuing",
+    "LoadingRecovered",
     "Saving",
     "StopRequest",
     "Task",
@@ -149,7 +149,7 @@ class Training:
     """The folder of a training that was cut off, to go on with it; then `model` is None."""
 
     @classmethod
-    def of(cls, run: Interrupted) -> Training:
+    def of(cls, run: InterruptedTraining) -> Training:
         """What goes on with `run`.
 
         Raises
@@ -163,9 +163,9 @@ class Training:
         )
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
-        from napari_hush.lightning import load_state
+        from napari_hush.lightning import load_checkpoint
 
-        state = None if self.interrupted is None else load_state(self.interrupted)
+        state = None if self.interrupted is None else load_checkpoint(self.interrupted)
         engine = self._engine(state)
         engine.callbacks = self._callbacks(report)
         report(EngineReady(engine))
@@ -184,7 +184,7 @@ class Training:
             engine.save(recovered_path(self.name))
         return engine if engine.is_trained else None
 
-    def _engine(self, state: RunState | None) -> CAREamist:
+    def _engine(self, state: TrainingCheckpoint | None) -> CAREamist:
         from napari_hush.careamist import CAREamist
 
         if state is not None:
@@ -204,11 +204,15 @@ class Training:
             self.configuration,
             self.data,
             self.pixel_size,
-            lambda words: report(Caution("state", words)),
+            lambda words: report(WarningIssued("state", words)),
         )
 
     def _tell(
-        self, state: RunState | None, run: Keeping, report: OnProgress, event: Event
+        self,
+        state: TrainingCheckpoint | None,
+        run: Keeping,
+        report: OnProgress,
+        event: Event,
     ) -> None:
         run.learned = run.learned or isinstance(event, StepsDone)
         report(of_layer(event, self.name))
@@ -228,7 +232,7 @@ class Training:
             report(EarlierLosses(first.first_step, losses, tuple(validation)))
 
     def _data(
-        self, engine: CAREamist, pixels: TrainingData, state: RunState | None
+        self, engine: CAREamist, pixels: TrainingData, state: TrainingCheckpoint | None
     ) -> TrainDataModule:
         """The data; a model that is trained on keeps its normalisation."""
         from napari_hush.lightning import TrainDataModule
@@ -301,16 +305,16 @@ class Loading:
 
 
 @dataclass(frozen=True)
-class Rescuing:
+class LoadingRecovered:
     """Take the model out of a training that was cut off, as it was last; returns it."""
 
-    run: Interrupted
+    run: InterruptedTraining
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist:
         from napari_hush.careamist import CAREamist
-        from napari_hush.lightning import load_state, model_of
+        from napari_hush.lightning import load_checkpoint, model_of
 
-        state = load_state(self.run.folder)
+        state = load_checkpoint(self.run.folder)
         if not state.position.first_step + state.position.steps:
             raise TrainingError(
                 f"The training on “{self.run.name}” was cut off before anything was "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_hush.events import Caution
+from napari_hush.events import WarningIssued
 from napari_hush.widgets.data.layers import Origin, source_of
 from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.denoising_plan import Eye
@@ -16,9 +16,9 @@ from napari_hush.widgets.jobs.job import Job
 from napari_hush.widgets.jobs.previewer import LatestModel, Lens, Previewer, PreviewReady
 from napari_hush.widgets.jobs.run_state import Activity, RunState
 from napari_hush.widgets.jobs.subprocess_child import MachineSeen
-from napari_hush.widgets.jobs.subprocess_parent import ProcessDied, TrainingApart
+from napari_hush.widgets.jobs.subprocess_parent import ProcessDied, SubprocessTraining
 from napari_hush.widgets.jobs.tasks import EngineReady, Steered, Task, Training
-from napari_hush.widgets.notifications import Cautions, tell
+from napari_hush.widgets.notifications import WarningCollector, tell
 from napari_hush.widgets.results.result_layer import PreviewLayer
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TrainingRun(QObject):
         self._eye: Eye | None = None
         self._preview: PreviewLayer | None = None
         self._wants_preview = True
-        self._cautions = Cautions()
+        self._cautions = WarningCollector()
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.state = RunState()
         self.machine = ""
@@ -100,7 +100,7 @@ class TrainingRun(QObject):
             source, rgb, lens = source_of(layer), bool(layer.rgb), eye.lens
             preview = PreviewLayer(self._viewer, Origin.of(layer))
         task = replace(task, previewer=Previewer(source, axes, rgb=rgb, lens=lens))
-        where = TrainingApart(task) if apart else task
+        where = SubprocessTraining(task) if apart else task
         self.start(Activity.TRAINING, task.name, where)
         self._eye, self._preview = eye, preview
 
@@ -161,7 +161,7 @@ class TrainingRun(QObject):
                 tell(event.reason)
             elif isinstance(event, PreviewReady):
                 shown = event
-            elif isinstance(event, Caution):
+            elif isinstance(event, WarningIssued):
                 self._cautions.take(event)
         if self._eye is not None:
             self._eye.look(self._viewer)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_hush.lightning import Snapshot
     from napari_hush.models import Model
 
-__all__ = ["Earlier", "ModelAtHand"]
+__all__ = ["CurrentModel", "Earlier"]
 
 EARLIER = 3
 """Models that are kept to go back to, beside the snapshots of the last run."""
@@ -29,7 +29,7 @@ class Earlier:
     kept: bool
 
 
-class ModelAtHand:
+class CurrentModel:
     """Holds the model of the dock; nothing that comes in its place makes it be lost.
 
     Attributes

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_hush.lightning import Snapshot
     from napari_hush.models import Model
-    from napari_hush.widgets.model.current_model import Earlier, ModelAtHand
+    from napari_hush.widgets.model.current_model import CurrentModel, Earlier
 
 __all__ = ["ModelPanel"]
 
@@ -97,7 +97,7 @@ class ModelPanel(QWidget):
 
 
 def snapshot_menu(
-    parent: QWidget, hand: ModelAtHand, take: Callable[[Snapshot | Earlier], None]
+    parent: QWidget, hand: CurrentModel, take: Callable[[Snapshot | Earlier], None]
 ) -> QMenu:
     """A menu of what one can go back to, the last uppermost; `take` gets what is chosen."""
     menu = QMenu(parent)

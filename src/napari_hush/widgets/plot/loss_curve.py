@@ -12,13 +12,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LossHistory"]
+__all__ = ["LossCurve"]
 
 SMOOTHING = 0.02
 """Weight of a new step in the moving average, from step 2500 on."""
 
 
-class LossHistory:
+class LossCurve:
     """Training loss per optimizer step, and validation loss per epoch.
 
     Attributes

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QSizePolicy, QWidget
 from napari_hush.events import EpochDone, Event, StepsDone, TrainingStarted
 from napari_hush.widgets.jobs.tasks import EarlierLosses
 from napari_hush.widgets.notifications import tell
-from napari_hush.widgets.plot.loss_curve import ChartAxis, LossHistory
+from napari_hush.widgets.plot.loss_curve import ChartAxis, LossCurve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ NOTHING_YET = "The loss curve appears here."
 
 
 class LossPlot(QWidget):
-    """Draws a `LossHistory` while it grows; what was added is drawn by `redraw`.
+    """Draws a `LossCurve` while it grows; what was added is drawn by `redraw`.
 
     A faint line of single steps, a firm one through them, a ring per validation, under
     a caption with the last values or those under the mouse; earlier runs are dashed. The
@@ -52,8 +52,8 @@ class LossPlot(QWidget):
     def __init__(self, colours: Colours, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._colours = colours
-        self._history = LossHistory()
-        self._earlier: list[LossHistory] = []
+        self._history = LossCurve()
+        self._earlier: list[LossCurve] = []
         self._log = True
         self._cursor: QPointF | None = None
         self._frame = QRectF()
@@ -75,12 +75,12 @@ class LossPlot(QWidget):
         return QSize(200, LOWEST)
 
     @property
-    def history(self) -> LossHistory:
+    def history(self) -> LossCurve:
         """Everything added so far."""
         return self._history
 
     @property
-    def earlier(self) -> tuple[LossHistory, ...]:
+    def earlier(self) -> tuple[LossCurve, ...]:
         """The runs before, oldest first."""
         return tuple(self._earlier)
 
@@ -91,7 +91,7 @@ class LossPlot(QWidget):
         """
         if first_epoch == 0 and self._history.steps:
             self._earlier.append(self._history)
-            self._history = LossHistory()
+            self._history = LossCurve()
         self.update()
 
     def forgetEarlier(self) -> None:
@@ -147,7 +147,7 @@ class LossPlot(QWidget):
         return menu
 
     @property
-    def runs(self) -> tuple[LossHistory, ...]:
+    def runs(self) -> tuple[LossCurve, ...]:
         """All runs, oldest first."""
         return (*self._earlier, self._history)
 
@@ -293,7 +293,7 @@ def _points(
 HEADER = ("run", "step", "training_loss", "training_loss_smoothed", "validation_loss")
 
 
-def save_csv(parent: QWidget, runs: Sequence[LossHistory]) -> None:
+def save_csv(parent: QWidget, runs: Sequence[LossCurve]) -> None:
     """Ask for a name and write all `runs` there."""
     if path := _ask(parent, "Save the losses", "losses.csv", "Tables (*.csv)"):
         try:
@@ -309,7 +309,7 @@ def save_picture(plot: QWidget) -> None:
         tell(f"The picture was not saved to “{path}”; choose another folder.")
 
 
-def write_csv(path: Path, runs: Sequence[LossHistory]) -> None:
+def write_csv(path: Path, runs: Sequence[LossCurve]) -> None:
     """Write `runs` as a table: a row per step, the validation in that of its step."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import OutOfMemoryError, UnwritableFileError
-from napari_hush.system.memory import free_memory, size_text
+from napari_hush.system.memory import format_bytes, free_memory
 from napari_hush.widgets.user_settings import data_folder
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ class DiskCanvas:
             free = shutil.disk_usage(path.parent).free
             if needed > free:
                 raise OutOfMemoryError(
-                    f"The result takes {size_text(needed)}; “{path.parent}” has room for "
-                    f"{size_text(free)}; make room, or denoise a part of the layer."
+                    f"The result takes {format_bytes(needed)}; “{path.parent}” has room "
+                    f"for {format_bytes(free)}; make room, or denoise a part of the layer."
                 )
             self.out: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
             _reserve(path, needed)

@@ -17,8 +17,8 @@ from napari_hush.config import (
     TrainingConfig,
     UNetConfig,
 )
-from napari_hush.widgets.settings.config_form import ModelForm
-from napari_hush.widgets.theme.collapsible import Fold
+from napari_hush.widgets.settings.config_form import ConfigForm
+from napari_hush.widgets.theme.collapsible import Collapsible
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
@@ -109,13 +109,15 @@ class AllSettings(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tree: Tree = Configuration().model_dump()
-        self._forms: dict[str, ModelForm] = {}
-        self.folds: dict[str, Fold] = {}
+        self._forms: dict[str, ConfigForm] = {}
+        self.folds: dict[str, Collapsible] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         for group in GROUPS:
-            fold = Fold(f"fold_{group.name}", group.title, partial(self._form, group))
+            fold = Collapsible(
+                f"fold_{group.name}", group.title, partial(self._form, group)
+            )
             self.folds[group.name] = fold
             layout.addWidget(fold)
 
@@ -130,8 +132,8 @@ class AllSettings(QWidget):
 
     # ---- Private API
 
-    def _form(self, group: Group) -> ModelForm:
-        form = ModelForm(group.kind, only=group.fields)
+    def _form(self, group: Group) -> ConfigForm:
+        form = ConfigForm(group.kind, only=group.fields)
         form.layout().setContentsMargins(10, 0, 0, 4)
         form.setValue(_part(self._tree, group.path))
         form.edited.connect(lambda: self.edited.emit(group.path, form.value()))

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-__all__ = ["ModelForm"]
+__all__ = ["ConfigForm"]
 
 NARROWEST = 84
 """Pixels that a number needs beside its buttons."""
 
 
-class ModelForm(QWidget):
+class ConfigForm(QWidget):
     """Edits the fields of a configuration; each row has a button back to the default.
 
     Parameters
@@ -281,7 +281,7 @@ class ModelsField(QWidget):
     ) -> None:
         super().__init__(parent)
         layout = _column(self)
-        self._parts: dict[str, tuple[QCheckBox, ModelForm]] = {}
+        self._parts: dict[str, tuple[QCheckBox, ConfigForm]] = {}
         for kind in kinds:
             name = _name_of(kind)
             check = QCheckBox(CHOICES.get(name, words_of(name)))
@@ -312,12 +312,12 @@ class ModelsField(QWidget):
             check.setChecked(name in there)
 
 
-def _form(kind: type[Frozen], hidden: Collection[str] = NAMES) -> ModelForm:
+def _form(kind: type[Frozen], hidden: Collection[str] = NAMES) -> ConfigForm:
     from napari_hush.widgets.settings.config_form import (
-        ModelForm,  # forms hold fields hold forms
+        ConfigForm,  # forms hold fields hold forms
     )
 
-    form = ModelForm(kind, hidden=hidden)
+    form = ConfigForm(kind, hidden=hidden)
     form.layout().setContentsMargins(10, 0, 0, 0)
     return form
 

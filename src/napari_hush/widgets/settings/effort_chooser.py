@@ -9,20 +9,20 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_hush.config.training import PRESETS, preset_of
-from napari_hush.widgets.settings.labels import in_words
-from napari_hush.widgets.theme.segmented_buttons import Segments
+from napari_hush.widgets.settings.labels import format_duration
+from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
     from napari_hush.config.training import Preset
     from napari_hush.widgets.settings.cost_estimate import Estimate
 
-__all__ = ["EffortChooser"]
+__all__ = ["PresetChooser"]
 
 NBSP = "\N{NO-BREAK SPACE}"
 
 
-class EffortChooser(QWidget):
+class PresetChooser(QWidget):
     """Chooses a preset; none is down where people set numbers of their own."""
 
     chosen = Signal(object)
@@ -30,7 +30,7 @@ class EffortChooser(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._segments = Segments(
+        self._segments = SegmentedButtons(
             "effort",
             {
                 preset.name: f"{preset.words}\n{preset.num_epochs} epochs of "
@@ -77,10 +77,10 @@ class EffortChooser(QWidget):
 def _roughly(seconds: float) -> str:
     """Time as precise as an estimate is: one unit."""
     if seconds < 90:
-        return in_words(max(5, 5 * round(seconds / 5)))
+        return format_duration(max(5, 5 * round(seconds / 5)))
     if seconds < 5400:
-        return in_words(60 * round(seconds / 60))
-    return in_words(3600 * round(seconds / 3600))
+        return format_duration(60 * round(seconds / 60))
+    return format_duration(3600 * round(seconds / 3600))
 
 
 def _size(gigabytes: float) -> str:

@@ -85,7 +85,7 @@ def help_of(name: str, field: FieldInfo) -> str:
     return f"{field.description}{said}\n({name})"
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``75`` as ``"1 min 15 s"``: at most two units, nothing below a second.
 
     The blanks are no-break spaces, so that no unit is torn from its number.

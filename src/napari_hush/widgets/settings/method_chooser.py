@@ -15,7 +15,7 @@ from napari_hush.config.methods import (
     with_method,
 )
 from napari_hush.widgets.settings.fields import ChoiceField, CountField
-from napari_hush.widgets.theme.segmented_buttons import Segments
+from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 
 __all__ = ["MethodChooser"]
 
@@ -36,7 +36,7 @@ class MethodChooser(QWidget):
             method.value: f"{about.sentence}\n({about.paper})"
             for method, about in ABOUT.items()
         }
-        self._segments = Segments("method", tips)
+        self._segments = SegmentedButtons("method", tips)
         self._sentence = QLabel()
         self._sentence.setObjectName("method_sentence")
         self._sentence.setWordWrap(True)

@@ -23,11 +23,11 @@ from napari_hush.config import Configuration, DataConfig, TrainingConfig
 from napari_hush.config.training import DEFAULT
 from napari_hush.errors import HushError
 from napari_hush.widgets.settings.all_settings import AllSettings
-from napari_hush.widgets.settings.effort_chooser import EffortChooser
+from napari_hush.widgets.settings.effort_chooser import PresetChooser
 from napari_hush.widgets.settings.fields import CountField, PatchSizeField
 from napari_hush.widgets.settings.labels import words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
-from napari_hush.widgets.theme.collapsible import Fold
+from napari_hush.widgets.theme.collapsible import Collapsible
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
@@ -76,12 +76,12 @@ class SettingsForm(QWidget):
 
         # ---- widgets
         self.method = MethodChooser()
-        self.effort = EffortChooser()
+        self.effort = PresetChooser()
         self._counts = {
             name: CountField(name, owner.model_fields[name]) for _, owner, name in _COUNTS
         }
         self._patch_size = PatchSizeField()
-        self.fold = Fold("fold_settings", "Settings", self._build_all)
+        self.fold = Collapsible("fold_settings", "Settings", self._build_all)
         self.actions = SettingsActions()
         self.apart = QCheckBox("Train in a process of its own")
         self.apart.setObjectName("apart")

@@ -13,14 +13,14 @@ from superqt import QCollapsible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Fold"]
+__all__ = ["Collapsible"]
 
 CLOSED, OPEN = "▸", "▾"
 NO_LIMIT = 2**24 - 1
 """Pixels; as high as Qt lets a widget be. PyQt has a name for it, PySide has none."""
 
 
-class Fold(QCollapsible):
+class Collapsible(QCollapsible):
     """Folded at first; its content is made when it is first opened.
 
     Parameters

@@ -10,10 +10,10 @@ from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Segments"]
+__all__ = ["SegmentedButtons"]
 
 
-class Segments(QWidget):
+class SegmentedButtons(QWidget):
     """Chooses one of a few; with Left and Right, too, once it has the focus.
 
     Parameters
