@@ -151,10 +151,13 @@ def test_help_has_examples_and_exit_codes(command, capsys):
 
 def test_examples_are_understood(capsys):
     import shlex
+    from importlib import import_module
+
+    from napari_hush.cli.main import build_parser
 
     for name in cli.COMMANDS:
-        parser, _ = cli.commands.build_parser([name])
-        for example in cli.commands._module(name).EXAMPLES:
+        parser, _ = build_parser([name])
+        for example in import_module(f"napari_hush.cli.{name}").EXAMPLES:
             words = shlex.split(example.split(" > ")[0])
             assert parser.parse_args(words[1:]).command == name
 

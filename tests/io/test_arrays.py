@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import DataError, SourceTypeError
-from napari_hush.io import axes_of, fingerprint, load_images, open_images
+from napari_hush.io import axes_of, fingerprint_of, load_images, open_images
 
 IMAGE = np.random.default_rng(0).random((3, 20, 30))
 
@@ -49,7 +49,7 @@ def test_arrays_that_are_elsewhere_stay_there(make, chunks):
 def test_numpy_arrays_stay_what_they_are():
     (image,) = open_images(IMAGE, "array", "ZYX")
     assert image.data is IMAGE
-    assert fingerprint(image) is None
+    assert fingerprint_of(image) is None
 
 
 def test_labels_around_numpy():
@@ -91,7 +91,7 @@ def test_a_zarr_array_in_memory_travels_whole():
     (image,) = open_images(zarr_array(), "array", "ZYX")
     moved = pickle.loads(pickle.dumps(image.data))  # noqa: S301
     np.testing.assert_array_equal(moved[1], IMAGE[1])
-    assert fingerprint(image) is None
+    assert fingerprint_of(image) is None
 
 
 def test_a_group_is_no_array():

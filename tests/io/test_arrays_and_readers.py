@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import DataError, UnreadableFileError
-from napari_hush.io import fingerprint, load_images, open_images
+from napari_hush.io import fingerprint_of, load_images, open_images
 from napari_hush.io.chunk_cache import chunk_cache
 
 IMAGE = np.random.default_rng(0).random((3, 20, 30))
@@ -79,7 +79,7 @@ def opened(file, reader):
 def test_regions_are_those_of_the_file(file, reader):
     image = opened(file, reader)
     assert not image.in_memory
-    assert fingerprint(image) is None
+    assert fingerprint_of(image) is None
     np.testing.assert_array_equal(image.data[1, 3:9, ::2], IMAGE[1, 3:9, ::2])
     (sample,) = image.samples
     np.testing.assert_array_equal(sample[:, 1:2, 3:9, 5:7][0], IMAGE[1:2, 3:9, 5:7])

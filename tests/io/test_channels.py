@@ -5,7 +5,7 @@ import pytest
 import zarr
 
 from napari_hush.errors import DataError
-from napari_hush.io import Image, fingerprint, open_images, select_channels, write_tiff
+from napari_hush.io import Image, fingerprint_of, open_images, select_channels, write_tiff
 
 CHOICES = [
     tuple(choice)
@@ -43,7 +43,7 @@ def test_other_channels_are_other_pixels(tmp_path):
     """What is remembered of some channels is not taken for what others are."""
     write_tiff(tmp_path / "a.tif", np.zeros((3, 8, 8), "uint8"), "CYX")
     (image,) = open_images(tmp_path / "a.tif", "tiff", "CYX")
-    prints = {fingerprint(select_channels(image, choice)) for choice in [None, *CHOICES]}
+    prints = {fingerprint_of(select_channels(image, choice)) for choice in [None, *CHOICES]}
     assert None not in prints
     assert len(prints) == 1 + len(CHOICES)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_hush.axes import CANONICAL
-from napari_hush.io import Image, content_of, fingerprint, open_images, write_tiff
+from napari_hush.io import Image, content_of, open_images, write_tiff
 
 DTYPES = ("uint8", "int16", "uint16", "float32", ">u2", "float64", "bool")
 
@@ -77,8 +77,8 @@ def test_shape_and_type_count():
 
 @pytest.mark.parametrize("axes", ["YX", "TYX", "CYX"])
 def test_of_large_images_boxes_all_over_are_read(monkeypatch, axes):
-    monkeypatch.setattr(fingerprint, "MOST_BYTES", 4096)
-    monkeypatch.setattr(fingerprint, "_BOX", 512)
+    monkeypatch.setattr("napari_hush.io.fingerprint.MOST_BYTES", 4096)
+    monkeypatch.setattr("napari_hush.io.fingerprint._BOX", 512)
     shape = (3, 70, 90)[-len(axes) :]
     pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
     found = content_of(Image.from_array(pixels, axes))

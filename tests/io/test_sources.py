@@ -7,7 +7,7 @@ from napari_hush.errors import (
     SourceTypeError,
     UnreadableFileError,
 )
-from napari_hush.io import fingerprint, load_images, open_images, write_tiff
+from napari_hush.io import fingerprint_of, load_images, open_images, write_tiff
 
 IMAGE = np.arange(30, dtype="uint8").reshape(5, 6)
 
@@ -98,8 +98,8 @@ def test_opened_files_stay_on_disk(tmp_path):
 
 def test_the_fingerprint_follows_the_file(tmp_path):
     path = write_tiff(tmp_path / "a.tif", IMAGE, "YX")
-    first = fingerprint(open_images(path, "tiff", "YX")[0])
-    assert first == fingerprint(open_images(str(path), "tiff", "yx")[0])
+    first = fingerprint_of(open_images(path, "tiff", "YX")[0])
+    assert first == fingerprint_of(open_images(str(path), "tiff", "yx")[0])
     write_tiff(path, IMAGE[:4], "YX", overwrite=True)
-    assert fingerprint(open_images(path, "tiff", "YX")[0]) not in (None, first)
-    assert fingerprint(load_images(path, "tiff", "YX")[0]) is None
+    assert fingerprint_of(open_images(path, "tiff", "YX")[0]) not in (None, first)
+    assert fingerprint_of(load_images(path, "tiff", "YX")[0]) is None

@@ -21,7 +21,7 @@ from napari_hush.errors import (
 )
 from napari_hush.io import (
     ImageMetadata,
-    fingerprint,
+    fingerprint_of,
     load_images,
     open_images,
     read_metadata,
@@ -174,7 +174,7 @@ def test_dimensions_of_size_one_may_stay_unnamed(tmp_path):
     assert image.data.shape == (3, 20, 30)
     assert image.data.chunks == (1, 8, 8)
     assert image.samples[0][:, 1:2, 3:9, 3:9].shape == (1, 1, 6, 6)
-    assert fingerprint(image) is not None
+    assert fingerprint_of(image) is not None
     with pytest.raises(DataError, match="name 2 dimensions"):
         open_images(path, "zarr", "YX")
 
@@ -288,12 +288,12 @@ def test_the_fingerprint_follows_the_chunks(tmp_path):
     for change in (lambda: None, lambda: os.utime(path / "c/0/0/0", (9e9, 9e9))):
         change()
         prints += [
-            fingerprint(open_images(path, "zarr", axes)[0]) for axes in ("ZYX", "TYX")
+            fingerprint_of(open_images(path, "zarr", axes)[0]) for axes in ("ZYX", "TYX")
         ]
     assert all(prints)
     assert len(set(prints)) == 4
-    assert fingerprint(open_images(path, "zarr", "ZYX")[0]) == prints[2]
-    assert fingerprint(load_images(path, "zarr", "ZYX")[0]) is None
+    assert fingerprint_of(open_images(path, "zarr", "ZYX")[0]) == prints[2]
+    assert fingerprint_of(load_images(path, "zarr", "ZYX")[0]) is None
 
 
 def test_what_is_not_installed_is_named_with_its_cure(tmp_path, monkeypatch):

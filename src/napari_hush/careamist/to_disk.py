@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_hush.careamist.predicting import Predicts, never, tiling
 from napari_hush.errors import ConfigurationError
-from napari_hush.io import FileBarrier, explain_memory_error, file_stamp, fingerprint
+from napari_hush.io import FileBarrier, explain_memory_error, file_stamp, fingerprint_of
 from napari_hush.models import result_record
 from napari_hush.prediction import FileTarget, denoise_to_file, predict_files
 from napari_hush.system import job_env
@@ -134,7 +134,7 @@ class PredictsToDisk(Predicts):
             place = FileTarget(
                 target,
                 "zarr" if kind == "zarr" else "tiff",
-                fingerprint(image) or file_stamp(file),
+                fingerprint_of(image) or file_stamp(file),
                 result_record(model, image, **_plain(told)),
                 overwrite,
             )

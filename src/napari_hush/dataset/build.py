@@ -21,7 +21,7 @@ from napari_hush.dataset.statistics import (
     require_finite,
 )
 from napari_hush.errors import DataError
-from napari_hush.io import fingerprint
+from napari_hush.io import fingerprint_of
 from napari_hush.models.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -394,7 +394,7 @@ def _key(
     """What the statistics of these blocks depend on; None if that cannot be told."""
     key: list[object] = [_KEY_VERSION, config.axes, config.normalization.model_dump()]
     for images, blocks in parts:
-        prints = [fingerprint(image) for image in images or ()]
+        prints = [fingerprint_of(image) for image in images or ()]
         if not prints or None in prints:
             return None
         key.append(prints)

@@ -9,7 +9,7 @@ from napari_hush.io.fingerprint import (
     changes_of,
     content_of,
     file_stamp,
-    fingerprint,
+    fingerprint_of,
 )
 from napari_hush.io.image import Image, Pixels, select_channels
 from napari_hush.io.listing import file_type, list_files, pair_files
@@ -52,7 +52,7 @@ __all__ = [
     "explain_memory_error",
     "file_stamp",
     "file_type",
-    "fingerprint",
+    "fingerprint_of",
     "is_path",
     "list_files",
     "load_images",

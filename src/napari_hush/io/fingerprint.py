@@ -111,7 +111,7 @@ class _Places:
         return sample, box
 
 
-def fingerprint(image: Image) -> str | None:
+def fingerprint_of(image: Image) -> str | None:
     """Tell pixels on disk apart without reading them.
 
     Parameters
@@ -143,11 +143,11 @@ def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
         Names the first image whose file is not what it was; None if all are. Pixels in
         memory or behind a function of the user's count as unchanged.
     """
-    before = [fingerprint(image) for image in images]
+    before = [fingerprint_of(image) for image in images]
 
     def changed() -> str | None:
         for image, known in zip(images, before, strict=True):
-            if fingerprint(image) != known:
+            if fingerprint_of(image) != known:
                 return image.name
         return None
 
