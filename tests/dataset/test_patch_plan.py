@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_hush.boxes import flush_starts
 from napari_hush.dataset import patch_plan
 from napari_hush.errors import DataError
 
@@ -10,7 +11,7 @@ from napari_hush.errors import DataError
 def test_every_pixel_of_every_size_is_covered():
     for patch in (8, 64):
         for size in range(patch, 1101):
-            starts = patch_plan.starts(size, patch)
+            starts = flush_starts(size, patch)
             assert starts[0] == 0
             assert starts[-1] + patch == size
             assert (np.diff(starts) <= patch).all()

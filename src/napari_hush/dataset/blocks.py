@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.boxes import Box, box_size, spans
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,7 +39,7 @@ class Block:
     """
 
     sample: int
-    region: tuple[slice, ...]
+    region: Box
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,37 +47,10 @@ class Block:
         return tuple(part.stop - part.start for part in self.region)
 
 
-def extent(
-    shape: Sequence[int], itemsize: int, stored: Sequence[int] | None, least: Sequence[int]
-) -> tuple[int, ...]:
-    """Size of the blocks of a sample: whole rows of stored pieces, then as many as fit.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Sample ``(C, (Z), Y, X)``.
-    itemsize : int
-        Bytes per pixel.
-    stored : sequence of int, optional
-        Size ``(C, (Z), Y, X)`` of the pieces it is stored in.
-    least : sequence of int
-        Size ``((Z), Y, X)`` that a block must have at least.
-    """
-    spatial = shape[1:]
-    pieces = (1,) * len(spatial) if stored is None else stored[1:]
-    size = [
-        min(n, math.ceil(low / piece) * piece)
-        for n, low, piece in zip(spatial, least, pieces, strict=True)
-    ]
-    for axis in reversed(range(len(size))):
-        others = math.prod(size) // size[axis] * shape[0] * itemsize
-        rows = max(size[axis], BLOCK_BYTES // others // pieces[axis] * pieces[axis])
-        size[axis] = min(spatial[axis], rows)
-    return tuple(size)
-
-
 def cut(samples: Sequence[Any], least: Sequence[int]) -> list[Block]:
     """Cut samples into blocks that cover them once; the last ones are the larger ones.
+
+    A block has whole rows of stored pieces, and as many as fit into `BLOCK_BYTES`.
 
     Parameters
     ----------
@@ -86,16 +61,25 @@ def cut(samples: Sequence[Any], least: Sequence[int]) -> list[Block]:
     """
     blocks = []
     for number, sample in enumerate(samples):
-        stored = getattr(sample, "chunks", None)
-        size = extent(sample.shape, sample.dtype.itemsize, stored, least)
-        axes = [_cuts(n, s) for n, s in zip(sample.shape[1:], size, strict=True)]
+        size = _block_size(sample, least)
+        axes = [
+            spans(n, s, merge_rest=True)
+            for n, s in zip(sample.shape[1:], size, strict=True)
+        ]
         blocks += [Block(number, region) for region in itertools.product(*axes)]
     return blocks
 
 
-def _cuts(size: int, step: int) -> list[slice]:
-    first = range(0, max(size - step, 0) + 1, step)
-    return [slice(a, b) for a, b in itertools.pairwise([*first, size])]
+def _block_size(sample: Any, least: Sequence[int]) -> tuple[int, ...]:
+    channels, *spatial = sample.shape
+    stored = getattr(sample, "chunks", None)
+    pieces = (1,) * len(spatial) if stored is None else stored[1:]
+    least = [
+        min(n, math.ceil(low / piece) * piece)
+        for n, low, piece in zip(spatial, least, pieces, strict=True)
+    ]
+    pixels = BLOCK_BYTES // (channels * sample.dtype.itemsize)
+    return box_size(spatial, pixels, pieces, least)
 
 
 class LoadedBlocks(Sequence["NDArray[Any]"]):

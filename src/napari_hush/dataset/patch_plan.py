@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_hush.boxes import flush_starts
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Windows = NDArray[np.int64]
-
-
-def starts(size: int, patch: int) -> NDArray[np.int64]:
-    """First pixels of the windows of `patch` pixels that cover an axis of `size`."""
-    count = -(-size // patch)
-    return np.minimum(np.arange(count) * patch, size - patch)
 
 
 def grid(
@@ -64,7 +59,7 @@ def grid(
                     f"A patch is {patch} pixels along {letter} but {name} has only "
                     f"{size}; use smaller patches or larger images."
                 )
-        axes = [starts(n, p) for n, p in zip(spatial, patch_size, strict=True)]
+        axes = [flush_starts(n, p) for n, p in zip(spatial, patch_size, strict=True)]
         corners = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
         corners = corners.reshape(-1, corners.shape[-1])
         image = np.full((len(corners), 1), position)

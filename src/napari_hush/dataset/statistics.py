@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import platformdirs
 
+from napari_hush.boxes import Boxes, box_size
 from napari_hush.config import (
     MeanStdConfig,
     MinMaxConfig,
@@ -23,7 +23,7 @@ from napari_hush.errors import DataError
 from napari_hush.models.normalization import EPSILON, Normalization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -185,22 +185,11 @@ def measure(
     return found
 
 
-def regions(sample: Any) -> Iterator[tuple[slice, ...]]:
+def regions(sample: Any) -> Boxes:
     """Cut ``((Z), Y, X)`` into regions that do not overlap and follow stored pieces."""
-    spatial = sample.shape[1:]
     stored = getattr(sample, "chunks", None)
-    pieces = (1,) * len(spatial) if stored is None else stored[1:]
-    size = list(pieces)
-    for axis in reversed(range(len(size))):
-        others = math.prod(size) // size[axis]
-        rows = max(size[axis], _REGION // others // pieces[axis] * pieces[axis])
-        size[axis] = min(spatial[axis], rows)
-    counts = [-(-n // s) for n, s in zip(spatial, size, strict=True)]
-    for index in np.ndindex(*counts):
-        yield tuple(
-            slice(i * s, min((i + 1) * s, n))
-            for i, s, n in zip(index, size, spatial, strict=True)
-        )
+    pieces = None if stored is None else stored[1:]
+    return Boxes(sample.shape[1:], box_size(sample.shape[1:], _REGION, pieces))
 
 
 def require_finite(pixels: NDArray[Any], name: str) -> None:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_hush.errors import (
-    UnreadableFileError,
-)
-from napari_hush.io.image import Image
+from napari_hush.boxes import Boxes, box_size
+from napari_hush.errors import UnreadableFileError
 from napari_hush.io.lazy import LazyPixels
 
 if TYPE_CHECKING:
@@ -67,13 +65,11 @@ def content_of(image: Image) -> Content:
     digest = hashlib.sha256(f"{shape} {plain.str}".encode())
     lowest = np.full(shape[1], np.inf)
     highest = np.full(shape[1], -np.inf)
-    places = _Places(shape, max(1, _BOX // dtype.itemsize))
-    count = len(places)
-    if size > MOST_BYTES:
-        count = MOST_BYTES // _BOX
-    for number in np.linspace(0, len(places) - 1, min(count, len(places))).round():
-        sample, box = places[int(number)]
-        pixels = np.ascontiguousarray(samples[sample][box], plain)
+    boxes = Boxes(shape, (1, *box_size(shape[1:], max(1, _BOX // dtype.itemsize))))
+    count = MOST_BYTES // _BOX if size > MOST_BYTES else len(boxes)
+    for number in np.linspace(0, len(boxes) - 1, min(count, len(boxes))).round():
+        sample, *box = boxes[int(number)]
+        pixels = np.ascontiguousarray(samples[sample.start][tuple(box)], plain)
         digest.update(pixels.data)
         channels = slice(box[0].start, box[0].stop)
         flat = pixels.reshape(len(pixels), -1)
@@ -86,29 +82,6 @@ def content_of(image: Image) -> Content:
         tuple(lowest.tolist()),
         tuple(highest.tolist()),
     )
-
-
-class _Places:
-    """Boxes that cover ``(S, C, (Z), Y, X)`` once, as a sequence that is not made."""
-
-    def __init__(self, shape: tuple[int, ...], limit: int) -> None:
-        size = list(shape[1:])
-        for axis in range(len(size)):
-            others = math.prod(size) // size[axis]
-            size[axis] = min(size[axis], max(1, limit // others))
-        self._shape, self._size = shape, size
-        self._grid = [shape[0], *(-(-n // s) for n, s in zip(shape[1:], size, strict=True))]
-
-    def __len__(self) -> int:
-        return math.prod(self._grid)
-
-    def __getitem__(self, number: int) -> tuple[int, tuple[slice, ...]]:
-        sample, *position = (int(i) for i in np.unravel_index(number, self._grid))
-        box = tuple(
-            slice(i * s, min((i + 1) * s, n))
-            for i, s, n in zip(position, self._size, self._shape[1:], strict=True)
-        )
-        return sample, box
 
 
 def fingerprint_of(image: Image) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -11,22 +10,20 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from napari_hush.axes import CANONICAL, AxesMap
+from napari_hush.boxes import Box, Boxes, box_size
 from napari_hush.errors import DataError, HushError
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 _AT_ONCE = 2**25
 """Bytes read at once from files that can be read bit by bit."""
-
-Region = tuple[slice, ...]
-"""One slice with start and stop per dimension."""
 
 
 @runtime_checkable
@@ -82,10 +79,10 @@ class Sample:
             if a in self._fixed
         )
 
-    def __getitem__(self, key: Region) -> NDArray[Any]:
+    def __getitem__(self, key: Box) -> NDArray[Any]:
         return self._region(key, self._pixels.__getitem__)
 
-    def read_block(self, key: Region) -> NDArray[Any]:
+    def read_block(self, key: Box) -> NDArray[Any]:
         """Read a region that is not asked for again soon.
 
         Where it is made of whole stored pieces, they go past the cache of chunks, which
@@ -96,7 +93,7 @@ class Sample:
             return self[key]
         return self._region(key, past)
 
-    def _holds_whole_pieces(self, key: Region) -> bool:
+    def _holds_whole_pieces(self, key: Box) -> bool:
         if self.chunks is None or not self._alone:
             return self.chunks is None
         return all(
@@ -104,7 +101,7 @@ class Sample:
             for part, piece, size in zip(key, self.chunks, self.shape, strict=True)
         )
 
-    def _region(self, key: Region, read: Callable[[Any], Any]) -> NDArray[Any]:
+    def _region(self, key: Box, read: Callable[[Any], Any]) -> NDArray[Any]:
         if len(key) != len(self.shape):
             raise IndexError(f"{len(key)} slices for {len(self.shape)} dimensions")
         wanted = dict(
@@ -211,24 +208,10 @@ class Image:
             return replace(self, data=np.asarray(self.data[...]))
         # Plain bytes come a few at a time, so that they are never there twice.
         pixels = np.empty(self.axes.shape, self.data.dtype)
-        for box in _boxes(self.axes.shape, _AT_ONCE // pixels.itemsize):
+        size = box_size(self.axes.shape, _AT_ONCE // pixels.itemsize)
+        for box in Boxes(self.axes.shape, size):
             pixels[box] = self.data[box]
         return replace(self, data=pixels)
-
-
-def _boxes(shape: tuple[int, ...], limit: int) -> Iterator[Region]:
-    """Cut `shape` into boxes of at most about `limit` pixels, the first axes first."""
-    size = list(shape)
-    for axis in range(len(size)):
-        others = math.prod(size) // size[axis]
-        size[axis] = min(size[axis], max(1, limit // others))
-    for corner in itertools.product(
-        *(range(0, n, step) for n, step in zip(shape, size, strict=True))
-    ):
-        yield tuple(
-            slice(start, min(start + step, n))
-            for start, step, n in zip(corner, size, shape, strict=True)
-        )
 
 
 def select_channels(image: Image, channels: Sequence[int] | None) -> Image:

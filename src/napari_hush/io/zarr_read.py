@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.lazy import Bounds, LazyPixels, gather
@@ -124,11 +125,7 @@ class ZarrPixels(LazyPixels):
         return np.require(pixels, self.dtype, "W")
 
     def _chunk(self, position: tuple[int, ...]) -> NDArray[Any]:
-        sizes = self.chunks or ()
-        key = tuple(
-            slice(i * size, min((i + 1) * size, n))
-            for i, size, n in zip(position, sizes, self.shape, strict=True)
-        )
+        key = Boxes(self.shape, self.chunks or ()).at(position)
         return chunk_cache.get((self._token, position), lambda: self._decoded(key))
 
     def _decoded(self, key: tuple[slice, ...]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.boxes import Boxes, box_size
 from napari_hush.io.output import ResultImage, damaged, ordered, placed
 from napari_hush.io.provenance_record import RECORD
 from napari_hush.system.atomic_write import force
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -181,34 +181,20 @@ class ZarrResult:
         factors = self._factors[level]
         # A shard is made of a few parts, since what those are made of is larger.
         part = self._part(coarse.shards, coarse.chunks)
-        for shard in boxes(tuple((0, n) for n in coarse.shape), coarse.shards):
-            pixels = np.empty([stop - start for start, stop in shard], coarse.dtype)
-            for box in boxes(shard, part):
+        for shard in Boxes(coarse.shape, coarse.shards):
+            pixels = np.empty([side.stop - side.start for side in shard], coarse.dtype)
+            for box in Boxes(pixels.shape, part):
                 above = tuple(
-                    slice(start * f, min(stop * f, n))
-                    for (start, stop), f, n in zip(box, factors, fine.shape, strict=True)
+                    slice((s.start + b.start) * f, min((s.start + b.stop) * f, n))
+                    for s, b, f, n in zip(shard, box, factors, fine.shape, strict=True)
                 )
-                inside = tuple(
-                    slice(start - first, stop - first)
-                    for (start, stop), (first, _) in zip(box, shard, strict=True)
-                )
-                pixels[inside] = averages(np.asarray(fine[above]), factors)
-            self._put(level, shard, pixels)
+                pixels[box] = averages(np.asarray(fine[above]), factors)
+            self._put(level, tuple((side.start, side.stop) for side in shard), pixels)
 
     def _part(self, shard: tuple[int, ...], chunk: tuple[int, ...]) -> tuple[int, ...]:
         outer = sum(a in "TC" for a in self.axes)
         inner = plan_grid(shard[outer:], chunk[outer:], 1, _PART_PIXELS).shard
         return (*chunk[:outer], *inner)
-
-
-def boxes(whole: Bounds, size: Sequence[int]) -> Iterator[Bounds]:
-    """Cut a box into boxes of that size, smaller ones at its end."""
-    starts = (range(*pair, n) for pair, n in zip(whole, size, strict=True))
-    for corner in itertools.product(*starts):
-        yield tuple(
-            (start, min(start + n, stop))
-            for start, n, (_, stop) in zip(corner, size, whole, strict=True)
-        )
 
 
 def averages(pixels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
@@ -280,10 +266,8 @@ def plan_grid(
     shard = [
         _up(min(n, math.lcm(t, c)), c) for n, t, c in zip(shape, tile, chunk, strict=True)
     ]
-    for axis in reversed(range(len(shape))):
-        room = shard_bytes // (math.prod(shard) * pixel_bytes)
-        times = min(max(room, 1), -(-shape[axis] // shard[axis]))
-        shard[axis] *= times
+    whole = [_up(n, s) for n, s in zip(shape, shard, strict=True)]
+    shard = list(box_size(whole, shard_bytes // pixel_bytes, shard))
     return Grid(tuple(chunk), tuple(shard))
 
 

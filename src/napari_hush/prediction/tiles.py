@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_hush.boxes import spans
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -190,13 +192,12 @@ def _along(
     """Inner and outer extents along one axis."""
     halo, tile = _up(halo, step), _up(tile, step)
     extents = []
-    for start in range(0, size, tile):
-        stop = min(start + tile, size)
-        first, last = start - halo, _up(stop, step) + halo
+    for inner in spans(size, tile):
+        first, last = inner.start - halo, _up(inner.stop, step) + halo
         if not mirrored:
             # Along Z the network repeats the border plane by itself.
             first, last = max(first, 0), min(last, _up(size, step))
-        extents.append((slice(start, stop), (first, last)))
+        extents.append((inner, (first, last)))
     return extents
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.boxes import flush_starts
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def read_regions(
         size.insert(0, min(spatial[0], _SLAB))
     while channels * math.prod(size) > most and max(size[-2:]) > 2 * _BLOCK:
         size[-2:] = [max(n // 2, min(n, 2 * _BLOCK)) for n in size[-2:]]
-    starts = [_starts(n, step) for n, step in zip(spatial, size, strict=True)]
+    starts = [flush_starts(n, step).tolist() for n, step in zip(spatial, size, strict=True)]
     places = list(itertools.product(range(len(samples)), *starts))
     number = max(1, most // (channels * math.prod(size)))
     if len(places) > number:
@@ -121,8 +122,3 @@ def cut_blocks(regions: list[NDArray[Any]], channel: int, seed: int = 0) -> Floa
 def _fair(size: int, most: int) -> int:
     """Side of equal tiles of at most about `most` pixels."""
     return math.ceil(size / math.ceil(size / most))
-
-
-def _starts(size: int, step: int) -> list[int]:
-    """Where windows of `step` start that cover `size`; the last is moved inside."""
-    return [min(start, size - step) for start in range(0, size, step)]

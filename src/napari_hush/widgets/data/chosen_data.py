@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image, Shapes
 
+    from napari_hush.boxes import Box
     from napari_hush.config import Configuration
-    from napari_hush.io.image import Region
 
 __all__ = ["ChosenData"]
 
@@ -74,14 +74,14 @@ class ChosenData:
             return self._pairing("validation", "validation_target") or self._masking()
         return self._masking()
 
-    def windows(self, viewer: napari.viewer.Viewer) -> list[list[Region]]:
+    def windows(self, viewer: napari.viewer.Viewer) -> list[list[Box]]:
         """For each noisy layer, the windows into it that are learned from."""
         return [
             windows_of(layer, self.axes, self.extent, viewer, self.shapes)
             for layer in self.noisy
         ]
 
-    def fit_problem(self, configuration: Configuration, windows: list[list[Region]]) -> str:
+    def fit_problem(self, configuration: Configuration, windows: list[list[Box]]) -> str:
         """Why patches do not fit into `windows`, in one sentence; empty if they do."""
         data = configuration.data_config
         if not any(windows):
@@ -188,7 +188,7 @@ class ChosenData:
             f"{patch}; use smaller patches or a larger {what.split()[0]}."
         )
 
-    def _cut(self, layer: Image, window: Region | None) -> Any:
+    def _cut(self, layer: Image, window: Box | None) -> Any:
         source, shape = source_of(layer), pixel_shape(layer)
         parts = [slice(0, size) for size in shape] if window is None else list(window)
         lacks_channels = "C" in self.axes and len(shape) == len(self.axes) - 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Shapes
     from numpy.typing import NDArray
 
-    from napari_hush.io.image import Region
+    from napari_hush.boxes import Box
 
 __all__ = ["Extent", "windows_of"]
 
@@ -36,7 +36,7 @@ def windows_of(
     extent: Extent,
     viewer: napari.viewer.Viewer,
     shapes: Shapes | None = None,
-) -> list[Region]:
+) -> list[Box]:
     """Windows into the layer's pixels, one slice per dimension.
 
     Parameters
@@ -126,7 +126,7 @@ def _displayed(layer: Image, viewer: napari.viewer.Viewer) -> list[int]:
     return [axis - missing for axis in viewer.dims.displayed if axis >= missing]
 
 
-def _put(window: Region, parts: dict[int, slice]) -> Region:
+def _put(window: Box, parts: dict[int, slice]) -> Box:
     """`window`, narrowed along some dimensions; never beyond it."""
     narrowed = list(window)
     for axis, part in parts.items():
@@ -135,5 +135,5 @@ def _put(window: Region, parts: dict[int, slice]) -> Region:
     return tuple(narrowed)
 
 
-def _not_empty(windows: Iterable[Region]) -> list[Region]:
+def _not_empty(windows: Iterable[Box]) -> list[Box]:
     return [window for window in windows if all(part.stop > part.start for part in window)]

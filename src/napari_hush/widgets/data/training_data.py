@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_hush.io.image import Region
+    from napari_hush.boxes import Box
 
 __all__ = ["TrainingData", "cut", "whole_of"]
 
@@ -55,7 +55,7 @@ class TrainingData:
         return {name: _one_or_list(arrays) for name, arrays in names.items()}
 
 
-def cut(array: Any, window: Region) -> Any:
+def cut(array: Any, window: Box) -> Any:
     """The part of `array` inside `window`, without reading it.
 
     Parameters

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image
 
+    from napari_hush.boxes import Box
     from napari_hush.config import Configuration
-    from napari_hush.io.image import Region
     from napari_hush.widgets.data.chosen_data import ChosenData
 
 __all__ = ["as_command", "as_python", "file_of"]
@@ -155,7 +155,7 @@ def _files(layers: Sequence[Image]) -> str:
     return repr([str(file_of(layer)) for layer in layers])
 
 
-def _arrays(layers: Sequence[Image], windows: list[list[Region]] | None) -> str:
+def _arrays(layers: Sequence[Image], windows: list[list[Box]] | None) -> str:
     parts = []
     for number, layer in enumerate(layers):
         pixels = f"viewer.layers[{layer.name!r}].data{'[0]' if layer.multiscale else ''}"
@@ -166,7 +166,7 @@ def _arrays(layers: Sequence[Image], windows: list[list[Region]] | None) -> str:
     return parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
 
 
-def _index(window: Region | None, layer: Any) -> str:
+def _index(window: Box | None, layer: Any) -> str:
     """The window as it is written; nothing where it is all of the layer."""
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
     if window is None:
