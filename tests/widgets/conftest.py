@@ -27,11 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory, monkeypatch) -> None:
     """Keep what the dock remembers and writes out of the user's own folders."""
-    from napari_hush.widgets.user_settings import remember
+    from napari_hush.widgets.user_settings import save_setting
 
     monkeypatch.setenv("HUSH_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-    remember("speeds", {"auto": 1e9})  # so that no window measures it again
+    save_setting("speeds", {"auto": 1e9})  # so that no window measures it again
 
 
 class Hand:

@@ -1,4 +1,4 @@
-"""The Qt room: the dock "Denoise", its forms, the plot, the worker, layer ↔ array.
+"""The docks "Denoise" and "Denoise files" for napari.
 
-Nothing is imported here, so that the sample data cost no dock and the dock no engine.
+Nothing is imported here: sample data load no dock, and opening a dock loads no torch.
 """

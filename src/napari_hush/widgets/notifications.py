@@ -1,4 +1,4 @@
-"""What people are told in napari's notifications, with something to do about it."""
+"""Errors and warnings in napari's notifications, with buttons for what to do next."""
 
 from __future__ import annotations
 
@@ -16,20 +16,13 @@ if TYPE_CHECKING:
 
     from napari_hush.events import WarningIssued
 
-__all__ = ["WarningCollector", "tell"]
-
 _log = logging.getLogger(__name__)
 
 
-def tell(sentence: str, **actions: Callable[[], None]) -> None:
+def notify(sentence: str, **actions: Callable[[], None]) -> None:
     """Show `sentence` as an error, with a button per action.
 
-    Parameters
-    ----------
-    sentence : str
-        What was given, what is allowed, what to do.
-    **actions : callable
-        By the words on the button, with ``_`` for blanks.
+    The keyword of an action is the label of its button, with ``_`` for spaces.
     """
     buttons = [(name.replace("_", " "), _pressed(do)) for name, do in actions.items()]
     notification_manager.dispatch(
@@ -38,20 +31,20 @@ def tell(sentence: str, **actions: Callable[[], None]) -> None:
 
 
 class WarningCollector:
-    """Shows what speaks against a result, each kind once in a run."""
+    """Shows the warnings of a run, each kind once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
 
     def begin(self) -> None:
-        """Another run begins."""
-        self._told.clear()
+        """Start a new run."""
+        self._shown.clear()
 
     def take(self, event: WarningIssued) -> None:
-        """Show `event`, unless one of its kind was shown; log it in any case."""
+        """Show `event` unless one of its kind was shown; log it in any case."""
         _log.info(event.message)
-        if event.about not in self._told:
-            self._told.add(event.about)
+        if event.about not in self._shown:
+            self._shown.add(event.about)
             notification_manager.dispatch(
                 Notification(event.message, NotificationSeverity.WARNING)
             )

@@ -133,10 +133,10 @@ def test_a_run_inside_a_shape_learns_from_that_part_alone(viewer, hand, layers, 
     assert "Trained" in hand.status
 
 
-def test_the_cost_is_said_before_the_start_and_follows_the_effort(hand, layers):
+def test_the_cost_is_said_before_the_start_and_follows_the_preset(hand, layers):
     texts = []
     for place in range(len(PRESETS)):
-        hand.click(f"effort_{place}")
+        hand.click(f"preset_{place}")
         texts.append(hand.find("cost").text())
     assert len(set(texts)) == len(PRESETS)
     assert all("steps" in text and "MB" in text and "≈" in text for text in texts)

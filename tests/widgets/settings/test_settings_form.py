@@ -67,7 +67,7 @@ def test_round_trip(qtbot, form, name):
 
 def test_starts_with_the_defaults(form):
     assert form.value() == fresh_configuration()
-    assert form.effort.value().name == "Balanced"
+    assert form.preset.value().name == "Balanced"
 
 
 def test_the_network_follows_the_image(form):
@@ -88,7 +88,7 @@ def test_what_cannot_be_is_said_in_a_sentence(qtbot, form):
         form.value()
 
 
-# ---- Method and effort
+# ---- Method and preset
 
 
 def click(qtbot, form, name):
@@ -148,14 +148,14 @@ def test_structn2v_asks_for_its_direction_and_reach(qtbot, form):
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_a_preset_sets_epochs_and_steps_and_own_numbers_lift_it(qtbot, form, preset):
-    click(qtbot, form, f"effort_{PRESETS.index(preset)}")
+    click(qtbot, form, f"preset_{PRESETS.index(preset)}")
     training = form.value().training_config
     assert (training.num_epochs, training.num_steps) == (
         preset.num_epochs,
         preset.num_steps,
     )
     form.findChild(object, "num_epochs").setValue(preset.num_epochs + 1)
-    assert form.effort.value() is None
+    assert form.preset.value() is None
 
 
 # ---- All settings

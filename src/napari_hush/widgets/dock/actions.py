@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_hush.widgets.data.helper_layers import bare, is_view
-from napari_hush.widgets.notifications import tell
+from napari_hush.widgets.notifications import notify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,13 +47,13 @@ PLUGIN, DOCK = "napari-hush", "Denoise"
 
 
 def denoise_quickly(viewer: napari.viewer.Viewer) -> None:
-    """Train on the selected image layer with the least effort, and denoise it.
+    """Train on the selected image layer with the shortest preset, and denoise it.
 
     Opens the dock, where all of it can be seen and stopped.
     """
     layer = _selected_image(viewer)
     if layer is None:
-        tell("No image layer is selected; select the one to denoise in the list of layers.")
+        notify("No image layer is selected; select one in the layer list.")
         return
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
     bare(dock).denoiseQuickly(layer)

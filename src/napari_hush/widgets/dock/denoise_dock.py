@@ -29,11 +29,11 @@ from napari_hush.widgets.jobs.training_run import TrainingRun
 from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.model.model_panel import snapshot_menu
-from napari_hush.widgets.notifications import tell
+from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.plot.loss_plot import feed
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
-from napari_hush.widgets.user_settings import remember_model
+from napari_hush.widgets.user_settings import add_recent_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,16 +156,16 @@ class DenoiseDock(QWidget):
         self._begun()
 
     def denoiseQuickly(self, layer: Image) -> None:
-        """Train on `layer` with the least effort, then denoise it; as two clicks would."""
+        """Train on `layer` with the shortest preset, then denoise it."""
         if self._run.state.busy or self._denoising.state.busy:
-            tell("The dock is at work already; wait for its end, or stop it.")
+            notify("The dock is at work already; wait for its end, or stop it.")
             return
         self._inputs.data.fields["noisy"].setLayers([layer])
         config = self.value()
         training = config.training_config.replace(**PRESETS[0].changes)
         self.setValue(config.replace(training_config=training))
         if self._inputs.readiness.training:
-            tell(self._inputs.readiness.training)
+            notify(self._inputs.readiness.training)
             return
         self._denoise_next = True
         self._train(None)
@@ -198,7 +198,7 @@ class DenoiseDock(QWidget):
         try:
             task = tasks.Training.of(run)
         except HushError as error:
-            tell(str(error))
+            notify(str(error))
             self._controls.interrupted.refresh()
             return
         axes = run.configuration.data_config.axes
@@ -223,7 +223,7 @@ class DenoiseDock(QWidget):
         keep_type = self._controls.keep_type.isChecked()
         plan = plan_denoising(self._viewer, chosen, axes, scope, model, keep_type=keep_type)
         if not plan[0]:
-            tell("No image layer is selected; select some in the list of layers.")
+            notify("No image layer is selected; select at least one in the layer list.")
             return
         self._eyes = plan[1]
         self._denoising.start(plan[0])
@@ -310,7 +310,7 @@ class DenoiseDock(QWidget):
             case Activity.SAVING:
                 if value.suffix in READABLE:  # it can come back from there
                     self._model.noteSaved(value)
-                    remember_model(value)
+                    add_recent_model(value)
                 message = f"The model is saved as “{value.name}”."
             case Activity.LOADING:
                 path = self._asked_for  # None: it is out of a training that was cut off
@@ -318,14 +318,14 @@ class DenoiseDock(QWidget):
                 self._model.take(value, name, kept=path is not None)
                 self._inputs.showSettingsOf(value.config)
                 if path is not None:
-                    remember_model(path)
+                    add_recent_model(path)
                 message = f"The model “{state.subject}” is loaded."
             case _:
                 message = ""
         self._end(run_state.finish(state, message))
 
     def _on_refused(self, sentence: str) -> None:
-        tell(sentence, Show_the_log=self._controls.log.expand)
+        notify(sentence, Show_the_log=self._controls.log.expand)
         self._end(run_state.fail(self._run.state, sentence))
 
     def _on_crashed(self, error: Exception) -> None:

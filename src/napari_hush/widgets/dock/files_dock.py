@@ -25,7 +25,7 @@ from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
 from napari_hush.widgets.jobs.job import Job
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
 from napari_hush.widgets.model.file_dialogs import FILE_FILTER
-from napari_hush.widgets.notifications import WarningCollector, tell
+from napari_hush.widgets.notifications import WarningCollector, notify
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, mark, stylesheet
 
@@ -171,7 +171,7 @@ class FilesDock(QWidget):
         self._end(run_state.finish(self._state, f"{stopped}{count} denoised{where}."))
 
     def _on_refused(self, sentence: str) -> None:
-        tell(sentence)
+        notify(sentence)
         self._end(run_state.fail(self._state, sentence))
 
     def _on_crashed(self, error: Exception) -> None:

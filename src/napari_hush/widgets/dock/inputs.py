@@ -32,7 +32,7 @@ from napari_hush.widgets.settings.cost_estimate import (
 from napari_hush.widgets.settings.settings_form import SettingsForm
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.theme import Colours, Rule
-from napari_hush.widgets.user_settings import recall, remember
+from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,12 +220,12 @@ class Inputs(QWidget):
             configuration = self.value()
         except HushError:  # edited into something else since
             return
-        speeds = dict(recall("speeds", {}))
+        speeds = dict(load_setting("speeds", {}))
         device = configuration.training_config.device
         # A small network or a busy moment only ever make a device look slower.
         speed = speed_of_run(configuration, patches_per_second)
         speeds[device] = max(speed, speeds.get(device, 0.0))
-        remember("speeds", speeds)
+        save_setting("speeds", speeds)
         self._show_cost()
 
     def setModel(self, model: Model | None) -> None:
@@ -299,7 +299,7 @@ class Inputs(QWidget):
             self._check.forget()
 
     def _look_for_speed(self) -> None:
-        if recall("speeds", {}):
+        if load_setting("speeds", {}):
             self._timer.stop()
             self._show_cost()
 
@@ -347,9 +347,9 @@ class Inputs(QWidget):
             shapes = [] if data is None else [layers.pixel_shape(one) for one in data.noisy]
             steps = steps_per_epoch(configuration, shapes)
         except (HushError, ValueError):  # said where training is judged
-            self.settings.effort.showCost(None, 0)
+            self.settings.preset.showCost(None, 0)
             return
-        speed = recall("speeds", {}).get(configuration.training_config.device)
+        speed = load_setting("speeds", {}).get(configuration.training_config.device)
         cost = estimate(configuration, shapes, speed)
         total = steps * configuration.training_config.num_epochs
-        self.settings.effort.showCost(cost, total)
+        self.settings.preset.showCost(cost, total)

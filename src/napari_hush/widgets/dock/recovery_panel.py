@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_hush.errors import TrainingError
 from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
-from napari_hush.widgets.notifications import tell
+from napari_hush.widgets.notifications import notify
 
 if TYPE_CHECKING:
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
@@ -128,7 +128,7 @@ class RecoveryPanel(QFrame):
             try:
                 discard(self._run.folder)
             except TrainingError as error:
-                tell(str(error))
+                notify(str(error))
             self.refresh()
 
 

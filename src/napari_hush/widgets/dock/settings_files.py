@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from napari_hush.config import Configuration, load_configuration, save_configuration
 from napari_hush.errors import HushError
 from napari_hush.widgets.dock.as_script import as_command, as_python
-from napari_hush.widgets.user_settings import recall, remember
+from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -57,17 +57,17 @@ class SettingsFiles(QObject):
 
     def recall(self) -> None:
         """Show the settings of the last run, of this session or an earlier one."""
-        values = recall("configuration")
+        values = load_setting("configuration")
         if values is None:
             return
         try:
             self._inputs.showSettingsOf(Configuration.build(values))
         except HushError:  # of another version: today's defaults are as good a start
-            remember("configuration", None)
+            save_setting("configuration", None)
 
     def remember(self) -> None:
         """Remember the settings for the next session."""
-        remember("configuration", self._inputs.value().model_dump(mode="json"))
+        save_setting("configuration", self._inputs.value().model_dump(mode="json"))
 
     # ---- Private API
 

@@ -12,7 +12,7 @@ from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.denoising_task import CanvasReady, Denoising, DenoisingSeveral
 from napari_hush.widgets.jobs.job import Job
 from napari_hush.widgets.jobs.run_state import Activity, RunState
-from napari_hush.widgets.notifications import WarningCollector, tell
+from napari_hush.widgets.notifications import WarningCollector, notify
 from napari_hush.widgets.results.canvas import Canvas
 from napari_hush.widgets.results.result_layer import ResultLayer
 
@@ -131,7 +131,7 @@ class DenoisingRun(QObject):
         return f"Denoised into {names}{where}."
 
     def _on_refused(self, sentence: str) -> None:
-        tell(sentence)
+        notify(sentence)
         self._fail(sentence)
 
     def _on_crashed(self, error: Exception) -> None:

@@ -17,7 +17,7 @@ from napari_hush.events import Event, StepsDone, TrainingStarted, WarningIssued
 from napari_hush.widgets.data.layers import of_layer, refusals_name
 from napari_hush.widgets.jobs.crash_recovery import going_on, keeping, recovered_path
 from napari_hush.widgets.settings.cost_estimate import measure_speed
-from napari_hush.widgets.user_settings import recall, remember
+from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -337,6 +337,6 @@ def load_engine(configuration: Configuration) -> None:
     import napari_hush.careamist  # noqa: F401
 
     device = configuration.training_config.device
-    if device not in (speeds := recall("speeds", {})):
-        remember("speeds", {**speeds, device: measure_speed(configuration)})
+    if device not in (speeds := load_setting("speeds", {})):
+        save_setting("speeds", {**speeds, device: measure_speed(configuration)})
     gc.collect()  # of all that was loaded; later it would hold up a window that trains

@@ -18,7 +18,7 @@ from napari_hush.widgets.jobs.run_state import Activity, RunState
 from napari_hush.widgets.jobs.subprocess_child import MachineSeen
 from napari_hush.widgets.jobs.subprocess_parent import ProcessDied, SubprocessTraining
 from napari_hush.widgets.jobs.tasks import EngineReady, Steered, Task, Training
-from napari_hush.widgets.notifications import WarningCollector, tell
+from napari_hush.widgets.notifications import WarningCollector, notify
 from napari_hush.widgets.results.result_layer import PreviewLayer
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class TrainingRun(QObject):
                 self.machine = event.words
             elif isinstance(event, ProcessDied):
                 self.state = replace(self.state, stopped=True, hint=event.reason)
-                tell(event.reason)
+                notify(event.reason)
             elif isinstance(event, PreviewReady):
                 shown = event
             elif isinstance(event, WarningIssued):

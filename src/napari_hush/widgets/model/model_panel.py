@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton,
 from napari_hush.config.methods import method_of
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.training_data import whole_of
-from napari_hush.widgets.user_settings import recall
+from napari_hush.widgets.user_settings import load_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ class ModelPanel(QWidget):
 
     def _fill_menu(self) -> None:
         self._menu.clear()
-        for name in recall("models", []):
+        for name in load_setting("models", []):
             path = Path(name)
             action = self._menu.addAction(path.stem)
             action.setToolTip(name if path.is_file() else f"{name} is not there any more.")

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QSizePolicy, QWidget
 
 from napari_hush.events import EpochDone, Event, StepsDone, TrainingStarted
 from napari_hush.widgets.jobs.tasks import EarlierLosses
-from napari_hush.widgets.notifications import tell
+from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.plot.loss_curve import ChartAxis, LossCurve
 
 if TYPE_CHECKING:
@@ -299,14 +299,14 @@ def save_csv(parent: QWidget, runs: Sequence[LossCurve]) -> None:
         try:
             write_csv(path, runs)
         except OSError as error:
-            tell(f"The losses were not saved to “{path}”: {error.strerror}.")
+            notify(f"The losses were not saved to “{path}”: {error.strerror}.")
 
 
 def save_picture(plot: QWidget) -> None:
     """Ask for a name and save what `plot` shows there."""
     path = _ask(plot, "Save the picture", "losses.png", "Pictures (*.png)")
     if path is not None and not plot.grab().save(str(path)):
-        tell(f"The picture was not saved to “{path}”; choose another folder.")
+        notify(f"The picture was not saved to “{path}”; choose another folder.")
 
 
 def write_csv(path: Path, runs: Sequence[LossCurve]) -> None:

@@ -1,4 +1,4 @@
-"""The settings of a training run: method, effort, and every field of the configuration."""
+"""The settings of a training run: method, preset, and every field of the configuration."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from napari_hush.config import Configuration, DataConfig, TrainingConfig
 from napari_hush.config.training import DEFAULT
 from napari_hush.errors import HushError
 from napari_hush.widgets.settings.all_settings import AllSettings
-from napari_hush.widgets.settings.effort_chooser import PresetChooser
 from napari_hush.widgets.settings.fields import CountField, PatchSizeField
 from napari_hush.widgets.settings.labels import words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
+from napari_hush.widgets.settings.preset_chooser import PresetChooser
 from napari_hush.widgets.theme.collapsible import Collapsible
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
 
 
 def fresh_configuration() -> Configuration:
-    """What the dock starts with: the defaults, with the effort of the usual preset."""
+    """What the dock starts with: the defaults, with the usual preset."""
     training = TrainingConfig().replace(**DEFAULT.changes)
     return Configuration(training_config=training)
 
@@ -58,7 +58,7 @@ class SettingsForm(QWidget):
 
     Attributes
     ----------
-    method, effort : MethodChooser, EffortChooser
+    method, preset : MethodChooser, PresetChooser
         The choices that come first.
     fold, actions : Fold, SettingsActions
         What holds all the others, and what one does with all of them.
@@ -76,7 +76,7 @@ class SettingsForm(QWidget):
 
         # ---- widgets
         self.method = MethodChooser()
-        self.effort = PresetChooser()
+        self.preset = PresetChooser()
         self._counts = {
             name: CountField(name, owner.model_fields[name]) for _, owner, name in _COUNTS
         }
@@ -96,12 +96,12 @@ class SettingsForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(10)
         layout.addWidget(self.method)
-        layout.addWidget(self.effort)
+        layout.addWidget(self.preset)
         layout.addWidget(self.fold)
 
         # ---- connections
         self.method.valueChanged.connect(self._on_method)
-        self.effort.chosen.connect(self._on_effort)
+        self.preset.chosen.connect(self._on_preset)
         for part, _, name in _COUNTS:
             self._counts[name].valueChanged.connect(
                 lambda _, part=part, name=name: self._on_count(part, name)
@@ -211,7 +211,7 @@ class SettingsForm(QWidget):
         self._tree = self.method.applied(self._tree)
         self._edited()
 
-    def _on_effort(self, preset: Preset) -> None:
+    def _on_preset(self, preset: Preset) -> None:
         self._tree["training_config"].update(preset.changes)
         self._edited()
 
@@ -248,9 +248,9 @@ class SettingsForm(QWidget):
         self._patch_size.setValue(tuple(tree["data_config"]["patch_size"]))
         self._patch_size.blockSignals(False)
         try:
-            self.effort.setTraining(TrainingConfig.build(tree["training_config"]))
+            self.preset.setTraining(TrainingConfig.build(tree["training_config"]))
         except HushError:  # said where training is judged
-            self.effort.setTraining(TrainingConfig())
+            self.preset.setTraining(TrainingConfig())
         if self._all is not None:
             self._all.setTree(tree)
 

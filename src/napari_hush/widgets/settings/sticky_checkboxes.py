@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.widgets.user_settings import recall, remember
+from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,14 +27,14 @@ def preferred(name: str) -> bool:
     ours = _of_napari()
     if ours is not None:
         return bool(getattr(ours, name))
-    return bool(recall(name, PREFERENCES[name]))
+    return bool(load_setting(name, PREFERENCES[name]))
 
 
 def prefer(name: str, chosen: bool) -> None:
     """Remember `chosen` under `name`."""
     ours = _of_napari()
     if ours is None:
-        remember(name, chosen)
+        save_setting(name, chosen)
     elif getattr(ours, name) != chosen:
         setattr(ours, name, chosen)
 

@@ -1,4 +1,4 @@
-"""How much effort to make, and what that costs on this machine."""
+"""How long to train (a preset), and what that costs on this machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PresetChooser(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._segments = SegmentedButtons(
-            "effort",
+            "preset",
             {
                 preset.name: f"{preset.words}\n{preset.num_epochs} epochs of "
                 f"{preset.num_steps} steps."
