@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, MissingFileError, UnreadableFileError
 from napari_hush.io import read_image
-from napari_hush.io.synthetic import simulated
+from napari_hush.io.samples import simulated
 
 PICTURES = (".png", ".jpg", ".jpeg")
 

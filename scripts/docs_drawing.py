@@ -18,7 +18,7 @@ from PIL import Image as Picture
 
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
-from napari_hush.io.synthetic import simulated
+from napari_hush.io.samples import simulated
 from napari_hush.quality import check_data, check_residual
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -15,7 +15,7 @@ import pytest
 
 from napari_hush.cli import main
 from napari_hush.cli.main import build_parser
-from napari_hush.io import synthetic, write_tiff
+from napari_hush.io import samples, write_tiff
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -51,10 +51,10 @@ def hush_lines(page):
 def images(tmp_path, monkeypatch):
     """A folder with the files that the pages speak of; simulated images are small."""
     monkeypatch.chdir(tmp_path)
-    whole = synthetic.simulated
+    whole = samples.simulated
     small = np.s_[160:288, 160:288]
     monkeypatch.setattr(
-        synthetic, "simulated", lambda seed=0: tuple(image[small] for image in whole(seed))
+        samples, "simulated", lambda seed=0: tuple(image[small] for image in whole(seed))
     )
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)

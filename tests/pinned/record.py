@@ -221,8 +221,9 @@ def many_settings():
 
 
 def record_configurations(work):
-    from napari_hush.config import save_configuration
     from napari_hush.config.presets import PRESETS
+
+    from napari_hush.config import save_configuration
 
     folder = emptied("configurations")
     main = cases.entry_point()
@@ -420,11 +421,12 @@ def record_dock(work):
     folder = emptied("dock")
     os.environ["HUSH_CONFIG_DIR"] = str(folder / "config")
     os.environ["HUSH_DATA_DIR"] = str(work)
-    from napari_hush.io import ImageMetadata
     from napari_hush.widgets.preferences import PREFERENCES, prefer
     from napari_hush.widgets.remembered import remember, remember_model
     from napari_hush.widgets.tasks import StopRequest, Training
     from napari_hush.widgets.training_data import TrainingData
+
+    from napari_hush.io import ImageMetadata
 
     shown = cases.on_cpu(
         cases.configuration("structn2v", seed=3, optimizer="SGD"), ema_decay=0.5

@@ -13,6 +13,7 @@ from napari_hush.dataset.statistics import (
     require_finite,
 )
 from napari_hush.dataset.storage import Storage, choose_storage, fits_on
+from napari_hush.deprecation import former_names
 
 __all__ = [
     "Augmentation",
@@ -37,3 +38,12 @@ __all__ = [
     "measure",
     "require_finite",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "Normalization": "napari_hush.models.Normalization",
+        "exact_float": "napari_hush.models.normalization.exact_float",
+        "patches": "napari_hush.dataset.patch_plan",
+    },
+)

@@ -1,5 +1,6 @@
 """Bytes to arrays and back: finding, reading and writing image files."""
 
+from napari_hush.deprecation import former_names
 from napari_hush.io.arrays_and_readers import axes_of
 from napari_hush.io.czi import read_czi
 from napari_hush.io.file_barrier import FileBarrier
@@ -71,3 +72,12 @@ __all__ = [
     "select_channels",
     "write_tiff",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "Meeting": "FileBarrier",
+        "memory_told": "explain_memory_error",
+        "unfinished": "open_partial_output",
+    },
+)

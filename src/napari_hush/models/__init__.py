@@ -1,5 +1,6 @@
 """The U-Net, and the model file that keeps it with all that it needs."""
 
+from napari_hush.deprecation import former_names
 from napari_hush.models.device import (
     Precision,
     choose_device,
@@ -31,3 +32,12 @@ __all__ = [
     "result_record",
     "save_model",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "folded": "fuse_batch_norm",
+        "freed_memory_kept": "keep_freed_memory",
+        "rectifying": "fuse_relu",
+    },
+)

@@ -1,5 +1,6 @@
 """Tiles, halo, stitching, streaming into the result."""
 
+from napari_hush.deprecation import former_names
 from napari_hush.prediction.cast import result_dtype
 from napari_hush.prediction.files import predict_files
 from napari_hush.prediction.lazy import denoise_lazily
@@ -21,3 +22,11 @@ __all__ = [
     "result_axes",
     "result_dtype",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "TileDataset": "napari_hush.lightning.tile_dataset.TileDataset",
+        "alike": "group_by_shape",
+    },
+)

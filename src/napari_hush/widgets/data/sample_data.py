@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.io import synthetic
+from napari_hush.io import samples
 
 if TYPE_CHECKING:
     LayerData = tuple[Any, dict[str, Any], str]
@@ -14,7 +14,7 @@ __all__ = ["real_sample", "simulated_sample"]
 
 def simulated_sample() -> list[LayerData]:
     """A simulated micrograph and, hidden at first, the picture without its noise."""
-    noisy, ground_truth = synthetic.simulated()
+    noisy, ground_truth = samples.simulated()
     limits = [float(ground_truth.min()), float(ground_truth.max())]
     return [
         (noisy, {"name": "cells", "contrast_limits": limits}, "image"),
@@ -28,4 +28,4 @@ def simulated_sample() -> list[LayerData]:
 
 def real_sample() -> list[LayerData]:
     """A micrograph of tissue that comes with scikit-image; nothing is downloaded."""
-    return [(synthetic.real(), {"name": "tissue"}, "image")]
+    return [(samples.real(), {"name": "tissue"}, "image")]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import HushError
-from napari_hush.io.synthetic import GAIN, OFFSET, READ_NOISE, real, simulated
+from napari_hush.io.samples import GAIN, OFFSET, READ_NOISE, real, simulated
 
 
 @pytest.fixture(scope="module")
