@@ -34,7 +34,7 @@ class Partner:
     python : str
         Python that runs it.
     script : str
-        File beside this one that calls `serve`.
+        File beside this one, or a full path, that calls `serve`.
     environment : str
         Environment variables to set, by name.
     """
@@ -42,7 +42,7 @@ class Partner:
     def __init__(self, python: str, script: str, **environment: str) -> None:
         self._name = script
         self._process = subprocess.Popen(
-            [python, str(Path(__file__).with_name(script))],
+            [python, str(Path(__file__).parent / script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

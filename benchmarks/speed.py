@@ -1,15 +1,15 @@
 """How fast training and prediction are, beside CAREamics 0.3.5 and beside the arithmetic.
 
-    python benchmarks/speed.py train   [--peer PYTHON]   patches per second
-    python benchmarks/speed.py predict [--peer PYTHON]   megapixels per second, seams
+    python benchmarks/speed.py train   [--peer PYTHON] [--before CHECKOUT]   patches/s
+    python benchmarks/speed.py predict [--peer PYTHON] [--before CHECKOUT]   Mpixel/s, seams
     python benchmarks/speed.py memory                    of denoising 8192 x 8192
     python benchmarks/speed.py scaling                   1 to 64 megapixels, 1 and 2 cores
     python benchmarks/speed.py precision --data DIR      what bfloat16 does to pictures
 
 The network is the default of both sides, a U-Net of depth 2 with 32 filters; patches are
 64 x 64. PYTHON is one that has CAREamics 0.3.5, `quality_images.py` says what DIR holds.
-Sides take turns; medians count. Each prints a table and writes
-``benchmarks/results/speed-*.json``.
+CHECKOUT is another version of the project to compare with. Sides take turns; medians
+count. Each prints a table and writes ``benchmarks/results/speed-*.json``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import contextlib
 import os
 import statistics
 import sys
+from pathlib import Path
 from typing import Any
 
 from measuring import MB, Partner, turns
@@ -40,6 +41,11 @@ def train(options: argparse.Namespace) -> None:
             ),
             "bare loop": lambda batch: ours.ask("bare", steps=options.steps, batch=batch),
         }
+        if options.before:
+            before = stack.enter_context(_before(options.before))
+            tasks["before"] = lambda batch: before.ask(
+                "train", steps=options.steps, batch=batch
+            )
         if options.peer:
             peer = stack.enter_context(Partner(options.peer, _PEER))
             tasks["CAREamics"] = lambda batch: peer.ask(
@@ -80,6 +86,10 @@ def predict(options: argparse.Namespace) -> None:
             "napari-hush": lambda: ours.ask("predict", side=side),
             "napari-hush, float32": lambda: ours.ask("predict", side=side, precision="32"),
         }
+        if options.before:
+            before = stack.enter_context(_before(options.before))
+            before.ask("train", steps=options.steps, batch=16)
+            tasks["before"] = lambda: before.ask("predict", side=side)
         if options.peer:
             peer = stack.enter_context(Partner(options.peer, _PEER))
             peer.ask("train", steps=16, batch=16, side=512)
@@ -187,6 +197,12 @@ def precision(options: argparse.Namespace) -> None:
     report("speed-precision", f"SI-PSNR after {options.steps} steps", rows, goal)
 
 
+def _before(checkout: Path) -> Partner:
+    """The same questions to another version of the project."""
+    script = checkout.resolve() / "benchmarks" / _OURS
+    return Partner(sys.executable, str(script), PYTHONPATH=str(checkout.resolve() / "src"))
+
+
 def main() -> None:
     """Run one of the benchmarks."""
     parser = argparse.ArgumentParser(
@@ -195,6 +211,7 @@ def main() -> None:
     known = {task.__name__: task for task in (train, predict, memory, scaling, precision)}
     parser.add_argument("task", choices=known)
     parser.add_argument("--peer", help="Python that has CAREamics 0.3.5")
+    parser.add_argument("--before", type=Path, help="another checkout of the project")
     parser.add_argument("--data", help="precision: folder of the images")
     parser.add_argument("--batch", type=int, nargs="+", default=[16], help="patches (16)")
     parser.add_argument("--steps", type=int, default=64, help="of one turn (64)")
