@@ -139,7 +139,7 @@ def test_a_lost_process_is_told_and_its_part_made_up_for(careamist, tmp_path):
     training = careamist.config.training_config.replace(process_timeout=3)
     careamist.config = careamist.config.replace(training_config=training)
     done = together(careamist, source, target, 2, kill={1: 2})
-    assert "LostProcessError: Process 1 of 2 did nothing for 3 s" in done[0][2]
+    assert "LostProcessError: Process 1 of 2 made no progress for 3 s" in done[0][2]
     assert not target.exists()
     training = training.replace(process_timeout=60)
     careamist.config = careamist.config.replace(training_config=training)

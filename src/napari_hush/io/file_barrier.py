@@ -1,7 +1,7 @@
-"""How processes that write parts of one result find each other: by files beside it.
+"""Synchronises processes that write parts of one result, by files beside it.
 
-The parts do not depend on each other, so the processes need no connection. One of them
-that is lost can be started again, on another machine as well.
+The parts are independent, so the processes need no connection, and a lost one can be
+restarted, even on another machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _EVERY = 0.2
-"""Seconds between two looks at what the others have done."""
+"""Seconds between two looks at the files of the other processes."""
 
 
 class FileBarrier:
@@ -27,13 +27,13 @@ class FileBarrier:
     Parameters
     ----------
     target : Path
-        Place of the result; the files lie beside it and begin with a dot.
+        Path of the result; the files lie beside it and begin with a dot.
     rank, ranks : int
-        Number of this process, and of how many.
+        Number of this process, and number of processes.
     job : str
-        What distinguishes this start of the job from earlier ones.
+        Distinguishes this start of the job from earlier ones.
     timeout : float
-        Seconds without any progress after which the others count as lost.
+        Seconds without progress after which the others count as lost.
     """
 
     def __init__(
@@ -44,67 +44,61 @@ class FileBarrier:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process begins the result and gives it its name."""
+        """Whether this process begins the result and moves it to its final path."""
         return self.rank == 0
 
     def mine(self, numbers: list[int]) -> list[int]:
-        """Those of all `numbers` of parts that are for this process."""
+        """The parts among `numbers` that this process writes."""
         return [number for number in numbers if number % self.ranks == self.rank]
 
     def begin(self) -> None:
-        """Tell the others, as the first process, that the result can be written to."""
+        """Let the others start; called by the first process."""
         self.forget()
-        self._tell(0, 0)
+        self._send(0, 0)
 
     def join(self) -> None:
-        """Wait, as another process, until the result can be written to.
+        """Wait until the first process has begun the result.
 
         Raises
         ------
         LostProcessError
-            If it cannot for too long.
+            After `timeout` seconds.
         """
         began = time.monotonic()
-        while self._told(0) is None:
+        while self._received(0) is None:
             if time.monotonic() - began > self._timeout:
                 raise self._lost(0)
             time.sleep(_EVERY)
 
     def leave(self, clipped: int) -> None:
-        """Tell the first process that this one has done its part.
-
-        Parameters
-        ----------
-        clipped : int
-            Pixels that were clipped.
-        """
-        self._tell(self.rank, clipped)
+        """Report that this process is done, and its number of clipped pixels."""
+        self._send(self.rank, clipped)
 
     def gather(self, missing: Callable[[], int]) -> int:
-        """Wait, as the first process, for all others; the pixels that they clipped.
+        """Wait, in the first process, for all others; returns their clipped pixels.
 
         Parameters
         ----------
         missing : callable
-            How many parts are missing; as long as it falls, nobody counts as lost.
+            Number of missing parts; while it falls, no process counts as lost.
 
         Raises
         ------
         LostProcessError
-            If nothing happens for too long.
+            After `timeout` seconds without progress.
         """
         least, moved = missing(), time.monotonic()
         while True:
-            told = [self._told(rank) for rank in range(1, self.ranks)]
-            clipped = [number for number in told if number is not None]
-            if len(clipped) == len(told):
+            received = [self._received(rank) for rank in range(1, self.ranks)]
+            clipped = [number for number in received if number is not None]
+            if len(clipped) == len(received):
                 self.forget()
                 return sum(clipped)
             now = missing()
             if now < least:
                 least, moved = now, time.monotonic()
             if time.monotonic() - moved > self._timeout:
-                raise self._lost(told.index(None) + 1)
+                raise self._lost(received.index(None) + 1)
             time.sleep(_EVERY)
 
     def forget(self) -> None:
@@ -115,12 +109,12 @@ class FileBarrier:
     def _file(self, rank: int) -> Path:
         return self._target.with_name(f".{self._target.name}.process-{rank}")
 
-    def _tell(self, rank: int, number: int) -> None:
+    def _send(self, rank: int, number: int) -> None:
         with whole_file(self._file(rank)) as part:
             part.write_text(json.dumps([self._job, number]), encoding="utf-8")
 
-    def _told(self, rank: int) -> int | None:
-        """What a process told in this job; None as long as it did not."""
+    def _received(self, rank: int) -> int | None:
+        """The number that a process sent in this job, or None."""
         try:
             job, number = json.loads(self._file(rank).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
@@ -129,7 +123,6 @@ class FileBarrier:
 
     def _lost(self, rank: int) -> LostProcessError:
         return LostProcessError(
-            f"Process {rank} of {self.ranks} did nothing for {self._timeout:g} s, so it "
-            f"counts as lost; give the same command again, and {self._target.name!r} goes "
-            "on with the parts that are missing."
+            f"Process {rank} of {self.ranks} made no progress for {self._timeout:g} s and "
+            f"counts as lost; run the same command again to resume {self._target.name!r}."
         )

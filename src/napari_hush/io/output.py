@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResultImage:
-    """What a result is, before there is a pixel of it.
+    """Everything but the pixels of a result.
 
     Attributes
     ----------
     axes : AxesMap
-        Its axes and shape, in the order of its source; a file may have another one.
+        Axes and shape, in the order of the source; the file may have another order.
     dtype : dtype
         Type of a pixel.
     sizes : ImageMetadata
-        Pixel sizes and units, by letter.
+        Pixel sizes and units.
     record : mapping, optional
-        How it comes about, fit for JSON.
+        Provenance, ready for JSON.
     """
 
     axes: AxesMap
@@ -44,37 +44,30 @@ class ResultImage:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all its pixels take."""
+        """Bytes of all pixels."""
         return math.prod(self.axes.shape) * self.dtype.itemsize
 
 
 class Result(Protocol):
-    """A result that is being written; first call `begin` or `go_on`."""
+    """A result that is being written; first call `begin` or `reopen`."""
 
     block: tuple[int, ...] | None
-    """Size ``((Z), Y, X)`` of the blocks that are written as a whole, each once; None where
-    any region can be written by itself."""
+    """Size ``((Z), Y, X)`` of blocks that are written whole, each once; None where any
+    region can be written."""
 
     axes: str
     """Its axes in the file."""
 
     def begin(self, path: Path) -> None:
-        """Make what will hold the pixels, at ``path``, in place of what is there."""
+        """Create the file or store at `path`, replacing what is there."""
 
-    def go_on(self, path: Path, *, alone: bool = True) -> None:
-        """Open what was begun at ``path``.
-
-        Parameters
-        ----------
-        path : Path
-            Where it is.
-        alone : bool
-            Whether no other process is writing to it.
+    def reopen(self, path: Path, *, alone: bool = True) -> None:
+        """Open an unfinished result; `alone` unless other processes write to it.
 
         Raises
         ------
         UnreadableFileError
-            If it is not what was begun.
+            If it does not fit this result.
         """
 
     def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
@@ -85,38 +78,33 @@ class Result(Protocol):
         sample : int
             Index along S and T, S slowest.
         inner : sequence of slice
-            Where, ``((Z), Y, X)``.
+            Its place, ``((Z), Y, X)``.
         pixels : ndarray
-            ``(C, (Z), Y, X)``, of the type of the result.
+            ``(C, (Z), Y, X)``, of the dtype of the result.
         """
 
     def force(self) -> None:
-        """Force what was written to the disk."""
+        """Force written pixels to the disk."""
 
     def finish(self) -> None:
-        """Do what remains once every region is written, and force all to the disk."""
+        """Complete the file once every region is written, and force it to the disk."""
 
     def close(self) -> None:
-        """Let go of it, as it is."""
+        """Close it as it is."""
 
 
 def damaged(path: Path) -> UnreadableFileError:
-    """Make the error for an unfinished result that is not what was begun."""
+    """Make the error for an unfinished result that does not fit its job."""
     return UnreadableFileError(
-        f"The unfinished result {str(path)!r} is not what was begun; delete it."
+        f"The unfinished result {str(path)!r} is damaged or was replaced; delete it and "
+        "denoise again."
     )
 
 
 def ordered(axes: AxesMap, order: str) -> tuple[str, tuple[int, ...]]:
-    """Axes and shape of an image in another order.
+    """Axes and shape of an image in another `order` of letters.
 
-    Parameters
-    ----------
-    axes : AxesMap
-        The image.
-    order : str
-        The letters that there are to be, in their order. Without an S among them, S and T
-        are one, S the slower. What the image lacks has size 1.
+    Without an S in `order`, S and T are joined, S slowest. Missing axes have size 1.
     """
     size = dict(zip(axes.axes, axes.shape, strict=True))
     if "S" not in order:
@@ -131,24 +119,17 @@ def placed(
     inner: Sequence[slice],
     pixels: NDArray[Any],
 ) -> tuple[Bounds, NDArray[Any]]:
-    """Where in an array of other axes a region lies, and its pixels in that order.
+    """Place of a region in an array of other axes, and a view of its pixels in that order.
 
     Parameters
     ----------
     order : str
-        Axes of the array, as `ordered` gives them; C and Z may be missing where they have
-        size 1.
+        Axes of the array, as `ordered` returns them; C and Z may be missing where they
+        have size 1.
     shape : sequence of int
         Its shape.
     sample, inner, pixels
         See `Result.write`.
-
-    Returns
-    -------
-    bounds : tuple of (int, int)
-        Start and stop along each dimension of the array.
-    pixels : ndarray
-        A view of the shape of that box.
     """
     letters = "CZYX" if pixels.ndim == 4 else "CYX"
     frames = dict(zip(order, shape, strict=True)).get("T", 1)

@@ -284,9 +284,9 @@ class TiffResult:
         _require_room(path, self._image.nbytes)
         with tifffile.TiffWriter(path, **form.file) as file:
             file.write(shape=form.shape, dtype=self._image.dtype, **form.page)
-        self.go_on(path)
+        self.reopen(path)
 
-    def go_on(self, path: Path, *, alone: bool = True) -> None:
+    def reopen(self, path: Path, *, alone: bool = True) -> None:
         """Open the file that was begun; see `Result`."""
         layout = layout_of(path)
         if layout.chunks is not None or layout.stored != self._image.dtype:
@@ -298,7 +298,7 @@ class TiffResult:
 
     def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
         """Write a region; see `Result`."""
-        assert self._file is not None  # noqa: S101  (begin or go_on comes first)
+        assert self._file is not None  # noqa: S101  (begin or reopen comes first)
         form, dtype = self._form, self._image.dtype
         bounds, box = placed(form.axes, form.shape, sample, inner, pixels)
         for start, run in runs(form.shape, bounds, np.ascontiguousarray(box, dtype)):

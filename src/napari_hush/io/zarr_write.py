@@ -101,7 +101,7 @@ class ZarrResult:
             )
             self._arrays.append(array)
 
-    def go_on(self, path: Path, *, alone: bool = True) -> None:
+    def reopen(self, path: Path, *, alone: bool = True) -> None:
         """Open the store that was begun; see `Result`."""
         try:
             group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)

@@ -182,7 +182,7 @@ def denoise_to_file(
     changed = changes_of([image])
     make_folder(path.parent)
     with open_partial_output(
-        result, path, job, len(blocks), overwrite=target.overwrite, meeting=meeting
+        result, path, job, len(blocks), overwrite=target.overwrite, barrier=meeting
     ) as place:
         number = sum(len(blocks[n]) for n in own)
         done = number - sum(len(blocks[n]) for n in place.missing)
