@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_hush.cli.options import IMAGES, refuse_existing, tell
-from napari_hush.cli.settings import ALGORITHMS, add_settings, configuration
+from napari_hush.cli.settings import METHOD_HELP, add_settings, configuration
 from napari_hush.config import as_yaml, save_configuration
+from napari_hush.config.methods import METHODS
 
 if TYPE_CHECKING:
     import argparse
@@ -24,13 +25,7 @@ EXAMPLES = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the arguments of the command."""
-    parser.add_argument(
-        "algorithm",
-        choices=ALGORITHMS,
-        metavar="METHOD",
-        help="n2v, n2v2 and structn2v learn from noisy images alone, n2n from pairs of "
-        "noisy ones, care from pairs with clean ones",
-    )
+    parser.add_argument("method", choices=METHODS, metavar="METHOD", help=METHOD_HELP)
     parser.add_argument(
         "images",
         nargs="*",
@@ -46,8 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write or print it."""
-    paired = options.algorithm in ("n2n", "care")
-    config = configuration(options, options.images, options.algorithm, paired=paired)
+    config = configuration(options, options.images, options.method)
     if options.output is None:
         print(config.model_dump_json() if options.json else as_yaml(config), end="")
         return

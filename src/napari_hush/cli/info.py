@@ -51,21 +51,18 @@ def run(options: argparse.Namespace) -> None:
 
 def described(model: Model) -> dict[str, Any]:
     """What people ask about `model`, fit for JSON."""
+    from napari_hush.config.methods import method_of
+
     config = model.config
-    algorithm, network = config.algorithm_config, config.algorithm_config.model
-    method: str = algorithm.algorithm
-    if method == "n2v" and algorithm.n2v_config.hides_neighbours:
-        method = "structn2v"
-    elif network.n2v2:
-        method = "n2v2"
+    network = config.algorithm_config.model
     return {
         "name": config.experiment_name,
-        "method": method,
+        "method": method_of(config).key,
         "axes": config.data_config.axes,
         "channels_in": network.in_channels,
         "channels_out": network.num_classes,
         "network": f"{network.architecture} {network.conv_dims}D, depth {network.depth}, "
-        f"{network.num_channels_init} filters",
+        f"{network.num_channels_init} filters{', N2V2' if network.n2v2 else ''}",
         "weights": sum(tensor.numel() for tensor in model.network.parameters()),
         "patch_size": list(config.data_config.patch_size),
         "epochs": model.epochs,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from napari_hush.cli.options import IMAGES, refuse_existing, tell
 from napari_hush.cli.progress import Bars
 from napari_hush.cli.settings import (
-    ALGORITHMS,
+    METHOD_HELP,
     add_settings,
     configuration,
     split_configuration,
 )
+from napari_hush.config.methods import METHODS
 from napari_hush.errors import ConfigurationError
 from napari_hush.system.job_env import is_first
 
@@ -54,9 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--algorithm",
-        choices=ALGORITHMS,
-        help="n2v, n2v2 and structn2v learn from noisy images alone, n2n from pairs of "
-        "noisy ones, care from pairs with clean ones (default: n2v)",
+        choices=METHODS,
+        help=f"{METHOD_HELP} (default: n2v, or the method of the configuration)",
     )
     parser.add_argument(
         "--target",

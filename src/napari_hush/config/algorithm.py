@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from napari_hush.config.base import Frozen
-from napari_hush.config.transforms import N2VManipulateConfig
+from napari_hush.config.transforms import N2VManipulateConfig, strategy_for
 
 
 class UNetConfig(Frozen):
@@ -184,7 +184,7 @@ class AlgorithmConfig(Frozen):
                     f"{self.model.in_channels} and num_classes {self.model.num_classes}; "
                     "set both to the same number"
                 )
-            fit = "median" if self.model.n2v2 else "uniform"
+            fit = strategy_for(self.model.n2v2)
             if self.n2v_config.strategy != fit:
                 raise ValueError(
                     f"a network with n2v2 = {self.model.n2v2} goes with the strategy "

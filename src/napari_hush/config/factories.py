@@ -1,19 +1,22 @@
-"""Functions that build a `Configuration` from the few things people set."""
+"""Functions that build a `Configuration` from the settings that people change most."""
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.algorithm import UNetConfig, fitting_pool_z
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig, DataType
+from napari_hush.config.methods import METHODS, Method
 from napari_hush.config.struct_n2v import fitting_transforms
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
     StructAxis,
     Transform,
+    strategy_for,
 )
 from napari_hush.errors import ConfigurationError
 
@@ -57,56 +60,56 @@ def create_n2v_configuration(
     experiment_name : str
         Name of the model: letters, digits, blanks, hyphens and underscores.
     data_type : {"array", "tiff", "zarr", "custom"}
-        What will be trained on.
+        Type of the training data.
     axes : str
         One letter per dimension out of S, T, C, Z, Y, X, slowest first.
     patch_size : sequence of int
         ``[Y, X]`` or ``[Z, Y, X]`` in pixels, multiples of ``2**depth``, 8 or more; along Z
-        any number, which decides how often the network halves Z (`fitting_pool_z`).
+        any number, which decides at how many levels the network downsamples Z
+        (`fitting_pool_z`).
     batch_size : int
         Patches per optimizer step.
     num_epochs : int
         Epochs to train for.
     num_steps : int, optional
-        Optimizer steps per epoch; by default one pass over the training patches.
+        Optimizer steps per epoch; by default as many as visit every patch once.
     augmentations : sequence, optional
-        By default `XYFlipConfig` and `XYRandomRotate90Config`, as far as they do not turn
-        noise out of what structN2V hides; ``[]`` for none.
+        By default `XYFlipConfig` and `XYRandomRotate90Config`, restricted to what leaves
+        the struct mask unchanged; ``[]`` for none.
     independent_channels : bool
         Denoise each channel by itself (with shared weights), or all channels together.
     use_n2v2 : bool
-        Noise2Void 2 (Höck et al., 2022, arXiv:2211.08512): median replacement, blurred
-        halving, no skip at the top; against checkerboards and hot pixels.
+        N2V2 (Höck et al., 2022, arXiv:2211.08512): median replacement, blurred max
+        pooling, no top skip connection; avoids checkerboards and copes with hot pixels.
     n_channels : int, optional
-        How many channels there are; needed exactly if `axes` has a C and `channels` does
-        not say it.
+        Number of channels; required if `axes` has a C and `channels` is not given.
     roi_size : int
         Side of the window a masked pixel's replacement is drawn from, odd, 3 to 21.
     masked_pixel_percentage : float, optional
         Share of masked pixels in percent, 0.05 to 10; by default that of
         `N2VManipulateConfig`.
     struct_n2v_axis : {"none", "horizontal", "vertical", "z", "cross", "square"}
-        Hide neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
-        correlated along X, Y, Z, both X and Y, or all around in the YX plane.
+        Mask neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
+        correlated along X, Y, Z, both X and Y, or in the whole YX plane.
     struct_n2v_span : int
-        How far that reaches, the masked pixel included, odd, 3 to 31.
+        Length of that mask in pixels, the masked pixel included, odd, 3 to 31.
     model_params : dict, optional
         Further fields of `UNetConfig`, e.g. ``{"depth": 3}``.
     optimizer : {"Adam", "AdamW", "Adamax", "SGD"}
-        Optimizer of torch.
+        Optimizer of ``torch.optim``.
     optimizer_params : dict, optional
         Its keyword arguments; ``"lr"`` is the learning rate.
     lr_scheduler : {"CosineAnnealingLR", "ReduceLROnPlateau", "StepLR"}
-        How the learning rate changes over the run.
+        Learning rate schedule.
     lr_scheduler_params : dict, optional
         Fields of that scheduler's configuration.
     seed : int
         Seed of every random draw.
     struct_n2v_mask : array or nested sequences, optional
-        Instead of an axis: which neighbours to hide, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and
-        1 around the masked pixel, odd sides.
+        Instead of an axis: the neighbours to mask, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and 1
+        centered on the masked pixel, with odd sides.
     channels : sequence of int, optional
-        Train on these channels of the images alone, numbered from 0; by default on all.
+        Train on these channels only, numbered from 0; by default on all.
 
     Returns
     -------
@@ -118,28 +121,22 @@ def create_n2v_configuration(
     ConfigurationError
         If a value is out of range or contradicts another.
     """
-    number = channels_of(axes, n_channels, channels)
-    masking = N2VManipulateConfig.build(
-        {
-            "roi_size": roi_size,
-            **(
-                {}
-                if masked_pixel_percentage is None
-                else {"masked_pixel_percentage": masked_pixel_percentage}
-            ),
-            "strategy": "median" if use_n2v2 else "uniform",
-            "struct_mask_axis": struct_n2v_axis,
-            "struct_mask_span": struct_n2v_span,
-            "struct_mask": struct_n2v_mask,
-        }
-    )
-    if augmentations is None and masking.hides_neighbours:
-        augmentations = fitting_transforms(masking, 3 if "Z" in axes.upper() else 2)
-    algorithm = {"n2v_config": masking.model_dump()}
-    return assemble(
-        algorithm,
-        {"n2v2": use_n2v2, **(model_params or {})},
-        (number, number),
+    count = _count_channels(axes, n_channels, channels)
+    masking: dict[str, Any] = {
+        "roi_size": roi_size,
+        "strategy": strategy_for(use_n2v2),
+        "struct_mask_axis": struct_n2v_axis,
+        "struct_mask_span": struct_n2v_span,
+        "struct_mask": struct_n2v_mask,
+    }
+    if masked_pixel_percentage is not None:
+        masking["masked_pixel_percentage"] = masked_pixel_percentage
+    checked = N2VManipulateConfig.build(masking)
+    if augmentations is None and checked.hides_neighbours:
+        augmentations = fitting_transforms(checked, 3 if "Z" in axes.upper() else 2)
+    return _assemble(
+        {"n2v_config": checked.model_dump()},
+        (count, count),
         experiment_name=experiment_name,
         data_type=data_type,
         axes=axes,
@@ -149,6 +146,7 @@ def create_n2v_configuration(
         num_steps=num_steps,
         augmentations=augmentations,
         independent_channels=independent_channels,
+        model_params={"n2v2": use_n2v2, **(model_params or {})},
         optimizer=optimizer,
         optimizer_params=optimizer_params,
         lr_scheduler=lr_scheduler,
@@ -158,16 +156,125 @@ def create_n2v_configuration(
     )
 
 
-def channels_of(
-    axes: str, n_channels: int | None, chosen: Sequence[int] | None = None
-) -> int:
-    """How many channels there are, by the axes and what is given.
+def create_care_configuration(
+    experiment_name: str,
+    data_type: DataType,
+    axes: str,
+    patch_size: Sequence[int],
+    batch_size: int,
+    num_epochs: int = TrainingConfig().num_epochs,
+    *,
+    loss: PairedLoss = "mae",
+    n_channels_in: int | None = None,
+    n_channels_out: int | None = None,
+    **settings: Any,
+) -> Configuration:
+    """Configure CARE (Weigert et al., Nature Methods 2018): pairs of noisy and clean.
+
+    Parameters
+    ----------
+    experiment_name, data_type, axes, patch_size, batch_size, num_epochs
+        See `create_n2v_configuration`.
+    loss : {"mae", "mse"}
+        Mean absolute or mean squared error.
+    n_channels_in, n_channels_out : int, optional
+        Channels of images and targets; the first is required if `axes` has a C, the
+        second defaults to the first. If they differ, channels are not independent.
+    **settings
+        Others of `create_n2v_configuration`: num_steps, augmentations,
+        independent_channels, model_params, optimizer, optimizer_params, lr_scheduler,
+        lr_scheduler_params, seed, channels. Also target_channels, the channels of the
+        targets to use.
+
+    Returns
+    -------
+    Configuration
+        Frozen and checked.
 
     Raises
     ------
     ConfigurationError
-        If the two disagree.
+        If a value is out of range, contradicts another, or is unknown.
     """
+    return _create_paired(
+        METHODS["care"],
+        loss,
+        n_channels_in,
+        n_channels_out,
+        experiment_name=experiment_name,
+        data_type=data_type,
+        axes=axes,
+        patch_size=patch_size,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        **settings,
+    )
+
+
+def create_n2n_configuration(
+    experiment_name: str,
+    data_type: DataType,
+    axes: str,
+    patch_size: Sequence[int],
+    batch_size: int,
+    num_epochs: int = TrainingConfig().num_epochs,
+    *,
+    loss: PairedLoss = "mse",
+    n_channels_in: int | None = None,
+    n_channels_out: int | None = None,
+    **settings: Any,
+) -> Configuration:
+    """Configure Noise2Noise (Lehtinen et al., ICML 2018): pairs of noisy images.
+
+    Parameters, result and errors are those of `create_care_configuration`. The default
+    loss is the squared error, whose minimum is the mean of the noisy images.
+    """
+    return _create_paired(
+        METHODS["n2n"],
+        loss,
+        n_channels_in,
+        n_channels_out,
+        experiment_name=experiment_name,
+        data_type=data_type,
+        axes=axes,
+        patch_size=patch_size,
+        batch_size=batch_size,
+        num_epochs=num_epochs,
+        **settings,
+    )
+
+
+def _create_paired(
+    method: Method,
+    loss: str,
+    n_channels_in: int | None,
+    n_channels_out: int | None,
+    **settings: Any,
+) -> Configuration:
+    known = signature(_assemble).parameters
+    if unknown := settings.keys() - known.keys():
+        optional = sorted(
+            name for name in known if known[name].default is not known[name].empty
+        )
+        raise ConfigurationError(
+            f"There is no setting {min(unknown)!r}; there are {', '.join(optional)}."
+        )
+    axes, targets = settings["axes"], settings.get("target_channels")
+    inputs = _count_channels(axes, n_channels_in, settings.get("channels"))
+    outputs = n_channels_out or inputs
+    if targets is not None:
+        outputs = _count_channels(axes, n_channels_out, targets)
+    if inputs != outputs:
+        settings["independent_channels"] = False
+    return _assemble(
+        {"algorithm": method.algorithm, "loss": loss}, (inputs, outputs), **settings
+    )
+
+
+def _count_channels(
+    axes: str, n_channels: int | None, chosen: Sequence[int] | None = None
+) -> int:
+    """The number of channels, or a ConfigurationError if `axes` contradict it."""
     axes = validate_axes(axes)
     if chosen is not None:
         if n_channels not in (None, len(chosen)):
@@ -178,8 +285,8 @@ def channels_of(
         n_channels = len(chosen)
     if "C" in axes and n_channels is None:
         raise ConfigurationError(
-            f"The axes {axes!r} have channels (C) but n_channels is not given; say how "
-            "many there are."
+            f"The axes {axes!r} have channels (C) but n_channels is not given; give the "
+            "number of channels."
         )
     if "C" not in axes and n_channels not in (None, 1):
         raise ConfigurationError(
@@ -189,9 +296,8 @@ def channels_of(
     return n_channels or 1
 
 
-def assemble(
+def _assemble(
     algorithm: dict[str, Any],
-    network: dict[str, Any],
     counts: tuple[int, int],
     *,
     experiment_name: str,
@@ -200,27 +306,26 @@ def assemble(
     patch_size: Sequence[int],
     batch_size: int,
     num_epochs: int,
-    num_steps: int | None,
-    augmentations: Sequence[Transform] | None,
-    independent_channels: bool,
-    optimizer: str,
-    optimizer_params: dict[str, Any] | None,
-    lr_scheduler: str,
-    lr_scheduler_params: dict[str, Any] | None,
-    seed: int,
+    num_steps: int | None = None,
+    augmentations: Sequence[Transform] | None = None,
+    independent_channels: bool = True,
+    model_params: dict[str, Any] | None = None,
+    optimizer: str = "Adam",
+    optimizer_params: dict[str, Any] | None = None,
+    lr_scheduler: str = "CosineAnnealingLR",
+    lr_scheduler_params: dict[str, Any] | None = None,
+    seed: int = DataConfig().seed,
     channels: Sequence[int] | None = None,
     target_channels: Sequence[int] | None = None,
 ) -> Configuration:
-    """Put a configuration together; arguments are those of the factories.
-
-    `counts` are the channels that go in and those that come out.
-    """
+    """Build a configuration; `counts` are the channels of images and of results."""
     axes = validate_axes(axes)
-    parameters = dict(optimizer_params or {})
-    rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}
+    network = dict(model_params or {})
     depth = network.get("depth", UNetConfig().depth)
     if "Z" in axes and len(patch_size) == 3 and isinstance(depth, int):
         network = {"pool_z": fitting_pool_z(int(patch_size[0]), depth), **network}
+    parameters = dict(optimizer_params or {})
+    rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}
     data: dict[str, Any] = {
         "data_type": data_type,
         "axes": axes,
@@ -250,145 +355,4 @@ def assemble(
             "data_config": data,
             "training_config": {"num_epochs": num_epochs, "num_steps": num_steps},
         }
-    )
-
-
-def create_care_configuration(
-    experiment_name: str,
-    data_type: DataType,
-    axes: str,
-    patch_size: Sequence[int],
-    batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
-    *,
-    loss: PairedLoss = "mae",
-    n_channels_in: int | None = None,
-    n_channels_out: int | None = None,
-    **settings: Any,
-) -> Configuration:
-    """Configure CARE (Weigert et al., Nature Methods 2018): pairs of noisy and clean.
-
-    Parameters
-    ----------
-    experiment_name, data_type, axes, patch_size, batch_size, num_epochs
-        See `create_n2v_configuration`.
-    loss : {"mae", "mse"}
-        Mean absolute or mean squared error.
-    n_channels_in, n_channels_out : int, optional
-        Channels of images and targets; the first is needed exactly if `axes` has a C, the
-        second is the same by default. If they differ, channels are not independent.
-    **settings
-        Further ones of `create_n2v_configuration`: num_steps, augmentations,
-        independent_channels, model_params, optimizer, optimizer_params, lr_scheduler,
-        lr_scheduler_params, seed, channels. Also target_channels, which of the channels
-        of the targets are used.
-
-    Returns
-    -------
-    Configuration
-        Frozen and checked.
-
-    Raises
-    ------
-    ConfigurationError
-        If a value is out of range, contradicts another, or is unknown.
-    """
-    return _create_paired(
-        "care",
-        loss,
-        n_channels_in,
-        n_channels_out,
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        **settings,
-    )
-
-
-def create_n2n_configuration(
-    experiment_name: str,
-    data_type: DataType,
-    axes: str,
-    patch_size: Sequence[int],
-    batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
-    *,
-    loss: PairedLoss = "mse",
-    n_channels_in: int | None = None,
-    n_channels_out: int | None = None,
-    **settings: Any,
-) -> Configuration:
-    """Configure Noise2Noise (Lehtinen et al., ICML 2018): pairs of noisy images.
-
-    Parameters, result and errors are those of `create_care_configuration`. The loss is
-    the squared error by default, whose best answer is the mean of the noise.
-    """
-    return _create_paired(
-        "n2n",
-        loss,
-        n_channels_in,
-        n_channels_out,
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        **settings,
-    )
-
-
-_SETTINGS: dict[str, Any] = {
-    "num_steps": None,
-    "augmentations": None,
-    "independent_channels": True,
-    "model_params": None,
-    "optimizer": "Adam",
-    "optimizer_params": None,
-    "lr_scheduler": "CosineAnnealingLR",
-    "lr_scheduler_params": None,
-    "seed": DataConfig().seed,
-    "channels": None,
-    "target_channels": None,
-}
-"""What every factory takes beyond its own arguments, with defaults."""
-
-_GIVEN = {
-    "experiment_name",
-    "data_type",
-    "axes",
-    "patch_size",
-    "batch_size",
-    "num_epochs",
-}
-"""Arguments of the factories here that are no such settings."""
-
-
-def _create_paired(
-    algorithm: str,
-    loss: str,
-    n_channels_in: int | None,
-    n_channels_out: int | None,
-    **settings: Any,
-) -> Configuration:
-    if unknown := settings.keys() - _SETTINGS.keys() - _GIVEN:
-        known = ", ".join(sorted(_SETTINGS))
-        raise ConfigurationError(
-            f"There is no setting {min(unknown)!r}; there are {known}."
-        )
-    settings = {**_SETTINGS, **settings}
-    inputs = channels_of(settings["axes"], n_channels_in, settings["channels"])
-    outputs = n_channels_out or inputs
-    if settings["target_channels"] is not None:
-        outputs = channels_of(settings["axes"], n_channels_out, settings["target_channels"])
-    if inputs != outputs:
-        settings["independent_channels"] = False
-    return assemble(
-        {"algorithm": algorithm, "loss": loss},
-        dict(settings.pop("model_params") or {}),
-        (inputs, outputs),
-        **settings,
     )

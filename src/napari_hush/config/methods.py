@@ -1,180 +1,267 @@
-"""The methods people choose from, as changes of a configuration. No Qt here."""
+"""The denoising methods: names, papers, and what each one sets in a configuration.
+
+Factories, command line, dock and exported packages all read `METHODS`.
+"""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from napari_hush.config import (
-    Configuration,
-    DataConfig,
-    N2VManipulateConfig,
-    create_care_configuration,
-    create_n2n_configuration,
-    create_n2v_configuration,
-)
-from napari_hush.config.transforms import StructAxis
+from napari_hush.config.struct_n2v import fitting_transforms
+from napari_hush.config.transforms import N2VManipulateConfig, StructAxis, strategy_for
 
-__all__ = ["ABOUT", "About", "Method", "Tree", "method_of", "with_method"]
+if TYPE_CHECKING:
+    from napari_hush.config.configuration import Configuration
 
 Tree = dict[str, Any]
-"""A configuration as nested dicts, which may be wrong while it is being edited."""
+"""A `Configuration` as nested dicts, not necessarily valid while it is edited."""
 
-DIRECTIONS = tuple(axis for axis in get_args(StructAxis) if axis != "none")
-"""How far-reaching noise can lie, as the configuration names it."""
+STRUCT_AXES = tuple(axis for axis in get_args(StructAxis) if axis != "none")
+"""Values of ``struct_mask_axis`` that mask neighbours, the default first."""
 
 
-class Method(Enum):
-    """What a denoiser learns from."""
+@dataclass(frozen=True)
+class Paper:
+    """A publication."""
 
-    N2V = "N2V"
-    N2V2 = "N2V2"
-    STRUCT = "structN2V"
-    N2N = "N2N"
-    CARE = "CARE"
+    authors: str
+    year: int
+    venue: str
+    title: str
+    doi: str
+
+    @property
+    def short(self) -> str:
+        """``"Krull et al., CVPR 2019"``."""
+        return f"{self.authors}, {self.venue} {self.year}"
+
+    @property
+    def citation(self) -> str:
+        """``"Krull et al. (2019), Noise2Void: Learning ..."``."""
+        return f"{self.authors} ({self.year}), {self.title}"
+
+    @property
+    def link(self) -> str:
+        """Address of the publication."""
+        return f"https://doi.org/{self.doi}"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A denoising method.
+
+    Attributes
+    ----------
+    key : str
+        Its name on the command line and in files.
+    label, name : str
+        Its short and its full name.
+    sentence : str
+        What it learns from, and for which noise.
+    paper : Paper
+        Where it was published.
+    algorithm, loss : str
+        Values of `AlgorithmConfig`; the loss is the default one.
+    n2v2 : bool
+        Whether it uses the network and the masking of N2V2.
+    builds_on : tuple of str
+        Keys of the methods to cite with it.
+    """
+
+    key: str
+    label: str
+    name: str
+    sentence: str
+    paper: Paper
+    algorithm: Literal["n2v", "n2n", "care"] = "n2v"
+    loss: Literal["n2v", "mae", "mse"] = "n2v"
+    n2v2: bool = False
+    builds_on: tuple[str, ...] = ()
 
     @property
     def needs_targets(self) -> bool:
         """Whether it learns from pairs of images."""
-        return self in (Method.N2N, Method.CARE)
+        return self.algorithm != "n2v"
 
 
-@dataclass(frozen=True)
-class About:
-    """A method in words."""
-
-    sentence: str
-    paper: str
-    link: str
-
-
-ABOUT = {
-    Method.N2V: About(
-        "Learns from the noisy image alone; for noise that is new in every pixel.",
-        "Noise2Void, Krull et al., CVPR 2019",
-        "https://arxiv.org/abs/1811.10980",
-    ),
-    Method.N2V2: About(
-        "Like N2V, against chequered patterns and hot pixels in its results.",
-        "N2V2, Höck et al., ECCV workshops 2022",
-        "https://arxiv.org/abs/2211.08512",
-    ),
-    Method.STRUCT: About(
-        "Like N2V, for noise that runs in lines or reaches over neighbours.",
-        "structN2V, Broaddus et al., ISBI 2020",
-        "https://doi.org/10.1109/ISBI45749.2020.9098336",
-    ),
-    Method.N2N: About(
-        "Learns from two noisy images of the same scene.",
-        "Noise2Noise, Lehtinen et al., ICML 2018",
-        "https://arxiv.org/abs/1803.04189",
-    ),
-    Method.CARE: About(
-        "Learns from noisy images and clean ones of the same scene.",
-        "CARE, Weigert et al., Nature Methods 2018",
-        "https://doi.org/10.1038/s41592-018-0216-7",
-    ),
+METHODS = {
+    method.key: method
+    for method in (
+        Method(
+            "n2v",
+            "N2V",
+            "Noise2Void",
+            "Learns from noisy images alone; for noise that is independent in each pixel.",
+            Paper(
+                "Krull et al.",
+                2019,
+                "CVPR",
+                "Noise2Void: Learning Denoising from Single Noisy Images",
+                "10.1109/CVPR.2019.00223",
+            ),
+        ),
+        Method(
+            "n2v2",
+            "N2V2",
+            "N2V2",
+            "Like N2V, but avoids checkerboard artifacts and copes with hot pixels.",
+            Paper(
+                "Höck et al.",
+                2022,
+                "ECCV Workshops",
+                "N2V2: Fixing Noise2Void Checkerboard Artifacts with Modified Sampling "
+                "Strategies and a Tweaked Network Architecture",
+                "10.48550/arXiv.2211.08512",
+            ),
+            n2v2=True,
+            builds_on=("n2v",),
+        ),
+        Method(
+            "structn2v",
+            "structN2V",
+            "structN2V",
+            "Like N2V, for noise that is correlated between neighboring pixels.",
+            Paper(
+                "Broaddus et al.",
+                2020,
+                "ISBI",
+                "Removing Structured Noise with Self-Supervised Blind-Spot Networks",
+                "10.1109/ISBI45749.2020.9098336",
+            ),
+            builds_on=("n2v",),
+        ),
+        Method(
+            "n2n",
+            "N2N",
+            "Noise2Noise",
+            "Learns from pairs of noisy images of the same scene.",
+            Paper(
+                "Lehtinen et al.",
+                2018,
+                "ICML",
+                "Noise2Noise: Learning Image Restoration without Clean Data",
+                "10.48550/arXiv.1803.04189",
+            ),
+            algorithm="n2n",
+            loss="mse",
+        ),
+        Method(
+            "care",
+            "CARE",
+            "CARE",
+            "Learns from pairs of noisy and clean images of the same scene.",
+            Paper(
+                "Weigert et al.",
+                2018,
+                "Nature Methods",
+                "Content-Aware Image Restoration: Pushing the Limits of Fluorescence "
+                "Microscopy",
+                "10.1038/s41592-018-0216-7",
+            ),
+            algorithm="care",
+            loss="mae",
+        ),
+    )
 }
+"""Every method by its key, in the order in which they are shown."""
+
+UNET = Paper(
+    "Ronneberger et al.",
+    2015,
+    "MICCAI",
+    "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    "10.1007/978-3-319-24574-4_28",
+)
 
 
-def method_of(tree: Tree) -> Method:
-    """Which method a configuration follows."""
-    algorithm = tree["algorithm_config"]
-    if algorithm["algorithm"] == "n2n":
-        return Method.N2N
-    if algorithm["algorithm"] == "care":
-        return Method.CARE
-    if algorithm["model"]["n2v2"]:
-        return Method.N2V2
-    masks = algorithm["n2v_config"]
-    hides = masks["struct_mask_axis"] != "none" or masks["struct_mask"] is not None
-    return Method.STRUCT if hides else Method.N2V
+def method_of(config: Configuration | Tree) -> Method:
+    """The method that a configuration follows.
+
+    N2V2 with a struct mask is structN2V: the mask says which noise the model is for and
+    which augmentation suits it, while N2V2 changes network and replacement only.
+    """
+    algorithm = _tree(config)["algorithm_config"]
+    if algorithm["algorithm"] != "n2v":
+        return METHODS[algorithm["algorithm"]]
+    masking = algorithm["n2v_config"]
+    if masking["struct_mask_axis"] != "none" or masking["struct_mask"] is not None:
+        return METHODS["structn2v"]
+    return METHODS["n2v2" if algorithm["model"]["n2v2"] else "n2v"]
+
+
+def papers_of(config: Configuration | Tree) -> list[Paper]:
+    """The papers to cite for a model: its method, what that builds on, and the network."""
+    method = method_of(config)
+    keys = [method.key, *method.builds_on]
+    if _tree(config)["algorithm_config"]["model"]["n2v2"] and "n2v2" not in keys:
+        keys.append("n2v2")
+    return [*(METHODS[key].paper for key in keys), UNET]
 
 
 def with_method(
     tree: Tree,
     method: Method,
-    direction: str = DIRECTIONS[0],
+    axis: str = STRUCT_AXES[0],
     span: int = N2VManipulateConfig().struct_mask_span,
 ) -> Tree:
-    """The same configuration for another method; what has nothing to do with it stays.
+    """A copy of a configuration that follows `method`, with all other settings kept.
 
     Parameters
     ----------
     tree : dict
-        What there is.
+        The configuration.
     method : Method
-        What it becomes.
-    direction : str
-        For structN2V: ``struct_mask_axis``.
-    span : int
-        For structN2V: ``struct_mask_span``, in pixels.
+        One of `METHODS`.
+    axis, span : str, int
+        For structN2V: ``struct_mask_axis``, and ``struct_mask_span`` in pixels.
     """
-    fresh = _fresh(method, direction, span).model_dump()
+    struct = method is METHODS["structn2v"]
+    n2v2 = method.n2v2
+    if struct and method_of(tree) is method:  # keep the architecture of N2V2
+        n2v2 = tree["algorithm_config"]["model"]["n2v2"]
     tree = deepcopy(tree)
-    mine, new = tree["algorithm_config"], fresh["algorithm_config"]
-    mine["algorithm"] = new["algorithm"]
-    if (mine["loss"] == "n2v") == method.needs_targets:
-        mine["loss"] = new["loss"]
-    mine["model"]["n2v2"] = new["model"]["n2v2"]
+    algorithm = tree["algorithm_config"]
+    algorithm["algorithm"] = method.algorithm
+    if (algorithm["loss"] == "n2v") == method.needs_targets:
+        algorithm["loss"] = method.loss
+    network, masking = algorithm["model"], algorithm["n2v_config"]
+    network["n2v2"] = n2v2
     if not method.needs_targets:
-        mine["model"]["num_classes"] = mine["model"]["in_channels"]
-    for field in ("strategy", "struct_mask_axis", "struct_mask_span", "struct_mask"):
-        mine["n2v_config"][field] = new["n2v_config"][field]
-    if mine["n2v_config"]["masked_pixel_percentage"] in _USUAL_PERCENTAGES:
-        share = new["n2v_config"]["masked_pixel_percentage"]
-        mine["n2v_config"]["masked_pixel_percentage"] = share
-    _turn_accordingly(tree, fresh)
+        network["num_classes"] = network["in_channels"]
+    defaults = N2VManipulateConfig.model_validate(
+        {"struct_mask_axis": axis if struct else "none"}
+    )
+    masking["strategy"] = strategy_for(n2v2)
+    masking["struct_mask"], masking["struct_mask_axis"] = None, defaults.struct_mask_axis
+    masking["struct_mask_span"] = span if struct else defaults.struct_mask_span
+    if masking["masked_pixel_percentage"] in _DEFAULT_PERCENTAGES:
+        masking["masked_pixel_percentage"] = defaults.masked_pixel_percentage
+    _fit_transforms(tree["data_config"], defaults)
     return tree
 
 
-_USUAL_PERCENTAGES = tuple(
-    N2VManipulateConfig(struct_mask_axis=axis).masked_pixel_percentage
-    for axis in ("none", "horizontal")
-)
-"""Defaults, which change with the method; people's own choice stays."""
+def _tree(config: Configuration | Tree) -> Tree:
+    return config if isinstance(config, dict) else config.model_dump()
 
 
-def _turn_accordingly(tree: Tree, fresh: Tree) -> None:
-    """Half turns only where noise has a direction; people's own choice stays."""
-    mine, new = tree["data_config"], fresh["data_config"]
-    usual = (_transforms("none"), _transforms("horizontal"))
-    if tuple(mine["transforms"]) in usual:
-        mine["transforms"] = new["transforms"]
-    elif new["transforms"] == _transforms("horizontal"):
-        for transform in mine["transforms"]:
+_PLAIN = N2VManipulateConfig()
+_DIRECTED = N2VManipulateConfig(struct_mask_axis="horizontal")
+_DEFAULT_PERCENTAGES = (_PLAIN.masked_pixel_percentage, _DIRECTED.masked_pixel_percentage)
+"""Defaults, which follow the method; any other percentage is kept."""
+
+
+def _transforms(masking: N2VManipulateConfig) -> tuple[Tree, ...]:
+    return tuple(each.model_dump() for each in fitting_transforms(masking, 2))
+
+
+def _fit_transforms(data: Tree, masking: N2VManipulateConfig) -> None:
+    """Replace default transforms; of others, drop quarter turns that do not fit."""
+    fitting = _transforms(masking)
+    if tuple(data["transforms"]) in (_transforms(_PLAIN), _transforms(_DIRECTED)):
+        data["transforms"] = fitting
+    elif fitting == _transforms(_DIRECTED):
+        for transform in data["transforms"]:
             if "half_turns_only" in transform:
                 transform["half_turns_only"] = True
-
-
-def _transforms(direction: str) -> tuple[dict[str, Any], ...]:
-    method = Method.N2V if direction == "none" else Method.STRUCT
-    tree = _fresh(method, direction, N2VManipulateConfig().struct_mask_span).model_dump()
-    transforms: tuple[dict[str, Any], ...] = tree["data_config"]["transforms"]
-    return transforms
-
-
-def _fresh(method: Method, direction: str, span: int) -> Configuration:
-    defaults = DataConfig()
-    common: dict[str, Any] = {
-        "experiment_name": Configuration().experiment_name,
-        "data_type": defaults.data_type,
-        "axes": defaults.axes,
-        "patch_size": defaults.patch_size,
-        "batch_size": defaults.batch_size,
-    }
-    match method:
-        case Method.N2N:
-            return create_n2n_configuration(**common)
-        case Method.CARE:
-            return create_care_configuration(**common)
-        case Method.STRUCT:
-            return create_n2v_configuration(
-                **common,
-                struct_n2v_axis=direction,  # type: ignore[arg-type]
-                struct_n2v_span=span,
-            )
-        case _:
-            return create_n2v_configuration(**common, use_n2v2=method is Method.N2V2)

@@ -67,6 +67,11 @@ STRUCT_PERCENTAGE = 1.5
 """Percent of masked pixels by default where each of them hides neighbours as well."""
 
 
+def strategy_for(n2v2: bool) -> Literal["uniform", "median"]:
+    """The replacement that Noise2Void, or N2V2, uses."""
+    return "median" if n2v2 else "uniform"
+
+
 class N2VManipulateConfig(Frozen):
     """The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980)."""
 

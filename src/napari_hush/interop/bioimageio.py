@@ -18,8 +18,9 @@ import yaml
 from napari_hush import __version__
 from napari_hush.axes import spatial_axes
 from napari_hush.config import as_yaml
+from napari_hush.config.methods import method_of, papers_of
 from napari_hush.errors import ConfigurationError, MissingFileError
-from napari_hush.interop.about import METHODS, About, citations, method_of
+from napari_hush.interop.about import About
 from napari_hush.interop.bioimageio_rdf import (
     architecture_source,
     described,
@@ -219,9 +220,7 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
         if simulated
         else "part of a real image"
     )
-    papers = "\n".join(
-        f"- {paper['text']}, https://doi.org/{paper['doi']}" for paper in citations(config)
-    )
+    papers = "\n".join(f"- {each.citation}, {each.link}" for each in papers_of(config))
     return f"""# {name_of(model, about)}
 
 {description_of(model, about)}
@@ -232,7 +231,7 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
 
 | | |
 |---|---|
-| method | {METHODS[method_of(config)]} |
+| method | {method_of(config).name} |
 | network | U-Net {network.conv_dims}D, depth {network.depth}, {network.num_channels_init} \
 filters{", N2V2" if network.n2v2 else ""} |
 | channels | {network.in_channels} in, {network.num_classes} out\

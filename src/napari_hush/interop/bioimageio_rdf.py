@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_hush import __version__
+from napari_hush.config.methods import method_of, papers_of
 from napari_hush.errors import ConfigurationError
-from napari_hush.interop.about import METHODS, About, citations, method_of
 from napari_hush.interop.example_tensors import least_sizes
 from napari_hush.interop.onnx import INPUT, OPSET, OUTPUT
 from napari_hush.io.metadata import METERS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_hush.config import UNetConfig
+    from napari_hush.interop.about import About
     from napari_hush.models import Model
     from napari_hush.models.normalization import Normalization
 
@@ -76,9 +77,9 @@ def described(
         "description": description_of(model, about),
         "version": about.version,
         "authors": [dict(author) for author in about.authors],
-        "cite": citations(config),
+        "cite": [{"text": each.citation, "doi": each.doi} for each in papers_of(config)],
         "license": about.license,
-        "tags": [*_TAGS, METHODS[method], dims],
+        "tags": [*_TAGS, method.name, dims],
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         "documentation": file("README.md"),
         "covers": [file(name) for name in covers],
@@ -107,7 +108,7 @@ def described(
             "napari_hush": {
                 "version": __version__,
                 "model": "model.safetensors",
-                "method": method,
+                "method": method.key,
                 "epochs": model.epochs,
                 "steps": model.steps,
             },
@@ -119,7 +120,7 @@ def name_of(model: Model, about: About) -> str:
     """The name people see."""
     config = model.config
     dims = config.algorithm_config.model.conv_dims
-    made = f"{config.experiment_name} - {METHODS[method_of(config)]} {dims}D"
+    made = f"{config.experiment_name} - {method_of(config).name} {dims}D"
     return about.name or made[:128]
 
 
@@ -127,9 +128,12 @@ def description_of(model: Model, about: About) -> str:
     """One sentence on what the model does."""
     network = model.config.algorithm_config.model
     what = "volumes" if network.conv_dims == 3 else "images"
+    method = method_of(model.config)
+    name = method.name
+    if network.n2v2 and not method.n2v2:
+        name += " and the architecture of N2V2"
     return about.description or (
-        f"Denoises {what} like those it was trained on, with "
-        f"{METHODS[method_of(model.config)]}."
+        f"Denoises {what} like those it was trained on, with {name}."
     )
 
 

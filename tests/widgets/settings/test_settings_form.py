@@ -11,7 +11,7 @@ from napari_hush.config import (
     create_n2v_configuration,
 )
 from napari_hush.config.base import Frozen
-from napari_hush.config.methods import Method, method_of, with_method
+from napari_hush.config.methods import METHODS, method_of, with_method
 from napari_hush.config.training import PRESETS
 from napari_hush.errors import ConfigurationError
 from napari_hush.widgets.settings.all_settings import ELSEWHERE, FOLLOWING
@@ -96,10 +96,10 @@ def click(qtbot, form, name):
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_each_method_is_what_the_factory_makes(qtbot, form, method):
     form.setImage("CYX", 2)
-    click(qtbot, form, f"method_{list(Method).index(method)}")
+    click(qtbot, form, f"method_{list(METHODS).index(method.key)}")
     made = form.value()
     given = {
         "experiment_name": made.experiment_name,
@@ -112,20 +112,18 @@ def test_each_method_is_what_the_factory_makes(qtbot, form, method):
     }
     if method.needs_targets:
         create = (
-            create_n2n_configuration
-            if method is Method.N2N
-            else (create_care_configuration)
+            create_n2n_configuration if method.key == "n2n" else (create_care_configuration)
         )
         assert made == create(**given, n_channels_in=2)
     else:
-        struct = "horizontal" if method is Method.STRUCT else "none"
+        struct = "horizontal" if method.key == "structn2v" else "none"
         assert made == create_n2v_configuration(
-            **given, n_channels=2, use_n2v2=method is Method.N2V2, struct_n2v_axis=struct
+            **given, n_channels=2, use_n2v2=method.n2v2, struct_n2v_axis=struct
         )
 
 
-@pytest.mark.parametrize("there", Method)
-@pytest.mark.parametrize("back", Method)
+@pytest.mark.parametrize("there", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("back", METHODS.values(), ids=METHODS)
 def test_from_any_method_to_any_other_and_back_nothing_is_lost(there, back):
     own = {"training_config": {"num_epochs": 7}, "data_config": {"seed": 3}}
     tree = with_method(Configuration.build(own).model_dump(), back)

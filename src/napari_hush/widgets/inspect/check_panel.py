@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_hush.config.methods import Method
+from napari_hush.config.methods import METHODS
 from napari_hush.widgets.inspect.check_task import PATCHES
 from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
 from napari_hush.widgets.jobs.job import Job
@@ -31,7 +31,6 @@ __all__ = ["CheckPanel"]
 
 SIDE = 84
 """Pixels of a picture's side."""
-METHODS = {"n2v": Method.N2V, "n2v2": Method.N2V2, "structn2v": Method.STRUCT}
 
 
 class CheckPanel(QWidget):
@@ -154,11 +153,11 @@ class CheckPanel(QWidget):
         method = METHODS.get(report.suggestion)
         self._accept.setVisible(method is not None)
         if method is not None:
-            self._accept.setText(f"Use {method.value}")
+            self._accept.setText(f"Use {method.label}")
         self._say(report.reason)
         self._shares.setText(_shares(report))
         self._draw(checked)
-        self.summed.emit("no method fits" if method is None else f"{method.value} fits")
+        self.summed.emit("no method fits" if method is None else f"{method.label} fits")
 
     def _on_refused(self, sentence: str) -> None:
         self._check.setEnabled(True)

@@ -136,7 +136,7 @@ def card_of(model: Model) -> list[str]:
             model.normalization.means, model.normalization.stds, strict=True
         )
     )
-    method = method_of(config.model_dump()).value
+    method = method_of(config).label
     lines = [
         f"{method} for {kind} of {channels}, axes {config.data_config.axes}",
         f"{model.epochs:,} epochs, {model.steps:,} steps, patches of {size}{NBSP}px",

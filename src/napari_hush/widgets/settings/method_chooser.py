@@ -7,8 +7,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_hush.config import N2VManipulateConfig
 from napari_hush.config.methods import (
-    ABOUT,
-    DIRECTIONS,
+    METHODS,
+    STRUCT_AXES,
     Method,
     Tree,
     method_of,
@@ -19,7 +19,7 @@ from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 
 __all__ = ["MethodChooser"]
 
-_METHODS = list(Method)
+_METHODS = list(METHODS.values())
 
 
 class MethodChooser(QWidget):
@@ -33,8 +33,8 @@ class MethodChooser(QWidget):
 
         # ---- widgets
         tips = {
-            method.value: f"{about.sentence}\n({about.paper})"
-            for method, about in ABOUT.items()
+            method.label: f"{method.sentence}\n({method.name}, {method.paper.short})"
+            for method in _METHODS
         }
         self._segments = SegmentedButtons("method", tips)
         self._sentence = QLabel()
@@ -85,7 +85,7 @@ class MethodChooser(QWidget):
         masks = tree["algorithm_config"]["n2v_config"]
         self.blockSignals(True)
         self._segments.setValue(_METHODS.index(method_of(tree)))
-        if masks["struct_mask_axis"] in DIRECTIONS:
+        if masks["struct_mask_axis"] in STRUCT_AXES:
             self._direction.setValue(masks["struct_mask_axis"])
         self._span.setCount(masks["struct_mask_span"])
         self.blockSignals(False)
@@ -106,7 +106,7 @@ class MethodChooser(QWidget):
 
     def _struct_row(self) -> QWidget:
         fields = N2VManipulateConfig.model_fields
-        self._direction = ChoiceField(DIRECTIONS)
+        self._direction = ChoiceField(STRUCT_AXES)
         self._direction.setObjectName("struct_mask_axis")
         self._direction.setAccessibleName("Direction of the noise")
         self._direction.setToolTip(
@@ -131,8 +131,8 @@ class MethodChooser(QWidget):
         self.valueChanged.emit()
 
     def _show(self) -> None:
-        about = ABOUT[self.method()]
-        link = f'<a href="{about.link}" style="color: {self._link}">Paper</a>'
-        self._sentence.setText(f"{about.sentence} {link}")
-        self._sentence.setToolTip(about.paper)
-        self._struct.setVisible(self.method() is Method.STRUCT)
+        method = self.method()
+        link = f'<a href="{method.paper.link}" style="color: {self._link}">Paper</a>'
+        self._sentence.setText(f"{method.sentence} {link}")
+        self._sentence.setToolTip(f"{method.name}, {method.paper.short}")
+        self._struct.setVisible(method is METHODS["structn2v"])
