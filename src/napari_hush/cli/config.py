@@ -25,7 +25,9 @@ EXAMPLES = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the arguments of the command."""
-    parser.add_argument("method", choices=METHODS, metavar="METHOD", help=METHOD_HELP)
+    parser.add_argument(
+        "method", choices=tuple(METHODS), metavar="METHOD", help=METHOD_HELP
+    )
     parser.add_argument(
         "images",
         nargs="*",

@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--algorithm",
-        choices=METHODS,
+        choices=tuple(METHODS),
         help=f"{METHOD_HELP} (default: n2v, or the method of the configuration)",
     )
     parser.add_argument(
