@@ -23,7 +23,7 @@ def training(hand, layer, quick, monkeypatch):
         from napari_hush.lightning import PreviewCallback
 
         self.previewer.report = report
-        return (PreviewCallback(self.previewer.take, share=1.0, every_s=0.0),)
+        return (PreviewCallback(self.previewer.update, share=1.0, every_s=0.0),)
 
     monkeypatch.setattr(tasks.Training, "_callbacks", callbacks)
     hand.dock.setValue(quick(num_epochs=100_000))
@@ -32,7 +32,7 @@ def training(hand, layer, quick, monkeypatch):
     yield hand
     if hand.find("stop").isEnabled():
         hand.click("stop")
-    hand.until(lambda: not hand.dock._run.job.is_running)
+    hand.until(lambda: not hand.dock._run.state.busy)
 
 
 def _previews(viewer):
@@ -111,7 +111,7 @@ def test_a_model_abandoned_in_training_is_kept_in_a_file(
 
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path))
     viewer.window.remove_dock_widget(training.dock)
-    training.until(lambda: not training.dock._run.job.is_running)
+    training.until(lambda: not training.dock._run.state.busy)
     (kept,) = (tmp_path / "recovered").iterdir()
     assert kept.name.startswith("cells")
     assert CAREamist(source=kept).is_trained

@@ -26,7 +26,7 @@ def training(viewer, hand, noisy, quick):
     yield hand
     if hand.find("stop").isEnabled():
         hand.click("stop")
-    hand.until(lambda: not hand.dock._run.job.is_running)
+    hand.until(lambda: not hand.dock._run.state.busy)
 
 
 def test_closing_the_window_asks_first_and_a_no_leaves_the_run_alone(

@@ -453,7 +453,7 @@ def test_closing_the_dock_stops_the_job(viewer, ready, quick):
     ready.click("train")
     ready.until(lambda: ready.find("loss_plot").history.steps != [])
     viewer.window.remove_dock_widget(ready.dock)
-    ready.until(lambda: not ready.dock._run.job.is_running)
+    ready.until(lambda: not ready.dock._run.state.busy)
 
 
 def test_closing_the_window_lists_the_job_and_stops_it(viewer, ready, quick):
@@ -463,5 +463,5 @@ def test_closing_the_window_lists_the_job_and_stops_it(viewer, ready, quick):
     tasks = viewer.window._task_status_manager
     assert tasks.get_status() == ["napari-worker: Executing training on “cells”"]
     tasks.cancel_all()  # what closing the window does, once it was confirmed
-    ready.until(lambda: not ready.dock._run.job.is_running)
+    ready.until(lambda: not ready.dock._run.state.busy)
     QApplication.processEvents()

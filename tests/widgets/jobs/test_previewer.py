@@ -3,7 +3,7 @@ import pytest
 
 from napari_hush.careamist import CAREamist
 from napari_hush.config import create_n2v_configuration
-from napari_hush.widgets.jobs.previewer import Lens, Previewer
+from napari_hush.widgets.jobs.previewer import Previewer, VisibleRegion
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +23,17 @@ def model(noisy):
 
 
 def _previewer(noisy, bounds, **settings):
-    lens, shown = Lens(), []
-    lens.look(bounds, None)
-    previewer = Previewer(noisy, "TYX", rgb=False, lens=lens, **settings)
+    visible, shown = VisibleRegion(), []
+    visible.set(bounds, None)
+    previewer = Previewer(noisy, "TYX", rgb=False, visible=visible, **settings)
     previewer.report = shown.append
-    return previewer, lens, shown
+    return previewer, visible, shown
 
 
 def test_the_preview_is_what_denoising_everything_would_show_there(noisy, model):
     bounds = slice(1, 2), slice(64, 128), slice(32, 160)
     previewer, _, shown = _previewer(noisy, bounds)
-    previewer.take(model)
+    previewer.update(model)
     preview, latest = shown
     assert preview.bounds == bounds
     engine = CAREamist(model.config)
@@ -47,18 +47,18 @@ def test_the_preview_is_what_denoising_everything_would_show_there(noisy, model)
 
 def test_a_large_view_is_previewed_in_its_middle(noisy, model):
     previewer, _, shown = _previewer(noisy, (slice(0, 3), slice(0, 300), slice(0, 260)))
-    previewer.take(model)
+    previewer.update(model)
     preview, _ = shown
     assert [(p.start + p.stop) // 2 for p in preview.bounds] == [1, 150, 130]
     assert preview.pixels.shape == (1, 192, 192)
 
 
 def test_nothing_is_computed_where_nobody_looks(noisy, model):
-    previewer, lens, shown = _previewer(noisy, None)
-    previewer.take(model)
-    lens.look((slice(0, 1), slice(5, 5), slice(0, 9)), None)
-    previewer.take(model)
-    lens.look((slice(0, 1), slice(0, 9), slice(0, 9)), None)
-    lens.on = False
-    previewer.take(model)
+    previewer, visible, shown = _previewer(noisy, None)
+    previewer.update(model)
+    visible.set((slice(0, 1), slice(5, 5), slice(0, 9)), None)
+    previewer.update(model)
+    visible.set((slice(0, 1), slice(0, 9), slice(0, 9)), None)
+    visible.on = False
+    previewer.update(model)
     assert [one.model for one in shown] == [model] * 3  # handed on, and no more

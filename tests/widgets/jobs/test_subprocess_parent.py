@@ -15,9 +15,15 @@ from napari_hush.errors import DataError, HushError, SourceTypeError, TrainingEr
 from napari_hush.events import StepsDone, TrainingPaused, TrainingResumed
 from napari_hush.widgets.data.training_data import TrainingData
 from napari_hush.widgets.jobs import subprocess_parent
-from napari_hush.widgets.jobs.previewer import LatestModel, Lens, Previewer, PreviewReady
-from napari_hush.widgets.jobs.subprocess_child import MachineSeen, Wire
-from napari_hush.widgets.jobs.subprocess_parent import ProcessDied, SubprocessTraining
+from napari_hush.widgets.jobs.previewer import Previewer, VisibleRegion
+from napari_hush.widgets.jobs.subprocess_child import Wire
+from napari_hush.widgets.jobs.subprocess_parent import SubprocessTraining
+from napari_hush.widgets.jobs.task_events import (
+    DeviceMemory,
+    LatestModel,
+    PreviewReady,
+    ProcessDied,
+)
 from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
 
@@ -57,7 +63,7 @@ def test_the_model_is_that_of_the_thread_bit_by_bit(task):
     assert there.get_losses() == here.get_losses()
     assert [s.steps for s in there.snapshots] == [s.steps for s in here.snapshots]
     assert sum(len(event.losses) for event in heard.of(StepsDone)) == 6
-    assert heard.of(MachineSeen)
+    assert heard.of(DeviceMemory)
 
 
 def test_it_goes_on_from_a_model_and_can_be_gone_on_from(task, noisy):
@@ -127,9 +133,9 @@ def test_a_death_is_told_and_the_next_run_is_good(quick, noisy, task, started):
 def test_the_last_preview_survives_the_death_of_the_process(
     quick, noisy, started, monkeypatch
 ):
-    lens = Lens()
-    lens.look((slice(0, 32), slice(0, 32)), None)
-    previewer = Previewer(noisy, "YX", rgb=False, lens=lens)
+    visible = VisibleRegion()
+    visible.set((slice(0, 32), slice(0, 32)), None)
+    previewer = Previewer(noisy, "YX", rgb=False, visible=visible)
     heard = Heard(LatestModel=_shoot(started))
     engine = SubprocessTraining(_endless(quick, noisy, previewer))(heard, StopRequest())
     (latest,) = heard.of(LatestModel)

@@ -30,7 +30,7 @@ def test_work_has_a_lower_priority_and_so_have_the_threads_it_starts():
         return "done"
 
     before = niceness()
-    assert thread_priority.in_a_lesser_thread(work) == "done"
+    assert thread_priority.in_low_priority_thread(work) == "done"
     assert found == [max(before, thread_priority.NICENESS)] * 2
     assert niceness() == before
 
@@ -50,7 +50,7 @@ def test_the_arithmetic_of_torch_too():
         return [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in new]
 
     try:
-        values = thread_priority.in_a_lesser_thread(work)
+        values = thread_priority.in_low_priority_thread(work)
     finally:
         torch.set_num_threads(count)
     assert len(values) >= 3
@@ -62,15 +62,15 @@ def test_what_is_raised_comes_out():
         raise KeyError("here")
 
     with pytest.raises(KeyError, match="here"):
-        thread_priority.in_a_lesser_thread(work)
+        thread_priority.in_low_priority_thread(work)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the flags are for there")
 def test_a_process_that_stepped_back_already_does_not_step_forward():
     code = (
-        "import os; from napari_hush.widgets.jobs.thread_priority import step_back; "
+        "import os; from napari_hush.widgets.jobs.thread_priority import lower_priority; "
         "os.nice(15); "
-        "now = os.getpriority(os.PRIO_PROCESS, 0); step_back(); "
+        "now = os.getpriority(os.PRIO_PROCESS, 0); lower_priority(); "
         "print(os.getpriority(os.PRIO_PROCESS, 0) == now)"
     )
     done = subprocess.run(

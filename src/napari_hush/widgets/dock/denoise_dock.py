@@ -6,7 +6,6 @@ shows what is.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,10 @@ from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.dock.warm_up import WarmUp
 from napari_hush.widgets.inspect.quality_job import QualityRun
-from napari_hush.widgets.jobs import run_state, tasks
-from napari_hush.widgets.jobs.denoising_plan import Eye, layer_called, plan_denoising
+from napari_hush.widgets.jobs import tasks
+from napari_hush.widgets.jobs.denoising_plan import LayerView, layer_called, plan_denoising
 from napari_hush.widgets.jobs.denoising_run import DenoisingRun
-from napari_hush.widgets.jobs.run_state import Activity, RunState
+from napari_hush.widgets.jobs.run_state import Activity, Phase, after_training
 from napari_hush.widgets.jobs.training_run import TrainingRun
 from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
@@ -71,13 +70,13 @@ class DenoiseDock(QWidget):
         self._model = CurrentModel()
         self._asked_for: Path | None = None
         self._denoise_next = False
-        self._eyes: list[Eye] = []
+        self._views: list[LayerView] = []
 
         # ---- widgets
         self.setObjectName("denoise_dock")
         self._controls = Controls(viewer, Colours.of(viewer.theme))
         self._inputs = self._controls.inputs
-        self._run = TrainingRun(viewer, self)
+        self._run = TrainingRun(viewer, self, self._on_result)
         self._denoising = DenoisingRun(viewer, self)
         self._judging = QualityRun(self._controls.look, self._inputs, self)
         self._drawing = DrawingContext(viewer, self)
@@ -117,9 +116,8 @@ class DenoiseDock(QWidget):
             self._controls.buttons[name].clicked.connect(slot)
         self._controls.preview.toggled.connect(self._run.setPreview)
         self._run.progressed.connect(self._on_progressed)
-        self._run.returned.connect(self._on_returned)
         self._run.refused.connect(self._on_refused)
-        self._run.crashed.connect(self._on_crashed)
+        self._run.ended.connect(self._on_ended)
         self._denoising.progressed.connect(self._on_tiles)
         self._denoising.ended.connect(self._on_denoised)
         add_shortcuts(self, self._controls.buttons)
@@ -225,8 +223,8 @@ class DenoiseDock(QWidget):
         if not plan[0]:
             notify("No image layer is selected; select at least one in the layer list.")
             return
-        self._eyes = plan[1]
-        self._denoising.start(plan[0])
+        self._views = plan[1]
+        self._denoising.denoise(plan[0])
         if not self._run.state.busy:
             self._run.closePreview()
         self._shown.denoised_last = True
@@ -249,7 +247,7 @@ class DenoiseDock(QWidget):
         if not self._run.state.busy:
             message = self._model.goBackTo(moment)
             self._shown.updateModel()
-            self._run.state = run_state.finish(self._run.state, message)
+            self._run.showMessage(message)
             self._shown.denoised_last = False
             self._controls.log.addLine(message)
             self._shown.update()
@@ -274,8 +272,7 @@ class DenoiseDock(QWidget):
         """Take notice of other inputs; what was said about the last run is history."""
         self._controls.look.refresh()
         for run in (self._run, self._denoising):
-            if not run.state.busy:
-                run.state = RunState()
+            run.reset()
         self._shown.update()
         self.valueChanged.emit()
 
@@ -285,13 +282,13 @@ class DenoiseDock(QWidget):
         feed(self._controls.plot, events)
         if self._run.preview_was_removed:
             self._controls.preview.setChecked(False)
-        self._shown.updateAndPaint(self._run.job)
+        self._shown.updateAndPaint(self._run)
 
     def _on_tiles(self) -> None:
-        for eye in self._eyes:
-            eye.look(self._viewer)
+        for view in self._views:
+            view.update(self._viewer)
         if self._denoising.is_seen:
-            self._shown.updateAndPaint(self._denoising.job)
+            self._shown.updateAndPaint(self._denoising)
         else:  # its first drawing takes long, and is no measure for the others
             self._shown.update()
 
@@ -302,16 +299,16 @@ class DenoiseDock(QWidget):
         self._judging.judge(self._denoising)
         self._shown.update()
 
-    def _on_returned(self, value: Any) -> None:
+    def _on_result(self, value: Any) -> str:
         state = self._run.state
         match state.activity:
             case Activity.TRAINING:
-                message = self._after_training(value)
+                return self._after_training(value)
             case Activity.SAVING:
                 if value.suffix in READABLE:  # it can come back from there
                     self._model.noteSaved(value)
                     add_recent_model(value)
-                message = f"The model is saved as “{value.name}”."
+                return f"The model is saved as “{value.name}”."
             case Activity.LOADING:
                 path = self._asked_for  # None: it is out of a training that was cut off
                 name = state.subject if path is None else path.stem
@@ -319,18 +316,21 @@ class DenoiseDock(QWidget):
                 self._inputs.showSettingsOf(value.config)
                 if path is not None:
                     add_recent_model(path)
-                message = f"The model “{state.subject}” is loaded."
-            case _:
-                message = ""
-        self._end(run_state.finish(state, message))
+                return f"The model “{state.subject}” is loaded."
+        return ""
 
     def _on_refused(self, sentence: str) -> None:
         notify(sentence, Show_the_log=self._controls.log.expand)
-        self._end(run_state.fail(self._run.state, sentence))
 
-    def _on_crashed(self, error: Exception) -> None:
-        words = f"{type(error).__name__}: {error}"
-        self._end(run_state.fail(self._run.state, words))
+    def _on_ended(self) -> None:
+        self._shown.updateModel()
+        self._controls.interrupted.refresh()
+        state = self._run.state
+        self._controls.log.addLine(state.message)
+        denoise, self._denoise_next = self._denoise_next, False
+        self._shown.update()
+        if denoise and state.phase is Phase.DONE and not state.stopped:
+            self._on_denoise()
 
     # ---- Private API
 
@@ -344,27 +344,15 @@ class DenoiseDock(QWidget):
 
     def _begun(self) -> None:
         self._shown.denoised_last = False
-        if not self._denoising.state.busy:
-            self._denoising.state = RunState()
+        self._denoising.reset()
         state = self._run.state
         self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
         self._shown.update()
 
-    def _end(self, state: RunState) -> None:
-        self._run.state = state
-        self._shown.updateModel()
-        self._controls.interrupted.refresh()
-        self._controls.log.addLine(state.message)
-        denoise, self._denoise_next = self._denoise_next, False
-        self._shown.update()
-        if denoise and state.phase is run_state.Phase.DONE and not state.stopped:
-            self._on_denoise()
-
     def _leave(self) -> None:
         """The dock goes: what runs ends, and what was learned is kept in a file."""
-        self._run.job.abandon()
-        self._denoising.job.abandon()
-        self._judging.abandon()
+        for run in (self._run, self._denoising, self._judging):
+            run.abandon()
         self._run.closePreview()
         self._controls.look.close_view()
         self._shown.close()
@@ -376,4 +364,4 @@ class DenoiseDock(QWidget):
         self._model.take(engine, state.subject, kept=False)
         if state.patches_per_second:
             self._inputs.noteSpeed(state.patches_per_second)
-        return run_state.after_training(state, time.monotonic())
+        return after_training(state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize
@@ -17,15 +16,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_hush.events import Event, FileWritten, ImageStarted, TilesDone, WarningIssued
+from napari_hush.events import Event, FileWritten, ImageStarted
 from napari_hush.widgets.dock.path_field import PathField
 from napari_hush.widgets.dock.status import ActivityBar, StatusLine
-from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
-from napari_hush.widgets.jobs.job import Job
-from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
+from napari_hush.widgets.jobs.run import Run
+from napari_hush.widgets.jobs.run_state import Activity, Phase
 from napari_hush.widgets.model.file_dialogs import FILE_FILTER
-from napari_hush.widgets.notifications import WarningCollector, notify
+from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, mark, stylesheet
 
@@ -49,8 +47,6 @@ class FilesDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._state = RunState()
-        self._cautions = WarningCollector()
         self._file = ""
         self._written: list[Path] = []
 
@@ -78,7 +74,7 @@ class FilesDock(QWidget):
         self._progress.setTextVisible(False)
         self._status = StatusLine()
         self._bar = ActivityBar(self)
-        self._job = Job(self)
+        self._run = Run(self, self._summary)
 
         # ---- layout
         form = QFormLayout()
@@ -108,10 +104,9 @@ class FilesDock(QWidget):
             field.valueChanged.connect(self._on_edited)
         self._start.clicked.connect(self._on_start)
         self._cancel.clicked.connect(self._on_cancel)
-        self._job.progressed.connect(self._on_progressed)
-        self._job.returned.connect(self._on_returned)
-        self._job.refused.connect(self._on_refused)
-        self._job.crashed.connect(self._on_crashed)
+        self._run.progressed.connect(self._on_progressed)
+        self._run.refused.connect(notify)
+        self._run.ended.connect(self._render)
         viewer.events.theme.connect(self._on_theme)
         self._on_theme()
         self._render()
@@ -121,15 +116,14 @@ class FilesDock(QWidget):
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._job.abandon()
+            self._run.abandon()
             self._bar.close()
         return bool(super().event(event))
 
     # ---- Private API
 
     def _on_edited(self) -> None:
-        if not self._state.busy:
-            self._state = RunState()
+        self._run.reset()
         self._render()
 
     def _on_start(self) -> None:
@@ -139,47 +133,30 @@ class FilesDock(QWidget):
         if source is None or model is None or output is None:
             return
         self._written, self._file = [], ""
-        self._cautions.begin()
         axes = self._axes.text().strip().upper()
         resume = self._resume.isChecked()
-        self._job.start(DenoisingFiles(model, source, output, axes, resume=resume))
-        self._state = run_state.begin(Activity.DENOISING, source.name, time.monotonic())
+        task = DenoisingFiles(model, source, output, axes, resume=resume)
+        self._run.start(Activity.DENOISING, source.name, task)
         self._render()
 
     def _on_cancel(self) -> None:
-        self._job.stop()
-        self._state = run_state.stop(self._state)
+        self._run.stop()
         self._render()
 
     def _on_progressed(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, TilesDone | ImageStarted):
-                self._state = run_state.advance(self._state, event, time.monotonic())
             if isinstance(event, ImageStarted):
                 self._file = event.name
-            if isinstance(event, WarningIssued):
-                self._cautions.take(event)
             if isinstance(event, FileWritten):
                 self._written.append(event.path)
         self._render()
-        self._job.setCostOfNews(paint_now(self))
+        self._run.setPaintTime(paint_now(self))
 
-    def _on_returned(self, written: list[Path]) -> None:
-        stopped = "Cancelled; " if self._state.stopped else ""
+    def _summary(self, written: list[Path]) -> str:
+        stopped = "Cancelled; " if self._run.state.stopped else ""
         count = "1 file is" if len(written) == 1 else f"{len(written)} files are"
         where = f" in “{written[0].parent.name}”" if written else ""
-        self._end(run_state.finish(self._state, f"{stopped}{count} denoised{where}."))
-
-    def _on_refused(self, sentence: str) -> None:
-        notify(sentence)
-        self._end(run_state.fail(self._state, sentence))
-
-    def _on_crashed(self, error: Exception) -> None:
-        self._end(run_state.fail(self._state, f"{type(error).__name__}: {error}"))
-
-    def _end(self, state: RunState) -> None:
-        self._state = state
-        self._render()
+        return f"{stopped}{count} denoised{where}."
 
     def _missing(self) -> str:
         fields = {
@@ -190,7 +167,7 @@ class FilesDock(QWidget):
         return next((f"Choose {n}." for n, f in fields.items() if f.value() is None), "")
 
     def _render(self) -> None:
-        state, missing = self._state, self._missing()
+        state, missing = self._run.state, self._missing()
         running = state.phase is Phase.RUNNING
         fields = (self._source, self._model, self._output, self._axes, self._resume)
         for field in fields:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_hush.widgets.dock.controls import Controls
     from napari_hush.widgets.jobs.denoising_run import DenoisingRun
-    from napari_hush.widgets.jobs.job import Job
+    from napari_hush.widgets.jobs.run import Run
     from napari_hush.widgets.jobs.training_run import TrainingRun
     from napari_hush.widgets.model.current_model import CurrentModel
 
@@ -84,14 +84,14 @@ class Presenter(QObject):
             )
         )
         busy = state.busy or aside.busy
-        self._controls.footer.showRun(run.state.device, busy=busy, told=run.machine)
+        self._controls.footer.showRun(run.state.device, busy=busy, told=run.device_memory)
         for bar, of in zip(self._bars, (run.state, aside), strict=True):
             bar.show(of)
 
-    def updateAndPaint(self, job: Job) -> None:
-        """Show the news of `job`, at once; the next come as that costs."""
+    def updateAndPaint(self, run: Run) -> None:
+        """Show the new events of `run` and paint at once."""
         self.update()
-        job.setCostOfNews(paint_now(self._dock))
+        run.setPaintTime(paint_now(self._dock))
 
     def updateModel(self) -> None:
         """Show what the model is, and what it fits."""

@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 from napari_hush.config.methods import METHODS
 from napari_hush.widgets.inspect.check_task import PATCHES
 from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
-from napari_hush.widgets.jobs.job import Job
+from napari_hush.widgets.jobs.run import Run
+from napari_hush.widgets.jobs.run_state import Activity
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPixmap
@@ -47,7 +48,7 @@ class CheckPanel(QWidget):
         super().__init__(parent)
         self._colours = colours
         self._checked: DataCheckResult | None = None
-        self._job = Job(self)
+        self._run = Run(self, self._show_result)
 
         # ---- widgets
         self._check = _button("check_data", "Check data", "Look at the noise of the image.")
@@ -96,23 +97,21 @@ class CheckPanel(QWidget):
         # ---- connections
         self._check.clicked.connect(self.asked)
         self._accept.clicked.connect(self._on_accept)
-        self._job.returned.connect(self._on_returned)
-        self._job.refused.connect(self._on_refused)
-        self._job.crashed.connect(lambda error: self._on_refused(str(error)))
+        self._run.ended.connect(self._on_ended)
 
     # ---- Public API
 
     @property
     def was_asked(self) -> bool:
         """Whether something was found already, or is being looked for."""
-        return self._checked is not None or bool(self._job.is_running)
+        return self._checked is not None or self._run.state.busy
 
     def start(self, task: DataCheck) -> None:
         """Check, unless a check is under way."""
-        if not self._job.is_running:
+        if not self._run.state.busy:
             self._check.setEnabled(False)
             self._say(f"Looking at “{task.name}” …")
-            self._job.start(task)
+            self._run.start(Activity.CHECKING, task.name, task)
 
     def showProblem(self, sentence: str) -> None:
         """Say why nothing can be checked now."""
@@ -146,22 +145,21 @@ class CheckPanel(QWidget):
                 report.span if struct else None,
             )
 
-    def _on_returned(self, checked: DataCheckResult) -> None:
+    def _show_result(self, checked: DataCheckResult) -> str:
         report = checked.report
         self._checked = checked
-        self._check.setEnabled(True)
         method = METHODS.get(report.suggestion)
         self._accept.setVisible(method is not None)
         if method is not None:
             self._accept.setText(f"Use {method.label}")
-        self._say(report.reason)
         self._shares.setText(_shares(report))
         self._draw(checked)
         self.summed.emit("no method fits" if method is None else f"{method.label} fits")
+        return str(report.reason)
 
-    def _on_refused(self, sentence: str) -> None:
+    def _on_ended(self) -> None:
         self._check.setEnabled(True)
-        self._say(sentence)
+        self._say(self._run.state.message)
 
     def _draw(self, checked: DataCheckResult) -> None:
         noise = checked.report.channels[0].noise

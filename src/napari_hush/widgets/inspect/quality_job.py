@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
 from napari_hush.widgets.data.layers import as_pixels, pixel_shape, source_of
 from napari_hush.widgets.data.training_data import whole_of
-from napari_hush.widgets.jobs.job import Job
+from napari_hush.widgets.jobs.run import Run
+from napari_hush.widgets.jobs.run_state import Activity
 
 if TYPE_CHECKING:
     from napari.layers import Image
+    from qtpy.QtCore import QObject
 
     from napari_hush.events import OnProgress
     from napari_hush.widgets.dock.inputs import Inputs
@@ -125,25 +126,13 @@ def _planes(array: Any, axes: str) -> list[Any]:
     return planes
 
 
-class QualityRun(QObject):
-    """Says how good a result is.
-
-    Parameters
-    ----------
-    look : LookPanel
-        Where it is said.
-    inputs : Inputs
-        What the result is compared with.
-    parent : QObject
-        As of every QObject.
-    """
+class QualityRun(Run):
+    """Shows the quality of a result in `look`; ground truth comes from `inputs`."""
 
     def __init__(self, look: ComparePanel, inputs: Inputs, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, self._show)
         self._look = look
         self._inputs = inputs
-        self.job = Job(self)
-        self.job.returned.connect(self._on_returned)
 
     def judge(self, denoising: DenoisingRun) -> None:
         """Judge what `denoising` has made, unless it is only a part of a layer."""
@@ -151,23 +140,18 @@ class QualityRun(QObject):
         canvas, noisy = denoising.whole, self._inputs.chosen()
         if canvas is None or noisy is None or denoising.state.subject != noisy.name:
             return
-        if pixel_shape(noisy) != canvas.out.shape or self.job.is_running:
+        if pixel_shape(noisy) != canvas.out.shape or self.state.busy:
             return
         truth = self._truth_for(noisy)
-        self.job.start(
-            QualityCheck(
-                source_of(noisy),
-                canvas.out,
-                self._inputs.axes(),
-                rgb=bool(noisy.rgb),
-                truth=None if truth is None else whole_of(truth),
-                truth_name="" if truth is None else truth.name,
-            )
+        task = QualityCheck(
+            source_of(noisy),
+            canvas.out,
+            self._inputs.axes(),
+            rgb=bool(noisy.rgb),
+            truth=None if truth is None else whole_of(truth),
+            truth_name="" if truth is None else truth.name,
         )
-
-    def abandon(self) -> None:
-        """The dock goes."""
-        self.job.abandon()
+        self.start(Activity.CHECKING, noisy.name, task)
 
     def _truth_for(self, noisy: Image) -> Image | None:
         truth = self._inputs.truth()
@@ -175,6 +159,6 @@ class QualityRun(QObject):
             return None
         return truth
 
-    def _on_returned(self, quality: Any) -> None:
-        if isinstance(quality, Quality):
-            self._look.setNumbers(quality.words, quality.explanation)
+    def _show(self, quality: Quality) -> str:
+        self._look.setNumbers(quality.words, quality.explanation)
+        return quality.words

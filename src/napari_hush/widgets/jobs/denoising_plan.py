@@ -1,4 +1,4 @@
-"""From what is chosen to the tasks that denoise it, and where somebody looks meanwhile."""
+"""Which layers to denoise, as tasks, and the visible part of each."""
 
 from __future__ import annotations
 
@@ -12,41 +12,39 @@ from napari_hush.widgets.data.layers import Origin, infer_axes, pixel_shape, sou
 from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.data.viewport import canonical_region, shown_bounds, shown_slice
 from napari_hush.widgets.jobs.denoising_task import Denoising
-from napari_hush.widgets.jobs.previewer import Lens
+from napari_hush.widgets.jobs.previewer import VisibleRegion
 
 if TYPE_CHECKING:
     from napari_hush.models import Model
 
-__all__ = ["Eye", "layer_called", "layers_in_scope", "plan_denoising"]
-
 
 @dataclass(frozen=True)
-class Eye:
-    """Tells a lens what is seen of a layer, for as long as the layer is as it was."""
+class LayerView:
+    """The visible part of a layer, as long as the layer keeps its shape."""
 
     layer: Image
     axes: str
     shape: tuple[int, ...]
-    lens: Lens
+    visible: VisibleRegion
 
     @classmethod
-    def on(cls, layer: Image, axes: str) -> Eye:
-        """Look at `layer`, whose pixels have the axes `axes`."""
-        return cls(layer, axes, pixel_shape(layer), Lens())
+    def of(cls, layer: Image, axes: str) -> LayerView:
+        """View of `layer`, whose pixels have the axes `axes`."""
+        return cls(layer, axes, pixel_shape(layer), VisibleRegion())
 
-    def look(self, viewer: Any) -> None:
-        """Tell the lens what `viewer` shows now."""
+    def update(self, viewer: Any) -> None:
+        """Set the visible region to what `viewer` shows now."""
         if self.layer not in viewer.layers or pixel_shape(self.layer) != self.shape:
             return
         bounds = shown_bounds(viewer, self.layer)
-        self.lens.look(bounds, canonical_region(bounds, self.axes, self.shape))
+        self.visible.set(bounds, canonical_region(bounds, self.axes, self.shape))
 
 
-def layer_called(name: str, dimensions: int, viewer: Any) -> Image | None:
-    """The image layer of that name, if it is there and has so many dimensions."""
+def layer_called(name: str, ndim: int, viewer: Any) -> Image | None:
+    """The image layer of that name, if it has `ndim` dimensions."""
     for layer in viewer.layers:
         if isinstance(layer, Image) and layer.name == name and not is_view(layer):
-            return layer if len(pixel_shape(layer)) == dimensions else None
+            return layer if len(pixel_shape(layer)) == ndim else None
     return None
 
 
@@ -70,34 +68,34 @@ def plan_denoising(
     model: Model,
     *,
     keep_type: bool = False,
-) -> tuple[list[Denoising], list[Eye]]:
-    """Tasks that denoise what is in `scope`, and the eyes that are to follow them.
+) -> tuple[list[Denoising], list[LayerView]]:
+    """Tasks that denoise `scope`, and the views to update while they run.
 
-    `axes` are those of the chosen layer; others have those that their labels tell.
+    `axes` are those of the chosen layer; those of others follow from their axis labels.
     """
-    tasks, eyes = [], []
+    tasks, views = [], []
     for layer in layers_in_scope(viewer, chosen, scope):
-        eye = Eye.on(layer, axes if layer is chosen else infer_axes(layer))
-        eye.look(viewer)
+        view = LayerView.of(layer, axes if layer is chosen else infer_axes(layer))
+        view.update(viewer)
         tasks.append(
             Denoising(
                 model,
                 source_of(layer),
-                eye.axes,
+                view.axes,
                 bool(layer.rgb),
                 Origin.of(layer),
-                region=_region(viewer, eye, scope),
-                first=eye.lens.region,
+                region=_region(viewer, view, scope),
+                first=view.visible.region,
                 keep_type=keep_type,
             )
         )
-        eyes.append(eye)
-    return tasks, eyes
+        views.append(view)
+    return tasks, views
 
 
-def _region(viewer: Any, eye: Eye, scope: Scope) -> tuple[slice, ...] | None:
+def _region(viewer: Any, view: LayerView, scope: Scope) -> tuple[slice, ...] | None:
     if scope is Scope.VIEW:
-        return eye.lens.region()
+        return view.visible.region()
     if scope is Scope.SLICE:
-        return canonical_region(shown_slice(viewer, eye.layer), eye.axes, eye.shape)
+        return canonical_region(shown_slice(viewer, view.layer), view.axes, view.shape)
     return None

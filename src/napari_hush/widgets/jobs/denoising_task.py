@@ -10,6 +10,7 @@ import numpy as np
 from napari_hush.events import Event, ImageStarted
 from napari_hush.io.arrays_and_readers import lazily
 from napari_hush.widgets.data.layers import as_pixels, of_layer, refusals_name
+from napari_hush.widgets.jobs.task_events import CanvasReady
 from napari_hush.widgets.results.canvas import (
     Canvas,
     DiskCanvas,
@@ -27,21 +28,7 @@ if TYPE_CHECKING:
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.jobs.tasks import StopRequest
 
-__all__ = ["CanvasReady", "Denoising", "DenoisingSeveral"]
-
 Region = tuple[slice, ...]
-
-
-@dataclass(frozen=True)
-class CanvasReady(Event):
-    """The pixels are read and the result can be shown; the first tile is next."""
-
-    canvas: Canvas | DiskCanvas
-    origin: Origin
-    part: bool
-    """Whether only a part of the image will be denoised."""
-    record: dict[str, Any]
-    """How the result comes about, fit for JSON."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the whole life of one; `dock.view_state` turns it into what the controls show.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -23,19 +24,8 @@ from napari_hush.events import (
     TrainingResumed,
     TrainingStarted,
 )
+from napari_hush.widgets.jobs.task_events import ProcessDied
 from napari_hush.widgets.settings.labels import format_duration
-
-__all__ = [
-    "Activity",
-    "Phase",
-    "RunState",
-    "advance",
-    "after_training",
-    "begin",
-    "fail",
-    "finish",
-    "stop",
-]
 
 
 class Phase(Enum):
@@ -56,6 +46,7 @@ class Activity(Enum):
     DENOISING = "denoising"
     SAVING = "saving"
     LOADING = "loading"
+    CHECKING = "checking"
 
 
 @dataclass(frozen=True)
@@ -149,6 +140,8 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
             return replace(state, hint=words)
         case PreviewFailed():
             return replace(state, hint=f"No preview: {event.reason}")
+        case ProcessDied():
+            return replace(state, stopped=True, hint=event.reason)
         case TrainingDone():
             return replace(state, stopped=event.stopped)
         case ImageStarted():
@@ -180,9 +173,9 @@ def fail(state: RunState, message: str) -> RunState:
     return replace(state, phase=Phase.FAILED, message=message, seconds_left=None)
 
 
-def after_training(state: RunState, now: float) -> str:
-    """What to say at the end of a training that has made a model, at `now`."""
+def after_training(state: RunState) -> str:
+    """Message at the end of a training that has produced a model."""
     if state.stopped and not state.hint.startswith("Ended early"):
         return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
-    spent = format_duration(now - state.started)
+    spent = format_duration(time.monotonic() - state.started)
     return f"Trained on “{state.subject}” in {spent}. Denoise is next."

@@ -18,19 +18,23 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.events import Event, TrainingStarted
+from napari_hush.events import TrainingStarted
 from napari_hush.system.hardware import describe_machine
-from napari_hush.widgets.jobs.previewer import LatestModel
-from napari_hush.widgets.jobs.tasks import EngineReady, Steered, StopRequest, Training
-from napari_hush.widgets.jobs.thread_priority import step_back
+from napari_hush.widgets.jobs.task_events import (
+    DeviceMemory,
+    EngineReady,
+    LatestModel,
+    Pausable,
+)
+from napari_hush.widgets.jobs.tasks import StopRequest, Training
+from napari_hush.widgets.jobs.thread_priority import lower_priority
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from napari_hush.careamist import CAREamist
+    from napari_hush.events import Event
     from napari_hush.widgets.data.viewport import Bounds
-
-__all__ = ["Failed", "Looked", "MachineSeen", "Returned", "Told", "main"]
 
 COUNT = struct.Struct("<I")
 LENGTH = struct.Struct("<Q")
@@ -125,13 +129,6 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class MachineSeen(Event):
-    """How full the device is, which only the process that uses it can ask."""
-
-    words: str
-
-
-@dataclass(frozen=True)
 class Returned:
     """The training is over, and this is its result."""
 
@@ -151,7 +148,7 @@ class _Child:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._stop = StopRequest()
-        self._engine: Steered | None = None
+        self._engine: Pausable | None = None
         self._device = ""
         self._looked = 0.0
         self._task: Training = wire.receive()
@@ -177,7 +174,7 @@ class _Child:
         self._wire.send(event)
         if self._device and time.monotonic() - self._looked > EVERY_SECONDS:
             self._looked = time.monotonic()
-            self._wire.send(MachineSeen(describe_machine(self._device)))
+            self._wire.send(DeviceMemory(describe_machine(self._device)))
 
     def _listen(self) -> None:
         while True:
@@ -197,13 +194,13 @@ class _Child:
             case Told("resume") if engine is not None:
                 engine.resume_training()
             case Looked(bounds, region, on) if previewer is not None:
-                previewer.lens.on = on
-                previewer.lens.look(bounds, region)
+                previewer.visible.on = on
+                previewer.visible.set(bounds, region)
 
 
 def main() -> None:
     """Do what the process that started this one asks for."""
-    step_back()
+    lower_priority()
     # What libraries print must not get in between: it goes where errors go.
     private = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

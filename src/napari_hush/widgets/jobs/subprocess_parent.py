@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from napari_hush.errors import SourceTypeError, TrainingError
-from napari_hush.events import Event
 from napari_hush.widgets.jobs.crash_recovery import recovered_path
-from napari_hush.widgets.jobs.previewer import LatestModel
 from napari_hush.widgets.jobs.subprocess_child import Failed, Looked, Returned, Told, Wire
-from napari_hush.widgets.jobs.tasks import EngineReady
-from napari_hush.widgets.jobs.thread_priority import IN_A_PROCESS
+from napari_hush.widgets.jobs.task_events import EngineReady, LatestModel, ProcessDied
+from napari_hush.widgets.jobs.thread_priority import CREATION_FLAGS
 
 if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
@@ -27,17 +25,8 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
-__all__ = ["ProcessDied", "RemoteEngine", "SubprocessTraining"]
-
 PATIENCE = 20.0
 """Seconds that a process may take to end after it has said its last word."""
-
-
-@dataclass(frozen=True)
-class ProcessDied(Event):
-    """The process is gone before its time; what it had learned until then is there."""
-
-    reason: str
 
 
 class RemoteEngine:
@@ -131,8 +120,8 @@ class SubprocessTraining:
         """Tell the other side what is looked at, where that has changed."""
         if self.training.previewer is None:
             return None
-        lens = self.training.previewer.lens
-        now = Looked(lens.bounds, lens.region(), lens.on)
+        visible = self.training.previewer.visible
+        now = Looked(visible.bounds, visible.region(), visible.on)
         if now != seen:
             wire.send(now)
         return now
@@ -162,7 +151,7 @@ def _start(log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=log,
         env=environment,
-        creationflags=IN_A_PROCESS,
+        creationflags=CREATION_FLAGS,
     )
 
 

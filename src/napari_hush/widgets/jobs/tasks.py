@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
-from napari_hush.events import Event, StepsDone, TrainingStarted, WarningIssued
+from napari_hush.events import StepsDone, TrainingStarted, WarningIssued
 from napari_hush.widgets.data.layers import of_layer, refusals_name
 from napari_hush.widgets.jobs.crash_recovery import going_on, keeping, recovered_path
+from napari_hush.widgets.jobs.task_events import EarlierLosses, EngineReady
 from napari_hush.widgets.settings.cost_estimate import measure_speed
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
@@ -26,24 +27,12 @@ if TYPE_CHECKING:
 
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
-    from napari_hush.events import OnProgress
+    from napari_hush.events import Event, OnProgress
     from napari_hush.io import ImageMetadata
     from napari_hush.lightning import TrainDataModule, TrainingCheckpoint
     from napari_hush.widgets.data.training_data import TrainingData
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining, Keeping
     from napari_hush.widgets.jobs.previewer import Previewer
-
-__all__ = [
-    "EarlierLosses",
-    "EngineReady",
-    "Loading",
-    "LoadingRecovered",
-    "Saving",
-    "StopRequest",
-    "Task",
-    "Training",
-    "load_engine",
-]
 
 
 class StopRequest:
@@ -96,37 +85,6 @@ class Task(Protocol):
     """Work for the worker thread."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Any: ...
-
-
-@dataclass(frozen=True)
-class EngineReady(Event):
-    """Training is about to begin; `engine` can be asked to pause and to go on."""
-
-    engine: Steered | None
-    """None on its way from another process, where only that has it."""
-
-
-class Steered(Protocol):
-    """What can be asked to pause and to go on: an engine, here or elsewhere."""
-
-    @property
-    def is_paused(self) -> bool: ...
-
-    def pause_training(self) -> None: ...
-
-    def resume_training(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class EarlierLosses(Event):
-    """A training goes on that was cut off; this is what it had told until then."""
-
-    first_step: int
-    """Number of the first step, counted over all runs of the model."""
-    losses: tuple[float, ...]
-    """Training loss of each step."""
-    validation: tuple[tuple[int, float], ...]
-    """Number of steps and validation loss at the end of each epoch."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +220,7 @@ class Training:
         if self.previewer is None:
             return ()
         self.previewer.report = report
-        return (PreviewCallback(self.previewer.take),)
+        return (PreviewCallback(self.previewer.update),)
 
     def __str__(self) -> str:
         return f"training on “{self.name}”"

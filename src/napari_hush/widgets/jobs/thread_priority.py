@@ -1,4 +1,4 @@
-"""Work that lets the window go first when both want a processor. No Qt here."""
+"""Lower thread priority, so that the window stays responsive during a task. No Qt here."""
 
 from __future__ import annotations
 
@@ -12,38 +12,35 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IN_A_PROCESS", "in_a_lesser_thread", "step_back"]
-
 NICENESS = 10
-"""Of 0 to 19: a window that wants a processor gets nine tenths of its time."""
-IN_A_PROCESS: int = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
-"""Flags to start a process with that works for a window. Elsewhere than on Windows it
-calls `step_back` itself."""
+"""From 0 to 19: the window gets nine tenths of a processor that both want."""
+CREATION_FLAGS: int = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
+"""Flags of a low-priority process on Windows; elsewhere it calls `lower_priority`."""
 
 R = TypeVar("R")
 
 
-def step_back() -> None:
-    """Give the thread that calls, and all that it starts from now on, a lower priority.
+def lower_priority() -> None:
+    """Lower the priority of the calling thread and of all threads that it starts.
 
-    On Linux that is a thread's own; on macOS it is its process's, so only a process that
-    has no window may call this there. It cannot be taken back.
+    On macOS the priority is that of the process: do not call it in one with a window. It
+    cannot be raised again.
     """
     if sys.platform == "win32":
         return
-    whose = threading.get_native_id() if sys.platform == "linux" else 0
-    now = os.getpriority(os.PRIO_PROCESS, whose)
-    os.setpriority(os.PRIO_PROCESS, whose, max(now, NICENESS))
+    target = threading.get_native_id() if sys.platform == "linux" else 0
+    current = os.getpriority(os.PRIO_PROCESS, target)
+    os.setpriority(os.PRIO_PROCESS, target, max(current, NICENESS))
 
 
-def in_a_lesser_thread(work: Callable[[], R]) -> R:
-    """What `work` returns or raises, done in a thread of lower priority while this waits.
+def in_low_priority_thread(work: Callable[[], R]) -> R:
+    """Call `work` in a new thread of lower priority and return its result.
 
-    The threads of a network's arithmetic are children of the one that first computes, and
-    have its priority. A thread of Qt's pool cannot be that one: it would stay as it is for
-    whoever gets it next. Where a thread has no priority of its own, `work` is done here.
+    Torch's threads are children of the thread that first computes and inherit its priority.
+    A thread of Qt's pool cannot be that one: its priority could not be raised again for the
+    next user. Where threads have no priority, `work` runs in the calling thread.
     """
     if sys.platform != "linux":
         return work()
-    with ThreadPoolExecutor(1, initializer=step_back) as pool:
+    with ThreadPoolExecutor(1, initializer=lower_priority) as pool:
         return pool.submit(work).result()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_hush.widgets.data.layers import Origin
-    from napari_hush.widgets.jobs.previewer import PreviewReady
+    from napari_hush.widgets.jobs.task_events import PreviewReady
     from napari_hush.widgets.results.canvas import Canvas
 
 __all__ = ["ResultLayer"]

@@ -1,0 +1,89 @@
+"""Events of the dock's tasks, beside those of the engine. No Qt here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_hush.events import Event
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_hush.models import Model
+    from napari_hush.widgets.data.layers import Origin
+    from napari_hush.widgets.data.viewport import Bounds
+    from napari_hush.widgets.results.canvas import Canvas, DiskCanvas
+
+
+class Pausable(Protocol):
+    """A training that can be paused, in this process or another."""
+
+    @property
+    def is_paused(self) -> bool: ...
+
+    def pause_training(self) -> None: ...
+
+    def resume_training(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class EngineReady(Event):
+    """Training is about to begin."""
+
+    engine: Pausable | None
+    """None where it comes from another process, which keeps the engine."""
+
+
+@dataclass(frozen=True)
+class EarlierLosses(Event):
+    """Losses of the steps that an interrupted training did before it was resumed."""
+
+    first_step: int
+    """Number of the first step, counted over all runs of the model."""
+    losses: tuple[float, ...]
+    """Training loss of each step."""
+    validation: tuple[tuple[int, float], ...]
+    """Number of steps and validation loss at the end of each epoch."""
+
+
+@dataclass(frozen=True)
+class PreviewReady(Event):
+    """A part of the image, denoised with the model in training."""
+
+    bounds: Bounds
+    pixels: NDArray[Any]
+    """Of the shape of `bounds`; float32, or the layer's type if RGB."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatestModel(Event):
+    """A copy of the model in training, to denoise with meanwhile."""
+
+    model: Model
+
+
+@dataclass(frozen=True)
+class DeviceMemory(Event):
+    """Device and memory in use, which only the training process can measure."""
+
+    description: str
+
+
+@dataclass(frozen=True)
+class ProcessDied(Event):
+    """The training process ended unexpectedly; the latest model is the result."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class CanvasReady(Event):
+    """The pixels are read and the result can be shown; the first tile is next."""
+
+    canvas: Canvas | DiskCanvas
+    origin: Origin
+    part: bool
+    """Whether only a part of the image will be denoised."""
+    record: dict[str, Any]
+    """Provenance of the result, for JSON."""
