@@ -108,7 +108,7 @@ def run_tests(root: str, tests: list[str] | None, seconds: float) -> None:
     told = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     without = [*("-p", "no:cacheprovider"), *("-p", "no:pytest-qt")]
     quiet = [*told, *without, "-q", "-x", "--tb=short"]
-    slow = ["tests/rules/test_data_page.py", "tests/lightning/test_process_group.py"]
+    slow = ["tests/repository/test_data_page.py", "tests/lightning/test_process_group.py"]
     left_out = [f"--deselect={file}" for file in slow]
     if tests is None:
         recorder = Recorder(Path(root) / "src" / "napari_hush")

@@ -1,4 +1,4 @@
-"""The pictures of the tutorials and of docs/reading.md: see scripts/docs_pictures."""
+"""Draw the pictures of the tutorials and of docs/interpretation.md."""
 
 import os
 import re
@@ -38,12 +38,12 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 def main(names: Sequence[str]) -> None:
     """Draw what is named."""
     for name in names:
-        if name == "reading":
+        if name == "interpretation":
             draw_reading()
         elif name in TUTORIALS:
             draw_tutorial(name)
         else:
-            sys.exit(f"There is no picture {name!r}; there are {TUTORIALS} and 'reading'.")
+            sys.exit(f"No picture {name!r}; choose from {TUTORIALS}, 'interpretation'.")
 
 
 def draw_tutorial(name: str) -> None:
@@ -74,7 +74,7 @@ def draw_tutorial(name: str) -> None:
     )
 
 
-# --- docs/reading.md ----------------------------------------------------------------------
+# --- docs/interpretation.md ---------------------------------------------------------------
 
 
 def draw_reading() -> None:
@@ -133,7 +133,7 @@ def draw_losses(good: CAREamist) -> None:
             axis.set(title=title, xlabel="epochs", ylim=(0, high))
         axes[0].set_ylabel("loss")
         axes[0].legend(frameon=False)
-    save(figure, "reading-loss.png")
+    save(figure, "interpretation-loss.png")
 
 
 def draw_residuals(
@@ -152,7 +152,7 @@ def draw_residuals(
         report = check_residual(image, result, "YX")
         print(title, report.verdict, f"{report.structure:.2f} {report.noise_share:.2f}")
         panels.append((f"{title}: “{report.verdict}”", (image - result)[DETAIL], scale))
-    draw_row("reading-residual.png", panels)
+    draw_row("interpretation-residual.png", panels)
 
 
 def draw_correlations(truth: NDArray[Any]) -> None:
@@ -179,7 +179,7 @@ def draw_correlations(truth: NDArray[Any]) -> None:
         )
         print(title, report.reason)
         panels.append((f"{title}\n→ {said or 'none'}", report.channels[0].noise.map, scale))
-    draw_row("reading-correlation.png", panels)
+    draw_row("interpretation-correlation.png", panels)
 
 
 def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
@@ -239,4 +239,4 @@ def save(figure: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*TUTORIALS, "reading"])
+    main(sys.argv[1:] or [*TUTORIALS, "interpretation"])

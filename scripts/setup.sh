@@ -1,4 +1,4 @@
-# Sourced by scripts/demo, scripts/test and scripts/lint: makes .venv once, then finds it again.
+# Sourced by the other scripts: makes .venv once, then finds it again.
 # Remembers what it did in .venv/.setup-stamp; the whole log of pip is in .venv/setup.log.
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -66,6 +66,18 @@ missing_for_window() {
             *) echo "${entry##*:}" ;;
         esac
     done
+}
+
+# The tests of the dock open a real window, on an X server without a screen.
+find_x_server() {
+    local missing
+    mapfile -t missing < <(missing_for_window)
+    command -v xvfb-run >/dev/null && command -v Xvfb >/dev/null || missing+=(xvfb)
+    command -v xauth >/dev/null || missing+=(xauth)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    # Mesa draws where there is no graphics card.
+    install_debian "${missing[@]}" libgl1-mesa-dri || give_up "The tests open a window and need" \
+        "these Debian packages: run 'sudo apt-get install ${missing[*]}' and start again."
 }
 
 # --- Python ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms use."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 
@@ -13,19 +13,38 @@ import pytest
 
 from napari_hush.config import create_n2v_configuration
 
-# However busy the machine is, an example is right or wrong, not slow.
+CI = bool(os.environ.get("CI"))
+
+# No deadlines: a slow machine is no defect. In CI every run draws the same examples; a
+# failure elsewhere prints the line that reproduces it.
 hypothesis.settings.register_profile(
-    "any machine",
+    "default",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
 )
-hypothesis.settings.load_profile("any machine")
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("default"), derandomize=True
+)
+hypothesis.settings.load_profile("ci" if CI else "default")
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """Keep what tests measure out of the user's cache folder."""
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def seed():
+    """Seed of a test that draws its own damage or delays: 0 in CI, else a new one.
+
+    Pytest shows the printed line where the test fails; ``HUSH_TEST_SEED`` repeats it.
+    """
+    given = os.environ.get("HUSH_TEST_SEED", "0" if CI else None)
+    chosen = int(np.random.SeedSequence().entropy % 2**31 if given is None else given)
+    print(f"HUSH_TEST_SEED={chosen}")
+    return chosen
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def test_without_a_command(capsys):
     assert caught.value.code == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", [[], ["train"], ["predict"]])
 def test_help(command):
     result = subprocess.run(
@@ -178,6 +179,7 @@ class TestCheck:
         assert said in told.err
         assert told.err.count("\n") == 1
 
+    @pytest.mark.process
     def test_it_needs_no_torch(self, image):
         code = "import sys; from napari_hush.cli import main; main(['check', 'cells.tif'])"
         done = subprocess.run(

@@ -162,6 +162,7 @@ def test_examples_are_understood(capsys):
             assert parser.parse_args(words[1:]).command == name
 
 
+@pytest.mark.process
 def test_a_shell_completes(capsys, tmp_path):
     assert main(["completion", "bash"]) == 0
     script = tmp_path / "hush.bash"

@@ -168,6 +168,7 @@ def test_unknown_settings_are_named_with_the_nearest_one(values, says, tmp_path)
 
 
 class TestTrainFromAFile:
+    @pytest.mark.process
     def test_another_process_makes_the_same_bits(self, tiny_config, noisy, tmp_path):
         """What the dock saves (with `save_configuration`) is what `hush train` follows."""
         config = tiny_config(num_epochs=2, num_steps=3)

@@ -100,6 +100,7 @@ def test_a_group_is_no_array():
         open_images(zarr.group(), "array", "ZYX")
 
 
+@pytest.mark.process
 def test_nothing_is_imported_to_ask():
     code = (
         "import sys, numpy; from napari_hush.io import open_images;"

@@ -63,6 +63,7 @@ def test_many_threads():
     assert cache.nbytes <= 200
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_starts_afresh_even_if_the_lock_was_held():

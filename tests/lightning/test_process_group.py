@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="forks processes that use gloo"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(
+        not sys.platform.startswith("linux"), reason="forks processes that use gloo"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -270,7 +270,8 @@ SCRIPT = """
     """
 
 
-def test_killed_at_a_random_moment(tiny_config, noisy, tmp_path):
+@pytest.mark.process
+def test_killed_at_a_random_moment(tiny_config, noisy, tmp_path, seed):
     """SIGKILL in a process of its own, wherever it happens to be."""
     from napari_hush.config import save_configuration
 
@@ -286,7 +287,7 @@ def test_killed_at_a_random_moment(tiny_config, noisy, tmp_path):
         textwrap.dedent(SCRIPT),
         *map(str, (tmp_path / "config.yml", tmp_path / "noisy.npy", folder)),
     ]
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(seed)
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
         while not (folder / FILE).is_file() and process.poll() is None:

@@ -81,6 +81,7 @@ with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
 """
 
 
+@pytest.mark.process
 def test_bfloat16_works_where_the_processor_has_no_instructions_for_it():
     command = [sys.executable, "-c", _WITHOUT]
     env = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.process, pytest.mark.timing]
+
 _FAULTS = """
 import contextlib, resource, sys
 import torch

@@ -91,6 +91,7 @@ def test_the_same_seed_makes_the_same_bits(tiny_config, noisy, other):
     assert (models[0].sha256 == models[1].sha256) is not other
 
 
+@pytest.mark.process
 def test_another_process_makes_the_same_bits(tiny_config, noisy, tmp_path):
     careamist = CAREamist(tiny_config(num_steps=3))
     careamist.train(train_source=noisy)

@@ -19,6 +19,7 @@ from napari_hush.models import Model, UNet
 from napari_hush.models.normalization import Normalization
 
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork"),
 ]

@@ -339,6 +339,7 @@ def predict_until_killed(model, source, target):
     )
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_and_gone_on_gives_the_same_bits(job, tmp_path):
     save_model(job.careamist.model, tmp_path / "m.safetensors")

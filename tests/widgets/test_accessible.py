@@ -117,6 +117,7 @@ def test_both_curves_differ_in_lightness_not_in_hue_alone(qapp, theme):
     assert abs(curve - text) > 0.15
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("factor", ["1.25", "2"])
 def test_the_dock_is_whole_on_a_scaled_screen(factor):
     lines = (

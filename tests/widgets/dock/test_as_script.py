@@ -36,6 +36,7 @@ def weights(path):
     return load_file(path)
 
 
+@pytest.mark.process
 def test_python_and_command_make_the_bits_of_the_dock(hand, viewer, quick, file, tmp_path):
     open_as_layers(viewer, file)
     hand.dock.setValue(quick())
@@ -59,6 +60,7 @@ def test_python_and_command_make_the_bits_of_the_dock(hand, viewer, quick, file,
         assert all(np.array_equal(again[key], docks[key]) for key in docks), name
 
 
+@pytest.mark.process
 def test_settings_saved_in_the_dock_make_its_bits_elsewhere(
     hand, viewer, quick, file, tmp_path, monkeypatch
 ):

@@ -79,6 +79,7 @@ def test_opens_from_the_plugins_menu_with_all_controls(viewer, drive):
     assert hand.status == hand.find("train").toolTip() != ""
 
 
+@pytest.mark.process
 def test_importing_the_dock_does_not_load_the_engine():
     lines = (
         "import sys, napari_hush.widgets.dock.denoise_dock",

@@ -115,6 +115,7 @@ def test_a_layer_of_other_dimensions_is_another_one(cut_off, viewer, offered, no
     assert hand.dock._model.model.steps == 6
 
 
+@pytest.mark.process
 def test_it_goes_on_in_a_process_of_its_own(cut_off, viewer, offered):
     cut_off()
     hand = offered()

@@ -196,6 +196,7 @@ Training(config, TrainingData((np.load(sys.argv[2]),)), "cells")(report, StopReq
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
 def test_kill_9_leaves_what_goes_on_with_the_same_bits(quick, noisy, tmp_path):
     config = exact(quick)

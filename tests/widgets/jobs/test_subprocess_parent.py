@@ -26,6 +26,8 @@ from napari_hush.widgets.jobs.task_events import (
 )
 from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def task(noisy, quick):

@@ -65,6 +65,7 @@ def test_what_is_raised_comes_out():
         thread_priority.in_low_priority_thread(work)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="the flags are for there")
 def test_a_process_that_stepped_back_already_does_not_step_forward():
     code = (

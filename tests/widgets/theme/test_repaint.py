@@ -36,6 +36,7 @@ def wheel(qtbot):
     return window
 
 
+@pytest.mark.timing
 def test_a_window_that_is_dear_to_draw_has_a_slow_wheel(qtbot, wheel):
     movie = wheel.centralWidget().movie()
     assert movie.nextFrameDelay() == pytest.approx(repaint.FRAME_MS, abs=2)

@@ -2,8 +2,10 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from importlinter.cli import lint_imports
 import napari_hush
 
 ROOT = Path(napari_hush.__file__).parent
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 QT = {"qtpy", "PyQt6", "PySide6", "napari", "superqt", "magicgui", "vispy", "pyqtgraph"}
 
 
@@ -32,15 +34,32 @@ def test_imports_run_from_upper_layers_to_lower_ones():
     assert lint_imports(config_filename=config, no_cache=True) == 0
 
 
+@pytest.mark.parametrize("page", ["architecture", "contributing"])
+@pytest.mark.parametrize("name", ["Layers of the package", "Layers of the dock"])
+def test_pages_show_the_layers_of_the_contracts(page, name):
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (
+        contract
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["name"] == name
+    )
+    layers = (re.sub(" [|:] ", ", ", layer) for layer in contract["layers"])
+    text = (PROJECT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert " → ".join(layers) in " ".join(text.split())
+
+
+@pytest.mark.process
 def test_the_engine_knows_no_qt():
     loaded = modules_after("from napari_hush import CAREamist, lightning, cli")
     assert not loaded & QT
 
 
+@pytest.mark.process
 def test_importing_the_package_costs_no_torch():
     assert "torch" not in modules_after("import napari_hush")
 
 
+@pytest.mark.process
 def test_help_loads_neither_torch_nor_qt():
     code = "import sys; from napari_hush.cli import main\ntry: main(['--help'])\n"
     loaded = modules_after(code + "except SystemExit: print()")

@@ -13,7 +13,7 @@ import yaml
 
 import napari_hush
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RECIPE = yaml.safe_load((ROOT / "scripts/recipe.yaml").read_text(encoding="utf-8"))
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -44,6 +44,7 @@ def test_a_version_without_its_changes_is_not_released(problems):
     assert "CITATION.cff" in said[1]
 
 
+@pytest.mark.process
 def test_npe2_finds_nothing_wrong_with_the_manifest():
     pytest.importorskip("npe2")
     manifest = ROOT / "src/napari_hush/napari.yaml"

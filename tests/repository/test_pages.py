@@ -1,7 +1,7 @@
-"""What README and docs tell people to type: it runs, in the order of the page.
+"""Code and commands on the pages run in order; links, quotes and layers are right.
 
-Only the length of training is changed. docs/data.md and docs/judgement.md have tests of
-their own, which compare what is printed as well.
+Only the length of training is changed. What docs/data.md prints is checked in
+test_data_page.py.
 """
 
 import ast
@@ -17,18 +17,17 @@ from napari_hush.cli import main
 from napari_hush.cli.main import build_parser
 from napari_hush.io import samples, write_tiff
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
-# Their tests lie where what they tell of is tested.
-TESTED_ELSEWHERE = {"docs/data.md", "docs/judgement.md"}
-# Pieces that continue what the words around them tell.
+TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
+# Fragments of a session.
 READ_ONLY = {"docs/reliability.md"}
-# Commands on files that are larger than a test; its Python is run.
-TOO_LARGE = {"docs/bigdata.md"}
-WIDEST = 60  # characters: what is longer in italics is a sentence of hush
+# Its commands take large files; its Python is run.
+TOO_LARGE = {"docs/large-data.md"}
+WIDEST = 60  # characters; longer text in italics quotes a message
 
 
 def blocks(page, language):
@@ -49,7 +48,7 @@ def hush_lines(page):
 
 @pytest.fixture
 def images(tmp_path, monkeypatch):
-    """A folder with the files that the pages speak of; simulated images are small."""
+    """A folder with the files that the pages use; simulated images are small."""
     monkeypatch.chdir(tmp_path)
     whole = samples.simulated
     small = np.s_[160:288, 160:288]
@@ -81,6 +80,14 @@ def test_python_of_the_page_runs(page, images):
     for number, block in enumerate(blocks(page, "python")):
         short = re.sub(r"num_epochs=\d+", "num_epochs=1, num_steps=2", block)
         exec(compile(short, f"{page}, block {number}", "exec"), names)  # noqa: S102
+
+
+def test_quality_page_prints_what_its_text_says(capsys):
+    (block,) = blocks("docs/quality.md", "python")
+    exec(compile(block, "docs/quality.md", "exec"), {})  # noqa: S102
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "n2v none 1"
+    assert "looks like noise" in printed[2]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if hush_lines(page)])

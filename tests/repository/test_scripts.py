@@ -13,12 +13,18 @@ import tifffile
 from napari_hush.errors import HushError
 from napari_hush.io import write_tiff
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
-CHORES = ("demo", "docs", "docs_pictures", "lint", "release", "screenshots", "test")
+CHORES = (
+    *("demo", "docs", "docs_pictures", "lint", "lowest"),
+    *("release", "screenshots", "test"),
+)
 SHELL = [*(SCRIPTS / name for name in (*CHORES, "setup.sh")), ROOT / ".ci/run"]
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash"),
+]
 
 
 def bash(*arguments, **options):

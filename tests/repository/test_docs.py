@@ -13,7 +13,9 @@ pytest.importorskip("sphinx")
 pytest.importorskip("myst_parser")
 pytest.importorskip("furo")
 
-ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
