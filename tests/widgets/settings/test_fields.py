@@ -21,19 +21,19 @@ def make(qtbot):
 def test_bounds_default_and_help_are_those_of_the_configuration(make):
     box = make(DataConfig, "batch_size")
     assert (box.minimum(), box.maximum()) == (1, 4096)
-    assert box.count() == DataConfig().batch_size
+    assert box.value() == DataConfig().batch_size
     assert box.objectName() == "batch_size"
     assert DataConfig.model_fields["batch_size"].description in box.toolTip()
 
 
 def test_none_is_shown_as_automatic(make):
     box = make(TrainingConfig, "num_steps")
-    assert box.count() is None
+    assert box.value() is None
     assert box.text() == "automatic"
-    box.setCount(1)
-    assert (box.count(), box.text()) == (1, "1")
-    box.setCount(None)
-    assert box.count() is None
+    box.setValue(1)
+    assert (box.value(), box.text()) == (1, "1")
+    box.setValue(None)
+    assert box.value() is None
 
 
 def test_the_wheel_scrolls_the_dock_unless_the_box_was_clicked(make):
@@ -48,7 +48,7 @@ def test_the_wheel_scrolls_the_dock_unless_the_box_was_clicked(make):
         Qt.ScrollPhase.NoScrollPhase,
         False,
     )
-    before = box.count()
+    before = box.value()
     box.wheelEvent(event)
-    assert box.count() == before
+    assert box.value() == before
     assert not event.isAccepted()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from napari_hush.config import DataConfig
-from napari_hush.widgets.settings.fields import PatchSizeField
+from napari_hush.widgets.settings.patch_size_field import PatchSizeField
 
 
 @pytest.fixture

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from napari_hush.widgets.settings.sticky_checkboxes import PREFERENCES, prefer, preferred
+from napari_hush.widgets.settings.sticky_checkboxes import (
+    PREFERENCES,
+    load_preference,
+    save_preference,
+)
 
 
 @pytest.fixture(params=["ours", "napari"])
@@ -25,9 +29,9 @@ def keeper(request, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", PREFERENCES)
 def test_what_is_preferred_is_kept(keeper, name):
-    assert preferred(name) is PREFERENCES[name]
-    prefer(name, not PREFERENCES[name])
-    assert preferred(name) is not PREFERENCES[name]
+    assert load_preference(name) is PREFERENCES[name]
+    save_preference(name, not PREFERENCES[name])
+    assert load_preference(name) is not PREFERENCES[name]
 
 
 def test_the_boxes_of_the_next_dock_are_as_they_were(viewer, open_dock):

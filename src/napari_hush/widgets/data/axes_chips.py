@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.axes import CANONICAL
 from napari_hush.config import DataConfig
-from napari_hush.widgets.theme.theme import mark
+from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

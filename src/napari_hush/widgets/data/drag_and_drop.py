@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
-from napari_hush.widgets.theme.theme import mark
+from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:
     from napari.components import LayerList

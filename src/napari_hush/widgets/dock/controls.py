@@ -25,9 +25,9 @@ from napari_hush.widgets.dock.status import Footer, StatusLine
 from napari_hush.widgets.inspect.compare_panel import ComparePanel
 from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
-from napari_hush.widgets.settings.sticky_checkboxes import tie
+from napari_hush.widgets.settings.sticky_checkboxes import persist
 from napari_hush.widgets.theme.collapsible import order_tabs
-from napari_hush.widgets.theme.theme import Rule
+from napari_hush.widgets.theme.widgets import Rule
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -132,7 +132,7 @@ class Controls(QWidget):
     def followPreferences(self) -> None:
         """Check boxes as people left them last, and remember how they leave them."""
         boxes = {"preview": self.preview, "keep_type": self.keep_type}
-        tie({"apart": self.inputs.settings.apart, **boxes})
+        persist({"apart": self.inputs.settings.apart, **boxes})
 
     def showFace(self, face: ViewState) -> None:
         """Show `face`: the only place where a control's state is set."""

@@ -25,7 +25,8 @@ from napari_hush.widgets.jobs.run_state import Activity, Phase
 from napari_hush.widgets.model.file_dialogs import FILE_FILTER
 from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.theme.repaint import paint_now
-from napari_hush.widgets.theme.theme import Colours, mark, stylesheet
+from napari_hush.widgets.theme.theme import Colours, stylesheet
+from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:
     from pathlib import Path

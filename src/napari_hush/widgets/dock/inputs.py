@@ -31,7 +31,8 @@ from napari_hush.widgets.settings.cost_estimate import (
 )
 from napari_hush.widgets.settings.settings_form import SettingsForm
 from napari_hush.widgets.theme.collapsible import Collapsible
-from napari_hush.widgets.theme.theme import Colours, Rule
+from napari_hush.widgets.theme.theme import Colours
+from napari_hush.widgets.theme.widgets import Rule
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class Inputs(QWidget):
     def _build_check(self) -> QWidget:
         self._check = CheckPanel(self._colours)
         self._check.asked.connect(self._on_check)
-        self._check.accepted.connect(self.settings.setMethod)
+        self._check.accepted.connect(self.settings.method.setValue)
         self._check.summed.connect(
             lambda words: self._check_fold.setTitle(
                 f"Check data: {words}" if words else "Check data"

@@ -1,4 +1,4 @@
-"""Every setting of the configuration that no other control edits, in folded groups."""
+"""All settings without a control elsewhere in the dock, in collapsible groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_hush.config import (
     AlgorithmConfig,
@@ -19,12 +19,11 @@ from napari_hush.config import (
 )
 from napari_hush.widgets.settings.config_form import ConfigForm
 from napari_hush.widgets.theme.collapsible import Collapsible
+from napari_hush.widgets.theme.widgets import column
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
     from napari_hush.config.methods import Tree
-
-__all__ = ["ELSEWHERE", "GROUPS", "AllSettings", "Group"]
 
 ELSEWHERE = {
     "num_epochs",
@@ -35,7 +34,7 @@ ELSEWHERE = {
     "n2v2",
     "axes",
 }
-"""Fields with a control of their own in the dock."""
+"""Fields that have a control elsewhere in the dock."""
 FOLLOWING = {
     "version",
     "name",
@@ -46,7 +45,7 @@ FOLLOWING = {
     "num_classes",
     "strategy",
 }
-"""Fields that follow from the data or the method; another value would be refused."""
+"""Fields determined by the data or the method."""
 PARTS = {
     "algorithm_config",
     "data_config",
@@ -54,7 +53,7 @@ PARTS = {
     "model",
     "n2v_config",
 }
-"""Fields that are configurations with a group of their own."""
+"""Fields that are configurations shown as a group."""
 _INTENSITIES = (
     "normalization",
     "image_means",
@@ -66,12 +65,12 @@ _INTENSITIES = (
 
 @dataclass(frozen=True)
 class Group:
-    """Some fields of one part of the configuration under one heading."""
+    """Fields of one part of the configuration under one heading."""
 
     name: str
     title: str
     path: tuple[str, ...]
-    """Where the part is in the configuration."""
+    """Path to the part in the configuration."""
     kind: type[Frozen]
     fields: tuple[str, ...]
 
@@ -90,38 +89,34 @@ def _group(
 
 GROUPS = (
     _group("Model name", (), Configuration),
-    _group("Patches and order", ("data_config",), DataConfig, without=_INTENSITIES),
+    _group("Patches and augmentation", ("data_config",), DataConfig, without=_INTENSITIES),
     _group("Intensities", ("data_config",), DataConfig, only=_INTENSITIES),
     _group("Blind spot", ("algorithm_config", "n2v_config"), N2VManipulateConfig),
     _group("Network", ("algorithm_config", "model"), UNetConfig),
     _group("Loss and learning rate", ("algorithm_config",), AlgorithmConfig),
     _group("Device and precision", ("training_config",), TrainingConfig),
 )
-"""What is not named here by field is found in the configuration, new fields included."""
+"""Groups without `only` have all other fields of their part, new ones included."""
 
 
 class AllSettings(QWidget):
-    """The groups. Each is made when it is first opened."""
+    """The groups; each form is made when its group is first expanded."""
 
     edited = Signal(tuple, dict)
-    """Where in the configuration something was edited, and the fields there."""
+    """Path to the part that was edited, and the values of its fields."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tree: Tree = Configuration().model_dump()
         self._forms: dict[str, ConfigForm] = {}
         self.folds: dict[str, Collapsible] = {}
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
+        layout = column(self, spacing=2)
         for group in GROUPS:
             fold = Collapsible(
                 f"fold_{group.name}", group.title, partial(self._form, group)
             )
             self.folds[group.name] = fold
             layout.addWidget(fold)
-
-    # ---- Public API
 
     def setTree(self, tree: Tree) -> None:
         """Show the fields of `tree`."""
@@ -130,13 +125,11 @@ class AllSettings(QWidget):
             if form := self._forms.get(group.name):
                 form.setValue(_part(tree, group.path))
 
-    # ---- Private API
-
     def _form(self, group: Group) -> ConfigForm:
         form = ConfigForm(group.kind, only=group.fields)
         form.layout().setContentsMargins(10, 0, 0, 4)
         form.setValue(_part(self._tree, group.path))
-        form.edited.connect(lambda: self.edited.emit(group.path, form.value()))
+        form.valueChanged.connect(lambda: self.edited.emit(group.path, form.value()))
         self._forms[group.name] = form
         return form
 

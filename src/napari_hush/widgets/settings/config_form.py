@@ -1,51 +1,55 @@
-"""A form for any configuration, one row per field, made from the configuration itself."""
+"""A form for any configuration: a row per field, and forms within for nested ones.
+
+Forms and editors share one contract: ``value()``, ``setValue(value)``, ``valueChanged``.
+Nested configurations are dicts in values, as in ``model_dump()``.
+"""
 
 from __future__ import annotations
 
 import types
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic_core import PydanticUndefined
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_hush.config.base import Frozen
 from napari_hush.widgets.settings.fields import (
     LARGEST,
+    CheckField,
     ChoiceField,
     CountField,
     NumberField,
-    PatchSizeField,
+    TextField,
     ValuesField,
     bounds_of,
+    show_value,
 )
-from napari_hush.widgets.settings.labels import CHOICES, UNITS, help_of, words_of
+from napari_hush.widgets.settings.labels import CHOICES, help_of, words_of
+from napari_hush.widgets.settings.patch_size_field import PatchSizeField
+from napari_hush.widgets.theme.widgets import column, form, row
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pydantic.fields import FieldInfo
 
-
-__all__ = ["ConfigForm"]
-
 NARROWEST = 84
-"""Pixels that a number needs beside its buttons."""
+"""Least width of a line or spin box in pixels."""
+INDENT = 10
+"""Pixels by which nested forms are indented."""
 
 
 class ConfigForm(QWidget):
-    """Edits the fields of a configuration; each row has a button back to the default.
+    """Edits the fields of a configuration; each row has a button to reset it.
 
     Parameters
     ----------
@@ -55,12 +59,10 @@ class ConfigForm(QWidget):
         The fields to show; all by default.
     hidden : collection of str
         Fields not to show.
-    parent : QWidget, optional
-        As of every widget.
     """
 
-    edited = Signal()
-    """A field was edited, by a person or by a reset."""
+    valueChanged = Signal()
+    """A field was edited or reset by a person."""
 
     def __init__(
         self,
@@ -70,18 +72,19 @@ class ConfigForm(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        names = [n for n in kind.model_fields if n not in hidden]
-        self._names = [n for n in names if only is None or n in only]
-        self._fields = {name: kind.model_fields[name] for name in self._names}
+        self._fields = {
+            name: field
+            for name, field in kind.model_fields.items()
+            if name not in hidden and (only is None or name in only)
+        }
         self._editors: dict[str, Any] = {}
         self._resets: dict[str, QToolButton] = {}
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout = form(self)
+        layout.setContentsMargins(INDENT, 0, 0, 0)
         layout.setHorizontalSpacing(8)
         layout.setVerticalSpacing(4)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        for name in self._names:
+        for name in self._fields:
             self._add_row(layout, name)
         self._show_resets()
 
@@ -89,50 +92,29 @@ class ConfigForm(QWidget):
 
     def isEmpty(self) -> bool:
         """Whether there is no row."""
-        return not self._names
+        return not self._fields
 
     def value(self) -> dict[str, Any]:
-        """The fields as they stand, right or wrong."""
+        """The fields as shown, valid or not."""
         return {name: editor.value() for name, editor in self._editors.items()}
 
     def setValue(self, values: dict[str, Any]) -> None:
-        """Show `values`; fields that are not shown here are passed over."""
+        """Show `values`; names without a row are ignored."""
         for name, editor in self._editors.items():
             if name in values:
-                with QSignalBlocker(editor):
-                    editor.setValue(values[name])
+                show_value(editor, values[name])
         self._show_resets()
-
-    def reset(self) -> None:
-        """Bring all fields back to their defaults."""
-        self.setValue({name: self._default(name) for name in self._names})
-        self.edited.emit()
 
     # ---- Private API
 
     def _add_row(self, layout: QFormLayout, name: str) -> None:
-        editor: Any = editor_for(name, self._fields[name])
         words, tip = words_of(name), help_of(name, self._fields[name])
+        editor = editor_for(name, self._fields[name])
         editor.setObjectName(f"all_{name}")
         editor.setAccessibleName(words)
         editor.setToolTip(tip)
-        with QSignalBlocker(editor):
-            editor.setValue(self._default(name))
-        label = QLabel(words)
-        label.setToolTip(tip)
-        label.setBuddy(editor)
-        reset = QToolButton()
-        reset.setText("↺")
-        reset.setAutoRaise(True)
-        reset.setObjectName(f"reset_{name}")
-        reset.setAccessibleName(f"Reset {words}")
-        reset.setToolTip("Back to the default.")
-        keeping = reset.sizePolicy()  # rows keep their width when it hides
-        keeping.setRetainSizeWhenHidden(True)
-        reset.setSizePolicy(keeping)
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        # A spin box asks for the room of its largest number, a line for a whole sentence.
+        show_value(editor, self._default(name))
+        # Spin boxes would be as wide as their largest number, lines as a sentence.
         plain = isinstance(editor, QAbstractSpinBox | QLineEdit)
         editor.setSizePolicy(
             QSizePolicy.Policy.Ignored if plain else QSizePolicy.Policy.Expanding,
@@ -140,26 +122,27 @@ class ConfigForm(QWidget):
         )
         if plain:
             editor.setMinimumWidth(NARROWEST)
-        row.addWidget(editor, 1)
-        row.addWidget(reset)
-        layout.addRow(label, row)
+        label = QLabel(words)
+        label.setToolTip(tip)
+        label.setBuddy(editor)
+        reset = _reset_button(name, words)
+        line = row(spacing=2)
+        line.addWidget(editor, 1)
+        line.addWidget(reset)
+        layout.addRow(label, line)
         self._editors[name], self._resets[name] = editor, reset
         editor.valueChanged.connect(self._on_edited)
-        reset.clicked.connect(lambda: self._reset(name))
+        reset.clicked.connect(lambda: editor.setValue(self._default(name)))
 
     def _default(self, name: str) -> Any:
         field = self._fields[name]
         if field.is_required():
             return {"threshold": 0.0}.get(name, 1)
-        default = field.get_default(call_default_factory=True)
-        return _plain(default)
-
-    def _reset(self, name: str) -> None:
-        self._editors[name].setValue(self._default(name))
+        return _as_dicts(field.get_default(call_default_factory=True))
 
     def _on_edited(self) -> None:
         self._show_resets()
-        self.edited.emit()
+        self.valueChanged.emit()
 
     def _show_resets(self) -> None:
         for name, editor in self._editors.items():
@@ -167,47 +150,57 @@ class ConfigForm(QWidget):
             self._resets[name].setVisible(changed)
 
 
-def _plain(value: Any) -> Any:
+def _reset_button(name: str, words: str) -> QToolButton:
+    button = QToolButton()
+    button.setText("↺")
+    button.setAutoRaise(True)
+    button.setObjectName(f"reset_{name}")
+    button.setAccessibleName(f"Reset {words}")
+    button.setToolTip("Reset to the default.")
+    policy = button.sizePolicy()  # rows keep their width when it hides
+    policy.setRetainSizeWhenHidden(True)
+    button.setSizePolicy(policy)
+    return button
+
+
+def _as_dicts(value: Any) -> Any:
     """Configurations as dicts, also inside a tuple."""
-    if hasattr(value, "model_dump"):
+    if isinstance(value, Frozen):
         return value.model_dump()
     if isinstance(value, tuple):
-        return tuple(_plain(part) for part in value)
+        return tuple(_as_dicts(part) for part in value)
     return value
 
 
-NAMES = frozenset({"name"})
-"""The field by which kinds are told apart; it is chosen, not edited."""
+# ---- Editors of nested configurations. The field `name` tells kinds apart; it is chosen.
 
 
-class OneModelField(QWidget):
-    """Edits a field of one of several kinds, told apart by their name."""
+class UnionForm(QWidget):
+    """Edits a field that is one of several configurations."""
 
     valueChanged = Signal()
 
-    def __init__(
-        self, kinds: Sequence[type[Frozen]], parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        self._forms = {_name_of(kind): _form(kind) for kind in kinds}
+    def __init__(self, kinds: Sequence[type[Frozen]]) -> None:
+        super().__init__()
+        self._forms = _forms_by_name(kinds)
         self._kind = ChoiceField(list(self._forms))
         self._kind.setObjectName("kind")
         self._kind.setAccessibleName("Kind")
-        layout = _column(self)
+        layout = column(self)
         layout.addWidget(self._kind)
-        for form in self._forms.values():
-            layout.addWidget(form)
-            form.edited.connect(self.valueChanged)
+        for one in self._forms.values():
+            layout.addWidget(one)
+            one.valueChanged.connect(self.valueChanged)
         self._kind.valueChanged.connect(self._on_kind_changed)
         self._show_form()
 
     def value(self) -> dict[str, Any]:
-        """The field as a dict."""
+        """The configuration as a dict."""
         name = self._kind.value()
         return {"name": name, **self._forms[name].value()}
 
     def setValue(self, value: dict[str, Any]) -> None:
-        """Show `value`."""
+        """Show the configuration `value`."""
         self._kind.setValue(value["name"])
         self._forms[value["name"]].setValue(value)
 
@@ -216,205 +209,125 @@ class OneModelField(QWidget):
         self.valueChanged.emit()
 
     def _show_form(self) -> None:
-        for name, form in self._forms.items():
-            form.setVisible(name == self._kind.value() and not form.isEmpty())
+        for name, one in self._forms.items():
+            one.setVisible(name == self._kind.value() and not one.isEmpty())
 
 
-class PlainModelField(QWidget):
-    """Edits a field of one kind only."""
-
-    valueChanged = Signal()
-
-    def __init__(self, kind: type[Frozen], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._form = _form(kind, hidden=())
-        _column(self).addWidget(self._form)
-        self._form.edited.connect(self.valueChanged)
-
-    def value(self) -> dict[str, Any]:
-        """The field as a dict."""
-        return self._form.value()
-
-    def setValue(self, value: dict[str, Any]) -> None:
-        """Show `value`."""
-        self._form.setValue(value)
-
-
-class OptionalModelField(QWidget):
-    """Edits a field that may be None: a check box, and a form beneath it."""
+class OptionalForm(QWidget):
+    """Edits a field that is a configuration or None, with a check box."""
 
     valueChanged = Signal()
 
-    def __init__(self, kind: type[Frozen], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, kind: type[Frozen]) -> None:
+        super().__init__()
         self._on = QCheckBox("on")
-        self._form = _form(kind)
+        self._form = ConfigForm(kind, hidden=["name"])
         self._form.hide()
-        layout = _column(self)
+        layout = column(self)
         layout.addWidget(self._on)
         layout.addWidget(self._form)
-        self._on.toggled.connect(self._on_toggled)
-        self._form.edited.connect(self.valueChanged)
+        self._on.toggled.connect(self._form.setVisible)
+        self._on.toggled.connect(lambda on: self.valueChanged.emit())
+        self._form.valueChanged.connect(self.valueChanged)
 
     def value(self) -> dict[str, Any] | None:
-        """The field as a dict, or None."""
+        """The configuration as a dict, or None."""
         return self._form.value() if self._on.isChecked() else None
 
     def setValue(self, value: dict[str, Any] | None) -> None:
-        """Show `value`."""
+        """Show the configuration `value`."""
         if value is not None:
             self._form.setValue(value)
         self._on.setChecked(value is not None)
 
-    def _on_toggled(self, on: bool) -> None:
-        self._form.setVisible(on)
-        self.valueChanged.emit()
 
-
-class ModelsField(QWidget):
-    """Edits a field of several kinds, each there or not."""
+class SubsetForm(QWidget):
+    """Edits a tuple of configurations, each of another kind, with a check box per kind."""
 
     valueChanged = Signal()
 
-    def __init__(
-        self, kinds: Sequence[type[Frozen]], parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        layout = _column(self)
-        self._parts: dict[str, tuple[QCheckBox, ConfigForm]] = {}
-        for kind in kinds:
-            name = _name_of(kind)
+    def __init__(self, kinds: Sequence[type[Frozen]]) -> None:
+        super().__init__()
+        layout = column(self)
+        self._forms = _forms_by_name(kinds)
+        self._checks: dict[str, QCheckBox] = {}
+        for kind, (name, one) in zip(kinds, self._forms.items(), strict=True):
             check = QCheckBox(CHOICES.get(name, words_of(name)))
             check.setToolTip(str(kind.__doc__))
-            form = _form(kind)
-            form.hide()
+            one.hide()
             layout.addWidget(check)
-            layout.addWidget(form)
-            check.toggled.connect(form.setVisible)
+            layout.addWidget(one)
+            check.toggled.connect(one.setVisible)
             check.toggled.connect(lambda on: self.valueChanged.emit())
-            form.edited.connect(self.valueChanged)
-            self._parts[name] = check, form
+            one.valueChanged.connect(self.valueChanged)
+            self._checks[name] = check
 
     def value(self) -> tuple[dict[str, Any], ...]:
-        """Those that are there, as dicts."""
+        """The checked configurations as dicts."""
         return tuple(
-            {"name": name, **form.value()}
-            for name, (check, form) in self._parts.items()
+            {"name": name, **self._forms[name].value()}
+            for name, check in self._checks.items()
             if check.isChecked()
         )
 
     def setValue(self, value: Sequence[dict[str, Any]]) -> None:
-        """Show `value`."""
-        there = {part["name"]: part for part in value}
-        for name, (check, form) in self._parts.items():
-            if name in there:
-                form.setValue(there[name])
-            check.setChecked(name in there)
+        """Check and show the configurations in `value`."""
+        checked = {part["name"]: part for part in value}
+        for name, check in self._checks.items():
+            if name in checked:
+                self._forms[name].setValue(checked[name])
+            check.setChecked(name in checked)
 
 
-def _form(kind: type[Frozen], hidden: Collection[str] = NAMES) -> ConfigForm:
-    from napari_hush.widgets.settings.config_form import (
-        ConfigForm,  # forms hold fields hold forms
-    )
-
-    form = ConfigForm(kind, hidden=hidden)
-    form.layout().setContentsMargins(10, 0, 0, 0)
-    return form
+def _forms_by_name(kinds: Sequence[type[Frozen]]) -> dict[str, ConfigForm]:
+    return {
+        str(kind.model_fields["name"].default): ConfigForm(kind, hidden=["name"])
+        for kind in kinds
+    }
 
 
-def _column(widget: QWidget) -> QVBoxLayout:
-    layout = QVBoxLayout(widget)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
-    return layout
+# ---- From the type of a field to its editor
 
 
-def _name_of(kind: type[Frozen]) -> str:
-    return str(kind.model_fields["name"].default)
-
-
-def editor_for(name: str, field: FieldInfo) -> QWidget:
-    """Make the editor of a field: it has `value`, `setValue` and `valueChanged`."""
-    annotation, optional = _without_none(field.annotation)
-    origin = get_origin(annotation)
+def editor_for(name: str, field: FieldInfo) -> Any:
+    """Make the editor of the field `name`, chosen by its type."""
     if name == "patch_size":
         return PatchSizeField()
-    if annotation is bool:
-        return _Check()
+    annotation, optional = _without_none(field.annotation)
+    origin = get_origin(annotation)
+    if kinds := _configurations_in(annotation):
+        if origin is tuple:
+            return SubsetForm(kinds)
+        if optional:
+            return OptionalForm(kinds[0])
+        return UnionForm(kinds) if len(kinds) > 1 else ConfigForm(kinds[0])
     if origin is Literal:
         return ChoiceField(get_args(annotation))
-    if annotation is int and bounds_of(field)[1] <= LARGEST:
-        return _Count(name, field)
-    if annotation is int:
-        return NumberField(field)
-    if annotation is float and not optional:
-        return NumberField(field)
-    if annotation is str:
-        return _Text()
-    models = _models_in(annotation)
-    if models and origin is tuple:
-        return ModelsField(models)
-    if models and optional:
-        return OptionalModelField(models[0])
-    if models:
-        return PlainModelField(*models) if len(models) == 1 else OneModelField(models)
-    if origin is dict:
-        return ValuesField({}, "none", "{%s}")
     if origin is tuple:
-        return ValuesField(
-            None if optional else (), "measured" if optional else "none", "[%s]"
-        )
-    return ValuesField(None, "none", "%s")
+        hint = "measured" if optional else "none"
+        return ValuesField(None if optional else (), hint, "[%s]")
+    make = _EDITORS.get(origin or annotation)
+    if make is None or (annotation is float and optional):
+        return ValuesField(None, "none", "%s")
+    return make(name, field)
 
 
-class _Check(QCheckBox):
-    valueChanged = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.toggled.connect(lambda on: self.valueChanged.emit())
-
-    def value(self) -> bool:
-        return bool(self.isChecked())
-
-    def setValue(self, value: bool) -> None:
-        self.setChecked(value)
+def _int_editor(name: str, field: FieldInfo) -> QWidget:
+    in_range = bounds_of(field)[1] <= LARGEST
+    return CountField(name, field) if in_range else NumberField(field)
 
 
-class _Text(QLineEdit):
-    valueChanged = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.textChanged.connect(lambda text: self.valueChanged.emit())
-
-    def value(self) -> str:
-        return str(self.text())
-
-    def setValue(self, value: str) -> None:
-        if self.text() != value:
-            self.setText(value)
-
-
-class _Count(CountField):
-    """A `CountField` whose value is the field's, None included."""
-
-    def __init__(self, name: str, field: FieldInfo) -> None:
-        if field.default is PydanticUndefined:
-            field = field.merge_field_infos(field, default=1)
-        super().__init__(name, field)
-        if unit := UNITS.get(name):
-            self.setSuffix(f" {unit}")
-
-    def value(self) -> int | None:
-        return self.count()
-
-    def setValue(self, value: int | None) -> None:
-        self.setCount(value)
+_EDITORS: dict[Any, Callable[[str, FieldInfo], QWidget]] = {
+    bool: lambda name, field: CheckField(),
+    str: lambda name, field: TextField(),
+    int: _int_editor,
+    float: lambda name, field: NumberField(field),
+    dict: lambda name, field: ValuesField({}, "none", "{%s}"),
+}
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
-    """The type without None, and whether None was allowed."""
+    """The type without None, and whether None is allowed."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
@@ -425,12 +338,10 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _models_in(annotation: Any) -> tuple[type[Frozen], ...]:
-    """Configurations that a type names: itself, a union's, a tuple's."""
+def _configurations_in(annotation: Any) -> tuple[type[Frozen], ...]:
+    """Configurations in a type: itself, or those in a union or tuple."""
     if isinstance(annotation, type) and issubclass(annotation, Frozen):
         return (annotation,)
-    found: list[type[Frozen]] = []
-    if get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
-        for part in get_args(annotation):
-            found.extend(_models_in(part))
-    return tuple(found)
+    if get_origin(annotation) not in (Annotated, Union, types.UnionType, tuple):
+        return ()
+    return tuple(kind for part in get_args(annotation) for kind in _configurations_in(part))

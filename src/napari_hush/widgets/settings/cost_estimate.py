@@ -1,7 +1,7 @@
-"""How long a run will take and how much memory, before it starts. No Qt here.
+"""Estimates of the time and memory of a run before it starts. No Qt here.
 
-The work of a U-Net grows with the pixels of a step and the square of its filters; how much
-of it a device does per second is measured once, or taken from the last run on it.
+The work of a U-Net grows with the pixels of a step and the square of its filters. The work
+per second of a device comes from a short benchmark or from the last run on it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
     from napari_hush.config import Configuration
 
-__all__ = ["Estimate", "estimate", "measure_speed", "speed_of_run", "steps_per_epoch"]
-
 KEPT_PER_FILTER = 14
-"""Tensors of the first level's size that are alive in training, per filter: what the
-backward pass needs, counted over all levels of a U-Net in 2D."""
+"""Activations kept for the backward pass per initial filter, over all levels of a 2D
+U-Net, in tensors of the size of the first level."""
 BYTES = 4
 CALIBRATION_STEPS = 5
 CALIBRATION_BATCH = 4
@@ -30,27 +28,20 @@ CALIBRATION_BATCH = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will cost."""
+    """Expected cost of a run."""
 
     seconds: float | None
-    """None as long as the device's speed is not known."""
+    """None while the speed of the device is not known."""
     gigabytes: float
-    """For network, activations and one batch; not for the images."""
+    """Network, activations and one batch, without the images."""
 
 
 def estimate(
     configuration: Configuration, shapes: Sequence[tuple[int, ...]], speed: float | None
 ) -> Estimate:
-    """Estimate a run on images of `shapes`, in the configuration's axes.
+    """Estimate a run on images of `shapes`, in the axes of the configuration.
 
-    Parameters
-    ----------
-    configuration : Configuration
-        What will be trained.
-    shapes : sequence of tuple of int
-        Of all training images.
-    speed : float, optional
-        What `measure_speed` or `speed_of_run` said of the device.
+    `speed` is the result of `measure_speed` or `speed_of_run` for the device.
     """
     training = configuration.training_config
     steps = training.num_epochs * steps_per_epoch(configuration, shapes)
@@ -66,7 +57,7 @@ def estimate(
 
 
 def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Optimizer steps of an epoch: as set, or one pass over windows side by side."""
+    """Optimizer steps per epoch: as set, or one pass over non-overlapping patches."""
     if configuration.training_config.num_steps is not None:
         return configuration.training_config.num_steps
     data = configuration.data_config
@@ -82,15 +73,15 @@ def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ..
 
 
 def speed_of_run(configuration: Configuration, patches_per_second: float) -> float:
-    """What a run tells of its device: work per second."""
+    """Work per second of the device of a run."""
     return patches_per_second * _work_per_patch(configuration)
 
 
 def measure_speed(configuration: Configuration) -> float:
-    """Train a throw-away network for a few steps; returns work per second.
+    """Train a network for a few steps; returns work per second of the fastest one.
 
-    Takes part of a second, in the thread that calls. The fastest step counts: in the first
-    one libraries choose their kernels, and others may be held up by other work.
+    Takes part of a second. The first step is slow, because libraries choose their kernels
+    in it, and others may share the processor.
     """
     import torch
 
@@ -101,7 +92,7 @@ def measure_speed(configuration: Configuration) -> float:
     network = UNet(network_config).to(device).train()
     size = configuration.data_config.patch_size
     shape = (CALIBRATION_BATCH, network_config.in_channels, *size)
-    # Noise, since processors are slow with the tiny numbers that a flat image leads to.
+    # Noise: a constant image leads to subnormal numbers, which are slow on the CPU.
     batch = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
     fastest = math.inf
     for _ in range(CALIBRATION_STEPS):
@@ -114,11 +105,11 @@ def measure_speed(configuration: Configuration) -> float:
 
 
 def _work_per_patch(configuration: Configuration) -> float:
-    """Multiplications of a patch, up to a factor that is the same for all."""
+    """Multiplications per patch, up to a constant factor."""
     network = configuration.algorithm_config.model
     dims = network.conv_dims
-    # Each level has 2^dims times fewer pixels and, from level to level, 4 times the work
-    # per pixel: in 2D all cost the same, in 3D each half of the one above.
+    # Each level has 2^dims times fewer pixels than the one above and 4 times the work per
+    # pixel: in 2D all levels cost the same, in 3D each costs half of the one above.
     levels = sum((4 / 2**dims) ** level for level in range(network.depth + 1))
     channels = network.in_channels if network.independent_channels else 1
     pixels = math.prod(configuration.data_config.patch_size)

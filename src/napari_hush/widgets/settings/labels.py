@@ -1,7 +1,6 @@
-"""What people call the fields of a configuration. No Qt here.
+"""Labels of the fields of a configuration and of their values. No Qt here.
 
-Fields without an entry are called by their name, with blanks for underscores; what they
-mean is said by their help, which stands with the field.
+Fields without an entry are labelled with their name, with spaces for underscores.
 """
 
 from __future__ import annotations
@@ -11,36 +10,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-__all__ = ["help_of", "words_of"]
-
 _WORDS = {
-    "architecture": "Kind of network",
-    "batch_size": "Patches per step",
-    "depth": "Halvings",
-    "experiment_name": "Name of the model",
-    "ema_decay": "Averaging of weights",
-    "gradient_clip_norm": "Longest gradient",
-    "half_turns_only": "Half turns only",
+    "batch_size": "Batch size",
+    "depth": "U-Net depth",
+    "experiment_name": "Model name",
+    "ema_decay": "EMA of weights",
+    "gradient_clip_norm": "Gradient clipping",
+    "half_turns_only": "Only by 180°",
     "image_means": "Mean intensity",
     "image_stds": "Standard deviation",
-    "independent_channels": "Channels one by one",
     "kept": "Share kept",
-    "lr_scheduler": "Schedule",
+    "lr_scheduler": "LR scheduler",
     "masked_pixel_percentage": "Masked pixels",
     "n2v2": "N2V2 network",
-    "num_channels_init": "First filters",
+    "num_channels_init": "Initial filters",
     "num_epochs": "Epochs",
     "num_steps": "Steps per epoch",
-    "num_workers": "Loader processes",
-    "p": "Share of patches",
-    "per_channel": "Each channel",
-    "residual": "Learn the noise",
-    "roi_size": "Window",
-    "struct_mask": "Own mask",
-    "struct_mask_axis": "Direction",
-    "struct_mask_span": "Reach",
-    "target_means": "Mean of targets",
-    "target_stds": "Deviation of targets",
+    "num_workers": "Loader workers",
+    "p": "Probability",
+    "residual": "Residual learning",
+    "roi_size": "ROI size",
+    "struct_mask": "Custom mask",
+    "struct_mask_axis": "structN2V axis",
+    "struct_mask_span": "structN2V span",
+    "target_means": "Target mean",
+    "target_stds": "Target deviation",
     "use_batch_norm": "Batch normalisation",
 }
 
@@ -56,29 +50,29 @@ CHOICES = {
     "bf16": "16 bit (bfloat16)",
     "32": "32 bit",
     "auto": "automatic",
-    "CosineAnnealingLR": "half a cosine",
-    "ReduceLROnPlateau": "when it stands still",
+    "CosineAnnealingLR": "cosine annealing",
+    "ReduceLROnPlateau": "on plateau",
     "StepLR": "every few epochs",
-    "XYFlip": "Mirror",
-    "XYRandomRotate90": "Turn by right angles",
+    "XYFlip": "Flip",
+    "XYRandomRotate90": "Rotate by 90°",
     "mae": "absolute error",
     "mean_std": "mean and deviation",
-    "min_max": "smallest and largest",
+    "min_max": "minimum and maximum",
     "mse": "squared error",
     "n2v": "squared error, masked",
-    "std": "deviation",
-    "uniform": "a neighbour",
+    "std": "standard deviation",
+    "uniform": "random neighbour",
 }
-"""What values are called, where their name is no word."""
+"""Labels of values."""
 
 
 def words_of(name: str) -> str:
-    """What people call the field `name`."""
+    """The label of the field `name`."""
     return _WORDS.get(name, name.replace("_", " ").capitalize())
 
 
 def help_of(name: str, field: FieldInfo) -> str:
-    """The field's help, its default and its name."""
+    """Help for the field `name`: its description, default and name."""
     default = field.get_default(call_default_factory=True)
     simple = isinstance(default, bool | int | float | str) and not field.is_required()
     said = f"\nDefault: {CHOICES.get(str(default), default)}" if simple else ""
@@ -88,7 +82,7 @@ def help_of(name: str, field: FieldInfo) -> str:
 def format_duration(seconds: float) -> str:
     """``75`` as ``"1 min 15 s"``: at most two units, nothing below a second.
 
-    The blanks are no-break spaces, so that no unit is torn from its number.
+    The spaces are no-break spaces.
     """
     whole = round(seconds)
     if whole < 1:

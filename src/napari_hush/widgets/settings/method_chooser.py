@@ -1,9 +1,9 @@
-"""The row of methods, one sentence on the chosen one, and what only structN2V asks."""
+"""Chooses the method, and for structN2V the axis and span of its mask."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_hush.config import N2VManipulateConfig
 from napari_hush.config.methods import (
@@ -14,16 +14,15 @@ from napari_hush.config.methods import (
     method_of,
     with_method,
 )
-from napari_hush.widgets.settings.fields import ChoiceField, CountField
+from napari_hush.widgets.settings.fields import ChoiceField, CountField, show_value
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
-
-__all__ = ["MethodChooser"]
+from napari_hush.widgets.theme.widgets import column, row
 
 _METHODS = list(METHODS.values())
 
 
 class MethodChooser(QWidget):
-    """Chooses a `Method` and, for structN2V, how the noise lies."""
+    """Chooses a `Method` and, for structN2V, the axis and span of the noise."""
 
     valueChanged = Signal()
 
@@ -43,21 +42,19 @@ class MethodChooser(QWidget):
         self._sentence.setProperty("role", "quiet")
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._sentence.setOpenExternalLinks(True)
-        # Room for two lines, so that no other sentence moves what is below.
+        # Two lines high, so that a longer sentence does not move the controls below.
         self._sentence.setMinimumHeight(2 * self._sentence.fontMetrics().lineSpacing() + 8)
         self._struct = self._struct_row()
 
         # ---- layout
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)
+        layout = column(self, spacing=5)
         layout.addWidget(self._segments)
         layout.addWidget(self._sentence)
         layout.addWidget(self._struct)
 
         # ---- connections
         self._segments.chosen.connect(self._on_edited)
-        self._direction.valueChanged.connect(self._on_edited)
+        self._axis.valueChanged.connect(self._on_edited)
         self._span.valueChanged.connect(self._on_edited)
 
         self._segments.setValue(0)
@@ -77,54 +74,50 @@ class MethodChooser(QWidget):
     def applied(self, tree: Tree) -> Tree:
         """`tree`, changed to the chosen method."""
         return with_method(
-            tree, self.method(), str(self._direction.value()), self._span.count() or 0
+            tree, self.method(), str(self._axis.value()), self._span.value() or 0
         )
 
     def setTree(self, tree: Tree) -> None:
         """Show the method of `tree`."""
         masks = tree["algorithm_config"]["n2v_config"]
-        self.blockSignals(True)
-        self._segments.setValue(_METHODS.index(method_of(tree)))
-        if masks["struct_mask_axis"] in STRUCT_AXES:
-            self._direction.setValue(masks["struct_mask_axis"])
-        self._span.setCount(masks["struct_mask_span"])
-        self.blockSignals(False)
-        self._show()
+        axis = masks["struct_mask_axis"]
+        self._set(method_of(tree), axis if axis in STRUCT_AXES else None)
+        show_value(self._span, masks["struct_mask_span"])
 
-    def setValue(self, method: Method, direction: str | None, span: int | None) -> None:
-        """Choose `method`, and how the noise lies where that is known."""
-        self.blockSignals(True)
-        self._segments.setValue(_METHODS.index(method))
-        if direction is not None:
-            self._direction.setValue(direction)
+    def setValue(self, method: Method, axis: str | None, span: int | None) -> None:
+        """Choose `method`, and the axis and span of the noise where they are known."""
         if span is not None:
-            self._span.setCount(span)
-        self.blockSignals(False)
-        self._on_edited()
+            show_value(self._span, span)
+        self._set(method, axis)
+        self.valueChanged.emit()
 
     # ---- Private API
 
+    def _set(self, method: Method, axis: str | None) -> None:
+        self._segments.setValue(_METHODS.index(method))
+        if axis is not None:
+            show_value(self._axis, axis)
+        self._show()
+
     def _struct_row(self) -> QWidget:
         fields = N2VManipulateConfig.model_fields
-        self._direction = ChoiceField(STRUCT_AXES)
-        self._direction.setObjectName("struct_mask_axis")
-        self._direction.setAccessibleName("Direction of the noise")
-        self._direction.setToolTip(
+        self._axis = ChoiceField(STRUCT_AXES)
+        self._axis.setObjectName("struct_mask_axis")
+        self._axis.setAccessibleName("Axis of the noise")
+        self._axis.setToolTip(
             f"{fields['struct_mask_axis'].description}\n(struct_mask_axis)"
         )
         self._span = CountField("struct_mask_span", fields["struct_mask_span"])
-        self._span.setAccessibleName("Reach of the noise")
-        self._span.setSuffix(" px")
+        self._span.setAccessibleName("Span of the noise")
         self._span.setSingleStep(2)  # it is odd, to have a centre
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        label = QLabel("Noise runs")
-        label.setBuddy(self._direction)
+        widget = QWidget()
+        layout = row(widget)
+        label = QLabel("Noise axis")
+        label.setBuddy(self._axis)
         layout.addWidget(label)
-        layout.addWidget(self._direction, 1)
+        layout.addWidget(self._axis, 1)
         layout.addWidget(self._span)
-        return row
+        return widget
 
     def _on_edited(self) -> None:
         self._show()

@@ -5,28 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from qtpy.QtWidgets import QWidget
 
 from napari_hush.config.training import PRESETS, preset_of
 from napari_hush.widgets.settings.labels import format_duration
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
+from napari_hush.widgets.theme.widgets import column, quiet_label
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
     from napari_hush.config.training import Preset
     from napari_hush.widgets.settings.cost_estimate import Estimate
 
-__all__ = ["PresetChooser"]
-
 NBSP = "\N{NO-BREAK SPACE}"
 
 
 class PresetChooser(QWidget):
-    """Chooses a preset; none is down where people set numbers of their own."""
+    """Chooses a preset; none is checked where epochs and steps match none."""
 
     chosen = Signal(object)
-    """Somebody chose this `Preset`."""
+    """A person chose this `Preset`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,44 +36,39 @@ class PresetChooser(QWidget):
                 for preset in PRESETS
             },
         )
-        self._cost = QElidingLabel()
-        self._cost.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._cost.setObjectName("cost")
-        self._cost.setProperty("role", "quiet")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)
+        self._cost = quiet_label("cost")
+        layout = column(self, spacing=5)
         layout.addWidget(self._segments)
         layout.addWidget(self._cost)
-        self._segments.chosen.connect(lambda place: self.chosen.emit(PRESETS[place]))
+        self._segments.chosen.connect(lambda index: self.chosen.emit(PRESETS[index]))
 
     def value(self) -> Preset | None:
-        """The preset that is down."""
-        place = self._segments.value()
-        return None if place is None else PRESETS[place]
+        """The checked preset."""
+        index = self._segments.value()
+        return None if index is None else PRESETS[index]
 
     def setTraining(self, training: TrainingConfig) -> None:
-        """Show the preset that `training` follows."""
+        """Check the preset that matches `training`."""
         preset = preset_of(training)
         self._segments.setValue(None if preset is None else PRESETS.index(preset))
 
     def showCost(self, estimate: Estimate | None, steps: int) -> None:
-        """Show what a run costs; None while the settings cannot be."""
+        """Show the cost of a run; None while the settings are not valid."""
         if estimate is None:
             self._cost.setText(" ")
             return
         time = "" if estimate.seconds is None else f" · ≈{NBSP}{_roughly(estimate.seconds)}"
         self._cost.setText(f"{steps:,}{NBSP}steps{time} · {_size(estimate.gigabytes)}")
         self._cost.setToolTip(
-            "Time and memory expected on this device, from its last run or a short "
-            "measurement; the images come on top."
+            "Expected time and memory on this device, from its last run or a short "
+            "benchmark, without the images themselves."
             if estimate.seconds is not None
-            else "How long it takes is known once this device has been measured."
+            else "The expected time is shown once this device has been benchmarked."
         )
 
 
 def _roughly(seconds: float) -> str:
-    """Time as precise as an estimate is: one unit."""
+    """A duration in one unit, as precise as the estimate."""
     if seconds < 90:
         return format_duration(max(5, 5 * round(seconds / 5)))
     if seconds < 5400:

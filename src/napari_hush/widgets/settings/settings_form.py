@@ -5,16 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QMenu,
     QSizePolicy,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -23,51 +21,50 @@ from napari_hush.config import Configuration, DataConfig, TrainingConfig
 from napari_hush.config.training import DEFAULT
 from napari_hush.errors import HushError
 from napari_hush.widgets.settings.all_settings import AllSettings
-from napari_hush.widgets.settings.fields import CountField, PatchSizeField
+from napari_hush.widgets.settings.fields import CountField, show_value
 from napari_hush.widgets.settings.labels import words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
+from napari_hush.widgets.settings.patch_size_field import PatchSizeField
 from napari_hush.widgets.settings.preset_chooser import PresetChooser
 from napari_hush.widgets.theme.collapsible import Collapsible
+from napari_hush.widgets.theme.widgets import column, form, row, small_button
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
-    from napari_hush.config.methods import Method, Tree
+    from napari_hush.config.methods import Tree
     from napari_hush.config.training import Preset
-
-__all__ = ["SettingsForm", "fresh_configuration"]
 
 _COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
     ("training_config", TrainingConfig, "num_epochs"),
     ("training_config", TrainingConfig, "num_steps"),
     ("data_config", DataConfig, "batch_size"),
 )
-"""Part of the configuration, its type, the field."""
+"""Part of the configuration, its type, name of the field."""
 
 
 def fresh_configuration() -> Configuration:
-    """What the dock starts with: the defaults, with the usual preset."""
+    """The defaults, with the default preset."""
     training = TrainingConfig().replace(**DEFAULT.changes)
     return Configuration(training_config=training)
 
 
 class SettingsForm(QWidget):
-    """Edits a `Configuration`: one tree of values, which every control shows a part of.
+    """Edits a `Configuration`, held as one tree that every control shows a part of.
 
-    The axes come from elsewhere (`setImage`); the network's dimensions and channels
-    follow them.
+    The axes come from outside (`setImage`); dimensions and channels of the network follow.
 
     Attributes
     ----------
     method, preset : MethodChooser, PresetChooser
-        The choices that come first.
-    fold, actions : Fold, SettingsActions
-        What holds all the others, and what one does with all of them.
+        The first two choices.
+    fold, actions : Collapsible, SettingsActions
+        All other settings, and the buttons to reset, load, save and copy them.
     apart : QCheckBox
-        Whether to train in a process of its own; no part of the configuration.
+        Whether to train in a separate process; not part of the configuration.
     """
 
     valueChanged = Signal()
-    """Something was edited. Ask `value` for the result, which may not be allowed."""
+    """A setting was edited; `value` may raise."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,18 +80,16 @@ class SettingsForm(QWidget):
         self._patch_size = PatchSizeField()
         self.fold = Collapsible("fold_settings", "Settings", self._build_all)
         self.actions = SettingsActions()
-        self.apart = QCheckBox("Train in a process of its own")
+        self.apart = QCheckBox("Train in a separate process")
         self.apart.setObjectName("apart")
         self.apart.setToolTip(
-            "The training then takes place outside napari, which goes on if it dies, and\n"
-            "the memory of a GPU is free as soon as it ends. It starts some seconds later."
+            "napari survives if training crashes, and GPU memory is freed as soon as\n"
+            "training ends. Training starts a few seconds later."
         )
         self._add_common_rows()
 
         # ---- layout
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(10)
+        layout = column(self, spacing=10)
         layout.addWidget(self.method)
         layout.addWidget(self.preset)
         layout.addWidget(self.fold)
@@ -113,12 +108,12 @@ class SettingsForm(QWidget):
     # ---- Public API
 
     def value(self) -> Configuration:
-        """The configuration as edited.
+        """The edited configuration.
 
         Raises
         ------
         ConfigurationError
-            If what was typed cannot be, such as a patch the network cannot halve.
+            If the settings are not valid, e.g. a patch size that the depth does not allow.
         """
         return Configuration.build(deepcopy(self._tree))
 
@@ -129,7 +124,7 @@ class SettingsForm(QWidget):
         self.valueChanged.emit()
 
     def reset(self) -> None:
-        """Back to the defaults, but for the axes and channels of the image."""
+        """Restore the defaults, except for the axes and channels of the image."""
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         axes, channels = data["axes"], network["in_channels"]
         self._tree = fresh_configuration().model_dump()
@@ -140,10 +135,10 @@ class SettingsForm(QWidget):
     def setImage(
         self, axes: str, channels: int | None, target_channels: int | None = None
     ) -> None:
-        """Let the network and the patches follow an image with `axes` and `channels`.
+        """Adapt network and patches to an image with `axes` and `channels`.
 
-        None keeps the number of channels there was, if `axes` have any; targets have as
-        many as images unless they say otherwise.
+        None keeps the number of channels if `axes` have a C. Targets have as many channels
+        as images by default.
         """
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         if channels is None:
@@ -155,26 +150,17 @@ class SettingsForm(QWidget):
             self._show()
             self.valueChanged.emit()
 
-    def setMethod(self, method: Method, direction: str | None, span: int | None) -> None:
-        """Choose a method as a person would, e.g. because the data suggest it."""
-        self.method.setValue(method, direction, span)
-
     # ---- Private API
 
     def _add_common_rows(self) -> None:
         widget = QWidget()
-        form = QFormLayout(widget)
-        form.setContentsMargins(0, 0, 0, 4)
-        form.setHorizontalSpacing(10)
-        form.setVerticalSpacing(6)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for _, _, name in _COUNTS:
-            self._add_row(form, words_of(name), self._counts[name])
-        self._add_row(form, words_of("patch_size"), self._patch_size)
-        # Cheap, and known by name to whoever drives the dock: made with it.
-        self.fold.content().layout().addWidget(self.actions)
-        self.fold.content().layout().addWidget(widget)
-        self.fold.content().layout().addWidget(self.apart)
+        rows = form(widget)
+        rows.setContentsMargins(0, 0, 0, 4)
+        for name, control in {**self._counts, "patch_size": self._patch_size}.items():
+            _add_row(rows, words_of(name), control)
+        # Made at once, unlike the rest of the section: scripts find them by name.
+        for part in (self.actions, widget, self.apart):
+            self.fold.content().layout().addWidget(part)
 
     def _build_all(self) -> QWidget:
         self._all = AllSettings()
@@ -182,25 +168,14 @@ class SettingsForm(QWidget):
         self._all.edited.connect(self._on_edited)
         return self._all
 
-    def _add_row(self, layout: QFormLayout, words: str, control: QWidget) -> None:
-        label = QLabel(words)
-        label.setToolTip(control.toolTip())
-        label.setBuddy(control)
-        control.setAccessibleName(words)
-        control.setSizePolicy(
-            QSizePolicy.Policy.Ignored, control.sizePolicy().verticalPolicy()
-        )
-        layout.addRow(label, control)
-
     def _follow(self, axes: str, channels: int, targets: int) -> None:
-        """Let the tree follow an image."""
+        """Adapt the tree to an image."""
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         dims = len(spatial_axes(axes))
         size = tuple(data["patch_size"])
         if len(size) != dims:
-            self._patch_size.blockSignals(True)
-            self._patch_size.setVolumes(dims == 3)
-            self._patch_size.blockSignals(False)
+            with QSignalBlocker(self._patch_size):
+                self._patch_size.setVolumes(dims == 3)
             data["patch_size"] = self._patch_size.value()
         data["axes"], network["conv_dims"] = axes, dims
         network["in_channels"], network["num_classes"] = channels, targets
@@ -216,7 +191,7 @@ class SettingsForm(QWidget):
         self._edited()
 
     def _on_count(self, part: str, name: str) -> None:
-        self._tree[part][name] = self._counts[name].count()
+        self._tree[part][name] = self._counts[name].value()
         self._edited()
 
     def _on_patch_size(self, size: tuple[int, ...]) -> None:
@@ -235,35 +210,33 @@ class SettingsForm(QWidget):
         self.valueChanged.emit()
 
     def _show(self) -> None:
-        """Show the tree, in all controls."""
+        """Show the tree in all controls."""
         tree = self._tree
         self.method.setTree(tree)
         for part, _, name in _COUNTS:
-            box = self._counts[name]
-            box.blockSignals(True)
-            box.setCount(tree[part][name])
-            box.blockSignals(False)
-        self._patch_size.blockSignals(True)
-        self._patch_size.setStep(2 ** tree["algorithm_config"]["model"]["depth"])
-        self._patch_size.setValue(tuple(tree["data_config"]["patch_size"]))
-        self._patch_size.blockSignals(False)
+            show_value(self._counts[name], tree[part][name])
+        with QSignalBlocker(self._patch_size):
+            self._patch_size.setStep(2 ** tree["algorithm_config"]["model"]["depth"])
+            self._patch_size.setValue(tuple(tree["data_config"]["patch_size"]))
         try:
             self.preset.setTraining(TrainingConfig.build(tree["training_config"]))
-        except HushError:  # said where training is judged
+        except HushError:  # shown as the reason why training cannot start
             self.preset.setTraining(TrainingConfig())
         if self._all is not None:
             self._all.setTree(tree)
 
 
-_BUTTONS = {
-    "reset_all": ("Reset", "Bring all settings back to their defaults."),
-    "load_settings": ("Load …", "Take settings from a YAML file, or drop one on the dock."),
-    "save_settings": ("Save …", "Write settings to a YAML file."),
-}
+def _add_row(layout: QFormLayout, words: str, control: QWidget) -> None:
+    label = QLabel(words)
+    label.setToolTip(control.toolTip())
+    label.setBuddy(control)
+    control.setAccessibleName(words)
+    control.setSizePolicy(QSizePolicy.Policy.Ignored, control.sizePolicy().verticalPolicy())
+    layout.addRow(label, control)
 
 
 class SettingsActions(QWidget):
-    """A row of small buttons."""
+    """Buttons to reset, load, save and copy all settings."""
 
     resetAsked = Signal()
     loadAsked = Signal()
@@ -273,32 +246,39 @@ class SettingsActions(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QHBoxLayout(self)
+        layout = row(self, spacing=3)
         layout.setContentsMargins(0, 0, 0, 2)
-        layout.setSpacing(3)
-        signals = (self.resetAsked, self.loadAsked, self.saveAsked)
-        for (name, (words, tip)), signal in zip(_BUTTONS.items(), signals, strict=True):
-            button = self._button(name, words, tip)
+        for name, words, tip, signal in (
+            (
+                "reset_all",
+                "Reset",
+                "Restore all defaults.",
+                self.resetAsked,
+            ),
+            (
+                "load_settings",
+                "Load …",
+                "Load settings from a YAML file, or drop one on the dock.",
+                self.loadAsked,
+            ),
+            ("save_settings", "Save …", "Save settings to a YAML file.", self.saveAsked),
+        ):
+            button = _action_button(name, words, tip)
             button.clicked.connect(signal)
             layout.addWidget(button, len(words))
-        copy = self._button(
+        copy = _action_button(
             "copy_settings", "Copy", "Copy this run as text, to repeat it without napari."
         )
         menu = QMenu(copy)
-        menu.setToolTipsVisible(True)
         menu.addAction("as Python").triggered.connect(self.pythonAsked)
         menu.addAction("as command line").triggered.connect(self.commandAsked)
         copy.setMenu(menu)
         copy.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         layout.addWidget(copy, 4)
 
-    def _button(self, name: str, words: str, tip: str) -> QToolButton:
-        button = QToolButton()
-        button.setObjectName(name)
-        button.setText(words)
-        button.setAccessibleName(f"{words.rstrip(' …')} settings")
-        button.setToolTip(tip)
-        button.setProperty("role", "small")
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        return button
+
+def _action_button(name: str, words: str, tip: str) -> QToolButton:
+    button = small_button(name, words, tip)
+    button.setAccessibleName(f"{words.rstrip(' …')} settings")
+    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return button

@@ -1,7 +1,7 @@
-"""Choices that are no part of a configuration, from one session to the next.
+"""Check boxes that keep their state between sessions.
 
-napari 0.9 and later shows them among its own preferences and keeps them; elsewhere, and
-where ``HUSH_CONFIG_DIR`` is set, the dock keeps them itself.
+napari 0.9 and later stores them in its preferences; with older versions, or where
+``HUSH_CONFIG_DIR`` is set, they are in the user settings of the dock.
 """
 
 from __future__ import annotations
@@ -16,47 +16,45 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QCheckBox
 
-__all__ = ["PREFERENCES", "prefer", "preferred", "tie"]
-
 PREFERENCES = {"apart": False, "preview": True, "keep_type": False}
-"""By their names in the manifest (``configurations``, "dock"), with their defaults."""
+"""Defaults, by the names in the manifest (``configurations``, ``dock``)."""
 
 
-def preferred(name: str) -> bool:
-    """What was chosen under `name`, one of `PREFERENCES`."""
-    ours = _of_napari()
-    if ours is not None:
-        return bool(getattr(ours, name))
+def load_preference(name: str) -> bool:
+    """The saved state of `name`, a key of `PREFERENCES`."""
+    settings = _napari_settings()
+    if settings is not None:
+        return bool(getattr(settings, name))
     return bool(load_setting(name, PREFERENCES[name]))
 
 
-def prefer(name: str, chosen: bool) -> None:
-    """Remember `chosen` under `name`."""
-    ours = _of_napari()
-    if ours is None:
+def save_preference(name: str, chosen: bool) -> None:
+    """Save `chosen` as the state of `name`."""
+    settings = _napari_settings()
+    if settings is None:
         save_setting(name, chosen)
-    elif getattr(ours, name) != chosen:
-        setattr(ours, name, chosen)
+    elif getattr(settings, name) != chosen:
+        setattr(settings, name, chosen)
 
 
-def tie(boxes: Mapping[str, QCheckBox]) -> None:
-    """Show preferences in `boxes`, by name, and keep what people choose there."""
+def persist(boxes: Mapping[str, QCheckBox]) -> None:
+    """Restore the state of `boxes`, given by name, and save each change."""
     for name, box in boxes.items():
-        box.setChecked(preferred(name))
-        box.clicked.connect(_keep(name))
+        box.setChecked(load_preference(name))
+        box.clicked.connect(_saver(name))
 
 
-def _keep(name: str) -> Callable[[bool], None]:
-    """What keeps a choice; a `partial` would be called without it by PySide."""
+def _saver(name: str) -> Callable[[bool], None]:
+    """A slot that saves; PySide would call a `partial` without the argument."""
 
-    def keep(chosen: bool) -> None:
-        prefer(name, chosen)
+    def save(chosen: bool) -> None:
+        save_preference(name, chosen)
 
-    return keep
+    return save
 
 
-def _of_napari() -> Any:
-    """What napari keeps for this plugin; None where it does not."""
+def _napari_settings() -> Any:
+    """The settings of this plugin in napari; None where napari has none."""
     if "HUSH_CONFIG_DIR" in os.environ:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A heading that folds away what most people never touch."""
+"""A section that collapses under its heading, and the order of the Tab key."""
 
 from __future__ import annotations
 
@@ -13,26 +13,15 @@ from superqt import QCollapsible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Collapsible"]
-
 CLOSED, OPEN = "▸", "▾"
 NO_LIMIT = 2**24 - 1
-"""Pixels; as high as Qt lets a widget be. PyQt has a name for it, PySide has none."""
+"""Largest height of a widget (QWIDGETSIZE_MAX, which PySide does not name), in pixels."""
 
 
 class Collapsible(QCollapsible):
-    """Folded at first; its content is made when it is first opened.
+    """Collapsed at first; `build` makes the content when it is first expanded.
 
-    Parameters
-    ----------
-    name : str
-        Becomes the objectName of the heading, which people click.
-    title : str
-        What the heading says.
-    build : callable
-        Makes the content.
-    parent : QWidget, optional
-        As of every widget.
+    `name` is the objectName of the heading.
     """
 
     def __init__(
@@ -42,8 +31,8 @@ class Collapsible(QCollapsible):
         build: Callable[[], QWidget],
         parent: QWidget | None = None,
     ) -> None:
-        # Arrows are part of the text, which follows the theme; icons would not. None at
-        # all is what superqt cannot bear with PySide 6.12, where an empty icon is false.
+        # Arrows are part of the text, which follows the theme; icons do not. superqt
+        # fails without an icon on PySide 6.12, where an empty icon is false.
         nothing = QPixmap(1, 1)
         nothing.fill(Qt.GlobalColor.transparent)
         icon = QIcon(nothing)
@@ -60,31 +49,26 @@ class Collapsible(QCollapsible):
         heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.layout().setContentsMargins(0, 0, 0, 0)
-        self.layout().setSpacing(0)  # a folded one takes no room beside its heading
+        self.layout().setSpacing(0)
         self.content().layout().setContentsMargins(0, 4, 0, 4)
         self.toggled.connect(self._on_toggled)
-        self._say()
+        self._show_title()
 
     # ---- Public API
 
     def built(self) -> None:
-        """Make the content now, folded or not."""
+        """Make the content now."""
         if self._build is not None:
             build, self._build = self._build, None
-            # Not by addWidget: what is in here may grow later, and that would pin it.
-            made = build()
-            self.content().layout().addWidget(made)
+            # Not with addContent: it fixes the height, and the content may grow.
+            self.content().layout().addWidget(build())
             order_tabs(self.content(), after=self.toggleButton())
 
     def setTitle(self, title: str) -> None:
-        """Have the heading say `title`."""
+        """Show `title` in the heading."""
         self._title = title
         self.toggleButton().setAccessibleName(title)
-        self._say()
-
-    def title(self) -> str:
-        """What the heading says."""
-        return self._title
+        self._show_title()
 
     # ---- Private API
 
@@ -92,21 +76,16 @@ class Collapsible(QCollapsible):
         if opened:
             self.built()
             self.content().setMaximumHeight(NO_LIMIT)
-        self._say()
+        self._show_title()
 
-    def _say(self) -> None:
+    def _show_title(self) -> None:
         self.setText(f"{OPEN if self.isExpanded() else CLOSED} {self._title}")
 
 
 def order_tabs(root: QWidget, after: QWidget | None = None) -> None:
-    """Let the tab key go through what is in `root`, row by row.
+    """Let the Tab key visit the controls in the layout of `root` row by row.
 
-    Parameters
-    ----------
-    root : QWidget
-        With a layout; controls that are not in it keep their place.
-    after : QWidget, optional
-        Where to go on from, for a `root` that was made later than what surrounds it.
+    `after` is the control before them, for a `root` that is made later than its parent.
     """
     first = [] if after is None else [after]
     for one, following in pairwise([*first, *_stops(root)]):

@@ -1,4 +1,4 @@
-"""Painting at a moment of our choice, so that its cost is known and kept low."""
+"""Repainting: measured, paced, and with the right OpenGL context."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from qtpy.QtWidgets import QLabel, QMainWindow, QWidget
 if TYPE_CHECKING:
     import napari.viewer
 
-__all__ = ["paint_now"]
-
 SHARE_OF_MOVIES = 0.01
-"""Share of the main thread's time that moving pictures in the window may take."""
+"""Share of the main thread's time for animations in the window."""
 FRAME_MS = 30
-"""Milliseconds between two frames of napari's wheel at its natural speed."""
+"""Milliseconds between two frames of napari's busy indicator at full speed."""
 
 
 def paint_now(widget: QWidget) -> float:
-    """Paint all that has changed in the widget's window; return the seconds it took.
+    """Paint all changes in the window of `widget`; return the seconds it took.
 
-    Moving pictures in that window, such as the wheel that napari turns while something is
-    in progress, move no faster from now on than this cost allows: each of their frames has
-    the whole window drawn, and where the processor does that, 30 frames per second would
-    take half of the time of a training.
+    Also slows the animations in that window, such as napari's busy indicator, in
+    proportion: each frame repaints the whole window, and without a GPU 30 frames per
+    second take half the time of a training.
     """
     started = time.perf_counter()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
@@ -36,7 +33,7 @@ def paint_now(widget: QWidget) -> float:
 
 
 def _pace_movies(window: QWidget, least_ms: float) -> None:
-    """Let about `least_ms` pass between two frames, as far as a movie can be slowed."""
+    """Show at most one frame per `least_ms` milliseconds, as far as Qt can slow a movie."""
     percent = max(1, min(100, round(100 * FRAME_MS / max(least_ms, FRAME_MS))))
     for label in window.findChildren(QLabel):
         if (movie := label.movie()) is not None:
@@ -44,19 +41,12 @@ def _pace_movies(window: QWidget, least_ms: float) -> None:
 
 
 class DrawingContext(QObject):
-    """Makes the canvas's OpenGL context the current one before a layer is removed.
+    """Makes the OpenGL context of the canvas current before a layer is removed.
 
-    napari 0.9 deletes what a layer has on the graphics card at once, in whatever context
-    is current. That may be the one that Qt draws the window in, or the histogram's; with
-    the processor drawing (Mesa's llvmpipe) the whole process then crashes when the canvas
-    is drawn next.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Whose layers.
-    widget : QWidget
-        Any in the window of that viewer; this ends with it.
+    napari 0.9 deletes the textures of a layer in whatever context is current, which may be
+    that of the window or of the histogram; with software rendering (Mesa llvmpipe) the
+    next draw of the canvas then crashes the process. `widget` is the parent, any widget in
+    the window of `viewer`.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, widget: QWidget) -> None:

@@ -1,33 +1,27 @@
-"""A row of buttons of which one is down."""
+"""A row of buttons of which at most one is checked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QSizePolicy, QToolButton, QWidget
+
+from napari_hush.widgets.theme.widgets import row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SegmentedButtons"]
-
 
 class SegmentedButtons(QWidget):
-    """Chooses one of a few; with Left and Right, too, once it has the focus.
+    """Chooses one of a few, by mouse or with the arrow keys.
 
-    Parameters
-    ----------
-    name : str
-        The objectName; the buttons are called after it and their place, from 0.
-    choices : mapping of str to str
-        Words on the buttons and their tool tips.
-    parent : QWidget, optional
-        As of every widget.
+    `choices` maps the text of each button to its tool tip. The objectNames of the buttons
+    are `name` and their index, such as ``method_0``.
     """
 
     chosen = Signal(int)
-    """Somebody chose the one at this place."""
+    """A person chose the button with this index."""
 
     def __init__(
         self, name: str, choices: Mapping[str, str], parent: QWidget | None = None
@@ -36,10 +30,8 @@ class SegmentedButtons(QWidget):
         self.setObjectName(name)
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        for place, (words, tip) in enumerate(choices.items()):
+        layout = row(self, spacing=1)
+        for index, (words, tip) in enumerate(choices.items()):
             button = QToolButton()
             button.setText(words)
             button.setToolTip(tip)
@@ -47,23 +39,23 @@ class SegmentedButtons(QWidget):
             button.setAccessibleDescription(tip)
             button.setCheckable(True)
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.setObjectName(f"{name}_{place}")
+            button.setObjectName(f"{name}_{index}")
             button.setProperty("role", "segment")
             button.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
-            self._group.addButton(button, place)
+            self._group.addButton(button, index)
             layout.addWidget(button, len(words) + 2)
         self._group.idClicked.connect(self.chosen)
 
     def value(self) -> int | None:
-        """Place of the button that is down, None if none is."""
-        place = self._group.checkedId()
-        return None if place < 0 else int(place)
+        """Index of the checked button; None if none is."""
+        index = self._group.checkedId()
+        return None if index < 0 else int(index)
 
-    def setValue(self, place: int | None) -> None:
-        """Put the button at `place` down, or none; nobody is told."""
-        if place is not None:
-            self._group.button(place).setChecked(True)
-        elif (down := self._group.checkedButton()) is not None:
+    def setValue(self, index: int | None) -> None:
+        """Check the button with this index, or none, without emitting `chosen`."""
+        if index is not None:
+            self._group.button(index).setChecked(True)
+        elif (checked := self._group.checkedButton()) is not None:
             self._group.setExclusive(False)
-            down.setChecked(False)
+            checked.setChecked(False)
             self._group.setExclusive(True)

@@ -1,81 +1,63 @@
-"""Colours of the dock, all from napari's theme, made readable where they are not."""
+"""Colours and stylesheet of the dock, taken from napari's theme."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFrame, QWidget
-
-if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
-
-__all__ = ["Colours", "stylesheet"]
-
-
-def mark(widget: QWidget, name: str, value: object) -> None:
-    """Set a property that the stylesheet looks at, and have it look again."""
-    if widget.property(name) != value:
-        widget.setProperty(name, value)
-        widget.style().unpolish(widget)
-        widget.style().polish(widget)
-
 
 FOR_TEXT = 4.5
 FOR_LINES = 3.0
-"""Contrast ratios that WCAG 2.1 asks for, of text and of graphics."""
+"""Least contrast ratios of WCAG 2.1, for text and for graphics."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """The few colours that the dock uses, as ``#rrggbb``."""
+    """The colours of the dock, as ``#rrggbb``."""
 
     background: str
     text: str
     muted: str
-    """For what is there but not the point: axes of the plot, single steps."""
+    """For secondary text, axes of the plot and single steps."""
     line: str
     """Thin lines between groups."""
     raised: str
-    """Behind what can be pressed."""
+    """Background of buttons."""
     accent: str
-    """Behind the text of the lit button."""
+    """Background of the primary button."""
     on_accent: str
     curve: str
-    """The accent, readable as a line on the background."""
+    """The accent, with enough contrast for lines on the background."""
     problem: str
     failed: str
     mark: str
-    """Bright: for what is marked in a picture, whatever the theme."""
+    """Bright, for marks in images, in all themes."""
     glow: str
-    """Bright and of another hue than `mark`, on black."""
+    """Bright on black, of another hue than `mark`."""
 
     @classmethod
     def of(cls, theme: str) -> Colours:
-        """Colours of the napari theme with this id."""
+        """Colours of the napari theme with the id `theme`."""
         napari = get_theme(theme)
-        background, text, accent = (
-            QColor(napari.background.as_hex(format="long")),
-            QColor(napari.text.as_hex(format="long")),
-            QColor(napari.current.as_hex(format="long")),
-        )
-        muted = _mix(text, background, 0.45)
-        on_accent = max(text, background, key=lambda colour: _contrast(colour, accent))
-        warning = QColor(napari.warning.as_hex(format="long"))
-        error = QColor(napari.error.as_hex(format="long"))
+
+        def colour(name: str) -> QColor:
+            return QColor(getattr(napari, name).as_hex(format="long"))
+
+        background, text, accent = colour("background"), colour("text"), colour("current")
+        warning = colour("warning")
+        on_accent = max(text, background, key=lambda one: contrast_ratio(one, accent))
         return cls(
             background=background.name(),
             text=text.name(),
-            muted=muted.name(),
-            line=QColor(napari.primary.as_hex(format="long")).name(),
-            raised=QColor(napari.foreground.as_hex(format="long")).name(),
+            muted=_mix(text, background, 0.45).name(),
+            line=colour("primary").name(),
+            raised=colour("foreground").name(),
             accent=accent.name(),
             on_accent=on_accent.name(),
             curve=_readable(accent, background, text, FOR_LINES).name(),
             problem=_readable(warning, background, text, FOR_TEXT).name(),
-            failed=_readable(error, background, text, FOR_TEXT).name(),
+            failed=_readable(colour("error"), background, text, FOR_TEXT).name(),
             mark=warning.name(),
             glow=max(
                 accent,
@@ -86,7 +68,7 @@ class Colours:
 
 
 def stylesheet(colours: Colours) -> str:
-    """What napari's own stylesheet does not say: the lit button, the quiet labels."""
+    """Rules beyond napari's own stylesheet."""
     return f"""
         QPushButton {{ min-height: 20px; padding: 4px 8px; }}
         QPushButton[lit="true"] {{
@@ -144,10 +126,10 @@ def stylesheet(colours: Colours) -> str:
 
 
 def _readable(colour: QColor, background: QColor, text: QColor, ratio: float) -> QColor:
-    """`colour`, moved towards the text's until it stands out from `background`."""
+    """`colour`, mixed with `text` until its contrast to `background` is `ratio`."""
     for step in range(11):
         mixed = _mix(colour, text, step / 10)
-        if _contrast(mixed, background) >= ratio:
+        if contrast_ratio(mixed, background) >= ratio:
             return mixed
     return text
 
@@ -160,7 +142,8 @@ def _mix(one: QColor, other: QColor, share: float) -> QColor:
     )
 
 
-def _contrast(one: QColor, other: QColor) -> float:
+def contrast_ratio(one: QColor, other: QColor) -> float:
+    """Contrast ratio of two colours after WCAG 2.1, 1 to 21."""
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
@@ -171,12 +154,3 @@ def _luminance(colour: QColor) -> float:
 
     red, green, blue = colour.redF(), colour.greenF(), colour.blueF()
     return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
-
-
-class Rule(QFrame):
-    """A horizontal line, one pixel thick, in the quiet colour of the theme."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setFixedHeight(1)
-        self.setProperty("role", "line")

@@ -1,0 +1,99 @@
+"""Widgets and layouts with one look, made in one line by all panels."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+Layout = TypeVar("Layout", bound=QBoxLayout)
+
+
+def row(parent: QWidget | None = None, spacing: int = 6) -> QHBoxLayout:
+    """Widgets side by side, without margins."""
+    return _without_margins(QHBoxLayout(parent), spacing)
+
+
+def column(parent: QWidget | None = None, spacing: int = 4) -> QVBoxLayout:
+    """Widgets one below the other, without margins."""
+    return _without_margins(QVBoxLayout(parent), spacing)
+
+
+def form(parent: QWidget | None = None) -> QFormLayout:
+    """Rows of a label and a field, which takes the width that is left."""
+    layout = QFormLayout(parent)
+    layout.setHorizontalSpacing(10)
+    layout.setVerticalSpacing(6)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    return layout
+
+
+def push_button(name: str, text: str, tip: str = "") -> QPushButton:
+    """A button with the objectName `name`."""
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    return button
+
+
+def small_button(name: str, text: str, tip: str) -> QToolButton:
+    """A small button that the Tab key reaches."""
+    button = QToolButton()
+    button.setObjectName(name)
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setProperty("role", "small")
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button
+
+
+def quiet_label(name: str) -> QElidingLabel:
+    """One muted line, elided where the dock is narrow."""
+    label = QElidingLabel()
+    label.setObjectName(name)
+    label.setProperty("role", "quiet")
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def show_text(label: QElidingLabel, text: str) -> None:
+    """Show `text`, and all of it in the tool tip."""
+    if label.text() != text:
+        label.setText(text)
+        label.setToolTip(text)
+
+
+def mark(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the stylesheet depends on, and apply the stylesheet again."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+class Rule(QFrame):
+    """A horizontal line, one pixel thick."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedHeight(1)
+        self.setProperty("role", "line")
+
+
+def _without_margins(layout: Layout, spacing: int) -> Layout:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    return layout
