@@ -13,7 +13,7 @@ from napari_hush.config import (
     save_configuration,
 )
 from napari_hush.config.struct_n2v import fitting_transforms
-from napari_hush.dataset.augmentation import turned
+from napari_hush.dataset.augmentation import transformed
 from napari_hush.errors import ConfigurationError
 
 FLIPS = XYFlipConfig()
@@ -60,7 +60,7 @@ def test_fitting_operations_leave_the_mask_as_it_is(seed):
     mask = rng.integers(0, 2, (3, 3))
     for operation in range(8):  # masks with and without symmetry
         if rng.random() < 0.3:
-            mask |= turned(mask, operation)
+            mask |= transformed(mask, operation)
     mask[0, 0] |= not mask.any()
     mask[1, 1] = 1
     mask[0, 0] |= mask.sum() == 1
@@ -74,7 +74,7 @@ def test_fitting_operations_leave_the_mask_as_it_is(seed):
         1: turns is not None and not turns.half_turns_only,
     }
     for operation, does in allowed.items():
-        assert np.array_equal(turned(mask, operation), mask) == does
+        assert np.array_equal(transformed(mask, operation), mask) == does
 
 
 def test_noise_along_z_has_no_direction_in_the_plane():

@@ -3,7 +3,7 @@ import pytest
 
 from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
 from napari_hush.dataset import Augmentation
-from napari_hush.dataset.augmentation import _after, turned
+from napari_hush.dataset.augmentation import _after, transformed
 
 N = 40_000
 
@@ -15,11 +15,11 @@ def shares(augmentation):
 
 def test_operations_are_the_eight_symmetries():
     patch = np.arange(9).reshape(3, 3)
-    assert len({turned(patch, op).tobytes() for op in range(8)}) == 8
+    assert len({transformed(patch, op).tobytes() for op in range(8)}) == 8
     for turns in range(4):
-        np.testing.assert_array_equal(turned(patch, turns), np.rot90(patch, turns))
+        np.testing.assert_array_equal(transformed(patch, turns), np.rot90(patch, turns))
         mirrored = np.rot90(patch[:, ::-1], turns)
-        np.testing.assert_array_equal(turned(patch, 4 + turns), mirrored)
+        np.testing.assert_array_equal(transformed(patch, 4 + turns), mirrored)
 
 
 def test_flips_are_one_axis_at_a_time():
@@ -33,14 +33,16 @@ def test_mirroring_y_mirrors_y():
     one = Augmentation((XYFlipConfig(flip_x=False, p=1),), True)
     (operation,) = one.draw(1, np.random.default_rng(0))
     patch = np.arange(9).reshape(3, 3)
-    np.testing.assert_array_equal(turned(patch, operation), patch[::-1])
+    np.testing.assert_array_equal(transformed(patch, operation), patch[::-1])
 
 
 def test_one_after_the_other_is_one_of_them():
     patch = np.arange(9).reshape(3, 3)
     first, second = np.divmod(np.arange(64), 8)
     for one, two, both in zip(first, second, _after(second, first), strict=True):
-        np.testing.assert_array_equal(turned(turned(patch, one), two), turned(patch, both))
+        np.testing.assert_array_equal(
+            transformed(transformed(patch, one), two), transformed(patch, both)
+        )
 
 
 def test_turns():
@@ -53,6 +55,6 @@ def test_turns():
 @pytest.mark.parametrize("operation", range(8))
 def test_z_and_channels_are_never_touched(operation):
     patch = np.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
-    result = turned(patch, operation)
+    result = transformed(patch, operation)
     np.testing.assert_array_equal(result.sum((-1, -2)), patch.sum((-1, -2)))
     assert result.base is not None  # a view

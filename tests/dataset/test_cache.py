@@ -1,6 +1,6 @@
 import pytest
 
-from napari_hush.dataset.statistics import cache_folder, remembered
+from napari_hush.dataset.statistics import cache_folder, cached
 from napari_hush.models.normalization import Normalization
 
 
@@ -18,27 +18,27 @@ def measure():
 
 def test_measured_once_for_a_key(measure):
     for _ in range(3):
-        assert remembered(["a", 1], measure) == Normalization((1.1, 2.0), (0.3, 4.0))
+        assert cached(["a", 1], measure) == Normalization((1.1, 2.0), (0.3, 4.0))
     assert measure.calls == 1
-    remembered(["a", 2], measure)
+    cached(["a", 2], measure)
     assert measure.calls == 2
 
 
 def test_without_a_key_always_measured(measure):
-    remembered(None, measure)
-    remembered(None, measure)
+    cached(None, measure)
+    cached(None, measure)
     assert measure.calls == 2
     assert not list(cache_folder().rglob("*.json"))
 
 
 def test_a_damaged_file_is_said_and_measured_anew(measure, caplog):
-    remembered(["a"], measure)
+    cached(["a"], measure)
     (kept,) = cache_folder().rglob("*.json")
     kept.write_text("{}")
-    remembered(["a"], measure)
+    cached(["a"], measure)
     assert measure.calls == 2
     assert "unreadable" in caplog.text
-    remembered(["a"], measure)
+    cached(["a"], measure)
     assert measure.calls == 2
 
 
@@ -47,7 +47,7 @@ def test_a_folder_that_cannot_be_written_is_no_failure(
 ):
     (tmp_path / "file").touch()
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "file"))
-    assert remembered(["a"], measure).means == (1.1, 2.0)
+    assert cached(["a"], measure).means == (1.1, 2.0)
     assert "cannot be kept" in caplog.text
 
 
@@ -61,5 +61,5 @@ def test_the_folder_is_made_with_all_above_it_and_used_again(
 ):
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "one" / "two"))
     for key in ("a", "b", "a", "b"):
-        remembered([key], measure)
+        cached([key], measure)
     assert measure.calls == 2

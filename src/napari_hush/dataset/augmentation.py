@@ -1,7 +1,4 @@
-"""Mirroring and turning patches in the YX plane.
-
-Each operation is a view, so it costs nothing beyond the copy into the batch.
-"""
+"""Flips and rotations of patches in the YX plane, as views without a copy."""
 
 from __future__ import annotations
 
@@ -17,29 +14,29 @@ if TYPE_CHECKING:
 
     from napari_hush.config.transforms import Transform
 
-_MIRROR = 4
-"""An operation is ``k + 4 * mirrored``: mirror along X, then turn by ``k * 90`` degrees."""
+_FLIP = 4
+"""An operation is ``k + 4 * flipped``: flip along X, then rotate by ``k * 90`` degrees."""
 OPERATIONS = 8
-"""How many operations there are."""
+"""Number of operations."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random mirroring and turning, drawn for many patches at once.
+    """Random flips and rotations, drawn for many patches at once.
 
     Attributes
     ----------
     transforms : sequence of transform configurations
         Applied one after the other, independently; empty for none.
     square : bool
-        Whether patches are square; others get no operation that exchanges Y and X.
+        Whether patches are square; others are never rotated by 90 or 270 degrees.
     """
 
     transforms: Sequence[Transform]
     square: bool
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Draw one operation (0 to 7, 0 leaves a patch as it is) for each of `n`."""
+        """Draw one operation (0 to 7; 0 changes nothing) for each of `n`."""
         drawn: NDArray[np.int64] = np.zeros(n, np.int64)
         for transform in self.transforms:
             fit = [k for k in transform.operations if self.square or k % 2 == 0]
@@ -51,19 +48,19 @@ class Augmentation:
 
 
 def _after(second: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The operation that does what `first` and then `second` do."""
-    # A turn that is mirrored afterwards goes the other way round.
-    turns = np.where(second >= _MIRROR, second - first, second + first)
-    mirrored = (second >= _MIRROR) ^ (first >= _MIRROR)
-    both: NDArray[np.int64] = turns % _MIRROR + _MIRROR * mirrored
+    """The operation equal to `first` followed by `second`."""
+    # A flip reverses the rotation before it.
+    turns = np.where(second >= _FLIP, second - first, second + first)
+    flipped = (second >= _FLIP) ^ (first >= _FLIP)
+    both: NDArray[np.int64] = turns % _FLIP + _FLIP * flipped
     return both
 
 
-def turned(patch: NDArray[Any], operation: int) -> NDArray[Any]:
-    """A view of ``(..., Y, X)`` with one `operation` of `Augmentation` (0 to 7) done."""
-    if operation >= _MIRROR:
+def transformed(patch: NDArray[Any], operation: int) -> NDArray[Any]:
+    """A view of ``(..., Y, X)`` after an `operation` of `Augmentation` (0 to 7)."""
+    if operation >= _FLIP:
         patch = patch[..., ::-1]
-    match operation % _MIRROR:
+    match operation % _FLIP:
         case 1:
             return patch.swapaxes(-1, -2)[..., ::-1, :]
         case 2:

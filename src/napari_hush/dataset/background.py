@@ -1,4 +1,4 @@
-"""Telling patches of empty background from those with something in them."""
+"""Which patches hold structure rather than background."""
 
 from __future__ import annotations
 
@@ -40,18 +40,7 @@ def foreground(
 ) -> NDArray[np.bool_]:
     """Which windows to keep: those above the threshold, and a share of the others.
 
-    Parameters
-    ----------
-    units : sequence
-        What patches are cut from, ``(C, (Z), Y, X)`` each; channel 0 is looked at.
-    windows : ndarray
-        ``(n, 1 + spatial)``.
-    patch_size : tuple of int
-        ``((Z), Y, X)``.
-    config : BackgroundConfig
-        Measure, threshold and share.
-    rng : numpy Generator
-        Draws the background windows that are kept.
+    Only channel 0 of the `units` ``(C, (Z), Y, X)`` counts.
     """
     measure = MEASURES[config.measure]
     scores = np.array([measure(p[0]) for p in _patches(units, windows, patch_size)])
@@ -65,20 +54,10 @@ def marked(
     kept: float,
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Which windows to keep: those that a mask marks a pixel of, and a share of the others.
+    """Which windows to keep: those with a pixel in the mask, and a share of the others.
 
-    Parameters
-    ----------
-    masks : sequence
-        ``(C, (Z), Y, X)`` each, of the units' sizes; not zero where there is something.
-    windows : ndarray
-        ``(n, 1 + spatial)``.
-    patch_size : tuple of int
-        ``((Z), Y, X)``.
-    kept : float
-        Share of the windows without a marked pixel that are kept (0 to 1).
-    rng : numpy Generator
-        Draws them.
+    `masks` are ``(C, (Z), Y, X)`` each, of the sizes of the units; `kept` is the share of
+    windows outside the mask that are kept, 0 to 1.
     """
     inside = np.array([bool(p.any()) for p in _patches(masks, windows, patch_size)])
     return inside | (rng.random(len(windows)) < kept)

@@ -1,4 +1,4 @@
-"""The order in which patches are visited."""
+"""Which patches make up a batch, in one process or several."""
 
 from __future__ import annotations
 
@@ -16,28 +16,26 @@ if TYPE_CHECKING:
 
 
 class PatchSampler(Sampler[int]):
-    """Visit all patches in random order, again and again, a given number per epoch.
+    """All patches in random order, pass after pass, a given number per epoch.
 
-    A `PatchDataset` says its own order and gets indices that count on beyond its length
-    for later passes; any other dataset is visited in uniformly random order. The order of
-    a pass depends on the seed and the pass alone, so a run that is stopped and taken up
-    again sees the same order.
+    A `PatchDataset` has its own order and gets indices beyond its length for later passes;
+    any other dataset is shuffled uniformly. The order of a pass depends on the seed and
+    the pass alone, so it is the same in a resumed run.
 
     Parameters
     ----------
     dataset : Dataset
-        What is visited; has a length.
+        A dataset with a length.
     per_epoch : int
-        Patches to visit per epoch; an epoch that ends within a pass leaves the rest of
-        that pass out.
+        Patches per epoch; an epoch that ends within a pass drops the rest of that pass.
     seed : int
-        Seed of the order, for datasets without one of their own.
+        Seed of the order, for datasets other than `PatchDataset`.
     first_epoch : int
-        Epochs that were trained before this run.
+        Epochs trained before this run.
     shuffle : bool
-        Whether the order is random at all.
+        Whether the order is random.
     skip : int
-        Patches at the start of the first epoch that were visited already.
+        Patches of the first epoch that were trained on before the run was interrupted.
     """
 
     def __init__(
@@ -59,7 +57,7 @@ class PatchSampler(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch of this run is next; Lightning calls this by itself."""
+        """Set the number of the next epoch of this run; called by Lightning."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -95,38 +93,31 @@ _Rows = TypeVar("_Rows")
 
 @dataclass(frozen=True)
 class Share:
-    """Which patches of a batch belong to one process.
-
-    Attributes
-    ----------
-    first, count : int
-        The first of them, and how many there are; 0 where a short last batch has fewer
-        patches than there are processes.
-    whole : int
-        Patches in the batch of all processes together.
-    """
+    """The patches of a batch that belong to one process."""
 
     first: int
     count: int
+    """May be 0 in a last batch with fewer patches than processes."""
     whole: int
+    """Patches in the batch, of all processes together."""
 
     def of(self, rows: Sequence[_Rows], repeats: int = 1) -> Sequence[_Rows]:
-        """Its part of `rows`, of which there are `repeats` for each patch of the batch."""
+        """Its part of `rows`, with `repeats` rows for each patch of the batch."""
         return rows[self.first * repeats : (self.first + self.count) * repeats]
 
 
 def share(whole: int, rank: int, ranks: int) -> Share:
-    """Cut `whole` patches into `ranks` parts, as even as can be; part number `rank`."""
+    """Part number `rank` of `whole` patches, divided as evenly as possible."""
     first, last = (whole * number // ranks for number in (rank, rank + 1))
     return Share(first, last - first, whole)
 
 
 class SharedBatches(Sampler[list[int]]):
-    """Batches of which this process loads its part alone.
+    """Batches of which each process loads its part.
 
-    Which patches are in a batch does not depend on the number of processes. All have the
-    same number of batches; where a part would be empty, the first patch of the batch is
-    loaded in its place, for `share` to leave out.
+    The patches in a batch do not depend on the number of processes. All processes have the
+    same number of batches; in place of an empty part the first patch of the batch is
+    loaded, and `share` leaves it out.
 
     Parameters
     ----------
@@ -135,7 +126,7 @@ class SharedBatches(Sampler[list[int]]):
     batch_size : int
         Patches per batch, of all processes together.
     rank, ranks : int
-        Number of this process, and of how many.
+        Number of this process, and number of processes.
     """
 
     def __init__(
@@ -160,7 +151,7 @@ class SharedBatches(Sampler[list[int]]):
             yield self._mine(batch)
 
     def share(self, number: int) -> Share:
-        """What this process has of batch `number` of the current epoch."""
+        """The part of this process in batch `number` of the current epoch."""
         left = self._patches - number * self.batch_size
         return share(min(self.batch_size, left), self.rank, self.ranks)
 

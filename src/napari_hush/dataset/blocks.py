@@ -1,8 +1,7 @@
-"""Blocks: the pieces in which samples too large for memory are read.
+"""Blocks: regions in which samples too large for memory are read.
 
-A block is a region of one sample that follows the pieces the file is stored in, so that
-each of those is decoded once when the blocks are walked through. A few blocks at a time
-stay in memory.
+A block is made of whole chunks of the file, so each chunk is decoded once per pass. A few
+blocks at a time are in memory.
 """
 
 from __future__ import annotations
@@ -23,23 +22,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_BYTES = 32 * 2**20
-"""How many bytes of pixels a block holds at most, if one stored piece is no larger."""
+"""Bytes of pixels in a block at most, unless one chunk has more."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A region of one sample.
-
-    Attributes
-    ----------
-    sample : int
-        Which sample.
-    region : tuple of slice
-        ``((Z), Y, X)``.
-    """
+    """A region of one sample."""
 
     sample: int
+    """Index of the sample."""
     region: Box
+    """``((Z), Y, X)``."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,16 +41,14 @@ class Block:
 
 
 def cut(samples: Sequence[Any], least: Sequence[int]) -> list[Block]:
-    """Cut samples into blocks that cover them once; the last ones are the larger ones.
-
-    A block has whole rows of stored pieces, and as many as fit into `BLOCK_BYTES`.
+    """Cut samples into blocks that cover them once; the last along an axis are larger.
 
     Parameters
     ----------
     samples : sequence
         Each with ``shape`` ``(C, (Z), Y, X)``, ``dtype`` and perhaps ``chunks``.
     least : sequence of int
-        Size ``((Z), Y, X)`` that a block must have at least, the patch size.
+        Smallest size of a block, ``((Z), Y, X)``: the patch size.
     """
     blocks = []
     for number, sample in enumerate(samples):
@@ -72,8 +63,8 @@ def cut(samples: Sequence[Any], least: Sequence[int]) -> list[Block]:
 
 def _block_size(sample: Any, least: Sequence[int]) -> tuple[int, ...]:
     channels, *spatial = sample.shape
-    stored = getattr(sample, "chunks", None)
-    pieces = (1,) * len(spatial) if stored is None else stored[1:]
+    chunks = getattr(sample, "chunks", None)
+    pieces = (1,) * len(spatial) if chunks is None else chunks[1:]
     least = [
         min(n, math.ceil(low / piece) * piece)
         for n, low, piece in zip(spatial, least, pieces, strict=True)
@@ -83,16 +74,9 @@ def _block_size(sample: Any, least: Sequence[int]) -> tuple[int, ...]:
 
 
 class LoadedBlocks(Sequence["NDArray[Any]"]):
-    """The pixels of blocks, read when asked for; the last few stay in memory.
+    """Pixels of blocks, read on access; the last `capacity` blocks stay in memory.
 
-    Parameters
-    ----------
-    samples : sequence
-        Each indexed by one slice per dimension ``(C, (Z), Y, X)``.
-    blocks : sequence of Block
-        The regions.
-    capacity : int
-        How many blocks to keep.
+    `samples` are indexed by one slice per dimension ``(C, (Z), Y, X)``.
     """
 
     def __init__(
@@ -115,7 +99,7 @@ class LoadedBlocks(Sequence["NDArray[Any]"]):
                     self._kept.popitem(last=False)
                 block = self.blocks[index]
                 sample = self.samples[block.sample]
-                # A block stays here; no need to keep its pieces in a cache as well.
+                # The block is kept here, so its chunks need not be cached as well.
                 read = getattr(sample, "read_block", sample.__getitem__)
                 self._kept[index] = np.ascontiguousarray(
                     read((slice(0, sample.shape[0]), *block.region))

@@ -1,4 +1,4 @@
-"""Batches cut where the network is: the images lie on a GPU, and only places are sent."""
+"""Batches cut on the GPU: the images are copied there once, then only indices are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from napari_hush.dataset.augmentation import OPERATIONS, turned
+from napari_hush.dataset.augmentation import OPERATIONS, transformed
 from napari_hush.models.normalization import EPSILON, exact_float
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from napari_hush.models.normalization import Normalization
 
 _CARRIED = {"u2": ("i2", torch.int32, 0xFFFF), "u4": ("i4", torch.int64, 0xFFFFFFFF)}
-"""Unsigned types that torch cannot index on a GPU: as what their bits travel, in which type
-they have room, and the mask that takes the sign away."""
+"""Unsigned types that torch cannot index on a GPU: the signed type of equal bits, a wider
+type that holds the values, and the mask that removes the sign."""
 _PLAIN = {"b1", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"}
 
 
 class DevicePatches(Dataset[tuple[torch.Tensor, ...]]):
-    """The batches of an in-memory dataset, bit by bit, made on a device.
+    """The batches of an in-memory dataset, with equal bits, made on a device.
 
     Parameters
     ----------
     dataset : PatchDataset
-        Its plan, draws and scaling hold; its pixels are copied to the device.
+        Its pixels are copied to the device.
     device : torch.device
-        Where batches are to be.
+        Device of the batches.
     """
 
     def __init__(self, dataset: PatchDataset, device: torch.device) -> None:
@@ -58,7 +58,7 @@ class DevicePatches(Dataset[tuple[torch.Tensor, ...]]):
 
 
 def device_bytes(dataset: PatchDataset) -> int | None:
-    """Bytes that `DevicePatches` would take; None if it cannot take such pixels."""
+    """Bytes that `DevicePatches` needs; None for unsupported dtypes."""
     total = 0
     for units in (dataset.units, dataset.targets or ()):
         kinds = {_kind(unit.dtype) for unit in units}
@@ -69,7 +69,7 @@ def device_bytes(dataset: PatchDataset) -> int | None:
 
 
 class _Pixels:
-    """Images one behind the other in one tensor, and how patches are read from it."""
+    """All images in one flat tensor, and how patches are read from it."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class _Pixels:
         sizes = [unit.size for unit in units]
         self._starts = np.cumsum([0, *sizes[:-1]])
         shapes = np.array([unit.shape for unit in units])
-        # How far neighbours along each axis are apart, per unit: (units, 1 + spatial).
+        # Strides of each unit: (units, 1 + spatial).
         behind = np.cumprod(shapes[:, :0:-1], axis=1)[:, ::-1]
         self._strides = np.hstack([behind, np.ones((len(units), 1), np.int64)])
         self._flat = torch.empty(sum(sizes), dtype=_torch_type(carrier), device=device)
@@ -102,7 +102,7 @@ class _Pixels:
         self._means, self._factors = _constants(scaling, self._dtype, device, patch_size)
 
     def batch(self, windows: Windows, operations: NDArray[np.int64]) -> torch.Tensor:
-        """Cut, turn and scale: ``(B, C, (Z), Y, X)`` float32."""
+        """Cut, transform and normalize: ``(B, C, (Z), Y, X)`` float32."""
         units = windows[:, 0]
         strides = self._strides[units]
         starts = self._starts[units] + (strides[:, 1:] * windows[:, 1:]).sum(1)
@@ -111,7 +111,7 @@ class _Pixels:
         dims = len(self._fixed) + 2
         numbers = numbers.reshape(len(sent), -1, *(1,) * dims)
         start, steps = numbers[0], numbers[2:]
-        # (B, 2, Y, X): which row and which column each pixel of the patch comes from
+        # (B, 2, Y, X): row and column that each pixel of the patch comes from
         y, x = self._places[numbers[1].reshape(-1)].unbind(1)
         plane = (len(y), *(1,) * (dims - 2), *y.shape[1:])
         index = start + y.reshape(plane) * steps[-2] + x.reshape(plane)
@@ -125,10 +125,10 @@ class _Pixels:
 
 
 def _places(patch_size: tuple[int, ...]) -> torch.Tensor:
-    """For each operation, from where its pixels come: ``(8, 2, Y, X)`` rows, columns."""
+    """Rows and columns that the pixels come from, per operation: ``(8, 2, Y, X)``."""
     plane = np.indices(patch_size[-2:])
-    found = [turned(plane, operation) for operation in range(OPERATIONS)]
-    # Patches that are not square are never turned by a quarter.
+    found = [transformed(plane, operation) for operation in range(OPERATIONS)]
+    # Patches that are not square are never rotated by 90 degrees.
     fits = [places if places.shape == plane.shape else plane for places in found]
     return torch.from_numpy(np.stack(fits))
 

@@ -1,4 +1,4 @@
-"""What both datasets share: batches of patches, normalised, augmented, reproducible."""
+"""The datasets: batches of patches, normalized, augmented, reproducible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from napari_hush.dataset.augmentation import turned
+from napari_hush.dataset.augmentation import transformed
 from napari_hush.dataset.blocks import LoadedBlocks
 from napari_hush.models.normalization import Normalization, exact_float
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DRAWS = 1
 """Marks augmentation among the random streams of a seed."""
 _ORDER = 2
-"""Marks the visiting order among the random streams of a seed."""
+"""Marks the order of patches among the random streams of a seed."""
 _JITTER = 6
 """Marks random positions among the random streams of a seed."""
 
@@ -35,27 +35,27 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
 
     ``dataset[i]`` is ``(patch,)`` or ``(patch, target)``, float32 ``(C, (Z), Y, X)``;
     ``dataset.__getitems__`` takes many indices and returns ``(batch,)`` or ``(batch,
-    targets)``, ``(B, C, (Z), Y, X)``. Indices from ``len(dataset)`` on mean later passes
+    targets)``, ``(B, C, (Z), Y, X)``. Indices from ``len(dataset)`` on are later passes
     over the data: index ``p * len + i`` is patch ``i`` of pass ``p``. Every draw depends
-    on the seed, the pass and the patch alone, never on who asks or in which order.
+    on the seed, the pass and the patch alone, not on the order of access.
 
     Parameters
     ----------
     units : sequence
-        What patches are cut from, each indexed by slices ``(C, (Z), Y, X)``; any real
-        dtype, sizes may differ.
+        Samples, each indexed by slices ``(C, (Z), Y, X)``; any real dtype, sizes may
+        differ.
     windows : ndarray
-        ``(n, 1 + spatial)``: unit, corner (see `napari_hush.dataset.patch_plan`).
+        ``(n, 1 + spatial)``: unit, corner (see module `patch_plan`).
     patch_size : tuple of int
         ``((Z), Y, X)`` in pixels.
     normalization : Normalization
         Applied to every patch.
     augmentation : Augmentation, optional
-        Applied from pass 0 on; None, as for validation, for never.
+        Applied to every patch; None for validation.
     seed : int
         Seed of every draw.
     targets : sequence, optional
-        What the targets are cut from, in lock-step with `units`.
+        Target of each unit.
     target_normalization : Normalization, optional
         Applied to every target.
     """
@@ -99,20 +99,20 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         return batch, self._gather(self.targets, windows, operations, scaling)
 
     def planned(self, indices: Sequence[int]) -> tuple[Windows, NDArray[np.int64]]:
-        """Where the patches of a batch lie, and how they are mirrored and turned.
+        """Windows of a batch, and the flip and rotation of each.
 
         Returns
         -------
         windows : ndarray
             ``(B, 1 + spatial)``: unit, corner.
         operations : ndarray
-            ``(B,)``, 0 to 7, see `napari_hush.dataset.augmentation.turned`.
+            ``(B,)``, 0 to 7, see `napari_hush.dataset.augmentation.transformed`.
         """
         passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
         return self._windows(passes, which), self._operations(passes, which)
 
     def order(self, number: int) -> NDArray[np.int64]:
-        """The order ``(len,)`` in which pass `number` visits the patches."""
+        """The order ``(len,)`` of the patches in pass `number`."""
         return self._rng(_ORDER, number).permutation(len(self))
 
     def get_data_statistics(self) -> tuple[list[float], list[float]]:
@@ -120,7 +120,6 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         return list(self.normalization.means), list(self.normalization.stds)
 
     def _windows(self, passes: NDArray[np.int64], which: NDArray[np.int64]) -> Windows:
-        """The windows of patches `which` in their `passes`."""
         return self.windows[which]
 
     def _gather(
@@ -130,10 +129,10 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         operations: NDArray[np.int64],
         scaling: Normalization,
     ) -> torch.Tensor:
-        """Cut, turn and scale.
+        """Cut, transform and normalize.
 
-        In numpy, patch by patch: a patch fits the processor's cache, and torch would set
-        its threads on each of these small steps, which costs more than it gains.
+        In numpy, patch by patch: a patch fits the processor's cache, and starting the
+        threads of torch for such small steps costs more than it gains.
         """
         first = units[int(windows[0, 0])]
         kinds = {exact_float(s.dtype) for s in getattr(units, "samples", units)}
@@ -146,10 +145,10 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
             region = [slice(c, c + p) for c, p in zip(corner, self.patch_size, strict=True)]
             window = units[unit][(channels, *region)]
             if operation % 2:
-                # Y and X are exchanged: columns are quick to read from a small copy, but
-                # slow from an image whose rows are far apart.
+                # Y and X are exchanged: columns are fast to read from a small copy, slow
+                # from an image with long rows.
                 window = window.copy()
-            patch[...] = turned(window, operation)
+            patch[...] = transformed(window, operation)
         return torch.from_numpy(scaling.normalize_array(batch))
 
     def _operations(
@@ -173,27 +172,26 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
 class InMemoryDataset(PatchDataset):
     """Patches side by side over images in memory; every pixel is in one.
 
-    Parameters are those of `PatchDataset`; `units` are samples ``(C, (Z), Y, X)``.
+    Parameters are those of `PatchDataset`.
     """
 
 
 MIXED = 8
-"""How many blocks are in memory at a time, for their patches to be mixed."""
+"""Blocks in memory at a time, whose patches are mixed."""
 
 
 class IterableDataset(PatchDataset):
     """Patches at random positions of files that are read a few blocks at a time.
 
-    A pass visits the blocks in random order, eight at a time: the patches of these are
-    mixed, so that a batch holds patches of several files, and each stored piece is read
-    once. Positions are new in every pass, one near each window of a grid, so that all
-    parts of an image are seen about equally often. Iterating over the dataset yields the
-    patches of pass 0 in that order.
+    A pass reads the blocks in random order, eight at a time, and mixes their patches, so
+    a batch has patches of several files and each chunk is read once. Positions change with
+    every pass, one near each window of a grid, so all parts of an image are seen about
+    equally often. Iterating over the dataset yields the patches of pass 0 in that order.
 
     Parameters
     ----------
     samples : sequence
-        Each ``(C, (Z), Y, X)`` and indexed by one slice per dimension.
+        Each indexed by one slice per dimension ``(C, (Z), Y, X)``.
     blocks : sequence of Block
         The regions of the samples to read.
     windows : ndarray
@@ -203,7 +201,7 @@ class IterableDataset(PatchDataset):
     target_samples : sequence, optional
         Targets, cut into the same blocks.
     moving : bool
-        Whether positions change between passes; validation keeps them.
+        Whether positions change between passes; not for validation.
     """
 
     def __init__(
@@ -236,14 +234,14 @@ class IterableDataset(PatchDataset):
         self.moving = moving
         self._moved: tuple[int, Windows] | None = None
         sizes = np.array([block.shape for block in blocks])
-        self._room = sizes[windows[:, 0]] - np.array(patch_size)
+        self._largest = sizes[windows[:, 0]] - np.array(patch_size)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         for index in self.order(0):
             yield self[int(index)]
 
     def order(self, number: int) -> NDArray[np.int64]:
-        """The order ``(len,)`` in which pass `number` visits the patches."""
+        """The order ``(len,)`` of the patches in pass `number`."""
         rng = self._rng(_ORDER, number)
         ranks = rng.permutation(len(self.units))  # of each block
         return np.lexsort((rng.random(len(self)), ranks[self.windows[:, 0]] // MIXED))
@@ -262,6 +260,6 @@ class IterableDataset(PatchDataset):
             half = np.array(self.patch_size) // 2
             corners = self.windows[:, 1:]
             shift = self._rng(_JITTER, number).integers(-half, half + 1, corners.shape)
-            moved = np.clip(corners + shift, 0, self._room)
+            moved = np.clip(corners + shift, 0, self._largest)
             self._moved = (number, np.hstack([self.windows[:, :1], moved]))
         return self._moved[1]

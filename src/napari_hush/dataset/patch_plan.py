@@ -1,8 +1,8 @@
-"""The patch plan: where training and validation windows lie.
+"""The patch plan: places of the training and validation windows.
 
-A window is a row of integers ``(image, *corner)``; a plan is an array of them.
-Along each axis windows stand side by side, and the last one is flush with the border, so
-every pixel is in a window and only the last two along an axis can overlap.
+A window is a row of integers ``(image, *corner)``; a plan is an array of them. Windows lie
+side by side, and the last one along an axis ends at the border, so every pixel is in a
+window and only the last two along an axis can overlap.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def grid(
     Parameters
     ----------
     shapes : sequence of tuple
-        Shapes ``(C, (Z), Y, X)``.
+        ``(C, (Z), Y, X)`` each.
     patch_size : tuple of int
         ``((Z), Y, X)``.
     names : sequence of str
-        What messages call the images.
+        Names of the images, for messages.
     letters : str
         ``"YX"`` or ``"ZYX"``, for messages.
 
@@ -77,20 +77,7 @@ def split(
     """Set windows aside for validation so that no pixel is on both sides.
 
     Windows that overlap stay together. About ``max(round(n * percentage), minimum)``
-    windows are drawn; where that would leave nothing to train on, none are.
-
-    Parameters
-    ----------
-    windows : ndarray
-        What `grid` returned.
-    patch_size : tuple of int
-        ``((Z), Y, X)``.
-    percentage : float
-        Share of the windows, 0 to 1.
-    minimum : int
-        How many at least.
-    rng : numpy Generator
-        Draws the windows.
+    windows are drawn, or none where that would leave nothing to train on.
 
     Returns
     -------
@@ -100,11 +87,10 @@ def split(
     Raises
     ------
     DataError
-        If `percentage` or `minimum` is out of range.
+        If `percentage` (0 to 1) or `minimum` is out of range.
     """
     total = len(windows)
-    if not 0 <= percentage <= 1:
-        raise DataError(f"val_percentage is {percentage}; give a share between 0 and 1.")
+    _check_percentage(percentage)
     if not 0 <= minimum <= total:
         raise DataError(
             f"val_minimum_split is {minimum} but the data hold {total} patches; give at "
@@ -130,18 +116,47 @@ def split(
     return windows[~validation], windows[validation]
 
 
+def set_aside(
+    total: int, percentage: float, minimum: int, rng: np.random.Generator, *, files: bool
+) -> set[int]:
+    """Draw numbers of whole files, or of blocks of a single file, for validation.
+
+    Blocks are fewer than `minimum` where the file has few; one is left for training.
+
+    Raises
+    ------
+    DataError
+        If `percentage` is out of range, or no file is left for training.
+    """
+    _check_percentage(percentage)
+    wanted = max(round(total * percentage), minimum)
+    if not files:
+        wanted = min(wanted, total - 1, max(1, round(total * percentage)))
+    elif wanted >= total:
+        raise DataError(
+            f"{wanted} of {total} files would be set aside for validation, which leaves "
+            "none to train on; give more files, a smaller val_percentage or "
+            "val_minimum_split, or separate validation data."
+        )
+    return set(rng.permutation(total)[:wanted].tolist())
+
+
 def by_image(windows: Windows) -> dict[int, NDArray[np.int64]]:
     """Group windows by image: their corners ``(n, spatial)``."""
     owners = windows[:, 0]
     return {int(image): windows[owners == image, 1:] for image in np.unique(owners)}
 
 
+def _check_percentage(percentage: float) -> None:
+    if not 0 <= percentage <= 1:
+        raise DataError(f"val_percentage is {percentage}; give a share between 0 and 1.")
+
+
 def _overlapping(windows: Windows, patch_size: tuple[int, ...]) -> NDArray[np.int64]:
     """Number the groups of windows that share pixels, ``(n,)``.
 
-    Along an axis only the last window can reach into the one before it, so the corner of
-    a window's group is that corner rounded down to a multiple of the patch, and one step
-    less for the last window if it is not flush by itself.
+    Along an axis only the last window can overlap the one before, and then both corners
+    round down to the same multiple of the patch size.
     """
     keys = windows.copy()
     for axis, patch in enumerate(patch_size):

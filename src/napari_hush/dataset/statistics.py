@@ -1,4 +1,4 @@
-"""Statistics of the training pixels, in one pass, a block at a time."""
+"""Statistics of the training pixels in one pass, and the normalization they give."""
 
 from __future__ import annotations
 
@@ -30,34 +30,31 @@ if TYPE_CHECKING:
     from napari_hush.config import NormalizationConfig
     from napari_hush.dataset.patch_plan import Windows
 
+_log = logging.getLogger(__name__)
+
 _REGION = 1 << 21
-"""Pixels turned into float64 at once."""
+"""Pixels converted to float64 at once."""
 
 _SKETCH = 1 << 20
 """Values per channel kept for the quantiles of pixels other than 8 and 16 bit integers."""
 
 
 class Statistics:
-    """What one pass over the training pixels tells, per channel.
+    """Mean, standard deviation, range and quantiles per channel.
 
-    8 and 16 bit integers are counted in a histogram, from which everything follows
-    exactly. For other types mean and variance are joined by the parallel update of Chan,
-    Golub and LeVeque (1979) in float64, so that large offsets do not cost precision, and
-    every n-th value is kept for the quantiles, n growing so that about a million are.
+    8 and 16 bit integers are counted in a histogram, which gives exact results. For other
+    types mean and variance are updated in float64 as by Chan, Golub and LeVeque (1979),
+    which keeps precision at large offsets, and every n-th value is kept for the
+    quantiles, about a million.
 
     Parameters
     ----------
     quantiles : bool
-        Whether `quantiles` will be asked for; without it, values are not kept.
-
-    Attributes
-    ----------
-    count : int
-        Pixels per channel so far.
+        Whether to keep values for `quantiles`.
     """
 
     def __init__(self, *, quantiles: bool = True) -> None:
-        self.count = 0
+        self.count = 0  # pixels per channel
         self._keeps_values = quantiles
         self._counts: NDArray[np.int64] | None = None
         self._levels = np.zeros(0)
@@ -69,7 +66,7 @@ class Statistics:
         self._stride = 1
 
     def add(self, pixels: NDArray[Any]) -> None:
-        """Take in pixels ``(C, n)``, always of one type."""
+        """Add pixels ``(C, n)``, always of one dtype."""
         if pixels.shape[1] == 0:
             return
         if pixels.dtype.itemsize <= 2 and pixels.dtype.kind in "ui":
@@ -152,20 +149,20 @@ def measure(
     *,
     quantiles: bool = True,
 ) -> Statistics:
-    """Statistics over all pixels of `samples` but those of held-out windows.
+    """Statistics of all pixels of `samples` outside of held-out windows.
 
     Parameters
     ----------
     samples : sequence
-        Arrays ``(C, (Z), Y, X)``, or what reads as such region by region.
+        Each indexed by slices ``(C, (Z), Y, X)``, in memory or on disk.
     names : sequence of str
-        What messages call them.
+        Their names, for messages.
     held_out : dict
-        Number of a sample to the corners ``(n, spatial)`` of windows that do not count.
+        Number of a sample to the corners ``(n, spatial)`` of its held-out windows.
     patch_size : tuple of int
         Size ``((Z), Y, X)`` of these windows.
     quantiles : bool
-        Whether quantiles will be asked for.
+        Whether quantiles are needed.
 
     Raises
     ------
@@ -186,9 +183,9 @@ def measure(
 
 
 def regions(sample: Any) -> Boxes:
-    """Cut ``((Z), Y, X)`` into regions that do not overlap and follow stored pieces."""
-    stored = getattr(sample, "chunks", None)
-    pieces = None if stored is None else stored[1:]
+    """Cut ``((Z), Y, X)`` into regions that are read at once, of whole chunks."""
+    chunks = getattr(sample, "chunks", None)
+    pieces = None if chunks is None else chunks[1:]
     return Boxes(sample.shape[1:], box_size(sample.shape[1:], _REGION, pieces))
 
 
@@ -206,15 +203,14 @@ def require_finite(pixels: NDArray[Any], name: str) -> None:
     if not finite.all():
         bad = finite.size - int(np.count_nonzero(finite))
         raise DataError(
-            f"{bad} or more pixels of {name} are NaN or infinite, which cannot be "
-            "computed with; replace them first."
+            f"{bad} or more pixels of {name} are NaN or infinite; replace them first."
         )
 
 
 def _outside(
     region: tuple[slice, ...], corners: Windows, patch_size: tuple[int, ...]
 ) -> NDArray[np.bool_]:
-    """Which pixels of a region lie in none of the windows at `corners`."""
+    """Pixels of a region outside of the windows at `corners`."""
     origin = np.array([part.start for part in region])
     end = np.array([part.stop for part in region])
     keep = np.ones(tuple(end - origin), bool)
@@ -229,26 +225,16 @@ def _outside(
     return keep
 
 
-_log = logging.getLogger(__name__)
-
-
 def cache_folder() -> Path:
-    """Where it is kept: ``$HUSH_CACHE_DIR``, or the user's cache folder."""
+    """``$HUSH_CACHE_DIR``, or the user's cache folder."""
     given = os.environ.get("HUSH_CACHE_DIR")
     return Path(given) if given else platformdirs.user_cache_path("napari-hush")
 
 
-def remembered(
-    key: list[object] | None, measure: Callable[[], Normalization]
-) -> Normalization:
-    """The scaling that was measured for `key`, or measure it and remember.
+def cached(key: list[object] | None, measure: Callable[[], Normalization]) -> Normalization:
+    """The normalization cached for `key`, or a new one from `measure`.
 
-    Parameters
-    ----------
-    key : list, optional
-        All that the result depends on, as JSON has it; None where that is unknown.
-    measure : callable
-        Takes a pass over the data.
+    `key` lists everything the result depends on, ready for JSON; None is never cached.
     """
     if key is None:
         return measure()
@@ -259,7 +245,7 @@ def remembered(
             kept = json.loads(path.read_text())
             return Normalization(tuple(kept["means"]), tuple(kept["stds"]))
         except (ValueError, KeyError, TypeError) as error:
-            _log.warning("The statistics kept in %s are unreadable: %s", path, error)
+            _log.warning("The statistics cached in %s are unreadable: %s", path, error)
     found = measure()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,19 +253,19 @@ def remembered(
         part.write_text(json.dumps({"means": found.means, "stds": found.stds}))
         os.replace(part, path)
     except OSError as error:
-        _log.warning("The statistics cannot be kept in %s: %s", path, error)
+        _log.warning("The statistics cannot be cached in %s: %s", path, error)
     return found
 
 
 def fit_normalization(
     config: NormalizationConfig, found: Statistics, what: str
 ) -> Normalization:
-    """The scaling that `config` asks for, from the statistics of the pixels.
+    """The normalization of `config`, from the statistics of the pixels.
 
     Raises
     ------
     DataError
-        If `what` (e.g. "the training data") is the same everywhere in a channel.
+        If a channel of `what` (e.g. "the training data") is constant.
     """
     channels = len(found.mean)
     match config:
@@ -306,7 +292,6 @@ def fit_normalization(
             constant = found.minimum[channel] == found.maximum[channel]
             raise DataError(
                 f"In {which} the intensity is {m:g} {'' if constant else 'nearly '}"
-                "everywhere, so there is nothing to learn; choose an image with "
-                "something in it."
+                "everywhere, so there is nothing to learn; choose an image with structure."
             )
     return Normalization(tuple(centre.tolist()), tuple(spread.tolist()))

@@ -15,25 +15,19 @@ if TYPE_CHECKING:
     from napari_hush.io import Image
 
 SHARE = 0.8
-"""Share of the available memory that images may take."""
+"""Share of the available memory that images may use."""
 DEVICE_SHARE = 0.5
-"""Share of a GPU's free memory that images may take; the rest is for the network."""
+"""Share of a GPU's free memory that images may use; the rest is for the network."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Where the pixels live, and why.
-
-    Attributes
-    ----------
-    in_memory : bool
-        In memory, or read from disk as they are needed.
-    reason : str
-        One sentence for people.
-    """
+    """Where the pixels live, and why."""
 
     in_memory: bool
+    """In memory, or read from disk when needed."""
     reason: str
+    """One sentence, shown to the user."""
 
 
 def choose_storage(
@@ -41,20 +35,19 @@ def choose_storage(
 ) -> Storage:
     """Decide whether `images`, targets included, are loaded or stay on disk.
 
-    Arrays are in memory already. What is on disk is loaded if all of it, decoded, takes
-    less than 80 % of the memory that is available now.
+    Files are loaded if all of them, decoded, take less than 80 % of the available memory.
 
     Parameters
     ----------
     images : sequence of Image
         All images, targets included.
     wish_memory : bool
-        False leaves on disk what is on disk, however small.
+        False never loads files.
     processes : int
-        How many on this machine load the same images.
+        Number of processes on this machine that load the same images.
     """
     if all(image.in_memory for image in images):
-        return Storage(True, "The images are arrays, so they are in memory already.")
+        return Storage(True, "The images are arrays, so they are in memory.")
     needed = sum(image.nbytes for image in images if not image.in_memory)
     if not wish_memory:
         return Storage(
@@ -73,7 +66,7 @@ def choose_storage(
 
 
 def fits_on(device: torch.device, nbytes: int) -> bool:
-    """Whether images of `nbytes` are kept on `device`, which only GPUs gain from."""
+    """Whether images of `nbytes` fit on `device`; always False but for CUDA."""
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
