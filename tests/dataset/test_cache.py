@@ -48,7 +48,7 @@ def test_a_folder_that_cannot_be_written_is_no_failure(
     (tmp_path / "file").touch()
     monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path / "file"))
     assert cached(["a"], measure).means == (1.1, 2.0)
-    assert "cannot be kept" in caplog.text
+    assert "cannot be cached" in caplog.text
 
 
 def test_the_users_own_folder(monkeypatch):
