@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchSplit",
+    "EarlierLosses",
     "EarlyStopped",
     "EpochDone",
     "Event",
@@ -70,6 +71,18 @@ class TrainingStarted(Event):
     """Optimizer steps that the model had done before this run."""
     resumed_step: int | None = None
     """Where a run that was cut off goes on, counted over all runs; None for a new run."""
+
+
+@dataclass(frozen=True)
+class EarlierLosses(Event):
+    """An interrupted run is resumed; these are its losses so far."""
+
+    first_step: int
+    """Number of the first step, counted over all runs of the model, from 0."""
+    losses: tuple[float, ...]
+    """Training loss of each step."""
+    validation: tuple[tuple[int, float], ...]
+    """Per epoch with validation: steps at its end, over all runs, and validation loss."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_a_run_that_was_cut_off_ends_as_it_would_have(
 def test_a_new_run_does_not_replace_it_silently(cut_off, image, tmp_path, capsys):
     before = sorted(path.name for path in cut_off.iterdir())
     assert train(image, tmp_path / "model.safetensors") == 2
-    assert "was cut off after" in capsys.readouterr().err
+    assert "was interrupted after" in capsys.readouterr().err
     assert sorted(path.name for path in cut_off.iterdir()) == before
     assert train(image, tmp_path / "model.safetensors", "--overwrite") == 0
     assert not cut_off.exists()

@@ -16,7 +16,7 @@ needs_gpu = pytest.mark.skipif(
 )
 
 
-def test_nothing_is_recorded_on_a_processor():
+def test_nothing_is_captured_on_a_processor():
     graph = StepGraph(torch.device("cpu"), [])
 
     def learn(batch, generator):
@@ -25,7 +25,7 @@ def test_nothing_is_recorded_on_a_processor():
     for _ in range(9):
         batch = (torch.ones(2, 1, 8, 8),)
         assert graph.gradients(batch, 0, learn) is None
-    assert not graph.is_recorded
+    assert not graph.is_captured
 
 
 class Stand:
@@ -54,15 +54,15 @@ def test_gradients_reach_the_weights_whoever_took_them_away(tiny_config, monkeyp
             super().__init__(device, weights)
             self._possible = True
 
-        def _record(self, batch, learn):
-            done = super()._record(batch, learn)
+        def _capture(self, batch, step):
+            done = super()._capture(batch, step)
 
             def again():
-                self._let_go()
-                self._loss.copy_(learn(self._batch, self._generator))
+                self._remove_gradients()
+                self._loss.copy_(step(self._batch, self._generator))
                 for mine, weight in zip(self._gradients, self._weights, strict=True):
                     mine.copy_(weight.grad)
-                self._let_go()
+                self._remove_gradients()
                 replays.append(1)
 
             self._graph.again = again
@@ -102,7 +102,7 @@ def losses(config, noisy, monkeypatch, *, recorded, **more):
 
     def gradients(self, *args):
         loss = original(self, *args)
-        kept.append(self.is_recorded)
+        kept.append(self.is_captured)
         return loss
 
     monkeypatch.setattr(Watched, "gradients", gradients)

@@ -85,7 +85,7 @@ def test_the_failed_attempt_leaves_no_trace(tiny_config, small_device):
     before = {n: t.clone() for n, t in network.state_dict().items()}
     batch = (torch.randn(4, 1, 16, 16),)
     failed = []
-    undo = module.room.within
+    undo = module.micro_batches.run
 
     def watch(size, work, forget):
         def undone():
@@ -95,8 +95,8 @@ def test_the_failed_attempt_leaves_no_trace(tiny_config, small_device):
 
         return undo(size, work, undone)
 
-    module.room.within = watch
-    module.gradients.computed(*module.gradients.prepared(batch, 4, 0))
+    module.micro_batches.run = watch
+    module.gradients.backward(*module.gradients.prepare(batch, 4, 0))
     assert len(failed) == 1
     for name, tensor in before.items():
         if tensor.is_floating_point():
@@ -145,7 +145,7 @@ def test_which_errors_are_about_memory(error, says):
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
 def test_parts_put_together_are_the_whole(size):
     seen = torch.arange(5.0)[:, None]
-    pieces = list(gradients.parts(seen, seen * 2, size))
+    pieces = list(gradients.split_batch(seen, seen * 2, size))
     assert torch.equal(torch.cat([piece[0] for piece in pieces]), seen)
     assert torch.equal(torch.cat([piece[1] for piece in pieces]), seen * 2)
     assert sum(piece[2] for piece in pieces) == pytest.approx(1)

@@ -185,7 +185,7 @@ def test_a_new_run_does_not_replace_one_that_was_cut_off(tiny_config, noisy, tmp
     config = build(tiny_config)
     cut_off(config, tmp_path / "run", 8, train_source=noisy)
     careamist = CAREamist(config, work_dir=tmp_path)
-    with pytest.raises(ExistingFileError, match="cut off after 1 of 4 epochs"):
+    with pytest.raises(ExistingFileError, match="interrupted after 1 of 4 epochs"):
         careamist.train(train_source=noisy, state_dir="run")
     careamist.train(train_source=noisy, resume="run")
     careamist.train(train_source=noisy, state_dir="run")  # the one before is over
@@ -195,11 +195,11 @@ def test_what_cannot_be_resumed(tiny_config, noisy, tmp_path):
     config = build(tiny_config)
     cut_off(config, tmp_path, 8, train_source=noisy)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(MissingFileError, match="no run to go on with"):
+    with pytest.raises(MissingFileError, match="no run to resume"):
         CAREamist(config).train(train_source=noisy, resume=tmp_path / "nowhere")
-    with pytest.raises(DataError, match="not those of the run"):
+    with pytest.raises(DataError, match="not those of the interrupted run"):
         CAREamist(config).train(train_source=noisy + 1, resume=tmp_path)
-    with pytest.raises(DataError, match="not those of the run"):
+    with pytest.raises(DataError, match="not those of the interrupted run"):
         CAREamist(config).train(train_source=noisy[:32], resume=tmp_path)
     with pytest.raises(ConfigurationError, match="not that of the run"):
         CAREamist(tiny_config()).train(train_source=noisy, resume=tmp_path)
@@ -234,7 +234,7 @@ def test_a_damaged_state_is_told_and_nothing_is_executed(
                 damage, np.random.default_rng(0).bytes(2000)
             )
         )
-    with pytest.raises(UnreadableFileError, match="begin a new run"):
+    with pytest.raises(UnreadableFileError, match="start a new run"):
         CAREamist(config).train(train_source=noisy, resume=tmp_path)
 
 

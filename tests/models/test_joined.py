@@ -73,9 +73,9 @@ def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
 _WITHOUT = """
 import torch
 from napari_hush.config import UNetConfig
-from napari_hush.models import UNet, folded, rectifying
+from napari_hush.models import UNet, fuse_batch_norm, fuse_relu
 
-network = rectifying(folded(UNet(UNetConfig(num_channels_init=8))), "bf16")
+network = fuse_relu(fuse_batch_norm(UNet(UNetConfig(num_channels_init=8))), "bf16")
 with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
     print(network(torch.zeros(1, 1, 64, 64)).isfinite().all().item())
 """

@@ -13,10 +13,10 @@ pytestmark = [pytest.mark.process, pytest.mark.timing]
 _FAULTS = """
 import contextlib, resource, sys
 import torch
-from napari_hush.models import freed_memory_kept
+from napari_hush.models import keep_freed_memory
 
 torch.set_num_threads(1)
-kept = freed_memory_kept() if sys.argv[1] == "kept" else contextlib.nullcontext()
+kept = keep_freed_memory() if sys.argv[1] == "kept" else contextlib.nullcontext()
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -32,11 +32,11 @@ with kept:
 
 _HELD = """
 import psutil, torch
-from napari_hush.models import freed_memory_kept
+from napari_hush.models import keep_freed_memory
 
 held = psutil.Process().memory_info
-with freed_memory_kept():
-    with freed_memory_kept():
+with keep_freed_memory():
+    with keep_freed_memory():
         blocks = [torch.zeros(5_000_000) for _ in range(20)]
         del blocks
     inside = held().rss

@@ -12,6 +12,7 @@ from napari_hush.io import explain_memory_error
 from napari_hush.lightning import (
     Losses,
     RunControl,
+    RunFolders,
     Snapshot,
     TrainDataModule,
     TrainingCheckpoint,
@@ -143,18 +144,20 @@ class Trains(Base):
                     self.config,
                     datamodule,
                     self.model,
-                    on_progress=self._record,
-                    control=self._control,
-                    on_snapshot=self._keep,
-                    losses=self._losses,
-                    state_dir=folder,
-                    state_needed=state_needed,
                     resumed=resumed,
+                    on_progress=self._record,
+                    on_snapshot=self._keep,
+                    control=self._control,
+                    losses=self._losses,
+                    folders=RunFolders(
+                        folder,
+                        state_needed,
+                        logs=None
+                        if log_dir is None
+                        else (self.work_dir or Path()) / log_dir,
+                        work=self.work_dir,
+                    ),
                     callbacks=self.callbacks,
-                    work_dir=self.work_dir,
-                    log_dir=None
-                    if log_dir is None
-                    else (self.work_dir or Path()) / log_dir,
                 )
         finally:
             self._control.reset()

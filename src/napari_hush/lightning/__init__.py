@@ -1,4 +1,4 @@
-"""Lightning's side: data modules, the one module, its callbacks, and a training run."""
+"""Data modules, the Lightning module, its callbacks, and a training run."""
 
 from napari_hush.deprecation import former_names
 from napari_hush.lightning.checkpoint import (
@@ -6,16 +6,16 @@ from napari_hush.lightning.checkpoint import (
     interrupted_run,
     load_checkpoint,
     model_of,
+    refuse_if_interrupted,
     remove_checkpoint,
 )
-from napari_hush.lightning.checkpointer import refuse_if_interrupted
 from napari_hush.lightning.control import RunControl
 from napari_hush.lightning.losses import Losses
 from napari_hush.lightning.model_callbacks import PreviewCallback, Snapshot, thinned
 from napari_hush.lightning.module import HushModule
 from napari_hush.lightning.predict_data_module import PredictDataModule
 from napari_hush.lightning.progress import ProgressCallback
-from napari_hush.lightning.run import new_network, train
+from napari_hush.lightning.run import RunFolders, new_network, train
 from napari_hush.lightning.train_data_module import TrainDataModule
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "PreviewCallback",
     "ProgressCallback",
     "RunControl",
+    "RunFolders",
     "Snapshot",
     "TrainDataModule",
     "TrainingCheckpoint",

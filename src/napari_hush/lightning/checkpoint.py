@@ -1,7 +1,7 @@
-"""All it takes to go on with a run that was cut off, in one file.
+"""A training run in one file: all that is needed to resume it.
 
-Random draws are keyed by seed, pass, patch and step, so the position of a run says which
-come next, and no state of a generator has to be kept. Reading a state executes nothing.
+Random draws are keyed by seed, epoch, patch and step, so the position of a run determines
+the next ones, and no generator state is stored. Reading a checkpoint executes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from napari_hush.config import Configuration
-from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
+from napari_hush.errors import (
+    ExistingFileError,
+    HushError,
+    MissingFileError,
+    UnreadableFileError,
+)
 from napari_hush.lightning.losses import Losses
 from napari_hush.models import Model, UNet
 from napari_hush.models.file import check_weights, open_tensors, write_tensors
@@ -31,9 +36,9 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 FILE = "run-state.safetensors"
-"""Name of the state in the folder that is chosen for it."""
+"""Name of the checkpoint in its folder."""
 _FORMAT = "napari-hush run 1"
-_FLAWS = (
+_MALFORMED = (
     AttributeError,
     IndexError,
     KeyError,
@@ -42,23 +47,23 @@ _FLAWS = (
     OverflowError,
     RuntimeError,
 )
-"""What values of the wrong kind raise, and JSON without end (a RecursionError)."""
+"""Raised by values of the wrong kind, and by endless JSON (a RecursionError)."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is.
+    """How far a run is.
 
     Attributes
     ----------
     first_epoch, first_step : int
-        Epochs and steps done before the run.
+        Epochs and optimizer steps of the model before the run.
     epochs, steps : int
-        Whole epochs, and steps, done in the run.
+        Complete epochs, and steps, of the run.
     steps_in_epoch : int
-        Steps done of the epoch that is not whole.
+        Steps of the incomplete epoch.
     ended : bool
-        True once the run is over, by itself or because it was asked to stop.
+        True once the run is over, whether it finished or was stopped.
     """
 
     first_epoch: int = 0
@@ -68,10 +73,20 @@ class Position:
     steps_in_epoch: int = 0
     ended: bool = False
 
+    @property
+    def model_epochs(self) -> int:
+        """Complete epochs of the model, earlier runs included."""
+        return self.first_epoch + self.epochs
+
+    @property
+    def model_steps(self) -> int:
+        """Optimizer steps of the model, earlier runs included."""
+        return self.first_step + self.steps
+
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What must be the same about the data of a run that is taken up again."""
+    """Properties of the training data that must be the same when a run is resumed."""
 
     steps_per_epoch: int
     num_patches: int
@@ -83,7 +98,7 @@ class Fingerprint:
 
     @property
     def statistics(self) -> dict[str, tuple[float, ...] | None]:
-        """Means and standard deviations, as the data configuration names them."""
+        """Means and standard deviations, named as in the data configuration."""
         return {
             "image_means": self.means,
             "image_stds": self.stds,
@@ -91,27 +106,39 @@ class Fingerprint:
             "target_stds": self.target_stds,
         }
 
+    @property
+    def normalization(self) -> Normalization:
+        """Scaling of the images."""
+        return Normalization(self.means, self.stds)
+
+    @property
+    def target_normalization(self) -> Normalization | None:
+        """Scaling of the targets; None without targets."""
+        if self.target_means is None or self.target_stds is None:
+            return None
+        return Normalization(self.target_means, self.target_stds)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingCheckpoint:
-    """A run at one moment.
+    """A training run after one of its steps.
 
     Attributes
     ----------
     config : Configuration
-        What it does.
+        Configuration of the run.
     position : Position
-        How far it is.
+        How far the run is.
     data : Fingerprint
-        What it was trained on.
+        Properties of the training data.
     numbers : dict
-        Schedule, plateaus and the optimizer's settings, fit for JSON.
+        Schedule, plateaus and settings of the optimizer, as JSON can hold them.
     tensors : dict of Tensor
-        Weights, averaged weights and the optimizer's moments, by dotted names.
+        Weights, EMA weights and moments of the optimizer, by dotted names.
     losses : Losses
-        Of this run and those before it.
+        Losses of this run and those before it.
     provenance : Provenance
-        Of the model, what it was trained on before this run included.
+        Provenance of the model, earlier runs included.
     """
 
     config: Configuration
@@ -123,48 +150,53 @@ class TrainingCheckpoint:
     provenance: Provenance = field(default_factory=Provenance)
 
     def under(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose names begin with ``prefix.``, without it."""
+        """Tensors whose names start with ``prefix.``, without the prefix."""
         return _under(prefix, self.tensors)
 
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """EMA weights if there are any, otherwise the trained weights."""
+        return self.under("average") or self.under("network")
 
-def save_checkpoint(state: TrainingCheckpoint, folder: Path) -> None:
-    """Write `state` into `folder`, made if need be; the file changes as a whole.
 
-    It is written beside the old one, forced to the disk and then renamed, so that a
-    power cut leaves either of the two, never half of one.
+def save_checkpoint(checkpoint: TrainingCheckpoint, folder: Path) -> None:
+    """Write `checkpoint` into `folder`, which is made if needed.
+
+    The file replaces an older one atomically and is flushed to disk first, so a power cut
+    leaves one of the two.
     """
     header = {
         "format": _FORMAT,
-        "configuration": state.config.model_dump_json(),
-        "position": json.dumps(asdict(state.position)),
-        "data": json.dumps(asdict(state.data)),
-        "numbers": json.dumps(state.numbers),
-        "provenance": state.provenance.as_json(),
+        "configuration": checkpoint.config.model_dump_json(),
+        "position": json.dumps(asdict(checkpoint.position)),
+        "data": json.dumps(asdict(checkpoint.data)),
+        "numbers": json.dumps(checkpoint.numbers),
+        "provenance": checkpoint.provenance.as_json(),
     }
-    tensors = dict(state.tensors)
-    for name, values in state.losses.as_dict().items():
+    tensors = dict(checkpoint.tensors)
+    for name, values in checkpoint.losses.as_dict().items():
         tensors[f"losses.{name}"] = torch.tensor(values, dtype=torch.float64)
     make_folder(folder)
     write_tensors(folder / FILE, tensors, header)
 
 
 def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
-    """Read what `save_checkpoint` wrote.
+    """Read the checkpoint in `folder`.
 
     Raises
     ------
     MissingFileError
-        If there is none in `folder`.
+        If there is none.
     UnreadableFileError
-        If the file is not what it should be.
+        If the file is damaged or in another format.
     """
     path = Path(folder) / FILE
     if not path.is_file():
         raise MissingFileError(
-            f"There is no run to go on with in {str(folder)!r} (no {FILE}); check the "
-            "folder, or begin a new run."
+            f"There is no run to resume in {str(folder)!r} (no {FILE}); check the folder, "
+            "or start a new run."
         )
-    with going_on(f"the run in {str(path)!r}"):
+    with explain_damage(f"the run in {str(path)!r}"):
         file = open_tensors(path)
         header = file.header
         if header.get("format") != _FORMAT:
@@ -174,7 +206,7 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
             shapes = _under(part, file.shapes)
             if shapes or part == "network":
                 check_weights(shapes, config.algorithm_config.model)
-        # Copies: Windows replaces no file that somebody has mapped, as these would.
+        # Copies: Windows cannot replace a file that is mapped, as these would be.
         tensors = {name: tensor.clone() for name, tensor in file.tensors().items()}
         losses = {name: tensors.pop(f"losses.{name}").tolist() for name in vars(Losses())}
         for name in ("train_step", "train_epoch", "val_epoch"):
@@ -183,87 +215,16 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in json.loads(header["data"]).items()
         }
-        seen = Fingerprint(**data)
+        fingerprint = Fingerprint(**data)
         return TrainingCheckpoint(
             config,
             _position(header["position"]),
-            seen,
+            fingerprint,
             json.loads(header["numbers"]),
             tensors,
             Losses(**losses),
-            Provenance.from_json(header["provenance"], len(seen.means)),
+            Provenance.from_json(header["provenance"], len(fingerprint.means)),
         )
-
-
-@contextmanager
-def going_on(what: str) -> Iterator[None]:
-    """Turn what a damaged state raises into a sentence.
-
-    Raises
-    ------
-    UnreadableFileError
-        In place of whatever values of the wrong kind raise.
-    """
-    try:
-        yield
-    except HushError:
-        raise
-    except _FLAWS as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UnreadableFileError(
-            f"Cannot go on with {what}: it is damaged ({reason}); begin a new run."
-        ) from error
-
-
-def check_alike(what: str, found: Any, wanted: Any) -> None:
-    """Compare the kinds of numbers out of a file with those that they replace.
-
-    Parameters
-    ----------
-    what : str
-        What they are, for the message.
-    found, wanted : dict, list, number or None
-        As JSON has them. Dicts must have the same keys, values be of the same kind.
-
-    Raises
-    ------
-    ValueError
-        If they differ.
-    """
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        if found.keys() != wanted.keys():
-            raise ValueError(f"{what} holds {sorted(found)}")
-        for key, value in wanted.items():
-            check_alike(f"{what} {key}", found[key], value)
-        return
-    kinds: tuple[type, ...] = (type(wanted),)
-    if wanted is None or isinstance(wanted, int | float):
-        kinds = (bool,) if isinstance(wanted, bool) else (int, float, type(None))
-    elif isinstance(wanted, list | tuple):
-        kinds = (list, tuple)
-    if not isinstance(found, kinds) or isinstance(found, bool) != isinstance(wanted, bool):
-        raise ValueError(f"{what} is {found!r}")
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Remove the state from `folder`, if there is one; nothing else there is touched."""
-    (folder / FILE).unlink(missing_ok=True)
-    for part in folder.glob(f".{FILE}.*.part"):
-        part.unlink(missing_ok=True)
-
-
-def interrupted_run(folder: str | Path) -> TrainingCheckpoint | None:
-    """The run in `folder` that was cut off, or None if there is none.
-
-    Raises
-    ------
-    UnreadableFileError
-        If there is a file that is not what it should be.
-    """
-    if not (Path(folder) / FILE).is_file():
-        return None
-    state = load_checkpoint(folder)
-    return None if state.position.ended else state
 
 
 def _position(text: str) -> Position:
@@ -284,74 +245,144 @@ def _under(prefix: str, named: Mapping[str, _Value]) -> dict[str, _Value]:
     }
 
 
-def model_of(state: TrainingCheckpoint) -> Model:
-    """What a run had learned when it was cut off: the averaged weights where there are any.
-
-    Parameters
-    ----------
-    state : RunState
-        As `load_checkpoint` reads it.
+def interrupted_run(folder: str | Path) -> TrainingCheckpoint | None:
+    """The checkpoint in `folder` if its run was interrupted, otherwise None.
 
     Raises
     ------
     UnreadableFileError
-        If the weights are not those of the network in the configuration.
+        If the file is damaged or in another format.
     """
-    position, data = state.position, state.data
-    with going_on("the run that was cut off"):
-        network = UNet(state.config.algorithm_config.model)
-        network.load_state_dict(state.under("average") or state.under("network"))
-        scaling = Normalization(data.means, data.stds)
-        target = None
-        if data.target_means is not None and data.target_stds is not None:
-            target = Normalization(data.target_means, data.target_stds)
-    return Model(
-        state.config,
-        network.eval(),
-        scaling,
-        target,
-        epochs=position.first_epoch + position.epochs,
-        steps=position.first_step + position.steps,
-        provenance=state.provenance,
-    )
+    if not (Path(folder) / FILE).is_file():
+        return None
+    checkpoint = load_checkpoint(folder)
+    return None if checkpoint.position.ended else checkpoint
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """The moments of `optimizer`, named by the number of their weight and their name."""
-    found = {}
-    for number, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            if isinstance(value, torch.Tensor):
-                found[f"{number}.{name}"] = value
-    return found
+def refuse_if_interrupted(folder: Path) -> None:
+    """Protect the checkpoint of an interrupted run in `folder` from a new run.
+
+    Raises
+    ------
+    ExistingFileError
+        If there is one.
+    """
+    checkpoint = interrupted_run(folder)
+    if checkpoint is not None:
+        done = checkpoint.position.epochs
+        total = checkpoint.config.training_config.num_epochs
+        raise ExistingFileError(
+            f"The folder {str(folder)!r} holds a run of "
+            f"{checkpoint.config.experiment_name!r} that was interrupted after {done} of "
+            f"{total} epochs; resume it, or delete {FILE} there to start a new run."
+        )
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint in `folder`, if there is one, and no other files."""
+    (folder / FILE).unlink(missing_ok=True)
+    for part in folder.glob(f".{FILE}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+def model_of(checkpoint: TrainingCheckpoint) -> Model:
+    """The model of an interrupted run, with EMA weights if there are any.
+
+    Parameters
+    ----------
+    checkpoint : TrainingCheckpoint
+        As read by `load_checkpoint`.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the weights do not fit the network of the configuration.
+    """
+    position, data = checkpoint.position, checkpoint.data
+    with explain_damage("the interrupted run"):
+        network = UNet(checkpoint.config.algorithm_config.model)
+        network.load_state_dict(checkpoint.best_weights)
+        return Model(
+            checkpoint.config,
+            network.eval(),
+            data.normalization,
+            data.target_normalization,
+            epochs=position.model_epochs,
+            steps=position.model_steps,
+            provenance=checkpoint.provenance,
+        )
+
+
+@contextmanager
+def explain_damage(what: str) -> Iterator[None]:
+    """Raise `UnreadableFileError` in place of the errors of a malformed checkpoint."""
+    try:
+        yield
+    except HushError:
+        raise
+    except _MALFORMED as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UnreadableFileError(
+            f"Cannot resume {what}: its checkpoint is damaged ({reason}); start a new run."
+        ) from error
+
+
+def check_alike(what: str, found: Any, expected: Any) -> None:
+    """Raise ValueError unless JSON values `found` have the keys and types of `expected`."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        if found.keys() != expected.keys():
+            raise ValueError(f"{what} holds {sorted(found)}")
+        for key, value in expected.items():
+            check_alike(f"{what} {key}", found[key], value)
+        return
+    kinds: tuple[type, ...] = (type(expected),)
+    if expected is None or isinstance(expected, int | float):
+        kinds = (bool,) if isinstance(expected, bool) else (int, float, type(None))
+    elif isinstance(expected, list | tuple):
+        kinds = (list, tuple)
+    if not isinstance(found, kinds) or isinstance(found, bool) != isinstance(
+        expected, bool
+    ):
+        raise ValueError(f"{what} is {found!r}")
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Moments of `optimizer`, named ``<number of the weight>.<name of the moment>``."""
+    return {
+        f"{number}.{name}": value
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, groups: list[Any], tensors: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer, groups: list[Any], tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what `optimizer_tensors` found, and the settings of the groups.
+    """Restore the result of `optimizer_tensors` and the settings of the groups.
 
-    Moments get the memory layout of their weights: sums in another order would round
-    otherwise.
+    Moments get the memory layout of their weights, because sums in another order would
+    round differently.
 
     Raises
     ------
     ValueError
-        If they are not those of such an optimizer.
+        If they belong to another optimizer.
     """
-    check_alike("the optimizer", groups, optimizer.state_dict()["param_groups"])
-    for mine, theirs in zip(optimizer.state_dict()["param_groups"], groups, strict=True):
-        check_alike("the optimizer's settings", theirs, mine)
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    known = optimizer.state_dict()["param_groups"]
+    check_alike("the optimizer", groups, known)
+    for group, settings in zip(known, groups, strict=True):
+        check_alike("the optimizer's settings", settings, group)
+    state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, key = name.split(".", 1)
         state.setdefault(int(number), {})[key] = tensor
     weights = [p for group in optimizer.param_groups for p in group["params"]]
     for index, moments in state.items():
-        like = weights[index]
+        weight = weights[index]
         for key, value in moments.items():
-            if value.ndim and value.shape != like.shape:
+            if value.ndim and value.shape != weight.shape:
                 raise ValueError(f"the moments {key!r} are {tuple(value.shape)}")
-            if value.shape == like.shape:
-                moments[key] = torch.empty_like(like, requires_grad=False).copy_(value)
+            if value.shape == weight.shape:
+                moments[key] = torch.empty_like(weight, requires_grad=False).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": groups})

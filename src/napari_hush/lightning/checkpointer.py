@@ -1,17 +1,14 @@
-"""When and what of a run is kept on disk, so that it can be taken up again."""
+"""When the checkpoint of a run is written."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.errors import ExistingFileError, UnwritableFileError
+from napari_hush.errors import UnwritableFileError
 from napari_hush.events import OnProgress, WarningIssued
 from napari_hush.lightning.checkpoint import (
-    FILE,
-    Position,
     TrainingCheckpoint,
-    interrupted_run,
     remove_checkpoint,
     save_checkpoint,
 )
@@ -19,33 +16,31 @@ from napari_hush.lightning.checkpoint import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_hush.lightning.checkpoint import Fingerprint
+    from napari_hush.lightning.checkpoint import Fingerprint, Position
     from napari_hush.lightning.losses import Losses
     from napari_hush.lightning.module import HushModule
 
-_REST = 20
-"""Between the epochs' states lie this many times the seconds that one takes to write."""
+_MIN_INTERVAL = 20
+"""Least time between the checkpoints of two epochs, in multiples of the writing time."""
 
 
 class Checkpointer:
-    """Save the state of a run at its start and end, at epochs, and every so often.
+    """Write the checkpoint of a run.
 
     Parameters
     ----------
     folder : Path
-        Where the state goes.
+        Folder of the checkpoint.
     every_s : float
-        Seconds between two states within an epoch. Epochs shorter than that have theirs
-        saved too, as long as this costs less than a twentieth of the time.
+        Seconds between two checkpoints within an epoch. After shorter epochs one is
+        written, too, as long as writing takes less than a twentieth of the time.
     data : Fingerprint
-        What the run is trained on.
+        Properties of the training data.
     losses : Losses
-        Filled by the run.
-    start : Position
-        Where the run starts.
-    unwritten : callable, optional
+        Record of the losses, filled by the run.
+    on_unwritable : callable, optional
         Gets a `WarningIssued` the first time that a checkpoint cannot be written, and
-        training continues; by default it ends with that error.
+        training continues; by default it ends with the error.
     """
 
     def __init__(
@@ -54,44 +49,26 @@ class Checkpointer:
         every_s: float,
         data: Fingerprint,
         losses: Losses,
-        start: Position,
-        unwritten: OnProgress | None = None,
+        on_unwritable: OnProgress | None = None,
     ) -> None:
         self.folder = folder
         self._every = every_s
         self._data = data
         self._losses = losses
-        self._start = start
-        self._unwritten = unwritten
-        self._told = False
-        self._saved = self._cost = 0.0
+        self._on_unwritable = on_unwritable
+        self._warned = False
+        self._saved_at = self._cost = 0.0
 
     def is_due(self, *, epoch: bool = False) -> bool:
-        """Whether a state should be saved, now or, if that is now, at an epoch's end."""
-        waited = time.perf_counter() - self._saved
-        return waited >= (min(self._every, _REST * self._cost) if epoch else self._every)
+        """Whether it is time for a checkpoint, within an epoch or at its end."""
+        waited = time.perf_counter() - self._saved_at
+        shortest = min(self._every, _MIN_INTERVAL * self._cost) if epoch else self._every
+        return waited >= shortest
 
-    def save(
-        self,
-        module: HushModule,
-        *,
-        epochs: int,
-        in_epoch: int,
-        ended: bool,
-        numbers: dict[str, Any],
-    ) -> None:
-        """Save the state of `module` after `epochs` epochs of the run and some steps."""
+    def save(self, module: HushModule, position: Position, numbers: dict[str, Any]) -> None:
+        """Write `module` and `numbers` at `position` of the run."""
         started = time.perf_counter()
-        first = self._start
-        position = Position(
-            first.first_epoch,
-            first.first_step,
-            epochs,
-            module.steps - first.first_step,
-            in_epoch,
-            ended,
-        )
-        state = TrainingCheckpoint(
+        checkpoint = TrainingCheckpoint(
             module.config,
             position,
             self._data,
@@ -101,35 +78,17 @@ class Checkpointer:
             provenance=module.provenance,
         )
         try:
-            save_checkpoint(state, self.folder)
+            save_checkpoint(checkpoint, self.folder)
         except UnwritableFileError as error:
-            if self._unwritten is None:
+            if self._on_unwritable is None:
                 raise
-            if not self._told:
-                self._told = True
-                words = f"After a crash the training would not go on from here: {error}"
-                self._unwritten(WarningIssued("state", words))
-        self._saved = time.perf_counter()
-        self._cost = self._saved - started
+            if not self._warned:
+                self._warned = True
+                message = f"After a crash this training cannot be resumed: {error}"
+                self._on_unwritable(WarningIssued("state", message))
+        self._saved_at = time.perf_counter()
+        self._cost = self._saved_at - started
 
     def discard(self) -> None:
-        """Remove the state: nothing can come of this run."""
+        """Remove the checkpoint, because the run cannot be continued."""
         remove_checkpoint(self.folder)
-
-
-def refuse_if_interrupted(folder: Path) -> None:
-    """Do not let a new run replace the state of one that was cut off.
-
-    Raises
-    ------
-    ExistingFileError
-        If there is such a run in `folder`.
-    """
-    state = interrupted_run(folder)
-    if state is not None:
-        done, total = state.position.epochs, state.config.training_config.num_epochs
-        raise ExistingFileError(
-            f"The folder {str(folder)!r} holds a run of {state.config.experiment_name!r} "
-            f"that was cut off after {done} of {total} epochs; go on with it (resume), or "
-            f"delete {FILE} there to begin anew."
-        )

@@ -1,4 +1,4 @@
-"""Whether data, configuration and model go together, before anything is computed."""
+"""Checks that data, configuration and model fit together, before training starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
-    """What of set-up data must be the same in a run that is taken up again."""
+    """Properties of `data`, after its set-up, that a resumed run must find again."""
     means, stds = data.get_data_statistics()
     targets = getattr(data.train_dataset, "target_normalization", None)
     return Fingerprint(
@@ -31,10 +31,21 @@ def fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
     )
 
 
+def check_same_data(expected: Fingerprint, found: Fingerprint) -> None:
+    """Refuse to resume a run with other data."""
+    if expected != found:
+        raise DataError(
+            "The data are not those of the interrupted run: it had "
+            f"{expected.num_patches} patches of mean {expected.means}, now there are "
+            f"{found.num_patches} of mean {found.means}; give the same data, or start a "
+            "new run."
+        )
+
+
 def check_scaling(
     what: str, known: Normalization | None, now: Normalization | None
 ) -> None:
-    """Refuse to train weights on with other intensities than they were trained with."""
+    """Refuse to continue training with intensities on another scale."""
     if known is None or now is None:
         return
     ours, theirs = [*known.means, *known.stds], [*now.means, *now.stds]
@@ -48,7 +59,7 @@ def check_scaling(
 
 
 def check_patches(config: Configuration, data: TrainDataModule) -> None:
-    """Compare the first patch with what the network takes, before anything starts."""
+    """Compare the first patch with the input of the network."""
     if not hasattr(data.train_dataset, "__len__") or isinstance(
         data.train_dataset, torch.utils.data.IterableDataset
     ):

@@ -1,4 +1,4 @@
-"""Steering a run from other threads: stop, pause, go on; and a clock that pauses too."""
+"""Stop, pause and resume a run from other threads; a clock that pauses with it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class RunControl:
-    """What other threads wish of a run; asked for after every step.
+    """Requests to stop or pause a run, which reads them after every step.
 
-    All methods may be called from any thread, before a run as well as during it.
+    All methods may be called from any thread, before and during a run.
     """
 
     def __init__(self) -> None:
@@ -25,32 +25,32 @@ class RunControl:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the run is to end after the step in hand."""
+        """Whether the run is to end after the current step."""
         return self._stop
 
     @property
     def is_paused(self) -> bool:
-        """Whether the run waits, or is to wait after the step in hand."""
+        """Whether the run is paused, or is to pause after the current step."""
         return self._paused
 
     def stop(self) -> None:
-        """End the run after the step in hand, or now if it is paused."""
+        """End the run after the current step, or at once if it is paused."""
         self._set(stop=True)
 
     def pause(self) -> None:
-        """Let the run wait after the step in hand."""
+        """Pause the run after the current step."""
         self._set(paused=True)
 
     def resume(self) -> None:
-        """Let a paused run go on."""
+        """Continue a paused run."""
         self._set(paused=False)
 
     def reset(self) -> None:
-        """Forget all wishes."""
+        """Forget all requests."""
         self._set(stop=False, paused=False)
 
     def wait(self) -> None:
-        """Sleep while paused; until somebody resumes, or stops."""
+        """Sleep while paused, until the run is resumed or stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._stop or not self._paused)
 
@@ -66,6 +66,12 @@ class RunClock:
 
     def __init__(self) -> None:
         self._left_out = 0.0
+        self._started = self()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the clock was made, pauses left out."""
+        return self() - self._started
 
     def __call__(self) -> float:
         """Seconds since some fixed time, pauses left out."""
@@ -83,9 +89,9 @@ class RunClock:
 
 @contextmanager
 def interrupts_stop(control: RunControl) -> Iterator[None]:
-    """Let the first Ctrl-C stop the run, so that it ends with the model it has.
+    """Let the first Ctrl-C stop the run, so that it ends with a model.
 
-    Left to itself, Lightning exits the process. Only the main thread gets signals.
+    Lightning by itself exits the process. Only the main thread gets signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -94,8 +100,7 @@ def interrupts_stop(control: RunControl) -> Iterator[None]:
     stopping: list[threading.Thread] = []
 
     def once(number: int, frame: Any) -> None:
-        # In a thread of its own: the main thread, which runs this, may be holding the
-        # very lock that stopping needs.
+        # In another thread: this one may hold the lock that stopping needs.
         stopping.append(threading.Thread(target=control.stop))
         stopping[0].start()
         signal.signal(signal.SIGINT, before)

@@ -1,7 +1,7 @@
-"""A training step recorded once and replayed: a GPU then never waits for Python.
+"""Training steps as a CUDA graph.
 
-A step of a small network is hundreds of short kernels, and starting each of them takes
-longer than running it. A CUDA graph starts all of them in one call.
+A step of a small network has hundreds of short kernels, each of which takes longer to
+launch than to run. A CUDA graph launches all of them in one call.
 """
 
 from __future__ import annotations
@@ -20,23 +20,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _WARM_UP = 3
-"""Steps done one kernel at a time before recording: libraries choose their kernels, and
-tables are made."""
+"""Steps before the capture, in which libraries choose kernels and tables are made."""
 
 
 class StepGraph:
-    """Gradients of batches of one shape, by replaying those of the first ones.
+    """Gradients of batches of one shape, computed by replaying a captured step.
 
-    Replays compute what the recorded calls would: only the pixels and the seed of the
-    draws differ. Nothing is recorded where there is no NVIDIA GPU, or where recording
-    fails.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the network is.
-    weights : iterable of Parameter
-        What gets gradients.
+    Only the pixels and the seed of the draws differ between replays. Nothing is captured
+    without an NVIDIA GPU, or if the capture fails.
     """
 
     def __init__(self, device: torch.device, weights: Iterable[nn.Parameter]) -> None:
@@ -46,17 +37,17 @@ class StepGraph:
         self._generator = torch.Generator(device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._shapes: list[torch.Size] = []
-        self._alike = 0
+        self._repeats = 0
         self._batch: tuple[Tensor, ...] = ()
         self._loss: Tensor
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether there is something to replay."""
+    def is_captured(self) -> bool:
+        """Whether a step has been captured."""
         return self._graph is not None
 
     def give_up(self) -> None:
-        """Record nothing any more, and forget what was."""
+        """Capture nothing from now on, and free the graph."""
         self._possible, self._graph = False, None
         self._batch, self._gradients = (), []
 
@@ -64,26 +55,20 @@ class StepGraph:
         self,
         batch: tuple[Tensor, ...],
         seed: int,
-        learn: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
+        step: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
     ) -> Tensor | None:
-        """Loss of `batch`, its gradients in the weights; None if nothing was done.
+        """Loss of `batch`, with its gradients in the weights; None if not replayed.
 
-        Parameters
-        ----------
-        batch : tuple of Tensor
-            Pixels, on the device.
-        seed : int
-            Of the draws.
-        learn : callable
-            ``(batch, generator) -> loss``: computes gradients; recorded once.
+        ``step(batch, generator)`` computes gradients and returns the loss; it is captured
+        once. `seed` is that of its draws.
         """
         shapes = [part.shape for part in batch]
         if not self._possible:
             return None
         if self._graph is None:
-            self._alike = self._alike + 1 if shapes == self._shapes else 0
+            self._repeats = self._repeats + 1 if shapes == self._shapes else 0
             self._shapes = shapes
-            if self._alike < _WARM_UP or not self._record(batch, learn):
+            if self._repeats < _WARM_UP or not self._capture(batch, step):
                 return None
         elif shapes != self._shapes:
             return None
@@ -92,35 +77,35 @@ class StepGraph:
             mine.copy_(new)
         self._generator.manual_seed(seed)
         self._graph.replay()
-        # Replays write where the recording did, whoever took gradients away meanwhile:
-        # Lightning does before it validates.
+        # Replays write into the captured tensors; Lightning sets gradients to None before
+        # it validates.
         for weight, gradient in zip(self._weights, self._gradients, strict=True):
             weight.grad = gradient
         return self._loss.clone()
 
-    def _record(
+    def _capture(
         self,
         batch: tuple[Tensor, ...],
-        learn: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
+        step: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
     ) -> bool:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
         self._batch = tuple(part.clone() for part in batch)
-        self._let_go()
+        self._remove_gradients()
         try:
-            # Other threads may use the GPU meanwhile, to denoise for a viewer.
+            # Other threads may use the GPU at the same time, for previews.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._loss = learn(self._batch, self._generator)
+                self._loss = step(self._batch, self._generator)
         except RuntimeError:
-            _log.info("Steps are not recorded as a CUDA graph.", exc_info=True)
+            _log.info("Steps are not captured as a CUDA graph.", exc_info=True)
             self.give_up()
-            self._let_go()
+            self._remove_gradients()
             return False
         self._graph = graph
         self._gradients = [weight.grad for weight in self._weights]
         return True
 
-    def _let_go(self) -> None:
-        """Take gradients from the weights, so that others are made and not added to."""
+    def _remove_gradients(self) -> None:
+        """Set gradients to None, so that the next backward pass makes new tensors."""
         for weight in self._weights:
             weight.grad = None

@@ -114,7 +114,7 @@ class Launch:
                 **more,
             )
             launcher = trainer.strategy.launcher
-            with self.ranks.answering():
+            with self.ranks.connected():
                 if launcher is None:
                     trainer.strategy.setup_environment()
                 else:

@@ -1,4 +1,4 @@
-"""The gradients of a batch: draws, forward, loss and backward, as much as fits at once."""
+"""Gradients of a batch: random draws, forward, loss and backward, in micro-batches."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 class MicroBatches:
-    """How many patches fit through the network at once, found out by trying.
+    """Finds the number of patches that fit into memory at once, by trial.
 
     Parameters
     ----------
     on_progress : callable
         Gets `BatchSplit`.
     alone : bool
-        Whether this process trains alone. Several cannot take less at once: each waits
-        for the others in the middle of a batch.
+        Whether this process trains alone. Several cannot split a batch, because each waits
+        for the others within it.
 
     Attributes
     ----------
     patches : int or None
-        Patches that fit; None as long as every batch did.
+        Patches that fit; None as long as all batches did.
     """
 
     def __init__(self, on_progress: OnProgress, *, alone: bool = True) -> None:
@@ -47,29 +47,18 @@ class MicroBatches:
         self.alone = alone
         self._on_progress = on_progress
 
-    def within(
+    def run(
         self, size: int, work: Callable[[int], Tensor], undo: Callable[[], None]
     ) -> Tensor:
-        """Do ``work(patches at once)`` for a batch of `size`, with less until it fits.
+        """Return ``work(patches at once)`` for a batch of `size`, with fewer until it fits.
 
-        Parameters
-        ----------
-        size : int
-            Patches in the batch.
-        work : callable
-            Told how many patches to take at once.
-        undo : callable
-            Takes back what a failed `work` had done.
-
-        Raises
-        ------
-        TrainingError
-            If not even one patch fits, or several processes train together.
+        ``undo()`` reverts the effects of `work` that ran out of memory. Raises
+        TrainingError if one patch does not fit, or if several processes train together.
         """
         while True:
-            now = min(size, self.patches or size)
+            patches = min(size, self.patches or size)
             try:
-                return work(now)
+                return work(patches)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -78,28 +67,24 @@ class MicroBatches:
                     f"{size} patches do not fit into the memory of one of the devices; use "
                     "a smaller batch_size, more devices or smaller patches."
                 )
-            # Beyond the except clause: the error holds on to what was computed so far.
+            # Outside the except clause, because the error keeps tensors alive.
             undo()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            if now == 1:
+            if patches == 1:
                 raise TrainingError(
                     "Not even one patch at a time fits into the memory of the device; use "
                     "smaller patches, fewer filters, or another device."
                 )
-            self.patches = (now + 1) // 2
-            self._on_progress(BatchSplit(now, self.patches))
+            self.patches = (patches + 1) // 2
+            self._on_progress(BatchSplit(patches, self.patches))
 
 
-def parts(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, Any, Any]]:
-    """Cut a prepared batch into pieces of `size` patches.
+def split_batch(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, Any, Any]]:
+    """Split a prepared batch into pieces of `size` patches.
 
-    Yields
-    ------
-    seen, answer : Tensor, Any
-        As `napari_hush.lightning.algorithms.Algorithm` has them.
-    share : float or Tensor
-        What the piece's mean loss contributes to that of the batch.
+    Yields ``(seen, answer, share)``: input and answer as in `Algorithm`, and the weight of
+    the piece's mean loss in that of the batch.
     """
     patches = len(seen)
     if size >= patches:
@@ -117,7 +102,7 @@ def _weight(answer: Any) -> Any:
 
 
 def _rows(answer: Any, patches: int, first: int, last: int) -> Any:
-    """The rows of patches ``first..last``; there may be several rows for each patch."""
+    """Rows of patches ``first..last``; a patch may have several."""
     if isinstance(answer, Tensor):
         rows = len(answer) // patches
         return answer[first * rows : last * rows]
@@ -130,87 +115,77 @@ def _rows(answer: Any, patches: int, first: int, last: int) -> Any:
 
 
 MASKS = 4
-"""Marks training masks among the random streams of a seed."""
+"""Number of the random stream of training masks."""
 
 
 class Gradients:
-    """Computes gradients in the weights of a network, by a recorded step where it can.
-
-    Parameters
-    ----------
-    network : UNet
-        What is trained.
-    algorithm : Algorithm
-        How batches become inputs and losses.
-    seed : int
-        Of every draw.
-    room : Room
-        How many patches fit through the network at once.
-    """
+    """Computes gradients in the weights of `network`, with a CUDA graph where possible."""
 
     def __init__(
-        self, network: UNet, algorithm: Algorithm, seed: int, room: MicroBatches
+        self,
+        network: UNet,
+        algorithm: Algorithm,
+        seed: int,
+        micro_batches: MicroBatches,
     ) -> None:
         self._network = network
         self._algorithm = algorithm
         self._seed = seed
-        self._room = room
+        self._micro_batches = micro_batches
         self._graph: StepGraph | None = None
 
     def start(self, device: torch.device) -> None:
-        """Record steps from now on, now that the network is on `device`."""
+        """Allow a CUDA graph, now that the network is on `device`."""
         self._graph = StepGraph(device, self._network.parameters())
 
     def end(self) -> None:
-        """Free the memory of the recorded step, and the gradients."""
+        """Free the memory of the CUDA graph and of the gradients."""
         self._graph = None
         self._network.zero_grad()
 
-    def of(self, batch: tuple[Tensor, ...], number: int, share: Share) -> Tensor:
-        """Compute the gradients of one batch; return its loss.
+    def compute(self, batch: tuple[Tensor, ...], number: int, share: Share) -> Tensor:
+        """Compute the gradients of step `number`; return its loss.
 
-        Parameters
-        ----------
-        batch : tuple of Tensor
-            What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
-        number : int
-            Of the step; draws depend on it.
-        share : Share
-            What of the batch is given.
+        `batch` has tensors ``(B, C, (Z), Y, X)`` float32, which are `share` of the batch.
+        Draws depend on `number`.
         """
         graph, seed = self._graph, _mixed(self._seed, MASKS, number)
-        if self._room.patches is None and self._room.alone and graph is not None:
+        if (
+            self._micro_batches.patches is None
+            and self._micro_batches.alone
+            and graph is not None
+        ):
 
-            def learn(pixels: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-                seen, answer, _ = self._drawn(pixels, generator, share)
+            def step(pixels: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+                seen, answer, _ = self._draw(pixels, generator, share)
                 loss = self._algorithm.loss(self._network(seen), answer)
                 with torch.autocast(loss.device.type, enabled=False):
                     loss.backward()  # type: ignore[no-untyped-call]
                 return loss.detach()
 
-            loss = graph.gradients(batch, seed, learn)
+            loss = graph.gradients(batch, seed, step)
             if loss is not None:
                 return loss
         self._network.zero_grad()
-        return self.computed(*self.prepared(batch, MASKS, number, share))
+        return self.backward(*self.prepare(batch, MASKS, number, share))
 
-    def prepared(
+    def prepare(
         self,
         batch: tuple[Tensor, ...],
         stream: int,
         number: int,
         share: Share | None = None,
     ) -> tuple[Tensor, Any, float | Tensor]:
-        """What the network sees, the answer, and what counts in the loss of all.
+        """Input of the network, answer, and weight in the loss of the whole batch.
 
-        Draws are number `number` of `stream`; `share` is what of the batch is given.
+        Random draws are number `number` of `stream`.
         """
         share = share or share_of(len(batch[0]), 0, 1)
         generator = torch.Generator(device=batch[0].device)
         generator.manual_seed(_mixed(self._seed, stream, number))
-        return self._drawn(batch, generator, share)
+        return self._draw(batch, generator, share)
 
-    def _drawn(
+    def _draw(
         self, batch: tuple[Tensor, ...], generator: torch.Generator, share: Share
     ) -> tuple[Tensor, Any, float | Tensor]:
         mine = tuple(tensor[: share.count] for tensor in batch)
@@ -219,40 +194,40 @@ class Gradients:
             seen = seen.contiguous(memory_format=torch.channels_last)
         return seen, answer, part
 
-    def computed(self, seen: Tensor, answer: Any, part: float | Tensor = 1.0) -> Tensor:
-        """Compute gradients, of as many patches at once as there is room for."""
-        measured = [b for b in self._network.buffers() if b.is_floating_point()]
-        before = [buffer.clone() for buffer in measured]
+    def backward(self, seen: Tensor, answer: Any, part: float | Tensor = 1.0) -> Tensor:
+        """Compute gradients of as many patches at once as fit; return the loss."""
+        statistics = [b for b in self._network.buffers() if b.is_floating_point()]
+        before = [buffer.clone() for buffer in statistics]
         patches = len(seen)
 
-        def learn(size: int) -> Tensor:
+        def work(size: int) -> Tensor:
             losses = []
-            for x, y, share in parts(seen, answer, size):
+            for x, y, share in split_batch(seen, answer, size):
                 prediction = self._network(x)
                 if patches:
                     loss = self._algorithm.loss(prediction, y)
-                else:  # only to take part in what the others measure together
+                else:  # takes part in the batch normalisation of the other processes
                     loss = prediction.float().sum()
                 if size < patches:
                     loss = loss * share
-                if not self._room.alone:
+                if not self._micro_batches.alone:
                     loss = loss * part
                 with torch.autocast(loss.device.type, enabled=False):
                     loss.backward()  # type: ignore[no-untyped-call]
                 losses.append(loss.detach())
             return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
-        def forget() -> None:
-            if self._graph is not None:  # it has memory of its own
+        def undo() -> None:
+            if self._graph is not None:  # which has a memory pool
                 self._graph.give_up()
             self._network.zero_grad()
             with torch.no_grad():
-                for buffer, value in zip(measured, before, strict=True):
+                for buffer, value in zip(statistics, before, strict=True):
                     buffer.copy_(value)
 
-        return self._room.within(patches, learn, forget)
+        return self._micro_batches.run(patches, work, undo)
 
 
 def _mixed(*key: int) -> int:
-    """One number out of several, so that neighbouring keys give unrelated draws."""
+    """One seed from several numbers; neighbouring keys give unrelated draws."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)

@@ -1,4 +1,4 @@
-"""Losses of all runs of one model, in order."""
+"""The record of the losses of a model, and the log of them on disk."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from napari_hush.errors import ConfigurationError
-from napari_hush.events import EpochDone, Event, StepsDone
+from napari_hush.events import EarlierLosses, EpochDone, Event, StepsDone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_hush.config import Configuration
-    from napari_hush.events import Event
+    from napari_hush.lightning.checkpoint import Position
 
 
 @dataclass
 class Losses:
-    """Losses by step and by epoch, both counted over all runs from 0.
+    """Losses by step and by epoch, both counted over all runs of a model, from 0.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Losses:
     train_epoch, train_loss : list
         One entry per epoch.
     val_epoch, val_loss : list
-        One entry per epoch that was validated.
+        One entry per epoch with validation.
     """
 
     train_step: list[int] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Losses:
     val_loss: list[float] = field(default_factory=list)
 
     def record(self, event: Event) -> None:
-        """Take in what `event` tells about losses."""
+        """Append the losses of `event`, if it has any."""
         if isinstance(event, StepsDone):
             steps = range(event.first_step, event.first_step + len(event.losses))
             self.train_step.extend(steps)
@@ -51,8 +51,8 @@ class Losses:
                 self.val_epoch.append(event.epoch)
                 self.val_loss.append(event.val_loss)
 
-    def cut(self, epoch: int, step: int) -> None:
-        """Leave only the epochs before `epoch` and the steps before `step`."""
+    def truncate(self, epoch: int, step: int) -> None:
+        """Remove epochs from `epoch` on, and steps from `step` on."""
         for numbers, values, end in (
             (self.train_step, self.train_step_loss, step),
             (self.train_epoch, self.train_loss, epoch),
@@ -61,10 +61,21 @@ class Losses:
             count = sum(number < end for number in numbers)
             del numbers[count:], values[count:]
 
-    def take_over(self, others: Losses) -> None:
-        """Hold what `others` hold."""
-        for name, values in others.as_dict().items():
+    def replace_by(self, other: Losses) -> None:
+        """Take the losses of `other` in place of these."""
+        for name, values in other.as_dict().items():
             getattr(self, name)[:] = values
+
+    def of_run(self, start: Position, steps_per_epoch: int) -> EarlierLosses:
+        """The losses of the run that is resumed at `start`."""
+        first = sum(step < start.first_step for step in self.train_step)
+        validation = (
+            (start.first_step + (1 + epoch - start.first_epoch) * steps_per_epoch, loss)
+            for epoch, loss in zip(self.val_epoch, self.val_loss, strict=True)
+            if epoch >= start.first_epoch
+        )
+        losses = tuple(self.train_step_loss[first:])
+        return EarlierLosses(start.first_step, losses, tuple(validation))
 
     def as_dict(self) -> dict[str, list[float]]:
         """A copy as plain lists, by name."""
@@ -72,14 +83,7 @@ class Losses:
 
 
 def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
-    """The logger that `config` names; None where nothing is to be logged.
-
-    Parameters
-    ----------
-    config : Configuration
-        Names the logger and the experiment.
-    folder : Path, optional
-        Where the log goes; nothing is logged without.
+    """The logger that `config` names, writing into `folder`; None without a folder.
 
     Raises
     ------
@@ -110,18 +114,11 @@ def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
         ) from error
 
 
-class Log:
-    """Write what events tell of losses to a logger, step by step and epoch by epoch.
+class LossLog:
+    """Write the losses of events to a logger, by step and by epoch.
 
-    Steps are counted over all runs of a model, so that curves of a run that was cut off
-    and went on fit together.
-
-    Parameters
-    ----------
-    logger : Logger, optional
-        None logs nothing.
-    config : Configuration
-        Kept beside the losses.
+    Steps are counted over all runs of a model, so the curves of an interrupted run and of
+    its continuation join.
     """
 
     def __init__(self, logger: Logger | None, config: Configuration) -> None:
@@ -130,8 +127,8 @@ class Log:
             settings: dict[str, Any] = config.model_dump(mode="json")
             logger.log_hyperparams(settings)
 
-    def __call__(self, event: Event) -> None:
-        """Take in `event`."""
+    def record(self, event: Event) -> None:
+        """Log the losses of `event`, if it has any."""
         if self.logger is None:
             return
         if isinstance(event, StepsDone):

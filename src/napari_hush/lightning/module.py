@@ -16,12 +16,12 @@ from napari_hush.errors import TrainingError
 from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.checkpoint import (
     check_alike,
-    going_on,
+    explain_damage,
     optimizer_tensors,
     restore_optimizer,
 )
 from napari_hush.lightning.control import RunClock
-from napari_hush.lightning.gradients import MASKS, Gradients, MicroBatches, parts
+from napari_hush.lightning.gradients import MASKS, Gradients, MicroBatches, split_batch
 from napari_hush.lightning.optimizers import EMAWeights, build_optimizer, build_schedule
 from napari_hush.lightning.process_group import ProcessGroup
 from napari_hush.lightning.sync_batchnorm import plain
@@ -37,32 +37,31 @@ if TYPE_CHECKING:
     from napari_hush.models.normalization import Normalization
 
 _VAL_MASKS = 5
-"""Marks validation masks among the random streams of a seed."""
+"""Number of the random stream of validation masks."""
 
 
-def _ignore(event: Event) -> None:
-    """Take no notice."""
+def ignore_event(event: Event) -> None:
+    """Report to nobody."""
 
 
 class HushModule(L.LightningModule):
     """Train a U-Net with the algorithm of a configuration.
 
-    A step is written out here rather than left to Lightning: gradients, their clipping,
-    the optimizer, the schedule and the moving average stand below each other in
-    `training_step`.
+    `training_step` takes the whole optimizer step: gradients, gradient clipping,
+    optimizer, schedule and EMA weights.
 
     Parameters
     ----------
     config : Configuration
         Algorithm, optimizer, schedule and seed.
     network : UNet
-        What is trained, in place.
+        Network to train, in place.
     total_steps : int
         Optimizer steps of the whole run, for schedules that end with it.
     first_step, first_epoch : int
-        What was done before this run; keeps random draws from repeating.
+        Steps and epochs before this run; keep random draws from repeating.
     normalization, target_normalization : Normalization, optional
-        Statistics of the training data, which make a model out of the network.
+        Statistics of the training data, which belong to the model.
     on_progress : callable, optional
         Gets the events of callbacks.
     clock : RunClock, optional
@@ -72,27 +71,27 @@ class HushModule(L.LightningModule):
     ----------
     epochs, steps : int
         Epochs and optimizer steps done, those before this run included.
-    room : Room
-        How many patches fit through the network at once.
+    micro_batches : MicroBatches
+        Number of patches that fit into memory at once.
     step_losses : list of Tensor
-        Losses of the steps since somebody last emptied it; still on the device, because
-        fetching each one would make a GPU wait.
+        Losses of the steps since the list was last emptied; they stay on the device,
+        because fetching each one would make a GPU wait.
     val_loss : float or None
-        Validation loss of the last epoch, until somebody takes it.
+        Validation loss of the last epoch, until it is reported.
     precision : {"32", "bf16"}
-        Arithmetic of the run, set before it.
-    resumed : RunState or None
-        Set before the run, it goes on from there.
-    ranks : Ranks
-        The processes that train together, set before the run.
+        Arithmetic of the run; set before it.
+    resumed : TrainingCheckpoint or None
+        Checkpoint to resume from; set before the run.
+    ranks : ProcessGroup
+        The processes that train together; set before the run.
     batch_size : int
-        Patches in the batch of the last step, of all processes together.
-    is_asked_to_stop : Tensor
-        A scalar: how many of them wish to stop; known to all of them alike.
+        Patches in the batch of the last step, over all processes.
+    stop_requests : Tensor or None
+        Scalar: number of processes that are to stop, the same in all of them.
     wants_stop : callable
-        Whether this process wishes to.
+        Whether this process is to stop.
     provenance : Provenance
-        What its models are to say of where they come from.
+        Provenance of the models of this run.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class HushModule(L.LightningModule):
         first_epoch: int = 0,
         normalization: Normalization | None = None,
         target_normalization: Normalization | None = None,
-        on_progress: OnProgress = _ignore,
+        on_progress: OnProgress = ignore_event,
         clock: RunClock | None = None,
     ) -> None:
         super().__init__()
@@ -119,7 +118,7 @@ class HushModule(L.LightningModule):
         self.target_normalization = target_normalization
         self.on_progress = on_progress
         self.clock = clock or RunClock()
-        self.room = MicroBatches(on_progress)
+        self.micro_batches = MicroBatches(on_progress)
         self.step_losses: list[Tensor] = []
         self.val_loss: float | None = None
         self.precision: Precision = "32"
@@ -127,29 +126,29 @@ class HushModule(L.LightningModule):
         self.ranks = ProcessGroup()
         self.wants_stop: Callable[[], bool] = lambda: False
         self.batch_size = 0
-        self.is_asked_to_stop: Tensor | None = None
+        self.stop_requests: Tensor | None = None
         self.provenance = Provenance()
-        self._average: EMAWeights | None = None
+        self._ema: EMAWeights | None = None
         self._schedule: LRScheduler | None = None
         self._algorithm = algorithm(config.algorithm_config)
         self.gradients = Gradients(
-            network, self._algorithm, config.data_config.seed, self.room
+            network, self._algorithm, config.data_config.seed, self.micro_batches
         )
         self._val_losses: list[Tensor] = []
 
-    # ---- what Lightning calls ----
+    # ---- called by Lightning ----
 
     def on_train_start(self) -> None:
-        """Start the moving average, now that the weights are where they are trained."""
+        """Start the EMA weights, on the device of the network."""
         decay = self.config.training_config.ema_decay
         if decay:
-            self._average = EMAWeights(self.network, decay)
+            self._ema = EMAWeights(self.network, decay)
         if self.resumed is not None:
             self._restore(self.resumed)
         self.gradients.start(self.device)
 
     def on_train_end(self) -> None:
-        """Free the memory of the recorded step."""
+        """Free the memory of the CUDA graph."""
         self.gradients.end()
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
@@ -157,19 +156,19 @@ class HushModule(L.LightningModule):
         optimizer: Any = self.optimizers()
         share = self._share(batch, "train", batch_idx)
         self.batch_size = share.whole
-        loss = self.gradients.of(batch, self.steps, share)
+        loss = self.gradients.compute(batch, self.steps, share)
         if not self.ranks.is_alone:
-            loss, self.is_asked_to_stop = self.ranks.add_up(
+            loss, self.stop_requests = self.ranks.sum_gradients(
                 self.network, loss, self.wants_stop()
             )
-        # Lightning has the whole step under autocast, which is meant for the loss alone.
+        # Lightning runs the whole step under autocast, which only the loss should use.
         with torch.autocast(loss.device.type, enabled=False):
-            if longest := self.config.training_config.gradient_clip_norm:
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+            if max_norm := self.config.training_config.gradient_clip_norm:
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm)
             optimizer.step()
-        if self._average is not None:
-            self._average.update(self.steps - self.first_step)
-        if self._schedule is not None and self._goes_by_steps:
+        if self._ema is not None:
+            self._ema.update(self.steps - self.first_step)
+        if self._schedule is not None and self._schedule_by_step:
             self._schedule.step()
         self.steps += 1
         self.step_losses.append(loss)
@@ -178,26 +177,26 @@ class HushModule(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
         share = self._share(batch, "val", batch_idx)
-        seen, answer, part = self.gradients.prepared(batch, _VAL_MASKS, batch_idx, share)
+        seen, answer, part = self.gradients.prepare(batch, _VAL_MASKS, batch_idx, share)
         network = self.best_network
 
-        def judge(size: int) -> Tensor:
-            pieces = parts(seen, answer, size)
+        def evaluate(size: int) -> Tensor:
+            pieces = split_batch(seen, answer, size)
             losses = [share * self._algorithm.loss(network(x), y) for x, y, share in pieces]
             return torch.stack(losses).sum()
 
         loss = torch.zeros((), device=seen.device)
         if share.count:
-            loss = self.room.within(len(seen), judge, lambda: None) * part
+            loss = self.micro_batches.run(len(seen), evaluate, lambda: None) * part
         self._val_losses.append(loss.detach() * share.whole)
         self._val_losses.append(torch.tensor(float(share.whole), device=loss.device))
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch's losses."""
+        """Clear the losses of the last epoch."""
         self._val_losses.clear()
 
     def on_validation_epoch_end(self) -> None:
-        """Average over the patches."""
+        """Average the losses over the patches."""
         if self._val_losses:
             sums = torch.stack(self._val_losses).reshape(-1, 2).sum(0)
             self.val_loss = float(self.ranks.total(sums[0]) / sums[1])
@@ -210,19 +209,19 @@ class HushModule(L.LightningModule):
         self._schedule = build_schedule(config, optimizer, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": self._schedule}
 
-    # ---- what a training run asks ----
+    # ---- called by the run ----
 
     def end_epoch(self, epochs: int, monitored_loss: float) -> None:
-        """Note that `epochs` are done in all; advance schedules that go by epochs."""
+        """Set the number of complete epochs; advance schedules that step by epoch."""
         self.epochs = epochs
         schedule = self._schedule
         if isinstance(schedule, ReduceLROnPlateau):
             schedule.step(monitored_loss)
-        elif schedule is not None and not self._goes_by_steps:
+        elif schedule is not None and not self._schedule_by_step:
             schedule.step()
 
     def numbers(self) -> dict[str, Any]:
-        """What `resumed` needs besides tensors, fit for JSON."""
+        """Numbers of a checkpoint, as JSON can hold them."""
         schedule = self._schedule
         return {
             "precision": self.precision,
@@ -231,50 +230,48 @@ class HushModule(L.LightningModule):
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, averaged weights and the optimizer's moments, by dotted names."""
+        """Weights, EMA weights and moments of the optimizer, by dotted names."""
         found = {f"network.{n}": t for n, t in self.network.state_dict().items()}
-        if self._average is not None:
-            mine = self._average.network.state_dict()
-            found.update({f"average.{n}": t for n, t in mine.items()})
+        if self._ema is not None:
+            averaged = self._ema.network.state_dict()
+            found.update({f"average.{n}": t for n, t in averaged.items()})
         moments = optimizer_tensors(self.trainer.optimizers[0])
         return found | {f"optimizer.{n}": t for n, t in moments.items()}
 
-    def _restore(self, state: TrainingCheckpoint) -> None:
-        with going_on("the run that was cut off"):
-            self.network.load_state_dict(state.under("network"))
-            if self._average is not None:
-                self._average.network.load_state_dict(state.under("average"))
+    def _restore(self, checkpoint: TrainingCheckpoint) -> None:
+        with explain_damage("the interrupted run"):
+            self.network.load_state_dict(checkpoint.under("network"))
+            if self._ema is not None:
+                self._ema.network.load_state_dict(checkpoint.under("average"))
             restore_optimizer(
                 self.trainer.optimizers[0],
-                state.numbers["groups"],
-                state.under("optimizer"),
+                checkpoint.numbers["groups"],
+                checkpoint.under("optimizer"),
             )
             if self._schedule is not None:
-                known, kept = self._schedule.state_dict(), state.numbers["schedule"]
-                check_alike("the schedule", kept, known)
-                self._schedule.load_state_dict(kept)
-        self.steps = state.position.first_step + state.position.steps
-        self.epochs = state.position.first_epoch + state.position.epochs
+                schedule = checkpoint.numbers["schedule"]
+                check_alike("the schedule", schedule, self._schedule.state_dict())
+                self._schedule.load_state_dict(schedule)
+        self.steps = checkpoint.position.model_steps
+        self.epochs = checkpoint.position.model_epochs
 
     @property
     def best_network(self) -> UNet:
-        """The averaged network where there is one, else the one in training."""
-        return self.network if self._average is None else self._average.network
+        """The network with EMA weights if there is one, otherwise the trained network."""
+        return self.network if self._ema is None else self._ema.network
 
     def model(self) -> Model:
-        """What is learnt so far, as a copy for others to keep, in evaluation mode.
-
-        Its network lies on the device where it is trained.
+        """A copy of the current model in evaluation mode, on the training device.
 
         Raises
         ------
         TrainingError
-            If the module was made without statistics.
+            If the module was made without a normalization.
         """
         if self.normalization is None:
             raise TrainingError(
-                "This module does not know the statistics of its training data; make it "
-                "with a normalization."
+                "This module has no statistics of its training data; make it with a "
+                "normalization."
             )
         return Model(
             self.config,
@@ -294,18 +291,18 @@ class HushModule(L.LightningModule):
         batch : tuple of Tensor
             What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
         """
-        seen, answer, _ = self.gradients.prepared(batch, MASKS, 0)
+        seen, answer, _ = self.gradients.prepare(batch, MASKS, 0)
         return self._algorithm.loss(self.network(seen), answer)
 
     def _share(
         self, batch: tuple[Tensor, ...], which: Literal["train", "val"], number: int
     ) -> Share:
-        """What of batch `number` is given."""
+        """The part of batch `number` that this process has."""
         if self.ranks.is_alone:
             return share_of(len(batch[0]), 0, 1)
         share: Share = self.trainer.datamodule.share(which, number)  # type: ignore[attr-defined]
         return share
 
     @property
-    def _goes_by_steps(self) -> bool:
+    def _schedule_by_step(self) -> bool:
         return isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig)

@@ -1,4 +1,4 @@
-"""The processes that train one model together, and what they tell each other."""
+"""The processes that train one model together, and the messages between them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _Value = TypeVar("_Value")
 
 
 class ProcessGroup:
-    """All processes of a run, seen from one of them; a process alone is one of one.
+    """The processes of a run, as seen from one of them; by default only this one.
 
-    Every method has to be called by all of them, in the same order.
+    All processes have to call every method, in the same order.
 
     Parameters
     ----------
     rank, count : int
-        Number of this process, and of how many.
+        Number of this process, from 0, and number of processes.
     timeout : float
-        Seconds after which a process that does not answer counts as lost; only told.
+        Seconds without an answer after which a process counts as lost, for the message.
     """
 
     def __init__(self, rank: int = 0, count: int = 1, timeout: float = 0.0) -> None:
@@ -43,16 +43,13 @@ class ProcessGroup:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     def from_first(self, work: Callable[[], _Value]) -> _Value:
-        """What `work` returns in the first process, which alone calls it.
+        """Call `work` in the first process alone; return its result in all of them.
 
-        Raises
-        ------
-        HushError
-            If it fails there: in all processes.
+        A HushError there is raised in all processes.
         """
         if self.is_alone:
             return work()
@@ -63,60 +60,43 @@ class ProcessGroup:
                 answer[0] = work()
             except HushError as raised:
                 error, answer[1] = raised, str(raised)
-        with self.answering():
+        with self.connected():
             dist.broadcast_object_list(answer)
         if error is not None:
             raise error
         if answer[1] is not None:
-            raise TrainingError(f"The first process refused: {answer[1]}")
+            raise TrainingError(f"The first process failed: {answer[1]}")
         value: _Value = answer[0]
         return value
 
     def agree(self, what: str, value: Any) -> None:
-        """Make sure that all processes have the same `value`.
-
-        Raises
-        ------
-        DataError
-            If one has another: in all processes.
-        """
+        """Raise DataError in all processes unless they have the same `value`."""
         if self.is_alone:
             return
         values: list[Any] = [None] * self.count
-        with self.answering():
+        with self.connected():
             dist.all_gather_object(values, value)
         for number, other in enumerate(values):
             if other != values[0]:
                 raise DataError(
                     f"Process {number} has other {what} than the first one ({other} and "
-                    f"{values[0]}); let all machines see the same files."
+                    f"{values[0]}); give all machines the same files."
                 )
 
     def total(self, tensor: Tensor) -> Tensor:
-        """Add up `tensor` over all processes, in place; the same bits everywhere."""
+        """Sum `tensor` over all processes, in place; the same bits in all of them."""
         if not self.is_alone:
-            with self.answering():
+            with self.connected():
                 dist.all_reduce(tensor)
         return tensor
 
-    def add_up(self, network: nn.Module, loss: Tensor, flag: bool) -> tuple[Tensor, Tensor]:
-        """Add up gradients and losses of the parts of a batch, in one message.
+    def sum_gradients(
+        self, network: nn.Module, loss: Tensor, flag: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Sum gradients, losses and flags over the parts of a batch, in one message.
 
-        Parameters
-        ----------
-        network : Module
-            Its gradients are replaced by their sums.
-        loss : Tensor
-            A scalar.
-        flag : bool
-            Any wish.
-
-        Returns
-        -------
-        loss : Tensor
-            The sum.
-        flags : Tensor
-            A scalar: how many processes have that wish.
+        Gradients are replaced by their sums; the sums of `loss` and `flag` are returned as
+        scalars.
         """
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         last = torch.stack([loss.float(), torch.full_like(loss, float(flag)).float()])
@@ -128,14 +108,8 @@ class ProcessGroup:
         return loss[0], flags[0]
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Say in a sentence that another process is gone.
-
-        Raises
-        ------
-        TrainingError
-            In place of what torch raises.
-        """
+    def connected(self) -> Iterator[None]:
+        """Raise TrainingError in place of torch's errors if another process is lost."""
         try:
             yield
         except torch.OutOfMemoryError:
@@ -143,12 +117,12 @@ class ProcessGroup:
         except RuntimeError as error:
             raise TrainingError(
                 f"Process {self.rank} of {self.count} lost the others: one of them ended, "
-                f"or did not answer for {self._timeout:g} s; see what it said, then go on "
-                "from the last state that was kept (hush resume)."
+                f"or did not answer for {self._timeout:g} s; see its output, then resume "
+                "from the last checkpoint (hush resume)."
             ) from error
 
 
 def is_lost_connection(error: RuntimeError) -> bool:
-    """Whether `error` is what torch raises if another process is gone."""
+    """Whether torch raised `error` because another process is lost."""
     text = str(error)
     return isinstance(error, dist.DistError) or "gloo" in text or "NCCL" in text

@@ -1,10 +1,11 @@
-"""The callback that tells what is happening and obeys wishes to pause or stop."""
+"""The callback that reports progress, writes checkpoints, and pauses or stops a run."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as L
 import torch
@@ -19,25 +20,26 @@ from napari_hush.events import (
     TrainingPaused,
     TrainingResumed,
 )
-from napari_hush.lightning.checkpoint import Position, check_alike, going_on
-from napari_hush.lightning.module import HushModule
+from napari_hush.lightning.checkpoint import check_alike, explain_damage
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
-    from napari_hush.lightning.checkpoint import TrainingCheckpoint
+    from napari_hush.lightning.checkpoint import Position
     from napari_hush.lightning.checkpointer import Checkpointer
     from napari_hush.lightning.control import RunClock, RunControl
+    from napari_hush.lightning.losses import Losses, LossLog
+    from napari_hush.lightning.module import HushModule
 
 _PERIOD = 0.1
 """Seconds between two reports of losses: fetching them makes a GPU wait."""
-_ASK_EVERY = 10
-"""Steps on GPUs between two looks at what others wish: fetching it makes a GPU wait."""
+_STOP_PERIOD = 10
+"""Steps on GPUs between two looks at stop requests: fetching them makes a GPU wait."""
 _SMOOTHING = 0.7
-"""Weight of the past in the training loss that a plateau is judged by."""
+"""Weight of the past in the smoothed training loss, in which plateaus are detected."""
 
 
 class ProgressCallback(L.Callback):
-    """Report losses a few times a second; pause and stop when asked.
+    """Report losses a few times a second; pause and stop on request.
 
     Parameters
     ----------
@@ -45,17 +47,26 @@ class ProgressCallback(L.Callback):
         Gets `StepsDone`, `EpochDone`, `Plateau`, `EarlyStopped`, `TrainingPaused` and
         `TrainingResumed`.
     control : RunControl
-        Asked after every step; a stop ends the run, with the weights as they are.
+        Requests to pause or stop, read after every step.
     clock : RunClock
-        Stands still while the run is paused.
-    first_epoch, first_step : int
-        What was trained before this run; events count on from there.
+        Stopped while the run is paused.
     config : TrainingConfig
-        Says what a plateau is.
-    keeper : StateKeeper, optional
-        Keeps the state of the run on disk.
-    resumed : RunState, optional
-        Where an earlier run was cut off; this one goes on from there.
+        Settings of plateaus and early stopping.
+    start : Position
+        Position at which the run starts.
+    losses : Losses
+        Record that the losses are appended to.
+    log : LossLog, optional
+        Log of the losses on disk.
+    checkpointer : Checkpointer, optional
+        Writes checkpoints of the run.
+    resumed : dict, optional
+        ``TrainingCheckpoint.numbers`` of the run that is resumed.
+
+    Attributes
+    ----------
+    position : Position
+        Steps and epochs that have been reported.
     """
 
     def __init__(
@@ -63,34 +74,34 @@ class ProgressCallback(L.Callback):
         on_progress: OnProgress,
         control: RunControl,
         clock: RunClock,
-        first_epoch: int,
-        first_step: int,
         config: TrainingConfig,
-        keeper: Checkpointer | None = None,
-        resumed: TrainingCheckpoint | None = None,
+        start: Position,
+        losses: Losses,
+        *,
+        log: LossLog | None = None,
+        checkpointer: Checkpointer | None = None,
+        resumed: dict[str, Any] | None = None,
     ) -> None:
+        self.position = start
         self._on_progress = on_progress
         self._control = control
         self._clock = clock
-        self._keeper = keeper
-        self._before = Position() if resumed is None else resumed.position
-        self.epochs_done = first_epoch + self._before.epochs
-        self.steps_done = self._last_step = first_step + self._before.steps
-        self._first_epoch = self.epochs_done
         self._config = config
-        self._plateau = PlateauDetector(
-            config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
-        )
-        self._early = PlateauDetector(config.early_stopping_epochs, 0.0, 0.0)
-        self._epoch_losses: list[float] = []
+        self._start = start
+        self._losses = losses
+        self._log = log
+        self._checkpointer = checkpointer
+        self._detectors = {
+            "plateau": PlateauDetector(
+                config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
+            ),
+            "early": PlateauDetector(config.early_stopping_epochs, 0.0, 0.0),
+        }
         if resumed is not None:
-            steps = self._before.steps_in_epoch
-            losses = resumed.losses.train_step_loss
-            self._epoch_losses = losses[len(losses) - steps :]
-            with going_on("the run that was cut off"):
-                for name, watch in (("plateau", self._plateau), ("early", self._early)):
-                    check_alike(name, resumed.numbers[name], watch.seen())
-                    watch.restore(resumed.numbers[name])
+            with explain_damage("the interrupted run"):
+                for name, detector in self._detectors.items():
+                    check_alike(name, resumed[name], detector.state())
+                    detector.restore(resumed[name])
         self._patches = 0
         self._learning_rate = 0.0
         self._started = self._reported = self._clock()
@@ -102,9 +113,9 @@ class ProgressCallback(L.Callback):
     def on_train_epoch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule
     ) -> None:
-        """Keep the very start; a run may be cut off before its first epoch is done."""
+        """Write a first checkpoint; the first epoch may take long."""
         if trainer.current_epoch == 0:
-            self._save(trainer, pl_module)
+            self._save(pl_module)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -120,114 +131,98 @@ class ProgressCallback(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Report if it is time; pause or stop if asked."""
-        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
-        self._patches += pl_module.batch_size
+        """Report if it is time; pause or stop on request."""
+        module = cast("HushModule", pl_module)
+        self._patches += module.batch_size
         if self._clock() - self._reported >= _PERIOD:
-            self._report(trainer, pl_module)
-        waits = self._control.is_paused and not self._control.should_stop
-        due = self._keeper is not None and self._keeper.is_due()
-        if (waits or due) and not trainer.is_last_batch:
-            self._save(trainer, pl_module)
-        if waits:
-            self._pause(trainer, pl_module)
-        if self._must_stop(pl_module, batch_idx):
+            self._report(module)
+        pauses = self._control.is_paused and not self._control.should_stop
+        due = self._checkpointer is not None and self._checkpointer.is_due()
+        if (pauses or due) and not trainer.is_last_batch:
+            self._save(module)
+        if pauses:
+            self._pause(module)
+        if self._must_stop(module, batch_idx):
             if not trainer.is_last_batch:
-                self._save(trainer, pl_module, ended=True)
-            # Lightning would still validate; whoever stops wants the model now.
+                self._save(module, ended=True)
+            # Lightning would still validate; a stop is to return the model at once.
             trainer.limit_val_batches = 0
             trainer.should_stop = True
 
-    def _must_stop(self, module: L.LightningModule, step: int) -> bool:
-        """Whether the run is to end; several processes have to end after the same step."""
-        assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
+    def _must_stop(self, module: HushModule, step: int) -> bool:
+        """Whether to stop; several processes have to do so after the same step."""
         if module.ranks.is_alone:
             return self._control.should_stop
-        asked = module.is_asked_to_stop
-        if asked is None or (asked.device.type != "cpu" and step % _ASK_EVERY):
+        requests = module.stop_requests
+        if requests is None or (requests.device.type != "cpu" and step % _STOP_PERIOD):
             return False
-        return bool(asked > 0)
+        return bool(requests > 0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Report the rest of the epoch's steps, then the epoch."""
-        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
-        self._report(trainer, pl_module)
-        if not self._epoch_losses:
+        """Report the remaining steps, then the epoch."""
+        module = cast("HushModule", pl_module)
+        self._report(module)
+        steps = self.position.steps_in_epoch
+        if not steps:
             return
-        train_loss = sum(self._epoch_losses) / len(self._epoch_losses)
-        val_loss, pl_module.val_loss = pl_module.val_loss, None
-        pl_module.log("train_loss", train_loss, logger=False)
+        train_loss = sum(self._losses.train_step_loss[-steps:]) / steps
+        val_loss, module.val_loss = module.val_loss, None
+        module.log("train_loss", train_loss, logger=False)
         monitored = train_loss if val_loss is None else val_loss
-        epoch = self._first_epoch + trainer.current_epoch
-        self._epoch_losses.clear()
-        self.epochs_done = epoch + 1
-        pl_module.end_epoch(self.epochs_done, monitored)
-        self._on_progress(EpochDone(epoch, self.steps_done, train_loss, val_loss))
-        if self._plateau.is_reached(train_loss):
+        epoch = self.position.model_epochs
+        self.position = replace(
+            self.position, epochs=self.position.epochs + 1, steps_in_epoch=0
+        )
+        module.end_epoch(self.position.model_epochs, monitored)
+        self._record(EpochDone(epoch, self.position.model_steps, train_loss, val_loss))
+        if self._detectors["plateau"].is_reached(train_loss):
             self._on_progress(Plateau(epoch, self._config.plateau_epochs))
-        if self._early.is_reached(monitored):
+        if self._detectors["early"].is_reached(monitored):
             self._on_progress(EarlyStopped(epoch, self._config.early_stopping_epochs))
             trainer.should_stop = True
-        if trainer.is_last_batch:  # else it was stopped within, and is saved
+        if trainer.is_last_batch:  # otherwise it was stopped, and saved, within the epoch
             last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-            if last or (self._keeper is not None and self._keeper.is_due(epoch=True)):
-                self._save(trainer, pl_module, whole=True, ended=last)
+            due = self._checkpointer is not None and self._checkpointer.is_due(epoch=True)
+            if last or due:
+                self._save(module, ended=last)
 
-    def _save(
-        self,
-        trainer: L.Trainer,
-        module: L.LightningModule,
-        *,
-        whole: bool = False,
-        ended: bool = False,
-    ) -> None:
-        """Keep the state after this step, or, if `whole`, after this epoch."""
-        assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
-        if self._keeper is None:
+    def _save(self, module: L.LightningModule, *, ended: bool = False) -> None:
+        if self._checkpointer is None:
             return
-        self._report(trainer, module)
-        numbers = {"plateau": self._plateau.seen(), "early": self._early.seen()}
-        self._keeper.save(
-            module,
-            epochs=self._before.epochs + trainer.current_epoch + whole,
-            in_epoch=0 if whole else len(self._epoch_losses),
-            ended=ended,
-            numbers=numbers,
-        )
+        module = cast("HushModule", module)
+        self._report(module)
+        numbers = {name: found.state() for name, found in self._detectors.items()}
+        self._checkpointer.save(module, replace(self.position, ended=ended), numbers)
 
-    def _pause(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._report(trainer, module)
-        self._on_progress(TrainingPaused(self.steps_done))
+    def _pause(self, module: HushModule) -> None:
+        self._report(module)
+        self._on_progress(TrainingPaused(self.position.model_steps))
         started = time.perf_counter()
         with self._clock.stopped():
             self._control.wait()
         if not self._control.should_stop:
-            waited = time.perf_counter() - started
-            self._on_progress(TrainingResumed(self.steps_done, waited))
+            seconds = time.perf_counter() - started
+            self._on_progress(TrainingResumed(self.position.model_steps, seconds))
 
-    def _report(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, HushModule)  # noqa: S101 - narrows a type
+    def _report(self, module: HushModule) -> None:
+        """Report the steps since the last report."""
         if not module.step_losses:
             return
         losses = tuple(torch.stack(module.step_losses).tolist())
         module.step_losses.clear()
         now = self._clock()
-        first, self.steps_done = self.steps_done, self.steps_done + len(losses)
-        for number, loss in enumerate(losses, first):
-            if not math.isfinite(loss):
-                if self._keeper is not None:
-                    self._keeper.discard()
-                raise TrainingError(
-                    f"The loss became {loss} at step {number}; train with a smaller "
-                    "learning rate."
-                )
-        self._epoch_losses.extend(losses)
-        done = self.steps_done - self._last_step
-        left = module.first_step + module.total_steps - self.steps_done
-        seconds_per_step = (now - self._started) / done
-        self._on_progress(
+        first = self.position.model_steps
+        self._require_finite(losses, first)
+        self.position = replace(
+            self.position,
+            steps=self.position.steps + len(losses),
+            steps_in_epoch=self.position.steps_in_epoch + len(losses),
+        )
+        seconds_per_step = (now - self._started) / (self.position.steps - self._start.steps)
+        left = module.total_steps - self.position.steps
+        self._record(
             StepsDone(
-                epoch=self._first_epoch + trainer.current_epoch,
+                epoch=self.position.model_epochs,
                 first_step=first,
                 losses=losses,
                 learning_rate=self._learning_rate,
@@ -237,6 +232,22 @@ class ProgressCallback(L.Callback):
         )
         self._patches, self._reported = 0, now
 
+    def _require_finite(self, losses: tuple[float, ...], first: int) -> None:
+        for number, loss in enumerate(losses, first):
+            if not math.isfinite(loss):
+                if self._checkpointer is not None:
+                    self._checkpointer.discard()
+                raise TrainingError(
+                    f"The loss became {loss} at step {number}; train with a smaller "
+                    "learning rate."
+                )
+
+    def _record(self, event: StepsDone | EpochDone) -> None:
+        self._losses.record(event)
+        if self._log is not None:
+            self._log.record(event)
+        self._on_progress(event)
+
 
 class PlateauDetector:
     """Count epochs in which a smoothed loss did not fall.
@@ -244,9 +255,9 @@ class PlateauDetector:
     Parameters
     ----------
     epochs : int
-        How many of them make a plateau; 0 for never.
+        Length of a plateau; 0 for none.
     tolerance : float
-        What does not count as falling, as a share of the lowest loss so far.
+        Decrease that does not count, as a fraction of the lowest loss so far.
     smoothing : float
         Weight of the past in the running mean of the losses, 0 (none) up to below 1.
     """
@@ -260,7 +271,7 @@ class PlateauDetector:
         self._still = 0
 
     def is_reached(self, loss: float) -> bool:
-        """Take in the loss of an epoch; True once for each plateau."""
+        """Add the loss of an epoch; True once for each plateau."""
         before = loss if self._mean is None else self._mean
         self._mean = self._smoothing * before + (1 - self._smoothing) * loss
         lowest = self._lowest
@@ -270,11 +281,11 @@ class PlateauDetector:
             self._still += 1
         return self._epochs > 0 and self._still == self._epochs
 
-    def seen(self) -> dict[str, float | None]:
-        """What it remembers, fit for JSON."""
+    def state(self) -> dict[str, float | None]:
+        """The counters, as JSON can hold them."""
         return {"mean": self._mean, "lowest": self._lowest, "still": self._still}
 
-    def restore(self, seen: dict[str, float | None]) -> None:
-        """Remember what `seen` returned."""
-        self._mean, self._lowest = seen["mean"], seen["lowest"]
-        self._still = int(seen["still"] or 0)
+    def restore(self, state: dict[str, float | None]) -> None:
+        """Take the counters that `state` returned."""
+        self._mean, self._lowest = state["mean"], state["lowest"]
+        self._still = int(state["still"] or 0)

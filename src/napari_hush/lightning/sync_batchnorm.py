@@ -1,7 +1,7 @@
-"""Batch normalisation over the whole batch, where several processes have a part each.
+"""Batch normalisation over a batch that several processes share.
 
-torch's own ``SyncBatchNorm`` runs on GPUs alone; this one runs anywhere, gives the bits of
-the plain one in evaluation, and needs two short messages per layer and step.
+``torch.nn.SyncBatchNorm`` runs on GPUs alone. This one runs on any device, gives the bits
+of the plain layers in evaluation, and needs two short messages per layer and step.
 """
 
 from __future__ import annotations
@@ -18,42 +18,36 @@ if TYPE_CHECKING:
 
 
 class SyncedBatchNorms(LayerSync):
-    """Lightning's way to exchange the normalisations of a network while it is trained.
-
-    Parameters
-    ----------
-    ranks : Ranks
-        Among whom batches are shared.
-    """
+    """Lightning plugin that replaces batch normalisations while a network is trained."""
 
     def __init__(self, ranks: ProcessGroup) -> None:
         self._ranks = ranks
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Let every batch normalisation of `model` measure the whole batch."""
+        """Synchronise every batch normalisation of `model`."""
         for layer in model.modules():
-            if (shared := _SHARED.get(type(layer))) is not None:
-                layer.__class__ = shared
-                cast("_Shared", layer).ranks = self._ranks
+            if (synced := _SYNCED.get(type(layer))) is not None:
+                layer.__class__ = synced
+                cast("_Synced", layer).ranks = self._ranks
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Make them what they were."""
+        """Restore the plain layers."""
         return plain(model)
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """`network`, whose normalisations are torch's own again."""
+    """`network`, with the plain batch normalisations of torch."""
     for layer in network.modules():
-        if isinstance(layer, _Shared):
+        if isinstance(layer, _Synced):
             del layer.ranks
-            own = next(own for own, it in _SHARED.items() if it is type(layer))
-            cast("nn.Module", layer).__class__ = own
+            original = next(c for c, synced in _SYNCED.items() if synced is type(layer))
+            cast("nn.Module", layer).__class__ = original
     return network
 
 
-class _Shared(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common base
-    """What the plain layers do in evaluation, and more in training."""
+class _Synced(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common base
+    """The plain layer in evaluation, synchronised in training."""
 
     ranks: Any
 
@@ -61,12 +55,13 @@ class _Shared(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common bas
         if not self.training:
             return super().forward(x)
         mean, var, count = _moments(x.detach(), self.ranks)
-        kept, spread = cast("Tensor", self.running_mean), cast("Tensor", self.running_var)
-        share = cast("float", self.momentum)
+        running_mean = cast("Tensor", self.running_mean)
+        running_var = cast("Tensor", self.running_var)
+        momentum = cast("float", self.momentum)
         with torch.no_grad():
             cast("Tensor", self.num_batches_tracked).add_(1)
-            kept.lerp_(mean, share)
-            spread.lerp_(var * (count / (count - 1).clamp(min=1)), share)
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(var * (count / (count - 1).clamp(min=1)), momentum)
         return cast(
             "Tensor",
             _Normalize.apply(  # type: ignore[no-untyped-call]
@@ -75,17 +70,17 @@ class _Shared(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common bas
         )
 
 
-class _Shared2d(_Shared, nn.BatchNorm2d):
+class _Synced2d(_Synced, nn.BatchNorm2d):
     pass
 
 
-class _Shared3d(_Shared, nn.BatchNorm3d):
+class _Synced3d(_Synced, nn.BatchNorm3d):
     pass
 
 
-_SHARED: dict[type[nn.Module], type[_Shared]] = {
-    nn.BatchNorm2d: _Shared2d,
-    nn.BatchNorm3d: _Shared3d,
+_SYNCED: dict[type[nn.Module], type[_Synced]] = {
+    nn.BatchNorm2d: _Synced2d,
+    nn.BatchNorm3d: _Synced3d,
 }
 
 
@@ -95,7 +90,7 @@ def _moments(x: Tensor, ranks: ProcessGroup) -> tuple[Tensor, Tensor, Tensor]:
     var = mean = torch.zeros(x.shape[1], device=x.device)
     if count:
         var, mean = torch.var_mean(x.float(), _dims(x), correction=0)
-    # In 64 bits, because the square of the mean may be far larger than the variance.
+    # In float64, because the squared mean may be far larger than the variance.
     mean, var = mean.double(), var.double()
     counts = torch.full((1,), float(count), dtype=torch.float64, device=x.device)
     message = ranks.total(torch.cat([count * mean, count * (var + mean**2), counts]))
@@ -107,9 +102,9 @@ def _moments(x: Tensor, ranks: ProcessGroup) -> tuple[Tensor, Tensor, Tensor]:
 class _Normalize(torch.autograd.Function):
     """Subtract the mean, divide by the spread, scale and shift.
 
-    The gradient through mean and variance takes in all processes (Ioffe and Szegedy, ICML
-    2015, arXiv:1502.03167, section 3); those of scale and shift are of this one alone, as
-    are those of all other weights at that point.
+    The gradient through mean and variance is over all processes (Ioffe and Szegedy, ICML
+    2015, arXiv:1502.03167, section 3); those of scale and shift are of this process alone,
+    as are those of all other weights at that point.
     """
 
     @staticmethod
@@ -132,14 +127,14 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, var, count = ctx.saved_tensors
         shape = (1, -1, *[1] * (x.ndim - 2))
-        slope = (var + ctx.eps).rsqrt()
-        ahead = gradients[0].float()
-        normal = (x.float() - mean.view(shape)) * slope.view(shape)
-        of_bias, of_weight = ahead.sum(_dims(x)), (ahead * normal).sum(_dims(x))
-        both = ctx.ranks.total(torch.cat([of_bias, of_weight])) / count
+        inv_std = (var + ctx.eps).rsqrt()
+        grad = gradients[0].float()
+        normalized = (x.float() - mean.view(shape)) * inv_std.view(shape)
+        grad_bias, grad_weight = grad.sum(_dims(x)), (grad * normalized).sum(_dims(x))
+        both = ctx.ranks.total(torch.cat([grad_bias, grad_weight])) / count
         shift, stretch = both.view(2, *shape)
-        of_x = (ahead - shift - normal * stretch) * (weight * slope).view(shape)
-        return of_x.to(x.dtype), of_weight, of_bias, None, None, None, None, None
+        grad_x = (grad - shift - normalized * stretch) * (weight * inv_std).view(shape)
+        return grad_x.to(x.dtype), grad_weight, grad_bias, None, None, None, None, None
 
 
 def _dims(x: Tensor) -> list[int]:

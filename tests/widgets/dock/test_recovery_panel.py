@@ -192,5 +192,5 @@ def test_a_training_that_fails_is_offered_again(cut_off, viewer, offered, notifi
     (run.folder / FILE).write_bytes(b"nothing of the kind")
     hand.click("interrupted_continue")
     hand.until(lambda: not hand.dock._run.state.busy)
-    assert any("begin a new run" in said for said in notifications())
+    assert any("start a new run" in said for said in notifications())
     assert hand.find("interrupted").isVisible()

@@ -22,14 +22,18 @@ from napari_hush.errors import (
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import StepsDone, TrainingStarted, WarningIssued
+from napari_hush.events import (
+    EarlierLosses,
+    StepsDone,
+    TrainingStarted,
+    WarningIssued,
+)
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.lightning.checkpoint import FILE
 from napari_hush.widgets.data.training_data import TrainingData
 from napari_hush.widgets.jobs import crash_recovery, pixel_copies
 from napari_hush.widgets.jobs.crash_recovery import interrupted_runs
 from napari_hush.widgets.jobs.tasks import (
-    EarlierLosses,
     LoadingRecovered,
     StopRequest,
     Training,
@@ -364,7 +368,7 @@ def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypat
     heard: list = []
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
     assert task(heard.append, StopRequest()).model.steps == 9
-    assert cautions(heard) == ["After a crash the training would not go on from here: "]
+    assert cautions(heard) == ["After a crash this training cannot be resumed: "]
     assert len(calls) > 6
 
 

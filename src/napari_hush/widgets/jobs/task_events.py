@@ -36,18 +36,6 @@ class EngineReady(Event):
 
 
 @dataclass(frozen=True)
-class EarlierLosses(Event):
-    """Losses of the steps that an interrupted training did before it was resumed."""
-
-    first_step: int
-    """Number of the first step, counted over all runs of the model."""
-    losses: tuple[float, ...]
-    """Training loss of each step."""
-    validation: tuple[tuple[int, float], ...]
-    """Number of steps and validation loss at the end of each epoch."""
-
-
-@dataclass(frozen=True)
 class PreviewReady(Event):
     """A part of the image, denoised with the model in training."""
 

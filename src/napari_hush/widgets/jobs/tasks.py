@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
-from napari_hush.events import StepsDone, TrainingStarted, WarningIssued
+from napari_hush.events import StepsDone, WarningIssued
 from napari_hush.widgets.data.layers import of_layer, refusals_name
 from napari_hush.widgets.jobs.crash_recovery import going_on, keeping, recovered_path
-from napari_hush.widgets.jobs.task_events import EarlierLosses, EngineReady
+from napari_hush.widgets.jobs.task_events import EngineReady
 from napari_hush.widgets.settings.cost_estimate import measure_speed
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
@@ -130,7 +130,7 @@ class Training:
         stop.when_set(engine.stop_training)
         if not stop.is_set():
             with self._kept(report) as run, refusals_name(self.name):
-                engine.on_progress = partial(self._tell, state, run, report)
+                engine.on_progress = partial(self._tell, run, report)
                 engine.train(
                     datamodule=self._data(engine, run.data, state),
                     state_dir=run.folder if state is None else None,
@@ -165,29 +165,9 @@ class Training:
             lambda words: report(WarningIssued("state", words)),
         )
 
-    def _tell(
-        self,
-        state: TrainingCheckpoint | None,
-        run: Keeping,
-        report: OnProgress,
-        event: Event,
-    ) -> None:
+    def _tell(self, run: Keeping, report: OnProgress, event: Event) -> None:
         run.learned = run.learned or isinstance(event, StepsDone)
         report(of_layer(event, self.name))
-        if state is not None and isinstance(event, TrainingStarted):
-            first, told = state.position, state.losses
-            count = sum(step < first.first_step for step in told.train_step)
-            validation = (
-                (
-                    first.first_step
-                    + (1 + epoch - first.first_epoch) * event.steps_per_epoch,
-                    loss,
-                )
-                for epoch, loss in zip(told.val_epoch, told.val_loss, strict=True)
-                if epoch >= first.first_epoch
-            )
-            losses = tuple(told.train_step_loss[count:])
-            report(EarlierLosses(first.first_step, losses, tuple(validation)))
 
     def _data(
         self, engine: CAREamist, pixels: TrainingData, state: TrainingCheckpoint | None

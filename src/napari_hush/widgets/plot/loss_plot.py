@@ -11,8 +11,13 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QFileDialog, QMenu, QSizePolicy, QWidget
 
-from napari_hush.events import EpochDone, Event, StepsDone, TrainingStarted
-from napari_hush.widgets.jobs.task_events import EarlierLosses
+from napari_hush.events import (
+    EarlierLosses,
+    EpochDone,
+    Event,
+    StepsDone,
+    TrainingStarted,
+)
 from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.plot.loss_curve import ChartAxis, LossCurve
 
