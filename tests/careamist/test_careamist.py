@@ -185,7 +185,7 @@ def test_what_to_train_on(tiny_config, noisy):
 
 def test_an_optimizer_that_does_not_know_a_parameter(tiny_config, noisy):
     config = tiny_config(optimizer_params={"speed": 3})
-    with pytest.raises(ConfigurationError, match="Adam does not take"):
+    with pytest.raises(ConfigurationError, match="Adam does not accept"):
         CAREamist(config).train(train_source=noisy)
 
 

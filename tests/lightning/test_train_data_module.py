@@ -81,7 +81,7 @@ def test_an_image_too_small_to_split_is_all_trained_on(tiny_config, noisy, caplo
     module = ready(tiny_config(), noisy[:16, :16], val_minimum_split=1)
     assert (len(module.train_dataset), module.val_dataset) == (1, None)
     assert module.val_dataloader() == []
-    assert "too small to keep patches" in caplog.text
+    assert "too small to split off patches" in caplog.text
 
 
 def test_setting_up_twice_changes_nothing(tiny_config, noisy):
@@ -121,7 +121,7 @@ def test_a_subclass_may_bring_its_own_dataset(tiny_config, noisy):
     module.setup()
     seen = torch.cat([b[0] for b in module.train_dataloader()])[:, 0, 0, 0]
     assert sorted(seen.tolist()) == [0, 1, 2, 3, 4, 5]
-    with pytest.raises(ConfigurationError, match="Constant does not say how"):
+    with pytest.raises(ConfigurationError, match="Constant has no statistics"):
         module.get_data_statistics()
 
 

@@ -1,6 +1,7 @@
-"""Algorithms as pairs of functions: prepare a batch, and compute the loss on it.
+"""Algorithms as pairs of functions: prepare a batch, and compute its loss.
 
-Adding one means adding a pair here; network, data, optimizer and loop stay the same.
+A new paired loss is one function and its line in ``_LOSSES``, and its name in
+`napari_hush.config`; network, data, optimizer and loop stay the same.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What distinguishes one way of training from another.
+    """The parts of training in which methods differ.
 
     Attributes
     ----------
     prepare : callable
-        ``(batch, generator, share) -> (input, answer, part)``: from what the dataset gives,
-        a tuple of ``(B, C, *spatial)`` tensors, to what the network sees, whatever `loss`
-        needs, and what the loss of these patches counts for in that of the whole batch,
-        of which they are a `Share`.
+        ``(batch, generator, share) -> (input, answer, part)``: from a tuple of
+        ``(B, C, *spatial)`` tensors to the input of the network, the second argument of
+        `loss`, and the weight of these patches in the loss of the whole batch, of which
+        they are a `Share`.
     loss : callable
         ``(prediction, answer) -> Tensor``: a float32 scalar.
     """
@@ -45,13 +46,13 @@ class Algorithm:
 
 
 def algorithm(config: AlgorithmConfig) -> Algorithm:
-    """The algorithm that `config` names."""
+    """The algorithm of `config`."""
     if config.algorithm == "n2v":
-        return Algorithm(partial(_blind, config=config), n2v.loss)
-    return Algorithm(_pairs, _ERRORS[config.loss])
+        return Algorithm(partial(_n2v, config=config), n2v.loss)
+    return Algorithm(_pairs, _LOSSES[config.loss])
 
 
-def _blind(
+def _n2v(
     batch: tuple[Tensor, ...],
     generator: torch.Generator,
     share: Share,
@@ -74,7 +75,7 @@ def _mean_squared(prediction: Tensor, target: Tensor) -> Tensor:
     return functional.mse_loss(prediction.float(), target)
 
 
-_ERRORS: dict[str, Callable[[Tensor, Any], Tensor]] = {
+_LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "mae": _mean_absolute,
     "mse": _mean_squared,
 }

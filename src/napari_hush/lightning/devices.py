@@ -1,4 +1,4 @@
-"""From the configured devices to Lightning's Trainer, and to the processes that train."""
+"""From the configured devices to Lightning's Trainer and the processes that train."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ _BUFFERS: dict[str, Any] = {
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
     else "broadcast_buffers": False
 }
-"""No exchange of buffers, which are the same everywhere; torch renamed the argument."""
+"""Buffers are not exchanged, since all processes have the same; torch renamed this."""
 
 
 class Launch:
-    """Where a run is computed: how many processes, on which devices, how precisely.
+    """Processes, devices and precision of a run.
 
     Parameters
     ----------
     config : TrainingConfig
         Devices, machines, precision.
     precision : {"32", "bf16"}, optional
-        That of a run which goes on; by default what the configuration says.
+        Precision of the run that is resumed; by default that of the configuration.
 
     Attributes
     ----------
     devices, nodes : int
         Processes per machine, and machines.
     device : torch.device
-        That of this process; of several, the kind alone.
+        Device of this process; only its type if there are several processes.
     precision : {"32", "bf16"}
         Arithmetic of the run.
-    ranks : Ranks
-        The processes, this one among them.
+    ranks : ProcessGroup
+        The processes, this one included.
 
     Raises
     ------
     ConfigurationError
-        If the configuration contradicts the way in which processes were started, or the
-        machine lacks the devices.
+        If the configuration contradicts how the processes were started, or the machine
+        lacks the devices.
     """
 
     def __init__(self, config: TrainingConfig, precision: Precision | None = None) -> None:
@@ -72,32 +72,32 @@ class Launch:
         if count > 1:
             self._check_devices()
             if wish == "auto" and self.device.type == "cpu":
-                wish = "32"  # what each would measure on its machine may differ
+                wish = "32"  # each might choose another one
         self.precision: Precision = precision or choose_precision(wish, self.device)
         self.ranks = ProcessGroup(rank() if count > 1 else 0, count, config.process_timeout)
 
     @property
     def where(self) -> str:
-        """The devices in words, such as "cpu" or "8 x cuda"."""
+        """The devices as text, such as "cpu" or "8 x cuda"."""
         count = self.ranks.count
         return str(self.device) if count == 1 else f"{count} x {self.device.type}"
 
     def trainer(self, **more: Any) -> L.Trainer:
-        """Lightning's Trainer for it; `more` goes there.
+        """A Lightning Trainer with the further arguments `more`.
 
-        Of several processes, it starts those that nobody else starts, and returns once
-        all of them know each other.
+        Starts the other processes unless torchrun or SLURM did, and returns once all of
+        them are connected.
         """
         cuda = self.device.type == "cuda"
         more["accelerator"] = "gpu" if cuda else self.device.type
-        # Patches are all of one shape: the fastest kernels for it are found by trying.
+        # All patches have one shape, for which cuDNN finds the fastest kernels by trial.
         more["benchmark"] = cuda
         more["precision"] = "bf16-mixed" if self.precision == "bf16" else "32-true"
         if self.ranks.is_alone:
             devices: Any = [self.device.index or 0] if cuda else 1
             return L.Trainer(devices=devices, strategy="auto", **more)
-        # The order of patches is divided already, and states of runs take the place of
-        # checkpoints where SLURM starts a job again.
+        # The data module divides the batches, and a job that SLURM starts again resumes
+        # from our checkpoint.
         plugins: list[Any] = [SyncedBatchNorms(self.ranks)]
         if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
             plugins.append(SLURMEnvironment(auto_requeue=False))
@@ -122,8 +122,8 @@ class Launch:
         except (MisconfigurationException, ValueError) as error:
             text = " ".join(str(error).split())
             raise ConfigurationError(
-                f"{self.devices} devices on {self.nodes} machines do not go together with "
-                f"how this process was started: {text}"
+                f"{self.devices} devices on {self.nodes} machines contradict how this "
+                f"process was started: {text}"
             ) from error
         self.ranks = ProcessGroup(
             trainer.global_rank, trainer.world_size, self._config.process_timeout
@@ -133,8 +133,8 @@ class Launch:
     def _check_devices(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise ConfigurationError(
-                f"{self.devices} devices need processes of their own, which a window does "
-                "not have; save the settings for hush train, or set devices to 1."
+                f"{self.devices} devices need one process each, which cannot be started "
+                "from a window; save the settings for hush train, or set devices to 1."
             )
         kind = self.device.type
         if kind == "mps":
@@ -150,14 +150,14 @@ class Launch:
 
 
 def _processes(config: TrainingConfig) -> tuple[int, int]:
-    """Processes per machine, and machines: those that run, or else those to start."""
+    """Processes per machine, and machines: as started, or else as configured."""
     wanted, running = (config.devices, config.nodes), launched()
     if running is None:
         known = {"MASTER_ADDR", "NODE_RANK"} <= os.environ.keys()
         if config.nodes > 1 and not known:
             raise ConfigurationError(
-                f"nodes is {config.nodes} but nothing tells which machine this is; start "
-                "hush on each with torchrun, or with srun in a job of SLURM."
+                f"nodes is {config.nodes} but the number of this machine is unknown; start "
+                "hush on each machine with torchrun, or with srun in a SLURM job."
             )
         return wanted
     if wanted not in ((1, 1), running):

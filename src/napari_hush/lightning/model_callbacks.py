@@ -1,4 +1,4 @@
-"""Models from earlier in a run, to go back to."""
+"""Callbacks that hand out models during a run: snapshots and previews."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 
     from napari_hush.models import Model
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A model as it was at one moment of its training.
+    """A model from during its training, in memory.
 
     Attributes
     ----------
     epoch, steps : int
         Epochs and optimizer steps done, counted over all runs of the model.
     loss : float
-        Mean training loss since the snapshot before, or since the start of the run.
+        Mean training loss since the previous snapshot, or since the start of the run.
     model : Model
-        In memory, not on the device.
+        The model, on the CPU.
     """
 
     epoch: int
@@ -43,16 +45,9 @@ class Snapshot:
 
 
 class SnapshotCallback(L.Callback):
-    """Take a given number of snapshots, evenly spread over the run; the last at its end.
+    """Pass `count` snapshots, evenly spread over a run, to `take`; the last at its end.
 
-    Parameters
-    ----------
-    count : int
-        How many; 0 for none.
-    take : callable
-        Gets each `Snapshot`.
-    first_step, total_steps : int
-        Steps done before the run, and steps of the run.
+    `first_step` is the number of steps before the run, `total_steps` those of the run.
     """
 
     def __init__(
@@ -71,7 +66,7 @@ class SnapshotCallback(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *others: Any
     ) -> None:
-        """Take a snapshot if its time has come."""
+        """Take a snapshot if it is due."""
         assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
         if not self._count:
             return
@@ -82,7 +77,7 @@ class SnapshotCallback(L.Callback):
             return
         model = pl_module.model()
         model.network.to("cpu")
-        if trainer.is_last_batch:  # the epoch is done but for its validation
+        if trainer.is_last_batch:  # its validation follows
             model = replace(model, epochs=model.epochs + 1)
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
@@ -91,37 +86,32 @@ class SnapshotCallback(L.Callback):
 
 
 def thinned(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
-    """At most `count` of `snapshots`, as evenly spread as can be, the last among them."""
+    """At most `count` of `snapshots`, evenly spread, with the last one."""
     kept = list(snapshots)
     while len(kept) > max(count, 1):
-        # Leave out the one whose neighbours are closest to each other.
+        # Remove the one whose neighbours are closest to each other.
         steps = [0, *(snapshot.steps for snapshot in kept)]
         gaps = [steps[i + 1] - steps[i - 1] for i in range(1, len(kept))]
         del kept[gaps.index(min(gaps))]
     return kept
 
 
-_log = logging.getLogger(__name__)
-
-
 class PreviewCallback(L.Callback):
-    """Hand out the current model every few seconds, between two steps.
+    """Pass the current model to a function every few seconds, between two steps.
 
-    Training comes out the same, bit by bit, with previews and without: the model is a
-    copy in evaluation mode, and global random numbers are put back. Where weights are
-    averaged (``ema_decay``), it has the averaged ones.
+    Previews do not change the result of training: the model is a copy in evaluation mode,
+    with EMA weights if there are any, and global random states are restored.
 
     Parameters
     ----------
     take : callable
-        Called as ``take(model)`` in the thread that trains, which waits for it; it may
-        denoise something, and may keep the model. If it raises, training goes on, a
-        `PreviewFailed` event tells why, and it is not called again in that run.
+        Called as ``take(model)`` in the training thread, which waits for it; it may denoise
+        an image, and may keep the model. If it raises, a `PreviewFailed` event is reported,
+        training continues, and `take` is not called again in that run.
     share : float
-        How much of the run's time `take` may use, above 0 and up to 1: after each call
-        training goes on for as long as the cost of that call demands.
+        Largest fraction of the run's time for `take`, above 0 and up to 1.
     every_s : float
-        Seconds between two calls at least.
+        Least number of seconds between two calls.
 
     Raises
     ------
@@ -152,7 +142,7 @@ class PreviewCallback(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *others: Any
     ) -> None:
-        """Hand out the model if it is time."""
+        """Pass the model if it is time."""
         assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
         now = pl_module.clock()
         wait = max(self._every, self._cost * (1 / self._share - 1))
@@ -160,23 +150,23 @@ class PreviewCallback(L.Callback):
             return
         device = pl_module.device
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # steps still in the queue are not our cost
+            torch.cuda.synchronize(device)  # queued steps do not count
             now = pl_module.clock()
         try:
-            with _randomness_kept(device), torch.no_grad():
+            with _kept_random_states(device), torch.no_grad():
                 self._take(pl_module.model())
         except Exception as error:
             _log.warning("Previews are off for the rest of the run.", exc_info=True)
             self._failed = True
-            said = str(error) if isinstance(error, HushError) else repr(error)
-            pl_module.on_progress(PreviewFailed(pl_module.steps, said))
+            reason = str(error) if isinstance(error, HushError) else repr(error)
+            pl_module.on_progress(PreviewFailed(pl_module.steps, reason))
         self._last = pl_module.clock()
         self._cost = self._last - now
 
 
 @contextmanager
-def _randomness_kept(device: torch.device) -> Iterator[None]:
-    """Put the global random states back as they were."""
+def _kept_random_states(device: torch.device) -> Iterator[None]:
+    """Restore the global random states of Python, numpy and torch at the end."""
     python, numpy = random.getstate(), np.random.get_state()
     devices = [device.index or 0] if device.type == "cuda" else []
     try:

@@ -1,4 +1,4 @@
-"""Optimizer and schedule of the learning rate, built as the configuration says."""
+"""Optimizer, learning-rate schedule and EMA weights."""
 
 from __future__ import annotations
 
@@ -21,30 +21,23 @@ if TYPE_CHECKING:
     from napari_hush.models import UNet
 
 _FUSED = ("cpu", "cuda")
-"""Devices for which torch has optimizers that update all weights in one call."""
+"""Devices with fused optimizers."""
 
 
 def build_optimizer(
     config: AlgorithmConfig, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The optimizer of `config` for `parameters`, all weights in one step where it can.
-
-    Parameters
-    ----------
-    config : AlgorithmConfig
-        Which optimizer, and how fast.
-    parameters : iterable of Parameter
-        On the device where they are trained.
+    """The optimizer of `config` for `parameters`, fused if their device has it.
 
     Raises
     ------
     ConfigurationError
-        If the optimizer does not take the parameters it is given.
+        If the optimizer does not accept its parameters.
     """
-    wish = config.optimizer
-    optimizer_class: type[torch.optim.Optimizer] = getattr(torch.optim, wish.name)
+    wanted = config.optimizer
+    optimizer_class: type[torch.optim.Optimizer] = getattr(torch.optim, wanted.name)
     weights = list(parameters)
-    settings = dict(wish.parameters)
+    settings = dict(wanted.parameters)
     if (
         weights[0].device.type in _FUSED
         and "fused" in inspect.signature(optimizer_class).parameters
@@ -52,67 +45,64 @@ def build_optimizer(
     ):
         settings.setdefault("fused", True)
     try:
-        return optimizer_class(weights, lr=wish.learning_rate, **settings)  # type: ignore[call-arg]
+        return optimizer_class(weights, lr=wanted.learning_rate, **settings)  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"The optimizer {wish.name} does not take these parameters: {error}."
+            f"The optimizer {wanted.name} does not accept these parameters: {error}."
         ) from error
 
 
 def build_schedule(
     config: AlgorithmConfig, optimizer: torch.optim.Optimizer, total_steps: int
 ) -> LRScheduler:
-    """The schedule of `config`, over `total_steps` optimizer steps."""
-    wish = config.lr_scheduler
-    if isinstance(wish, CosineConfig):
+    """The learning-rate schedule of `config` over `total_steps` optimizer steps."""
+    wanted = config.lr_scheduler
+    if isinstance(wanted, CosineConfig):
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total_steps)
-    schedule_class = getattr(torch.optim.lr_scheduler, wish.name)
-    schedule: LRScheduler = schedule_class(optimizer, **wish.model_dump(exclude={"name"}))
+    schedule_class = getattr(torch.optim.lr_scheduler, wanted.name)
+    schedule: LRScheduler = schedule_class(optimizer, **wanted.model_dump(exclude={"name"}))
     return schedule
 
 
 class EMAWeights:
-    """A second network whose weights follow those of a first one, and shake less.
+    """A network whose weights are the exponential moving average of those of another.
 
-    After step ``t`` (from 0) each weight moves towards the trained one by ``1 - min(decay,
-    (1 + t) / (10 + t))``. The ramp forgets the random weights of the start within a few
-    steps, so that short runs gain as well. Means and variances of batch normalisation are
-    averaged alike, since they belong to the weights they were measured with.
-
-    The idea is Polyak's and Juditsky's (SIAM J. Control Optim. 30, 1992); the ramp is
-    the one of TensorFlow's ``ExponentialMovingAverage``.
+    After step ``t`` (from 0) the average moves towards the trained weights by
+    ``1 - min(decay, (1 + t) / (10 + t))``; the ramp, that of TensorFlow's
+    ``ExponentialMovingAverage``, removes the random initial weights within a few steps.
+    Means and variances of batch normalisation are averaged, too (after Polyak and
+    Juditsky, SIAM J. Control Optim. 30, 1992).
 
     Parameters
     ----------
     network : UNet
-        What is trained; it is only read.
+        The trained network; it is only read.
     decay : float
-        Share of the average that is kept per step, 0 to 1; about ``1 / (1 - decay)``
-        steps are averaged over.
+        Weight of the average per step, 0 to 1; the average spans about
+        ``1 / (1 - decay)`` steps.
 
     Attributes
     ----------
     network : UNet
-        The averaged one, in evaluation mode, on the device of the trained one.
+        The averaged network, in evaluation mode, on the same device.
     """
 
     def __init__(self, network: UNet, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
-        mine, theirs = _tensors(self.network), _tensors(network)
-        pairs = list(zip(mine, theirs, strict=True))
-        numbers = [pair for pair in pairs if pair[0].is_floating_point()]
+        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
         counts = [pair for pair in pairs if not pair[0].is_floating_point()]
-        self._mine, self._theirs = _columns(numbers)
-        self._my_counts, self._their_counts = _columns(counts)
+        self._averages, self._trained = _columns(floats)
+        self._counts, self._trained_counts = _columns(counts)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after `step`, counted from 0 at the start of the run."""
+        """Add the weights after `step`, counted from 0 at the start of the run."""
         keep = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._mine, self._theirs, 1 - keep)
-        if self._my_counts:
-            torch._foreach_copy_(self._my_counts, self._their_counts)
+        torch._foreach_lerp_(self._averages, self._trained, 1 - keep)
+        if self._counts:
+            torch._foreach_copy_(self._counts, self._trained_counts)
 
 
 def _tensors(network: UNet) -> list[Tensor]:
@@ -120,4 +110,4 @@ def _tensors(network: UNet) -> list[Tensor]:
 
 
 def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
-    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+    return [first for first, _ in pairs], [second for _, second in pairs]

@@ -1,14 +1,16 @@
-"""Images to denoise, as a Lightning data module."""
+"""The data module of the images to denoise."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytorch_lightning as L
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from napari_hush.config import UNetConfig
+from napari_hush.dataset import require_finite
 from napari_hush.io import (
     Image,
     check_source,
@@ -17,23 +19,24 @@ from napari_hush.io import (
     open_images,
     select_channels,
 )
-from napari_hush.lightning.tile_dataset import TileDataset
-from napari_hush.models.normalization import Normalization
+from napari_hush.models.normalization import Normalization, exact_float
 from napari_hush.models.unet import halo
+from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_hush.config import InferenceConfig
     from napari_hush.io import ReadSource
-    from napari_hush.prediction import Tile
 
 
 class PredictDataModule(L.LightningDataModule):
-    """Find and read the images to denoise, tile by tile, as one stream over all of them.
+    """Read images to denoise tile by tile, as one stream over all images.
 
     Parameters
     ----------
     pred_config : InferenceConfig
-        What kind of data it is, its axes, and how it is cut into tiles.
+        Kind of the data, axes, tile size and overlap.
     pred_data : array, str, Path, or list of one kind of them
         Images of any size, or files and folders.
     read_source_func : callable, optional
@@ -41,16 +44,16 @@ class PredictDataModule(L.LightningDataModule):
     extension_filter : str
         For custom data: which file names count, e.g. ``"*.npy"``.
     network : UNetConfig, optional
-        The network that the tiles are for. They then overlap at least as much as it can
-        see, so that the result does not depend on them, and have sizes that it can halve.
-        By default they are large enough for any network up to depth 4, which for one of
-        depth 2 is five times more than it needs; a ``tile_overlap`` in `pred_config` is
-        then taken as it is.
+        The network that denoises the tiles. They then overlap by at least its receptive
+        field, so that the result does not depend on them, and have sizes that it can
+        downsample. By default they suit any network up to depth 4, with five times the
+        overlap that depth 2 needs; a ``tile_overlap`` in `pred_config` is then used
+        unchanged.
 
     Attributes
     ----------
     images : list of Image
-        What was opened, in the order given; there after `setup`.
+        The opened images, in the order given; set by `setup`.
 
     Raises
     ------
@@ -94,7 +97,7 @@ class PredictDataModule(L.LightningDataModule):
         self.images = [select_channels(image, chosen) for image in opened]
 
     def predict_dataloader(self) -> DataLoader[tuple[torch.Tensor, int, Tile]]:
-        """Batches ``(pixels, images, tiles)`` of tiles that are equally large.
+        """Batches ``(pixels, images, tiles)`` of tiles of equal size.
 
         ``pixels`` is float32 ``(B, C, (Z), Y, X)``, normalised; ``images`` and ``tiles``
         are lists that say where each result belongs.
@@ -121,8 +124,61 @@ class PredictDataModule(L.LightningDataModule):
         )
 
 
+class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
+    """The tiles of all images, normalised; read when they are indexed.
+
+    ``dataset[i]`` is ``(pixels, image, tile)``: float32 ``(C, (Z), Y, X)``, the number of
+    the image, and the `Tile` that says where the result belongs. A `tile_size` of None
+    makes one tile of each sample.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Image],
+        normalization: Normalization,
+        tile_size: Sequence[int] | None,
+        halo: int | Sequence[int],
+        multiple: int | Sequence[int],
+    ) -> None:
+        self._names = [image.name for image in images]
+        self._samples = [image.samples for image in images]
+        self._normalization = normalization
+        self._tiles = [
+            (number, tile)
+            for number, image in enumerate(images)
+            for tile in plan_tiles(
+                image.axes.canonical_shape,
+                halo,
+                multiple,
+                image.axes.canonical_shape[2:] if tile_size is None else tile_size,
+            )
+        ]
+
+    def batches(self, size: int) -> list[list[int]]:
+        """Indices in order, in groups of at most `size` tiles of one size."""
+        found: list[list[int]] = []
+        for index, (_, tile) in enumerate(self._tiles):
+            last = found[-1] if found else []
+            same = last and self._tiles[last[0]][1].outer_shape == tile.outer_shape
+            if same and len(last) < size:
+                last.append(index)
+            else:
+                found.append([index])
+        return found
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int, Tile]:
+        image, tile = self._tiles[index]
+        pixels = read_tile(self._samples[image][tile.sample], tile)
+        require_finite(pixels, self._names[image])
+        batch = torch.from_numpy(np.array(pixels[None], exact_float(pixels.dtype)))
+        return self._normalization.normalize(batch)[0], image, tile
+
+
 def _deepest(axes: str) -> UNetConfig:
-    """What tiles are made for where nobody names the network."""
+    """The network with the largest receptive field, if none is given."""
     return UNetConfig(conv_dims=3 if "Z" in axes else 2, depth=4, n2v2=True)
 
 

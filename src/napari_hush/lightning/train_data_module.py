@@ -1,4 +1,4 @@
-"""Training data, from what the user gives to loaders of ready batches."""
+"""The data module of the training images: from sources to batches."""
 
 from __future__ import annotations
 
@@ -44,55 +44,57 @@ _log = logging.getLogger(__name__)
 
 
 class TrainDataModule(L.LightningDataModule):
-    """Cut patches from images, set some aside for validation, and load batches of them.
+    """Extract patches from images, split off a validation set, and load batches.
 
-    A subclass may override `setup` alone: set ``self.train_dataset`` and, if there is
-    validation, ``self.val_dataset`` to datasets of its own. They may return whole batches
-    from ``__getitems__`` or single patches from ``__getitem__``, each a tuple of float32
-    tensors ``(C, (Z), Y, X)``; a dataset with ``get_data_statistics()`` says how its
-    patches were normalised, otherwise the configuration's ``image_means`` and
-    ``image_stds`` must.
+    A subclass may override `setup` alone and set ``self.train_dataset`` and, for
+    validation, ``self.val_dataset``. These may return whole batches from ``__getitems__``
+    or single patches from ``__getitem__``, each a tuple of float32 tensors
+    ``(C, (Z), Y, X)``. The statistics of their normalisation come from
+    ``get_data_statistics()`` of the dataset or, without it, from ``image_means`` and
+    ``image_stds`` of the configuration.
 
     Parameters
     ----------
     data_config : DataConfig
         Axes, patches, batches, augmentation, normalisation.
     train_data : array, str, Path, or list of one kind of them
-        Images to train on: arrays, or files and folders, as ``data_config.data_type``
-        says.
+        Images to train on: arrays, or files and folders, depending on
+        ``data_config.data_type``.
     val_data : same as `train_data`, optional
         Images to validate on; by default part of the training data.
     train_data_target, val_data_target : same, optional
-        Clean images, for methods that learn from pairs; cut, mirrored and turned alike.
+        Target images, for methods that learn from pairs; patches of images and targets are
+        flipped and rotated together.
     read_source_func : callable, optional
         For custom data: called as ``func(path, axes)``, returns an array.
     extension_filter : str
         For custom data: which file names count, e.g. ``"*.npy"``.
     val_percentage : float
-        Share of the patches (of the files, where they stay on disk) set aside for
-        validation where there is no `val_data`, 0 to 1.
+        Fraction of the patches (of the files, if they stay on disk) for validation if
+        there is no `val_data`, 0 to 1.
     val_minimum_split : int
-        How many to set aside at least.
+        Least number of them.
     use_in_memory : bool
-        Load files if they fit; False leaves them on disk. Has no effect on arrays.
+        Load files if they fit into memory; False leaves them on disk. Has no effect on
+        arrays.
     train_mask : same as `train_data`, optional
-        Not zero where there is something to learn from; patches without any are left out.
+        Nonzero in the regions to train on; patches outside of them are left out.
 
     Attributes
     ----------
     train_dataset, val_dataset : Dataset
-        There after `setup`; `val_dataset` is None where there is no validation.
+        Set by `setup`; `val_dataset` is None without validation.
     storage : Storage
-        Where the pixels live, and why; there after `setup`.
+        Where the pixels are kept, and why; set by `setup`.
     images : list of Image
-        What is trained on; there after `setup`.
+        The training images; set by `setup`.
     pixel_size : ImageMetadata or None
-        Pixel sizes of arrays, which have none of their own; to be set before training.
+        Pixel sizes of arrays; set before training.
 
     Raises
     ------
     SourceTypeError, ConfigurationError
-        If the data are not what ``data_config.data_type`` says.
+        If the data are not of ``data_config.data_type``.
     """
 
     train_dataset: Dataset[tuple[torch.Tensor, ...]]
@@ -114,17 +116,8 @@ class TrainDataModule(L.LightningDataModule):
         train_mask: Any = None,
     ) -> None:
         super().__init__()
-        self._sources = [
-            source
-            for source in (
-                train_data,
-                val_data,
-                train_data_target,
-                val_data_target,
-                train_mask,
-            )
-            if source is not None
-        ]
+        given = train_data, val_data, train_data_target, val_data_target, train_mask
+        self._sources = [source for source in given if source is not None]
         for source in self._sources:
             check_source(source, data_config.data_type, read_source_func)
         if val_data is None and val_data_target is not None:
@@ -153,11 +146,11 @@ class TrainDataModule(L.LightningDataModule):
         self._steps: int | None = None
         self._first_epoch = 0
         self._skip = 0
-        self._rank, self._ranks, self._beside = 0, 1, 1
+        self._rank, self._ranks, self._processes_here = 0, 1, 1
         self._batches: dict[str, SharedBatches] = {}
         self._on_device: dict[Any, DevicePatches] = {}
 
-    # ---- what Lightning calls ----
+    # ---- called by Lightning ----
 
     def prepare_data(self) -> None:
         """Check that every path exists and holds files of the right kind."""
@@ -166,13 +159,13 @@ class TrainDataModule(L.LightningDataModule):
                 list_files(source, self.data_config.data_type, self.extension_filter)
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the images, plan the patches, measure the statistics; once only.
+        """Open the images, plan the patches and measure the statistics, once.
 
         Raises
         ------
         DataError
-            If an image does not fit the axes or the patches, holds NaN or infinite
-            pixels, or is the same everywhere; or if images and targets are not alike.
+            If an image does not match the axes or the patch size, has NaN or infinite
+            pixels or is constant, or if images and targets do not match.
         """
         if getattr(self, "train_dataset", None) is not None:
             return
@@ -184,7 +177,7 @@ class TrainDataModule(L.LightningDataModule):
             val = Collection(*self._open(self.val_data, self.val_data_target))
         everything = train.everything + ([] if val is None else val.everything)
         self.storage = choose_storage(
-            everything, wish_memory=self.use_in_memory, processes=self._beside
+            everything, wish_memory=self.use_in_memory, processes=self._processes_here
         )
         if self.storage.in_memory:
             train, val = train.loaded(), None if val is None else val.loaded()
@@ -195,19 +188,16 @@ class TrainDataModule(L.LightningDataModule):
         )
         if self.val_dataset is None and self.split.minimum:
             _log.warning(
-                "The images are too small to keep patches of %s aside for validation; all "
-                "of them are trained on.",
+                "The images are too small to split off patches of %s for validation; all "
+                "of them are used for training.",
                 list(self.data_config.patch_size),
             )
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]]:
-        """Batches ``(B, C, (Z), Y, X)`` in random order, new in every epoch.
-
-        Without a generator of its own a loader would draw from torch's global one.
-        """
+        """Batches ``(B, C, (Z), Y, X)`` in random order, another one in every epoch."""
         size = len(self.train_dataset)  # type: ignore[arg-type]
         config = self.data_config
-        skip, self._skip = self._skip, 0  # only the first epoch is cut short
+        skip, self._skip = self._skip, 0  # only the first epoch is shorter
         per_epoch = size if self._steps is None else self._steps * config.batch_size
         order = PatchSampler(
             self.train_dataset,
@@ -220,34 +210,34 @@ class TrainDataModule(L.LightningDataModule):
         return self._loader("train", self.train_dataset, order)
 
     def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]] | list[Any]:
-        """Batches in order, never augmented; an empty list where there are none."""
+        """Batches in order, not augmented; an empty list without validation."""
         if self.val_dataset is None:
             return []
         return self._loader("val", self.val_dataset, SequentialSampler(self.val_dataset))  # type: ignore[arg-type]
 
     def _loader(self, which: str, dataset: Any, order: Any) -> DataLoader[Any]:
-        size = self.data_config.batch_size
-        batches = SharedBatches(order, size, self._rank, self._ranks)
+        config = self.data_config
+        batches = SharedBatches(order, config.batch_size, self._rank, self._ranks)
         self._batches[which] = batches
         return DataLoader(
             self._on_device.get(dataset, dataset),
             batch_sampler=batches,
-            num_workers=self._workers(dataset),
+            num_workers=0 if dataset in self._on_device else config.num_workers,
             collate_fn=_collate,
-            generator=torch.Generator(),
+            generator=torch.Generator(),  # otherwise it draws from the global one
         )
 
-    # ---- what training asks ----
+    # ---- called by the run ----
 
-    def divide(self, rank: int, ranks: int, beside: int) -> None:
-        """Load the part of every batch that belongs to one of several processes.
+    def divide(self, rank: int, ranks: int, processes_here: int) -> None:
+        """Load the part of every batch that belongs to process `rank` of `ranks`.
 
         Parameters
         ----------
         rank, ranks : int
-            The number of this process, and of how many.
-        beside : int
-            How many of them, this one included, share the memory of this machine.
+            Number of this process, from 0, and number of processes.
+        processes_here : int
+            How many of them run on this machine and share its memory.
 
         Raises
         ------
@@ -261,17 +251,17 @@ class TrainDataModule(L.LightningDataModule):
                 f"would have nothing to do; set batch_size to {ranks} or more, or use "
                 f"{size} processes or fewer."
             )
-        self._rank, self._ranks, self._beside = rank, ranks, beside
+        self._rank, self._ranks, self._processes_here = rank, ranks, processes_here
 
     def share(self, which: Literal["train", "val"], number: int) -> Share:
-        """What this process has of batch `number` of the epoch in hand."""
+        """Part of this process in batch `number` of the current epoch."""
         return self._batches[which].share(number)
 
     @contextmanager
     def on_device(self, device: torch.device) -> Iterator[None]:
-        """Keep pixels that are in memory on `device` inside, if it is a GPU with room.
+        """Keep loaded pixels on `device` in this context, if it is a GPU and they fit.
 
-        Batches are the same, bit by bit.
+        Batches have the same bits.
         """
         known = [d for d in (self.train_dataset, self.val_dataset) if d is not None]
         for dataset in known:
@@ -285,7 +275,7 @@ class TrainDataModule(L.LightningDataModule):
             self._on_device.clear()
 
     def get_data_statistics(self) -> tuple[list[float], list[float]]:
-        """Means and standard deviations of the training pixels, one each per channel."""
+        """Means and standard deviations of the training pixels, per channel."""
         config = self.data_config
         ask = getattr(self.train_dataset, "get_data_statistics", None)
         if ask is not None:
@@ -293,8 +283,8 @@ class TrainDataModule(L.LightningDataModule):
             return list(means), list(stds)
         if config.image_means is None or config.image_stds is None:
             raise ConfigurationError(
-                f"{type(self.train_dataset).__name__} does not say how its patches are "
-                "normalised; give it get_data_statistics() or set image_means and "
+                f"{type(self.train_dataset).__name__} has no statistics of its "
+                "normalisation; give it get_data_statistics() or set image_means and "
                 "image_stds in the data configuration."
             )
         return list(config.image_means), list(config.image_stds)
@@ -305,12 +295,11 @@ class TrainDataModule(L.LightningDataModule):
         Parameters
         ----------
         steps : int, optional
-            None for one pass over the training patches.
+            None for as many as one epoch over all patches has.
         first_epoch : int
-            Later epochs visit patches in another order with other augmentation.
+            Number of the first epoch, which determines order and augmentation.
         first_step : int
-            Steps of that epoch which were taken already; the next loader leaves their
-            patches out.
+            Steps of that epoch that are done; the next loader skips their patches.
 
         Returns
         -------
@@ -322,10 +311,6 @@ class TrainDataModule(L.LightningDataModule):
         self._skip = first_step * self.data_config.batch_size
         return whole
 
-    def _workers(self, dataset: Any) -> int:
-        """Processes that prepare batches; what is on a device is cut in this one."""
-        return 0 if dataset in self._on_device else self.data_config.num_workers
-
     def _open(self, *sources: Any) -> list[Any]:
         return open_alike(
             self.data_config, self.read_source_func, self.extension_filter, *sources
@@ -333,7 +318,7 @@ class TrainDataModule(L.LightningDataModule):
 
 
 def _collate(batch: Any) -> Any:
-    """Leave whole batches as they are; put single patches, a list, together."""
+    """Stack single patches, which come as a list; whole batches stay as they are."""
     return default_collate(batch) if isinstance(batch, list) else batch
 
 
@@ -344,13 +329,12 @@ def open_alike(
     source: Any,
     *others: Any,
 ) -> list[Any]:
-    """Open images and what goes with them (targets, masks), with the chosen channels.
+    """Open images and their targets or masks, with the selected channels.
 
-    Files in folders are matched by their names; files that are named one by one, and
-    arrays, by their order.
+    Files in folders are matched by name; arrays and listed files are matched by order.
     """
     more = read_source_func, extension_filter
-    named = _are_files(source)
+    listed = _are_files(source)
     if is_path(source):
         source = list_files(source, config.data_type, extension_filter)
     opened: list[list[Image] | None] = [
@@ -362,7 +346,7 @@ def open_alike(
             continue
         if is_path(other):
             files = list_files(other, config.data_type, extension_filter)
-            if not (named and _are_files(other)):
+            if not (listed and _are_files(other)):
                 files = [partner for _, partner in pair_files(source, files)]
             other = files
         opened.append(
@@ -376,6 +360,6 @@ def open_alike(
 
 
 def _are_files(source: Any) -> bool:
-    """Whether files are named one by one, rather than by their folder."""
+    """Whether `source` lists files rather than a folder of them."""
     parts = source if isinstance(source, list | tuple) else [source]
     return is_path(source) and all(Path(part).is_file() for part in parts)

@@ -1,8 +1,8 @@
-"""Checks that data, configuration and model fit together, before training starts."""
+"""Set up the training data; check that configuration, model and checkpoint suit them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,8 +12,49 @@ from napari_hush.lightning.checkpoint import Fingerprint
 
 if TYPE_CHECKING:
     from napari_hush.config import Configuration
+    from napari_hush.lightning.checkpoint import Position, TrainingCheckpoint
+    from napari_hush.lightning.devices import Launch
+    from napari_hush.lightning.process_group import ProcessGroup
     from napari_hush.lightning.train_data_module import TrainDataModule
     from napari_hush.models.normalization import Normalization
+
+
+def open_data(
+    config: Configuration,
+    data: TrainDataModule,
+    start: Position,
+    resumed: TrainingCheckpoint | None,
+    launch: Launch,
+) -> Fingerprint:
+    """Open and measure the data, and check that everything fits together."""
+    ranks = launch.ranks
+    data.divide(ranks.rank, ranks.count, launch.devices)
+    _set_up(data, ranks)
+    check_patches(config, data)
+    steps = data.pace(
+        config.training_config.num_steps, start.model_epochs, start.steps_in_epoch
+    )
+    found = fingerprint(data, steps)
+    ranks.agree("data", found)
+    if resumed is not None:
+        check_same_data(resumed.data, found)
+    return found
+
+
+def _set_up(data: TrainDataModule, ranks: ProcessGroup) -> None:
+    """Set up `data`; of several processes only the first one measures statistics."""
+
+    def measure() -> dict[str, Any]:
+        data.prepare_data()
+        data.setup("fit")
+        return fingerprint(data, 0).statistics
+
+    statistics = ranks.from_first(measure)
+    if not ranks.is_first:
+        known = {name: value for name, value in statistics.items() if value is not None}
+        data.data_config = data.data_config.replace(**known)
+        data.prepare_data()
+        data.setup("fit")
 
 
 def fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
