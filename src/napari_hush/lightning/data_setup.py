@@ -115,7 +115,7 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
         raise DataError(
             f"The training patches have {shape[0]} channels in {len(shape) - 1}D but the "
             f"network is configured for {network.in_channels} in {network.conv_dims}D; "
-            "set n_channels and the axes to what the images are."
+            "set n_channels and axes to those of the images."
         )
     steps = network.multiple
     if any(size % step for size, step in zip(shape[1:], steps, strict=True)):
@@ -136,5 +136,5 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
     if paired and parts[1].shape[0] != network.num_classes:
         raise DataError(
             f"The targets have {parts[1].shape[0]} channels but the network is configured "
-            f"to return {network.num_classes}; set n_channels_out to what the targets have."
+            f"to return {network.num_classes}; set n_channels_out to that of the targets."
         )

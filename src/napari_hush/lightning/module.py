@@ -289,7 +289,7 @@ class HushModule(L.LightningModule):
         Parameters
         ----------
         batch : tuple of Tensor
-            What the dataset gives: ``(B, C, (Z), Y, X)`` float32 each.
+            As the dataset gives it: ``(B, C, (Z), Y, X)`` float32 each.
         """
         seen, answer, _ = self.gradients.prepare(batch, MASKS, 0)
         return self._algorithm.loss(self.network(seen), answer)

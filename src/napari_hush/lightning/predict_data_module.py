@@ -58,7 +58,7 @@ class PredictDataModule(L.LightningDataModule):
     Raises
     ------
     SourceTypeError, ConfigurationError
-        If the data are not what ``pred_config.data_type`` says.
+        If the data are not of ``pred_config.data_type``.
     """
 
     def __init__(

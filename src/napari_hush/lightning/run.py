@@ -142,7 +142,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Run:
-    """What the steps of a run share; its processes are started and its data open."""
+    """Values that the steps of a run share, after its processes and data are open."""
 
     config: Configuration
     data: TrainDataModule

@@ -1,4 +1,4 @@
-"""The U-Net, and the model file that keeps it with all that it needs."""
+"""The U-Net, and the model file with weights, normalisation and configuration."""
 
 from napari_hush.deprecation import former_names
 from napari_hush.models.device import (

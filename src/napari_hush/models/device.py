@@ -1,4 +1,4 @@
-"""Where to compute, and how precisely."""
+"""Device and precision of a computation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def choose_device(wish: str) -> torch.device:
     Raises
     ------
     ConfigurationError
-        If the machine does not have it.
+        If the machine does not have the device.
     """
     if wish == "auto":
         if torch.cuda.is_available():
@@ -47,18 +47,18 @@ def choose_device(wish: str) -> torch.device:
 
 
 def _own_gpu() -> int:
-    """The GPU of this process, where several were started on this machine."""
+    """GPU of this process, one of several on this machine."""
     return local_rank() % max(1, torch.cuda.device_count())
 
 
 def choose_precision(
     wish: Literal["auto", "32", "bf16"], device: torch.device
 ) -> Precision:
-    """Decide on bfloat16 where the hardware multiplies it faster than float32.
+    """Choose bfloat16 for ``"auto"`` where it is faster than float32.
 
-    These are NVIDIA GPUs from Ampere on, CPUs with AMX, and those CPUs with AVX512-BF16
-    whose convolutions a measurement finds faster: some take twice as long as in float32,
-    others half. Elsewhere bfloat16 is emulated, up to ten times slower.
+    These are NVIDIA GPUs from Ampere on, CPUs with AMX, and CPUs with AVX512-BF16 on which
+    a convolution is measured to be faster: it takes from half to twice as long as in
+    float32. Elsewhere bfloat16 is emulated, up to ten times slower.
     """
     if wish != "auto":
         return wish
@@ -69,26 +69,23 @@ def choose_precision(
     return "bf16" if native else "32"
 
 
-_GAIN = 1.2
-"""How many times as fast bfloat16 has to be; less would not pay for its rounding."""
+_MIN_SPEED_UP = 1.2
+"""Least speed-up that is worth the rounding of bfloat16."""
 
 
 @functools.cache
 def _cpu_gains_from_bfloat16() -> bool:
-    ask = getattr(torch.cpu, "get_capabilities", None)
-    if ask is None:  # torch before 2.11 has no public way to ask
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if get_capabilities is None:  # torch before 2.11
         return False
-    has = ask()
+    has = get_capabilities()
     if has.get("amx_bf16"):
         return True
-    return bool(has.get("avx512_bf16")) and _speed_of_bfloat16() >= _GAIN
+    return bool(has.get("avx512_bf16")) and _speed_of_bfloat16() >= _MIN_SPEED_UP
 
 
 def _speed_of_bfloat16(turns: int = 5) -> float:
-    """How many times as fast as in float32 a convolution and its gradients are.
-
-    The fastest of some turns each, so that other work on the machine hardly matters.
-    """
+    """Speed-up of a convolution and its gradients over float32, each best of `turns`."""
     seconds = {torch.float32: math.inf, torch.bfloat16: math.inf}
     for _ in range(turns):
         for dtype in seconds:
@@ -102,8 +99,8 @@ def _speed_of_bfloat16(turns: int = 5) -> float:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out, on whatever device."""
-    # Apple's GPUs and processors have no error class of their own for it.
+    """Whether `error` means that memory ran out, on any device."""
+    # MPS and CPUs raise a plain RuntimeError.
     words = ("out of memory", "can't allocate memory")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)

@@ -1,7 +1,7 @@
 """The model file: weights, normalisation and configuration in one safetensors file.
 
-Reading one executes nothing, and takes no memory before the weights are known to be those
-of the network that the configuration names.
+Reading one executes nothing, and loads no weights before their shapes are known to be
+those of the configured network.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _FORMAT = "napari-hush model 1"
-_FLAWS = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError)
-"""What values of the wrong kind raise, and JSON without end (a RecursionError)."""
+_MALFORMED = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError)
+"""Raised by values of the wrong kind, and by endless JSON (a RecursionError)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """All it takes to denoise an image.
+    """A trained network with all that denoising needs.
 
     Attributes
     ----------
     config : Configuration
-        What the model was trained with.
+        Configuration of the training.
     network : UNet
-        Its weights.
+        The network.
     normalization : Normalization
         Statistics of the training pixels.
     target_normalization : Normalization, optional
-        Statistics of the targets, where there were any.
+        Statistics of the targets, if there were any.
     epochs, steps : int
-        How long it has been trained.
+        Epochs and optimizer steps of its training.
     provenance : Provenance
-        When, with what software and from which data.
+        Date, software and data of its training.
     """
 
     config: Configuration
@@ -68,26 +68,26 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, statistics and configuration: of what decides on results."""
+        """Hash of weights, statistics and configuration, which determine results."""
         return model_hash(self)
 
     @property
     def output_normalization(self) -> Normalization:
-        """What turns the network's output into intensities."""
+        """Scaling of the output of the network."""
         return self.target_normalization or self.normalization
 
 
 def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write `model` to `path`; the file appears only once it is whole.
+    """Write `model` to `path`, atomically.
 
     Raises
     ------
     ModelFileError
         If the name does not end in ``.safetensors``.
     ExistingFileError
-        If there is a file of that name and `overwrite` is off.
+        If the file exists and `overwrite` is off.
     UnwritableFileError
-        If it cannot be written: disk full, folder read-only, and so on.
+        If it cannot be written, for example on a full disk.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -114,14 +114,14 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
 
 
 def load_model(path: str | Path) -> Model:
-    """Read what `save_model` wrote.
+    """Read a model file.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     ModelFileError
-        If it is no model of this package, or is damaged.
+        If it is not a model file of this package, or is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -149,7 +149,7 @@ def load_model(path: str | Path) -> Model:
         )
         trained = _counts(header["trained"])
         provenance = Provenance()
-        if "provenance" in header:  # models of the first days have none
+        if "provenance" in header:  # older models have none
             channels = network_config.in_channels
             provenance = Provenance.from_json(header["provenance"], channels)
         check_weights(file.shapes, network_config)
@@ -163,7 +163,7 @@ def load_model(path: str | Path) -> Model:
             **trained,
             provenance=provenance,
         )
-    except _FLAWS as error:
+    except _MALFORMED as error:
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged or of another version "
             f"({' '.join(f'{type(error).__name__}: {error}'.split())}); save it again."
@@ -183,40 +183,24 @@ def _counts(text: str) -> dict[str, int]:
     if counts.keys() != {"epochs", "steps"} or not all(
         type(count) is int and count >= 0 for count in counts.values()
     ):
-        raise ValueError("it does not say for how long it was trained")
+        raise ValueError("its number of epochs or steps is missing")
     return dict(counts)
 
 
-_HEADER = 8 * 2**20
-"""Bytes that a header does not have; a network of depth 6 has some ten thousand."""
+_MAX_HEADER = 8 * 2**20
+"""Largest header in bytes; that of a network of depth 6 has some ten thousand."""
 
 
 @dataclass(frozen=True)
 class TensorFile:
-    """What a file of tensors says of itself.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    header : dict of str to str
-        Its texts.
-    shapes : dict of str to tuple of int
-        Shape of each tensor, by its name.
-    """
+    """A safetensors file: texts of its header, and the shape of each tensor by name."""
 
     path: Path
     header: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Read all tensors.
-
-        Raises
-        ------
-        ValueError
-            If the file cannot be read.
-        """
+        """Read all tensors; ValueError if the file cannot be read."""
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in self.shapes}
@@ -225,21 +209,17 @@ class TensorFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """Read what a file of tensors says of itself, and none of the tensors.
+    """Read the header of a safetensors file.
 
-    Raises
-    ------
-    ValueError
-        If it is no such file, is damaged, or has a header of unheard-of size.
-    OutOfMemoryError
-        If there is less memory than its tensors take.
+    Raises ValueError if it is not one, is damaged or has an oversize header, and
+    OutOfMemoryError if its tensors do not fit into memory.
     """
     try:
         needed = path.stat().st_size
-        require_memory(needed, f"What {str(path)!r} holds", "close other programs first")
+        require_memory(needed, f"The file {str(path)!r}", "close other programs first")
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-        if size > _HEADER:
+        if size > _MAX_HEADER:
             raise ValueError(f"its header would have {size} bytes")
         with safetensors.safe_open(path, framework="pt") as opened:
             header = opened.metadata() or {}
@@ -255,12 +235,9 @@ def open_tensors(path: Path) -> TensorFile:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]
 ) -> None:
-    """Write `tensors` and `header` to `path`; the file appears once it is whole.
+    """Write `tensors` and `header` to `path`, atomically.
 
-    Raises
-    ------
-    UnwritableFileError
-        If it cannot be written; what was there stays.
+    Raises UnwritableFileError if it cannot be written; an older file then stays.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with whole_file(path) as part:
@@ -268,20 +245,14 @@ def write_tensors(
 
 
 def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:
-    """Shapes of what a network of `config` holds, without making it."""
+    """Shapes of the weights and buffers of a network of `config`, without making it."""
     with torch.device("meta"):
         weights = UNet(config).state_dict()
     return {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
 def new_network(config: UNetConfig) -> UNet:
-    """A network with random weights, if there is room for it.
-
-    Raises
-    ------
-    OutOfMemoryError
-        If there is not.
-    """
+    """A network with random weights; OutOfMemoryError if it does not fit into memory."""
     needed = 4 * sum(math.prod(shape) for shape in weight_shapes(config).values())
     require_memory(
         needed,
@@ -292,17 +263,11 @@ def new_network(config: UNetConfig) -> UNet:
 
 
 def check_weights(found: Mapping[str, tuple[int, ...]], config: UNetConfig) -> None:
-    """Compare the shapes of weights with what a network of `config` holds.
-
-    Raises
-    ------
-    ValueError
-        If they are not the same; names the first that differs.
-    """
-    wanted = weight_shapes(config)
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
+    """Raise ValueError if the shapes are not those of a network of `config`."""
+    expected = weight_shapes(config)
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
             raise ValueError(
                 f"the weights {name!r} are {found.get(name, 'missing')}, but a network of "
-                f"this configuration has {wanted.get(name, 'none of that name')}"
+                f"this configuration has {expected.get(name, 'none of that name')}"
             )

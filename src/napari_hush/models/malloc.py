@@ -1,12 +1,11 @@
-"""Memory that a network frees is kept for its next step, where the C library allows it.
+"""Settings of glibc's malloc for the memory pattern of networks.
 
-glibc gives large blocks back to the system as soon as they are freed, and gets every page
-of them back, zeroed, a moment later. A training step frees and takes hundreds of megabytes,
-so that this costs a quarter of its time (`docs/performance.md`, "Freed memory").
+glibc returns large blocks to the system as soon as they are freed, and must get every page
+again, zeroed, a moment later. A training step frees and allocates hundreds of megabytes,
+so this takes a quarter of its time (`docs/performance.md`, "Freed memory").
 
-The first time pages must come from the system all the same. Linux hands them out two
-megabytes at once where it is asked to; torch does so if a variable says so before it takes
-its first memory. Where somebody has set it, or torch was at work before, it stays so.
+Pages that are new to the process are cheaper in huge pages of two megabytes, which torch
+requests if an environment variable is set before its first allocation.
 """
 
 from __future__ import annotations
@@ -23,18 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""What ``mallopt`` calls them (malloc.h)."""
+"""Options of ``mallopt`` (malloc.h)."""
 _KEPT = 2**31 - 1
-"""Bytes that may lie free before any are given back, while a network computes."""
+"""Free bytes that glibc keeps while a network computes."""
 _BLOCK = 2**29
-"""Bytes of the largest block that is kept, while a network computes."""
+"""Size of the largest block that glibc keeps while a network computes."""
 _USUAL = 2**25
-"""Bytes up to which glibc keeps blocks once a program has freed one of that size."""
+"""Size of the largest block that glibc keeps otherwise."""
 
-_LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-"""What torch calls asking for large pages."""
-
-os.environ.setdefault(_LARGE_PAGES, "1")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages
 
 _lock = threading.Lock()
 _inside = 0
@@ -42,10 +38,10 @@ _inside = 0
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """Keep what is freed inside; give it back to the system at the end.
+    """Keep freed memory in this context, and return it to the system at the end.
 
-    Holds for the whole process and may be entered several times, from any thread; the last
-    one to leave gives the memory back. Does nothing where the C library is not glibc.
+    Applies to the whole process. It may be nested and used from several threads; the end
+    of the last context returns the memory. Without glibc it has no effect.
     """
     global _inside
     libc = _glibc()

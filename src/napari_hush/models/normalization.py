@@ -1,4 +1,4 @@
-"""Scaling intensities for the network, and back."""
+"""Scaling of intensities for the network, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 EPSILON = 1e-6
-"""Added to what is divided by, so that no division is by zero."""
+"""Added to standard deviations, so that no division is by zero."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Normalization:
     Attributes
     ----------
     means, stds : tuple of float
-        One per channel, in the intensities of the source. For scalings other than by mean
-        and standard deviation: what becomes 0, and how far above it 1 is.
+        One per channel, in the intensities of the source. For other scalings, the
+        intensity that becomes 0 and its distance to the one that becomes 1.
     """
 
     means: tuple[float, ...]
@@ -34,7 +34,7 @@ class Normalization:
 
     @property
     def scales(self) -> tuple[float, ...]:
-        """What intensities above the mean are divided by, one per channel."""
+        """Divisors of the scaling, one per channel."""
         return tuple(std + EPSILON for std in self.stds)
 
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ class Normalization:
         return ((batch - mean) / scale).float()
 
     def normalize_array(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """`normalize` for a float array, which is overwritten."""
+        """`normalize` a float array, which is overwritten."""
         self._check(batch.shape[1])
         shape = (1, -1) + (1,) * (batch.ndim - 2)
         batch -= np.array(self.means, batch.dtype).reshape(shape)
@@ -51,7 +51,7 @@ class Normalization:
         return batch.astype(np.float32, copy=False)
 
     def denormalize(self, batch: torch.Tensor) -> torch.Tensor:
-        """Exact inverse of `normalize` but for rounding: intensities, float32."""
+        """Inverse of `normalize`: intensities, float32."""
         mean, scale = self._constants(batch)
         return (batch * scale + mean).float()
 

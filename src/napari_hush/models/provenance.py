@@ -1,4 +1,4 @@
-"""Where a model comes from: when, with what software and from which data it was trained."""
+"""Provenance of models and results: date, software and data."""
 
 from __future__ import annotations
 
@@ -20,25 +20,18 @@ if TYPE_CHECKING:
     from napari_hush.models.file import Model
 
 _PACKAGES = ("numpy", "torch", "tifffile", "zarr")
-"""Whose versions have a say in what comes out."""
+"""Packages whose versions affect results."""
 _SOURCES = 100
-"""Training images of which name and hash are kept; of others the count alone."""
+"""Most training images whose names and hashes are stored; others are counted."""
 _LISTED = 20
-"""Training images that are named in each result; the model names all of them."""
+"""Most training images that a result lists; the model lists all of them."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One image that was trained on.
+    """One training image: its file name, and the hash of `napari_hush.io.Content`.
 
-    Attributes
-    ----------
-    name : str
-        Name of its file without the folder, or what arrays are called.
-    sha256 : str
-        See `napari_hush.io.Content`.
-    whole : bool
-        Whether that is the hash of all pixels, or of boxes spread over them.
+    `whole` is False if the hash is of boxes spread over the pixels.
     """
 
     name: str
@@ -48,20 +41,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from; empty where it is not known.
+    """Provenance of a model; fields are empty if unknown.
 
     Attributes
     ----------
     date : str
-        When it was trained last, ISO 8601 in UTC.
+        Date of its last training, ISO 8601 in UTC.
     software : dict of str to str
         Versions, by name.
     sources : tuple of Source
-        What it was trained on, all runs together; no more than 100.
+        Training images of all runs, at most 100.
     num_sources : int
-        How many images that were.
+        Number of training images.
     ranges : tuple of (float, float)
-        Smallest and largest pixel trained on, per channel.
+        Smallest and largest pixel of the training images, per channel.
     pixel_size : ImageMetadata
         Pixel sizes and units of the first image that has any.
     """
@@ -74,17 +67,14 @@ class Provenance:
     pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
 
     def as_json(self) -> str:
-        """As text for a model file."""
+        """JSON for a model file."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str, channels: int) -> Provenance:
-        """What `as_json` wrote.
+        """Parse the result of `as_json` for a model of `channels`.
 
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If it is something else, or not that of so many `channels`.
+        Raises KeyError, TypeError or ValueError if `text` is malformed.
         """
         found = json.loads(text)
         ranges = tuple((float(low), float(high)) for low, high in found["ranges"])
@@ -104,14 +94,14 @@ class Provenance:
 def provenance_of(
     images: Sequence[Image], before: Provenance | None = None, *, size: ImageMetadata | None
 ) -> Provenance:
-    """Describe training on `images`, now and here.
+    """Provenance of a model that is trained on `images` now.
 
     Parameters
     ----------
     images : sequence of Image
-        What is trained on; may be empty where nobody knows.
+        Training images; may be empty if they are unknown.
     before : Provenance, optional
-        Of the model that is trained on.
+        Provenance of the model before.
     size : ImageMetadata, optional
         Pixel sizes; by default those of the first image that has any.
     """
@@ -139,11 +129,7 @@ def provenance_of(
 
 
 def model_hash(model: Model) -> str:
-    """SHA-256 of all that decides what a model makes of an image.
-
-    That is its weights, statistics and configuration: not the day it was trained on, nor
-    the file it lies in.
-    """
+    """SHA-256 of weights, statistics and configuration, which determine results."""
     digest = hashlib.sha256(model.config.model_dump_json().encode())
     for scaling in (model.normalization, model.target_normalization):
         digest.update(json.dumps(scaling and asdict(scaling)).encode())
@@ -155,16 +141,16 @@ def model_hash(model: Model) -> str:
 
 
 def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]:
-    """All that is worth knowing of how a result came about, fit for JSON.
+    """Provenance of a denoised image, as JSON can hold it.
 
     Parameters
     ----------
     model : Model
-        What denoises.
+        The model.
     image : Image
-        What is denoised; parts of it are read.
+        The noisy image; parts of it are read for its hash.
     **settings
-        How it is denoised.
+        Settings of the prediction.
     """
     content = content_of(image)
     known = model.provenance
@@ -194,7 +180,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
 
 
 def versions() -> dict[str, str]:
-    """Versions of what has a say in the result, by name."""
+    """Versions of the packages that affect results, by name."""
     found = {"napari-hush": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -205,7 +191,7 @@ def versions() -> dict[str, str]:
 
 
 def now() -> str:
-    """The time, ISO 8601 in UTC, to the second."""
+    """The current time, ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

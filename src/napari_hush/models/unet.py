@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 class UNet(nn.Module):
     """An encoder and a decoder with a skip connection at every level.
 
-    Each level has two 3-wide convolutions, each followed by batch normalisation and ReLU;
-    the image is halved by max-pooling on the way down and doubled by linear interpolation
-    on the way up, along Z only at the levels that ``pool_z`` names. Along Y and X
-    convolutions pad with zeros; along Z, where images are thin, they repeat the border
-    plane.
+    Each level has two convolutions with kernels of size 3, each followed by batch
+    normalisation and ReLU. Max pooling downsamples by 2 and linear interpolation upsamples
+    by 2, along Z only at the levels of ``pool_z``. Convolutions pad with zeros along Y and
+    X and repeat the border plane along Z, because stacks are thin.
 
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
     `multiple`.
@@ -29,20 +28,20 @@ class UNet(nn.Module):
     Parameters
     ----------
     config : UNetConfig
-        Depth, filters, channels and dimensions.
+        Depth, initial filters, channels and dimensions.
 
     Attributes
     ----------
     steps : list of tuple of int
-        For each level, by how much the image shrinks along ``((Z), Y, X)``.
+        Downsampling factor of each level along ``((Z), Y, X)``.
     """
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
-        fold = config.independent_channels
-        inputs = 1 if fold else config.in_channels
-        outputs = 1 if fold else config.num_classes
+        separate = config.independent_channels
+        inputs = 1 if separate else config.in_channels
+        outputs = 1 if separate else config.num_classes
         first, depth = config.num_channels_init, config.depth
         self.encoder = nn.ModuleList()
         filters = inputs
@@ -60,36 +59,36 @@ class UNet(nn.Module):
         self.last = _LAST[config.conv_dims](first, outputs, kernel_size=1)
         pool = _MaxBlurPool if config.n2v2 else _POOL[config.conv_dims]
         self.steps = [
-            tuple(2 if halved else 1 for halved in level)
+            tuple(2 if pooled else 1 for pooled in level)
             for level in zip(*config.pooling, strict=True)
         ]
         self._pools = nn.ModuleList(pool(step) for step in self.steps)
         self._mode = "bilinear" if config.conv_dims == 2 else "trilinear"
         if config.conv_dims == 2:
-            # Channels last is the faster layout, on CPUs as on GPUs. It is set here so
-            # that a network computes the same bits wherever it was built.
+            # The faster layout on CPUs and GPUs. It is set here, so that a network computes
+            # the same bits however it was made.
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def multiple(self) -> tuple[int, ...]:
-        """What each spatial size ``((Z), Y, X)`` must be a multiple of, in pixels."""
+        """Each spatial size ``((Z), Y, X)`` must be a multiple of this, in pixels."""
         return self.config.multiple
 
     @property
     def halo(self) -> tuple[int, ...]:
-        """How many pixels away, per axis, an input can still change an output."""
+        """Radius of the receptive field per axis, in pixels."""
         return tuple(halo(levels, n2v2=self.config.n2v2) for levels in self.config.pooling)
 
     @property
     def floats_per_pixel(self) -> int:
-        """How many numbers per input pixel there are at once without gradients, about.
+        """Approximate floats in memory per input pixel, without gradients.
 
-        Most are at the first level, on the way up: what is joined there, the result of
-        the first convolution, and that of the second.
+        Most are in the last block of the decoder: its concatenated input and the results of
+        its convolutions.
         """
         config = self.config
-        folded = config.in_channels if config.independent_channels else 1
-        return 5 * config.num_channels_init * folded
+        channels = config.in_channels if config.independent_channels else 1
+        return 5 * config.num_channels_init * channels
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a normalised batch ``(B, C, (Z), Y, X)``.
@@ -99,15 +98,15 @@ class UNet(nn.Module):
         x : Tensor
             The batch.
         margin : int
-            How many pixels at either end of Y and of X nobody needs. The result lacks
-            them, and what only they depend on is not computed; other pixels are the same.
+            Pixels to crop from either end of Y and X. Values that affect only these are
+            not computed; other pixels are the same.
         """
         batch, channels = x.shape[:2]
         if self.config.independent_channels and channels > 1:
             x = x.reshape(batch * channels, 1, *x.shape[2:])
         y = self._network(x, margin)
         if self.config.residual:
-            y = _without(x, margin) - y
+            y = _cropped(x, margin) - y
         if self.config.independent_channels and channels > 1:
             y = y.reshape(batch, channels, *y.shape[2:])
         return y
@@ -119,67 +118,65 @@ class UNet(nn.Module):
             x = block(x)
             skips.append(x)
             x = pool(x)
-        x = self.bottleneck(_without(x, gone))
+        x = self.bottleneck(_cropped(x, gone))
         for block, step in zip(self.decoder, reversed(self.steps), strict=True):
             x = functional.interpolate(x, scale_factor=step, mode=self._mode)
             if x.requires_grad and x.is_cpu and x.ndim == 4:
                 x.register_hook(_dense)  # type: ignore[no-untyped-call]
             cut = cuts.pop()
-            x, gone = _without(x, cut - 2 * gone), cut
-            # What was joined is let go before the block makes more of it.
-            skip = skips.pop()
+            x, gone = _cropped(x, cut - 2 * gone), cut
+            skip = skips.pop()  # deleted below, to free it before the block
             if skips or not self.config.n2v2:
-                x = torch.cat([x, _without(skip, cut)], dim=1)
+                x = torch.cat([x, _cropped(skip, cut)], dim=1)
             del skip
             x = block(x)
-        # The last, linear layer in full precision: bfloat16 would round the picture.
+        # The last, linear layer in float32: bfloat16 would round the image.
         with torch.autocast(x.device.type, enabled=False):
-            result: Tensor = self.last(_without(x, margin - gone))
+            result: Tensor = self.last(_cropped(x, margin - gone))
         return result
 
 
 def _cuts(margin: int, depth: int) -> list[int]:
-    """What of each level, on the way up, lies beyond what the result needs.
+    """Pixels that the result, cropped by `margin`, does not need at either end.
 
-    Pixels at either end, from the first level to the bottleneck, where the result lacks
-    `margin` of them.
+    One number per level, from the first to the bottleneck.
     """
     cuts = []
     for _ in range(depth + 1):
         cuts.append(max(margin - 2, 0))  # two convolutions
-        # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
+        # Pixel i after upsampling mixes pixels floor((i - 0.5) / 2) and the next one.
         margin = max((cuts[-1] - 1) // 2, 0)
     return cuts
 
 
-def _without(x: Tensor, margin: int) -> Tensor:
-    """`x` without so many pixels at either end of Y and of X."""
+def _cropped(x: Tensor, margin: int) -> Tensor:
+    """`x` cropped by `margin` pixels at either end of Y and X."""
     return x[..., margin:-margin, margin:-margin] if margin else x
 
 
 def _dense(gradient: Tensor) -> Tensor:
-    """`gradient` in one piece; a part of its channels is ten times slower to go on with."""
+    """Contiguous `gradient`; a slice of its channels makes backward ten times slower."""
     return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def halo(pooled: Sequence[bool], *, n2v2: bool = False) -> int:
-    """How far input pixels reach into the output of a U-Net, along one axis.
+    """Radius of the receptive field of a U-Net along one axis.
 
     Follows the interval of input pixels that one output pixel depends on through every
-    layer, for each position relative to the pooling grid, and returns the widest side.
+    layer, for each position relative to the pooling grid.
 
     Parameters
     ----------
     pooled : sequence of bool
-        For each level, whether it halves the axis.
+        For each level, whether it downsamples the axis.
     n2v2 : bool
-        Whether halving blurs.
+        Whether pooling blurs.
 
     Returns
     -------
     int
-        Pixels, one side: 10, 26, 58, 122 for 1, 2, 3, 4 levels that all halve; 11, 29,
-        65, 137 with the blurred halving of N2V2; 6, 10, 14, 18 where none halves.
+        Pixels on the wider side: 10, 26, 58, 122 for 1, 2, 3, 4 levels that all pool; 11,
+        29, 65, 137 with the blur pooling of N2V2; 6, 10, 14, 18 if none pools.
     """
     reach = 0
     for pixel in range(2 ** sum(pooled)):
@@ -197,7 +194,7 @@ def _depends(
     first, last = first - 2, last + 2  # two convolutions
     below = first, last
     if pooled[level]:
-        # Pixel i of a doubled image mixes pixels floor((i - 0.5) / 2) and the next one.
+        # Pixel i after upsampling mixes pixels floor((i - 0.5) / 2) and the next one.
         below = (first - 1) // 2, (last - 1) // 2 + 1
     below = _depends(*below, level + 1, pooled, n2v2)
     if n2v2 and level == 0:
@@ -207,24 +204,24 @@ def _depends(
 
 
 def _encoded(first: int, last: int, pooled: Sequence[bool], n2v2: bool) -> tuple[int, int]:
-    """Input pixels that pixels ``first..last`` of what the last level made depend on."""
-    for halved in reversed(pooled):
-        if halved and n2v2:  # a blur over three maxima of two pixels each
+    """Input pixels that pixels ``first..last`` of the encoder output depend on."""
+    for pools in reversed(pooled):
+        if pools and n2v2:  # a blur over three maxima of two pixels each
             first, last = 2 * first - 1, 2 * last + 2
-        elif halved:
+        elif pools:
             first, last = 2 * first, 2 * last + 1
         first, last = first - 2, last + 2  # two convolutions
     return first, last
 
 
 class _Block(nn.Sequential):
-    """Two convolutions, each normalised and rectified."""
+    """Two convolutions, each with batch normalisation and ReLU."""
 
     def __init__(self, inputs: int, middle: int, outputs: int, config: UNetConfig) -> None:
         layers: list[nn.Module] = []
         for i, o in ((inputs, middle), (middle, outputs)):
-            # A bias before batch normalisation would change nothing but is kept, so
-            # that weights of the usual layout fit.
+            # A bias before batch normalisation has no effect but is kept, so that weights
+            # of the usual layout fit.
             layers.append(_CONV[config.conv_dims](i, o, kernel_size=3, padding=1))
             if config.use_batch_norm:
                 layers.append(_NORM[config.conv_dims](o))
@@ -233,7 +230,7 @@ class _Block(nn.Sequential):
 
 
 class _MaxBlurPool(nn.Module):
-    """Maxima of neighbours, blurred by (1, 2, 1) / 4, every second one kept (N2V2).
+    """Max blur pooling of N2V2: maxima of neighbours, blurred by (1, 2, 1) / 4, stride 2.
 
     After Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
     """
@@ -244,25 +241,25 @@ class _MaxBlurPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for dim in self._dims:
-            x = self._halve(x, dim)
+            x = self._pool(x, dim)
         return x
 
-    def _halve(self, x: Tensor, dim: int) -> Tensor:
+    def _pool(self, x: Tensor, dim: int) -> Tensor:
         size = x.shape[dim]
         longer = torch.cat([x, x.narrow(dim, size - 1, 1)], dim)
-        # As torch.maximum of neighbours, whose gradient takes several times as long.
+        # Equals torch.maximum of neighbours, whose gradient takes several times longer.
         pair = [2 if axis == dim else 1 for axis in range(2, x.ndim)]
-        maxima = _MAXIMA[x.ndim](longer, pair, stride=1)
+        maxima = _MAX_POOL[x.ndim](longer, pair, stride=1)
         padded = torch.cat([maxima.narrow(dim, 0, 1), maxima], dim)  # from -1 on
-        left, centre, right = (_every_second(padded, dim, start) for start in range(3))
-        # The last right-hand neighbour lies within: sizes are even.
+        left, centre, right = (_stride_2(padded, dim, start) for start in range(3))
+        # The last right-hand neighbour is inside, because sizes are even.
         return (left + 2 * centre + right) / 4
 
 
-_MAXIMA = {4: functional.max_pool2d, 5: functional.max_pool3d}
+_MAX_POOL = {4: functional.max_pool2d, 5: functional.max_pool3d}
 
 
-def _every_second(x: Tensor, dim: int, start: int) -> Tensor:
+def _stride_2(x: Tensor, dim: int, start: int) -> Tensor:
     count = (x.shape[dim] - 1) // 2
     index = [slice(None)] * x.ndim
     index[dim] = slice(start, start + 2 * count, 2)
@@ -270,36 +267,36 @@ def _every_second(x: Tensor, dim: int, start: int) -> Tensor:
 
 
 class _Last2d(nn.Conv2d):
-    """A weighted sum of the filters of each pixel, in float32 whatever comes in."""
+    """A 1x1 convolution in float32."""
 
     def forward(self, input: Tensor) -> Tensor:
         traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        if traced or not input.is_cpu:  # a trace would keep the number of pieces
+        if traced or not input.is_cpu:  # a trace would fix the number of pieces
             return super().forward(input.float())
-        if self.training:  # the same sum, whose gradients take a quarter of the time
+        if self.training:  # equal, with gradients in a quarter of the time
             pixels = input.permute(0, 2, 3, 1).float()
-            summed = functional.linear(pixels, self.weight.flatten(1), self.bias)
-            return summed.permute(0, 3, 1, 2)
-        # Some rows at a time, so that what is float32 stays in the caches.
-        rows = max(1, _CACHED // max(1, input[:, :, :1].numel()))
+            result = functional.linear(pixels, self.weight.flatten(1), self.bias)
+            return result.permute(0, 3, 1, 2)
+        # Some rows at a time, so that the float32 copies stay in the caches.
+        rows = max(1, _CACHED_FLOATS // max(1, input[:, :, :1].numel()))
         pieces: tuple[Tensor, ...] = input.split(rows, 2)  # type: ignore[no-untyped-call]
         parts = [super(_Last2d, self).forward(piece.float()) for piece in pieces]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
-_CACHED = 2**19
-"""Numbers in float32 that stay in the caches of a processor."""
+_CACHED_FLOATS = 2**19
+"""Floats that stay in the caches of a CPU."""
 
 
 class _Last3d(nn.Conv3d):
-    """The same of volumes."""
+    """A 1x1x1 convolution in float32."""
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.float())
 
 
 class _Conv3d(nn.Conv3d):
-    """Zeros beyond Y and X, the border plane repeated beyond Z."""
+    """A convolution that pads with zeros along Y and X, and repeats planes along Z."""
 
     def forward(self, input: Tensor) -> Tensor:
         padded = functional.pad(input, (0, 0, 0, 0, 1, 1), mode="replicate")

@@ -8,9 +8,9 @@ import torch
 
 from napari_hush.config import UNetConfig
 from napari_hush.models import UNet, fuse_batch_norm, fuse_relu
-from napari_hush.models.fusion import _can_join, _Rectified
+from napari_hush.models.fusion import _can_fuse, _ConvReLU
 
-if not _can_join(torch.float32):
+if not _can_fuse(torch.float32):
     pytest.skip("this torch has no oneDNN to join layers", allow_module_level=True)
 
 
@@ -28,16 +28,16 @@ def network(**settings) -> UNet:
     return fuse_batch_norm(made)
 
 
-def joined(network: UNet) -> list[_Rectified]:
-    return [m for m in network.modules() if isinstance(m, _Rectified)]
+def joined(network: UNet) -> list[_ConvReLU]:
+    return [m for m in network.modules() if isinstance(m, _ConvReLU)]
 
 
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("settings", [{}, {"n2v2": True}, {"use_batch_norm": False}])
-def test_joined_layers_make_the_same_bits(bf16, settings):
+def test_fused_layers_make_the_same_bits(bf16, settings):
     plain = network(**settings)
     together = fuse_relu(copy.deepcopy(plain), "bf16" if bf16 else "32")
-    if not bf16 or _can_join(torch.bfloat16):
+    if not bf16 or _can_fuse(torch.bfloat16):
         assert len(joined(together)) == 9  # all but the first, which sees one channel
     x = torch.randn(2, 1, 64, 96).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -45,7 +45,7 @@ def test_joined_layers_make_the_same_bits(bf16, settings):
         assert together(x).dtype == torch.float32
 
 
-def test_several_channels_are_joined_from_the_second_layer_on():
+def test_several_channels_are_fused_from_the_second_layer_on():
     plain = network(in_channels=3, num_classes=3, independent_channels=False)
     together = fuse_relu(copy.deepcopy(plain), "32")
     assert len(joined(together)) == 9
@@ -62,11 +62,11 @@ def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
     def gone(*arguments):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr("napari_hush.models.fusion._joined", gone)
-    _can_join.cache_clear()
+    monkeypatch.setattr("napari_hush.models.fusion._conv_relu", gone)
+    _can_fuse.cache_clear()
     assert joined(fuse_relu(network(), "32")) == []
     monkeypatch.undo()
-    _can_join.cache_clear()
+    _can_fuse.cache_clear()
     assert len(joined(fuse_relu(network(), "32"))) == 9
 
 
