@@ -1,4 +1,4 @@
-"""The blind spot: choosing pixels, replacing them, and the loss there."""
+"""N2V masking: which pixels are masked, their replacements, and the masked loss."""
 
 from napari_hush.n2v.masking import (
     Masked,

@@ -1,9 +1,8 @@
-"""The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980) and its kin.
+"""Masking of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980), N2V2 and structN2V.
 
-A few pixels of each patch are overwritten with a random neighbour, and the network is
-asked for what stood there. It cannot copy the noise it does not see. Everything is done
-for a whole batch on the device, with shapes that do not depend on the draws, so that a
-GPU is never waited for.
+A few pixels of each patch are replaced by a random neighbour, and the network predicts
+their original values. A whole batch is masked on its device, in shapes that do not depend
+on the draws, so that a GPU never waits.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Masked:
-    """A batch with blind spots and what it takes to compute the loss there.
+    """A masked batch and the targets of its masked pixels.
 
     Attributes
     ----------
     patches : Tensor
-        ``(B, C, *spatial)`` float32, masked pixels overwritten.
+        ``(B, C, *spatial)`` float32, with masked pixels replaced.
     pixels : Tensor
         ``(B * C, K)`` int64, flat spatial indices of the masked pixels.
     values : Tensor
-        ``(B * C, K)`` float32, what stood there.
+        ``(B * C, K)`` float32, their original values.
     weights : Tensor
-        ``(B * C, K)`` float32, 1, or 0 for a slot that holds no pixel of its own.
+        ``(B * C, K)`` float32, 1, or 0 for an unused slot.
     part : float or Tensor
-        What these patches count for in the loss of the whole batch, 0 to 1.
+        Weight of these patches in the loss of the whole batch, 0 to 1.
     """
 
     patches: Tensor
@@ -65,30 +64,30 @@ def mask(
     first: int = 0,
     whole: int | None = None,
 ) -> Masked:
-    """Overwrite random pixels of every patch and channel with a random neighbour.
+    """Replace random pixels of every patch and channel.
 
     Parameters
     ----------
     batch : Tensor
         ``(B, C, *spatial)`` float32.
     config : N2VManipulateConfig
-        Window and percentage.
+        Window, percentage and strategy.
     generator : torch.Generator
         On the device of `batch`; the draws depend on its state alone.
     first, whole : int
-        If `batch` is a part of a larger one: the number of its first patch there, and how
-        many there are. The draws are those of the larger batch.
+        If `batch` is a part of a larger batch: the index of its first patch in that batch,
+        and the size of that batch, for which the draws are made.
     """
     batches, channels, *spatial = batch.shape
     flat = batch.reshape(batches * channels, math.prod(spatial))
-    mine = slice(first * channels, (first + batches) * channels)
+    part_rows = slice(first * channels, (first + batches) * channels)
     all_pixels, all_weights = choose_pixels(
         channels * (batches if whole is None else whole),
         spatial,
         config.masked_pixel_percentage,
         generator,
     )
-    pixels, weights = all_pixels[mine], all_weights[mine]
+    pixels, weights = all_pixels[part_rows], all_weights[part_rows]
     values = flat.gather(1, pixels)
     hidden = config.hidden(len(spatial)) if config.hides_neighbours else ()
     if config.strategy == "median":
@@ -97,17 +96,17 @@ def mask(
         neighbours = choose_neighbours(
             all_pixels, spatial, config.roi_size, generator, hidden
         )
-        new = flat.gather(1, neighbours[mine])
-    drawn = _AnyValue(flat, mine, len(all_pixels), generator)
-    seen = _sees_any(pixels, spatial, config.roi_size, hidden)
-    if seen is not None:
-        new = torch.where(seen, new, drawn(new.shape[1]))
-    # Slots that repeat slot 0 must also write what slot 0 writes.
+        new = flat.gather(1, neighbours[part_rows])
+    draw_values = _RandomValues(flat, part_rows, len(all_pixels), generator)
+    has_visible = _has_visible(pixels, spatial, config.roi_size, hidden)
+    if has_visible is not None:
+        new = torch.where(has_visible, new, draw_values(new.shape[1]))
+    # Unused slots repeat the pixel of slot 0 and must write the same value.
     new = torch.where(weights > 0, new, new[:, :1])
     patches = copied(flat)
     if hidden:
         around = _around(pixels, spatial, hidden)
-        patches.scatter_(1, around, drawn(around.shape[1]))
+        patches.scatter_(1, around, draw_values(around.shape[1]))
     patches.scatter_(1, pixels, new)
     part = 1.0 if whole in (None, batches) else weights.sum() / all_weights.sum()
     return Masked(patches.reshape(batch.shape), pixels, values, weights, part)
@@ -121,7 +120,7 @@ def loss(prediction: Tensor, masked: Masked) -> Tensor:
     prediction : Tensor
         ``(B, C, *spatial)``, the network's output for ``masked.patches``.
     masked : Masked
-        Where to look, and what stood there.
+        The masked batch.
 
     Returns
     -------
@@ -139,11 +138,11 @@ def choose_pixels(
     percentage: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw one pixel in every box of a grid: spread out, and each pixel equally likely.
+    """Draw one pixel in every box of a grid (stratified sampling).
 
-    Boxes have the volume that holds one pixel in ``100 / percentage``. Those at the far
-    border reach beyond the patch; a pixel drawn there does not count, which keeps the
-    percentage exact on average.
+    Boxes have a volume of ``100 / percentage`` pixels. Those at the far border reach beyond
+    the patch; a pixel drawn there does not count, which keeps the percentage exact on
+    average.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def choose_pixels(
     spatial : sequence of int
         Their size in pixels.
     percentage : float
-        Share of the pixels to draw, in percent.
+        Percentage of the pixels to draw.
     generator : torch.Generator
         Source of the draws.
 
@@ -173,11 +172,11 @@ def choose_pixels(
     )
     pixels = torch.zeros((), dtype=torch.int64, device=generator.device)
     counts = torch.ones((), dtype=torch.bool, device=generator.device)
-    # Axis by axis, with plain numbers: a GPU would wait for tensors made of them.
+    # Axis by axis with Python numbers: copying tensors of them would make a GPU wait.
     for axis, size in enumerate(spatial):
-        place = ((boxes.corners[axis] + draws[..., axis]) * boxes.sides[axis]).long()
-        pixels = pixels * size + place
-        counts = counts & (place < size)
+        index = ((boxes.corners[axis] + draws[..., axis]) * boxes.sides[axis]).long()
+        pixels = pixels * size + index
+        counts = counts & (index < size)
     return torch.where(counts, pixels, pixels[:, :1]), counts.float()
 
 
@@ -188,11 +187,9 @@ def choose_neighbours(
     generator: torch.Generator,
     hidden: Offsets = (),
 ) -> Tensor:
-    """Draw a pixel from the window around each pixel, any but the pixel itself.
+    """Draw a pixel from the window around each pixel, uniformly, without the pixel itself.
 
-    Away from the border every offset of the window is equally likely. At the border the
-    window is moved inside, so that there, too, each of its other pixels is equally likely
-    and none is the pixel itself.
+    At the border the window is moved inside the patch.
 
     Parameters
     ----------
@@ -205,23 +202,23 @@ def choose_neighbours(
     generator : torch.Generator
         Source of the draws.
     hidden : tuple of offsets
-        Neighbours that are not drawn either, as `N2VManipulateConfig.hidden` gives them.
+        Neighbours that are not drawn, as in `N2VManipulateConfig.hidden`.
 
     Returns
     -------
     Tensor
-        ``(n, K)`` int64 flat indices; the pixel itself where all of its window is hidden.
+        ``(n, K)`` int64 flat indices; the pixel itself if its whole window is hidden.
     """
     table = windows(tuple(spatial), roi_size, pixels.device)
     own = looked_up(table.own, pixels)
     if hidden:
-        unfit = hidden_places(tuple(spatial), roi_size, hidden, pixels.device)
-        counts = looked_up(unfit.counts, own)
+        invisible = hidden_places(tuple(spatial), roi_size, hidden, pixels.device)
+        counts = looked_up(invisible.counts, own)
         draws = torch.rand(pixels.shape, generator=generator, device=pixels.device)
         # 0.999.. times the count may round up to it.
         nth = torch.minimum((draws * counts).long(), counts - 1)
-        place = nth + (nth[..., None] >= looked_up(unfit.skips, own)).sum(-1)
-        if not unfit.never_all:
+        place = nth + (nth[..., None] >= looked_up(invisible.skips, own)).sum(-1)
+        if not invisible.never_all:
             place = torch.where(counts > 0, place, own)
     else:
         nth = torch.randint(
@@ -232,20 +229,20 @@ def choose_neighbours(
 
 
 def struct_offsets(config: N2VManipulateConfig, dims: int) -> Tensor:
-    """Neighbours that structN2V hides with a masked pixel (Broaddus et al., ISBI 2020).
+    """Neighbours that structN2V masks with each pixel (Broaddus et al., ISBI 2020).
 
     Returns
     -------
     Tensor
-        ``(M, dims)`` int64, offsets ``((Z), Y, X)`` in pixels, never all zero; ``M`` is 0
-        without structN2V.
+        ``(M, dims)`` int64, offsets ``((Z), Y, X)`` in pixels without the pixel itself;
+        ``M`` is 0 without structN2V.
     """
     return struct_table(config.hidden(dims), dims, torch.device("cpu"))
 
 
 @dataclass(frozen=True, eq=False)
 class _Boxes:
-    """A grid of boxes: their sides, and per axis the number of each one, ``(K,)``."""
+    """A grid of boxes: their sides, and per axis the index of each box, ``(K,)``."""
 
     sides: tuple[float, ...]
     corners: tuple[Tensor, ...]
@@ -262,9 +259,9 @@ def _boxes(spatial: tuple[int, ...], percentage: float, device: torch.device) ->
 def _medians(
     flat: Tensor, pixels: Tensor, spatial: Sequence[int], roi_size: int, hidden: Offsets
 ) -> Tensor:
-    """Median of the window around each pixel, without it and what is hidden with it.
+    """Median of the visible pixels of each window; infinite if there are none.
 
-    Of an even number the lower of the middle two; infinite where all is hidden.
+    Of an even number of pixels it is the lower of the two in the middle.
     """
     device = pixels.device
     table = windows(tuple(spatial), roi_size, device)
@@ -272,71 +269,64 @@ def _medians(
     if not hidden:
         middle = (len(table.steps) - 2) // 2
         return windows_sorted(flat, first, table.steps, own[..., None])[..., middle]
-    unfit = hidden_places(tuple(spatial), roi_size, hidden, device)
-    left_out = looked_up(unfit.places, own)
+    invisible = hidden_places(tuple(spatial), roi_size, hidden, device)
+    left_out = looked_up(invisible.places, own)
     ordered = windows_sorted(flat, first, table.steps, left_out)
-    middles = ((looked_up(unfit.counts, own) - 1) // 2).clamp(min=0)
+    middles = ((looked_up(invisible.counts, own) - 1) // 2).clamp(min=0)
     return ordered.gather(-1, middles[..., None])[..., 0]
 
 
-def _sees_any(
+def _has_visible(
     pixels: Tensor, spatial: Sequence[int], roi_size: int, hidden: Offsets
 ) -> Tensor | None:
-    """Whether something of each pixel's window is not hidden; None if that is so of all."""
+    """Whether the window of each pixel has visible pixels; None if all windows have."""
     if not hidden:
         return None
-    unfit = hidden_places(tuple(spatial), roi_size, hidden, pixels.device)
-    if unfit.never_all:
+    invisible = hidden_places(tuple(spatial), roi_size, hidden, pixels.device)
+    if invisible.never_all:
         return None
     table = windows(tuple(spatial), roi_size, pixels.device)
-    return looked_up(unfit.counts, looked_up(table.own, pixels)) > 0
+    return looked_up(invisible.counts, looked_up(table.own, pixels)) > 0
 
 
 def _around(pixels: Tensor, spatial: Sequence[int], hidden: Offsets) -> Tensor:
-    """Flat indices ``(n, K * M)`` of what is hidden; the pixel itself beyond the border."""
+    """Flat indices ``(n, K * M)`` of hidden pixels; the pixel itself for those outside."""
     offsets = struct_table(hidden, len(spatial), pixels.device)
     inside = torch.ones((), dtype=torch.bool, device=pixels.device)
     steps = torch.zeros((), dtype=torch.int64, device=pixels.device)
     stride = 1
     for axis in reversed(range(len(spatial))):
         size = spatial[axis]
-        place = (pixels // stride % size)[..., None] + offsets[:, axis]
-        inside = inside & (place >= 0) & (place < size)
+        index = (pixels // stride % size)[..., None] + offsets[:, axis]
+        inside = inside & (index >= 0) & (index < size)
         steps = steps + offsets[:, axis] * stride
         stride *= size
     return (pixels[..., None] + inside * steps).flatten(1)
 
 
 @dataclass(frozen=True, eq=False)
-class _AnyValue:
-    """Random values between the least and the largest of each patch.
+class _RandomValues:
+    """Random values between the minimum and the maximum of each patch ``(n, P)``.
 
-    Attributes
-    ----------
-    flat : Tensor
-        ``(n, P)``: the patches.
-    mine, whole : slice, int
-        Which rows of a larger batch they are, and how many it has.
-    generator : torch.Generator
-        Source of the draws.
+    The patches are rows `rows` of a larger batch of `num_rows`.
     """
 
     flat: Tensor
-    mine: slice
-    whole: int
+    rows: slice
+    num_rows: int
     generator: torch.Generator
 
     def __call__(self, count: int) -> Tensor:
         """``(n, count)`` values."""
         low, high = limits(self.flat)
         draws = torch.rand(
-            (self.whole, count), generator=self.generator, device=self.flat.device
+            (self.num_rows, count), generator=self.generator, device=self.flat.device
         )
-        return low + draws[self.mine] * (high - low)
+        return low + draws[self.rows] * (high - low)
 
 
 def _box(spatial: Sequence[int], volume: float) -> list[float]:
-    """Sides of a box of `volume` pixels: a cube, flattened where the patch is thin."""
+    """Sides of a box of `volume` pixels: a cube, but no larger than the patch."""
     sides = [0.0] * len(spatial)
     left = sorted(range(len(spatial)), key=lambda axis: spatial[axis])
     while left:

@@ -1,8 +1,8 @@
-"""Where replacements come from: the window around each pixel, kept as tables.
+"""Tables of the window around each pixel, from which its replacement is drawn.
 
-A window is moved inside at the border, so every pixel has one of the same size, in which
-it stands at some place. All that masking needs to know of a pixel follows from that place
-and is looked up. The tables depend on sizes alone and are made once for each device.
+At the border a window is moved inside, so all windows have one size, and a pixel is at
+some place of its window. Masking looks up all it needs by that place. Tables depend on
+sizes alone and are made once per device.
 """
 
 from __future__ import annotations
@@ -20,55 +20,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Offsets = tuple[tuple[int, ...], ...]
-"""Neighbours as offsets ``((Z), Y, X)`` in pixels, in rising order."""
+"""Neighbours as offsets ``((Z), Y, X)`` in pixels, in ascending order."""
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """The windows of one size in patches of one size. Indices are flat.
-
-    Attributes
-    ----------
-    first : Tensor
-        ``(P,)`` int64: for each pixel of a patch, the first pixel of its window.
-    own : Tensor
-        ``(P,)`` int64: at which place of its window the pixel stands.
-    steps : Tensor
-        ``(N,)`` int64: for each place of a window, how far it is from the first.
-    """
+    """Windows of one size in patches of one size; tensors are int64, indices are flat."""
 
     first: Tensor
+    """``(P,)``: first pixel of the window of each pixel."""
     own: Tensor
+    """``(P,)``: place of each pixel in its window."""
     steps: Tensor
+    """``(N,)``: distance of each place from the first pixel of the window."""
 
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """Which places of a window may not be used, for each place a pixel can have in it.
-
-    Attributes
-    ----------
-    places : Tensor
-        ``(N, M)`` int64: what is hidden, the pixel itself included; places that would be
-        outside the window are the pixel itself again.
-    skips : Tensor
-        ``(N, M)`` int64, rising: the ``k``-th place that may be used is ``k`` plus the
-        number of entries that are at most ``k``.
-    counts : Tensor
-        ``(N,)`` int64: how many places may be used.
-    never_all : bool
-        Whether at least one may be used, whatever the place.
-    """
+    """Hidden places of a window, for each place of its pixel; tensors are int64."""
 
     places: Tensor
+    """``(N, M)``: hidden places and the pixel itself, also for those outside the window."""
     skips: Tensor
+    """``(N, M)``, ascending: the ``k``-th visible place is ``k`` plus the number of entries
+    that are at most ``k``."""
     counts: Tensor
+    """``(N,)``: number of visible places."""
     never_all: bool
+    """Whether at least one is visible for every place."""
 
 
 @lru_cache(maxsize=8)
 def windows(spatial: tuple[int, ...], roi_size: int, device: torch.device) -> Windows:
-    """The windows of `roi_size` (smaller where the patch is) in patches of `spatial`."""
+    """Windows of `roi_size`, at most that of the patch, in patches of size `spatial`."""
     sides = _sides(spatial, roi_size)
     first = own = torch.zeros((), dtype=torch.int64)
     for size, side in zip(spatial, sides, strict=True):
@@ -87,7 +71,7 @@ def windows(spatial: tuple[int, ...], roi_size: int, device: torch.device) -> Wi
 def hidden_places(
     spatial: tuple[int, ...], roi_size: int, hidden: Offsets, device: torch.device
 ) -> Hidden:
-    """What of each window is `hidden` with its pixel, and the pixel itself."""
+    """The places that are `hidden` with each place of a window."""
     sides = _sides(spatial, roi_size)
     within = [h for h in hidden if all(abs(o) < s for o, s in zip(h, sides, strict=True))]
     offsets = torch.tensor(sorted([*within, (0,) * len(sides)]))
@@ -99,7 +83,7 @@ def hidden_places(
     flat = (found * strides).sum(-1)
     places = torch.where(inside, flat, torch.arange(number)[:, None])
     rank = inside.cumsum(-1) - 1
-    # Offsets rise, so do the places inside; those outside are put behind every place.
+    # Offsets ascend, as do the places inside; those outside are put last.
     skips = torch.where(inside, flat - rank, number).sort(-1).values
     counts = number - inside.sum(-1)
     never_all = bool((counts > 0).all())
@@ -108,7 +92,7 @@ def hidden_places(
 
 @lru_cache(maxsize=8)
 def struct_table(hidden: Offsets, dims: int, device: torch.device) -> Tensor:
-    """``(M, dims)`` int64 of the offsets."""
+    """The offsets as ``(M, dims)`` int64."""
     return torch.tensor(hidden, dtype=torch.int64).reshape(-1, dims).to(device)
 
 
@@ -131,7 +115,7 @@ def looked_up(table: Tensor, rows: Tensor) -> Tensor:
 
 
 def limits(flat: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and largest value of each row of ``(n, P)``, both ``(n, 1)``."""
+    """Minimum and maximum of each row of ``(n, P)``, both ``(n, 1)``."""
     if flat.device.type == "cpu":
         rows = flat.numpy()
         low, high = rows.min(1, keepdims=True), rows.max(1, keepdims=True)
@@ -140,23 +124,11 @@ def limits(flat: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def windows_sorted(flat: Tensor, first: Tensor, steps: Tensor, left_out: Tensor) -> Tensor:
-    """The values in windows in rising order, those left out at the end.
+    """Sorted values ``(n, K, N)`` float32 of windows; those left out are infinite.
 
-    Parameters
-    ----------
-    flat : Tensor
-        ``(n, P)`` float32.
-    first : Tensor
-        ``(n, K)`` int64: the first pixel of each window.
-    steps : Tensor
-        ``(N,)`` int64: how far the window's pixels are from its first.
-    left_out : Tensor
-        ``(n, K, M)`` int64: which places of its window are left out.
-
-    Returns
-    -------
-    Tensor
-        ``(n, K, N)`` float32, infinite where values were left out.
+    Patches `flat` are ``(n, P)`` float32, first pixels of windows `first` ``(n, K)``,
+    distances from them `steps` ``(N,)``, and places to leave out `left_out` ``(n, K, M)``,
+    all int64.
     """
     if flat.device.type == "cpu":
         rows = np.arange(len(flat))[:, None] * flat.shape[1]
