@@ -230,7 +230,7 @@ def test_background_is_left_out(tiny_config, noisy):
     )
     module.setup()
     assert set(module.train_dataset.windows[:, 2]) == {0}
-    with pytest.raises(DataError, match="None of the 12 patches is left"):
+    with pytest.raises(DataError, match="All 12 patches are background"):
         TrainDataModule(
             config.replace(background={"threshold": 1e9, "kept": 0.0}), image
         ).setup()
