@@ -26,7 +26,7 @@ __all__ = [
 __getattr__ = former_names(
     __name__,
     {
-        "TileDataset": "napari_hush.lightning.tile_dataset.TileDataset",
+        "TileDataset": "napari_hush.lightning.predict_data_module.TileDataset",
         "alike": "group_by_shape",
     },
 )
