@@ -93,20 +93,19 @@ def state_point(place: Path, share: float, noisy, wanted) -> bool:
     with filled(place, int(share * 2 * size)):
         careamist = CAREamist(configuration())
         run = place / "run"
-        said = refused(lambda: careamist.train(train_source=noisy, state_dir=run))
+        said = refused(lambda: careamist.train(train_source=noisy, checkpoint_dir=run))
         whole = no_leftovers(place)
         kept = (run / FILE).is_file()
         if kept:
             load_checkpoint(run)
     careamist = CAREamist(configuration())
-    careamist.train(train_source=noisy, **{"resume" if kept else "state_dir": run})
+    careamist.train(train_source=noisy, **{"resume" if kept else "checkpoint_dir": run})
     return bool(said) and whole and careamist.model.sha256 == wanted["model"].sha256
 
 
 def model_point(place: Path, share: float, noisy, wanted) -> bool:
     """A model that does not fit leaves the one before, and can be saved later."""
-    careamist = CAREamist(configuration())
-    careamist.model = wanted["model"]
+    careamist = CAREamist(wanted["model"])
     path = place / "model.safetensors"
     careamist.save(path)
     before = path.read_bytes()
@@ -120,8 +119,7 @@ def model_point(place: Path, share: float, noisy, wanted) -> bool:
 
 def result_point(place: Path, share: float, noisy, wanted) -> bool:
     """Results that are whole stay, and the others follow once there is room."""
-    careamist = CAREamist(configuration())
-    careamist.model = wanted["model"]
+    careamist = CAREamist(wanted["model"])
     size = sum(path.stat().st_size for path in wanted["results"])
     out = place / "out"
 
@@ -144,7 +142,7 @@ def result_point(place: Path, share: float, noisy, wanted) -> bool:
 def undisturbed(folder: Path, noisy) -> dict:
     """What comes of the jobs where there is room."""
     careamist = CAREamist(configuration())
-    careamist.train(train_source=noisy, state_dir=folder / "run")
+    careamist.train(train_source=noisy, checkpoint_dir=folder / "run")
     sources = [folder / f"{number}.tif" for number in range(FILES)]
     for number, path in enumerate(sources):
         write_tiff(path, noisy + number, "YX")

@@ -276,7 +276,7 @@ def make_state(folder: Path) -> Iterable[Path]:
     sources["train_source"] = ["a.tif"]
     command = Command(config, sources, folder / "m.safetensors", overwrite=False)
     begin(command, overwrite=False)
-    CAREamist(config).train(train_source=noisy, state_dir=command.folder)
+    CAREamist(config).train(train_source=noisy, checkpoint_dir=command.folder)
     return [*sorted(command.folder.iterdir()), command.folder / FILE]
 
 

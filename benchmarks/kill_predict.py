@@ -50,7 +50,7 @@ def denoise(model_path: str, source: str, target: str) -> None:
     zarr_write._SMALLEST = TILE
     to_file.KEPT_EVERY = 0.02
     CAREamist(model_path).predict_to_disk(
-        source, prediction_dir=target, tile_size=[TILE, TILE], resume=True, judge=False
+        source, prediction_dir=target, tile_size=[TILE, TILE], resume=True, check=False
     )
 
 

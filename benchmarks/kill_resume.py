@@ -57,7 +57,7 @@ def train(method: str, folder: str) -> None:
     torch.set_num_threads(1)
     noisy, target = pixels(method)
     careamist = CAREamist(configuration(method))
-    where = {"resume" if (Path(folder) / FILE).is_file() else "state_dir": folder}
+    where = {"resume" if (Path(folder) / FILE).is_file() else "checkpoint_dir": folder}
     careamist.train(train_source=noisy, train_target=target, **where)
 
 

@@ -58,7 +58,7 @@ def soak_training(noisy, folder: Path, steps: int) -> bool:
             marks.append(measured())
 
     careamist = CAREamist(configuration(steps), on_progress=watch)
-    careamist.train(train_source=noisy, state_dir=folder / "run")
+    careamist.train(train_source=noisy, checkpoint_dir=folder / "run")
     careamist.save(folder / "soak.safetensors")
     done = len(careamist.get_losses()["train_step"])
     return report(f"{done} training steps", marks[0], measured())

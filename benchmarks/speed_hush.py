@@ -136,12 +136,10 @@ def precisions(data: str, name: str, steps: int) -> Any:
 
 def _with(precision: str) -> CAREamist:
     """The trained model, denoising in `precision`."""
-    careamist = CAREamist(_made["careamist"].config)
     model = _made["careamist"].model
     training = model.config.training_config.replace(precision=precision)
     config = model.config.replace(training_config=training)
-    careamist.model = replace(model, config=config)
-    return careamist
+    return CAREamist(replace(model, config=config))
 
 
 def _wait() -> None:

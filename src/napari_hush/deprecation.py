@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from warnings import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def former_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -34,3 +38,33 @@ def former_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(home), new)
 
     return lookup
+
+
+def former_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a decorator that accepts keyword arguments by their old names.
+
+    Parameters
+    ----------
+    **names : str
+        Old names, each with its new one.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            for old in names.keys() & kwargs.keys():
+                new = names[old]
+                if new in kwargs:
+                    raise TypeError(f"{function.__name__}() got both {new} and {old}")
+                warn(
+                    f"{old} of {function.__name__}() is now {new}; the old name goes with "
+                    "version 0.3.",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

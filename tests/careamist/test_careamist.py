@@ -378,7 +378,7 @@ def test_several_arrays(model):
         (np.ones((8, 8)), {"tta": 3}, "tta.*given: 3"),
         (np.ones((8, 8)), {"out": np.ones((8, 8))}, "out is float64"),
         (np.ones((8, 8)), {"out": np.ones((8, 9), "f4")}, r"of shape \(8, 9\)"),
-        ([np.ones((8, 8))], {"out": np.ones((8, 8), "f4")}, "goes with a single array"),
+        ([np.ones((8, 8))], {"out": np.ones((8, 8), "f4")}, "of a single array"),
     ],
 )
 def test_what_cannot_be_denoised(model, source, arguments, says):

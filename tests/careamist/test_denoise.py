@@ -157,11 +157,5 @@ def test_what_cannot_be_denoised():
         denoise([noisy], model)
     with pytest.raises(DataError, match="trained in 2D"):
         denoise(picture(4, 40, 40), model, axes="ZYX", lazy=True)
-    with pytest.raises(ConfigurationError, match="computed later"):
-        CAREamist.predict(_careamist(model), noisy, lazy=True, should_stop=lambda: False)
-
-
-def _careamist(model):
-    careamist = CAREamist(model.config)
-    careamist.model = model
-    return careamist
+    with pytest.raises(ConfigurationError, match="computed on access"):
+        CAREamist(model).predict(noisy, lazy=True, should_stop=lambda: False)

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from napari_hush import CAREamist
+from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import PreviewFailed, TrainingDone
 from napari_hush.io import open_images
 from napari_hush.lightning import PreviewCallback, model_callbacks
 from napari_hush.lightning.control import RunClock
 from napari_hush.models import Model
-from napari_hush.prediction import denoise
+from napari_hush.prediction import ImageProgress, denoise
 
 
 def never():
@@ -52,7 +53,9 @@ def test_training_comes_out_the_same_bit_by_bit(tiny_config, noisy, ema_decay):
 
     def take(model):
         result = np.zeros_like(noisy)
-        denoise(model, image, result, on_progress=ignore, should_stop=never)
+        known = model.normalization
+        inference = InferenceConfig(image_means=known.means, image_stds=known.stds)
+        denoise(model, image, result, inference, ImageProgress(ignore))
         pictures.append(result)
         # whatever else somebody might do
         torch.rand(3), np.random.rand(3), random.random()

@@ -70,7 +70,7 @@ def cut_off(config, folder, at, first=None, **data):
     careamist = CAREamist(config, on_progress=fail)
     careamist.model = first
     with pytest.raises(Cut):
-        careamist.train(**data, state_dir=folder)
+        careamist.train(**data, checkpoint_dir=folder)
 
 
 def assert_same(one, other):
@@ -158,7 +158,7 @@ def test_a_run_that_was_stopped_can_go_on_as_well(tiny_config, noisy, tmp_path):
             stopped.stop_training()
 
     stopped.on_progress = stop
-    stopped.train(train_source=noisy, state_dir=tmp_path)
+    stopped.train(train_source=noisy, checkpoint_dir=tmp_path)
     assert stopped.model.steps < 20
     assert interrupted_run(tmp_path) is None  # it ended as it was asked to
     again = CAREamist(config)
@@ -170,7 +170,7 @@ def test_a_run_that_was_stopped_can_go_on_as_well(tiny_config, noisy, tmp_path):
 def test_a_run_that_was_over_gives_its_model(tiny_config, noisy, tmp_path, ema_decay):
     config = build(tiny_config, ema_decay=ema_decay)
     whole = CAREamist(config)
-    whole.train(train_source=noisy, state_dir=tmp_path)
+    whole.train(train_source=noisy, checkpoint_dir=tmp_path)
     again = CAREamist(config)
     again.train(train_source=noisy, resume=tmp_path)
     assert_same(again, whole)
@@ -186,9 +186,9 @@ def test_a_new_run_does_not_replace_one_that_was_cut_off(tiny_config, noisy, tmp
     cut_off(config, tmp_path / "run", 8, train_source=noisy)
     careamist = CAREamist(config, work_dir=tmp_path)
     with pytest.raises(ExistingFileError, match="interrupted after 1 of 4 epochs"):
-        careamist.train(train_source=noisy, state_dir="run")
+        careamist.train(train_source=noisy, checkpoint_dir="run")
     careamist.train(train_source=noisy, resume="run")
-    careamist.train(train_source=noisy, state_dir="run")  # the one before is over
+    careamist.train(train_source=noisy, checkpoint_dir="run")  # the one before is over
 
 
 def test_what_cannot_be_resumed(tiny_config, noisy, tmp_path):
@@ -201,11 +201,11 @@ def test_what_cannot_be_resumed(tiny_config, noisy, tmp_path):
         CAREamist(config).train(train_source=noisy + 1, resume=tmp_path)
     with pytest.raises(DataError, match="not those of the interrupted run"):
         CAREamist(config).train(train_source=noisy[:32], resume=tmp_path)
-    with pytest.raises(ConfigurationError, match="not that of the run"):
+    with pytest.raises(ConfigurationError, match="not that of the interrupted run"):
         CAREamist(tiny_config()).train(train_source=noisy, resume=tmp_path)
-    with pytest.raises(ConfigurationError, match="either state_dir or resume"):
+    with pytest.raises(ConfigurationError, match="either checkpoint_dir or resume"):
         CAREamist(config).train(
-            train_source=noisy, resume=tmp_path, state_dir=tmp_path / "other"
+            train_source=noisy, resume=tmp_path, checkpoint_dir=tmp_path / "other"
         )
     assert (tmp_path / FILE).read_bytes() == before
 
@@ -264,7 +264,7 @@ SCRIPT = """
     careamist = CAREamist(config)
     found = interrupted_run(folder)
     print("ready", flush=True)
-    where = {"resume": folder} if found else {"state_dir": folder}
+    where = {"resume": folder} if found else {"checkpoint_dir": folder}
     careamist.train(train_source=np.load(pixels), **where)
     careamist.save(folder + "/model.safetensors", overwrite=True)
     """

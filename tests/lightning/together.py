@@ -117,7 +117,7 @@ def train(
     try:
         careamist.train(
             train_source=picture()[: 32 if other_data and rank else 48],
-            **{"resume" if resume else "state_dir": folder / f"{name}.run"},
+            **{"resume" if resume else "checkpoint_dir": folder / f"{name}.run"},
         )
     except HushError as error:
         said = f"{type(error).__name__}: {error}"

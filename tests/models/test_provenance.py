@@ -159,7 +159,7 @@ def test_intensities_that_were_not_trained_on(careamist, noisy):
     few = noisy.copy()
     few.flat[:10] += 1000  # of 2496
     assert "intensities" not in cautions(careamist, few)
-    assert not cautions(careamist, noisy + 200, judge=False)
+    assert not cautions(careamist, noisy + 200, check=False)
 
 
 def test_pixels_of_another_size(tiny_config, noisy, tmp_path):
@@ -186,7 +186,5 @@ def test_saturated_input_and_structure_taken_away(careamist):
 
 
 def test_where_nobody_listens_it_is_logged(careamist, noisy, caplog):
-    again = CAREamist(careamist.config)
-    again.model = careamist.model
-    again.predict(noisy + 200)
+    CAREamist(careamist.model).predict(noisy + 200)
     assert "brighter than all that the model was trained on" in caplog.text

@@ -45,14 +45,14 @@ def cases(draw):
 @given(case=cases())
 def test_tiles_axes_and_batches_do_not_change_the_result(careamist, case):
     image, axes, tile, batch_size = case
-    whole = careamist.predict(image, axes=axes, judge=False)
+    whole = careamist.predict(image, axes=axes, check=False)
     assert whole.shape == image.shape
     tiled = careamist.predict(
-        image, axes=axes, tile_size=tile, batch_size=batch_size, judge=False
+        image, axes=axes, tile_size=tile, batch_size=batch_size, check=False
     )
     np.testing.assert_allclose(tiled, whole, rtol=1e-4, atol=1e-2)
     planes = AxesMap(axes, image.shape)
     results = planes.samples(whole)
     for number, sample in enumerate(planes.samples(image)):
-        alone = careamist.predict(np.ascontiguousarray(sample[0]), axes="YX", judge=False)
+        alone = careamist.predict(np.ascontiguousarray(sample[0]), axes="YX", check=False)
         np.testing.assert_allclose(results[number][0], alone, rtol=1e-4, atol=1e-2)

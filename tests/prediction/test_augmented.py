@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_hush.prediction.denoiser import averaged
+from napari_hush.prediction.denoiser import augmented_mean
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def batch():
 @pytest.mark.parametrize("versions", [1, 2, 4, 8])
 def test_what_does_not_depend_on_direction_stays_what_it_is(batch, versions):
     torch.testing.assert_close(
-        averaged(lambda x: 3 * x + 1, batch, versions), 3 * batch + 1
+        augmented_mean(lambda x: 3 * x + 1, batch, versions), 3 * batch + 1
     )
 
 
@@ -24,7 +24,7 @@ def moved(x):
 
 
 @pytest.mark.parametrize("versions", [1, 2, 4, 8])
-def test_directions_are_averaged(batch, versions):
+def test_directions_are_augmented_mean(batch, versions):
     left, right = batch.roll(1, -1), batch.roll(-1, -1)
     up, down = batch.roll(1, -2), batch.roll(-1, -2)
     wanted = {
@@ -33,13 +33,13 @@ def test_directions_are_averaged(batch, versions):
         4: (left + right) / 2,
         8: (left + right + up + down) / 4,
     }[versions]
-    torch.testing.assert_close(averaged(moved, batch, versions), wanted)
+    torch.testing.assert_close(augmented_mean(moved, batch, versions), wanted)
 
 
 def test_four_versions_are_mirrored_along_y_as_well(batch):
-    found = averaged(lambda x: x.roll(1, -2), batch, 4)
+    found = augmented_mean(lambda x: x.roll(1, -2), batch, 4)
     torch.testing.assert_close(found, (batch.roll(1, -2) + batch.roll(-1, -2)) / 2)
-    alone = averaged(lambda x: x.roll(1, -2), batch, 2)
+    alone = augmented_mean(lambda x: x.roll(1, -2), batch, 2)
     torch.testing.assert_close(alone, batch.roll(1, -2))
 
 
@@ -51,11 +51,11 @@ def test_versions_go_through_together(batch, versions, sizes):
         seen.append(len(x))
         return x
 
-    averaged(network, batch, versions)
+    augmented_mean(network, batch, versions)
     assert seen == sizes
 
 
 def test_volumes_are_turned_in_their_planes_alone():
     batch = torch.rand(1, 1, 3, 4, 5)
-    found = averaged(lambda x: x.roll(1, -3), batch, 8)
+    found = augmented_mean(lambda x: x.roll(1, -3), batch, 8)
     torch.testing.assert_close(found, batch.roll(1, -3))

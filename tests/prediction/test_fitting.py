@@ -8,7 +8,7 @@ from napari_hush import CAREamist
 from napari_hush.errors import OutOfMemoryError
 from napari_hush.models import UNet
 from napari_hush.prediction import plan_tiles
-from napari_hush.prediction.denoiser import Fitting
+from napari_hush.prediction.denoiser import MemoryLimit
 from napari_hush.prediction.tiles import Tile, halved
 
 
@@ -114,10 +114,10 @@ def test_a_thin_tile_of_few_pixels_is_tried_whole_after_a_square_one_failed():
     def tile(rows, columns):
         return Tile(0, (slice(0, rows), slice(0, columns)), ((0, rows), (0, columns)))
 
-    fitting = Fitting(compute, halo=(0, 0), multiple=(4, 4))
-    assert len(list(fitting([tile(100, 100)]))) > 1
+    limit = MemoryLimit(halo=(0, 0), multiple=(4, 4))
+    assert len(list(limit.apply(compute, [tile(100, 100)]))) > 1
     tried.clear()
-    assert len(list(fitting([tile(12, 300)]))) == 1
+    assert len(list(limit.apply(compute, [tile(12, 300)]))) == 1
     assert tried == [[(12, 300)]]
 
 

@@ -47,10 +47,8 @@ def careamist():
     )
     config = config.replace(training_config=training)
     torch.manual_seed(0)
-    made = CAREamist(config)
     network = UNet(config.algorithm_config.model).eval()
-    made.model = Model(config, network, Normalization((1000.0,), (30.0,)))
-    return made
+    return CAREamist(Model(config, network, Normalization((1000.0,), (30.0,))))
 
 
 def noisy(side=48):

@@ -51,11 +51,8 @@ def untrained(axes="YX", channels=None, **model):
     torch.manual_seed(0)
     network = UNet(config.algorithm_config.model).eval()
     count = channels or 1
-    careamist = CAREamist(config)
-    careamist.model = Model(
-        config, network, Normalization((1000.0,) * count, (30.0,) * count)
-    )
-    return careamist
+    scaling = Normalization((1000.0,) * count, (30.0,) * count)
+    return CAREamist(Model(config, network, scaling))
 
 
 def picture(*shape, dtype="uint16"):
@@ -394,8 +391,8 @@ def test_any_region_goes_where_it_belongs(tmp_path_factory, data):
     assert one == other
 
 
-@pytest.mark.parametrize("judge", [True, False])
-def test_what_speaks_against_a_result_is_told_if_asked_for(kind, judge, tmp_path):
+@pytest.mark.parametrize("check", [True, False])
+def test_what_speaks_against_a_result_is_told_if_asked_for(kind, check, tmp_path):
     """Half of the picture is at the top of the range."""
     pixels = picture(64, 64)
     pixels[:32] = 4095
@@ -404,7 +401,7 @@ def test_what_speaks_against_a_result_is_told_if_asked_for(kind, judge, tmp_path
     careamist = untrained()
     careamist.on_progress = heard.append
     careamist.predict_to_disk(
-        tmp_path / "noisy.tif", prediction_dir=target_of(kind, tmp_path), judge=judge
+        tmp_path / "noisy.tif", prediction_dir=target_of(kind, tmp_path), check=check
     )
     told = {event.about for event in heard if isinstance(event, WarningIssued)}
-    assert ("saturation" in told) is judge
+    assert ("saturation" in told) is check

@@ -87,7 +87,7 @@ def test_a_run_whose_state_does_not_fit_any_more_can_be_resumed(
     careamist = CAREamist(config, on_progress=fill_up)
     try:
         with pytest.raises(UnwritableFileError, match="takes no file of that size"):
-            careamist.train(train_source=noisy, state_dir=tmp_path)
+            careamist.train(train_source=noisy, checkpoint_dir=tmp_path)
     finally:
         limits[0].__exit__(None, None, None)
     assert interrupted_run(tmp_path).position.steps >= 4
@@ -125,7 +125,7 @@ def test_a_folder_that_nobody_may_write_to(careamist, files, capsys):
     with pytest.raises(UnwritableFileError, match="choose a folder that you may write to"):
         careamist.predict_to_disk(files, prediction_dir="/sys/out", data_type="tiff")
     with pytest.raises(UnwritableFileError, match="choose a folder that you may write to"):
-        careamist.train(train_source=read_tiff(files / "0.tif"), state_dir="/sys/run")
+        careamist.train(train_source=read_tiff(files / "0.tif"), checkpoint_dir="/sys/run")
 
 
 def after_first_tile(careamist, do):

@@ -1,5 +1,5 @@
-"""The facade: train, denoise, save and load in one object."""
+"""`CAREamist`: train, denoise, save and load in one object."""
 
-from napari_hush.careamist.facade import CAREamist
+from napari_hush.careamist.careamist import CAREamist
 
 __all__ = ["CAREamist"]

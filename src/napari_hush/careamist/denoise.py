@@ -1,4 +1,4 @@
-"""One function for workflows and notebooks: an image and a model in, an image out."""
+"""`denoise`: one image and one model in, the denoised image out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_hush.careamist import CAREamist
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import axes_of, is_path, read_metadata
-from napari_hush.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_hush.events import OnProgress
+    from napari_hush.models import Model
 
 
 def denoise(
@@ -34,29 +34,28 @@ def denoise(
     image : array, str or Path
         A numpy, dask, zarr or xarray array, or a TIFF file or Zarr store.
     model : CAREamist, Model, str or Path
-        What was trained, or a file of it.
+        The trained model, or its file.
     axes : str, optional
         Axes of the image, one letter out of S, T, C, Z, Y, X per dimension, slowest first;
-        by default what the image itself names (xarray, zarr, files), else those that the
-        model was trained on.
+        by default those that the image names (xarray, zarr, files), else those of the
+        training data.
     lazy : bool
-        Compute nothing yet: the result is a dask array of tiles, each of which sees what
-        it needs beyond its borders, so that they do not show. Its pixels are computed when
-        they are asked for (by ``.compute()``, by a slice, by a viewer).
+        Return a dask array with one chunk per tile, computed on access (``.compute()``, a
+        slice, a viewer). Tiles are read with a halo, so their borders do not show.
     tile_size : sequence of int, optional
         Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; the chunks of a lazy result.
     tta : bool or int
-        Average over 2, 4 or 8 mirrored and turned versions; True for 8.
+        Test-time augmentation: average over 2, 4 or 8 flips and rotations; True for 8.
     dtype : {"float32", "source"}
         Type of the result; "source" rounds and clips to that of the image.
     on_progress : callable, optional
-        Gets the events of `napari_hush.events`; of a lazy result there are none.
+        Gets the events of `napari_hush.events`; a lazy result has none.
 
     Returns
     -------
     ndarray, dask.array.Array or xarray.DataArray
-        Of the image's axes, shape and intensities. An xarray for an xarray, with its name,
-        dimensions, coordinates and attributes; in it a dask array if `lazy`.
+        In the axes, shape and intensities of the image. An xarray for an xarray, with its
+        name, dimensions, coordinates and attributes; in it a dask array if `lazy`.
 
     Raises
     ------
@@ -74,35 +73,24 @@ def denoise(
             "denoise takes one image but got a list; call it for each, or use "
             "CAREamist.predict, which takes lists."
         )
-    engine = _engine(model, on_progress)
+    if not isinstance(model, CAREamist):
+        model = CAREamist(model, on_progress=on_progress)
+    elif on_progress is not None:
+        model = CAREamist(model.trained, on_progress=on_progress)
     if axes is None:
         axes = read_metadata(Path(image)).axes if is_path(image) else axes_of(image)
         if axes is not None and not is_path(image) and len(axes) != len(image.shape):
             axes = None
-    found = engine.predict(
+    found = model.predict(
         image, axes=axes, lazy=lazy, tile_size=tile_size, tta=tta, dtype=dtype
     )
     result = found[0] if isinstance(found, list) else found
-    labelled = type(image).__module__.partition(".")[0] == "xarray"
-    return _labelled(result, image) if labelled else result
-
-
-def _engine(
-    model: CAREamist | Model | str | Path, on_progress: OnProgress | None
-) -> CAREamist:
-    if isinstance(model, CAREamist):
-        if on_progress is None:
-            return model
-        model = model.trained
-    if isinstance(model, Model):
-        engine = CAREamist(model.config, on_progress=on_progress)
-        engine.model = model
-        return engine
-    return CAREamist(model, on_progress=on_progress)
+    is_xarray = type(image).__module__.partition(".")[0] == "xarray"
+    return _labelled(result, image) if is_xarray else result
 
 
 def _labelled(result: Any, source: Any) -> Any:
-    """The result as an xarray with what is known of its source."""
+    """The result as an xarray, with the labels of `source` that fit."""
     import xarray
 
     dims = tuple(source.dims)

@@ -1,266 +1,261 @@
-"""The part of the facade that denoises."""
+"""From predict settings and sources to results, for `CAREamist`."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_hush.careamist.base import Base
 from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
+    FileBarrier,
     changed_meanwhile,
     changes_of,
     explain_memory_error,
+    file_stamp,
+    file_type,
+    fingerprint_of,
+    is_path,
     require_memory,
 )
 from napari_hush.lightning import PredictDataModule
+from napari_hush.models import result_record
 from napari_hush.prediction import (
+    FileTarget,
+    ImageProgress,
     check_suits,
     denoise,
-    denoise_lazily,
+    denoise_to_file,
     result_axes,
     result_dtype,
 )
+from napari_hush.system import job_env
+from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_hush.config import DataConfig
+    from napari_hush.events import OnProgress
     from napari_hush.io import Image, ReadSource
     from napari_hush.models import Model
     from napari_hush.prediction import Region
 
-
-class Predicts(Base):
-    """Denoises images into arrays."""
-
-    def predict(
-        self,
-        source: Any,
-        *,
-        axes: str | None = None,
-        data_type: str | None = None,
-        tile_size: Sequence[int] | None = None,
-        tile_overlap: Sequence[int] | None = None,
-        batch_size: int | None = None,
-        level: int | None = None,
-        tta: bool | int = False,
-        read_source_func: ReadSource | None = None,
-        extension_filter: str = "",
-        out: NDArray[Any] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-        dtype: Literal["float32", "source"] = "float32",
-        region: Region | None = None,
-        first: Callable[[], Region | None] | None = None,
-        judge: bool = True,
-        lazy: bool = False,
-    ) -> Any:
-        """Denoise images.
-
-        Parameters
-        ----------
-        source : array, str, Path, or list of one kind of them
-            Images of any size, from one pixel up.
-        axes : str, optional
-            Their axes, slowest first; by default those of the training data.
-        data_type : {"array", "tiff", "zarr", "custom"}, optional
-            By default "array" for arrays; for paths "zarr" if the first is a Zarr store,
-            "custom" if custom data were trained on, otherwise "tiff". A folder is of the
-            type of the training data.
-        tile_size : sequence of int, optional
-            Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; does not change the
-            result, only how much memory it takes.
-        tile_overlap : sequence of int, optional
-            Pixels that neighbouring tiles share at least; never less than the network can
-            see, so by default as much as that.
-        batch_size : int, optional
-            Tiles per forward pass, 1 by default.
-        level : int, optional
-            Which resolution of OME-Zarr images to denoise, 0 for the finest; by default
-            the one that was trained on.
-        tta : bool or int
-            Test-time augmentation: average over 2, 4 or 8 mirrored and turned versions;
-            True for 8.
-        read_source_func : callable, optional
-            For custom data: called as ``func(path, axes)``, returns an array.
-        extension_filter : str
-            For custom data: which file names count, e.g. ``"*.npy"``.
-        out : ndarray, optional
-            For one array: where to write, of the result's shape and type, tile by tile.
-        should_stop : callable, optional
-            True ends after the tiles in hand; `out` keeps those that are done, what is
-            missing is left as it was (zeros where `out` was not given).
-        dtype : {"float32", "source"}
-            Type of the results. "source" is that of each image: integers are rounded, and
-            clipped to what the type can hold; a `PixelsClipped` event tells how many were.
-        region : tuple of slice, optional
-            Only the part of each image that is of interest, ``(S, C, (Z), Y, X)`` in
-            pixels (T counts as S): tiles that meet it are denoised, the others not.
-        first : callable, optional
-            Asked again and again for such a region, or None: it is denoised first.
-        judge : bool
-            Tell what speaks against a result, as `WarningIssued` events: structure that was
-            taken away, intensities or pixel sizes that were not trained on, saturation.
-            Costs some hundredths of a second per image.
-        lazy : bool
-            Compute nothing yet: results are dask arrays with one chunk per tile, whose
-            pixels are computed when they are asked for. Takes neither `out`, `region`,
-            `first` nor `should_stop`, tells no events and judges nothing.
-
-        Returns
-        -------
-        ndarray or list of ndarray, or of dask.array.Array if `lazy`
-            float32 or the type of the source, in the source's axes, shape and intensities
-            (where the model makes another number of channels, that many; C first if the
-            source has none). One array for one array; for a list of arrays or for paths a
-            list, one entry per image or file, in order.
-
-        Raises
-        ------
-        HushError
-            If there is no model yet, or an image does not suit it.
-        """
-        model = self.trained
-        config, images = self._opened(
-            source,
-            read_source_func,
-            extension_filter,
-            axes=axes,
-            data_type=data_type,
-            tile_size=tile_size,
-            tile_overlap=tile_overlap,
-            batch_size=batch_size,
-            level=level,
-            tta=tta,
-            dtype=dtype,
-        )
-        one = config.data_type == "array" and not isinstance(source, list | tuple)
-        if out is not None:
-            _check_out(out, model, images, one, config.dtype)
-        for image in images:
-            check_suits(model, image)
-            result_dtype(image, config.dtype)
-        if lazy:
-            if any(given is not None for given in (out, region, first, should_stop)):
-                raise ConfigurationError(
-                    "A lazy result is computed later, piece by piece; leave out, region, "
-                    "first and should_stop out."
-                )
-            lazily = [
-                denoise_lazily(model, image, dtype=config.dtype, **tiling(config))
-                for image in images
-            ]
-            return lazily[0] if one else lazily
-        results = []
-        for index, image in enumerate(images):
-            shape = result_axes(model, image).shape
-            kind = result_dtype(image, config.dtype)
-            if out is None:
-                require_memory(
-                    math.prod(shape) * kind.itemsize,
-                    f"The result of {image.name}",
-                    "denoise into files (predict_to_disk), or a part of it (region)",
-                )
-            result = np.zeros(shape, kind) if out is None else out
-            results.append(result)
-            changed = changes_of([image])
-            with explain_memory_error("denoising"):
-                whole = denoise(
-                    model,
-                    image,
-                    result,
-                    **tiling(config),
-                    on_progress=self.on_progress,
-                    should_stop=should_stop or never,
-                    index=index,
-                    num_images=len(images),
-                    region=region,
-                    first=first,
-                    judge=judge,
-                )
-            if name := changed():
-                raise changed_meanwhile(name)
-            if not whole:
-                break
-        return results[0] if one else results
-
-    def _opened(
-        self,
-        source: Any,
-        read_source_func: ReadSource | None,
-        extension_filter: str,
-        *,
-        axes: str | None = None,
-        data_type: str | None = None,
-        tile_size: Sequence[int] | None = None,
-        tile_overlap: Sequence[int] | None = None,
-        batch_size: int | None = None,
-        level: int | None = None,
-        tta: bool | int = False,
-        dtype: Literal["float32", "source"] = "float32",
-    ) -> tuple[InferenceConfig, list[Image]]:
-        """How to denoise, and the images, which may still be on disk."""
-        model = self.trained
-        data_type = data_type or self._data_type(source)
-        config = InferenceConfig.build(
-            {
-                "data_type": data_type,
-                "axes": axes or self.config.data_config.axes,
-                "level": self._level(data_type) if level is None else level,
-                "tile_size": None if tile_size is None else tuple(tile_size),
-                "tile_overlap": None if tile_overlap is None else tuple(tile_overlap),
-                "tta": (8 if tta else 1) if isinstance(tta, bool) else tta,
-                "channels": self.config.data_config.channels,
-                "dtype": dtype,
-                "image_means": model.normalization.means,
-                "image_stds": model.normalization.stds,
-                **({} if batch_size is None else {"batch_size": batch_size}),
-            }
-        )
-        data = PredictDataModule(
-            config,
-            source,
-            read_source_func,
-            extension_filter,
-            model.config.algorithm_config.model,
-        )
-        data.prepare_data()
-        data.setup("predict")
-        return config, data.images
+SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
 
 
-def tiling(config: InferenceConfig) -> dict[str, Any]:
-    """What of `config` the functions that denoise tiles take."""
-    overlap = config.tile_overlap
-    return {
-        "tile_size": config.tile_size,
-        "halo": None if overlap is None else [-(-n // 2) for n in overlap],
-        "batch_size": config.batch_size,
-        "versions": config.tta,
-    }
+def default_data_type(source: Any, trained_on: DataConfig) -> str:
+    """The data type of `source` where none is given."""
+    if not is_path(source):
+        return "array"
+    if trained_on.data_type == "custom":
+        return "custom"
+    return file_type(source, trained_on.data_type)
 
 
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
+def default_level(data_type: str, trained_on: DataConfig) -> int:
+    """The resolution level to read where none is given."""
+    return trained_on.level if data_type == "zarr" else 0
 
 
-def _check_out(
-    out: NDArray[Any],
+def inference_config(
+    trained_on: DataConfig, model: Model, source: Any, settings: dict[str, Any]
+) -> InferenceConfig:
+    """All predict settings: those given (not None), those of training, or defaults."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    data_type = given.get("data_type") or default_data_type(source, trained_on)
+    if isinstance(given.get("tta"), bool):
+        given["tta"] = 8 if given["tta"] else 1
+    for name in ("tile_size", "tile_overlap"):
+        if name in given:
+            given[name] = tuple(given[name])
+    return InferenceConfig.build(
+        {
+            "channels": trained_on.channels,
+            "level": default_level(data_type, trained_on),
+            **given,
+            "data_type": data_type,
+            "axes": given.get("axes") or trained_on.axes,
+            "image_means": model.normalization.means,
+            "image_stds": model.normalization.stds,
+        }
+    )
+
+
+def open_images(
+    config: InferenceConfig,
+    source: Any,
     model: Model,
-    images: Sequence[Image],
-    one: bool,
-    dtype: Literal["float32", "source"],
+    read_source_func: ReadSource | None = None,
+    extension_filter: str = "",
+) -> list[Image]:
+    """Open the images of `source`, which suit the model; pixels may still be on disk."""
+    network = model.config.algorithm_config.model
+    data = PredictDataModule(config, source, read_source_func, extension_filter, network)
+    data.prepare_data()
+    data.setup("predict")
+    for image in data.images:
+        check_suits(model, image)
+        result_dtype(image, config.dtype)
+    return data.images
+
+
+def check_out(
+    out: NDArray[Any], model: Model, images: Sequence[Image], config: InferenceConfig
 ) -> None:
-    if not one:
-        raise ConfigurationError("out goes with a single array; leave it out otherwise.")
-    shape, kind = result_axes(model, images[0]).shape, result_dtype(images[0], dtype)
-    if out.shape != shape or out.dtype != kind:
+    """Refuse an array that the result of the only image cannot be written into."""
+    shape = result_axes(model, images[0]).shape
+    dtype = result_dtype(images[0], config.dtype)
+    if out.shape != shape or out.dtype != dtype:
         raise DataError(
-            f"out is {out.dtype} of shape {out.shape}; it must be {kind} of the result's "
+            f"out is {out.dtype} of shape {out.shape}; it must be {dtype} of the result's "
             f"shape {shape}."
         )
+
+
+def predict_arrays(
+    model: Model,
+    images: Sequence[Image],
+    config: InferenceConfig,
+    *,
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
+    check: bool,
+    out: NDArray[Any] | None = None,
+    region: Region | None = None,
+    first: Callable[[], Region | None] | None = None,
+) -> list[NDArray[Any]]:
+    """Denoise images into arrays, see `CAREamist.predict`; fewer if it was stopped."""
+    results = []
+    for index, image in enumerate(images):
+        result = _zeros(model, image, config) if out is None else out
+        results.append(result)
+        progress = ImageProgress(on_progress, should_stop, index, len(images), check)
+        changed = changes_of([image])
+        with explain_memory_error("denoising"):
+            complete = denoise(
+                model, image, result, config, progress, region=region, first=first
+            )
+        if name := changed():
+            raise changed_meanwhile(name)
+        if not complete:
+            break
+    return results
+
+
+def _zeros(model: Model, image: Image, config: InferenceConfig) -> NDArray[Any]:
+    shape, dtype = result_axes(model, image).shape, result_dtype(image, config.dtype)
+    require_memory(
+        math.prod(shape) * dtype.itemsize,
+        f"The result of {image.name}",
+        "denoise into files (predict_to_disk), or a part of it (region)",
+    )
+    return np.zeros(shape, dtype)
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """Denoises files into files, all with the same settings.
+
+    Attributes
+    ----------
+    write_type : {"tiff", "zarr", "custom"}
+        Format of the results.
+    settings : dict
+        The predict settings that were given, for the metadata of the results.
+    process_timeout : float
+        Seconds without progress after which other processes count as lost.
+    write_func : callable, optional
+        Called as ``write_func(path, array)`` for custom results.
+    """
+
+    model: Model
+    config: InferenceConfig
+    write_type: str
+    overwrite: bool
+    on_progress: OnProgress
+    should_stop: Callable[[], bool]
+    check: bool
+    read_source_func: ReadSource | None
+    extension_filter: str
+    settings: dict[str, Any]
+    process_timeout: float
+    write_func: Callable[..., Any] | None
+
+    def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:
+        """Denoise one file; False if it was stopped."""
+        barrier = self._barrier(target) if num_files == 1 else None
+        (image,) = open_images(
+            self.config, [file], self.model, self.read_source_func, self.extension_filter
+        )
+        if self.write_func is not None:
+            return self._write_array(image, target, self.write_func)
+        settings = {"extension_filter": self.extension_filter, **self.settings}
+        destination = FileTarget(
+            target,
+            "zarr" if self.write_type == "zarr" else "tiff",
+            fingerprint_of(image) or file_stamp(file),
+            result_record(self.model, image, **_as_json(settings)),
+            self.overwrite,
+        )
+        progress = ImageProgress(
+            self.on_progress, self.should_stop, index, num_files, self.check
+        )
+        with explain_memory_error("denoising"):
+            return denoise_to_file(
+                self.model, image, destination, self.config, progress, barrier
+            )
+
+    def _write_array(
+        self, image: Image, target: Path, write_func: Callable[..., Any]
+    ) -> bool:
+        (result,) = predict_arrays(
+            self.model,
+            [image],
+            self.config,
+            on_progress=self.on_progress,
+            should_stop=self.should_stop,
+            check=self.check,
+        )
+        if self.should_stop():
+            return False
+        make_folder(target.parent)
+        write_func(target, result)
+        return True
+
+    def _barrier(self, target: Path) -> FileBarrier | None:
+        """What several processes need to write one result; several files they divide."""
+        ranks = job_env.count()
+        if ranks == 1:
+            return None
+        if self.write_type != "zarr":
+            raise ConfigurationError(
+                f"{target.name!r} is one file, which {ranks} processes cannot write "
+                "together; write OME-Zarr (a name ending in .ome.zarr), or use one process."
+            )
+        return FileBarrier(
+            target, job_env.rank(), ranks, job_env.job(), self.process_timeout
+        )
+
+
+def default_write_type(output: Path, data_type: str) -> str:
+    """The format of a result where none is given."""
+    name = output.name.lower()
+    if name.endswith((".tif", ".tiff")):
+        return "tiff"
+    return "zarr" if data_type == "zarr" or name.endswith(".zarr") else "tiff"
+
+
+def _as_json(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that can be kept in metadata."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+        if isinstance(value, str | int | float | list | tuple)
+    }

@@ -101,7 +101,7 @@ def carry_out(
     careamist = CAREamist(command.configuration, on_progress=bars)
     with run_folder.kept(command, is_new=is_new) as (state_dir, resume):
         careamist.train(
-            **command.sources, state_dir=state_dir, resume=resume, log_dir=command.logs
+            **command.sources, checkpoint_dir=state_dir, resume=resume, log_dir=command.logs
         )
         if first:
             careamist.save(command.output, overwrite=command.overwrite)

@@ -1,4 +1,4 @@
-"""Results in the type of their source: rounded, clipped, and the clipping counted."""
+"""Cast results to the type of their source: round, clip, and count clipped pixels."""
 
 from __future__ import annotations
 
@@ -15,38 +15,35 @@ if TYPE_CHECKING:
 
 
 def result_dtype(image: Image, wish: Literal["float32", "source"]) -> np.dtype[Any]:
-    """The type of the denoised `image`: float32, or its own.
+    """The dtype of the denoised `image`: float32, or its own ("source").
 
     Raises
     ------
     DataError
-        If it should be its own and that is boolean, which holds no intensities.
+        If the source is boolean and `wish` is "source".
     """
     if wish == "float32":
         return np.dtype(np.float32)
     own: np.dtype[Any] = np.dtype(image.data.dtype).newbyteorder("=")
     if own.kind == "b":
         raise DataError(
-            f"{image.name} is boolean, which cannot hold what becomes of it; leave the "
-            "dtype of the result at 'float32'."
+            f"{image.name} is boolean, which cannot hold intensities; leave the dtype of "
+            "the result at 'float32'."
         )
     return own
 
 
 def put(place: NDArray[Any], result: NDArray[np.float32]) -> int:
-    """Write `result` into `place`; rounded and clipped if that is of integers.
+    """Write `result` into `place`, rounded and clipped if `place` is integer.
 
-    Returns
-    -------
-    int
-        How many pixels were clipped: those that after rounding are outside of what the
-        type can hold.
+    Returns the number of pixels that were clipped, i.e. outside the range of the type
+    after rounding.
     """
     if place.dtype.kind not in "ui":
         place[...] = result
         return 0
-    # float64 has every limit of 32 bits; the upper ones of 64 bits it rounds up to a
-    # number that would wrap, so there the next smaller one is the limit.
+    # float64 holds every limit of 32-bit types. It rounds the upper limits of 64-bit types
+    # up to a number that would wrap, so the next smaller one is the limit there.
     info = np.iinfo(place.dtype)
     low, high = float(info.min), float(info.max)
     if int(high) > info.max:

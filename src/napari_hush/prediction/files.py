@@ -1,4 +1,4 @@
-"""From files to files: each image is denoised into a result of its own."""
+"""Denoise files one after the other, each into its own file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_hush.events import OnProgress
 
 _OF_ONE_FILE = (DataError, MissingFileError, UnreadableFileError)
-"""What is wrong with a file need not be wrong with the next one."""
+"""Errors after which the next file may still be denoised."""
 
 
 def predict_files(
@@ -39,39 +39,39 @@ def predict_files(
     rank: int = 0,
     ranks: int = 1,
 ) -> list[Path]:
-    """Denoise files one after the other, each into a file of its own.
+    """Denoise files one after the other, each into its own file.
 
     Parameters
     ----------
     denoise : callable
-        Called as ``denoise(file, target, number, count)``: writes the result of a file,
-        the one with that number (from 0) out of so many. False if it was asked to stop.
+        Called as ``denoise(file, target, index, num_files)``, writes the result of one
+        file; returns False if it was stopped.
     source : str, Path, or list of them
-        Files and folders; the folders in a folder are mirrored.
+        Files and folders; subfolders are reproduced in `output`.
     output : Path
-        Folder of the results, made if need be; for one file also the result itself, with
-        the ending `suffix` (or another one of TIFF).
+        Folder of the results, created if necessary; for one file also the result itself,
+        which ends in `suffix` (or another ending of TIFF).
     data_type : {"tiff", "zarr", "custom"}
-        Decides which files of a folder count.
+        Which files of a folder are images.
     extension_filter : str
-        For custom data: which file names count.
+        For custom data: pattern of the file names.
     suffix : str
         Ending of the results, with its dot.
     overwrite : bool
-        Replace results that are there.
+        Replace existing results.
     resume : bool
-        Leave results that are there as they are, and make those that are missing.
+        Keep existing results and denoise the missing ones.
     on_progress : callable
-        Gets a `FileWritten` for each result, a `FileKept` for each that was there, and a
+        Gets a `FileWritten` for each result, a `FileKept` for each that existed, and a
         `FileFailed` for each file that cannot be denoised.
     rank, ranks : int
-        Number of this process, and of how many: each denoises every so manieth file. One
-        file is for all of them.
+        Number of this process and of all processes. Several files are divided among them;
+        a single one is for all.
 
     Returns
     -------
     list of Path
-        The results that are whole, in the order of the files.
+        The complete results, in the order of the files.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def predict_files(
         At the end, if some of several files could not be denoised.
     HushError
         Before anything is computed: if arrays are given, names collide, a result would
-        replace a source, or is there already. Later, if the only file cannot be denoised
+        replace a source, or exists already. Later, if the only file cannot be denoised
         or a result cannot be written.
     """
     if not is_path(source):
@@ -104,25 +104,25 @@ def predict_files(
         resume=resume,
         own=own,
     )
-    there: list[Path] = []
+    complete: list[Path] = []
     failed: dict[Path, str] = {}
     for number in own:
         file, target = files[number], targets[number]
         if resume and target.exists():
             on_progress(FileKept(target))
-            there.append(target)
+            complete.append(target)
             continue
         try:
             if not denoise(file, target, number, len(files)):
-                return there
+                return complete
         except _OF_ONE_FILE as error:
             if len(files) == 1:
                 raise
             failed[file] = str(error)
             on_progress(FileFailed(file, str(error)))
         else:
-            there.append(target)
+            complete.append(target)
             on_progress(FileWritten(target))
     if failed:
-        raise SomeFilesFailedError(failed, there)
-    return there
+        raise SomeFilesFailedError(failed, complete)
+    return complete

@@ -1,10 +1,10 @@
-"""Tiles: which pixels are denoised at once, and which ones that takes.
+"""Tiles: the pixels that are denoised at once, and those that the network reads for them.
 
-A tile's *inner* region is what it contributes to the result; inner regions cover an image
-once and do not overlap. Its *outer* region adds the network's halo, so that no inner pixel
-depends on where the tile ends; it may reach beyond the image, where pixels are mirrored.
-Outer regions start at multiples of the network's pooling, so that every pixel meets the
-pooling grid at the same phase whatever the tiles: the result does not depend on them.
+A tile's *inner* region is its part of the result; inner regions cover an image once and do
+not overlap. Its *outer* region adds the network's halo, so that no inner pixel depends on
+where the tile ends; it may reach beyond the image, which is padded by reflection. Outer
+regions start at multiples of the network's pooling, so that every pixel meets the pooling
+grid at the same phase: the result does not depend on the tiles.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tile:
-    """One piece of the work.
+    """A part of an image that is denoised at once.
 
     Attributes
     ----------
@@ -38,8 +38,8 @@ class Tile:
     inner : tuple of slice
         Region of the result it fills, ``((Z), Y, X)``.
     outer : tuple of (int, int)
-        First and last-but-one pixel of what it reads, per spatial axis; may be negative
-        or beyond the image.
+        First pixel that it reads and the one after the last, per spatial axis; may lie
+        outside the image.
     """
 
     sample: int
@@ -48,17 +48,17 @@ class Tile:
 
     @property
     def region(self) -> tuple[slice, ...]:
-        """Its place in the result ``(S, C, (Z), Y, X)``."""
+        """Region of the result that it fills, ``(S, C, (Z), Y, X)``."""
         return (slice(self.sample, self.sample + 1), slice(None), *self.inner)
 
     @property
     def outer_shape(self) -> tuple[int, ...]:
-        """How many pixels it reads along each axis."""
+        """Pixels that it reads along each axis."""
         return tuple(last - first for first, last in self.outer)
 
     @property
     def crop(self) -> tuple[slice, ...]:
-        """Where the inner region lies in the outer one."""
+        """The inner region, counted from the start of the outer one."""
         return tuple(
             slice(i.start - first, i.stop - first)
             for i, (first, _) in zip(self.inner, self.outer, strict=True)
@@ -78,17 +78,18 @@ def plan_tiles(
     shape : sequence of int
         ``(S, C, (Z), Y, X)``.
     halo : int or sequence of int
-        How many pixels a tile needs to see beyond each side (`UNet.halo`), of all axes or
-        of each.
+        Pixels that a tile reads beyond each side (`UNet.halo`), one number or one per
+        axis.
     multiple : int or sequence of int
-        What outer regions are a multiple of (`UNet.multiple`), of all axes or of each.
+        Outer regions start and end at multiples of it (`UNet.multiple`), one number or one
+        per axis.
     tile_size : sequence of int
         Inner size, ``((Z), Y, X)`` in pixels; rounded up to multiples of the network's
         pooling.
     """
     spatial = shape[2:]
     per_axis = [
-        _along(size, tile, beyond, step, mirrored=axis >= len(spatial) - 2)
+        _along(size, tile, beyond, step, reflected=axis >= len(spatial) - 2)
         for axis, (size, tile, beyond, step) in enumerate(
             zip(
                 spatial,
@@ -111,8 +112,8 @@ def halved(
 ) -> tuple[Tile, Tile] | None:
     """Cut a tile of `plan_tiles` in two, across its longest side; None if it is too small.
 
-    Takes the same `halo` and `multiple`, one per axis. The result of denoising both is
-    that of denoising `tile`.
+    Takes the same `halo` and `multiple`, one per axis. Both parts together give the same
+    result as `tile`.
     """
     sizes = [part.stop - part.start for part in tile.inner]
     fits = [size > step for size, step in zip(sizes, multiple, strict=True)]
@@ -137,10 +138,10 @@ def halved(
 
 
 def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
-    """The outer pixels of `tile` out of its sample, both ``(C, (Z), Y, X)``.
+    """Read the outer region of `tile` from its sample, both ``(C, (Z), Y, X)``.
 
-    Beyond its border the image is mirrored, the border pixel not repeated. Only the pixels
-    that it takes are read, so the sample may be on disk.
+    Beyond its border the image is reflected, the border pixel not repeated. Only the
+    pixels needed are read, so the sample may be on disk.
     """
     spatial = pixels.shape[1:]
     index = [
@@ -169,9 +170,9 @@ def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
 
 
 def group_by_shape(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
-    """Groups of at most `size` tiles in a row that read equally many pixels.
+    """Yield runs of at most `size` consecutive tiles of the same outer shape.
 
-    `tiles` is asked for no more than the next tile in advance.
+    Takes no more than one tile in advance from `tiles`.
     """
     for _, run in itertools.groupby(tiles, key=lambda tile: tile.outer_shape):
         while group := list(itertools.islice(run, size)):
@@ -179,7 +180,7 @@ def group_by_shape(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
 
 
 def reflect(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Fold positions beyond ``0..size - 1`` inside: ``-1 → 1``, ``size → size - 2``."""
+    """Reflect positions into ``0..size - 1``: ``-1 → 1``, ``size → size - 2``."""
     if size == 1:
         return np.zeros_like(index)
     folded = index % (2 * (size - 1))
@@ -187,15 +188,15 @@ def reflect(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def _along(
-    size: int, tile: int, halo: int, step: int, *, mirrored: bool
+    size: int, tile: int, halo: int, step: int, *, reflected: bool
 ) -> list[tuple[slice, tuple[int, int]]]:
     """Inner and outer extents along one axis."""
     halo, tile = _up(halo, step), _up(tile, step)
     extents = []
     for inner in spans(size, tile):
         first, last = inner.start - halo, _up(inner.stop, step) + halo
-        if not mirrored:
-            # Along Z the network repeats the border plane by itself.
+        if not reflected:
+            # Along Z the network itself repeats the border plane.
             first, last = max(first, 0), min(last, _up(size, step))
         extents.append((inner, (first, last)))
     return extents
@@ -210,20 +211,19 @@ def _up(number: int, step: int) -> int:
 
 
 _CPU_BYTES = 800_000_000
-"""Memory for what is computed at once on a processor. It does not follow what is free, so
-that a job that is taken up again is cut as it was."""
-_CPU_PICTURE = 210_000_000
-"""The same for one tile of a picture: larger ones gain little. Of a volume they do."""
+"""Memory for one batch on a CPU. Fixed, so that a resumed job has the same tiles."""
+_CPU_BYTES_2D = 210_000_000
+"""The same for one 2D tile: larger 2D tiles gain little, larger 3D tiles do."""
 _GPU_SHARE = 0.25
-"""Share of a GPU's memory for one tile; the rest is for kernels and other programs."""
+"""Share of a GPU's memory for one batch; the rest is for kernels and other programs."""
 _LARGEST = {2: 1024, 3: 128}
-"""Side on a processor beyond which nothing is gained, but answers to *Stop* come late."""
+"""Longest side on a CPU; longer ones gain nothing and delay *Stop*."""
 _LARGEST_GPU = {2: 4096, 3: 256}
 """The same on a GPU."""
 _PLANES = 32
-"""Planes of a tile of a volume."""
+"""Planes of a 3D tile."""
 _BYTES = {"32": 4, "bf16": 2}
-"""Of one number, by precision."""
+"""Bytes per number, by precision."""
 
 
 def fitting_tile(
@@ -231,8 +231,8 @@ def fitting_tile(
 ) -> tuple[int, ...]:
     """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
 
-    As large as memory allows, within reason; halved where it runs out all the same
-    (`Fitting`). It depends on network and machine alone, not on what else is running.
+    It depends on the network and the machine alone, not on other programs; `MemoryLimit`
+    splits tiles that do not fit all the same.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def fitting_tile(
     precision : {"32", "bf16"}
         Half of the bytes make larger tiles.
     at_once : int
-        How many tiles, or versions of one, share the memory.
+        Tiles, or augmented copies of one, that share the memory.
     """
     halo = network.halo
     dims = len(halo)
@@ -251,7 +251,7 @@ def fitting_tile(
     memory = (
         _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
         if gpu
-        else min(_CPU_BYTES, _CPU_PICTURE * at_once if dims == 2 else _CPU_BYTES)
+        else min(_CPU_BYTES, _CPU_BYTES_2D * at_once if dims == 2 else _CPU_BYTES)
     )
     pixels = memory / (_BYTES[precision] * network.floats_per_pixel * at_once)
     if dims == 3:
@@ -266,18 +266,18 @@ def fitting_tile(
 def even(
     shape: Sequence[int], largest: Sequence[int], multiple: Sequence[int]
 ) -> tuple[int, ...]:
-    """Size of as few tiles as `largest` allows, all about as large as each other.
+    """Size of equal tiles ``((Z), Y, X)``, as few as `largest` allows.
 
-    A narrow tile at the far border sees as wide a halo as any, for few pixels.
+    A narrow tile at the border would have a full halo for few pixels.
 
     Parameters
     ----------
     shape : sequence of int
         Of the image, ``((Z), Y, X)`` in pixels.
     largest : sequence of int
-        Size of the largest tile, of multiples of `multiple`.
+        Size of the largest tile, a multiple of `multiple`.
     multiple : sequence of int
-        What a tile is a multiple of, of each axis.
+        Tile sizes are multiples of it, per axis.
     """
     return tuple(
         -(-size // (-(-size // most) * step)) * step
@@ -286,12 +286,20 @@ def even(
 
 
 Region = tuple[slice, ...]
-"""A part of an image ``(S, C, (Z), Y, X)``: a slice per dimension, that along S of any
-positive step; what it says of C does not matter, since a tile has all channels."""
+"""A part of an image ``(S, C, (Z), Y, X)``, one slice per axis. The step along S may be any
+positive number; the slice along C is ignored, since a tile has all channels."""
+
+
+def within(inner: Sequence[slice], box: Sequence[slice]) -> tuple[slice, ...]:
+    """The region `inner`, counted from the start of `box`, which contains it."""
+    return tuple(
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(inner, box, strict=True)
+    )
 
 
 def meets(tile: Tile, region: Region) -> bool:
-    """Whether a pixel of `region` is filled by `tile`."""
+    """Whether `tile` fills a pixel of `region`."""
     samples = region[0]
     first, last, step = samples.start or 0, samples.stop, samples.step or 1
     if tile.sample < first or (last is not None and tile.sample >= last):
@@ -307,14 +315,9 @@ def meets(tile: Tile, region: Region) -> bool:
 def in_order(
     tiles: Sequence[Tile], first: Callable[[], Region | None] | None
 ) -> Iterator[Tile]:
-    """All of `tiles`, those in the region that somebody looks at before the others.
+    """Yield all `tiles` in order, those in the region `first()` before the others.
 
-    Parameters
-    ----------
-    tiles : sequence of Tile
-        In the order that they have otherwise.
-    first : callable, optional
-        Asked before every tile for the region looked at now; None for nowhere.
+    `first` is called before every tile; its region may change, or be None.
     """
     if first is None:
         yield from tiles
@@ -334,5 +337,5 @@ def _place(tile: Tile, region: Region) -> tuple[object, ...]:
 
 
 def restricted(tiles: Iterable[Tile], region: Region | None) -> list[Tile]:
-    """Those of `tiles` that meet `region`; all if it is None."""
+    """Tiles that meet `region`; all if it is None."""
     return [tile for tile in tiles if region is None or meets(tile, region)]

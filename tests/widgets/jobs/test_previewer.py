@@ -36,9 +36,7 @@ def test_the_preview_is_what_denoising_everything_would_show_there(noisy, model)
     previewer.update(model)
     preview, latest = shown
     assert preview.bounds == bounds
-    engine = CAREamist(model.config)
-    engine.model = model
-    whole = engine.predict(noisy)
+    whole = CAREamist(model).predict(noisy)
     assert preview.pixels.shape == (1, 64, 128)
     # Away from the border of the crop the pooling grid may lie differently by some pixels.
     assert np.allclose(preview.pixels, whole[bounds], atol=0.3 * noisy.std())

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from napari_hush.careamist import CAREamist
     from napari_hush.events import OnProgress, WarningIssued
     from napari_hush.models import Model
     from napari_hush.widgets.data.layers import Origin
@@ -49,6 +48,8 @@ class Denoising:
     """Whether the result is of the source's type, not float32."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas | DiskCanvas:
+        from napari_hush.careamist import CAREamist
+
         canvas, pixels = self._prepared()
 
         def relay(event: Event) -> None:
@@ -62,7 +63,8 @@ class Denoising:
             report(other)
 
         with refusals_name(self.origin.name):
-            _engine(self.model, relay).predict(
+            # not the engine that trains, so that both can work at once
+            CAREamist(self.model, on_progress=relay).predict(
                 source=pixels,
                 axes=self.axes,
                 out=canvas.out,
@@ -122,15 +124,6 @@ def _other_size(task: Denoising) -> WarningIssued | None:
 
     trained = task.model.provenance.pixel_size
     return size_warning(f"“{task.origin.name}”", task.origin.pixel_size, trained)
-
-
-def _engine(model: Model, on_progress: OnProgress) -> CAREamist:
-    """An engine of its own, so that the model's may go on training."""
-    from napari_hush.careamist import CAREamist
-
-    engine = CAREamist(source=model.config, on_progress=on_progress)
-    engine.model = model
-    return engine
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,8 @@ class Previewer:
                 first, last = 0, 3 if self._rgb else size
             outer.append(slice(first, last))
             crop.append(slice(part.start - first, part.stop - first))
-        engine = CAREamist(model.config)
-        engine.model = model
         noisy = np.asarray(self._source[tuple(outer)])
-        clean = np.asarray(engine.predict(noisy, axes=self._axes, judge=False))
+        clean = np.asarray(CAREamist(model).predict(noisy, axes=self._axes, check=False))
         clean = clean[tuple(crop)]
         return as_type(clean, noisy.dtype) if self._rgb else clean
 

@@ -138,9 +138,7 @@ class SubprocessTraining:
                 "top of the dock."
             )
         report(ProcessDied(f"{reason} The model of {latest.steps:,} steps is kept."))
-        engine = CAREamist(source=latest.config)
-        engine.model = latest
-        return engine
+        return CAREamist(source=latest)
 
 
 def _start(log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -133,9 +133,9 @@ class Training:
                 engine.on_progress = partial(self._tell, run, report)
                 engine.train(
                     datamodule=self._data(engine, run.data, state),
-                    state_dir=run.folder if state is None else None,
+                    checkpoint_dir=run.folder if state is None else None,
                     resume=None if state is None else run.folder,
-                    state_needed=False,
+                    checkpoint_required=False,
                 )
                 run.over = not stop.abandoned
         if stop.abandoned and engine.is_trained:
@@ -258,10 +258,7 @@ class LoadingRecovered:
                 f"The training on “{self.run.name}” was cut off before anything was "
                 "learned; let it go on, or discard it."
             )
-        model = model_of(state)
-        engine = CAREamist(source=model.config)
-        engine.model = model
-        return engine
+        return CAREamist(source=model_of(state))
 
     def __str__(self) -> str:
         return f"loading of the model of “{self.run.name}”"

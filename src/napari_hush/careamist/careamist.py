@@ -1,0 +1,696 @@
+"""`CAREamist`: train, denoise, save and load in one object."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_hush.careamist.checkpoints import known_statistics, open_checkpoint
+from napari_hush.careamist.predicting import (
+    SUFFIXES,
+    FileJob,
+    check_out,
+    default_data_type,
+    default_level,
+    default_write_type,
+    inference_config,
+    open_images,
+    predict_arrays,
+)
+from napari_hush.config import Configuration, load_configuration
+from napari_hush.deprecation import former_keywords
+from napari_hush.errors import ConfigurationError, ModelFileError, TrainingError
+from napari_hush.events import TrainingStarted, WarningIssued
+from napari_hush.interop import (
+    About,
+    export_model,
+    open_model,
+    refuse_existing,
+    write_package,
+)
+from napari_hush.io import explain_memory_error
+from napari_hush.lightning import (
+    Losses,
+    RunControl,
+    RunFolders,
+    TrainDataModule,
+    thinned,
+    train,
+)
+from napari_hush.models import Model, save_model
+from napari_hush.prediction import denoise_lazily, predict_files
+from napari_hush.prediction.progress import never
+from napari_hush.system import job_env
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pytorch_lightning as L
+    from numpy.typing import NDArray
+
+    from napari_hush.events import Event, OnProgress
+    from napari_hush.io import ReadSource
+    from napari_hush.lightning import Snapshot
+    from napari_hush.prediction import Region
+
+_log = logging.getLogger(__name__)
+
+
+class CAREamist:
+    """Train a denoiser on images, and denoise images with it.
+
+    Parameters
+    ----------
+    source : Configuration, Model, str or Path
+        A configuration or a model, or a file of one: ``.yml``, ``.safetensors``, a
+        BioImage.IO package (``.zip``) of napari-hush or CAREamics, or a checkpoint
+        (``.ckpt``) of CAREamics.
+    work_dir : str or Path, optional
+        Root folder for files that `callbacks` write; nothing else is written to disk.
+    callbacks : sequence of pytorch_lightning.Callback, optional
+        Additional callbacks for training.
+    on_progress : callable, optional
+        Gets the events of `napari_hush.events`, in the thread that trains or denoises.
+        By default only `WarningIssued` events are logged, as warnings.
+
+    Attributes
+    ----------
+    config : Configuration
+        Settings of training and defaults of prediction.
+    model : Model or None
+        The model; None before training.
+
+    Raises
+    ------
+    MissingFileError, ModelFileError, ConfigurationError, UnreadableFileError
+        If `source` is a path that does not lead to a valid configuration or model.
+
+    Examples
+    --------
+    >>> careamist = CAREamist(source=config)              # doctest: +SKIP
+    >>> careamist.train(train_source=noisy)               # doctest: +SKIP
+    >>> clean = careamist.predict(source=noisy)           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        source: Configuration | Model | str | Path,
+        work_dir: str | Path | None = None,
+        callbacks: Sequence[L.Callback] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.model: Model | None = None
+        if isinstance(source, Configuration):
+            self.config = source
+        elif isinstance(source, str | Path) and Path(source).suffix.lower() in _YAML:
+            self.config = load_configuration(source)
+        else:
+            self.model = source if isinstance(source, Model) else open_model(source)
+            self.config = self.model.config
+        self.work_dir = None if work_dir is None else Path(work_dir)
+        self.callbacks = tuple(callbacks or ())
+        self.on_progress: OnProgress = on_progress or _log_warnings
+        self._control = RunControl()
+        self._running = False
+        self._losses = Losses()
+        self._snapshots: list[Snapshot] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what belongs to this process, such as callbacks."""
+        left_out = ("callbacks", "on_progress", "_control", "_running")
+        return {name: it for name, it in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["config"])  # type: ignore[misc]
+        vars(self).update(state)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether there is a model to denoise with or to save."""
+        return self.model is not None
+
+    @property
+    def trained(self) -> Model:
+        """The model.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        """
+        if self.model is None:
+            raise TrainingError(
+                "There is no model yet; train one first, or load a model file."
+            )
+        return self.model
+
+    # ---- training
+
+    @former_keywords(state_dir="checkpoint_dir", state_needed="checkpoint_required")
+    def train(
+        self,
+        *,
+        datamodule: TrainDataModule | None = None,
+        train_source: Any = None,
+        val_source: Any = None,
+        train_target: Any = None,
+        val_target: Any = None,
+        use_in_memory: bool = True,
+        val_percentage: float = 0.1,
+        val_minimum_split: int = 1,
+        checkpoint_dir: str | Path | None = None,
+        resume: str | Path | None = None,
+        checkpoint_required: bool = True,
+        log_dir: str | Path | None = None,
+    ) -> None:
+        """Train for the configured epochs, starting from the current model if there is one.
+
+        Parameters
+        ----------
+        datamodule : TrainDataModule, optional
+            Your own data module, instead of the images below. To train a model further, it
+            has to normalise as the model does.
+        train_source : array, str, Path, or list of one kind of them
+            Images to train on.
+        val_source : same, optional
+            Images to validate on; by default part of the training patches.
+        train_target, val_target : optional
+            Targets of the images, for Noise2Noise and CARE.
+        use_in_memory : bool
+            Has no effect on arrays.
+        val_percentage : float
+            Fraction of the training patches used for validation, 0 to 1.
+        val_minimum_split : int
+            Smallest number of patches used for validation.
+        checkpoint_dir : str or Path, optional
+            Folder for checkpoints, written at least once a minute, from which the run can
+            be resumed after a crash; relative to `work_dir`. By default none are written.
+        resume : str or Path, optional
+            The `checkpoint_dir` of an interrupted run, which continues from its last
+            checkpoint and, on a CPU in 32 bit, ends with the same bits as an uninterrupted
+            one. Needs the same data and configuration.
+        checkpoint_required : bool
+            Whether training fails if a checkpoint cannot be written, for example on a full
+            disk. If False, it continues with a `WarningIssued`.
+        log_dir : str or Path, optional
+            Folder for a log of the losses, in the format that the configuration names;
+            relative to `work_dir`. By default nothing is logged.
+
+        Raises
+        ------
+        HushError
+            If data and configuration do not match or the loss diverges; if
+            `checkpoint_dir` holds an interrupted run, or `resume` holds none. The model
+            is left unchanged.
+        """
+        if (datamodule is None) == (train_source is None):
+            raise ConfigurationError("Give either a datamodule or a train_source.")
+        if datamodule is not None and not isinstance(datamodule, TrainDataModule):
+            raise ConfigurationError(
+                f"datamodule is a {type(datamodule).__name__}; give a TrainDataModule or a "
+                "subclass of it."
+            )
+        folder, resumed = open_checkpoint(
+            self.config, self.work_dir, checkpoint_dir, resume
+        )
+        self._running = True
+        try:
+            if datamodule is None:
+                statistics = known_statistics(self.model, resumed)
+                datamodule = TrainDataModule(
+                    self.config.data_config.replace(**statistics),
+                    train_source,
+                    val_source,
+                    train_target,
+                    val_target,
+                    val_percentage=val_percentage,
+                    val_minimum_split=val_minimum_split,
+                    use_in_memory=use_in_memory,
+                )
+            with explain_memory_error("training"):
+                self.model = train(
+                    self.config,
+                    datamodule,
+                    self.model,
+                    resumed=resumed,
+                    on_progress=self._on_event,
+                    on_snapshot=self._keep_snapshot,
+                    control=self._control,
+                    losses=self._losses,
+                    folders=RunFolders(
+                        folder,
+                        checkpoint_required,
+                        None if log_dir is None else self._below_work_dir(log_dir),
+                        self.work_dir,
+                    ),
+                    callbacks=self.callbacks,
+                )
+        finally:
+            self._control.reset()
+            self._running = False
+
+    def stop_training(self) -> None:
+        """End training after the current step and keep the model; from any thread.
+
+        A paused run ends at once.
+        """
+        self._control.stop()
+
+    def pause_training(self) -> None:
+        """Pause training after the current step; from any thread."""
+        self._control.pause()
+
+    def resume_training(self) -> None:
+        """Continue paused training; from any thread."""
+        self._control.resume()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether training is paused, or will be after the current step."""
+        return self._control.is_paused
+
+    def get_losses(self) -> dict[str, list[float]]:
+        """Losses of all runs of this object so far.
+
+        Returns
+        -------
+        dict
+            ``train_step`` and ``train_step_loss``, one entry per optimizer step;
+            ``train_epoch`` and ``train_loss``, ``val_epoch`` and ``val_loss``, one per
+            epoch.
+        """
+        return self._losses.as_dict()
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Models of earlier steps, oldest first, as many as the configuration says.
+
+        They are evenly spread over all training so far and live in memory.
+        """
+        return tuple(self._snapshots)
+
+    def go_back(self, snapshot: Snapshot) -> None:
+        """Restore the model of `snapshot`; further training starts from it.
+
+        Losses and snapshots of later steps are kept until then.
+
+        Raises
+        ------
+        TrainingError
+            While training is running.
+        """
+        if self._running:
+            raise TrainingError(
+                "The model cannot be replaced while it is trained; stop training first."
+            )
+        self.model = snapshot.model
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, TrainingStarted):
+            # Steps after a restored snapshot will be trained anew.
+            steps = 0 if self.model is None else self.model.steps
+            self._snapshots = [s for s in self._snapshots if s.steps <= steps]
+        self.on_progress(event)
+
+    def _keep_snapshot(self, snapshot: Snapshot) -> None:
+        count = self.config.training_config.snapshots
+        self._snapshots = thinned([*self._snapshots, snapshot], count)
+
+    # ---- prediction
+
+    @former_keywords(judge="check")
+    def predict(
+        self,
+        source: Any,
+        *,
+        axes: str | None = None,
+        data_type: str | None = None,
+        tile_size: Sequence[int] | None = None,
+        tile_overlap: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        level: int | None = None,
+        tta: bool | int = False,
+        read_source_func: ReadSource | None = None,
+        extension_filter: str = "",
+        out: NDArray[Any] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        dtype: Literal["float32", "source"] = "float32",
+        region: Region | None = None,
+        first: Callable[[], Region | None] | None = None,
+        check: bool = True,
+        lazy: bool = False,
+    ) -> Any:
+        """Denoise images.
+
+        Parameters
+        ----------
+        source : array, str, Path, or list of one kind of them
+            Images of any size, from one pixel up.
+        axes : str, optional
+            Their axes, slowest first; by default those of the training data.
+        data_type : {"array", "tiff", "zarr", "custom"}, optional
+            By default "array" for arrays; for paths "zarr" if the first is a Zarr store,
+            "custom" for models trained on custom data, otherwise "tiff". A folder is of
+            the type of the training data.
+        tile_size : sequence of int, optional
+            Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; affects memory, not the
+            result.
+        tile_overlap : sequence of int, optional
+            Least overlap of neighbouring tiles in pixels; the default and minimum is the
+            receptive field of the network.
+        batch_size : int, optional
+            Tiles per forward pass, 1 by default.
+        level : int, optional
+            Resolution level of OME-Zarr images, 0 for the finest; by default that of the
+            training data.
+        tta : bool or int
+            Test-time augmentation: average over 2, 4 or 8 flips and rotations; True for 8.
+        read_source_func : callable, optional
+            For custom data: called as ``func(path, axes)``, returns an array.
+        extension_filter : str
+            For custom data: pattern of the file names, e.g. ``"*.npy"``.
+        out : ndarray, optional
+            For one array: array of the result's shape and type that is filled tile by tile.
+        should_stop : callable, optional
+            Returns True to stop after the current tiles; `out` keeps those that are done,
+            the rest is unchanged (zeros where `out` was not given).
+        dtype : {"float32", "source"}
+            Type of the results. "source" is that of each image: integers are rounded and
+            clipped, and a `PixelsClipped` event has the number of clipped pixels.
+        region : tuple of slice, optional
+            Part of each image, ``(S, C, (Z), Y, X)`` in pixels (T counts as S): only tiles
+            that meet it are denoised.
+        first : callable, optional
+            Called before every forward pass; returns a region that is denoised before the
+            rest, or None.
+        check : bool
+            Whether to check results and report `WarningIssued` events: structure in the
+            residual, intensities or pixel sizes outside those of the training data,
+            saturation. Takes some hundredths of a second per image.
+        lazy : bool
+            Return dask arrays with one chunk per tile, computed on access. Without `out`,
+            `region`, `first`, `should_stop`, events and checks.
+
+        Returns
+        -------
+        ndarray or list of ndarray, or of dask.array.Array if `lazy`
+            float32 or the type of the source, in the source's axes, shape and intensities
+            (with the model's number of output channels; C first if the source has none).
+            One array for one array; for a list of arrays or for paths a list, one entry
+            per image or file, in order.
+
+        Raises
+        ------
+        HushError
+            If there is no model yet, or an image does not suit it.
+        """
+        model = self.trained
+        config = inference_config(
+            self.config.data_config,
+            model,
+            source,
+            {
+                "axes": axes,
+                "data_type": data_type,
+                "tile_size": tile_size,
+                "tile_overlap": tile_overlap,
+                "batch_size": batch_size,
+                "level": level,
+                "tta": tta,
+                "dtype": dtype,
+            },
+        )
+        images = open_images(config, source, model, read_source_func, extension_filter)
+        is_single = config.data_type == "array" and not isinstance(source, list | tuple)
+        if out is not None:
+            if not is_single:
+                raise ConfigurationError(
+                    "out takes the result of a single array; omit it otherwise."
+                )
+            check_out(out, model, images, config)
+        results: list[Any]
+        if lazy:
+            if any(given is not None for given in (out, region, first, should_stop)):
+                raise ConfigurationError(
+                    "A lazy result is computed on access; omit out, region, first and "
+                    "should_stop."
+                )
+            results = [denoise_lazily(model, image, config) for image in images]
+        else:
+            results = predict_arrays(
+                model,
+                images,
+                config,
+                on_progress=self.on_progress,
+                should_stop=should_stop or never,
+                check=check,
+                out=out,
+                region=region,
+                first=first,
+            )
+        return results[0] if is_single else results
+
+    @former_keywords(judge="check")
+    def predict_to_disk(
+        self,
+        source: Any,
+        *,
+        prediction_dir: str | Path = "predictions",
+        write_type: Literal["tiff", "zarr", "custom"] | None = None,
+        write_extension: str | None = None,
+        write_func: Callable[..., Any] | None = None,
+        write_func_kwargs: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        data_type: str | None = None,
+        level: int | None = None,
+        read_source_func: ReadSource | None = None,
+        extension_filter: str = "",
+        should_stop: Callable[[], bool] | None = None,
+        check: bool = True,
+        **settings: Any,
+    ) -> list[Path]:
+        """Denoise files one after the other, each into its own file.
+
+        Neither an image nor its result is in memory as a whole, except for custom results.
+        A result appears under its name once it is complete. A partial result, left by a
+        crash, a full disk or `should_stop`, lies beside its place under a name that starts
+        with a dot; the same call denoises the missing tiles and, on a CPU in 32 bit, ends
+        with the same bits as an uninterrupted one.
+
+        Parameters
+        ----------
+        source : str, Path, or list of them
+            Files and folders; subfolders are reproduced in `prediction_dir`.
+        prediction_dir : str or Path
+            Folder of the results, created if necessary; for one file also the result
+            itself. Relative to `work_dir`.
+        write_type : {"tiff", "zarr", "custom"}, optional
+            TIFF (BigTIFF where needed) or OME-Zarr 0.5 with several resolutions, both with
+            axes, pixel sizes and units, or the format of `write_func`. By default as
+            `prediction_dir` ends, else "zarr" for Zarr and "tiff" for all others.
+        write_extension : str, optional
+            Ending of custom results, e.g. ``".npy"``.
+        write_func : callable, optional
+            Called as ``write_func(path, array, **write_func_kwargs)`` for custom results.
+        write_func_kwargs : dict, optional
+            Further arguments for `write_func`.
+        overwrite : bool
+            Replace existing results, including partial ones of another model.
+        resume : bool
+            Keep existing results and denoise the missing ones.
+        should_stop : callable, optional
+            Returns True to stop after the current tiles.
+        data_type, level, read_source_func, extension_filter, check
+            See `predict`.
+        **settings
+            `axes`, `tile_size`, `tile_overlap`, `batch_size`, `tta` and `dtype` of
+            `predict`.
+
+        Returns
+        -------
+        list of Path
+            The complete results, in the order of the files; fewer if it was stopped.
+
+        Raises
+        ------
+        HushError
+            Before anything is computed: if arrays are given, a custom result lacks its
+            function or ending, names collide, or a result exists already.
+        SomeFilesFailedError
+            At the end: if some of several files cannot be read or do not suit the model.
+        """
+        model, trained_on = self.trained, self.config.data_config
+        data_type = data_type or default_data_type(source, trained_on)
+        if level is None:
+            level = default_level(data_type, trained_on)
+        settings |= {"data_type": data_type, "level": level}
+        output = self._below_work_dir(prediction_dir)
+        kind = write_type or default_write_type(output, data_type)
+        if kind not in SUFFIXES and kind != "custom":
+            raise ConfigurationError(
+                f"write_type is {write_type!r}; it can be 'tiff', 'zarr' or 'custom'."
+            )
+        write = None
+        if kind == "custom":
+            if write_func is None or not write_extension:
+                raise ConfigurationError(
+                    "write_type is 'custom' but write_func or write_extension is missing; "
+                    "give a function that writes one array, and the ending of its files."
+                )
+            write = partial(write_func, **(write_func_kwargs or {}))
+        job = FileJob(
+            model,
+            inference_config(trained_on, model, source, settings),
+            kind,
+            overwrite,
+            self.on_progress,
+            should_stop or never,
+            check,
+            read_source_func,
+            extension_filter,
+            settings,
+            self.config.training_config.process_timeout,
+            write,
+        )
+        return predict_files(
+            job,
+            source,
+            output,
+            data_type=data_type,
+            extension_filter=extension_filter,
+            suffix=SUFFIXES.get(kind) or f".{(write_extension or '').lstrip('.')}",
+            overwrite=overwrite,
+            resume=resume,
+            on_progress=self.on_progress,
+            rank=job_env.rank(),
+            ranks=job_env.count(),
+        )
+
+    def _below_work_dir(self, path: str | Path) -> Path:
+        return (self.work_dir or Path()) / path
+
+    # ---- saving
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Save weights, normalisation and configuration as one ``.safetensors`` file.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ModelFileError
+            If the name does not end in ``.safetensors``.
+        ExistingFileError
+            If the file exists and `overwrite` is off.
+        """
+        return save_model(self.trained, path, overwrite=overwrite)
+
+    def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Export the model for other programs; the file name chooses the format.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.onnx`` for ONNX, ``.pt`` for TorchScript, ``.zip`` for a BioImage.IO
+            package (`export_to_bmz` takes its metadata).
+        overwrite : bool
+            Replace an existing file.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ModelFileError, ExistingFileError, UnwritableFileError, HushError
+            See `napari_hush.interop.export_model`.
+        """
+        return export_model(self.trained, path, overwrite=overwrite)
+
+    def export_to_bmz(
+        self,
+        path_to_archive: str | Path,
+        friendly_model_name: str = "",
+        input_array: Any = None,
+        authors: Sequence[dict[str, str]] = About().authors,
+        general_description: str = "",
+        data_description: str = "",
+        covers: Sequence[str | Path] = (),
+        channel_names: Sequence[str] = (),
+        model_version: str = About().version,
+        *,
+        license: str = About().license,
+        overwrite: bool = False,
+    ) -> Path:
+        """Export the model as a package for the BioImage Model Zoo (BioImage.IO 0.5).
+
+        Other programs can run it; ``CAREamist(path)`` reads back the same bits.
+
+        Parameters
+        ----------
+        path_to_archive : str or Path
+            File to write; ends in ``.zip``.
+        friendly_model_name : str
+            Displayed name; by default made of the experiment's name and the method.
+        input_array : array, str or Path, optional
+            An image that the model denoises, in the axes of the training data. Its centre
+            becomes test image and cover; by default a simulated pattern does.
+        authors : sequence of dict
+            Each with a ``"name"`` and optionally ``"affiliation"``, ``"email"``,
+            ``"github_user"``, ``"orcid"``.
+        general_description : str
+            One sentence; by default it names the method.
+        data_description : str
+            Description of the training data, as Markdown.
+        covers : sequence of str or Path
+            PNG, JPEG or GIF images, twice as wide as high or square.
+        channel_names : sequence of str
+            One per channel of the input.
+        model_version : str
+            Version of the model.
+        license : str
+            SPDX identifier of the model's licence.
+        overwrite : bool
+            Replace an existing file.
+
+        Raises
+        ------
+        TrainingError
+            If there is no model yet.
+        ConfigurationError, ModelFileError, ExistingFileError, MissingFileError
+            If the metadata or the path are not valid.
+        HushError
+            See `napari_hush.interop.write_package`.
+        """
+        model = self.trained
+        path = Path(path_to_archive)
+        if path.suffix.lower() != ".zip":
+            raise ModelFileError(
+                f"Cannot export a package as {path.name!r}; end the name in .zip."
+            )
+        refuse_existing(path, overwrite)
+        about = About(
+            name=friendly_model_name,
+            authors=tuple(authors),
+            description=general_description,
+            data_description=data_description,
+            license=license,
+            version=model_version,
+            covers=tuple(map(Path, covers)),
+            channel_names=tuple(channel_names),
+        )
+        image = None
+        if input_array is not None:
+            config = inference_config(self.config.data_config, model, input_array, {})
+            image = open_images(config, input_array, model)[0]
+        write_package(model, path, image=image, about=about)
+        return path
+
+
+_YAML = (".yml", ".yaml")
+
+
+def _log_warnings(event: Event) -> None:
+    if isinstance(event, WarningIssued):
+        _log.warning(event.message)

@@ -1,0 +1,104 @@
+"""Progress of one image: events, the request to stop, and warnings about the result."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
+from napari_hush.quality import residual_warning, saturation, size_warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy as np
+
+    from napari_hush.io import Image
+    from napari_hush.models import Model
+    from napari_hush.prediction.tiles import Region, Tile
+    from napari_hush.quality import UnseenIntensities
+
+
+def never() -> bool:
+    """Do not stop."""
+    return False
+
+
+@dataclass
+class ImageProgress:
+    """Reports the denoising of one image, and asks whether to stop it.
+
+    Parameters
+    ----------
+    on_progress : callable
+        Gets `ImageStarted`, `TilesDone`, `PixelsClipped` for integer results, and
+        `WarningIssued`.
+    should_stop : callable
+        Called before every forward pass; True ends the denoising.
+    index, num_images : int
+        Number of the image, from 0, and how many there are.
+    check : bool
+        Whether to check the result and report warnings.
+    """
+
+    on_progress: OnProgress
+    should_stop: Callable[[], bool] = never
+    index: int = 0
+    num_images: int = 1
+    check: bool = False
+    _done: int = field(default=0, init=False)
+    _total: int = field(default=0, init=False)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all tiles are done."""
+        return self._done == self._total
+
+    def start(self, name: str, num_tiles: int, done: int = 0) -> None:
+        """Report the image `name`, of which `done` tiles exist already."""
+        self._done, self._total = done, num_tiles
+        self.on_progress(ImageStarted(name, self.index, self.num_images, num_tiles))
+        if done:
+            self.on_progress(TilesDone(done, num_tiles, ()))
+
+    def until_stopped(self, groups: Iterable[list[Tile]]) -> Iterator[list[Tile]]:
+        """Groups of tiles up to the request to stop."""
+        return itertools.takewhile(lambda group: not self.should_stop(), groups)
+
+    def advance(self, group: list[Tile]) -> None:
+        """Report that the tiles of `group` are done."""
+        self._done += len(group)
+        regions = tuple(tile.region for tile in group)
+        self.on_progress(TilesDone(self._done, self._total, regions))
+
+    def report_clipped(
+        self, name: str, clipped: int, num_pixels: int, dtype: np.dtype[Any]
+    ) -> None:
+        """Report how many pixels of an integer result were clipped."""
+        if dtype.kind in "ui":
+            self.on_progress(PixelsClipped(name, clipped, num_pixels, str(dtype)))
+
+    def report_warnings(
+        self,
+        model: Model,
+        image: Image,
+        clean: Any,
+        unseen: UnseenIntensities,
+        region: Region | None = None,
+    ) -> None:
+        """Report what can be found wrong with the result without ground truth.
+
+        `clean` is the result, an array or an `Image`; `region` the part that was denoised.
+        """
+        warnings = [
+            unseen.caution(image.name),
+            size_warning(image.name, image.metadata, model.provenance.pixel_size),
+            saturation(image),
+        ]
+        # CARE may remove more than noise on purpose.
+        if region is None and model.config.algorithm_config.algorithm != "care":
+            warnings.append(residual_warning(image, clean))
+        for warning in warnings:
+            if warning is not None:
+                self.on_progress(warning)
