@@ -69,10 +69,10 @@ def test_axes_that_do_not_fit():
 
 
 def test_an_empty_axis_is_named():
-    with pytest.raises(DataError, match="its Z axis holds nothing"):
+    with pytest.raises(DataError, match="its Z axis is empty"):
         AxesMap("ZYX", (0, 5, 6))
 
 
 def test_another_shape_is_refused():
-    with pytest.raises(DataError, match="Expected an array of shape"):
+    with pytest.raises(DataError, match="give an array of that shape"):
         AxesMap("YX", (5, 6)).samples(np.zeros((6, 5)))

@@ -1,8 +1,7 @@
-"""Axes as strings of the letters S, T, C, Z, Y, X, and the way to ``SC(Z)YX`` and back.
+"""Axes as strings of the letters S, T, C, Z, Y, X, and their order in the engine.
 
-S is samples, T time, C channels. Inside the engine every image is ``(S, C, (Z), Y, X)``:
-T counts as samples (S and T are joined, S slowest), S and C are added where missing, and
-Z stays only if it was there. `AxesMap` holds one such translation and its exact inverse.
+S is samples, T time, C channels. In the engine every image is ``(S, C, (Z), Y, X)``: S and
+T are joined, S slowest; S and C are added where missing. `AxesMap` converts both ways.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ CANONICAL = "STCZYX"
 
 
 def validate_axes(axes: str) -> str:
-    """Return `axes` in upper case, or say what is wrong with it.
+    """Return `axes` in upper case, or raise an error.
 
     Parameters
     ----------
@@ -55,14 +54,14 @@ def spatial_axes(axes: str) -> str:
 
 @dataclass(frozen=True)
 class AxesMap:
-    """The translation of one array between its own axes and ``SC(Z)YX``.
+    """Conversion of an array from its axes to ``SC(Z)YX`` and back.
 
     Attributes
     ----------
     axes : str
-        The array's own axes, one letter per dimension.
+        Axes of the array, one letter per dimension.
     shape : tuple of int
-        The array's own shape.
+        Shape of the array.
     """
 
     axes: str
@@ -79,8 +78,8 @@ class AxesMap:
         if 0 in self.shape:
             empty = self.axes[self.shape.index(0)]
             raise DataError(
-                f"The data has shape {self.shape}, so its {empty} axis holds nothing; "
-                "every axis needs at least one element."
+                f"The data has shape {self.shape}, so its {empty} axis is empty; give data "
+                "with at least one element along every axis."
             )
 
     @property
@@ -94,14 +93,9 @@ class AxesMap:
     def to_canonical(self, array: Any) -> Any:
         """Reorder `array` of shape `shape` to ``(S, C, (Z), Y, X)``.
 
-        A view wherever numpy can make one; any array type with ``transpose`` and
-        ``reshape`` will do.
+        A view where numpy can make one; any array with ``transpose`` and ``reshape``.
         """
-        if tuple(array.shape) != self.shape:
-            raise DataError(
-                f"Expected an array of shape {self.shape} (axes {self.axes}), got "
-                f"{tuple(array.shape)}."
-            )
+        self._check_shape(array)
         return array.transpose(self._order).reshape(self.canonical_shape)
 
     def from_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -112,13 +106,9 @@ class AxesMap:
     def samples(self, array: Any) -> list[Any]:
         """Views of `array`, one ``(C, (Z), Y, X)`` per sample, in canonical order.
 
-        Unlike `to_canonical` never a copy, so writing into them writes into `array`.
+        Unlike `to_canonical` never a copy, so writing to them writes to `array`.
         """
-        if tuple(array.shape) != self.shape:
-            raise DataError(
-                f"Expected an array of shape {self.shape} (axes {self.axes}), got "
-                f"{tuple(array.shape)}."
-            )
+        self._check_shape(array)
         ordered = array.transpose(self._order)
         if "T" in self.axes and "S" in self.axes:
             views = [frame for sample in ordered for frame in sample]
@@ -127,6 +117,13 @@ class AxesMap:
         else:
             views = [ordered]
         return views if "C" in self.axes else [view[None] for view in views]
+
+    def _check_shape(self, array: Any) -> None:
+        if tuple(array.shape) != self.shape:
+            raise DataError(
+                f"The array has shape {tuple(array.shape)}, not {self.shape} (axes "
+                f"{self.axes}); give an array of that shape."
+            )
 
     @property
     def _order(self) -> tuple[int, ...]:

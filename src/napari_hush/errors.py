@@ -4,12 +4,12 @@ HushError
 ├── ConfigurationError (ValueError)   a setting is unknown, out of range or at odds
 ├── DataError (ValueError)            pixels, shapes or axes that cannot be used
 ├── SourceTypeError (ValueError)      the kind of input is not what ``data_type`` says
-├── TrainingError                     training cannot go on
+├── TrainingError                     training cannot continue
 ├── UnreadableFileError (ValueError)  a file is there but is not what it should be
-│   └── ModelFileError                ... a model file
+│   └── ModelFileError                ... of a model
 ├── UnwritableFileError (OSError)     a file cannot be written: disk full, read-only ...
 ├── LostProcessError                  another process of the job ended or is silent
-├── OutOfMemoryError (MemoryError)    what is asked for does not fit into memory
+├── OutOfMemoryError (MemoryError)    the request does not fit into memory
 ├── SomeFilesFailedError              some of several files failed, the others are done
 ├── MissingFileError (FileNotFoundError)
 └── ExistingFileError (FileExistsError)
@@ -25,22 +25,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-__all__ = [
-    "ConfigurationError",
-    "DataError",
-    "ExistingFileError",
-    "HushError",
-    "LostProcessError",
-    "MissingFileError",
-    "ModelFileError",
-    "OutOfMemoryError",
-    "SomeFilesFailedError",
-    "SourceTypeError",
-    "TrainingError",
-    "UnreadableFileError",
-    "UnwritableFileError",
-]
 
 
 class HushError(Exception):
@@ -60,11 +44,11 @@ class SourceTypeError(HushError, ValueError):
 
 
 class TrainingError(HushError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class OutOfMemoryError(HushError, MemoryError):
-    """What is asked for, or the smallest piece of it, does not fit into memory."""
+    """The request, or the smallest piece of it, does not fit into memory."""
 
 
 class LostProcessError(HushError):
@@ -97,9 +81,9 @@ class SomeFilesFailedError(HushError):
     Parameters
     ----------
     failed : mapping of Path to str
-        What is wrong with each of them.
+        Message of each failure.
     done : sequence of Path
-        Results that are whole.
+        Complete results.
     """
 
     _NAMED = 8

@@ -1,8 +1,6 @@
-"""What a running job reports: small frozen values handed to ``on_progress``.
+"""Progress events of a running job: frozen values passed to ``on_progress``.
 
-The engine calls ``on_progress(event)`` in the thread it runs in, a few times a second at
-most, and never needs an answer. A bar on a terminal, a plot in a dock and a test read the
-same events.
+The engine calls ``on_progress(event)`` in its own thread, a few times a second at most.
 """
 
 from __future__ import annotations
@@ -16,28 +14,6 @@ from napari_hush.deprecation import former_names
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "BatchSplit",
-    "EarlierLosses",
-    "EarlyStopped",
-    "EpochDone",
-    "Event",
-    "FileWritten",
-    "ImageStarted",
-    "OnProgress",
-    "PixelsClipped",
-    "Plateau",
-    "PreviewFailed",
-    "SnapshotTaken",
-    "StepsDone",
-    "TilesDone",
-    "TrainingDone",
-    "TrainingPaused",
-    "TrainingResumed",
-    "TrainingStarted",
-    "WarningIssued",
-]
-
 __getattr__ = former_names(
     __name__, {"BatchHalved": "BatchSplit", "Caution": "WarningIssued"}
 )
@@ -50,27 +26,27 @@ class Event:
 
 @dataclass(frozen=True)
 class TrainingStarted(Event):
-    """Data are checked and planned; the first step is next."""
+    """The data are checked and planned; the first step follows."""
 
     num_epochs: int
     steps_per_epoch: int
     num_patches: int
-    """Training patches that one pass over the data holds."""
+    """Training patches in one pass over the data."""
     num_val_patches: int
     device: str
-    """Where the arithmetic happens, as torch names it, e.g. ``"cpu"`` or ``"cuda:0"``."""
+    """Torch device, e.g. ``"cpu"`` or ``"cuda:0"``."""
     precision: str
-    """``"32"`` or ``"bf16"``, after ``"auto"`` has been decided."""
+    """``"32"`` or ``"bf16"``, never ``"auto"``."""
     batch_size: int = 0
     """Patches per optimizer step, of all processes together."""
     processes: int = 1
-    """How many train together, each on a part of every batch."""
+    """Number of processes, each of which trains on a part of every batch."""
     first_epoch: int = 0
-    """Epochs that the model had been trained for before this run."""
+    """Epochs that the model was trained for before this run."""
     first_step: int = 0
-    """Optimizer steps that the model had done before this run."""
+    """Optimizer steps of the model before this run."""
     resumed_step: int | None = None
-    """Where a run that was cut off goes on, counted over all runs; None for a new run."""
+    """First step of a resumed run, counted over all runs; None for a new run."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +63,7 @@ class EarlierLosses(Event):
 
 @dataclass(frozen=True)
 class StepsDone(Event):
-    """Some optimizer steps are done, in order; several are told at once."""
+    """Some optimizer steps are done, in order."""
 
     epoch: int
     """Epoch of the last of them, counted over all runs of this model, from 0."""
@@ -98,14 +74,14 @@ class StepsDone(Event):
     learning_rate: float
     """Learning rate of the last of them."""
     patches_per_second: float
-    """Speed since the previous event of this kind, pauses left out."""
+    """Speed since the previous event of this kind, without pauses."""
     seconds_left: float
     """Estimate for the rest of the run, from the time so far without pauses."""
 
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """One epoch is done, its validation included."""
+    """One epoch is done, including validation."""
 
     epoch: int
     step: int
@@ -113,22 +89,22 @@ class EpochDone(Event):
     train_loss: float
     """Mean over the epoch's steps."""
     val_loss: float | None
-    """None where there is no validation data or the epoch was stopped."""
+    """None without validation data, or if the epoch was stopped."""
 
 
 @dataclass(frozen=True)
 class TrainingDone(Event):
-    """Training ended, by itself or because it was asked to stop."""
+    """Training ended, or was stopped."""
 
     stopped: bool
-    """True if it ended before its last epoch, asked to or by early stopping."""
+    """True if it ended before its last epoch, by request or by early stopping."""
     seconds: float
-    """How long it took, pauses left out."""
+    """Duration without pauses."""
 
 
 @dataclass(frozen=True)
 class TrainingPaused(Event):
-    """The run waits, the step in hand done, until it is resumed or stopped."""
+    """The run is paused after a step, until it is resumed or stopped."""
 
     step: int
     """Optimizer steps done so far, counted over all runs of this model."""
@@ -136,80 +112,76 @@ class TrainingPaused(Event):
 
 @dataclass(frozen=True)
 class TrainingResumed(Event):
-    """A paused run goes on; where it was stopped instead, `TrainingDone` follows."""
+    """A paused run continues; if it was stopped instead, `TrainingDone` follows."""
 
     step: int
     """Optimizer steps done so far, counted over all runs of this model."""
     seconds: float
-    """How long it waited."""
+    """Duration of the pause."""
 
 
 @dataclass(frozen=True)
 class BatchSplit(Event):
-    """Memory ran out; from this step on fewer patches go through the network at once.
+    """Memory ran out; from this step on, batches are processed in smaller parts.
 
-    The batch, and with it the order of patches and the number of steps, stays as it is.
+    Batch size, order of patches and number of steps do not change.
     """
 
     old: int
-    """Patches that did not fit."""
+    """Patches per part that did not fit."""
     new: int
-    """Patches that go through at once from now on."""
+    """Patches per part from now on."""
 
 
 @dataclass(frozen=True)
 class WarningIssued(Event):
-    """A reason to look twice at a result, or not to trust it.
-
-    Of data it is told when training starts; of a result, when an image is denoised.
-    """
+    """A reason to distrust a result, from the training data or the denoised image."""
 
     about: Literal[
         "noise", "structure", "intensities", "pixel size", "saturation", "source", "state"
     ]
-    """What it is about: noise that is correlated; structure that was taken away;
-    intensities that the model has not seen; pixels of another size than in training;
-    pixels at the top of the range; a file that was changed while it was learned from; a run
-    that would not go on after a crash."""
+    """Correlated noise; structure in the residual; intensities or a pixel size that the
+    model was not trained on; saturated pixels; a file that changed during training; a run
+    that could not be resumed after a crash."""
     message: str
-    """One sentence: what was found, what it means, what to do."""
+    """One sentence: the finding, its meaning, the advice."""
 
 
 @dataclass(frozen=True)
 class Plateau(Event):
-    """The smoothed training loss has not moved for some epochs."""
+    """The smoothed training loss has not changed for some epochs."""
 
     epoch: int
-    """The epoch in which this was noticed, counted over all runs of this model, from 0."""
+    """The current epoch, counted over all runs of this model, from 0."""
     epochs: int
-    """For how many epochs it has not moved."""
+    """Number of epochs without a change."""
 
 
 @dataclass(frozen=True)
 class EarlyStopped(Event):
-    """The run ends early, since the loss has not fallen for some epochs."""
+    """The run ends early because the loss has not fallen for some epochs."""
 
     epoch: int
     """The last epoch, counted over all runs of this model, from 0."""
     epochs: int
-    """For how many epochs it has not fallen."""
+    """Number of epochs without a lower loss."""
 
 
 @dataclass(frozen=True)
 class SnapshotTaken(Event):
-    """The model as it is now was put aside; it can be gone back to."""
+    """A snapshot of the model is in memory and can be restored."""
 
     epoch: int
     """Epochs done so far, counted over all runs of this model."""
     step: int
     """Optimizer steps done so far, counted over all runs of this model."""
     loss: float
-    """Mean training loss since the snapshot before."""
+    """Mean training loss since the previous snapshot."""
 
 
 @dataclass(frozen=True)
 class PreviewFailed(Event):
-    """A preview could not be made; there will be none for the rest of the run."""
+    """A preview failed; there are no more previews in this run."""
 
     step: int
     """Optimizer steps done so far, counted over all runs of this model."""
@@ -218,61 +190,61 @@ class PreviewFailed(Event):
 
 @dataclass(frozen=True)
 class ImageStarted(Event):
-    """The tiles of one image are planned; the first one is next."""
+    """The tiles of one image are planned; the first one follows."""
 
     name: str
-    """The file's name, or what arrays are called in messages."""
+    """File name, or "the array"."""
     index: int
-    """Which image of the job, from 0."""
+    """Number of the image in the job, from 0."""
     num_images: int
     num_tiles: int
 
 
 @dataclass(frozen=True)
 class PixelsClipped(Event):
-    """An image is denoised into the integers of its source, rounded and clipped."""
+    """The result was rounded and clipped to the integer dtype of its source."""
 
     name: str
-    """The file's name, or what arrays are called in messages."""
+    """File name, or "the array"."""
     clipped: int
-    """Pixels of the result that were below or above all that the type can hold."""
+    """Pixels below or above the range of the dtype."""
     num_pixels: int
     dtype: str
-    """The type of the result, as numpy names it, e.g. ``"uint16"``."""
+    """Dtype of the result, e.g. ``"uint16"``."""
 
 
 @dataclass(frozen=True)
 class TilesDone(Event):
-    """Tiles of the current image are written into its result."""
+    """Tiles of the current image are written."""
 
     done: int
     num_tiles: int
     regions: tuple[tuple[slice, ...], ...]
-    """Per tile, its place in the result ``(S, C, (Z), Y, X)``."""
+    """Place of each tile in the result ``(S, C, (Z), Y, X)``."""
 
 
 @dataclass(frozen=True)
 class FileWritten(Event):
-    """The result of one file is whole and on disk."""
+    """The result of one file is complete on disk."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class FileKept(Event):
-    """The result of one file was there already; it is left as it is."""
+    """The result of one file exists already and is kept."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class FileFailed(Event):
-    """One of several files could not be denoised; the job goes on with the next."""
+    """One of several files could not be denoised; the job continues with the next."""
 
     path: Path
-    """The file, not its result."""
+    """The source file."""
     reason: str
 
 
 OnProgress = Callable[[Event], None]
-"""Type of the callback: takes an event, returns nothing."""
+"""Type of the callback."""

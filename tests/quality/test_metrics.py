@@ -83,7 +83,9 @@ class TestRefused:
         return {"psnr": psnr, "ssim": ssim}[measure](image, truth, data_range=1)
 
     def test_unequal_shapes(self, measure):
-        with pytest.raises(DataError, match=r"shape \(16, 16\) and the truth \(16, 17\)"):
+        with pytest.raises(
+            DataError, match=r"shape \(16, 16\) and the ground truth \(16, 17\)"
+        ):
             self.call(measure, np.eye(16), np.eye(16, 17))
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -92,7 +94,7 @@ class TestRefused:
         broken[3, 3] = bad
         with pytest.raises(DataError, match="The image has NaN or infinite"):
             self.call(measure, broken, np.eye(16))
-        with pytest.raises(DataError, match="The truth has NaN or infinite"):
+        with pytest.raises(DataError, match="The ground truth has NaN or infinite"):
             self.call(measure, np.eye(16), broken)
 
     def test_what_is_no_image(self, measure):
@@ -103,7 +105,7 @@ class TestRefused:
 
 
 def test_constant_truth_has_no_range():
-    with pytest.raises(DataError, match="truth is 7 everywhere"):
+    with pytest.raises(DataError, match="ground truth is 7 everywhere"):
         si_psnr(np.eye(4), np.full((4, 4), 7))
 
 

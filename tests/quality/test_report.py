@@ -90,7 +90,7 @@ def test_noise_along_z_is_told():
     volume = white[1:, :, 1:] + white[:-1, :, 1:] + 0.5 * white[1:, :, :-1]
     report = check_data(volume, "ZYX")
     assert report.axis == "horizontal"
-    assert "Along Z" in report.reason
+    assert "along Z (" in report.reason
     assert report.channels[0].noise.z[1] > 0.3
 
 

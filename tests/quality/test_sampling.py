@@ -77,7 +77,9 @@ def test_blocks_are_bounded():
 
 @pytest.mark.parametrize("shape", [(15, 64), (64, 15), (1, 1)])
 def test_too_small_to_judge(shape):
-    with pytest.raises(DataError, match=f"{shape[0]} x {shape[1]} pixels; .*16 x 16"):
+    with pytest.raises(
+        DataError, match=f"{shape[0]} x {shape[1]} pixels, too small.*16 x 16"
+    ):
         read_regions(Image.from_array(np.ones(shape), "YX"))
 
 

@@ -96,12 +96,12 @@ def test_the_sentence_says_how_large_structures_look():
 def test_unseen_intensities_by_channel():
     unseen = UnseenIntensities([(0, 10), (100, 110)])
     unseen.see(np.array([5.0, 105.0]).reshape(1, 2, 1, 1).repeat(50, -1))
-    assert unseen.caution("it") is None
+    assert unseen.warning("it") is None
     unseen.see(np.array([5.0, 95.0]).reshape(1, 2, 1, 1).repeat(50, -1))
-    assert "25% of the pixels of it are darker" in unseen.caution("it").message
+    assert "25% of the pixels of it are darker" in unseen.warning("it").message
 
 
 def test_without_ranges_nothing_is_unseen():
     unseen = UnseenIntensities([])
     unseen.see(np.full((1, 1, 4, 4), 1e9))
-    assert unseen.caution("it") is None
+    assert unseen.warning("it") is None

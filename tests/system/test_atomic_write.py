@@ -28,7 +28,7 @@ def test_what_fails_leaves_what_was_there(tmp_path):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (errno.ENOSPC, "the disk is full; make room"),
+        (errno.ENOSPC, "the disk is full; free some space"),
         (errno.EROFS, "the disk is read-only"),
         (errno.EACCES, "you may not write there"),
         (errno.EIO, "check the disk"),
@@ -62,7 +62,7 @@ def test_an_error_of_our_own_stays_what_it_is(tmp_path):
 
 def test_no_such_folder(tmp_path):
     with (
-        pytest.raises(UnwritableFileError, match="no such folder; make it"),
+        pytest.raises(UnwritableFileError, match="no such folder; create it"),
         whole_file(tmp_path / "b" / "a") as part,
     ):
         part.write_text("x")

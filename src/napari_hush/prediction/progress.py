@@ -92,7 +92,7 @@ class ImageProgress:
         `clean` is the result, an array or an `Image`; `region` the part that was denoised.
         """
         warnings = [
-            unseen.caution(image.name),
+            unseen.warning(image.name),
             size_warning(image.name, image.metadata, model.provenance.pixel_size),
             saturation(image),
         ]

@@ -1,4 +1,4 @@
-"""Judging data and results, with the truth (PSNR, SSIM) and without it."""
+"""Checks of data and results, with ground truth (PSNR, SSIM) and without."""
 
 from napari_hush.quality.advice import Advice
 from napari_hush.quality.correlation import NoiseCorrelation

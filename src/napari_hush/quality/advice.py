@@ -18,30 +18,30 @@ Method = Literal["n2v", "n2v2", "structn2v", "none"]
 StructAxis = Literal["none", "horizontal", "vertical", "cross", "square"]
 
 LEAK = 0.04
-"""Share of the noise that neighbours may give away before they have to be hidden."""
+"""Predictable share of the noise from which neighbours have to be hidden."""
 HOT = 3e-5
 """Share of hot pixels from which N2V2 is the better choice."""
 
-_ENOUGH = 0.15  # part of the leak that may stay: hiding more costs more than it brings
-_CERTAIN = 4.0  # standard errors that a correlation has to stand out by
-_VISIBLE = 0.05  # correlation that stands out from the scatter of the estimate
+_ENOUGH = 0.15  # part of the leak that may stay: hiding more costs more than it gains
+_CERTAIN = 4.0  # standard errors from which a correlation is significant
+_VISIBLE = 0.05  # correlation above the scatter of the estimate
 _DIAGONAL = 0.1  # correlation of diagonal neighbours from which they are hidden as well
-_FARTHEST = 2  # pixels that noise may reach in both directions at once
-_LEVELLING = 0.02  # keeps the equations of nearly smooth noise solvable
+_FARTHEST = 2  # longest correlation length along both axes, in pixels
+_LEVELLING = 0.02  # regularises the equations of nearly smooth noise
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to train with.
+    """The recommended method.
 
     Attributes
     ----------
     method : {"n2v", "n2v2", "structn2v", "none"}
-        ``"none"`` where no blind spot can tell the noise from structure.
+        ``"none"`` where no blind-spot method can separate noise from structure.
     axis : {"none", "horizontal", "vertical", "cross", "square"}
-        What structN2V should hide (``struct_mask_axis``).
+        ``struct_mask_axis`` of structN2V.
     span : int
-        How far, in pixels, the masked pixel included (``struct_mask_span``); 1 if nothing.
+        ``struct_mask_span`` of structN2V, in pixels; 1 for other methods.
     reason : str
         One sentence.
     """
@@ -53,22 +53,14 @@ class Advice:
 
 
 def leak(profile: NDArray[np.float64], hidden: int = 0) -> float:
-    """Share of the noise's variance that pixels of the same line give away.
-
-    That is what the best linear guess of a pixel's noise explains, made from the pixels on
-    both sides of it.
+    """Share of the noise variance (0 to 1) that a linear prediction from a line explains.
 
     Parameters
     ----------
     profile : ndarray
         Autocorrelation of the noise along the line, lag 0 (with a value of 1) first.
     hidden : int
-        How many neighbours on each side may not be used.
-
-    Returns
-    -------
-    float
-        0 to 1.
+        Neighbours on each side that the prediction may not use.
     """
     lags = len(profile) - 1
     places = [k for k in range(-lags, lags + 1) if abs(k) > hidden]
@@ -85,12 +77,7 @@ def leak(profile: NDArray[np.float64], hidden: int = 0) -> float:
 def advise(noises: Sequence[NoiseCorrelation], hot_share: float) -> Advice:
     """Choose a method for channels that are trained on together.
 
-    Parameters
-    ----------
-    noises : sequence of NoiseCorrelation
-        One per channel.
-    hot_share : float
-        Largest share of hot pixels of a channel.
+    `noises` has one item per channel; `hot_share` is that of the worst channel.
     """
     halves = [
         (_half(_certain(noise, noise.x)), _half(_certain(noise, noise.y)))
@@ -117,12 +104,12 @@ def advise(noises: Sequence[NoiseCorrelation], hot_share: float) -> Advice:
 
 
 def _certain(noise: NoiseCorrelation, profile: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without what a small image may show by chance."""
+    """Without values that a small image may have by chance."""
     return np.where(np.abs(profile) > _CERTAIN * noise.scatter, profile, 0.0)
 
 
 def _half(profile: NDArray[np.float64]) -> int:
-    """How many neighbours on each side have to be hidden."""
+    """Number of neighbours on each side that have to be hidden."""
     enough = max(LEAK, _ENOUGH * leak(profile))
     for hidden in range(len(profile)):
         if leak(profile, hidden) < enough:
@@ -131,9 +118,9 @@ def _half(profile: NDArray[np.float64]) -> int:
 
 
 def _reach(profile: NDArray[np.float64]) -> int:
-    """How many pixels away the noise is still alike."""
-    alike = np.append(profile[1:] >= _VISIBLE, False)
-    return int(np.argmin(alike))
+    """Correlation length in pixels."""
+    correlated = np.append(profile[1:] >= _VISIBLE, False)
+    return int(np.argmin(correlated))
 
 
 def _mask(noises: Sequence[NoiseCorrelation], along_x: bool, along_y: bool) -> StructAxis:
@@ -153,26 +140,25 @@ def _correlated(noise: NoiseCorrelation, axis: StructAxis, span: int) -> str:
     return (
         f"Noise is correlated {where} (correlation of neighbours {noise.x[1]:.2f} along X, "
         f"{noise.y[1]:.2f} along Y), so plain Noise2Void would keep it; structN2V with "
-        f"axis {axis} and span {span} hides the pixels that give it away."
+        f"axis {axis} and span {span} hides the correlated pixels."
     )
 
 
 def _too_far(noise: NoiseCorrelation) -> str:
     reach = min(_reach(noise.x), _reach(noise.y))
     return (
-        f"What looks like noise is alike over {reach} pixels in every direction "
+        f"Noise is correlated over {reach} pixels in every direction "
         f"(correlation of neighbours {noise.x[1]:.2f} along X, {noise.y[1]:.2f} along Y), "
-        "as far as fine structure is, so Noise2Void cannot work and structN2V hardly: "
-        "train on raw data that were neither smoothed nor enlarged, or on pairs "
-        "(Noise2Noise, CARE)."
+        "as fine structure is, so Noise2Void cannot work and structN2V hardly: train on "
+        "raw data that were neither smoothed nor enlarged, or on pairs (Noise2Noise, CARE)."
     )
 
 
 def _spiky(hot_share: float) -> str:
     return (
         "The noise of neighbouring pixels is independent, but "
-        f"{hot_share * 1e6:,.0f} of a million pixels are hot, which makes plain "
-        "Noise2Void draw checkerboards; N2V2 does not."
+        f"{hot_share * 1e6:,.0f} of a million pixels are hot, which gives checkerboard "
+        "artifacts with plain Noise2Void; N2V2 avoids them."
     )
 
 
@@ -180,6 +166,6 @@ def _along_z(noise: NoiseCorrelation) -> str:
     if len(noise.z) < 2 or leak(_certain(noise, noise.z)) < LEAK:
         return ""
     return (
-        f" Along Z it is correlated, too ({noise.z[1]:.2f}): train on planes (YX) rather "
+        f" It is also correlated along Z ({noise.z[1]:.2f}): train on planes (YX) rather "
         "than on volumes."
     )

@@ -1,17 +1,16 @@
-"""How far the noise of an image reaches, told from that one image.
+"""Autocorrelation of the noise, estimated from a single image.
 
-Structure in an image is smooth, and so is noise that is correlated: the autocorrelation of
-the raw pixels cannot tell the two apart. Three things can.
+Structure is smooth, and so is correlated noise: the autocorrelation of the raw pixels does
+not separate the two. Three steps do.
 
-- What is measured along X is measured on second differences along Y. These leave next to
-  nothing of structure, which is smooth along Y as well, and do not touch what pixels along
-  X have in common.
-- It is measured in many small blocks, and a low quantile is taken: structure can only add
-  correlation, and some blocks have little of it.
-- Off the axes, where no difference helps, the flattest blocks are taken as they are. What
-  they show too much along the axes is structure; it is interpolated and taken off.
+- Correlation along X is measured on second differences along Y. They remove nearly all
+  structure, which is smooth along Y as well, and keep the correlation along X.
+- It is measured in many small blocks, of which a low quantile is used: structure can only
+  add correlation, and some blocks have little of it.
+- Off the axes, where no difference helps, the flattest blocks are used as they are. Their
+  excess along the axes is structure, which is interpolated and subtracted.
 
-The quantile of chance alone lies below zero for white noise; this is put right.
+For white noise the quantile is below zero by chance, which is corrected.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 LAGS = 10
-"""How many pixels the autocorrelation reaches to each side, where blocks allow it."""
+"""Largest lag in pixels, where blocks are large enough."""
 
-_QUANTILE = 0.2  # share of the blocks that are taken for flat
+_QUANTILE = 0.2  # share of the blocks that count as flat
 _BELOW = 0.84  # that quantile of a normal distribution, in standard deviations
-_MEAN_BELOW = 1.4  # mean of what lies below it
-_OF_QUANTILE = 1.4  # how much more that quantile scatters than the mean
+_MEAN_BELOW = 1.4  # mean of the values below it
+_OF_QUANTILE = 1.4  # scatter of that quantile over the scatter of the mean
 _MOST_STRUCTURE = 0.95
-_SECOND_DIFFERENCE = 70 / 36  # how much it widens the scatter of a correlation, squared
+_SECOND_DIFFERENCE = 70 / 36  # its factor on the variance of a correlation
 _MIXED_DIFFERENCE = 9 / 4  # the same for first differences along two axes
 
 
@@ -46,11 +45,11 @@ class NoiseCorrelation:
     ----------
     map : ndarray
         ``(2 L + 1, 2 L + 1)`` float64, offsets along Y and X in pixels, lag 0 with a value
-        of 1 in the centre; about 0 where pixels have no noise in common.
+        of 1 in the centre; about 0 for independent pixels.
     z : ndarray
-        Lags 0, 1, ... along Z; only lag 0 where there is no Z.
+        Lags 0, 1, ... along Z; only lag 0 without Z.
     structure : float
-        Share of the variance that is structure in the flattest blocks, 0 to 1.
+        Share of structure in the variance of the flattest blocks, 0 to 1.
     scatter : float
         Standard error of the values along the axes if the noise is white.
     """
@@ -74,17 +73,9 @@ class NoiseCorrelation:
 
 
 def noise_correlation(blocks: Floats) -> NoiseCorrelation | None:
-    """Estimate the autocorrelation of the noise from blocks of an image.
+    """Estimate the autocorrelation of the noise; None if no block has any noise.
 
-    Parameters
-    ----------
-    blocks : ndarray
-        ``(n, Z, side, side)`` float32, the side 16 pixels or more.
-
-    Returns
-    -------
-    NoiseCorrelation or None
-        None if no block holds any noise.
+    `blocks` are ``(n, Z, side, side)``, the side 16 pixels or more.
     """
     planes = blocks.reshape(-1, *blocks.shape[-2:])
     lags = min(LAGS, planes.shape[-1] // 2 - 1)
@@ -100,19 +91,9 @@ def noise_correlation(blocks: Floats) -> NoiseCorrelation | None:
 
 
 def autocorrelation(blocks: Floats, lags: int) -> NDArray[np.float64]:
-    """Autocovariance of each block over its last two axes.
+    """Autocovariance ``(n, 2 lags + 1, 2 lags + 1)`` of blocks ``(n, height, width)``.
 
-    Parameters
-    ----------
-    blocks : ndarray
-        ``(n, height, width)``, without mean.
-    lags : int
-        Reach; smaller than height and width.
-
-    Returns
-    -------
-    ndarray
-        ``(n, 2 lags + 1, 2 lags + 1)``; means over the pairs of pixels there are.
+    The blocks have a mean of 0; `lags` is smaller than height and width.
     """
     height, width = blocks.shape[-2:]
     padded = (height + lags, width + lags)
@@ -154,7 +135,7 @@ def _flattest(planes: Floats, lags: int) -> NDArray[np.float64] | None:
     chosen = score <= np.quantile(score, _QUANTILE)
     ratio = autocorrelation(flat[chosen], lags) / power[chosen, None, None]
     mean: NDArray[np.float64] = ratio.mean(0)
-    # Choosing by these two lags has pushed them down by chance.
+    # Selecting by these two lags has a bias towards low values.
     fewer = np.sqrt(1 - 1 / len(flat))
     chance = fewer * _MEAN_BELOW / np.sqrt(2) / planes.shape[-1]
     centre = lags
@@ -167,11 +148,11 @@ def _flattest(planes: Floats, lags: int) -> NDArray[np.float64] | None:
 def _without_structure(
     raw: NDArray[np.float64], along_y: NDArray[np.float64], along_x: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Take structure off a map, given what the noise alone has along the axes.
+    """Subtract structure from a map, given the noise along the axes; also its share.
 
     ``raw = (1 - s) noise + s structure``, where structure is 1 at lag 0 and falls slowly.
-    An excess that is gone at lag 2 is no structure: then the differences left too little
-    of the noise itself, and the raw map is the better witness.
+    An excess that ends at lag 2 is no structure: the differences removed too much of the
+    noise itself, and the raw map is the better estimate.
     """
     lags = len(along_x) - 1
     axes = [(raw[lags:, lags], along_y), (raw[lags, lags:], along_x)]
@@ -215,7 +196,7 @@ def _along_z(blocks: Floats) -> NDArray[np.float64]:
 
 
 def _low(ratio: NDArray[np.float64], scatter: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Low quantile over blocks; the part of it that is due to chance is put back."""
+    """Low quantile over blocks, corrected for its bias."""
     low = np.quantile(ratio, _QUANTILE, axis=0)
     chance = np.sqrt(1 - 1 / len(ratio)) * _BELOW * scatter
     result: NDArray[np.float64] = np.minimum(low + chance * (1 - low**2), 1)
@@ -223,7 +204,7 @@ def _low(ratio: NDArray[np.float64], scatter: NDArray[np.float64]) -> NDArray[np
 
 
 def _levelled(planes: Floats) -> Floats:
-    """Blocks without their mean, slope and curvature."""
+    """Blocks minus their mean, slope and curvature."""
     side = planes.shape[-1]
     along = np.linspace(-1, 1, side)
     y, x = (grid.ravel() for grid in np.meshgrid(along, along, indexing="ij"))
@@ -236,6 +217,6 @@ def _levelled(planes: Floats) -> Floats:
 
 
 def _is_noisy(power: NDArray[np.floating], planes: Floats) -> NDArray[np.bool_]:
-    """Blocks that vary by more than what float32 rounds away."""
+    """Blocks that vary by more than rounding of float32."""
     least = (np.abs(planes).max((1, 2)) * 1e-6) ** 2
     return np.asarray(power > least)

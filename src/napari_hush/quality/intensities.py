@@ -1,4 +1,4 @@
-"""What the grey values of an image say: noise level, hot pixels, background, saturation."""
+"""Noise level, hot pixels, background and saturation from the grey values of an image."""
 
 from __future__ import annotations
 
@@ -17,39 +17,32 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-_CELL = 8  # side of the cells that brightness and variance are compared in, in pixels
+_CELL = 8  # side of the cells that mean and variance are measured in, in pixels
 _BINS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.99, 1)  # few cells may be bright
-_FREE = 0.3  # share of the cells of one brightness that hold neither structure nor spikes
-_LOW = 0.8  # what that quantile of a cell's variance is, in units of the true one
+_FREE = 0.3  # share of the cells of one brightness without structure and hot pixels
+_LOW = 0.8  # that quantile of a cell's variance, in units of the true variance
 _HOT = 6.0  # standard deviations above the brightest neighbour
-_APART = 2.0  # ... and this often the range of the neighbours
+_APART = 2.0  # ... and this multiple of the range of the neighbours
 _DARK = 3.0  # standard deviations of a cell's mean that count as equally dark
-_BELOW = 2.4  # how many of them the mean of the darkest of equal cells lies below
-_DARKEST = 0.02  # share of the cells that are taken for the darkest
-_SPIKE = 3.0  # how much fuller the last grey value must be than the ones before
+_BELOW = 2.4  # bias of the mean of the darkest among equal cells, in these units
+_DARKEST = 0.02  # share of the cells that count as darkest
+_SPIKE = 3.0  # frequency of a saturated value over that of the values below
 _FEW = 1e-4
 
 
 @dataclass(frozen=True)
 class PhotonTransfer:
-    """How the variance of the noise grows with brightness: ``gain * value + offset``.
-
-    Attributes
-    ----------
-    gain : float
-        Grey values per photon (times excess noise), 0 where brightness does not matter.
-    offset : float
-        Variance at a grey value of 0; may be negative where black is above 0.
-    least : float
-        Smallest variance that was seen; above 0.
-    """
+    """Variance of the noise as a function of brightness: ``gain * value + offset``."""
 
     gain: float
+    """Grey values per photon (times excess noise); 0 if independent of brightness."""
     offset: float
+    """Variance at a grey value of 0; may be negative where black is above 0."""
     least: float
+    """Smallest measured variance, above 0."""
 
     def stabilised(self, values: Any) -> Any:
-        """Values in units of their own standard deviation (Anscombe 1948)."""
+        """Values in units of their noise (Anscombe 1948)."""
         if self.gain <= 1e-6 * np.sqrt(self.least):
             return values / np.sqrt(self.least)
         variance = np.maximum(self.gain * values + self.offset, 0)
@@ -57,14 +50,9 @@ class PhotonTransfer:
 
 
 def noise_level(blocks: Floats, noise: NoiseCorrelation) -> float:
-    """Standard deviation of the noise, in grey values: the median over the blocks.
+    """Standard deviation of the noise in grey values, the median over the blocks.
 
-    Parameters
-    ----------
-    blocks : ndarray
-        ``(n, Z, side, side)`` float32.
-    noise : NoiseCorrelation
-        Of these blocks; differences of correlated pixels are smaller than of others.
+    `blocks` are ``(n, Z, side, side)``; their correlation corrects the differences.
     """
     planes = blocks.reshape(-1, *blocks.shape[-2:])
     levels = []
@@ -72,20 +60,14 @@ def noise_level(blocks: Floats, noise: NoiseCorrelation) -> float:
         # Variance of a - 2 b + c, in units of that of the noise.
         factor = 6 - 8 * along[1] + 2 * along[2]
         second = np.diff(planes, n=2, axis=axis)
-        if factor < 1:  # too little of the noise is left in second differences
+        if factor < 1:  # second differences have too little of the noise
             factor, second = max(2 - 2 * along[1], 0.05), np.diff(planes, axis=axis)
         levels.append(np.var(second, axis=(1, 2), dtype=np.float64) / factor)
     return float(np.sqrt(np.median(np.mean(levels, axis=0))))
 
 
 def photon_transfer(planes: Sequence[NDArray[Any]]) -> PhotonTransfer | None:
-    """Fit variance against brightness in small cells; None where nothing varies.
-
-    Parameters
-    ----------
-    planes : sequence of ndarray
-        ``(Y, X)`` each.
-    """
+    """Fit variance against brightness in small cells; None for constant planes."""
     cells = np.concatenate([_cells(plane) for plane in planes])
     second = np.diff(cells, n=2, axis=1)
     variance = (second**2).mean((1, 2)) / 6
@@ -106,7 +88,7 @@ def photon_transfer(planes: Sequence[NDArray[Any]]) -> PhotonTransfer | None:
     dark, bright = np.triu_indices(len(value), 1)
     run = value[bright] - value[dark]
     rise = spread[bright] - spread[dark]
-    # Brightness that differs by no more than noise says nothing of the gain.
+    # Differences in brightness below the noise do not determine the gain.
     apart = run > np.sqrt(spread.max())
     gain = max(float(np.median(rise[apart] / run[apart])), 0.0) if apart.any() else 0.0
     offset = float(np.median(spread - gain * value))
@@ -114,18 +96,11 @@ def photon_transfer(planes: Sequence[NDArray[Any]]) -> PhotonTransfer | None:
 
 
 def hot_share(planes: Sequence[NDArray[Any]], transfer: PhotonTransfer) -> float:
-    """Share of the pixels that stand out by more than photons explain.
+    """Share of hot pixels.
 
-    A hot pixel is 6 standard deviations of its own noise brighter than the brightest of
-    its eight neighbours, and further above it than twice what they differ among
-    themselves, for a lens blurs what is real.
-
-    Parameters
-    ----------
-    planes : sequence of ndarray
-        ``(Y, X)`` each.
-    transfer : PhotonTransfer
-        Of these planes.
+    A hot pixel is 6 standard deviations of its noise brighter than the brightest of its
+    eight neighbours, and further above it than twice their range, since the optics blur
+    real structure.
     """
     hot = total = 0
     for plane in planes:
@@ -142,36 +117,21 @@ def hot_share(planes: Sequence[NDArray[Any]], transfer: PhotonTransfer) -> float
 def background_share(
     planes: Sequence[NDArray[Any]], transfer: PhotonTransfer, noise: NoiseCorrelation
 ) -> float:
-    """Share of the area that is as dark as its darkest parts, as far as noise can tell.
-
-    Parameters
-    ----------
-    planes : sequence of ndarray
-        ``(Y, X)`` each.
-    transfer : PhotonTransfer
-        Of these planes.
-    noise : NoiseCorrelation
-        Of these planes; means of cells vary more where it reaches far.
-    """
+    """Share of the area that is as dark as the darkest parts, within the noise."""
     means = np.concatenate([_cells(plane) for plane in planes]).mean((1, 2))
     darkest = float(means[means <= np.quantile(means, _DARKEST)].mean())
     variance = max(transfer.gain * darkest + transfer.offset, transfer.least)
     near = noise.map[tuple(slice(n // 2 - 2, n // 2 + 3) for n in noise.map.shape)]
     spread = np.sqrt(variance * max(float(near.sum()), 1)) / _CELL
-    # The darkest of many cells lie below what they are without noise.
+    # The darkest of many cells are below their noise-free value.
     return float((means <= darkest + (_DARK + _BELOW) * spread).mean())
 
 
 def saturated_share(planes: Sequence[NDArray[Any]]) -> float:
-    """Share of the pixels at the top of what the camera can tell.
+    """Share of the pixels at the largest value, if that value is saturated.
 
-    That is the largest value there is, if it is the largest of an integer type, or if it is
-    three times as frequent as all of the last hundredth of the range below it.
-
-    Parameters
-    ----------
-    planes : sequence of ndarray
-        ``(Y, X)`` each, of one dtype.
+    It is saturated if it is the largest of an integer dtype, or three times as frequent as
+    the last hundredth of the range below it.
     """
     top = max(float(plane.max()) for plane in planes)
     bottom = min(float(plane.min()) for plane in planes)
@@ -194,7 +154,7 @@ def _cells(plane: NDArray[Any]) -> Floats:
 
 
 def _around(plane: Floats, of: Any) -> Floats:
-    """Largest or smallest of the eight neighbours; mirrored at the border."""
+    """Largest or smallest of the eight neighbours; reflected at the border."""
     padded = np.pad(plane, 1, mode="reflect")
     sides = of(padded[:, :-2], padded[:, 2:])
     rows = of(sides, padded[:, 1:-1])

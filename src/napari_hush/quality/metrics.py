@@ -1,4 +1,4 @@
-"""How close an image is to the truth, where the truth is known."""
+"""Metrics of an image against the ground truth."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ def psnr(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
     Parameters
     ----------
     image, truth : array_like
-        Of one shape, any number of dimensions, in the same grey values.
+        Image and ground truth of one shape, in the same grey values.
     data_range : float
-        What counts as the peak, in grey values: 255 for 8-bit pictures, or largest minus
-        smallest value of the truth. PSNRs can be compared for the same range only, so it
-        has no default.
+        The peak, in grey values: 255 for 8-bit images, or the range of the ground truth.
+        PSNRs are comparable for the same range only, so it has no default.
 
     Returns
     -------
@@ -45,16 +44,15 @@ def psnr(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
 
 
 def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
-    """Scale-invariant PSNR: that of the best affine map of `image` onto `truth`.
+    """Scale-invariant PSNR (Weigert et al., Nature Methods 2018).
 
-    The map ``a * image + b`` is fitted by least squares, and the range is largest minus
-    smallest value of the truth (Weigert et al., Nature Methods 2018). So offset and gain
-    do not count, only what the picture shows.
+    The map ``a * image + b`` onto the ground truth is fitted by least squares, and the
+    peak is the range of the ground truth, so offset and gain do not count.
 
     Parameters
     ----------
     image, truth : array_like
-        Of one shape, any number of dimensions; their grey values may differ.
+        Image and ground truth of one shape; their grey values may differ.
 
     Returns
     -------
@@ -64,14 +62,14 @@ def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
     Raises
     ------
     DataError
-        If the shapes differ, a pixel is not finite, or the truth is constant.
+        If the shapes differ, a pixel is not finite, or the ground truth is constant.
     """
     a, b = _pair(image, truth)
     span = float(b.max() - b.min())
     if span == 0:
         raise DataError(
-            f"The truth is {b.flat[0]:g} everywhere, so it has no range to compare with; "
-            "give a truth that shows something."
+            f"The ground truth is {b.flat[0]:g} everywhere, so it has no range; give a "
+            "ground truth with structure."
         )
     a, b = a - a.mean(), b - b.mean()
     power = float(np.vdot(a, a))
@@ -82,15 +80,15 @@ def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
 def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
     """Structural similarity (Wang et al., IEEE TIP 2004), with a Gaussian window.
 
-    The window has a sigma of 1.5 pixels and 11 pixels along every dimension; only places
-    where it fits are averaged over.
+    The window has a sigma of 1.5 pixels and is 11 pixels wide along every dimension; the
+    mean is over the places where it fits.
 
     Parameters
     ----------
     image, truth : array_like
-        Of one shape, any number of dimensions of 11 pixels or more.
+        Image and ground truth of one shape, every dimension 11 pixels or more.
     data_range : float
-        Largest possible difference of two grey values, as for `psnr`.
+        As for `psnr`.
 
     Returns
     -------
@@ -107,8 +105,8 @@ def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
     _positive(data_range)
     if min(a.shape, default=0) < 2 * _RADIUS + 1:
         raise DataError(
-            f"SSIM looks through a window of {2 * _RADIUS + 1} pixels, but the images have "
-            f"shape {a.shape}; compare images that are at least as large along every axis."
+            f"SSIM has a window of {2 * _RADIUS + 1} pixels but the images have shape "
+            f"{a.shape}; compare images that are at least as large along every axis."
         )
     mean_a, mean_b = _windowed(a), _windowed(b)
     var_a = _windowed(a * a) - mean_a**2
@@ -122,12 +120,12 @@ def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
 
 def _pair(image: Any, truth: Any) -> tuple[Floats, Floats]:
     pair = []
-    for name, given in (("image", image), ("truth", truth)):
+    for name, given in (("image", image), ("ground truth", truth)):
         array = np.asarray(given)
         if array.dtype.kind not in "buif":
             raise DataError(
-                f"The pixels of the {name} are of type {array.dtype}, but only real "
-                "numbers can be compared; convert them first."
+                f"The pixels of the {name} are of type {array.dtype}; convert them to real "
+                "numbers first."
             )
         if array.size == 0:
             raise DataError(f"The {name} has no pixels; give one that has some.")
@@ -135,10 +133,10 @@ def _pair(image: Any, truth: Any) -> tuple[Floats, Floats]:
     a, b = pair
     if a.shape != b.shape:
         raise DataError(
-            f"The image has shape {a.shape} and the truth {b.shape}; only images of one "
-            "shape can be compared."
+            f"The image has shape {a.shape} and the ground truth {b.shape}; only images of "
+            "one shape can be compared."
         )
-    for name, array in (("image", a), ("truth", b)):
+    for name, array in (("image", a), ("ground truth", b)):
         if not np.isfinite(array).all():
             raise DataError(
                 f"The {name} has NaN or infinite pixels; replace them before comparing."

@@ -1,4 +1,4 @@
-"""Judging data before training: `check_data`."""
+"""Check of the data before training: `check_data`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ChannelReport:
-    """What was found in one channel.
+    """Measurements of one channel.
 
     Attributes
     ----------
     noise : NoiseCorrelation
-        Autocorrelation of the noise: ``noise.map`` to draw, ``noise.x``, ``noise.y`` and
+        Autocorrelation of the noise: ``noise.map``, and ``noise.x``, ``noise.y`` and
         ``noise.z`` along the axes.
     sigma : float
-        Standard deviation of the noise, in grey values, in the median block.
+        Standard deviation of the noise in the median block, in grey values.
     hot_share, background_share, saturated_share : float
-        Shares of the pixels, 0 to 1: hot, as dark as the darkest, at the top of the range.
+        Shares of the pixels, 0 to 1.
     advice : Advice
-        What fits this channel alone.
+        The method for this channel alone.
     """
 
     noise: NoiseCorrelation
@@ -51,16 +51,16 @@ class ChannelReport:
 
 @dataclass(frozen=True, eq=False)
 class DataReport:
-    """What was found in an image, and what to train with.
+    """Measurements of an image, and the recommended method.
 
     Attributes
     ----------
     channels : tuple of ChannelReport
         One per channel.
     advice : Advice
-        What fits all channels together.
+        The method for all channels together.
     pixels : int
-        How many pixels were looked at.
+        Number of pixels measured.
     """
 
     channels: tuple[ChannelReport, ...]
@@ -84,11 +84,11 @@ class DataReport:
 
     @property
     def reason(self) -> str:
-        """Why, in one sentence."""
+        """The reason in one sentence."""
         return self.advice.reason
 
     def as_text(self) -> str:
-        """Everything a person wants to know, in a few lines."""
+        """The report in a few lines of text."""
         lines = [f"Use {_named(self.advice)}.", self.reason, ""]
         for number, channel in enumerate(self.channels):
             if len(self.channels) > 1:
@@ -97,7 +97,7 @@ class DataReport:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain numbers, lists and strings, ready for JSON."""
+        """The report as numbers, lists and strings, ready for JSON."""
         return {
             "suggestion": self.suggestion,
             "axis": self.axis,
@@ -111,25 +111,18 @@ class DataReport:
 def check_data(
     data: Any, axes: str | None = None, *, seed: int = 0, most_pixels: int = MOST_PIXELS
 ) -> DataReport:
-    """Look at noisy data and say which method fits.
-
-    Pixels are read in regions spread over the image.
+    """Measure the noise of an image and recommend a method.
 
     Parameters
     ----------
     data : Image or array
-        An image as `napari_hush.io.open_images` gives it, or any array; it may be on disk.
+        An image from `napari_hush.io.open_images`, or any array; it may be on disk.
     axes : str, optional
-        Axes of an array, one letter per dimension. An `Image` has its own.
+        Axes of an array, one letter per dimension.
     seed : int
-        Draws the regions; the same seed gives the same report.
+        Draws the regions that are read; the same seed gives the same report.
     most_pixels : int
-        How many are read at most, channels included.
-
-    Returns
-    -------
-    DataReport
-        Per channel and for all.
+        Largest number of pixels read, channels included.
 
     Raises
     ------
@@ -153,13 +146,7 @@ def check_data(
 
 
 def as_image(data: Any, axes: str | None) -> Image:
-    """Wrap an array with its axes; an `Image` stays as it is.
-
-    Raises
-    ------
-    DataError
-        If an array comes without axes, or they do not fit.
-    """
+    """Wrap an array with its axes; an `Image` is returned unchanged."""
     if isinstance(data, Image):
         return data
     if axes is None:
@@ -172,11 +159,11 @@ def as_image(data: Any, axes: str | None) -> Image:
 
 
 def constant_error(name: str, channel: int, number: int, missing: str) -> DataError:
-    """Say that a channel is constant, and what is `missing` therefore."""
+    """Make the error for a constant channel; `missing` says what it lacks."""
     which = f"Channel {channel} of {name}" if number > 1 else name[0].upper() + name[1:]
     return DataError(
-        f"{which} is constant wherever it was looked at, so there is {missing}; give data "
-        "that show something."
+        f"{which} is constant wherever it was measured, so there is {missing}; give an "
+        "image with structure and noise."
     )
 
 
@@ -188,7 +175,7 @@ def _check_channel(
     noise = noise_correlation(blocks)
     transfer = photon_transfer(planes)
     if noise is None or transfer is None:
-        raise constant_error(name, channel, number, "no noise to judge")
+        raise constant_error(name, channel, number, "no noise to measure")
     hot = hot_share(planes, transfer)
     return ChannelReport(
         noise=noise,

@@ -1,4 +1,4 @@
-"""Judging a result without the truth: what was taken away should be noise."""
+"""Check of a result without ground truth: its residual should be noise."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 Verdict = Literal["noise", "structure", "noise left"]
 
 STRUCTURE = 0.07
-"""Score from which structure was taken away; perfect results stay below 0.04."""
+"""Score from which signal was removed; perfect results stay below 0.04."""
 NOISE_LEFT = 0.6
-"""Residual over noise (standard deviations) below which much noise was left."""
+"""Residual over noise (standard deviations) below which much noise is left."""
 
-_RING = 2.3  # pixels around lag 0 in which structure shows
+_RING = 2.3  # radius around lag 0 that is scored, in pixels
 _UPPER, _MIDDLE, _LOWER = 0.9, 0.5, 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class ResidualReport:
-    """What was taken away from an image.
+    """Measurements of the residual, noisy minus denoised.
 
     Attributes
     ----------
     mean : float
-        Mean of noisy minus denoised, in grey values; about 0 if brightness was kept.
+        Mean in grey values; about 0 if brightness is preserved.
     std : float
-        Standard deviation of the residual, in grey values.
+        Standard deviation in grey values.
     noise_share : float
-        Standard deviation of the residual over that of the noise, in the median block;
-        about 1 when all noise was taken away.
+        Standard deviation over that of the noise, in the median block; about 1 if all
+        noise was removed.
     map : ndarray
         ``(2 L + 1, 2 L + 1)`` autocorrelation of the residual, lag 0 in the centre.
     noise_map : ndarray
-        The same of the noise, as estimated from the noisy image.
+        The same of the noise, estimated from the noisy image.
     structure : float
-        0 to 1: how much more neighbours in the residual have in common than neighbours in
-        the noise, in the tenth of the blocks where it is most, or over all.
+        Excess correlation of neighbours over the noise, 0 to 1: the larger of the mean and
+        of the worst tenth of the blocks.
     verdict : {"noise", "structure", "noise left"}
-        What the residual is made of, or that much of the noise is not in it.
+        Whether the residual is noise, contains structure, or has too little noise.
     reason : str
         The verdict in one sentence.
     """
@@ -72,7 +72,7 @@ def check_residual(
     seed: int = 0,
     most_pixels: int = MOST_PIXELS,
 ) -> ResidualReport:
-    """Judge a denoised image by what was taken away.
+    """Check whether the residual of a denoised image is noise.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def check_residual(
     axes : str, optional
         Axes of arrays, one letter per dimension; ``"YX"`` for arrays of two dimensions.
     seed : int
-        Draws the regions that are looked at.
+        Draws the regions that are read; the same seed gives the same report.
     most_pixels : int
-        How many are read at most, channels included.
+        Largest number of pixels read, channels included.
 
     Raises
     ------
@@ -120,8 +120,8 @@ def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
     if before.axes != after.axes:
         raise DataError(
             f"The noisy image has shape {before.axes.shape} (axes {before.axes.axes}) and "
-            f"the denoised one {after.axes.shape} (axes {after.axes.axes}); only images "
-            "alike can be subtracted."
+            f"the denoised one {after.axes.shape} (axes {after.axes.axes}); give two "
+            "images of the same shape and axes."
         )
     return before, after
 
@@ -145,7 +145,7 @@ def _channel(
     share = float(level / noise_level(blocks, noise))
     covariance = autocorrelation(planes - planes.mean((1, 2), keepdims=True), lags)
     power = covariance[:, lags, lags]
-    if not power.max() > 0:  # nothing was taken away
+    if not power.max() > 0:  # nothing was removed
         nothing = np.zeros_like(noise.map)
         return 0.0, share, nothing, noise.map
     whole = covariance.sum(0) / power.sum()
@@ -158,7 +158,7 @@ def _channel(
 
 
 def _excess(maps: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much more near neighbours have in common than in the noise, per map."""
+    """Excess correlation of near neighbours over the noise, per map."""
     lags = len(noise) // 2
     offset = np.arange(-lags, lags + 1)
     distance = np.hypot(offset[:, None], offset)
@@ -177,9 +177,9 @@ def _verdict(structure: float, share: float) -> tuple[Verdict, str]:
     if share < NOISE_LEFT:
         return "noise left", (
             f"The residual has only {share:.0%} of the noise (standard deviation): noise "
-            "was left, as happens where it is correlated or training was short."
+            "is left, as with correlated noise or short training."
         )
     return "noise", (
-        f"The residual looks like noise (structure score {structure:.2f}): nothing that "
-        "can be told from noise was removed."
+        f"The residual looks like noise (structure score {structure:.2f}): no structure "
+        "was removed."
     )

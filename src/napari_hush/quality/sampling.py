@@ -1,4 +1,4 @@
-"""A bounded look at an image that may be far larger than memory."""
+"""A sample of the pixels of an image, which may be larger than memory."""
 
 from __future__ import annotations
 
@@ -19,47 +19,34 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 MOST_PIXELS = 2**24
-"""How many pixels of an image are looked at, channels included."""
+"""Largest number of pixels read, channels included."""
 SMALLEST = 16
-"""Least size of an image along Y and X, in pixels."""
+"""Smallest size of an image along Y and X, in pixels."""
 
 _BLOCK = 32  # side of the blocks that are compared, in pixels
 _TILE = 1024  # side of the regions that are read
-_SLAB = 8  # planes that are read together, to see what neighbours along Z share
+_SLAB = 8  # planes that are read together, for the correlation along Z
 _MOST_BLOCKS = 1024
 
 
 def read_regions(
     image: Image, seed: int = 0, most: int = MOST_PIXELS
 ) -> list[NDArray[Any]]:
-    """Read regions of an image, all of it if it is small enough.
+    """Read regions ``(C, Z, Y, X)`` of one shape; the whole image if it is small.
 
-    Parameters
-    ----------
-    image : Image
-        At least 16 pixels along Y and X; it may be on disk.
-    seed : int
-        The same seed gives the same regions.
-    most : int
-        How many pixels to read at most, channels included; the fewer, the smaller the
-        regions.
-
-    Returns
-    -------
-    list of ndarray
-        ``(C, Z, Y, X)`` each, all of one shape, in the image's dtype; Z is 1 without Z.
+    At most `most` pixels are read, channels included; Z is 1 without Z.
 
     Raises
     ------
     DataError
-        If the image is too small, or pixels are not finite.
+        If the image is smaller than 16 pixels along Y or X, or a pixel is not finite.
     """
     samples = image.samples
     channels, *spatial = samples[0].shape
     if min(spatial[-2:]) < SMALLEST:
         raise DataError(
-            f"{image.name} is {spatial[-2]} x {spatial[-1]} pixels; noise can be judged "
-            f"from {SMALLEST} x {SMALLEST} pixels on."
+            f"{image.name} is {spatial[-2]} x {spatial[-1]} pixels, too small to measure "
+            f"noise; give an image of at least {SMALLEST} x {SMALLEST} pixels."
         )
     side = min(_TILE, max(math.isqrt(most) // 4, _BLOCK))
     size = [_fair(spatial[-2], side), _fair(spatial[-1], side)]
@@ -78,29 +65,15 @@ def read_regions(
         box = [slice(a, a + n) for a, n in zip(corner, size, strict=True)]
         region = np.asarray(samples[number][(slice(0, channels), *box)])
         if region.dtype.kind == "f" and not np.isfinite(region).all():
-            raise DataError(
-                f"{image.name} has NaN or infinite pixels; replace them before training."
-            )
+            raise DataError(f"{image.name} has NaN or infinite pixels; replace them first.")
         regions.append(region if region.ndim == 4 else region[:, None])
     return regions
 
 
 def cut_blocks(regions: list[NDArray[Any]], channel: int, seed: int = 0) -> Floats:
-    """Cut one channel of the regions into square blocks, as many as are of use.
+    """Cut one channel of the regions into blocks ``(n, Z, side, side)``, 1024 at most.
 
-    Parameters
-    ----------
-    regions : list of ndarray
-        As `read_regions` gives them.
-    channel : int
-        Which channel.
-    seed : int
-        The same seed gives the same blocks.
-
-    Returns
-    -------
-    ndarray
-        ``(n, Z, side, side)`` float32, the side 32 pixels, or what there is.
+    The side is 32 pixels, or that of the region if it is smaller.
     """
     _, depth, *plane = regions[0].shape
     side = min(_BLOCK, *plane)
@@ -120,5 +93,5 @@ def cut_blocks(regions: list[NDArray[Any]], channel: int, seed: int = 0) -> Floa
 
 
 def _fair(size: int, most: int) -> int:
-    """Side of equal tiles of at most about `most` pixels."""
+    """Side of equal tiles of about `most` pixels or fewer."""
     return math.ceil(size / math.ceil(size / most))

@@ -1,4 +1,4 @@
-"""When to look twice: at data before training, and at a result."""
+"""Warnings about training data and about results."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from napari_hush.io import ImageMetadata
 
 SATURATED = 0.001
-"""Share of pixels at the top of the range from which it is told."""
+"""Share of saturated pixels from which to warn."""
 OTHER_SIZE = 1.1
-"""Ratio of pixel sizes from which it is told."""
+"""Ratio of pixel sizes from which to warn."""
 UNSEEN = 0.01
-"""Share of pixels beyond the intensities of training from which it is told."""
+"""Share of pixels outside the training intensities from which to warn."""
 
-_TRAINED_ON = 2**20  # pixels of training images that are looked at, all together
-_DENOISED = 2**17  # pixels of each image that is denoised
-_IMAGES = 4  # training images that are looked at
+_TRAINED_ON = 2**20  # pixels of all training images that are measured
+_DENOISED = 2**17  # pixels of each result that are measured
+_IMAGES = 4  # training images that are measured
 
 
 def data_warnings(
     images: Sequence[Image], *, blind: bool, hides_neighbours: bool
 ) -> list[WarningIssued]:
-    """Reasons not to expect much of training on `images`; each kind once.
+    """Saturation and correlated noise in a few of the training images, each once.
 
     Parameters
     ----------
     images : sequence of Image
-        What is trained on; a few of them are looked at.
+        Training images.
     blind : bool
-        Whether it is a method that guesses a pixel from its neighbours.
+        Whether the method is a blind-spot method.
     hides_neighbours : bool
-        Whether neighbours are hidden, too (structN2V).
+        Whether it hides neighbours as well (structN2V).
     """
     step = max(1, -(-len(images) // _IMAGES))
     looked_at = images[::step]
@@ -58,7 +58,7 @@ def data_warnings(
             continue
         try:
             report = check_data(image, most_pixels=_TRAINED_ON // len(looked_at))
-        except DataError:  # too small or too plain to be judged
+        except DataError:  # too small or constant
             continue
         refused = ("none",) if hides_neighbours else ("none", "structn2v")
         if report.suggestion in refused:
@@ -69,13 +69,13 @@ def data_warnings(
 
 
 def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | None:
-    """Whether more than a thousandth of the pixels are at the top of the range."""
+    """Warn if a thousandth of the pixels or more is saturated."""
     shape = image.axes.canonical_shape
     if min(shape[-2:]) < SMALLEST:
         return None
     try:
         regions = read_regions(image, most=most_pixels)
-    except DataError:  # not finite: who trains or denoises says so
+    except DataError:  # not finite: reported by training and denoising
         return None
     shares = [
         saturated_share([plane for region in regions for plane in region[channel]])
@@ -85,18 +85,18 @@ def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | No
         return None
     return WarningIssued(
         "saturation",
-        f"{max(shares):.1%} of the pixels of {image.name} are at the top of the range: "
-        "what was there is lost, and is not brought back; expose less.",
+        f"{max(shares):.1%} of the pixels of {image.name} are saturated, so their signal "
+        "is lost; use a shorter exposure.",
     )
 
 
 def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
-    """Whether structure was taken away; None where that cannot be told.
+    """Warn if the residual has structure; None where that is unknown.
 
     Parameters
     ----------
     noisy : Image
-        What was denoised.
+        The source.
     denoised : Image or array
         The result, in the same axes.
     """
@@ -107,7 +107,7 @@ def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
         denoised = Image.from_array(denoised, noisy.axes.axes)
     try:
         report = check_residual(noisy, denoised, most_pixels=_DENOISED)
-    except DataError:  # too small or too plain to be judged
+    except DataError:  # too small or constant
         return None
     if report.verdict != "structure":
         return None
@@ -117,15 +117,14 @@ def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
 def size_warning(
     name: str, here: ImageMetadata, trained: ImageMetadata
 ) -> WarningIssued | None:
-    """Whether pixels are of another size than those that were trained on.
+    """Warn if pixels have another size than in training; None where one is unknown.
 
     Parameters
     ----------
     name : str
-        What messages call the image.
+        Name of the image, for the message.
     here, trained : ImageMetadata
-        Sizes of its pixels, and of those in training. Nothing is said where one of them
-        is not known.
+        Pixel sizes of the image and of the training data.
     """
     for axis in "XYZ":
         if axis not in here.scale or axis not in trained.scale:
@@ -140,19 +139,19 @@ def size_warning(
             return WarningIssued(
                 "pixel size",
                 f"A pixel of {name} is {size:.3g} {unit or 'units'} along {axis}, but the "
-                f"model was trained with {trained.scale[axis]:.3g}: structures look "
-                f"{1 / ratio:.2g} times as large to it; train on images of this size.",
+                f"model was trained with {trained.scale[axis]:.3g}: structures appear "
+                f"{1 / ratio:.2g} times as large; train on images with this pixel size.",
             )
     return None
 
 
 class UnseenIntensities:
-    """Counts pixels that are darker or brighter than all that a model was trained on.
+    """Counts pixels outside the range of intensities that a model was trained on.
 
     Parameters
     ----------
     ranges : sequence of (float, float)
-        Smallest and largest pixel trained on, per channel; empty where unknown.
+        Smallest and largest training pixel per channel; empty where unknown.
     """
 
     def __init__(self, ranges: Sequence[tuple[float, float]]) -> None:
@@ -160,7 +159,7 @@ class UnseenIntensities:
         self._below = self._above = self._pixels = 0
 
     def see(self, pixels: NDArray[Any]) -> None:
-        """Take in ``(n, C, ...)`` pixels."""
+        """Count ``(n, C, ...)`` pixels."""
         if not len(self._low):
             return
         shape = (1, -1) + (1,) * (pixels.ndim - 2)
@@ -168,15 +167,15 @@ class UnseenIntensities:
         self._above += int(np.count_nonzero(pixels > self._high.reshape(shape)))
         self._pixels += pixels.size
 
-    def caution(self, name: str) -> WarningIssued | None:
-        """Whether more than a hundredth of the pixels were beyond the range."""
+    def warning(self, name: str) -> WarningIssued | None:
+        """Warn if a hundredth of the pixels or more was outside the range."""
         most, how = max((self._above, "brighter"), (self._below, "darker"))
         if not self._pixels or most < UNSEEN * self._pixels:
             return None
         low, high = float(self._low.min()), float(self._high.max())
         return WarningIssued(
             "intensities",
-            f"{most / self._pixels:.0%} of the pixels of {name} are {how} than all that "
-            f"the model was trained on ({low:.5g} to {high:.5g}), so the result there may "
-            "be wrong; train on images like this one.",
+            f"{most / self._pixels:.0%} of the pixels of {name} are {how} than the "
+            f"training data ({low:.5g} to {high:.5g}), so the result there may be wrong; "
+            "train on images like this one.",
         )

@@ -1,1 +1,1 @@
-"""The machine: memory, processes, optional packages, files that are written whole."""
+"""The machine: atomic writes, memory, hardware, job environment, optional packages."""

@@ -1,4 +1,4 @@
-"""Which device works, and how full its memory is, in words. No Qt here."""
+"""The device and its memory, in words."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import sys
 
 import psutil
 
-__all__ = ["describe_machine"]
-
 GIB = 1024**3
 
 
 def describe_machine(device: str) -> str:
-    """``"CPU · 2 cores · 3.1 of 16 GB"``, or the name and memory of a GPU.
+    """``"CPU, 2 cores · 3.1 of 16 GB in use"``, or the name and memory of a GPU.
 
-    Asks nothing that would load torch or wake up a GPU in this process.
+    Neither imports torch nor initialises a GPU.
     """
     torch = sys.modules.get("torch")
     if device.startswith("cuda") and torch is not None and torch.cuda.is_initialized():

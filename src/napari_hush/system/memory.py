@@ -1,4 +1,4 @@
-"""What memory there is, and refusing what would not fit before it is taken."""
+"""Free memory, and errors for what does not fit."""
 
 from __future__ import annotations
 
@@ -14,26 +14,14 @@ if TYPE_CHECKING:
 
 
 def free_memory() -> int:
-    """Bytes of memory that can be taken now."""
+    """Bytes of available memory."""
     return int(psutil.virtual_memory().available)
 
 
 def require_memory(needed: int, what: str, advice: str) -> None:
-    """Refuse what takes more memory than there is.
+    """Raise an OutOfMemoryError if fewer than `needed` bytes are available.
 
-    Parameters
-    ----------
-    needed : int
-        Bytes.
-    what : str
-        What takes them, as the start of a sentence.
-    advice : str
-        What to do instead, as the end of one.
-
-    Raises
-    ------
-    OutOfMemoryError
-        If there is less.
+    `what` begins the message, `advice` ends it.
     """
     if needed > (free := free_memory()):
         raise OutOfMemoryError(
@@ -44,13 +32,7 @@ def require_memory(needed: int, what: str, advice: str) -> None:
 
 @contextmanager
 def explain_memory_error(job: str) -> Iterator[None]:
-    """Turn memory that runs out in the middle of a `job` into a sentence.
-
-    Raises
-    ------
-    OutOfMemoryError
-        In place of a MemoryError.
-    """
+    """Turn a MemoryError during a `job` into an OutOfMemoryError with advice."""
     try:
         yield
     except MemoryError as error:
@@ -63,7 +45,7 @@ def explain_memory_error(job: str) -> Iterator[None]:
 
 
 def format_bytes(count: float) -> str:
-    """So many bytes, for people: ``"1.5 GB"``."""
+    """Bytes as text, ``"1.5 GB"``."""
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Packages that only some formats need: imported when first used."""
+"""Optional packages, imported on first use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_hush.errors import HushError
 
 
 def require(module: str, extra: str, purpose: str) -> Any:
-    """Import a module that an extra of this package brings.
+    """Import a module of an optional dependency.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def require(module: str, extra: str, purpose: str) -> Any:
     extra : str
         The extra that installs it.
     purpose : str
-        What needs it, as the start of a sentence: "Reading Zarr stores".
+        Begins the message, e.g. "Reading Zarr stores".
 
     Raises
     ------
