@@ -70,7 +70,7 @@ def configuration():
         num_steps=4,
         model_params={"num_channels_init": 8},
     )
-    training = config.training_config.replace(device="cpu", save_state_every=0.0)
+    training = config.training_config.replace(device="cpu", checkpoint_every=0.0)
     return config.replace(training_config=training)
 
 

@@ -36,7 +36,7 @@ def configuration(method: str):
         model_params={"num_channels_init": 8},
     )
     training = config.training_config.replace(
-        device="cpu", precision="32", ema_decay=0.99, save_state_every=0.02
+        device="cpu", precision="32", ema_decay=0.99, checkpoint_every=0.02
     )
     return config.replace(training_config=training)
 

@@ -113,7 +113,7 @@ def lost(options: argparse.Namespace) -> None:
         folder = Path(name)
         picture(folder / "noisy.tif", 96)
         train = ["train", "noisy.tif", *_TINY.split(), "--epochs", "3", "--steps", "200"]
-        train += ["--set", "save_state_every=0.2", "--set", "process_timeout=120", "--json"]
+        train += ["--set", "checkpoint_every=0.2", "--set", "process_timeout=120", "--json"]
         wanted = answer(hush(folder, [*train, "-o", "whole.safetensors"], 1))
         for number in range(options.rounds):
             command = [*train, "-o", f"{number}.safetensors"]

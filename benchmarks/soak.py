@@ -43,7 +43,7 @@ def configuration(steps: int):
         num_steps=min(steps, 100),
         model_params={"num_channels_init": 8, "depth": 1},
     )
-    training = config.training_config.replace(device="cpu", save_state_every=0.5)
+    training = config.training_config.replace(device="cpu", checkpoint_every=0.5)
     return config.replace(training_config=training)
 
 

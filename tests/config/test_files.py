@@ -1,10 +1,15 @@
+import json
+
 import pytest
 
 from napari_hush.config import (
     Configuration,
+    TrainingConfig,
+    as_yaml,
     create_n2v_configuration,
     load_configuration,
     save_configuration,
+    set_field,
 )
 from napari_hush.errors import ConfigurationError, MissingFileError, UnreadableFileError
 
@@ -24,6 +29,46 @@ def test_round_trip(tmp_path):
     assert path == tmp_path / "config.yml"
     assert load_configuration(path) == config
     assert load_configuration(save_configuration(config, tmp_path / "c.yaml")) == config
+
+
+OLD = "The setting 'save_state_every' is now 'checkpoint_every'"
+
+
+def test_a_former_key_in_a_file(tmp_path):
+    (tmp_path / "c.yml").write_text("training_config:\n  save_state_every: 5\n")
+    with pytest.warns(DeprecationWarning, match=OLD):
+        config = load_configuration(tmp_path / "c.yml")
+    assert config.training_config.checkpoint_every == 5
+    assert "save_state_every" not in as_yaml(config)
+
+
+def test_a_former_key_in_python():
+    with pytest.warns(DeprecationWarning, match=OLD):
+        training = TrainingConfig(save_state_every=5)
+    with pytest.warns(DeprecationWarning, match=OLD):
+        assert training.replace(save_state_every=6).checkpoint_every == 6
+    with pytest.warns(DeprecationWarning, match=OLD):
+        assert training.save_state_every == 5
+    with pytest.raises(AttributeError, match="no_such_key"):
+        _ = training.no_such_key
+    values = Configuration().model_dump()
+    with pytest.warns(DeprecationWarning, match=r"'training_config\.checkpoint_every'"):
+        path = set_field(Configuration, values, "save_state_every", 7)
+    assert path == "training_config.checkpoint_every"
+    assert values["training_config"]["checkpoint_every"] == 7
+
+
+def test_a_former_key_that_hush_wrote_is_read_without_a_warning():
+    values = {"training_config": {"save_state_every": 5}}
+    read = Configuration.build(values, written_by_hush=True)
+    assert read.training_config.checkpoint_every == 5
+    assert Configuration.model_validate_json(json.dumps(values)) == read
+
+
+def test_a_key_and_its_former_name_are_one_too_many():
+    values = {"training_config": {"save_state_every": 5, "checkpoint_every": 5}}
+    with pytest.raises(ConfigurationError, match="former name of checkpoint_every"):
+        Configuration.build(values)
 
 
 def test_only_yaml_names(tmp_path):

@@ -51,7 +51,7 @@ def build(tiny_config, method="n2v", num_epochs=4, num_steps=5, **training):
         )
     else:
         config = tiny_config(**changes)
-    training = {"save_state_every": 0, **training}
+    training = {"checkpoint_every": 0, **training}
     return config.replace(training_config=config.training_config.replace(**training))
 
 
@@ -136,7 +136,7 @@ def test_a_run_that_went_on_with_a_model(tiny_config, noisy, tmp_path):
 def test_batches_that_are_smaller_at_the_end_of_an_epoch(tiny_config, noisy, tmp_path):
     config = tiny_config(num_epochs=3, batch_size=4)  # 14 patches: 4 + 4 + 4 + 2
     config = config.replace(
-        training_config=config.training_config.replace(save_state_every=0)
+        training_config=config.training_config.replace(checkpoint_every=0)
     )
     whole = CAREamist(config)
     whole.train(train_source=noisy)

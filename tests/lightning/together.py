@@ -107,7 +107,7 @@ def train(
         optimizer_params={"lr": 0.05, "momentum": 0.9},
     )
     training = config.training_config.replace(
-        precision="32", device="cpu", save_state_every=0, process_timeout=process_timeout
+        precision="32", device="cpu", checkpoint_every=0, process_timeout=process_timeout
     )
     config = config.replace(training_config=training)
     events = []

@@ -266,10 +266,15 @@ def leaves(tree, path=""):
         yield path, tree
 
 
+RENAMED = {"training_config.save_state_every": "training_config.checkpoint_every"}
+
+
 def missing_from(found, wanted):
     """What of the recorded values is not in `found`, which may have further ones."""
     there = dict(leaves(found))
     nothing = object()
     return {
-        name: value for name, value in leaves(wanted) if there.get(name, nothing) != value
+        name: value
+        for name, value in leaves(wanted)
+        if there.get(RENAMED.get(name, name), nothing) != value
     }

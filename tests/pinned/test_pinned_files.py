@@ -47,6 +47,10 @@ def check(exact, careamist, known, expected, case):
 # ---- Configurations
 
 
+FORMER_KEYS = pytest.mark.filterwarnings("ignore:The setting:DeprecationWarning")
+
+
+@FORMER_KEYS
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_configuration_says_the_same(name):
     from napari_hush.config import load_configuration
@@ -55,6 +59,7 @@ def test_a_configuration_says_the_same(name):
     assert missing_from(found.model_dump(mode="json"), CONFIGURATIONS[name]) == {}
 
 
+@FORMER_KEYS
 def test_a_configuration_of_many_settings_trains_the_same_model(exact, tmp_path):
     from napari_hush import CAREamist
     from napari_hush.io import write_tiff
@@ -153,6 +158,7 @@ def begun(folder):
         return json.loads(file.metadata()["provenance"])["date"]
 
 
+@FORMER_KEYS
 def test_a_training_goes_on(exact, tmp_path):
     from napari_hush import CAREamist
     from napari_hush.events import TrainingStarted

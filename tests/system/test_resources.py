@@ -73,7 +73,7 @@ def test_a_run_whose_state_does_not_fit_any_more_can_be_resumed(
 ):
     config = tiny_config(num_epochs=3, num_steps=4)
     config = config.replace(
-        training_config=config.training_config.replace(save_state_every=0)
+        training_config=config.training_config.replace(checkpoint_every=0)
     )
     whole = CAREamist(config)
     whole.train(train_source=noisy)

@@ -104,7 +104,9 @@ def load_command(folder: Path) -> Command:
             raise ValueError("it is too large")
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Command(
-            configuration=Configuration.build(values["configuration"]),
+            configuration=Configuration.build(
+                values["configuration"], written_by_hush=True
+            ),
             sources={name: _paths(values["sources"][name]) for name in _SOURCES},
             # The folder may have been moved since, and the model's place with it.
             output=folder.absolute().with_name(Path(values["output"]).name),

@@ -9,9 +9,16 @@ import sys
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
+from warnings import warn
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from napari_hush.errors import ConfigurationError
 
@@ -21,8 +28,19 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
+_NO_WARNING = "no warning about former keys"
+
+
 class Frozen(BaseModel):
-    """A configuration that cannot be changed, only replaced; unknown keys are errors."""
+    """A configuration that cannot be changed, only replaced; unknown keys are errors.
+
+    A field that was renamed has its former key as ``serialization_alias``. That key is
+    still read, with a DeprecationWarning unless it comes from JSON, which programs write.
+    Dumped by alias, a configuration has its former keys: hashes are made of these.
+    """
+
+    former_keys: ClassVar[dict[str, str]] = {}
+    """Former keys and what they are called now."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -39,10 +57,49 @@ class Frozen(BaseModel):
         texts = _field_docstrings(cls.__module__).get(cls.__name__, {})
         for name, text in texts.items():
             cls.model_fields[name].description = text
+        cls.former_keys = {
+            info.serialization_alias: name
+            for name, info in cls.model_fields.items()
+            if info.serialization_alias is not None
+        }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, values: Any, info: ValidationInfo) -> Any:
+        if not isinstance(values, dict):
+            return values
+        warns = info.mode == "python" and info.context != _NO_WARNING
+        return cls._with_current_keys(values, warns=warns)
 
     @classmethod
-    def build(cls, values: Any) -> Self:
-        """Validate `values` (a dict), telling what is wrong as one sentence.
+    def _with_current_keys(cls, values: dict[str, Any], *, warns: bool) -> dict[str, Any]:
+        for old in cls.former_keys.keys() & values.keys():
+            new = cls.former_keys[old]
+            if new in values:
+                raise ValueError(f"{old} is the former name of {new}; give {new} only")
+            if warns:
+                _warn_former(old, new)
+            values = {new if key == old else key: value for key, value in values.items()}
+        return values
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if (new := type(self).former_keys.get(name)) is None:
+                return super().__getattr__(name)
+            _warn_former(name, new)
+            return getattr(self, new)
+
+    @classmethod
+    def build(cls, values: Any, *, written_by_hush: bool = False) -> Self:
+        """Validate `values` (a dict); say in one sentence what is wrong.
+
+        Parameters
+        ----------
+        values : dict
+            Nested, as ``model_dump()`` returns them.
+        written_by_hush : bool
+            Whether nobody can change them, so that former keys are not warned about.
 
         Raises
         ------
@@ -50,13 +107,24 @@ class Frozen(BaseModel):
             If a value is missing, unknown or out of range.
         """
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(
+                values, context=_NO_WARNING if written_by_hush else None
+            )
         except ValidationError as error:
             raise ConfigurationError(_sentence(cls, error)) from error
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with `changes` made and everything checked again."""
+        """A copy with `changes`, validated again."""
+        changes = self._with_current_keys(changes, warns=True)
         return self.build({**self.model_dump(), **changes})
+
+
+def _warn_former(old: str, new: str) -> None:
+    warn(
+        f"The setting {old!r} is now {new!r}; the old name goes with version 0.3.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
@@ -107,6 +175,16 @@ def field_paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return found
 
 
+def _former_paths(model: type[BaseModel]) -> dict[str, str]:
+    """The former keys of `model` and of its parts, by dotted paths."""
+    found = dict(getattr(model, "former_keys", {}))
+    for name, info in model.model_fields.items():
+        for part in _parts(info.annotation):
+            for old, new in _former_paths(part).items():
+                found[f"{name}.{old}"] = f"{name}.{new}"
+    return found
+
+
 def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: Any) -> str:
     """Put `value` into the dumped `values` of a `model`; return the path it has there.
 
@@ -128,6 +206,10 @@ def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: 
     ConfigurationError
         If there is no such setting, or several end like that.
     """
+    for old, new in _former_paths(model).items():
+        if f".{old}".endswith(f".{name}"):
+            _warn_former(old, new)
+            name = new
     paths = field_paths(model)
     path = _resolved(paths, name)
     *parents, key = path.split(".")

@@ -40,8 +40,8 @@ class TrainingConfig(Frozen):
     """
     snapshots: int = Field(10, ge=0, le=1000)
     """Models of earlier moments of the run that are kept in memory; 0 for none."""
-    save_state_every: float = Field(60.0, ge=0)
-    """Seconds of training that a crash may cost, where the state of the run is kept."""
+    checkpoint_every: float = Field(60.0, ge=0, serialization_alias="save_state_every")
+    """Seconds between two checkpoints, which is what a crash costs at most."""
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv"
     """How losses are logged beside the model, by hush train or where a log_dir is given."""
     devices: int = Field(1, ge=1, le=1024)

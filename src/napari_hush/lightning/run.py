@@ -268,7 +268,7 @@ def _callbacks(
     if folders.checkpoints is not None and is_first:
         checkpointer = Checkpointer(
             folders.checkpoints,
-            training.save_state_every,
+            training.checkpoint_every,
             run.found,
             losses,
             None if folders.checkpoints_required else run.report,

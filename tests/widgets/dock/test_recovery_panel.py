@@ -27,7 +27,7 @@ def cut_off(quick, noisy):
 
     def crashed(name: str = "cells"):
         config = quick()
-        training = config.training_config.replace(save_state_every=0)
+        training = config.training_config.replace(checkpoint_every=0)
         config = config.replace(training_config=training)
         task = Training(config, TrainingData((noisy,)), name)
         with pytest.raises(Crash):

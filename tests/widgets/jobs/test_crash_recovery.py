@@ -70,7 +70,7 @@ class Crashing:
 def exact(quick, **changes):
     """Settings whose results are the same bits, with a state after every step."""
     config = quick(num_epochs=3, **changes)
-    training = config.training_config.replace(precision="32", save_state_every=0)
+    training = config.training_config.replace(precision="32", checkpoint_every=0)
     return config.replace(training_config=training)
 
 

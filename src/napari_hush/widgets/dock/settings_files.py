@@ -61,7 +61,7 @@ class SettingsFiles(QObject):
         if values is None:
             return
         try:
-            self._inputs.showSettingsOf(Configuration.build(values))
+            self._inputs.showSettingsOf(Configuration.build(values, written_by_hush=True))
         except HushError:  # of another version: today's defaults are as good a start
             save_setting("configuration", None)
 

@@ -330,7 +330,7 @@ def _read(folder: Path) -> InterruptedTraining | None:
             folder,
             str(values["name"]),
             when,
-            Configuration.build(values["configuration"]),
+            Configuration.build(values["configuration"], written_by_hush=True),
             None if size is None else ImageMetadata(**size),
             None if counts is None else {str(k): int(n) for k, n in counts.items()},
         )
