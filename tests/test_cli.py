@@ -237,7 +237,7 @@ def test_results_in_the_type_of_their_source(image, capsys):
     capsys.readouterr()
     for clipped, told in (
         (0, ""),
-        (2, "2 of 9 pixels of a.tif were beyond what uint8 can hold and were clipped\n"),
+        (2, "2 of 9 pixels of a.tif were outside the range of uint8 and were clipped\n"),
     ):
         Bars()(PixelsClipped("a.tif", clipped, 9, "uint8"))
         assert capsys.readouterr().out == told

@@ -36,7 +36,8 @@ def test_predictions_as_json(model, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert answer["files"] == ["out/cells.tiff"]
     assert answer["clipped"] == {}
-    assert {"about", "message"} == set(answer["cautions"][0])  # a model of one step
+    assert {"about", "message"} == set(answer["warnings"][0])  # a model of one step
+    assert answer["cautions"] == answer["warnings"]  # the former key
     assert answer["failed"] == {}
 
 
@@ -46,11 +47,11 @@ def test_files_that_cannot_be_read_have_an_exit_code(model, noisy, tmp_path, cap
     (tmp_path / "in" / "broken.tif").write_bytes(b"no image")
     command = ["predict", model, "in", "-o", "out", "--json"]
     assert main(command) == ExitCode.SOME_FAILED
-    told = capsys.readouterr()
-    answer = json.loads(told.out)
+    output = capsys.readouterr()
+    answer = json.loads(output.out)
     assert answer["files"] == ["out/a.tiff"]
     assert [*answer["failed"]] == ["in/broken.tif"]
-    assert "1 image could not be denoised, 1 done" in told.err
+    assert "1 image could not be denoised, 1 done" in output.err
     assert main([*command, "--resume"]) == ExitCode.SOME_FAILED
     assert main(["predict", model, "in/broken.tif", "-o", "out2"]) == ExitCode.REFUSED
 
@@ -68,9 +69,9 @@ def test_zarr_in_zarr_out(model, noisy, tmp_path, capsys):
 
 def test_info(model, capsys):
     assert main(["info", model]) == 0
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     for line in ("method        n2v", "axes          YX", "epochs        2"):
-        assert line in told
+        assert line in text
     assert main(["info", model, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     config = CAREamist(model).config
@@ -78,7 +79,7 @@ def test_info(model, capsys):
     assert values["steps"] == 4
     assert values["means"] == list(CAREamist(model).model.normalization.means)
     assert main(["info", "cells.tif"]) == ExitCode.REFUSED
-    assert "does not say how it came about" in capsys.readouterr().err
+    assert "has no record of how it was made" in capsys.readouterr().err
 
 
 class PowerCut(BaseException):
@@ -102,7 +103,7 @@ def test_resume_is_train_resume(model, capsys):
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
     assert main(["resume", "other.run"]) == ExitCode.REFUSED
-    assert "no run to go on with" in capsys.readouterr().err
+    assert "no run to resume" in capsys.readouterr().err
 
 
 def test_ctrl_c_has_a_code_of_its_own(model, capsys):
@@ -120,7 +121,7 @@ def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch):
         TrainingDone(False, 1.0),
     ]
 
-    def told(terminal):
+    def log(terminal):
         stream = io.StringIO()
         stream.isatty = lambda: terminal
         with patch.object(sys, "stderr", stream):
@@ -130,13 +131,13 @@ def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch):
         return stream.getvalue()
 
     monkeypatch.setattr("napari_hush.cli.progress._LINE_EVERY", 0.0)
-    lines = told(False)
+    lines = log(False)
     assert "\r" not in lines
     first, second, last = lines.splitlines()
     assert first == "Training on cpu: 0/10 steps"
-    assert second.startswith("Training on cpu: 4/10 steps, 00:00 so far, 00:00 left, loss")
+    assert second.startswith("Training on cpu: 4/10 steps, 00:00 elapsed, 00:00 left, loss")
     assert last.startswith("Training on cpu: 4/10 steps")
-    assert "\rTraining on cpu" in told(True)
+    assert "\rTraining on cpu" in log(True)
 
 
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
@@ -144,9 +145,9 @@ def test_help_has_examples_and_exit_codes(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
-    told = capsys.readouterr().out
-    assert f"examples:\n  hush {command}" in told
-    assert "exit codes: 0 done" in told
+    text = capsys.readouterr().out
+    assert f"examples:\n  hush {command}" in text
+    assert "exit codes: 0 success" in text
 
 
 def test_examples_are_understood(capsys):

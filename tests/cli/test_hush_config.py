@@ -138,10 +138,10 @@ class TestSet:
     )
     def test_what_is_not_understood(self, given, says, capsys):
         assert main(["config", "n2v", *given]) == 2
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert says in told.err
-        assert told.err.count("\n") == 1
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert says in output.err
+        assert output.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_refusals(model, capsys):
     assert main(["export", model, "-o", "m.tif"]) == ExitCode.REFUSED
     assert "end the name in" in capsys.readouterr().err
     assert main(["export", model, "-o", "m.pt"]) == 0
-    assert capsys.readouterr().out == "wrote m.pt\n"
+    assert capsys.readouterr().out == "Wrote m.pt\n"
     assert main(["export", model, "-o", "m.pt"]) == ExitCode.REFUSED
     assert "--overwrite" in capsys.readouterr().err
     assert main(["export", model, "-o", "m.pt", "--overwrite", "--quiet"]) == 0

@@ -94,14 +94,14 @@ def test_a_new_run_does_not_replace_it_silently(cut_off, image, tmp_path, capsys
 
 def test_nothing_else_goes_with_it(cut_off, image, capsys):
     assert cli.main(["train", str(image), "--resume", str(cut_off)]) == 2
-    assert "images is given as well" in capsys.readouterr().err
+    assert r"(images)" in capsys.readouterr().err
     assert cli.main(["train", "--resume", str(cut_off), "--epochs", "9"]) == 2
-    assert "num_epochs is given as well" in capsys.readouterr().err
+    assert "(--epochs)" in capsys.readouterr().err
 
 
 def test_what_cannot_be_resumed(tmp_path, cut_off, capsys):
     assert cli.main(["train", "--resume", str(tmp_path / "nowhere")]) == 2
-    assert "no run to go on with" in capsys.readouterr().err
+    assert "no run to resume" in capsys.readouterr().err
     (cut_off / "command.json").write_text("{")
     assert cli.main(["train", "--resume", str(cut_off)]) == 2
     assert "damaged" in capsys.readouterr().err

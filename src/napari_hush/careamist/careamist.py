@@ -27,7 +27,6 @@ from napari_hush.interop import (
     About,
     export_model,
     open_model,
-    refuse_existing,
     write_package,
 )
 from napari_hush.io import explain_memory_error
@@ -43,6 +42,7 @@ from napari_hush.models import Model, save_model
 from napari_hush.prediction import denoise_lazily, predict_files
 from napari_hush.prediction.progress import never
 from napari_hush.system import job_env
+from napari_hush.system.atomic_write import refuse_existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,18 +1,18 @@
-"""``hush check``: look at the noise of an image and say which method fits."""
+"""``hush check``: analyse the noise of an image and suggest a method."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import tell
+from napari_hush.cli.options import print_answer
 from napari_hush.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = (
-    "Look at the noise of an image (TIFF, Zarr or CZI) and say which method fits it."
+    "Analyse the noise of an image (TIFF, Zarr or CZI) and suggest a denoising method."
 )
 EXAMPLES = ("hush check cells.tif",)
 
@@ -20,7 +20,7 @@ EXAMPLES = ("hush check cells.tif",)
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="an image file or a Zarr store")
     parser.add_argument(
-        "--axes", help="one letter per dimension, e.g. ZYX; by default as the file says"
+        "--axes", help="one letter per dimension, e.g. ZYX (default: read from the file)"
     )
 
 
@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> None:
     axes = options.axes or read_metadata(path).axes
     if axes is None:
         raise ConfigurationError(
-            f"{str(path)!r} does not say what its dimensions are; name them with --axes, "
-            "one letter each, for example --axes ZYX."
+            f"{str(path)!r} does not name its axes; give them with --axes, one letter per "
+            "dimension, for example --axes ZYX."
         )
     (image,) = open_images(path, data_type, axes, read_czi if czi else None)
     report = check_data(image)
-    tell(options, report.as_text(), report.as_dict())
+    print_answer(options, report.as_text(), report.as_dict())

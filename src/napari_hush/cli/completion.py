@@ -1,4 +1,4 @@
-"""``hush completion``: let a shell complete commands, options and file names."""
+"""``hush completion``: shell completion of commands, options and file names."""
 
 from __future__ import annotations
 
@@ -10,30 +10,27 @@ if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = (
-    "Print a script that lets the shell complete the commands and options of hush; it "
-    "needs the package shtab (pip install 'napari-hush[completion]')."
+    "Print a shell completion script for the commands and options of hush. Requires the "
+    "package shtab (pip install 'napari-hush[completion]')."
 )
 EXAMPLES = (
     "hush completion bash > ~/.local/share/bash-completion/completions/hush",
     "hush completion zsh > ~/.zfunc/_hush",
 )
-_SHELLS = ("bash", "zsh", "tcsh")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the arguments of the command."""
-    parser.add_argument("shell", choices=_SHELLS, help="which shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the script."""
     from napari_hush.cli.main import COMMANDS, build_parser
 
     try:
         import shtab
     except ImportError as error:
         raise ConfigurationError(
-            "Completion needs the package shtab; pip install 'napari-hush[completion]'."
+            "Completion needs the package shtab; run: pip install 'napari-hush[completion]'"
         ) from error
     parser, commands = build_parser(COMMANDS)
     for command in commands.values():

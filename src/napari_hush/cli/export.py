@@ -1,20 +1,21 @@
-"""``hush export``: a model in the format of another program."""
+"""``hush export``: export a model for other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import refuse_existing, tell
+from napari_hush.cli.options import print_answer
 from napari_hush.errors import ConfigurationError
+from napari_hush.system.atomic_write import refuse_existing
 
 if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = (
-    "Write a model so that other programs run it: ONNX (.onnx) for onnxruntime, "
-    "TorchScript (.pt) for PyTorch without napari-hush, a BioImage.IO package (.zip) for "
-    "the model zoo, Fiji and ilastik. All take intensities and give intensities."
+    "Export a model for other programs: ONNX (.onnx) for onnxruntime, TorchScript (.pt) "
+    "for PyTorch without napari-hush, a BioImage.IO package (.zip) for the model zoo, Fiji "
+    "and ilastik. Input and output of all of them are intensities."
 )
 EXAMPLES = (
     "hush export cells.safetensors -o cells.onnx",
@@ -24,36 +25,31 @@ _PACKAGE_ONLY = ("image", "author", "name", "description", "license")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the arguments of the command."""
     parser.add_argument("model", metavar="MODEL", help="a model file or package")
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="OUT",
-        help="a .onnx, .pt or .zip file, which says the format",
+        help="file to write; its suffix .onnx, .pt or .zip selects the format",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a file that is there"
-    )
-    package = parser.add_argument_group("what a package says (.zip)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    package = parser.add_argument_group("metadata of a package (.zip)")
     package.add_argument(
         "--image",
-        help="an image that the model denoises, for the cover and the test images; by "
-        "default they are simulated",
+        help="a noisy image for the cover and the test images (default: simulated)",
     )
     package.add_argument(
-        "--author", action="append", metavar="NAME", help="may be given several times"
+        "--author", action="append", metavar="NAME", help="an author; repeatable"
     )
-    package.add_argument("--name", help="name of the model that people see")
-    package.add_argument("--description", help="what it is for, in one sentence")
+    package.add_argument("--name", help="display name of the model")
+    package.add_argument("--description", help="its purpose, in one sentence")
     package.add_argument(
         "--license", metavar="SPDX", help="licence of the model (default: CC-BY-4.0)"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load the model and write it anew."""
     from napari_hush.careamist import CAREamist
 
     output = Path(options.output)
@@ -64,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
             f"--{given[0]} is for packages, but {output.name!r} is none; leave it out, or "
             "end the name in .zip."
         )
-    refuse_existing(output, options.overwrite)
+    refuse_existing(output, options.overwrite, "--overwrite")
     careamist = CAREamist(options.model)
     if packed:
         about = {
@@ -78,4 +74,4 @@ def run(options: argparse.Namespace) -> None:
         careamist.export_to_bmz(output, overwrite=options.overwrite, **about)
     else:
         careamist.export(output, overwrite=options.overwrite)
-    tell(options, f"wrote {output}", {"file": str(output)})
+    print_answer(options, f"Wrote {output}", {"file": str(output)})

@@ -1,4 +1,4 @@
-"""``hush info``: what a model is, and how it was made."""
+"""``hush info``: describe a model or a denoised image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.cli.options import tell
+from napari_hush.cli.options import print_answer
 from napari_hush.errors import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
 
 DESCRIPTION = (
-    "Tell what a model denoises and how it was trained, or how a result came about: with "
-    "which model, from which image, when, and with what software."
+    "Describe a model: its method, network and training; or how a denoised image was "
+    "made: model, source image, date and software."
 )
 EXAMPLES = (
     "hush info cells.safetensors",
@@ -26,17 +26,17 @@ EXAMPLES = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the arguments of the command."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a model file or package, or a TIFF or Zarr result"
+        "model",
+        metavar="MODEL",
+        help="a model file or package, or a denoised TIFF or Zarr image",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load the model, or what a result says of itself, and describe it."""
     if _is_image(Path(options.model)):
         record = _record(Path(options.model))
-        tell(options, _lines(_of_result(record)), record)
+        print_answer(options, _lines(_of_result(record)), record)
         return
     from napari_hush.interop import open_model
 
@@ -46,11 +46,11 @@ def run(options: argparse.Namespace) -> None:
         "configuration": model.config.model_dump(),
         "provenance": asdict(model.provenance),
     }
-    tell(options, _lines(values), whole)
+    print_answer(options, _lines(values), whole)
 
 
 def described(model: Model) -> dict[str, Any]:
-    """What people ask about `model`, fit for JSON."""
+    """Facts about `model`, serialisable as JSON."""
     from napari_hush.config.methods import method_of
 
     config = model.config
@@ -84,18 +84,18 @@ def _is_image(path: Path) -> bool:
 def _record(path: Path) -> dict[str, Any]:
     from napari_hush.io import list_files, read_record
 
-    list_files(path, "zarr" if path.is_dir() else "tiff")  # says so if it is not there
+    list_files(path, "zarr" if path.is_dir() else "tiff")  # refuses a missing one
     record = read_record(path)
     if record is None:
         raise UnreadableFileError(
-            f"{str(path)!r} does not say how it came about; give a model, or a result that "
-            "napari-hush wrote."
+            f"{str(path)!r} has no record of how it was made; give a model, or an image "
+            "that napari-hush denoised."
         )
     return record
 
 
 def _of_result(record: dict[str, Any]) -> dict[str, Any]:
-    """What people ask about a result."""
+    """Facts about a denoised image."""
     source, model = record.get("source", {}), record.get("model", {})
     trained_on = [one.get("name") for one in model.get("sources", [])]
     return {

@@ -22,57 +22,68 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 COMMANDS = {
-    "train": "learn to denoise from noisy images",
-    "resume": "go on with a training run that was cut off",
+    "train": "train a model on noisy images",
+    "resume": "resume an interrupted training run",
     "predict": "denoise images with a model",
-    "check": "look at the noise of an image and say which method fits",
-    "config": "write a configuration to edit and train with",
-    "export": "write a model for other programs: BioImage.IO, ONNX, TorchScript",
-    "info": "tell what a model is and how it was made",
-    "completion": "let a shell complete commands, options and files",
+    "check": "analyse the noise of an image and suggest a method",
+    "config": "write a configuration file",
+    "export": "export a model to BioImage.IO, ONNX or TorchScript",
+    "info": "describe a model or a denoised image",
+    "completion": "print a shell completion script",
 }
 
 
 class ExitCode(IntEnum):
-    """What a command ends with."""
+    """Exit status of a command."""
 
     DONE = 0
     REFUSED = 2
-    """What was given cannot be used, or the job cannot go on; one sentence says why."""
+    """Invalid input, or an error that stopped the job; one sentence says what to do."""
     SOME_FAILED = 3
-    """Some files could not be denoised; the others are done."""
+    """Some images could not be denoised; the others are done."""
     INTERRUPTED = 130
-    """Ctrl-C, twice where the first one ends training early and keeps the model."""
+    """Ctrl-C; during training, the second one."""
 
 
 _CODES = (
-    "exit codes: 0 done; 2 refused, with one sentence on what to do; 3 some files could "
-    "not be denoised, the others are done; 130 interrupted; 1 a fault of hush itself"
+    "exit codes: 0 success; 1 internal error; 2 invalid input or failed job, with one "
+    "sentence on what to do; 3 some images failed, the others are done; 130 interrupted"
 )
 
 
 class Command(Protocol):
-    """What the module of a command holds."""
+    """The module of a command."""
 
     DESCRIPTION: str
     EXAMPLES: Sequence[str]
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Give `parser` the arguments of the command."""
+        """Add the arguments of the command."""
 
     def run(self, options: argparse.Namespace) -> int | None:
-        """Do what the command is for, or raise a HushError; return an exit code or None."""
+        """Run the command; return an exit code, or None for success."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return an `ExitCode`."""
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        An `ExitCode`.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     try:
         return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
-        number = rank()  # of several processes the others tell which one they are
+        number = rank()  # 0 is the first or only process
         print(f"hush{f' (process {number})' * (number > 0)}: {error}", file=sys.stderr)
         return ExitCode.REFUSED
     except KeyboardInterrupt:
@@ -83,11 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser(
     complete: Collection[str],
 ) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser, and those of the commands; only those in `complete` have options."""
+    """The parser and its subparsers; only those named in `complete` have options."""
     width = get_terminal_size().columns - 2
     parser = argparse.ArgumentParser(
         prog="hush",
-        description="Train a denoiser on your own images, and denoise images with it.",
+        description="Train denoising models on your own images, and denoise images.",
         epilog=_CODES,
     )
     parser.add_argument("--version", action="version", version=f"hush {__version__}")
@@ -108,10 +119,10 @@ def build_parser(
         )
         module.add_options(command)
         command.add_argument(
-            "--quiet", action="store_true", help="show no progress, print no answer"
+            "--quiet", action="store_true", help="print neither progress nor results"
         )
         command.add_argument(
-            "--json", action="store_true", help="print the answer as one line of JSON"
+            "--json", action="store_true", help="print the result as one line of JSON"
         )
     return parser, dict(commands.choices)
 

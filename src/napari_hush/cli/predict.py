@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import IMAGES, data_type, help_of
+from napari_hush.cli.options import IMAGES, help_of
 from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = (
-    "Denoise TIFF or Zarr images into files of their kind, with a model that hush train or "
-    "napari saved. They can be of any size: neither images nor results are in memory as a "
-    "whole. After a crash the same command goes on with the tiles that are missing."
+    "Denoise TIFF or Zarr images, of any size, with a model that hush train or napari "
+    "saved. Images are read and results are written tile by tile. After a crash, the same "
+    "command computes the missing tiles only."
 )
 EXAMPLES = (
     "hush predict cells.safetensors cells.tif -o cells_clean.tif",
@@ -36,52 +36,52 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="a .tif file or .ome.zarr store for one image, or a folder, made if need be",
+        help="a .tif file or .ome.zarr store for one image, or a folder",
     )
     parser.add_argument(
         "--format",
         choices=("tiff", "zarr"),
-        help="TIFF or OME-Zarr; by default as OUT ends, else Zarr for Zarr, TIFF for TIFF",
+        help="output format (default: by the suffix of OUT, else that of each image)",
     )
     parser.add_argument(
-        "--axes", help="one letter per dimension, e.g. ZYX; by default as in training"
+        "--axes", help="one letter per dimension, e.g. ZYX (default: as in training)"
     )
     level = InferenceConfig.model_fields["level"]
     parser.add_argument(
         "--level",
         type=int,
         metavar="N",
-        help=help_of(level.description, "the one trained on"),
+        help=help_of(level.description, "as in training"),
     )
     parser.add_argument(
         "--tile-size",
         type=int,
         nargs="+",
         metavar="N",
-        help="pixels denoised at once; does not change the result, only the memory",
+        help="tile size in pixels; affects memory use, not the result",
     )
     there = parser.add_mutually_exclusive_group()
-    there.add_argument(
-        "--overwrite", action="store_true", help="replace results that are there"
-    )
+    there.add_argument("--overwrite", action="store_true", help="replace existing results")
     there.add_argument(
         "--resume",
         action="store_true",
-        help="leave results that are there, make those that are missing",
+        help="keep existing results and compute the missing ones",
     )
     parser.add_argument(
         "--dtype",
         choices=("float32", "source"),
         default="float32",
-        help="type of the results: float32, or that of each image, rounded and clipped",
+        help="data type of the results: float32, or that of each image, rounded and "
+        "clipped (default: float32)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
     from napari_hush.cli.main import ExitCode
+    from napari_hush.io import file_type
 
-    first = is_first()  # of several processes, which share the work
+    first = is_first()  # of the processes that share the work
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(options.model, on_progress=bars)
     failed: SomeFilesFailedError | None = None
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
             write_type=options.format,
             overwrite=options.overwrite,
             resume=options.resume,
-            data_type=data_type(options),
+            data_type=file_type(options.images, "tiff"),
             axes=options.axes,
             level=options.level,
             tile_size=options.tile_size,
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
             "files": bars.files,
             "failed": reasons,
             "clipped": bars.clipped,
-            "cautions": bars.cautions,
+            **bars.warnings_answer,
         }
         print(json.dumps(answer))
     if failed is None:

@@ -1,4 +1,4 @@
-"""What a running job tells: bars on a terminal, plain lines in a log."""
+"""Progress of a job: bars on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ _LINE_EVERY = 10.0
 
 
 class Bars:
-    """Tells of a running job on stderr and of results on stdout; for ``on_progress``.
+    """Shows progress on stderr and results on stdout; for ``on_progress``.
 
     Parameters
     ----------
     quiet : bool
-        Tell nothing.
+        Show nothing.
     json : bool
-        Leave stdout to the answer that follows.
+        Print no results, because the command prints them as JSON.
 
     Attributes
     ----------
     training : dict
-        How training went, fit for JSON.
+        Facts about the training run, serialisable as JSON.
     files : list of str
         Results that were written.
     clipped : dict
-        By name of an image, how many pixels of its result did not fit into its type.
-    cautions : list of dict
-        What speaks against a result: what it is ``about``, and a ``message``.
+        Number of clipped pixels by name of the image.
+    warnings : list of dict
+        Warnings, each with its topic (``about``) and a ``message``.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
@@ -59,26 +59,25 @@ class Bars:
         self.training: dict[str, Any] = {}
         self.files: list[str] = []
         self.clipped: dict[str, int] = {}
-        self.cautions: list[dict[str, str]] = []
+        self.warnings: list[dict[str, str]] = []
+
+    @property
+    def warnings_answer(self) -> dict[str, Any]:
+        """The warnings for ``--json``, under their former key as well (until 0.3)."""
+        return {"warnings": self.warnings, "cautions": self.warnings}
 
     def __call__(self, event: Event) -> None:
-        """Show what `event` tells."""
+        """Show `event`."""
+        self._show_training(event)
+        self._show_denoising(event)
+        if isinstance(event, WarningIssued):
+            self.warnings.append({"about": event.about, "message": event.message})
+            self._note(f"Warning: {event.message}")
+
+    def _show_training(self, event: Event) -> None:
         match event:
             case TrainingStarted():
-                steps = event.num_epochs * event.steps_per_epoch
-                self.training = {
-                    "device": event.device,
-                    "precision": event.precision,
-                    "batch_size": event.batch_size,
-                    "processes": event.processes,
-                }
-                what = f"Training on {event.device}"
-                if event.processes > 1:
-                    what += f", {event.batch_size} patches per step in all"
-                self._open(what, steps, "step")
-                if event.resumed_step:
-                    done = event.resumed_step - event.first_epoch * event.steps_per_epoch
-                    self._bar.update(done)
+                self._start_training(event)
             case StepsDone():
                 self._bar.set_postfix_str(
                     f"loss {event.losses[-1]:.3f}{self._val_loss}, "
@@ -96,14 +95,34 @@ class Bars:
                     "val_loss": event.val_loss,
                 }
             case BatchSplit():
-                self._note(f"Memory is short: {event.new} patches at once from now on")
-            case WarningIssued():
-                self.cautions.append({"about": event.about, "message": event.message})
-                self._note(f"Caution: {event.message}")
+                self._note(
+                    f"Memory is short: batches are processed {event.new} patches at a time"
+                )
             case Plateau():
-                self._note(f"The loss has not fallen for {event.epochs} epochs")
+                self._note(f"The loss has not decreased for {event.epochs} epochs")
             case EarlyStopped():
-                self._note(f"Ended early: no better for {event.epochs} epochs")
+                self._note(f"Stopped early: no improvement for {event.epochs} epochs")
+            case TrainingDone():
+                self.training |= {"stopped": event.stopped, "seconds": event.seconds}
+                self._close()
+
+    def _start_training(self, event: TrainingStarted) -> None:
+        self.training = {
+            "device": event.device,
+            "precision": event.precision,
+            "batch_size": event.batch_size,
+            "processes": event.processes,
+        }
+        title = f"Training on {event.device}"
+        if event.processes > 1:
+            title += f", total batch size {event.batch_size}"
+        self._open(title, event.num_epochs * event.steps_per_epoch, "step")
+        if event.resumed_step:
+            done = event.resumed_step - event.first_epoch * event.steps_per_epoch
+            self._bar.update(done)
+
+    def _show_denoising(self, event: Event) -> None:
+        match event:
             case ImageStarted():
                 self._close()
                 self._open(f"Denoising {Path(event.name).name}", event.num_tiles, "tile")
@@ -116,7 +135,7 @@ class Bars:
                 self.clipped[event.name] = event.clipped
                 self._print(
                     f"{event.clipped} of {event.num_pixels} pixels of {event.name} were "
-                    f"beyond what {event.dtype} can hold and were clipped"
+                    f"outside the range of {event.dtype} and were clipped"
                 )
             case FileWritten():
                 self._close()
@@ -124,11 +143,8 @@ class Bars:
                 self._print(f"Wrote {event.path}")
             case FileKept():
                 self.files.append(str(event.path))
-                self._print(f"Left {event.path}, which was there")
+                self._print(f"Kept {event.path}, which exists already")
             case FileFailed():
-                self._close()
-            case TrainingDone():
-                self.training |= {"stopped": event.stopped, "seconds": event.seconds}
                 self._close()
 
     def _print(self, text: str) -> None:
@@ -143,15 +159,15 @@ class Bars:
         else:
             self._bar.write(text, file=sys.stderr)
 
-    def _open(self, what: str, total: int, unit: str) -> None:
+    def _open(self, title: str, total: int, unit: str) -> None:
         from tqdm import tqdm
 
         if self._quiet or sys.stderr.isatty():
             self._bar = tqdm(
-                desc=what, total=total, unit=unit, disable=self._quiet, dynamic_ncols=True
+                desc=title, total=total, unit=unit, disable=self._quiet, dynamic_ncols=True
             )
         else:
-            self._bar = _Lines(what, total, unit)
+            self._bar = _Lines(title, total, unit)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -160,56 +176,42 @@ class Bars:
 
 
 class _Lines:
-    """A bar for logs, used as those of tqdm: a line at the start, at the end, and at times.
+    """Replaces a tqdm bar in logs: a line at the start, at the end, and in between."""
 
-    Parameters
-    ----------
-    what : str
-        What is done.
-    total : int
-        How much of it there is.
-    unit : str
-        What it is counted in.
-    """
-
-    def __init__(self, what: str, total: int, unit: str) -> None:
+    def __init__(self, title: str, total: int, unit: str) -> None:
         self.n = 0
-        self._what, self._total, self._unit = what, total, unit
-        self._more = ""
-        self._started = self._told = time.monotonic()
-        self._tell()
+        self._title, self._total, self._unit = title, total, unit
+        self._postfix = ""
+        self._started = self._printed = time.monotonic()
+        self._print()
 
     def update(self, count: int) -> None:
-        """Note that `count` more are done."""
         self.n += count
         now = time.monotonic()
-        if now - self._told >= _LINE_EVERY:
-            self._told = now
-            self._tell()
+        if now - self._printed >= _LINE_EVERY:
+            self._printed = now
+            self._print()
 
     def set_postfix_str(self, text: str, *, refresh: bool) -> None:
-        """Say `text` in the next line."""
-        self._more = f", {text}"
+        self._postfix = f", {text}"
 
     def write(self, text: str, *, file: Any) -> None:
-        """Say `text` in a line of its own."""
         print(text, file=file, flush=True)
 
     def close(self) -> None:
-        """Tell how it ended."""
-        self._tell()
+        self._print()
 
-    def _tell(self) -> None:
+    def _print(self) -> None:
         from tqdm import tqdm
 
         seconds = time.monotonic() - self._started
-        took = f", {tqdm.format_interval(seconds)} so far" if self.n else ""
+        took = f", {tqdm.format_interval(seconds)} elapsed" if self.n else ""
         left = self._total - self.n
         if self.n and left:
             took += f", {tqdm.format_interval(seconds / self.n * left)} left"
         unit = self._unit if self._total == 1 else f"{self._unit}s"
         print(
-            f"{self._what}: {self.n}/{self._total} {unit}{took}{self._more}",
+            f"{self._title}: {self.n}/{self._total} {unit}{took}{self._postfix}",
             file=sys.stderr,
             flush=True,
         )

@@ -1,6 +1,6 @@
-"""What ``hush train`` was asked to do, kept beside the state of the run until it is done.
+"""The folder MODEL.run: a training command and its checkpoint, until the model is saved.
 
-With it ``hush train --resume FOLDER`` needs nothing else.
+``hush resume FOLDER`` needs nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COMMAND = "command.json"
 """Name of the file that holds the command."""
 _BYTES = 16 * 2**20
-"""Size that a command does not have, with however many images it names."""
+"""Limit for the size of a command file, which lists all images."""
 _SOURCES = ("train_source", "val_source", "train_target", "val_target")
 
 
@@ -32,16 +32,7 @@ _SOURCES = ("train_source", "val_source", "train_target", "val_target")
 class Command:
     """One call of ``hush train``; paths are absolute.
 
-    Attributes
-    ----------
-    configuration : Configuration
-        All settings.
-    sources : dict
-        Images, by the names of the arguments of ``CAREamist.train``.
-    output : Path
-        Where the model goes.
-    overwrite : bool
-        Whether it may replace another.
+    `sources` are arguments of ``CAREamist.train``; `output` is the model file.
     """
 
     configuration: Configuration
@@ -51,23 +42,17 @@ class Command:
 
     @property
     def folder(self) -> Path:
-        """Where the state of the run is kept: ``MODEL.run`` beside the model."""
+        """Where the run is kept: ``MODEL.run`` next to the model."""
         return self.output.with_suffix(".run")
 
     @property
     def logs(self) -> Path:
-        """Where its losses are logged: ``MODEL.logs`` beside the model."""
+        """Where losses are logged: ``MODEL.logs`` next to the model."""
         return self.output.with_suffix(".logs")
 
 
 def begin(command: Command, *, overwrite: bool) -> None:
-    """Keep `command` in its folder, as a whole or not at all.
-
-    Raises
-    ------
-    ExistingFileError
-        If a run was cut off there and `overwrite` is off.
-    """
+    """Write `command` into its folder; refuse to replace an interrupted run."""
     folder = command.folder
     if not overwrite:
         refuse_if_interrupted(folder)
@@ -84,20 +69,12 @@ def begin(command: Command, *, overwrite: bool) -> None:
 
 
 def load_command(folder: Path) -> Command:
-    """The command that was kept in `folder`.
-
-    Raises
-    ------
-    MissingFileError
-        If there is none.
-    UnreadableFileError
-        If the file is not what it should be.
-    """
+    """Read the command in `folder`; raise a HushError if it is missing or damaged."""
     path = folder / COMMAND
     if not path.is_file():
         raise MissingFileError(
-            f"There is no run to go on with in {str(folder)!r} (no {COMMAND}); give the "
-            "folder MODEL.run that hush train left beside the model's place."
+            f"There is no run to resume in {str(folder)!r} (no {COMMAND}); give the folder "
+            "MODEL.run that hush train left next to the model's path."
         )
     try:
         if path.stat().st_size > _BYTES:
@@ -108,43 +85,30 @@ def load_command(folder: Path) -> Command:
                 values["configuration"], written_by_hush=True
             ),
             sources={name: _paths(values["sources"][name]) for name in _SOURCES},
-            # The folder may have been moved since, and the model's place with it.
+            # The folder may have been moved since, and the model goes next to it.
             output=folder.absolute().with_name(Path(values["output"]).name),
             overwrite=bool(values["overwrite"]),
         )
     except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnreadableFileError(
-            f"Cannot go on with the run in {str(folder)!r}: {COMMAND} is damaged "
-            f"({type(error).__name__}); begin a new run."
+            f"Cannot resume the run in {str(folder)!r}: {COMMAND} is damaged "
+            f"({type(error).__name__}); start a new run."
         ) from error
 
 
 @contextmanager
 def kept(command: Command, *, is_new: bool) -> Iterator[tuple[Path | None, Path | None]]:
-    """Keep the state while the model is trained and saved; then remove the folder.
+    """Keep the folder until the model is saved, or if training fails after a checkpoint.
 
-    Of several processes that train together, only the first one removes anything.
-
-    Parameters
-    ----------
-    command : Command
-        What is carried out.
-    is_new : bool
-        Whether it has just begun; what lies in the folder is then of no concern.
-
-    Yields
-    ------
-    state_dir, resume : Path or None
-        What to pass to ``CAREamist.train``, one of the two.
+    Yields ``state_dir`` and ``resume`` for ``CAREamist.train``, one of which is None. The
+    folder of a new run is not resumed. Only the first process removes files.
     """
     folder = command.folder
     try:
-        goes_on = not is_new and (folder / FILE).is_file()
-        yield (None, folder) if goes_on else (folder, None)
+        resumes = not is_new and (folder / FILE).is_file()
+        yield (None, folder) if resumes else (folder, None)
     except HushError:
-        if (
-            is_first() and not (folder / FILE).is_file()
-        ):  # nothing was trained that could go on
+        if is_first() and not (folder / FILE).is_file():  # nothing to resume
             _clear(folder)
         raise
     if is_first():
@@ -153,12 +117,12 @@ def kept(command: Command, *, is_new: bool) -> Iterator[tuple[Path | None, Path 
 
 def _paths(given: Any) -> list[str] | None:
     if given is not None and not isinstance(given, list):
-        raise TypeError("paths come as a list")
+        raise TypeError("paths are not a list")
     return None if given is None else [str(path) for path in given]
 
 
 def _clear(folder: Path) -> None:
     remove_checkpoint(folder)
     (folder / COMMAND).unlink(missing_ok=True)
-    with suppress(OSError):  # somebody may have put something else there
+    with suppress(OSError):  # it holds files of the user
         folder.rmdir()

@@ -1,8 +1,9 @@
-"""Models in the formats of other programs, out and in."""
+"""Export models to the formats of other programs, and open theirs."""
 
+from napari_hush.deprecation import former_names
 from napari_hush.interop.about import About
 from napari_hush.interop.bioimageio import write_package
-from napari_hush.interop.export import export_model, refuse_existing
+from napari_hush.interop.export import export_model
 from napari_hush.interop.loading import open_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
@@ -11,8 +12,10 @@ __all__ = [
     "About",
     "export_model",
     "open_model",
-    "refuse_existing",
     "write_onnx",
     "write_package",
     "write_torchscript",
 ]
+
+_REFUSE = "napari_hush.system.atomic_write.refuse_existing"
+__getattr__ = former_names(__name__, {"refuse_existing": _REFUSE})

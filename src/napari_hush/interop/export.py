@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_hush.errors import ExistingFileError, ModelFileError
+from napari_hush.errors import ModelFileError
 from napari_hush.interop.bioimageio import write_package
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
+from napari_hush.system.atomic_write import refuse_existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,18 +51,3 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
     refuse_existing(path, overwrite)
     write(model, path)
     return path
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Do not let an export replace what is there.
-
-    Raises
-    ------
-    ExistingFileError
-        If there is a file and `overwrite` is off.
-    """
-    if path.exists() and not overwrite:
-        raise ExistingFileError(
-            f"The file {str(path)!r} exists already; choose another name or allow it "
-            "to be replaced."
-        )

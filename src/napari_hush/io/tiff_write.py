@@ -13,13 +13,13 @@ import numpy as np
 import tifffile
 
 from napari_hush.axes import AxesMap, validate_axes
-from napari_hush.errors import DataError, ExistingFileError, UnwritableFileError
+from napari_hush.errors import DataError, UnwritableFileError
 from napari_hush.io.metadata import ImageMetadata, convert, unit_symbol
 from napari_hush.io.output import ResultImage, damaged, ordered, placed
 from napari_hush.io.provenance_record import record_metadata
 from napari_hush.io.tiff_layout import layout_of
 from napari_hush.io.tiff_read import TiffPixels
-from napari_hush.system.atomic_write import whole_file
+from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import format_bytes
 
 if TYPE_CHECKING:
@@ -221,11 +221,7 @@ def write_tiff(
     """
     path = Path(path)
     sizes = ImageMetadata.of(None, scale or {}, units or {})
-    if path.exists() and not overwrite:
-        raise ExistingFileError(
-            f"The file {str(path)!r} exists already; choose another name or allow it "
-            "to be replaced."
-        )
+    refuse_existing(path, overwrite)
     image = ResultImage(AxesMap(axes, array.shape), array.dtype, sizes, record)
     form = tiff_form(path, image)
     with whole_file(path) as part:

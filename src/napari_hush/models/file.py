@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import save
 
 from napari_hush.config import Configuration
-from napari_hush.errors import ExistingFileError, MissingFileError, ModelFileError
+from napari_hush.errors import MissingFileError, ModelFileError
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, model_hash
 from napari_hush.models.unet import UNet
-from napari_hush.system.atomic_write import whole_file
+from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
         raise ModelFileError(
             f"Cannot save a model as {path.name!r}; end the name in {SUFFIX}."
         )
-    if path.exists() and not overwrite:
-        raise ExistingFileError(
-            f"The file {str(path)!r} exists already; choose another name or allow it "
-            "to be replaced."
-        )
+    refuse_existing(path, overwrite)
     header = {
         "format": _FORMAT,
         "configuration": model.config.model_dump_json(),

@@ -8,7 +8,7 @@ import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from napari_hush.errors import HushError, UnwritableFileError
+from napari_hush.errors import ExistingFileError, HushError, UnwritableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,20 @@ _ADVICE = {
 
 _SHORT = re.compile(r"\d+ requested and \d+ written")
 """Text of numpy's error for a full disk, which has no errno."""
+
+
+def refuse_existing(
+    path: Path, overwrite: bool, permission: str = "overwrite=True"
+) -> None:
+    """Raise an ExistingFileError if `path` exists and may not be overwritten.
+
+    The message names `permission` as the way to allow it.
+    """
+    if path.exists() and not overwrite:
+        raise ExistingFileError(
+            f"The file {str(path)!r} exists already; choose another name, or replace it "
+            f"with {permission}."
+        )
 
 
 @contextmanager
