@@ -7,6 +7,8 @@ test_data_page.py.
 import ast
 import re
 import shlex
+import sys
+import types
 from glob import glob
 from pathlib import Path
 
@@ -75,8 +77,13 @@ def test_python_of_the_page_is_python(page):
     "page",
     [p for p in with_blocks("python") if p not in TESTED_ELSEWHERE | READ_ONLY],
 )
-def test_python_of_the_page_runs(page, images):
-    names = {"__name__": "page"}
+def test_python_of_the_page_runs(page, images, tmp_path, monkeypatch):
+    # Configurations read their help from the source of their module.
+    module = types.ModuleType("page")
+    module.__file__ = str(tmp_path / "page.py")
+    Path(module.__file__).write_text("\n".join(blocks(page, "python")), encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "page", module)
+    names = vars(module)
     for number, block in enumerate(blocks(page, "python")):
         short = re.sub(r"num_epochs=\d+", "num_epochs=1, num_steps=2", block)
         exec(compile(short, f"{page}, block {number}", "exec"), names)  # noqa: S102
@@ -121,6 +128,14 @@ def test_commands_of_the_page_run(page, images, capsys):
 def test_scripts_that_the_page_names_exist(page):
     named = re.findall(r"\b((?:scripts|benchmarks)/\w[\w.]*\w)", (ROOT / page).read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/contributing.md"])
+def test_modules_and_folders_that_the_page_names_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./]+(?:\.py|/))`", text)) - {"site/"}
+    places = (ROOT, ROOT / "src" / "napari_hush")
+    assert [n for n in named if not any((place / n).exists() for place in places)] == []
 
 
 @pytest.mark.parametrize("page", ["CHANGELOG.md", *PAGES])
