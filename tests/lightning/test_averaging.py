@@ -79,13 +79,13 @@ def test_the_average_shares_no_memory_and_needs_no_gradients(tiny_config):
 def test_validation_judges_the_average(tiny_config, noisy):
     seen = []
 
-    class Judge(L.Callback):
+    class Compare(L.Callback):
         def on_validation_start(self, trainer, module):
             module.best_network.register_forward_hook(lambda *call: seen.append(call))
 
     config = tiny_config(num_steps=2)
     config = config.replace(training_config=config.training_config.replace(ema_decay=0.9))
-    CAREamist(config, callbacks=[Judge()]).train(train_source=noisy)
+    CAREamist(config, callbacks=[Compare()]).train(train_source=noisy)
     assert seen
 
 

@@ -20,7 +20,7 @@ PATIENCE = 60
 
 @pytest.fixture
 def run(tiny_config, noisy):
-    """Train in a thread; `act(careamist, event)` is told every event, there."""
+    """Train in a thread; `act(careamist, event)` gets every event, in it."""
 
     class Run:
         def __init__(self, act, **config):
@@ -62,8 +62,10 @@ def test_a_pause_begins_after_the_step_in_hand_and_ends_when_resumed(run):
     assert it.careamist.is_paused
     (paused,) = (e for e in it.events if isinstance(e, TrainingPaused))
     assert paused.step == 1
-    told = [e for e in it.events if isinstance(e, StepsDone)]
-    assert sum(len(e.losses) for e in told) == 1  # nothing is kept back while it waits
+    reported = [e for e in it.events if isinstance(e, StepsDone)]
+    assert (
+        sum(len(e.losses) for e in reported) == 1
+    )  # nothing is held back during the pause
     assert it.thread.is_alive()
     it.careamist.resume_training()
     assert not it.careamist.is_paused

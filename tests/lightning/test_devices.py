@@ -1,4 +1,4 @@
-"""Which processes run, and what is refused before any of them starts."""
+"""Processes of a run, and configurations that are refused before they start."""
 
 import threading
 
@@ -93,7 +93,9 @@ def test_what_was_started_and_what_is_configured_must_agree(environment, values)
 
 
 def test_several_machines_need_somebody_who_says_which_is_which():
-    with pytest.raises(ConfigurationError, match="nodes is 2 but nothing tells"):
+    with pytest.raises(
+        ConfigurationError, match="nodes is 2 but the number of this machine"
+    ):
         Launch(TrainingConfig(device="cpu", nodes=2))
 
 
@@ -127,7 +129,7 @@ def test_a_window_does_not_start_processes(tiny_config, noisy):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert "a window does not have" in raised[0]
+    assert "cannot be started from a window" in raised[0]
 
 
 def test_more_processes_than_patches_start_none(tmp_path, capsys):

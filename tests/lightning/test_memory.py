@@ -39,7 +39,7 @@ def trained(config, noisy, **more):
     return careamist, events
 
 
-def halvings(events):
+def splits(events):
     return [(e.old, e.new) for e in events if isinstance(e, BatchSplit)]
 
 
@@ -62,8 +62,8 @@ def test_parts_of_a_batch_teach_what_the_whole_does(
     whole, before = trained(config, noisy, **more)
     small_device(fits=2, after=2, error=error)
     by_parts, events = trained(config, noisy, **more)
-    assert not halvings(before)
-    assert halvings(events) == [(6, 3), (3, 2)]
+    assert not splits(before)
+    assert splits(events) == [(6, 3), (3, 2)]
     assert by_parts.model.steps == whole.model.steps == 4
     torch.testing.assert_close(
         by_parts.get_losses()["train_step_loss"],
@@ -108,7 +108,7 @@ def test_what_was_learnt_about_the_room_holds_for_later_steps(
 ):
     calls = small_device(fits=2)
     _, events = trained(tiny_config(batch_size=4, num_steps=3), noisy)
-    assert halvings(events) == [(4, 2)]
+    assert splits(events) == [(4, 2)]
     assert calls.count(4) == 1
     assert sum(len(e.losses) for e in events if isinstance(e, StepsDone)) == 3
 

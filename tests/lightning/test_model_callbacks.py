@@ -41,9 +41,9 @@ def test_snapshots_are_spread_evenly_and_the_last_is_the_model(ready):
     careamist, events = ready(epochs=4, count=5)
     assert steps(careamist) == [4, 8, 12, 16, 20]
     assert [s.epoch for s in careamist.snapshots] == [0, 1, 2, 3, 4]
-    told = [e for e in events if isinstance(e, SnapshotTaken)]
-    assert [e.step for e in told] == steps(careamist)
-    assert [e.loss for e in told] == [s.loss for s in careamist.snapshots]
+    taken = [e for e in events if isinstance(e, SnapshotTaken)]
+    assert [e.step for e in taken] == steps(careamist)
+    assert [e.loss for e in taken] == [s.loss for s in careamist.snapshots]
     assert torch.equal(state(careamist.snapshots[-1].model), state(careamist.model))
     assert careamist.snapshots[-1].model.epochs == careamist.model.epochs == 4
     losses = careamist.get_losses()["train_step_loss"]

@@ -1,4 +1,4 @@
-"""Losses that do not move any more: told, and if wished the end of the run."""
+"""Plateaus of the loss, and early stopping."""
 
 import pytest
 

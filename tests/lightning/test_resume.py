@@ -1,4 +1,4 @@
-"""Runs that are cut off, and go on as if nothing had happened."""
+"""Interrupted runs that are resumed with the same result."""
 
 import json
 import os
@@ -272,7 +272,7 @@ SCRIPT = """
 
 @pytest.mark.process
 def test_killed_at_a_random_moment(tiny_config, noisy, tmp_path, seed):
-    """SIGKILL in a process of its own, wherever it happens to be."""
+    """SIGKILL in another process, after a random time."""
     from napari_hush.config import save_configuration
 
     config = build(tiny_config, num_epochs=6, num_steps=20, ema_decay=0.9)

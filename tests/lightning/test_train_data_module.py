@@ -102,7 +102,7 @@ def test_workers_see_the_same_batches(tiny_config, noisy):
 
 
 class Constant(Dataset):
-    """A user's own dataset: single patches, of its own making."""
+    """A custom dataset of single patches."""
 
     def __len__(self):
         return 6

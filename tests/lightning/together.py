@@ -70,7 +70,7 @@ def run(folder, name, ranks, **more):
 
 
 def environment(rank, ranks, port):
-    """What torchrun tells its processes; one alone is told nothing."""
+    """Variables that torchrun sets for several processes."""
     if ranks > 1:
         os.environ |= {
             "TORCHELASTIC_RUN_ID": "test",

@@ -56,7 +56,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 _PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 glibc = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
+    platform.libc_ver()[0] != "glibc", reason="only glibc has these settings"
 )
 
 

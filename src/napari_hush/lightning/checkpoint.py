@@ -23,7 +23,12 @@ from napari_hush.errors import (
 )
 from napari_hush.lightning.losses import Losses
 from napari_hush.models import Model, UNet
-from napari_hush.models.file import check_weights, open_tensors, write_tensors
+from napari_hush.models.file import (
+    MALFORMED,
+    check_weights,
+    open_tensors,
+    write_tensors,
+)
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
 from napari_hush.system.atomic_write import make_folder
@@ -38,33 +43,11 @@ _Value = TypeVar("_Value")
 FILE = "run-state.safetensors"
 """Name of the checkpoint in its folder."""
 _FORMAT = "napari-hush run 1"
-_MALFORMED = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    RuntimeError,
-)
-"""Raised by values of the wrong kind, and by endless JSON (a RecursionError)."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a run is.
-
-    Attributes
-    ----------
-    first_epoch, first_step : int
-        Epochs and optimizer steps of the model before the run.
-    epochs, steps : int
-        Complete epochs, and steps, of the run.
-    steps_in_epoch : int
-        Steps of the incomplete epoch.
-    ended : bool
-        True once the run is over, whether it finished or was stopped.
-    """
+    """Epochs and steps of a run: those before it, complete ones, and in the next epoch."""
 
     first_epoch: int = 0
     first_step: int = 0
@@ -72,6 +55,7 @@ class Position:
     steps: int = 0
     steps_in_epoch: int = 0
     ended: bool = False
+    """Whether the run is over, because it finished or was stopped."""
 
     @property
     def model_epochs(self) -> int:
@@ -320,7 +304,7 @@ def explain_damage(what: str) -> Iterator[None]:
         yield
     except HushError:
         raise
-    except _MALFORMED as error:
+    except MALFORMED as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UnreadableFileError(
             f"Cannot resume {what}: its checkpoint is damaged ({reason}); start a new run."

@@ -25,22 +25,11 @@ _MIN_INTERVAL = 20
 
 
 class Checkpointer:
-    """Write the checkpoint of a run.
+    """Write the checkpoint of a run into `folder`, `every_s` seconds within an epoch.
 
-    Parameters
-    ----------
-    folder : Path
-        Folder of the checkpoint.
-    every_s : float
-        Seconds between two checkpoints within an epoch. After shorter epochs one is
-        written, too, as long as writing takes less than a twentieth of the time.
-    data : Fingerprint
-        Properties of the training data.
-    losses : Losses
-        Record of the losses, filled by the run.
-    on_unwritable : callable, optional
-        Gets a `WarningIssued` the first time that a checkpoint cannot be written, and
-        training continues; by default it ends with the error.
+    After shorter epochs one is written, too, as long as writing takes less than a twentieth
+    of the time. If one cannot be written, `on_unwritable` gets a `WarningIssued`, once, and
+    training continues; without it the error ends the run.
     """
 
     def __init__(

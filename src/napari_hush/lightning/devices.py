@@ -38,29 +38,10 @@ _BUFFERS: dict[str, Any] = {
 class Launch:
     """Processes, devices and precision of a run.
 
-    Parameters
-    ----------
-    config : TrainingConfig
-        Devices, machines, precision.
-    precision : {"32", "bf16"}, optional
-        Precision of the run that is resumed; by default that of the configuration.
-
-    Attributes
-    ----------
-    devices, nodes : int
-        Processes per machine, and machines.
-    device : torch.device
-        Device of this process; only its type if there are several processes.
-    precision : {"32", "bf16"}
-        Arithmetic of the run.
-    ranks : ProcessGroup
-        The processes, this one included.
-
-    Raises
-    ------
-    ConfigurationError
-        If the configuration contradicts how the processes were started, or the machine
-        lacks the devices.
+    `devices` is the number of processes per machine, `nodes` that of machines. `device` is
+    that of this process, or only its type if there are several. `precision` is that of a
+    resumed run, or else chosen from the configuration. Raises ConfigurationError if the
+    configuration contradicts how the processes were started, or a device is missing.
     """
 
     def __init__(self, config: TrainingConfig, precision: Precision | None = None) -> None:

@@ -28,18 +28,8 @@ if TYPE_CHECKING:
 class MicroBatches:
     """Finds the number of patches that fit into memory at once, by trial.
 
-    Parameters
-    ----------
-    on_progress : callable
-        Gets `BatchSplit`.
-    alone : bool
-        Whether this process trains alone. Several cannot split a batch, because each waits
-        for the others within it.
-
-    Attributes
-    ----------
-    patches : int or None
-        Patches that fit; None as long as all batches did.
+    `patches` is that number, or None as long as all batches fit. Processes that do not
+    train `alone` cannot split a batch, because each waits for the others within it.
     """
 
     def __init__(self, on_progress: OnProgress, *, alone: bool = True) -> None:

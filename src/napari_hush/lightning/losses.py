@@ -85,10 +85,7 @@ class Losses:
 def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
     """The logger that `config` names, writing into `folder`; None without a folder.
 
-    Raises
-    ------
-    ConfigurationError
-        If the package of the logger is missing.
+    Raises ConfigurationError if the package of the logger is not installed.
     """
     kind = config.training_config.logger
     if folder is None or kind == "none":
@@ -115,11 +112,7 @@ def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
 
 
 class LossLog:
-    """Write the losses of events to a logger, by step and by epoch.
-
-    Steps are counted over all runs of a model, so the curves of an interrupted run and of
-    its continuation join.
-    """
+    """Write the losses of events to a logger, by step and by epoch of all runs."""
 
     def __init__(self, logger: Logger | None, config: Configuration) -> None:
         self.logger = logger

@@ -71,27 +71,19 @@ class HushModule(L.LightningModule):
     ----------
     epochs, steps : int
         Epochs and optimizer steps done, those before this run included.
-    micro_batches : MicroBatches
-        Number of patches that fit into memory at once.
     step_losses : list of Tensor
-        Losses of the steps since the list was last emptied; they stay on the device,
-        because fetching each one would make a GPU wait.
+        Losses to report, on the device: fetching each one would make a GPU wait.
     val_loss : float or None
-        Validation loss of the last epoch, until it is reported.
-    precision : {"32", "bf16"}
-        Arithmetic of the run; set before it.
-    resumed : TrainingCheckpoint or None
-        Checkpoint to resume from; set before the run.
-    ranks : ProcessGroup
-        The processes that train together; set before the run.
+        Validation loss of the last epoch, if it is not reported yet.
     batch_size : int
         Patches in the batch of the last step, over all processes.
     stop_requests : Tensor or None
         Scalar: number of processes that are to stop, the same in all of them.
-    wants_stop : callable
-        Whether this process is to stop.
-    provenance : Provenance
-        Provenance of the models of this run.
+    micro_batches : MicroBatches
+        Number of patches that fit into memory at once.
+    precision, resumed, ranks, wants_stop, provenance
+        Set before a run: its arithmetic, the checkpoint to resume from, the processes that
+        train together, whether this process is to stop, and the provenance of its models.
     """
 
     def __init__(
@@ -263,10 +255,7 @@ class HushModule(L.LightningModule):
     def model(self) -> Model:
         """A copy of the current model in evaluation mode, on the training device.
 
-        Raises
-        ------
-        TrainingError
-            If the module was made without a normalization.
+        Raises TrainingError if the module was made without a normalization.
         """
         if self.normalization is None:
             raise TrainingError(
@@ -284,13 +273,7 @@ class HushModule(L.LightningModule):
         )
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """The training loss of one batch, a float32 scalar, with the draws of step 0.
-
-        Parameters
-        ----------
-        batch : tuple of Tensor
-            As the dataset gives it: ``(B, C, (Z), Y, X)`` float32 each.
-        """
+        """Training loss of a batch ``(B, C, (Z), Y, X)`` with the draws of step 0."""
         seen, answer, _ = self.gradients.prepare(batch, MASKS, 0)
         return self._algorithm.loss(self.network(seen), answer)
 

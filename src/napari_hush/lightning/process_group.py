@@ -21,14 +21,8 @@ _Value = TypeVar("_Value")
 class ProcessGroup:
     """The processes of a run, as seen from one of them; by default only this one.
 
-    All processes have to call every method, in the same order.
-
-    Parameters
-    ----------
-    rank, count : int
-        Number of this process, from 0, and number of processes.
-    timeout : float
-        Seconds without an answer after which a process counts as lost, for the message.
+    All processes have to call every method, in the same order. After `timeout` seconds
+    without an answer a process counts as lost; here it is only for the message.
     """
 
     def __init__(self, rank: int = 0, count: int = 1, timeout: float = 0.0) -> None:

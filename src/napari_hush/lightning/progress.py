@@ -250,16 +250,10 @@ class ProgressCallback(L.Callback):
 
 
 class PlateauDetector:
-    """Count epochs in which a smoothed loss did not fall.
+    """Detect plateaus: `epochs` in which a smoothed loss did not fall; 0 for never.
 
-    Parameters
-    ----------
-    epochs : int
-        Length of a plateau; 0 for none.
-    tolerance : float
-        Decrease that does not count, as a fraction of the lowest loss so far.
-    smoothing : float
-        Weight of the past in the running mean of the losses, 0 (none) up to below 1.
+    A decrease of at most `tolerance` times the lowest loss does not count. `smoothing` is
+    the weight of the past in the running mean of the losses, 0 (none) up to below 1.
     """
 
     def __init__(self, epochs: int, tolerance: float, smoothing: float) -> None:

@@ -232,17 +232,8 @@ class TrainDataModule(L.LightningDataModule):
     def divide(self, rank: int, ranks: int, processes_here: int) -> None:
         """Load the part of every batch that belongs to process `rank` of `ranks`.
 
-        Parameters
-        ----------
-        rank, ranks : int
-            Number of this process, from 0, and number of processes.
-        processes_here : int
-            How many of them run on this machine and share its memory.
-
-        Raises
-        ------
-        ConfigurationError
-            If there are more processes than patches in a batch.
+        `processes_here` of them run on this machine and share its memory. Raises
+        ConfigurationError if there are more processes than patches in a batch.
         """
         size = self.data_config.batch_size
         if ranks > size:
@@ -290,21 +281,10 @@ class TrainDataModule(L.LightningDataModule):
         return list(config.image_means), list(config.image_stds)
 
     def pace(self, steps: int | None, first_epoch: int, first_step: int = 0) -> int:
-        """Set the optimizer steps per epoch and the epochs trained before this run.
+        """Set and return the steps per epoch; None for one epoch over all patches.
 
-        Parameters
-        ----------
-        steps : int, optional
-            None for as many as one epoch over all patches has.
-        first_epoch : int
-            Number of the first epoch, which determines order and augmentation.
-        first_step : int
-            Steps of that epoch that are done; the next loader skips their patches.
-
-        Returns
-        -------
-        int
-            Optimizer steps of one epoch.
+        `first_epoch` is the number of the next epoch, which determines order and
+        augmentation; `first_step` of its steps are done, and their patches are skipped.
         """
         self._steps, self._first_epoch, self._skip = steps, first_epoch, 0
         whole = len(self.train_dataloader())

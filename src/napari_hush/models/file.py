@@ -34,8 +34,15 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _FORMAT = "napari-hush model 1"
-_MALFORMED = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError)
-"""Raised by values of the wrong kind, and by endless JSON (a RecursionError)."""
+MALFORMED = (
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+)
+"""Errors that malformed files raise: wrong types and values, endless JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +166,7 @@ def load_model(path: str | Path) -> Model:
             **trained,
             provenance=provenance,
         )
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged or of another version "
             f"({' '.join(f'{type(error).__name__}: {error}'.split())}); save it again."
