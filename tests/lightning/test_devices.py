@@ -79,7 +79,7 @@ def test_a_shell_in_slurm_is_no_job(environment):
 
 def test_tasks_without_srun_are_refused(environment):
     environment({"SLURM_NTASKS": "4"})
-    with pytest.raises(ConfigurationError, match=r"4 tasks but only one .* write srun"):
+    with pytest.raises(ConfigurationError, match=r"4 tasks but only one .* srun"):
         Launch(TrainingConfig(device="cpu"))
     assert is_first()
 
