@@ -394,6 +394,33 @@ def test_a_configuration_file(tiny_config, tmp_path):
     assert CAREamist(path).config == tiny_config()
 
 
+def test_a_model_as_source(trained, noisy):
+    careamist = CAREamist(source=trained.model)
+    assert careamist.model is trained.model
+    assert careamist.config == trained.model.config
+    np.testing.assert_array_equal(careamist.predict(noisy), trained.predict(noisy))
+
+
+def test_former_keywords_work_with_a_warning(tiny_config, noisy, tmp_path):
+    careamist = CAREamist(tiny_config())
+    with pytest.warns(DeprecationWarning, match="is now checkpoint_"):
+        careamist.train(train_source=noisy, state_dir=tmp_path, state_needed=True)
+    write_tiff(tmp_path / "a.tif", noisy, "YX")
+    with pytest.warns(DeprecationWarning, match="judge .* is now check"):
+        clean = careamist.predict(noisy, judge=False)
+    with pytest.warns(DeprecationWarning, match="judge .* is now check"):
+        (target,) = careamist.predict_to_disk(
+            tmp_path / "a.tif", prediction_dir=tmp_path / "clean", judge=False
+        )
+    np.testing.assert_array_equal(read_tiff(target), clean)
+
+
+def test_settings_of_files_are_checked_before_any_is_opened(trained, tmp_path):
+    write_tiff(tmp_path / "a.tif", np.ones((8, 8), "float32"), "YX")
+    with pytest.raises(ConfigurationError, match="tile_siz"):
+        trained.predict_to_disk(tmp_path / "a.tif", tile_siz=[8, 8])
+
+
 def test_nothing_to_denoise_with(tiny_config, noisy, tmp_path):
     careamist = CAREamist(tiny_config())
     with pytest.raises(TrainingError, match="train one first"):

@@ -26,7 +26,7 @@ class Part:
     def __init__(self, clipped=0, gate=None, error=None):
         self.clipped, self.gate, self.error = clipped, gate, error
 
-    def finish(self):
+    def write(self):
         if self.gate is not None:
             assert self.gate.wait(60)
         if self.error is not None:
@@ -37,10 +37,12 @@ class Part:
 def test_the_next_part_is_made_while_one_is_written():
     place, gate = Place(), threading.Event()
     with WriteBehind(place) as behind:
-        behind.write(7, Part(3, gate))  # comes back although the part cannot be written
+        behind.submit(
+            7, Part(3, gate).write
+        )  # comes back although the part cannot be written
         assert place.noted == []
         gate.set()
-        behind.write(2, Part(1))
+        behind.submit(2, Part(1).write)
         assert [number for number, _, _ in place.noted[:1]] == [7]
     assert [(number, clipped) for number, clipped, _ in place.noted] == [(7, 3), (2, 1)]
     assert all(name.startswith("hush-writer") for _, _, name in place.noted)
@@ -50,7 +52,7 @@ def written(place, *parts, then=None):
     """Write the parts, and raise what comes `then`."""
     with WriteBehind(place) as behind:
         for number, part in enumerate(parts):
-            behind.write(number, part)
+            behind.submit(number, part.write)
         if then is not None:
             raise then
 
@@ -84,9 +86,9 @@ def test_parts_are_forced_to_the_disk_now_and_then(monkeypatch):
     monkeypatch.setattr(to_file, "KEPT_EVERY", 0.0)
     with WriteBehind(place) as behind:
         for number in range(3):
-            behind.write(number, Part())
+            behind.submit(number, Part().write)
     assert place.kept == 3
     monkeypatch.setattr(to_file, "KEPT_EVERY", 3600.0)
     with WriteBehind(place) as behind:
-        behind.write(0, Part())
+        behind.submit(0, Part().write)
     assert place.kept == 3

@@ -39,7 +39,7 @@ from napari_hush.lightning import (
     train,
 )
 from napari_hush.models import Model, save_model
-from napari_hush.prediction import denoise_lazily, predict_files
+from napari_hush.prediction import ImageProgress, denoise_lazily, predict_files
 from napari_hush.prediction.progress import never
 from napari_hush.system import job_env
 from napari_hush.system.atomic_write import refuse_existing
@@ -133,13 +133,7 @@ class CAREamist:
 
     @property
     def trained(self) -> Model:
-        """The model.
-
-        Raises
-        ------
-        TrainingError
-            If there is no model yet.
-        """
+        """The model; raises a TrainingError if there is none yet."""
         if self.model is None:
             raise TrainingError(
                 "There is no model yet; train one first, or load a model file."
@@ -180,10 +174,9 @@ class CAREamist:
             Targets of the images, for Noise2Noise and CARE.
         use_in_memory : bool
             Has no effect on arrays.
-        val_percentage : float
-            Fraction of the training patches used for validation, 0 to 1.
-        val_minimum_split : int
-            Smallest number of patches used for validation.
+        val_percentage, val_minimum_split : float, int
+            Fraction of the training patches used for validation, 0 to 1, and their least
+            number.
         checkpoint_dir : str or Path, optional
             Folder for checkpoints, written at least once a minute, from which the run can
             be resumed after a crash; relative to `work_dir`. By default none are written.
@@ -252,10 +245,7 @@ class CAREamist:
             self._running = False
 
     def stop_training(self) -> None:
-        """End training after the current step and keep the model; from any thread.
-
-        A paused run ends at once.
-        """
+        """End training after the current step and keep the model; from any thread."""
         self._control.stop()
 
     def pause_training(self) -> None:
@@ -276,30 +266,22 @@ class CAREamist:
 
         Returns
         -------
-        dict
-            ``train_step`` and ``train_step_loss``, one entry per optimizer step;
-            ``train_epoch`` and ``train_loss``, ``val_epoch`` and ``val_loss``, one per
-            epoch.
+        dict of str to list
+            ``train_step`` and ``train_step_loss`` per optimizer step; ``train_epoch`` and
+            ``train_loss``, ``val_epoch`` and ``val_loss`` per epoch.
         """
         return self._losses.as_dict()
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
-        """Models of earlier steps, oldest first, as many as the configuration says.
-
-        They are evenly spread over all training so far and live in memory.
-        """
+        """Models of earlier steps, oldest first, spread evenly over all training so far."""
         return tuple(self._snapshots)
 
     def go_back(self, snapshot: Snapshot) -> None:
         """Restore the model of `snapshot`; further training starts from it.
 
-        Losses and snapshots of later steps are kept until then.
-
-        Raises
-        ------
-        TrainingError
-            While training is running.
+        Losses and snapshots of later steps are kept until then. Raises a TrainingError
+        while training is running.
         """
         if self._running:
             raise TrainingError(
@@ -351,9 +333,8 @@ class CAREamist:
         axes : str, optional
             Their axes, slowest first; by default those of the training data.
         data_type : {"array", "tiff", "zarr", "custom"}, optional
-            By default "array" for arrays; for paths "zarr" if the first is a Zarr store,
-            "custom" for models trained on custom data, otherwise "tiff". A folder is of
-            the type of the training data.
+            By default "array" for arrays; for files "custom" if the training data were,
+            else "zarr" or "tiff" by name; for folders that of the training data.
         tile_size : sequence of int, optional
             Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; affects memory, not the
             result.
@@ -378,7 +359,7 @@ class CAREamist:
             the rest is unchanged (zeros where `out` was not given).
         dtype : {"float32", "source"}
             Type of the results. "source" is that of each image: integers are rounded and
-            clipped, and a `PixelsClipped` event has the number of clipped pixels.
+            clipped, and a `PixelsClipped` event counts them.
         region : tuple of slice, optional
             Part of each image, ``(S, C, (Z), Y, X)`` in pixels (T counts as S): only tiles
             that meet it are denoised.
@@ -396,10 +377,9 @@ class CAREamist:
         Returns
         -------
         ndarray or list of ndarray, or of dask.array.Array if `lazy`
-            float32 or the type of the source, in the source's axes, shape and intensities
-            (with the model's number of output channels; C first if the source has none).
-            One array for one array; for a list of arrays or for paths a list, one entry
-            per image or file, in order.
+            In the source's axes, shape and intensities, with the model's output channels
+            (C first if the source has none). One array for one array, otherwise a list
+            with one entry per image or file, in order.
 
         Raises
         ------
@@ -443,9 +423,7 @@ class CAREamist:
                 model,
                 images,
                 config,
-                on_progress=self.on_progress,
-                should_stop=should_stop or never,
-                check=check,
+                ImageProgress(self.on_progress, should_stop or never, check=check),
                 out=out,
                 region=region,
                 first=first,
@@ -491,12 +469,9 @@ class CAREamist:
             TIFF (BigTIFF where needed) or OME-Zarr 0.5 with several resolutions, both with
             axes, pixel sizes and units, or the format of `write_func`. By default as
             `prediction_dir` ends, else "zarr" for Zarr and "tiff" for all others.
-        write_extension : str, optional
-            Ending of custom results, e.g. ``".npy"``.
-        write_func : callable, optional
-            Called as ``write_func(path, array, **write_func_kwargs)`` for custom results.
-        write_func_kwargs : dict, optional
-            Further arguments for `write_func`.
+        write_extension, write_func, write_func_kwargs : optional
+            For custom results: their ending, e.g. ``".npy"``, and a function called as
+            ``write_func(path, array, **write_func_kwargs)``.
         overwrite : bool
             Replace existing results, including partial ones of another model.
         resume : bool
@@ -544,11 +519,9 @@ class CAREamist:
         job = FileJob(
             model,
             inference_config(trained_on, model, source, settings),
+            ImageProgress(self.on_progress, should_stop or never, check=check),
             kind,
             overwrite,
-            self.on_progress,
-            should_stop or never,
-            check,
             read_source_func,
             extension_filter,
             settings,
@@ -579,32 +552,17 @@ class CAREamist:
 
         Raises
         ------
-        TrainingError
-            If there is no model yet.
-        ModelFileError
-            If the name does not end in ``.safetensors``.
-        ExistingFileError
-            If the file exists and `overwrite` is off.
+        TrainingError, ModelFileError, ExistingFileError
+            If there is no model yet, the name has another ending, or the file exists and
+            `overwrite` is off.
         """
         return save_model(self.trained, path, overwrite=overwrite)
 
     def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Export the model for other programs; the file name chooses the format.
 
-        Parameters
-        ----------
-        path : str or Path
-            ``.onnx`` for ONNX, ``.pt`` for TorchScript, ``.zip`` for a BioImage.IO
-            package (`export_to_bmz` takes its metadata).
-        overwrite : bool
-            Replace an existing file.
-
-        Raises
-        ------
-        TrainingError
-            If there is no model yet.
-        ModelFileError, ExistingFileError, UnwritableFileError, HushError
-            See `napari_hush.interop.export_model`.
+        ``.onnx`` is ONNX, ``.pt`` TorchScript and ``.zip`` a BioImage.IO package, whose
+        metadata `export_to_bmz` takes. Errors are those of `interop.export_model`.
         """
         return export_model(self.trained, path, overwrite=overwrite)
 
@@ -631,37 +589,22 @@ class CAREamist:
         ----------
         path_to_archive : str or Path
             File to write; ends in ``.zip``.
-        friendly_model_name : str
-            Displayed name; by default made of the experiment's name and the method.
+        friendly_model_name, general_description, data_description : str
+            Displayed name, one sentence, and the training data as Markdown; the first two
+            by default made of the experiment's name and the method.
         input_array : array, str or Path, optional
             An image that the model denoises, in the axes of the training data. Its centre
             becomes test image and cover; by default a simulated pattern does.
-        authors : sequence of dict
-            Each with a ``"name"`` and optionally ``"affiliation"``, ``"email"``,
-            ``"github_user"``, ``"orcid"``.
-        general_description : str
-            One sentence; by default it names the method.
-        data_description : str
-            Description of the training data, as Markdown.
-        covers : sequence of str or Path
-            PNG, JPEG or GIF images, twice as wide as high or square.
-        channel_names : sequence of str
-            One per channel of the input.
-        model_version : str
-            Version of the model.
-        license : str
-            SPDX identifier of the model's licence.
+        authors, covers, channel_names, model_version, license
+            See `napari_hush.interop.About`.
         overwrite : bool
             Replace an existing file.
 
         Raises
         ------
-        TrainingError
-            If there is no model yet.
-        ConfigurationError, ModelFileError, ExistingFileError, MissingFileError
-            If the metadata or the path are not valid.
         HushError
-            See `napari_hush.interop.write_package`.
+            If there is no model yet, or metadata or path are not valid; see
+            `napari_hush.interop.write_package`.
         """
         model = self.trained
         path = Path(path_to_archive)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_hush.config import DataConfig
-    from napari_hush.events import OnProgress
     from napari_hush.io import Image, ReadSource
     from napari_hush.models import Model
     from napari_hush.prediction import Region
@@ -123,10 +122,8 @@ def predict_arrays(
     model: Model,
     images: Sequence[Image],
     config: InferenceConfig,
+    progress: ImageProgress,
     *,
-    on_progress: OnProgress,
-    should_stop: Callable[[], bool],
-    check: bool,
     out: NDArray[Any] | None = None,
     region: Region | None = None,
     first: Callable[[], Region | None] | None = None,
@@ -136,11 +133,11 @@ def predict_arrays(
     for index, image in enumerate(images):
         result = _zeros(model, image, config) if out is None else out
         results.append(result)
-        progress = ImageProgress(on_progress, should_stop, index, len(images), check)
+        of_image = replace(progress, index=index, num_images=len(images))
         changed = changes_of([image])
         with explain_memory_error("denoising"):
             complete = denoise(
-                model, image, result, config, progress, region=region, first=first
+                model, image, result, config, of_image, region=region, first=first
             )
         if name := changed():
             raise changed_meanwhile(name)
@@ -177,11 +174,9 @@ class FileJob:
 
     model: Model
     config: InferenceConfig
+    progress: ImageProgress
     write_type: str
     overwrite: bool
-    on_progress: OnProgress
-    should_stop: Callable[[], bool]
-    check: bool
     read_source_func: ReadSource | None
     extension_filter: str
     settings: dict[str, Any]
@@ -204,9 +199,7 @@ class FileJob:
             result_record(self.model, image, **_as_json(settings)),
             self.overwrite,
         )
-        progress = ImageProgress(
-            self.on_progress, self.should_stop, index, num_files, self.check
-        )
+        progress = replace(self.progress, index=index, num_images=num_files)
         with explain_memory_error("denoising"):
             return denoise_to_file(
                 self.model, image, destination, self.config, progress, barrier
@@ -215,15 +208,8 @@ class FileJob:
     def _write_array(
         self, image: Image, target: Path, write_func: Callable[..., Any]
     ) -> bool:
-        (result,) = predict_arrays(
-            self.model,
-            [image],
-            self.config,
-            on_progress=self.on_progress,
-            should_stop=self.should_stop,
-            check=self.check,
-        )
-        if self.should_stop():
+        (result,) = predict_arrays(self.model, [image], self.config, self.progress)
+        if self.progress.should_stop():
             return False
         make_folder(target.parent)
         write_func(target, result)

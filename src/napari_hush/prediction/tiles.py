@@ -231,19 +231,9 @@ def fitting_tile(
 ) -> tuple[int, ...]:
     """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
 
-    It depends on the network and the machine alone, not on other programs; `MemoryLimit`
-    splits tiles that do not fit all the same.
-
-    Parameters
-    ----------
-    network : UNet
-        More filters make smaller tiles.
-    device : torch.device
-        On GPUs, their total memory counts.
-    precision : {"32", "bf16"}
-        Half of the bytes make larger tiles.
-    at_once : int
-        Tiles, or augmented copies of one, that share the memory.
+    `at_once` tiles, or augmented copies of one, share the memory. The size depends on the
+    network and the total memory, not on other programs; `MemoryLimit` splits tiles that
+    do not fit all the same.
     """
     halo = network.halo
     dims = len(halo)
@@ -266,18 +256,10 @@ def fitting_tile(
 def even(
     shape: Sequence[int], largest: Sequence[int], multiple: Sequence[int]
 ) -> tuple[int, ...]:
-    """Size of equal tiles ``((Z), Y, X)``, as few as `largest` allows.
+    """Size ``((Z), Y, X)`` of equal tiles, as few as `largest` allows for an image `shape`.
 
-    A narrow tile at the border would have a full halo for few pixels.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of the image, ``((Z), Y, X)`` in pixels.
-    largest : sequence of int
-        Size of the largest tile, a multiple of `multiple`.
-    multiple : sequence of int
-        Tile sizes are multiples of it, per axis.
+    A narrow tile at the border would have a full halo for few pixels. Sizes are multiples
+    of `multiple`, as `largest` must be.
     """
     return tuple(
         -(-size // (-(-size // most) * step)) * step

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -246,7 +246,7 @@ def _write_missing(
                 canvas.put(tile, pixels)
             left -= len(group)
             if not left:
-                behind.write(number, canvas)
+                behind.submit(number, canvas.write)
                 canvas = None
             progress.advance(group)
 
@@ -301,7 +301,7 @@ class _Canvas:
             place = self._block[(slice(None), *within(tile.inner, self._inner))]
         self._clipped += put(place, pixels)
 
-    def finish(self) -> int:
+    def write(self) -> int:
         """Write all tiles; returns the number of pixels that were clipped."""
         for sample, inner, pixels in self._parts:
             with writing(self._path):
@@ -312,18 +312,10 @@ class _Canvas:
 def in_blocks(
     tiles: Sequence[Tile], block: Sequence[int] | None, batch_size: int
 ) -> list[list[Tile]]:
-    """Group all tiles of an image by the block of the file that they fill.
+    """Group all tiles of an image by the block of the file, ``((Z), Y, X)``, they fill.
 
-    Parameters
-    ----------
-    tiles : sequence of Tile
-        All tiles of the image.
-    block : sequence of int, optional
-        Size ``((Z), Y, X)`` of blocks made of whole tiles; None for a format that takes
-        each tile alone.
-    batch_size : int
-        Tiles denoised at once. Their bits may depend on it, so the groups must not depend
-        on which blocks are missing.
+    A format without blocks takes each tile alone; then they are grouped by batches, whose
+    bits may depend on the tiles in them, whichever tiles are missing.
     """
     if block is None:
         return list(group_by_shape(tiles, batch_size))
@@ -338,23 +330,11 @@ KEPT_EVERY = 5.0
 """Seconds of work that a crash may cost; syncing more often would slow the disk down."""
 
 
-class Written(Protocol):
-    """A part of a result that can write itself."""
-
-    def finish(self) -> int:
-        """Write it; returns the number of pixels that were clipped."""
-
-
 class WriteBehind:
-    """Writes one part at a time, in order, in a background thread.
+    """Writes one part of `output` at a time, in order, in a background thread.
 
     A part is noted in the journal once it is written. Leaving the context waits for the
     part that is being written, even after an error.
-
-    Parameters
-    ----------
-    output : PartialOutput
-        The result that the parts belong to; nothing else may note parts meanwhile.
     """
 
     def __init__(self, output: PartialOutput) -> None:
@@ -363,19 +343,16 @@ class WriteBehind:
         self._writing: Future[None] | None = None
         self._kept = time.monotonic()
 
-    def write(self, number: int, part: Written) -> None:
-        """Start to write `part`, after the one before it is written.
+    def submit(self, number: int, write: Callable[[], int]) -> None:
+        """Call `write` in the background once the part before is written.
 
-        Raises
-        ------
-        UnwritableFileError
-            If the part before could not be written.
+        `write` returns the number of clipped pixels. Raises the error of the part before.
         """
         self.wait()
-        self._writing = self._pool.submit(self._write, number, part)
+        self._writing = self._pool.submit(self._write, number, write)
 
     def wait(self) -> None:
-        """Wait until everything is written; raises as `write` does."""
+        """Wait until everything is written; raises as `submit` does."""
         future, self._writing = self._writing, None
         if future is not None:
             future.result()
@@ -395,8 +372,8 @@ class WriteBehind:
         elif self._writing is not None and (other := self._writing.exception()):
             error.add_note(f"Writing the part before failed as well: {other}")
 
-    def _write(self, number: int, part: Written) -> None:
-        self._output.note(number, part.finish())
+    def _write(self, number: int, write: Callable[[], int]) -> None:
+        self._output.note(number, write())
         if time.monotonic() - self._kept >= KEPT_EVERY:
             self._output.keep()
             self._kept = time.monotonic()
