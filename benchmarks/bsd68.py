@@ -43,7 +43,7 @@ def images(folder: Path) -> list[NDArray[np.float32]]:
 
 
 def noisy(clean: list[NDArray[np.float32]], seed: int) -> list[NDArray[np.float32]]:
-    """Each with noise of its own, not clipped."""
+    """Each with separate noise, not clipped."""
     return [
         image + np.random.default_rng(seed + i).normal(0, SIGMA, image.shape)
         for i, image in enumerate(clean)
@@ -51,7 +51,7 @@ def noisy(clean: list[NDArray[np.float32]], seed: int) -> list[NDArray[np.float3
 
 
 def main() -> None:
-    """Train and judge each method."""
+    """Train and evaluate each method."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--test", type=Path, help="folder of the test images")

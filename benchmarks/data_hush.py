@@ -1,4 +1,4 @@
-"""What `data.py` measures of napari-hush, in a process of its own."""
+"""The napari-hush part of `data.py`, in a separate process."""
 
 from __future__ import annotations
 

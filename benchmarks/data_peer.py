@@ -1,4 +1,4 @@
-"""What `data.py` measures of CAREamics, in a process and an environment of its own."""
+"""The CAREamics part of `data.py`, in a separate process and environment."""
 
 from __future__ import annotations
 

@@ -2,12 +2,11 @@
 
     sudo python benchmarks/disk_full.py [--points 20]
 
-Each point makes a disk of its own (tmpfs, which takes root) and leaves so many bytes free
-that the job cannot end: from none to nearly all that it needs. A third of the points each
-are for the state of a training run, for saving a model, and for denoising into files. The
-job has to end with the sentence that the disk is full; whatever lies on the disk then has
-to be whole; and once there is room, the job has to end as if nothing had happened, with
-the same bits.
+Each point makes a separate disk (tmpfs, which needs root) and leaves too few bytes free for
+the job: from none to nearly all. A third of the points each are for the checkpoint of a
+training run, for saving a model, and for denoising into files. The job must end with the
+error that the disk is full, and every file on the disk must be whole; once there is space,
+the job must end with the same bits as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -75,11 +74,11 @@ def configuration():
 
 
 def refused(job) -> str:
-    """The sentence that `job` ends with; empty if it is not the one that it should be."""
+    """The message that `job` ends with; empty if it is not that of a full disk."""
     try:
         job()
     except UnwritableFileError as error:
-        return str(error) if "make room" in str(error) else ""
+        return str(error) if "another disk" in str(error) else ""
     return ""
 
 
@@ -88,7 +87,7 @@ def no_leftovers(place: Path) -> bool:
 
 
 def state_point(place: Path, share: float, noisy, wanted) -> bool:
-    """A run whose state does not fit goes on from the last one that did."""
+    """A run whose checkpoint does not fit resumes from the last one that did."""
     size = wanted["state"]
     with filled(place, int(share * 2 * size)):
         careamist = CAREamist(configuration())
@@ -118,7 +117,7 @@ def model_point(place: Path, share: float, noisy, wanted) -> bool:
 
 
 def result_point(place: Path, share: float, noisy, wanted) -> bool:
-    """Results that are whole stay, and the others follow once there is room."""
+    """Complete results stay, and the others follow once there is space."""
     careamist = CAREamist(wanted["model"])
     size = sum(path.stat().st_size for path in wanted["results"])
     out = place / "out"
@@ -140,7 +139,7 @@ def result_point(place: Path, share: float, noisy, wanted) -> bool:
 
 
 def undisturbed(folder: Path, noisy) -> dict:
-    """What comes of the jobs where there is room."""
+    """Results of the jobs with enough space."""
     careamist = CAREamist(configuration())
     careamist.train(train_source=noisy, checkpoint_dir=folder / "run")
     sources = [folder / f"{number}.tif" for number in range(FILES)]
@@ -175,7 +174,7 @@ def main() -> None:
             good += passed
             name = point.__name__.removesuffix("_point")
             print(
-                f"{number:2} {name:6} {share:4.0%} of the room: "
+                f"{number:2} {name:6} {share:4.0%} of the space: "
                 f"{'refused, whole, then ended' if passed else 'FAILED'}",
                 flush=True,
             )

@@ -55,7 +55,7 @@ class Format:
     """Sound files of one format, and how they are read.
 
     `make` writes them into a folder and names those that may be damaged; `read` takes the
-    folder of one of them. Each has a folder of its own.
+    folder of one of them. Each has a separate folder.
     """
 
     make: Callable[[Path], Iterable[Path]]
@@ -293,7 +293,7 @@ def read_state(folder: Path) -> None:
         interrupted_run(run)
     state = load_checkpoint(run)
     if zlib.crc32((run / FILE).read_bytes()) % 20:
-        return  # going on takes long: one in twenty has to do
+        return  # resuming takes long: one in twenty is enough
     noisy = np.random.default_rng(0).normal(100, 9, (40, 40)).astype("float32")
     careamist = CAREamist(state.config)
     careamist.on_progress = lambda event: careamist.stop_training()

@@ -2,7 +2,7 @@
 
     python benchmarks/kill_predict.py [--rounds 50]
 
-TIFF and OME-Zarr in turn. Each round denoises an image in a process of its own, kills it
+TIFF and OME-Zarr in turn. Each round denoises an image in a separate process, kills it
 (SIGKILL) at a random moment between its start and its expected end, and denoises again in
 a new process, with what the first one left. Pixels of all resolutions, axes and sizes have
 to be those of the run left alone, and nothing may be left beside the result. One worker
@@ -115,7 +115,7 @@ def main() -> None:
 
         whole, seconds = {}, {}
         for ending in ("tif", "ome.zarr"):
-            for turn in range(2):  # the first one also loads what is loaded late
+            for turn in range(2):  # the first one also does the late imports
                 target = Path(place) / f"whole{turn}{ending}" / f"clean.{ending}"
                 started = time.perf_counter()
                 attempt(target).join()

@@ -2,10 +2,10 @@
 
     python benchmarks/kill_resume.py [--rounds 50] [--dock]
 
-Each round starts training in a process of its own, kills it (SIGKILL) at a random moment
-between its start and its expected end, and lets it go on in a new process. One worker
+Each round starts training in a separate process, kills it (SIGKILL) at a random moment
+between its start and its expected end, and resumes it in a new process. One worker
 process that has the imports done forks the runs, so that fifty rounds take minutes. With
-``--dock`` it is the job of the dock that is killed, and what it kept that goes on.
+``--dock`` the job of the dock is killed and resumed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def configuration(method: str):
 
 
 def pixels(method: str):
-    """What is learned from, and its target."""
+    """Training image and target."""
     noisy = np.random.default_rng(0).normal(100, 9, (80, 80)).astype("float32")
     return noisy, noisy[::-1].copy() if method == "care" else None
 
@@ -122,7 +122,7 @@ def main() -> None:
         whole, seconds = {}, {}
         for method in ("n2v", "care"):
             folder = Path(place) / method
-            for _ in range(2):  # the first one also loads what is loaded late
+            for _ in range(2):  # the first one also does the late imports
                 started = time.perf_counter()
                 process = context.Process(target=attempt, args=(method, str(folder)))
                 process.start()

@@ -27,7 +27,7 @@ GB = 10**9
 
 
 class Partner:
-    """A process of its own that answers questions, so that two can take turns.
+    """A separate process that answers requests, so that two can take turns.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Break the core modules one small change at a time, and count what the tests notice.
+"""Make one small change at a time in core modules; count how many the tests detect.
 
     python benchmarks/mutation.py [--number 150] [--seed 0] [--only dataset] [--jobs 2]
 
 A mutant is a copy of the package in which one comparison, sum, number, truth value,
 condition or returned value is another. Mutants are drawn at random, evenly over all places
-in axes.py, dataset/, n2v/ and prediction/ where a change can be made; texts, annotations,
+in the modules of `TARGETS` where a change can be made; texts, annotations,
 decorators, assertions and errors are left alone. First the tests of the engine run once,
 and coverage.py notes which of them come by which line. Then each mutant is given to those
 that come by its line, the fastest first, up to ``--seconds`` of them. It is killed if a
@@ -37,11 +37,10 @@ from typing import Any
 from mutants import mutated, places_in
 
 HERE = Path(__file__).resolve().parents[1]
-ROOMS = ("axes.py", "dataset", "n2v", "prediction")
+TARGETS = ("axes.py", "boxes.py", "dataset", "n2v", "prediction")
 TESTS = [
-    *("dataset", "io", "judgement", "lightning", "models", "n2v", "prediction", "rules"),
-    *("test_axes.py", "test_careamist.py", "test_denoising.py", "test_levels.py"),
-    *("test_resuming.py", "test_writing.py"),
+    *("careamist", "dataset", "io", "lightning", "models", "n2v", "prediction", "quality"),
+    *("rules", "system", "test_axes.py", "test_boxes.py", "test_levels.py"),
 ]
 FIRST_SECONDS = 5.0
 """A change that loops for ever is found by so much of the tests."""
@@ -55,8 +54,8 @@ class Recorder:
         import coverage
 
         self._package = package
-        rooms = [f"{package / room}{rest}" for room in ROOMS for rest in ("", "/*")]
-        self._coverage = coverage.Coverage(data_file=None, include=rooms)
+        files = [f"{package / target}{rest}" for target in TARGETS for rest in ("", "/*")]
+        self._coverage = coverage.Coverage(data_file=None, include=files)
         self._coverage.start()
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -105,9 +104,9 @@ def run_tests(root: str, tests: list[str] | None, seconds: float) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     # Packages that are loaded already cannot be rewritten, and say so.
-    told = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    warnings = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     without = [*("-p", "no:cacheprovider"), *("-p", "no:pytest-qt")]
-    quiet = [*told, *without, "-q", "-x", "--tb=short"]
+    quiet = [*warnings, *without, "-q", "-x", "--tb=short"]
     slow = ["tests/repository/test_data_page.py", "tests/lightning/test_process_group.py"]
     left_out = [f"--deselect={file}" for file in slow]
     if tests is None:
@@ -169,15 +168,15 @@ def copied(root: Path) -> Path:
         shutil.copytree(HERE / name, root / name, ignore=skipped)
     shutil.copy(HERE / "pyproject.toml", root)
     package = root / "src" / "napari_hush"
-    for file in files_in(package, ROOMS):
+    for file in files_in(package, TARGETS):
         file.write_text(ast.unparse(ast.parse(file.read_text())))
     return package
 
 
-def files_in(package: Path, rooms: tuple[str, ...]) -> list[Path]:
+def files_in(package: Path, targets: tuple[str, ...]) -> list[Path]:
     found = []
-    for room in rooms:
-        place = package / room
+    for target in targets:
+        place = package / target
         found += sorted(place.glob("*.py")) if place.is_dir() else [place]
     return found
 
@@ -186,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=ROOMS)
+    parser.add_argument("--only", choices=TARGETS)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
         "--seconds", type=float, default=60, help="of tests that each is given to"
@@ -213,7 +212,7 @@ def main() -> None:
         known = Map(**json.loads((options.map or root / "map").read_text()))
         pool = [
             (file.relative_to(package), number)
-            for file in files_in(package, (options.only,) if options.only else ROOMS)
+            for file in files_in(package, (options.only,) if options.only else TARGETS)
             for number in range(len(places_in(ast.parse(file.read_text()))))
         ]
         draw = random.Random(options.seed)  # noqa: S311  (nothing secret)

@@ -1,13 +1,13 @@
-"""Denoise images that are larger than memory would like: how much of it that takes.
+"""Peak memory and speed of denoising images that are larger than memory.
 
     python benchmarks/outofcore.py [--gigabytes 1 2 4] [--network small] [--side 8192]
         [--work DIR]
 
 Generated images of 64-bit floats, OME-Zarr to OME-Zarr and BigTIFF to BigTIFF, with a
 network so small that reading and writing count, or with the default one. Each run is a
-process of its own, which tells its peak of resident memory beyond what it had with the
-model loaded, and how many seconds of processor time a megapixel takes, which other work on
-the machine hardly changes.
+separate process, which reports its peak of resident memory beyond that with the model
+loaded, and the processor time per megapixel, which other work on the machine hardly
+changes.
 The same pixels are denoised from memory to memory for comparison. Takes twice the size of
 the largest image on the disk of DIR, by default that of temporary files.
 """
@@ -109,11 +109,11 @@ def memory(what: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{what}:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("This needs a Linux kernel, which tells how much memory was used.")
+    raise SystemExit("This needs Linux, which reports the peak of memory.")
 
 
 def run(kind: str, network: str, model_path: str, source: str, target: str) -> None:
-    """In a process of its own: denoise, and print what it took."""
+    """Denoise, and print memory and time; runs in a separate process."""
     import torch
 
     from napari_hush import CAREamist
@@ -194,16 +194,16 @@ def main() -> None:
                     raise SystemExit(done.stderr)
                 found = json.loads(done.stdout.splitlines()[-1])
                 pixels = 2 * gigabytes * options.side**2 / 1e6
-                told = f"{found['peak'] / 1e6:6.0f} MB beyond {found['own'] / 1e6:.0f} MB"
+                line = f"{found['peak'] / 1e6:6.0f} MB beyond {found['own'] / 1e6:.0f} MB"
                 if kind == "memory":
-                    told = "(all in memory)"
+                    line = "(all in memory)"
                 else:
                     same = same_pixels(kind, place / "m.safetensors", source, target)
                     good &= found["peak"] < 1e9 and same
-                    told += ", pixels as in memory" if same else ", OTHER PIXELS"
+                    line += ", pixels as in memory" if same else ", OTHER PIXELS"
                 took = 1000 * found["cpu"] / pixels
                 print(
-                    f"{kind:6} {gigabytes} GB: {told}; {took:.1f} ms of processor per "
+                    f"{kind:6} {gigabytes} GB: {line}; {took:.1f} ms of processor per "
                     f"megapixel, {pixels / found['wall']:.2f} Mpx/s",
                     flush=True,
                 )

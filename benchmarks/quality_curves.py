@@ -14,7 +14,7 @@ _COLOURS = {
     "CAREamics": "#d55e00",
     "napari-hush, same time": "#009e73",
 }
-"""Told apart by colour-blind eyes, too (Okabe and Ito, 2008)."""
+"""Colours that colour-blind people can distinguish (Okabe and Ito, 2008)."""
 
 
 def draw(runs: list[dict[str, Any]], path: Path) -> None:

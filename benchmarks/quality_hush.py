@@ -1,4 +1,4 @@
-"""What `quality.py` has napari-hush do, in a process of its own."""
+"""The napari-hush part of `quality.py`, in a separate process."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def repeats(data: Path, steps: int) -> dict[str, Any]:
 
 
 def exposures(data: Path, steps: int) -> dict[str, Any]:
-    """CARE from short to long exposures: the left half to learn, the right to judge."""
+    """CARE from short to long exposures: left half for training, right for evaluation."""
     low, high = (
         tifffile.imread(next((data / "nuclei_lowhigh16").glob(f"*{kind}*.tif")))
         for kind in ("low", "high")
@@ -214,7 +214,7 @@ def main() -> None:
             "quality-methods",
             f"SI-PSNR of the methods, {options.steps} steps",
             rows,
-            "Goal: gained at least what is wanted.",
+            "Goal: at least the gain in the table.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What `quality.py` has CAREamics do, in a process and an environment of its own."""
+"""The CAREamics part of `quality.py`, in a separate process and environment."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def lost(options: argparse.Namespace) -> None:
 
 
 def measured(folder: Path, options: argparse.Namespace, ranks: int, batch: int) -> Any:
-    """Speed of one run, told by its first process."""
+    """Speed of one run, reported by its first process."""
     more = [
         "--steps",
         str(options.steps),

@@ -48,7 +48,7 @@ def report(
     rows : list of dict
         All with the same keys, which head the columns.
     goal : str
-        Line below the table: what was wanted, and what came out.
+        Line below the table: goal and outcome.
     **more
         Goes into the file alone.
     """

@@ -43,7 +43,7 @@ def main() -> None:
     window.live(3)  # until the engine is loaded
     window.dock.setValue(_tiny(num_epochs=1))
     before = _held(), threading.active_count()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for turn in range(rounds):
             if turn == rounds // 10:
@@ -52,7 +52,7 @@ def main() -> None:
             if turn % 10 == 9:
                 print(f"round {turn + 1}: {_held():.0f} MB", flush=True)
     grown, threads = _held() - before[0], threading.active_count() - before[1]
-    said = [f"{one.filename}:{one.lineno}: {one.message}" for one in told]
+    said = [f"{one.filename}:{one.lineno}: {one.message}" for one in caught]
     print(f"{rounds} rounds: {grown:+.1f} MB, {threads:+d} threads, {len(said)} warnings")
     print("\n".join(sorted(set(said))))
     good = grown < LIMIT_MB and threads <= 0 and not said

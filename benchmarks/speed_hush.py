@@ -1,4 +1,4 @@
-"""What `speed.py` measures of napari-hush, in a process of its own."""
+"""The napari-hush part of `speed.py`, in a separate process."""
 
 from __future__ import annotations
 

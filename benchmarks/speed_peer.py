@@ -1,4 +1,4 @@
-"""What `speed.py` measures of CAREamics, in a process and an environment of its own."""
+"""The CAREamics part of `speed.py`, in a separate process and environment."""
 
 from __future__ import annotations
 

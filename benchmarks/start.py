@@ -44,12 +44,12 @@ from napari_hush.config import create_n2v_configuration
 from napari_hush.events import StepsDone
 noisy = np.random.default_rng(0).normal(100, 20, (512, 512)).astype("float32")
 config = create_n2v_configuration("start", "array", "YX", [64, 64], 16, 1)
-def tell(event):
+def report(event):
     if isinstance(event, StepsDone):
         print(time.perf_counter() - start, flush=True)
         import os; os._exit(0)
 start = time.perf_counter()
-CAREamist(config, on_progress=tell).train(train_source=noisy)
+CAREamist(config, on_progress=report).train(train_source=noisy)
 """
 _SAVE = """
 import sys, numpy as np

@@ -82,7 +82,7 @@ class Lateness:
         self._last = now
 
     def row(self, what: str) -> dict[str, Any]:
-        """Stop, and tell."""
+        """Stop, and return the result."""
         self._timer.stop()
         gaps = np.array(self.gaps[5:])
         return {

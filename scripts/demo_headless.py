@@ -53,7 +53,7 @@ def demonstrate(image: DemoImage, epochs: int) -> None:
         f"{letter} {n}" for letter, n in zip(axes, image.data.shape, strict=True)
     )
     print(f"Image {image.name}: {shape}, {image.data.dtype}")
-    print("Ctrl-C ends the training early and goes on with what was learnt.")
+    print("Ctrl-C ends the training early and continues with the model so far.")
     model = CAREamist(source=configuration(image, axes, epochs), on_progress=Bars())
     began = perf_counter()
     model.train(train_source=image.data)
@@ -82,7 +82,7 @@ def training_axes(axes: str) -> str:
         return axes
     if "S" in axes:
         raise DataError(
-            f"The demo has no room for axes {axes} with both S and Z; use the command "
+            f"The demo does not support axes {axes} with both S and Z; use the command "
             "'hush train' for such data."
         )
     print("Taking the volume slice by slice.")
@@ -123,7 +123,7 @@ def write(image: DemoImage, denoised: NDArray[Any], model: CAREamist) -> dict[st
             lambda path: write_tiff(path, denoised, image.axes, overwrite=True),
         ),
         f"{image.name}_before_after.png": (
-            "before, after and what was removed",
+            "before, after and residual",
             lambda path: draw_result(
                 path, plane(image.data), plane(denoised), f"{image.name}{where}"
             ),

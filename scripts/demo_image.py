@@ -28,7 +28,7 @@ class DemoImage:
 
 
 def load(path: Path | None, say: Any = print) -> DemoImage:
-    """Read the image, or simulate one; `say` is told what a reader could not expect."""
+    """Read the image, or simulate one; `say` gets lines about anything unexpected."""
     if path is None:
         noisy, truth = simulated()
         say("No image named: taking a simulated micrograph (cells, short exposure).")

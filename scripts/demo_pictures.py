@@ -1,4 +1,4 @@
-"""The demo's pictures: before, after and what was removed; and the loss."""
+"""The demo's pictures: before, after and residual; and the loss."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ DETAIL = 128  # pixels; the noise of a whole image is too fine to be seen
 def draw_result(
     path: Path, noisy: NDArray[Any], denoised: NDArray[Any], title: str
 ) -> None:
-    """Draw one plane before and after on one scale, what was removed, and a detail."""
+    """Draw one plane before and after on one scale, the residual, and a detail."""
     noisy, denoised = noisy.astype(np.float32), denoised.astype(np.float32)
     removed = noisy - denoised
     low, high = np.quantile(denoised, [0.002, 0.999])

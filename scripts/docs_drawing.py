@@ -31,12 +31,12 @@ STYLE = {
     "axes.spines.right": False,
     "figure.dpi": 100,
 }
-# Blue and orange of Okabe and Ito, which colour-blind people can tell apart.
+# Blue and orange of Okabe and Ito, which colour-blind people can distinguish.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
 def main(names: Sequence[str]) -> None:
-    """Draw what is named."""
+    """Draw the named pictures."""
     for name in names:
         if name == "interpretation":
             draw_reading()
@@ -68,8 +68,8 @@ def draw_tutorial(name: str) -> None:
         [
             ("Before", noisy, grey),
             ("After", denoised, grey),
-            ("Truth", truth, grey),
-            ("Removed", noisy - denoised, signed_scale(noisy - truth)),
+            ("Ground truth", truth, grey),
+            ("Residual", noisy - denoised, signed_scale(noisy - truth)),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""What must agree before a release, version, changelog, citation: see scripts/release."""
+"""Checks that version, changelog and citation agree before scripts/release builds."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ SEMANTIC = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-?(?:a|b|rc|alpha|beta)\
 
 
 def problems(version: str, root: Path) -> list[str]:
-    """What stands in the way, a sentence each."""
+    """Reasons not to release, one sentence each."""
     found = []
     if not re.fullmatch(SEMANTIC, version):
         found.append(f"The version {version} is not one of semver.org, such as 1.2.3.")
@@ -25,6 +25,6 @@ def problems(version: str, root: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    told = problems(sys.argv[1], ROOT)
-    print("\n".join(told), end="\n" if told else "", file=sys.stderr)
-    sys.exit(bool(told))
+    found = problems(sys.argv[1], ROOT)
+    print("\n".join(found), end="\n" if found else "", file=sys.stderr)
+    sys.exit(bool(found))

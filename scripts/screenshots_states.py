@@ -22,7 +22,7 @@ from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
 WINDOW = 1280, 1000
 NARROW = 300
-LARGE = 3072  # pixels along the side of what is denoised half way
+LARGE = 3072  # side in pixels of the image that is denoised halfway
 
 
 class Stage:
@@ -146,7 +146,7 @@ def take_failure(stage: Stage) -> None:
 
 
 def take_interrupted(stage: Stage) -> None:
-    """A training that was cut off, as a dock that is opened finds it."""
+    """An interrupted training, as a newly opened dock finds it."""
     cells = np.asarray(stage.truth.data)
     task = Training(stage.dock.value(), TrainingData((cells,)), "cells")
 

@@ -32,18 +32,18 @@ def test_train_and_predict(image, capsys):
     clean, axes = read_image("clean.tif")
     assert axes == "YX"
     np.testing.assert_array_equal(clean, CAREamist("m.safetensors").predict(image))
-    told = capsys.readouterr()
-    assert "Saved m.safetensors" in told.out
-    assert "Wrote clean.tif" in told.out
-    assert "Training on cpu" in told.err
-    assert "2/2" in told.err
+    printed = capsys.readouterr()
+    assert "Saved m.safetensors" in printed.out
+    assert "Wrote clean.tif" in printed.out
+    assert "Training on cpu" in printed.err
+    assert "2/2" in printed.err
 
 
 def test_quiet_is_quiet(image, capsys):
     train("-o", "m.safetensors", "--quiet")
     main(["predict", "m.safetensors", "cells.tif", "-o", "clean.tif", "--quiet"])
-    told = capsys.readouterr()
-    assert told.out == told.err == ""
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
 
 
 def test_folders(image, tmp_path):
@@ -93,9 +93,9 @@ def test_bad_input_is_one_sentence_and_code_2(image, tmp_path, capsys, command, 
     (tmp_path / "empty").mkdir()
     before = sorted(tmp_path.rglob("*"))
     assert main(command) == 2
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert told.startswith("hush: ")
-    assert says in told
+    printed = capsys.readouterr().err.strip().splitlines()[-1]
+    assert printed.startswith("hush: ")
+    assert says in printed
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -136,10 +136,10 @@ def test_help(command):
 class TestCheck:
     def test_advice_as_text(self, image, capsys):
         assert main(["check", "cells.tif"]) == 0
-        told = capsys.readouterr().out
-        assert told.startswith("Use N2V.\n")
+        printed = capsys.readouterr().out
+        assert printed.startswith("Use N2V.\n")
         for what in ("along X", "along Y", "noise level", "hot", "background", "saturated"):
-            assert what in told
+            assert what in printed
 
     def test_advice_as_json(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
@@ -174,10 +174,10 @@ class TestCheck:
         tifffile.imwrite("unnamed.tif", np.ones((5, 32, 32)))
         write_tiff("flat.tif", np.ones((32, 32), "u1"), "YX")
         assert main(["check", *(arguments or ["."])]) == 2
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert said in told.err
-        assert told.err.count("\n") == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert said in printed.err
+        assert printed.err.count("\n") == 1
 
     @pytest.mark.process
     def test_it_needs_no_torch(self, image):
@@ -235,12 +235,12 @@ def test_results_in_the_type_of_their_source(image, capsys):
     clean, _ = read_image("clean.tif")
     assert clean.dtype == np.uint8
     capsys.readouterr()
-    for clipped, told in (
+    for clipped, printed in (
         (0, ""),
         (2, "2 of 9 pixels of a.tif were outside the range of uint8 and were clipped\n"),
     ):
         Bars()(PixelsClipped("a.tif", clipped, 9, "uint8"))
-        assert capsys.readouterr().out == told
+        assert capsys.readouterr().out == printed
 
 
 def test_some_channels_of_a_file(tmp_path, monkeypatch):

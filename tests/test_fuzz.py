@@ -52,7 +52,7 @@ def test_damaged_files_are_read_or_refused_in_one_sentence(fuzz, name, number, s
 
 
 def test_what_is_no_sentence_is_found(fuzz):
-    """The check itself: a reader that stumbles is told of, once per place."""
+    """The check itself: a reader that fails is reported, once per place."""
 
     def make(folder):
         (folder / "a").write_text("sound")

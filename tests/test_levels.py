@@ -95,8 +95,8 @@ def test_levels_on_the_command_line(pyramid, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     for command in ([*train, "-o", "n.safetensors"], [*predict, "-o", "out"]):
         assert main([*command, "--level", "2"]) == 2
-        told = capsys.readouterr().err
-        assert "has the levels 0 to 1, but level 2 was asked for" in told
+        printed = capsys.readouterr().err
+        assert "has the levels 0 to 1, but level 2 was asked for" in printed
     assert not (tmp_path / "n.safetensors").exists()
     assert not (tmp_path / "out").exists()
 

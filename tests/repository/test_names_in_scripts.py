@@ -53,3 +53,10 @@ def missing(tree):
 def test_every_name_exists(file):
     trees = programs(file.read_text(encoding="utf-8"))
     assert [name for tree in trees for name in missing(tree)] == []
+
+
+def test_mutants_are_tried_with_tests_that_exist(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    mutation = importlib.import_module("mutation")
+    assert all((ROOT / "tests" / name).exists() for name in mutation.TESTS)
+    assert all((ROOT / "src" / "napari_hush" / name).exists() for name in mutation.TARGETS)
