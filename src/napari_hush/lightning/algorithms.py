@@ -28,21 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """The parts of training in which methods differ.
-
-    Attributes
-    ----------
-    prepare : callable
-        ``(batch, generator, share) -> (input, answer, part)``: from a tuple of
-        ``(B, C, *spatial)`` tensors to the input of the network, the second argument of
-        `loss`, and the weight of these patches in the loss of the whole batch, of which
-        they are a `Share`.
-    loss : callable
-        ``(prediction, answer) -> Tensor``: a float32 scalar.
-    """
+    """The parts of training in which methods differ."""
 
     prepare: Callable[[tuple[Tensor, ...], torch.Generator, Share], Prepared]
+    """``(batch, generator, share) -> (input, answer, part)``: from tensors
+    ``(B, C, *spatial)``, which are `share` of a batch, to the input of the network, the
+    second argument of `loss`, and their weight in the loss of the whole batch."""
     loss: Callable[[Tensor, Any], Tensor]
+    """``(prediction, answer) -> Tensor``: a float32 scalar."""
 
 
 def algorithm(config: AlgorithmConfig) -> Algorithm:

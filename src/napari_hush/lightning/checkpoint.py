@@ -105,32 +105,17 @@ class Fingerprint:
 
 @dataclass(frozen=True, eq=False)
 class TrainingCheckpoint:
-    """A training run after one of its steps.
-
-    Attributes
-    ----------
-    config : Configuration
-        Configuration of the run.
-    position : Position
-        How far the run is.
-    data : Fingerprint
-        Properties of the training data.
-    numbers : dict
-        Schedule, plateaus and settings of the optimizer, as JSON can hold them.
-    tensors : dict of Tensor
-        Weights, EMA weights and moments of the optimizer, by dotted names.
-    losses : Losses
-        Losses of this run and those before it.
-    provenance : Provenance
-        Provenance of the model, earlier runs included.
-    """
+    """A training run after one of its steps."""
 
     config: Configuration
     position: Position
     data: Fingerprint
     numbers: dict[str, Any]
+    """Schedule, plateaus and settings of the optimizer, as JSON can hold them."""
     tensors: dict[str, Tensor]
+    """Weights, EMA weights and moments of the optimizer, by dotted names."""
     losses: Losses = field(default_factory=Losses)
+    """Losses of the model, earlier runs included."""
     provenance: Provenance = field(default_factory=Provenance)
 
     def under(self, prefix: str) -> dict[str, Tensor]:
@@ -271,11 +256,6 @@ def remove_checkpoint(folder: Path) -> None:
 
 def model_of(checkpoint: TrainingCheckpoint) -> Model:
     """The model of an interrupted run, with EMA weights if there are any.
-
-    Parameters
-    ----------
-    checkpoint : TrainingCheckpoint
-        As read by `load_checkpoint`.
 
     Raises
     ------

@@ -73,18 +73,8 @@ class EMAWeights:
     Means and variances of batch normalisation are averaged, too (after Polyak and
     Juditsky, SIAM J. Control Optim. 30, 1992).
 
-    Parameters
-    ----------
-    network : UNet
-        The trained network; it is only read.
-    decay : float
-        Weight of the average per step, 0 to 1; the average spans about
-        ``1 / (1 - decay)`` steps.
-
-    Attributes
-    ----------
-    network : UNet
-        The averaged network, in evaluation mode, on the same device.
+    The average spans about ``1 / (1 - decay)`` steps. `network` is the averaged network, in
+    evaluation mode and on the device of the trained one.
     """
 
     def __init__(self, network: UNet, decay: float) -> None:

@@ -39,34 +39,11 @@ _SMOOTHING = 0.7
 
 
 class ProgressCallback(L.Callback):
-    """Report losses a few times a second; pause and stop on request.
+    """Report losses a few times a second; write checkpoints; pause and stop on request.
 
-    Parameters
-    ----------
-    on_progress : callable
-        Gets `StepsDone`, `EpochDone`, `Plateau`, `EarlyStopped`, `TrainingPaused` and
-        `TrainingResumed`.
-    control : RunControl
-        Requests to pause or stop, read after every step.
-    clock : RunClock
-        Stopped while the run is paused.
-    config : TrainingConfig
-        Settings of plateaus and early stopping.
-    start : Position
-        Position at which the run starts.
-    losses : Losses
-        Record that the losses are appended to.
-    log : LossLog, optional
-        Log of the losses on disk.
-    checkpointer : Checkpointer, optional
-        Writes checkpoints of the run.
-    resumed : dict, optional
-        ``TrainingCheckpoint.numbers`` of the run that is resumed.
-
-    Attributes
-    ----------
-    position : Position
-        Steps and epochs that have been reported.
+    Losses are appended to `losses` and `log` before they are reported. `position` counts
+    the steps and epochs that have been reported, from `start` on. To resume a run,
+    `resumed` are the `numbers` of its checkpoint.
     """
 
     def __init__(

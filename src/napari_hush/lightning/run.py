@@ -50,25 +50,16 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
 
 @dataclass(frozen=True)
 class RunFolders:
-    """Folders that a run writes to; nothing is written where there is none.
-
-    Attributes
-    ----------
-    checkpoints : Path, optional
-        Folder of the checkpoint from which an interrupted run can be resumed.
-    checkpoints_required : bool
-        Whether the run ends with an error if a checkpoint cannot be written; otherwise it
-        issues a warning and continues.
-    logs : Path, optional
-        Folder of the log of the losses, in the format that the configuration names.
-    work : Path, optional
-        Lightning's root folder, for files of further callbacks.
-    """
+    """Folders that a run writes to; nothing is written if there is none."""
 
     checkpoints: Path | None = None
+    """Folder of the checkpoint from which an interrupted run can be resumed."""
     checkpoints_required: bool = True
+    """Whether an unwritable checkpoint is an error; otherwise it is a warning."""
     logs: Path | None = None
+    """Folder of the log of the losses, in the format that the configuration names."""
     work: Path | None = None
+    """Lightning's root folder, for files of further callbacks."""
 
 
 def train(
