@@ -217,7 +217,7 @@ def test_every_method_is_at_hand(image, method, options, network):
         (["--target", "cells.tif"], "add --algorithm n2n or care"),
         (["--algorithm", "care"], "give train_target"),
         (["--struct-axis", "horizontal"], "for the method structn2v only"),
-        (["--algorithm", "structn2v", "--struct-axis", "z"], "reaches along Z"),
+        (["--algorithm", "structn2v", "--struct-axis", "z"], "extends along Z"),
         (["--channels", "0"], "have no C"),
     ],
 )

@@ -109,7 +109,7 @@ def test_frozen_and_replaced():
         ({"image_means": (1.0,)}, "give both or none"),
         ({"image_means": (1.0, 2.0), "image_stds": (1.0,)}, "one of each per channel"),
         ({"image_means": (1.0,), "image_stds": (-1.0,)}, "negative"),
-        ({"transforms": (XYFlipConfig(), XYFlipConfig())}, "same one twice"),
+        ({"transforms": (XYFlipConfig(), XYFlipConfig())}, "give each one once"),
         ({"transforms": ({"name": "XYFlip", "flip_x": 0, "flip_y": 0},)}, "both off"),
     ],
 )
@@ -160,13 +160,13 @@ def test_inference(changes, says):
     [
         ({"struct_n2v_span": 4}, "struct_mask_span must be odd.*try 5"),
         ({"use_n2v2": True, "model_params": {"residual": True}}, "residual"),
-        ({"model_params": {"n2v2": True}}, "goes with the strategy 'median'"),
+        ({"model_params": {"n2v2": True}}, "needs the strategy 'median'"),
         (
             {
                 "struct_n2v_axis": "vertical",
                 "augmentations": [XYRandomRotate90Config()],
             },
-            "would turn the vertical noise",
+            "does not fit the vertical struct mask",
         ),
     ],
 )
@@ -184,9 +184,9 @@ def test_noise_with_a_direction_is_never_turned_by_quarters():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"loss": "n2v"}, "cannot be 'n2v'; use mae or mse"),
+        ({"loss": "n2v"}, "'n2v' is not for care; use mae or mse"),
         ({"speed": 3}, "no setting 'speed'"),
-        ({"model_params": {"n2v2": True}}, "not for care"),
+        ({"model_params": {"n2v2": True}}, "not for care; set n2v2"),
     ],
 )
 def test_care(changes, says):

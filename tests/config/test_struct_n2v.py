@@ -12,7 +12,7 @@ from napari_hush.config import (
     load_configuration,
     save_configuration,
 )
-from napari_hush.config.struct_n2v import fitting_transforms
+from napari_hush.config.transforms import fitting_transforms
 from napari_hush.dataset.augmentation import transformed
 from napari_hush.errors import ConfigurationError
 
@@ -95,7 +95,7 @@ def test_masks_survive_a_file(mask, tmp_path):
     make = deep if np.ndim(mask) == 3 else flat
     config = make(struct_n2v_mask=mask) if np.sum(mask) > 1 else None
     if config is None:
-        with pytest.raises(ConfigurationError, match="nothing but the masked pixel"):
+        with pytest.raises(ConfigurationError, match="no pixel but the masked one"):
             make(struct_n2v_mask=mask)
         return
     path = save_configuration(config, tmp_path / "config.yml")
@@ -113,7 +113,7 @@ def test_masks_survive_a_file(mask, tmp_path):
         ([[1, 1, 1], [1, 1]], "equally long"),
         ([[[1], [1]], [[1]], [[1]]], "equally long"),
         ([[1, 2, 1]], "0 or 1"),
-        ([[0, 1, 0]], "nothing but the masked pixel"),
+        ([[0, 1, 0]], "no pixel but the masked one"),
         ([1, 1, 1], "struct_mask"),
         ("cross", "struct_mask"),
         ([], "struct_mask"),
@@ -134,15 +134,13 @@ def test_a_mask_and_an_axis_are_one_too_many():
     "settings", [{"struct_n2v_axis": "z"}, {"struct_n2v_mask": np.ones((3, 1, 1))}]
 )
 def test_hiding_along_z_needs_volumes(settings):
-    with pytest.raises(ConfigurationError, match=r"reaches along Z.*'YX' are 2D"):
+    with pytest.raises(ConfigurationError, match=r"extends along Z.*'YX' are 2D"):
         flat(**settings)
 
 
 def test_given_augmentation_that_turns_the_noise_is_refused():
-    with pytest.raises(ConfigurationError, match="mirroring along X would turn the noise"):
+    with pytest.raises(ConfigurationError, match="flipping along X does not fit"):
         flat(struct_n2v_mask=np.eye(3), augmentations=[FLIPS])
-    with pytest.raises(
-        ConfigurationError, match="90 degrees would turn the vertical noise"
-    ):
+    with pytest.raises(ConfigurationError, match="90 degrees does not fit the vertical"):
         flat(struct_n2v_axis="vertical", augmentations=[TURNS])
     flat(struct_n2v_mask=np.eye(3), augmentations=[])

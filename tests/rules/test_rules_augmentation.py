@@ -129,7 +129,7 @@ def test_r37_noise_with_a_direction_is_not_turned_out_of_it(tiny_config, shares,
     transforms = tiny_config(struct_n2v_axis=axis).data_config.transforms
     found = shares(*transforms)
     assert found.keys() == {(m, k) for m in (False, True) for k in (0, 2)}
-    with pytest.raises(ConfigurationError, match=f"would turn the {axis} noise"):
+    with pytest.raises(ConfigurationError, match=f"does not fit the {axis} struct mask"):
         tiny_config(struct_n2v_axis=axis, augmentations=[FLIP(), TURN()])
 
 

@@ -82,7 +82,7 @@ def test_targets_have_a_choice_of_their_own(image):
     [
         ({"axes": "YX", "channels": [0]}, "have no C"),
         ({"axes": "CYX", "channels": []}, "empty"),
-        ({"axes": "CYX", "channels": [1, 1]}, "names a channel twice"),
+        ({"axes": "CYX", "channels": [1, 1]}, "repeats a channel"),
         ({"axes": "CYX", "channels": [-1]}, "greater than or equal to 0"),
         ({"axes": "CYX", "channels": [0, 1], "n_channels": 3}, "leave n_channels out"),
     ],

@@ -27,12 +27,12 @@ from napari_hush.config.factories import (
 )
 from napari_hush.config.files import as_yaml, load_configuration, save_configuration
 from napari_hush.config.inference import InferenceConfig
-from napari_hush.config.struct_n2v import fitting_transforms
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
     XYFlipConfig,
     XYRandomRotate90Config,
+    fitting_transforms,
 )
 
 __all__ = [

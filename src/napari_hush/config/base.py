@@ -1,4 +1,4 @@
-"""The base of every configuration: frozen, strict, and documented field by field."""
+"""Base class of configurations: frozen, strict, with the docstring of each field."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _NO_WARNING = "no warning about former keys"
 
 
 class Frozen(BaseModel):
-    """A configuration that cannot be changed, only replaced; unknown keys are errors.
+    """A configuration that can be replaced but not changed; unknown keys are errors.
 
-    A field that was renamed has its former key as ``serialization_alias``. That key is
-    still read, with a DeprecationWarning unless it comes from JSON, which programs write.
-    Dumped by alias, a configuration has its former keys: hashes are made of these.
+    A renamed field has its former key as ``serialization_alias``. That key is still read,
+    with a DeprecationWarning except from JSON, which programs write. Hashes are made of
+    the dump by alias, so that they do not change with a name.
     """
 
     former_keys: ClassVar[dict[str, str]] = {}
@@ -51,8 +51,8 @@ class Frozen(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        # What use_attribute_docstrings does, without its look at every loaded module:
-        # in a napari window that took half the time in which the dock opens.
+        # Like use_attribute_docstrings, which inspects every loaded module: in napari that
+        # takes half of the time in which the dock opens.
         super().__pydantic_init_subclass__(**kwargs)
         texts = _field_docstrings(cls.__module__).get(cls.__name__, {})
         for name, text in texts.items():
@@ -92,19 +92,12 @@ class Frozen(BaseModel):
 
     @classmethod
     def build(cls, values: Any, *, written_by_hush: bool = False) -> Self:
-        """Validate `values` (a dict); say in one sentence what is wrong.
-
-        Parameters
-        ----------
-        values : dict
-            Nested, as ``model_dump()`` returns them.
-        written_by_hush : bool
-            Whether nobody can change them, so that former keys are not warned about.
+        """Validate a dict of values; without warnings if hush itself wrote former keys.
 
         Raises
         ------
         ConfigurationError
-            If a value is missing, unknown or out of range.
+            If a value is missing, unknown or out of range; in one sentence.
         """
         try:
             return cls.model_validate(
@@ -144,10 +137,10 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
 
 @cache
 def _field_docstrings(module: str) -> dict[str, dict[str, str]]:
-    """The string under each field, by class and field, read from the module's source."""
+    """The docstring of each field, by class and field, read from the module's source."""
     path = Path(str(sys.modules[module].__file__))
     found: dict[str, dict[str, str]] = {}
-    if path.suffix != ".py":  # installed without its source: without help texts, too
+    if path.suffix != ".py":  # installed without its source and so without help texts
         return found
     source = path.read_text(encoding="utf-8")
     for node in ast.parse(source).body:
@@ -164,11 +157,11 @@ def _field_docstrings(module: str) -> dict[str, dict[str, str]]:
 
 
 def field_paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The settings of `model` and of its parts, by dotted paths; parts come first."""
+    """The fields of `model` and of its parts, by dotted paths."""
     found: dict[str, FieldInfo] = {}
     for name, info in model.model_fields.items():
         found[name] = info
-        if get_origin(info.annotation) is not tuple:  # entries of a list have no name
+        if get_origin(info.annotation) is not tuple:  # items of a list have no path
             for part in _parts(info.annotation):
                 for path, inner in field_paths(part).items():
                     found.setdefault(f"{name}.{path}", inner)
@@ -186,25 +179,24 @@ def _former_paths(model: type[BaseModel]) -> dict[str, str]:
 
 
 def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: Any) -> str:
-    """Put `value` into the dumped `values` of a `model`; return the path it has there.
+    """Set one value in the dump of a `model`, in place; return its path.
 
     Parameters
     ----------
     model : type
-        What `values` are for.
+        A configuration class.
     values : dict
-        Nested as ``model_dump()`` returns them; changed in place.
+        Nested, as ``model_dump()`` returns them.
     name : str
-        The path of a setting, or as much of its end as tells it from the others:
-        ``num_epochs``, ``optimizer.name``. Further keys of free dictionaries go on after
-        it: ``optimizer.parameters.weight_decay``.
+        The path of a setting, or its unambiguous end: ``num_epochs``, ``optimizer.name``.
+        It may continue with a key of a dictionary: ``optimizer.parameters.weight_decay``.
     value : Any
-        Checked only when the configuration is built.
+        Not validated.
 
     Raises
     ------
     ConfigurationError
-        If there is no such setting, or several end like that.
+        If no setting, or more than one, matches `name`.
     """
     for old, new in _former_paths(model).items():
         if f".{old}".endswith(f".{name}"):
@@ -220,13 +212,13 @@ def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: 
         inner = inner[parent]
     above = paths.get(".".join(parents))
     if key == "name" and above is not None and len(list(_parts(above.annotation))) > 1:
-        inner.clear()  # another kind has settings of its own
+        inner.clear()  # another kind has other settings
     inner[key] = value
     return path
 
 
 def unknown_setting(model: type[BaseModel], where: Sequence[int | str]) -> str:
-    """What to say of a key that is none of `model`, found at the place `where`."""
+    """The message for a key at the place `where` that is no field of `model`."""
     parts: list[type[BaseModel]] = [model]
     above: list[str] = []
     for step in where[:-1]:
@@ -258,7 +250,7 @@ def _resolved(paths: dict[str, FieldInfo], name: str) -> str:
         return ends[0]
     if ends:
         raise ConfigurationError(
-            f"Several settings are called {name!r}; say which one: {', '.join(ends)}."
+            f"Several settings are called {name!r}; give one of {', '.join(ends)}."
         )
     head, dot, key = name.rpartition(".")
     if dot and head:
@@ -270,12 +262,12 @@ def _resolved(paths: dict[str, FieldInfo], name: str) -> str:
             return f"{outer}.{key}"
     last = {path.rpartition(".")[2]: path for path in paths}
     near = difflib.get_close_matches(name.rpartition(".")[2], last, 1)
-    hint = f"did you mean {last[near[0]]!r}" if near else "hush config n2v shows them all"
+    hint = f"did you mean {last[near[0]]!r}" if near else "'hush config n2v' lists all"
     raise ConfigurationError(f"There is no setting {name!r}; {hint}.")
 
 
 def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The configurations that a field may hold."""
+    """The configuration classes in the type of a field."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     else:

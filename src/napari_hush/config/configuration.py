@@ -1,4 +1,4 @@
-"""The whole configuration of one experiment."""
+"""The configuration of a training run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from napari_hush.axes import spatial_axes
 from napari_hush.config.algorithm import AlgorithmConfig
 from napari_hush.config.base import Frozen
 from napari_hush.config.data import DataConfig
-from napari_hush.config.struct_n2v import fitting_transforms, turned_noise
 from napari_hush.config.training import TrainingConfig
+from napari_hush.config.transforms import fitting_transforms, misfit_of
 
 
 class Configuration(Frozen):
-    """Everything that decides how a model is made, in one frozen value.
+    """All settings of a training run.
 
-    The parts are checked against each other: the network follows the axes, patches fit
-    the network's halving, and a patch holds at least one masked pixel.
+    The parts are checked against each other: the network fits the axes, the patch size
+    fits the network, and a patch has at least one masked pixel.
     """
 
     version: Literal["0.1"] = "0.1"
     """Version of this format."""
     experiment_name: str = Field("denoiser", pattern=r"^[A-Za-z0-9_\- ]*[A-Za-z0-9_\-]+ *$")
-    """Name of the model: letters, digits, blanks, hyphens and underscores."""
+    """Name of the model: letters, digits, spaces, hyphens and underscores."""
     algorithm_config: AlgorithmConfig = AlgorithmConfig()
-    """The network and what it is trained to do."""
+    """Method, network, loss and optimizer."""
     data_config: DataConfig = DataConfig()
-    """The images and the patches cut from them."""
+    """Images, patches and augmentation."""
     training_config: TrainingConfig = TrainingConfig()
-    """How long to train, and where."""
+    """Duration, device and precision of training."""
 
     @field_validator("experiment_name")
     @classmethod
@@ -55,7 +55,11 @@ class Configuration(Frozen):
                 raise ValueError(
                     f"patch_size along {axis} is {size}; a network of depth "
                     f"{network.depth} needs a multiple of {step}, for example {near}"
-                    + (", or fewer levels that halve Z (pool_z)" if axis == "Z" else "")
+                    + (
+                        ", or fewer levels that downsample Z (pool_z)"
+                        if axis == "Z"
+                        else ""
+                    )
                 )
         if "C" not in data.axes and network.in_channels > 1:
             raise ValueError(
@@ -68,8 +72,8 @@ class Configuration(Frozen):
         ):
             if chosen is not None and len(chosen) != count:
                 raise ValueError(
-                    f"{name} {list(chosen)} chooses {len(chosen)} but the network is for "
-                    f"{count}; choose as many"
+                    f"{name} {list(chosen)} selects {len(chosen)} channels but the network "
+                    f"has {count}; select {count}"
                 )
         if data.image_means and len(data.image_means) != network.in_channels:
             raise ValueError(
@@ -83,7 +87,7 @@ class Configuration(Frozen):
             )
         if not algorithm.needs_targets:
             self._check_masking(data)
-            self._check_direction(data)
+            self._check_struct_mask(data)
         return self
 
     def _check_masking(self, data: DataConfig) -> None:
@@ -98,19 +102,19 @@ class Configuration(Frozen):
                 "larger patches"
             )
 
-    def _check_direction(self, data: DataConfig) -> None:
+    def _check_struct_mask(self, data: DataConfig) -> None:
         masking = self.algorithm_config.n2v_config
         dims = self.algorithm_config.model.conv_dims
         if masking.struct_dims > dims:
             what = "struct_mask" if masking.struct_mask else "struct_mask_axis 'z'"
             raise ValueError(
-                f"{what} reaches along Z but the axes {data.axes!r} are 2D; add Z to the "
-                "axes, or hide neighbours in the plane only"
+                f"{what} extends along Z but the axes {data.axes!r} are 2D; add Z to the "
+                "axes, or mask neighbours in the YX plane only"
             )
-        if turned := turned_noise(masking, dims, data.transforms):
-            noise = "" if masking.struct_mask else f"{masking.struct_mask_axis} "
+        if misfit := misfit_of(masking, dims, data.transforms):
+            axis = "" if masking.struct_mask else f"{masking.struct_mask_axis} "
             fit = [str(t.model_dump()) for t in fitting_transforms(masking, dims)]
             raise ValueError(
-                f"{turned} would turn the {noise}noise out of what is hidden; set "
-                f"transforms to {', '.join(fit) or 'none'}"
+                f"{misfit} does not fit the {axis}struct mask; set transforms to "
+                f"{', '.join(fit) or '[]'}"
             )

@@ -1,4 +1,4 @@
-"""The images, the patches cut from them, and how both are normalised."""
+"""Images, patches, normalisation and augmentation."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from napari_hush.config.transforms import (
 
 
 class MeanStdConfig(Frozen):
-    """Zero mean and unit variance."""
+    """Scale to zero mean and unit variance."""
 
     name: Literal["mean_std"] = "mean_std"
     per_channel: bool = True
-    """Scale each channel by its own statistics, or all channels alike."""
+    """Use the statistics of each channel, or those of all channels."""
 
 
 class QuantileConfig(Frozen):
-    """A low quantile becomes 0 and a high one 1; outliers do not matter."""
+    """Scale a low quantile to 0 and a high one to 1; robust to outliers."""
 
     name: Literal["quantile"] = "quantile"
     per_channel: bool = True
-    """Scale each channel by its own statistics, or all channels alike."""
+    """Use the statistics of each channel, or those of all channels."""
     lower: float = Field(0.01, ge=0, lt=1)
-    """Share of the pixels below what becomes 0 (0 to 1)."""
+    """Quantile that is scaled to 0 (0 to 1)."""
     upper: float = Field(0.99, gt=0, le=1)
-    """Share of the pixels below what becomes 1 (0 to 1)."""
+    """Quantile that is scaled to 1 (0 to 1)."""
 
     @model_validator(mode="after")
     def _ordered(self) -> QuantileConfig:
@@ -44,15 +44,15 @@ class QuantileConfig(Frozen):
 
 
 class MinMaxConfig(Frozen):
-    """The smallest intensity becomes 0 and the largest 1."""
+    """Scale the minimum to 0 and the maximum to 1."""
 
     name: Literal["min_max"] = "min_max"
     per_channel: bool = True
-    """Scale each channel by its own statistics, or all channels alike."""
+    """Use the statistics of each channel, or those of all channels."""
 
 
 class NoNormalizationConfig(Frozen):
-    """Intensities are used as they are."""
+    """Do not scale intensities."""
 
     name: Literal["none"] = "none"
 
@@ -64,14 +64,14 @@ NormalizationConfig = Annotated[
 
 
 class BackgroundConfig(Frozen):
-    """Leave most patches of empty background out of training."""
+    """Exclude most background patches from training."""
 
     measure: Literal["mean", "std", "entropy"] = "mean"
-    """What is compared with the threshold: mean, standard deviation or entropy (bits)."""
+    """Statistic of a patch: mean, standard deviation or entropy (bits)."""
     threshold: float
-    """Patches below it are background, in intensities of the first channel or bits."""
+    """Patches below it are background; in intensities of the first channel, or bits."""
     kept: float = Field(0.1, ge=0, le=1)
-    """Share of the background patches that is kept (0 to 1)."""
+    """Fraction of the background patches to keep (0 to 1)."""
 
 
 Channels = tuple[Annotated[int, Field(ge=0)], ...] | None
@@ -80,31 +80,31 @@ Axes = Annotated[str, AfterValidator(validate_axes)]
 
 
 class DataConfig(Frozen):
-    """The images, the patches cut from them, and how both are normalised."""
+    """Images, patches, normalisation and augmentation."""
 
     data_type: DataType = "array"
-    """What is given: arrays, TIFF files, Zarr stores, or files of your own type."""
+    """Type of the images: arrays, TIFF files, Zarr stores, or files of a custom reader."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None
-    """Which channels of the images are used, numbered from 0; None for all.
+    """Channels of the images to use, numbered from 0; None for all.
 
-    Images to denoise are given with all their channels; the result has these.
+    Images to denoise have all channels; the result has the selected ones.
     """
     target_channels: Channels = None
-    """Which channels of the targets are used, numbered from 0; None for all."""
+    """Channels of the targets to use, numbered from 0; None for all."""
     level: int = Field(0, ge=0)
-    """Which resolution of OME-Zarr images to read; 0 is the finest."""
+    """Resolution level of OME-Zarr images; 0 is the full resolution."""
     patch_size: tuple[int, ...] = (64, 64)
     """Size of the training patches in pixels, (Y, X) or (Z, Y, X)."""
     batch_size: int = Field(16, ge=1, le=4096)
     """Patches per optimizer step."""
     transforms: tuple[Transform, ...] = (XYFlipConfig(), XYRandomRotate90Config())
-    """Random mirroring and turning of training patches; empty for none."""
+    """Random flips and rotations of training patches; empty for none."""
     normalization: NormalizationConfig = MeanStdConfig()
-    """How intensities are scaled."""
+    """Normalisation of intensities."""
     background: BackgroundConfig | None = None
-    """Which patches are left out as empty background; None for none."""
+    """Background patches to exclude; None for none."""
     image_means: tuple[FiniteFloat, ...] | None = None
     """Mean intensity of each channel; None to measure it on the training data."""
     image_stds: tuple[FiniteFloat, ...] | None = None
@@ -114,11 +114,11 @@ class DataConfig(Frozen):
     target_stds: tuple[FiniteFloat, ...] | None = None
     """Standard deviation of each channel of the targets; None to measure it."""
     shuffle: bool = True
-    """Visit training patches in random order, new in every epoch."""
+    """Shuffle training patches in every epoch."""
     num_workers: int = Field(0, ge=0, le=64)
-    """Processes that prepare batches; 0 prepares them in the training process."""
+    """Worker processes that prepare batches; 0 for the training process itself."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Seed of every random draw: weights, split, order, augmentation, masks."""
+    """Seed of weights, validation split, shuffling, augmentation and masks."""
 
     @model_validator(mode="after")
     def _agree(self) -> DataConfig:
@@ -137,33 +137,33 @@ class DataConfig(Frozen):
             check_channel_numbers(name, getattr(self, name), self.axes)
         names = [transform.name for transform in self.transforms]
         if len(set(names)) < len(names):
-            raise ValueError(f"transforms name the same one twice: {', '.join(names)}")
+            raise ValueError(f"transforms contains {', '.join(names)}; give each one once")
         _check_statistics("image", self.image_means, self.image_stds)
         _check_statistics("target", self.target_means, self.target_stds)
         return self
 
 
 def check_channel_numbers(name: str, chosen: Channels, axes: str) -> None:
-    """Refuse a choice of channels that is empty, names one twice, or has no C."""
+    """Refuse channels that are empty or repeated, or if `axes` have no C."""
     if chosen is None:
         return
     if not chosen:
-        raise ValueError(f"{name} is empty; name a channel, or leave it out for all")
+        raise ValueError(f"{name} is empty; give a channel, or None for all")
     if len(set(chosen)) < len(chosen):
-        raise ValueError(f"{name} {list(chosen)} names a channel twice")
+        raise ValueError(f"{name} {list(chosen)} repeats a channel; give each one once")
     if "C" not in axes:
         raise ValueError(
-            f"{name} {list(chosen)} chooses channels but the axes {axes!r} have no C; add "
-            f"it, or leave {name} out"
+            f"{name} is {list(chosen)} but the axes {axes!r} have no C; add C, or leave "
+            f"{name} out"
         )
 
 
 def check_level(level: int, data_type: DataType) -> None:
-    """Complain of a resolution to read where there is but one."""
+    """Refuse a resolution level for data that have none."""
     if level and data_type != "zarr":
         raise ValueError(
             f"level is {level} but data_type is {data_type!r}, and only Zarr has levels; "
-            "leave the level out"
+            "set level to 0"
         )
 
 
@@ -171,7 +171,9 @@ def _check_statistics(
     what: str, means: tuple[float, ...] | None, stds: tuple[float, ...] | None
 ) -> None:
     if (means is None) != (stds is None):
-        raise ValueError(f"{what}_means and {what}_stds go together: give both or none")
+        raise ValueError(
+            f"only one of {what}_means and {what}_stds is set; give both or none"
+        )
     if means is None or stds is None:
         return
     if len(means) != len(stds):
@@ -180,4 +182,4 @@ def _check_statistics(
             "of each per channel"
         )
     if any(std < 0 for std in stds):
-        raise ValueError(f"{what}_stds holds a negative number")
+        raise ValueError(f"{what}_stds contains a negative number")

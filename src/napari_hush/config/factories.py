@@ -10,12 +10,12 @@ from napari_hush.config.algorithm import UNetConfig, fitting_pool_z
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig, DataType
 from napari_hush.config.methods import METHODS, Method
-from napari_hush.config.struct_n2v import fitting_transforms
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
     StructAxis,
     Transform,
+    fitting_transforms,
     strategy_for,
 )
 from napari_hush.errors import ConfigurationError
@@ -107,7 +107,7 @@ def create_n2v_configuration(
         Seed of every random draw.
     struct_n2v_mask : array or nested sequences, optional
         Instead of an axis: the neighbours to mask, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and 1
-        centered on the masked pixel, with odd sides.
+        centred on the masked pixel, with odd sides.
     channels : sequence of int, optional
         Train on these channels only, numbered from 0; by default on all.
 

@@ -1,4 +1,4 @@
-"""Configurations as YAML files."""
+"""YAML files of configurations."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
     Parameters
     ----------
     config : Configuration
-        What to write.
+        The configuration.
     path : str or Path
-        A ``.yml`` or ``.yaml`` file, or a folder, which gets a ``config.yml``.
+        A ``.yml`` or ``.yaml`` file, or a folder, in which ``config.yml`` is written.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
 
 
 def as_yaml(config: Frozen) -> str:
-    """`config` as YAML, each setting below what it means."""
+    """`config` as YAML, with the help text of each setting above it."""
     lines = []
     values = config.model_dump(mode="json")
     for name, field in type(config).model_fields.items():
@@ -66,14 +66,14 @@ def as_yaml(config: Frozen) -> str:
 
 
 def load_configuration(path: str | Path) -> Configuration:
-    """Read a configuration that `save_configuration` or a person wrote.
+    """Read a configuration from a YAML file.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     UnreadableFileError
-        If it is no YAML.
+        If it is not valid YAML.
     ConfigurationError
         If a setting in it is unknown, out of range or contradicts another.
     """
@@ -87,7 +87,7 @@ def load_configuration(path: str | Path) -> Configuration:
             values = plain_values(file.read(BYTES + 1))
     except OSError as error:
         raise UnreadableFileError(
-            f"{str(path)!r} could not be read ({error}); check the disk it lies on."
+            f"{str(path)!r} could not be read ({error}); check the disk."
         ) from error
     except ValueError as error:
         raise UnreadableFileError(
@@ -96,7 +96,7 @@ def load_configuration(path: str | Path) -> Configuration:
         ) from error
     if not isinstance(values, dict):
         raise UnreadableFileError(
-            f"{str(path)!r} holds no configuration; give a file that "
+            f"{str(path)!r} contains no configuration; give a file that "
             "save_configuration wrote."
         )
     try:
@@ -106,21 +106,16 @@ def load_configuration(path: str | Path) -> Configuration:
 
 
 BYTES = 256 * 2**10
-"""Size that a configuration does not have."""
+"""Limit for the size of a configuration file."""
 _DEPTH = 16
-"""How deep its values lie at most, and more."""
-# The one written in C is ten times faster, and not in every build of the package.
+# The loader in C is ten times faster, but not every build of PyYAML has it.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def plain_values(content: bytes) -> Any:
-    """The plain values that a YAML file of UTF-8 holds.
+    """Parse YAML from an untrusted source.
 
-    Raises
-    ------
-    ValueError
-        If it is no YAML, has tags of other languages, is larger than `BYTES`, deeper than
-        anything sensible, or repeats parts of itself.
+    Raises a ValueError for invalid YAML, tags, aliases, deep nesting, or over `BYTES`.
     """
     if len(content) > BYTES:
         raise ValueError(f"it has more than {BYTES} bytes")
@@ -129,13 +124,13 @@ def plain_values(content: bytes) -> Any:
     try:
         for event in yaml.parse(text, _Loader):
             if isinstance(event, yaml.AliasEvent):
-                raise ValueError("it repeats parts of itself (aliases)")
+                raise ValueError("it has aliases")
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > _DEPTH:
-                raise ValueError("its values lie too deep")
+                raise ValueError("it is nested too deeply")
         return yaml.load(text, _Loader)  # noqa: S506  (one of the safe loaders)
     except (yaml.YAMLError, OverflowError) as error:
-        raise ValueError(f"it is no YAML of plain values: {error}") from error
+        raise ValueError(f"it is not YAML of plain values: {error}") from error

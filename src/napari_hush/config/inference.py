@@ -1,4 +1,4 @@
-"""How images are denoised once a model is trained."""
+"""Settings of a prediction."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from napari_hush.config.data import (
 
 
 class InferenceConfig(Frozen):
-    """How images are denoised once a model is trained."""
+    """Settings of a prediction."""
 
     data_type: DataType = "array"
-    """What is given: arrays, TIFF files, Zarr stores, or files of your own type."""
+    """Type of the images: arrays, TIFF files, Zarr stores, or files of a custom reader."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None
-    """Which channels of the images the model was trained on; None for all."""
+    """Channels of the images that the model was trained on; None for all."""
     level: int = Field(DataConfig().level, ge=0)
-    """Which resolution of OME-Zarr images to read; 0 is the finest."""
+    """Resolution level of OME-Zarr images; 0 is the full resolution."""
     tile_size: tuple[int, ...] | None = None
-    """Pixels denoised at once, (Y, X) or (Z, Y, X); None to choose by itself.
+    """Size of the tiles in pixels, (Y, X) or (Z, Y, X); None for automatic.
 
-    A tile is extended by the network's halo, so the result does not depend on it.
+    Tiles are extended by the network's halo, so that results do not depend on it.
     """
     tile_overlap: tuple[int, ...] | None = None
-    """Pixels that neighbouring tiles share at least, (Y, X) or (Z, Y, X).
+    """Smallest overlap of tiles in pixels, (Y, X) or (Z, Y, X).
 
-    Never less than the network's halo needs, so that tiles do not show.
+    It is at least what the network's halo requires, so that no seams appear.
     """
     batch_size: int = Field(1, ge=1, le=4096)
     """Tiles per forward pass."""
     tta: Literal[1, 2, 4, 8] = 1
-    """Mirrored and turned versions to average over; more is a little better, and slower."""
+    """Test-time augmentation: number of flips and rotations to average; 1 for none."""
     dtype: Literal["float32", "source"] = "float32"
-    """Type of the results: float32, or that of each image.
+    """Data type of the results: float32, or that of each image.
 
-    To fit integers, results are rounded, and clipped to what the type can hold; how many
-    pixels that changed is reported.
+    Integers are rounded and clipped to their range; the number of clipped pixels is
+    reported.
     """
     image_means: tuple[float, ...] = Field(min_length=1)
     """Mean intensity of each channel of the training data."""

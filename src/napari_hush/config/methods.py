@@ -9,8 +9,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from napari_hush.config.struct_n2v import fitting_transforms
-from napari_hush.config.transforms import N2VManipulateConfig, StructAxis, strategy_for
+from napari_hush.config.transforms import (
+    N2VManipulateConfig,
+    StructAxis,
+    fitting_transforms,
+    strategy_for,
+)
 
 if TYPE_CHECKING:
     from napari_hush.config.configuration import Configuration
@@ -24,23 +28,16 @@ STRUCT_AXES = tuple(axis for axis in get_args(StructAxis) if axis != "none")
 
 @dataclass(frozen=True)
 class Paper:
-    """A publication."""
+    """A publication: ``"Krull et al. (2019), Noise2Void: ..."``, where, and its DOI."""
 
-    authors: str
-    year: int
+    citation: str
     venue: str
-    title: str
     doi: str
 
     @property
     def short(self) -> str:
         """``"Krull et al., CVPR 2019"``."""
-        return f"{self.authors}, {self.venue} {self.year}"
-
-    @property
-    def citation(self) -> str:
-        """``"Krull et al. (2019), Noise2Void: Learning ..."``."""
-        return f"{self.authors} ({self.year}), {self.title}"
+        return f"{self.citation.partition(' (')[0]}, {self.venue}"
 
     @property
     def link(self) -> str:
@@ -95,10 +92,9 @@ METHODS = {
             "Noise2Void",
             "Learns from noisy images alone; for noise that is independent in each pixel.",
             Paper(
-                "Krull et al.",
-                2019,
-                "CVPR",
-                "Noise2Void: Learning Denoising from Single Noisy Images",
+                "Krull et al. (2019), Noise2Void: Learning Denoising from Single Noisy "
+                "Images",
+                "CVPR 2019",
                 "10.1109/CVPR.2019.00223",
             ),
         ),
@@ -108,11 +104,9 @@ METHODS = {
             "N2V2",
             "Like N2V, but avoids checkerboard artifacts and copes with hot pixels.",
             Paper(
-                "Höck et al.",
-                2022,
-                "ECCV Workshops",
-                "N2V2: Fixing Noise2Void Checkerboard Artifacts with Modified Sampling "
-                "Strategies and a Tweaked Network Architecture",
+                "Höck et al. (2022), N2V2: Fixing Noise2Void Checkerboard Artifacts "
+                "with Modified Sampling Strategies and a Tweaked Network Architecture",
+                "ECCV Workshops 2022",
                 "10.48550/arXiv.2211.08512",
             ),
             n2v2=True,
@@ -122,12 +116,11 @@ METHODS = {
             "structn2v",
             "structN2V",
             "structN2V",
-            "Like N2V, for noise that is correlated between neighboring pixels.",
+            "Like N2V, for noise that is correlated between neighbouring pixels.",
             Paper(
-                "Broaddus et al.",
-                2020,
-                "ISBI",
-                "Removing Structured Noise with Self-Supervised Blind-Spot Networks",
+                "Broaddus et al. (2020), Removing Structured Noise with "
+                "Self-Supervised Blind-Spot Networks",
+                "ISBI 2020",
                 "10.1109/ISBI45749.2020.9098336",
             ),
             builds_on=("n2v",),
@@ -138,10 +131,9 @@ METHODS = {
             "Noise2Noise",
             "Learns from pairs of noisy images of the same scene.",
             Paper(
-                "Lehtinen et al.",
-                2018,
-                "ICML",
-                "Noise2Noise: Learning Image Restoration without Clean Data",
+                "Lehtinen et al. (2018), Noise2Noise: Learning Image Restoration "
+                "without Clean Data",
+                "ICML 2018",
                 "10.48550/arXiv.1803.04189",
             ),
             algorithm="n2n",
@@ -153,11 +145,9 @@ METHODS = {
             "CARE",
             "Learns from pairs of noisy and clean images of the same scene.",
             Paper(
-                "Weigert et al.",
-                2018,
-                "Nature Methods",
-                "Content-Aware Image Restoration: Pushing the Limits of Fluorescence "
-                "Microscopy",
+                "Weigert et al. (2018), Content-Aware Image Restoration: Pushing the "
+                "Limits of Fluorescence Microscopy",
+                "Nature Methods 2018",
                 "10.1038/s41592-018-0216-7",
             ),
             algorithm="care",
@@ -168,10 +158,9 @@ METHODS = {
 """Every method by its key, in the order in which they are shown."""
 
 UNET = Paper(
-    "Ronneberger et al.",
-    2015,
-    "MICCAI",
-    "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    "Ronneberger et al. (2015), U-Net: Convolutional Networks for Biomedical Image "
+    "Segmentation",
+    "MICCAI 2015",
     "10.1007/978-3-319-24574-4_28",
 )
 

@@ -1,4 +1,4 @@
-"""How long to train, where, and how precisely."""
+"""Duration, device and precision of training."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ from napari_hush.config.base import Frozen
 
 
 class TrainingConfig(Frozen):
-    """How long to train, where, and how precisely."""
+    """Duration, device and precision of training."""
 
     num_epochs: int = Field(100, ge=1, le=1_000_000)
-    """Epochs to train for."""
+    """Number of epochs."""
     num_steps: int | None = Field(None, ge=1, le=10_000_000)
-    """Optimizer steps per epoch; None for one pass over the training patches.
+    """Optimizer steps per epoch; None to visit every training patch once.
 
-    More steps than one pass holds go over the data again, newly augmented.
+    With more steps, patches are visited repeatedly, with new augmentation.
     """
     precision: Literal["auto", "32", "bf16"] = "auto"
-    """Arithmetic: 32 bit floats, or bfloat16 where the hardware gains from it (auto)."""
+    """32: float32; bf16: mixed precision (bfloat16); auto: bf16 where it is faster."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """auto (a GPU if there is one), cpu, mps, cuda, or cuda:1 and so on."""
     ema_decay: float = Field(0.99, ge=0, lt=1)
-    """Use weights averaged over about 1 / (1 - this) steps; 0 for the last ones alone."""
+    """Decay of the EMA weights, which average about 1 / (1 - decay) steps; 0 for none."""
     gradient_clip_norm: float | None = Field(None, gt=0)
-    """Shorten gradients that are longer than this (L2 norm); None leaves them alone."""
+    """Gradient clipping: largest L2 norm of the gradients; None for no clipping."""
     plateau_epochs: int = Field(10, ge=0)
-    """Tell when the training loss has not fallen for this many epochs; 0 for never."""
+    """Report a plateau after this many epochs without a lower training loss; 0: never."""
     plateau_tolerance: float = Field(0.005, ge=0, lt=1)
-    """What does not count as falling, as a share of the lowest loss so far."""
+    """Smallest decrease that counts, as a fraction of the lowest loss (0 to 1)."""
     early_stopping_epochs: int = Field(0, ge=0)
-    """End when the validation loss has not fallen for this many epochs; 0 for never.
+    """Stop after this many epochs without a lower validation loss; 0 for never.
 
-    Without validation the training loss decides. The last weights are kept. Best left
-    off for Noise2Void, whose losses say little about which epoch is best.
+    Without validation data, the training loss counts. The last weights are kept. Not
+    recommended for Noise2Void, whose loss says little about the quality of the result.
     """
     snapshots: int = Field(10, ge=0, le=1000)
-    """Models of earlier moments of the run that are kept in memory; 0 for none."""
+    """Number of models of earlier epochs to keep in memory; 0 for none."""
     checkpoint_every: float = Field(60.0, ge=0, serialization_alias="save_state_every")
-    """Seconds between two checkpoints, which is what a crash costs at most."""
+    """Seconds between two checkpoints; a crash loses no more training than that."""
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv"
-    """How losses are logged beside the model, by hush train or where a log_dir is given."""
+    """Logger of the losses, for hush train or if a log_dir is given."""
     devices: int = Field(1, ge=1, le=1024)
-    """GPUs to train on, or processes where there is none, on each machine.
+    """Number of GPUs, or of processes without a GPU, on each machine.
 
-    They share every batch, so the result is that of one device but for rounding. More
-    than one is for the command line and for scripts.
+    They split every batch, so that results differ by rounding only. More than one is for
+    the command line and for scripts.
     """
     nodes: int = Field(1, ge=1, le=100_000)
-    """Machines to train on; SLURM or torchrun starts the processes there."""
+    """Number of machines; SLURM or torchrun starts the processes."""
     strategy: Literal["auto", "ddp"] = "auto"
-    """How several devices work together: each takes a part of every batch (ddp)."""
+    """Distributed training: ddp splits every batch between devices."""
     process_timeout: float = Field(1800.0, gt=0, le=86_400 * 7)
-    """Seconds without an answer after which another process counts as lost."""
+    """Seconds without a response after which another process is considered lost."""
 
     def elsewhere(self, devices: int | None = None, nodes: int | None = None) -> Self:
-        """The same run on other devices and machines; by default on one."""
+        """A copy for other numbers of devices and machines, by default one."""
         return self.replace(devices=devices or 1, nodes=nodes or 1)
 
     @model_validator(mode="after")
@@ -67,7 +67,7 @@ class TrainingConfig(Frozen):
             return self
         if ":" in self.device:
             raise ValueError(
-                f"device {self.device!r} names one GPU but devices is {self.devices}; set "
+                f"device {self.device!r} is one GPU but devices is {self.devices}; set "
                 "device to cuda, or devices to 1"
             )
         if self.device == "mps":
@@ -80,14 +80,14 @@ class TrainingConfig(Frozen):
 
 @dataclass(frozen=True)
 class Preset:
-    """Epochs and steps under one name."""
+    """Named numbers of epochs and steps."""
 
     name: str
     words: str
-    """What it is for, in one sentence."""
+    """Its purpose, in one sentence."""
     num_epochs: int
     num_steps: int
-    """Optimizer steps per epoch, so that the time does not grow with the data."""
+    """Optimizer steps per epoch, which bound the time for large data."""
 
     @property
     def changes(self) -> dict[str, int]:
@@ -98,23 +98,26 @@ class Preset:
 PRESETS = (
     Preset(
         "Quick look",
-        "Enough to see whether it works on this image.",
+        "Shows whether the method works on these images.",
         num_epochs=4,
         num_steps=50,
     ),
     Preset("Balanced", "A good result on most images.", num_epochs=20, num_steps=50),
     Preset(
-        "Best", "For the figure: little is gained beyond it.", num_epochs=100, num_steps=50
+        "Best",
+        "For final results; longer training improves little.",
+        num_epochs=100,
+        num_steps=50,
     ),
 )
-"""From quick to thorough: 200, 1,000 and 5,000 steps. Most is gained in the first 200
+"""200, 1,000 and 5,000 steps. Most of the improvement comes from the first 200
 (docs/performance.md, "Quality"), a minute or two without a GPU."""
 
 DEFAULT = PRESETS[1]
 
 
 def preset_of(training: TrainingConfig) -> Preset | None:
-    """The preset that `training` follows; None if its numbers are its own."""
+    """The preset with the epochs and steps of `training`, if any."""
     for preset in PRESETS:
         if (training.num_epochs, training.num_steps) == (
             preset.num_epochs,

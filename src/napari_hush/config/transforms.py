@@ -1,120 +1,120 @@
-"""What may happen to a patch on its way into the network.
+"""Augmentation of patches, and the masking of Noise2Void.
 
-A transform is a configuration with a share of the patches `p` and `operations`, of which
-one is done to each of them, all equally often. Adding one means adding a class to
-`Transform`. An operation is a symmetry of the square: a number ``k + 4 * mirrored`` from 0
-to 7, mirror along X (if so), then turn by ``k`` times 90 degrees.
+Augmentations are symmetries of the square, numbered ``k + 4 * flip`` from 0 to 7: flip
+along X (if 4 or more), then rotate by ``k`` times 90 degrees. A transform applies one of
+its `operations`, each equally often, to a fraction `p` of the patches. To add one, add a
+class to `Transform`.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from napari_hush.config.base import Frozen
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class XYFlipConfig(Frozen):
-    """Mirror patches along X or Y, one axis at a time."""
+    """Flip patches along X or Y, one axis at a time."""
 
     name: Literal["XYFlip"] = "XYFlip"
     flip_x: bool = True
-    """Mirror along X in some patches."""
+    """Flip some patches along X."""
     flip_y: bool = True
-    """Mirror along Y in some patches."""
+    """Flip some patches along Y."""
     p: float = Field(0.5, ge=0, le=1)
-    """Share of the patches that are mirrored, along one of the axes (0 to 1)."""
+    """Fraction of the patches that are flipped, along one of the axes (0 to 1)."""
 
     @property
     def operations(self) -> tuple[int, ...]:
-        """Mirroring along X; along Y, which is mirroring along X, then a half turn."""
+        """Flip along X; along Y, which is a flip along X and a half turn."""
         return (4,) * self.flip_x + (6,) * self.flip_y
 
     @model_validator(mode="after")
     def _some_axis(self) -> XYFlipConfig:
         if not (self.flip_x or self.flip_y):
             raise ValueError(
-                "flip_x and flip_y are both off; leave XYFlip out instead to flip none"
+                "flip_x and flip_y are both off; to flip no patches, leave XYFlip out"
             )
         return self
 
 
 class XYRandomRotate90Config(Frozen):
-    """Turn patches by 90, 180 or 270 degrees in the YX plane."""
+    """Rotate patches by 90, 180 or 270 degrees in the YX plane."""
 
     name: Literal["XYRandomRotate90"] = "XYRandomRotate90"
     p: float = Field(0.5, ge=0, le=1)
-    """Share of the patches that are turned (0 to 1)."""
+    """Fraction of the patches that are rotated (0 to 1)."""
     half_turns_only: bool = False
-    """Turn by 180 degrees only, for images whose directions differ."""
+    """Rotate by 180 degrees only, for images whose axes differ."""
 
     @property
     def operations(self) -> tuple[int, ...]:
-        """A half turn, and a quarter turn either way."""
+        """A half turn, and quarter turns in both directions."""
         return (2,) if self.half_turns_only else (2, 1, 3)
 
 
 Transform = Annotated[XYFlipConfig | XYRandomRotate90Config, Field(discriminator="name")]
 
-
 Plane = tuple[tuple[Literal[0, 1], ...], ...]
 StructAxis = Literal["none", "horizontal", "vertical", "z", "cross", "square"]
 
-
 STRUCT_PERCENTAGE = 1.5
-"""Percent of masked pixels by default where each of them hides neighbours as well."""
+"""Default percentage of masked pixels if neighbours are masked with each of them."""
 
 
 def strategy_for(n2v2: bool) -> Literal["uniform", "median"]:
-    """The replacement that Noise2Void, or N2V2, uses."""
+    """The replacement of masked pixels in Noise2Void or N2V2."""
     return "median" if n2v2 else "uniform"
 
 
 class N2VManipulateConfig(Frozen):
-    """The blind spot of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980)."""
+    """The masking of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980)."""
 
     name: Literal["N2VManipulate"] = "N2VManipulate"
     roi_size: int = Field(11, ge=3, le=21)
     """Side of the window a masked pixel's replacement is drawn from, in pixels (odd)."""
     masked_pixel_percentage: float = Field(5.0, ge=0.05, le=10)
-    """Share of the pixels of each patch that are masked, in percent.
+    """Percentage of the pixels of each patch that are masked.
 
-    By default less where neighbours are hidden along with each of them (structN2V).
+    The default is lower where neighbours are masked with each of them (structN2V).
     """
 
     strategy: Literal["uniform", "median"] = "uniform"
     """Replace by a random pixel of the window, or by its median (N2V2)."""
     struct_mask_axis: StructAxis = "none"
-    """Which neighbours are hidden as well, where noise is correlated (structN2V)."""
+    """Axis along which neighbours are masked as well, for correlated noise (structN2V)."""
     struct_mask_span: int = Field(5, ge=3, le=31)
-    """How far that reaches, the masked pixel included, in pixels (odd)."""
+    """Length of the mask along that axis, the masked pixel included, in pixels (odd)."""
     struct_mask: tuple[Plane, ...] | Plane | None = None
-    """Neighbours to hide, as rows of 0 and 1 around the masked pixel; None for an axis.
+    """Neighbours to mask, as rows of 0 and 1 around the masked pixel; None for an axis.
 
-    Sides are odd, so that there is a middle: the masked pixel itself. Three levels of
-    nesting are (Z, Y, X), two are (Y, X) and stay in the plane.
+    Sides are odd, and the masked pixel is in the centre. Three levels of nesting are
+    (Z, Y, X), two are (Y, X) in one plane.
     """
 
     @model_validator(mode="before")
     @classmethod
-    def _fewer_where_neighbours_are_hidden(cls, values: Any) -> Any:
+    def _lower_default_percentage(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "masked_pixel_percentage" in values:
             return values
-        hides = values.get("struct_mask_axis", "none") != "none"
-        if hides or values.get("struct_mask") is not None:
+        has_axis = values.get("struct_mask_axis", "none") != "none"
+        if has_axis or values.get("struct_mask") is not None:
             return {**values, "masked_pixel_percentage": STRUCT_PERCENTAGE}
         return values
 
     @field_validator("struct_mask", mode="before")
     @classmethod
-    def _plain(cls, mask: Any) -> Any:
-        """Take arrays and booleans, too."""
+    def _accept_arrays(cls, mask: Any) -> Any:
         return _nested(mask.tolist() if hasattr(mask, "tolist") else mask)
 
     @model_validator(mode="after")
-    def _odd(self) -> N2VManipulateConfig:
+    def _check(self) -> N2VManipulateConfig:
         for name in ("roi_size", "struct_mask_span"):
             if (size := getattr(self, name)) % 2 == 0:
                 raise ValueError(
@@ -123,36 +123,36 @@ class N2VManipulateConfig(Frozen):
         if self.struct_mask is not None:
             if self.struct_mask_axis != "none":
                 raise ValueError(
-                    f"struct_mask and struct_mask_axis {self.struct_mask_axis!r} both say "
-                    "what is hidden; give one of them"
+                    f"struct_mask and struct_mask_axis {self.struct_mask_axis!r} exclude "
+                    "each other; give one of them"
                 )
             _check_mask(self.struct_mask)
         return self
 
     @property
     def hides_neighbours(self) -> bool:
-        """Whether anything is hidden but the masked pixels (structN2V)."""
+        """Whether neighbours are masked with each masked pixel (structN2V)."""
         return self.struct_mask_axis != "none" or self.struct_mask is not None
 
     @property
     def struct_dims(self) -> int:
-        """How many dimensions the images need at least for what is hidden to lie in."""
+        """Number of dimensions that images need for the struct mask."""
         if self.struct_mask is None:
             return 3 if self.struct_mask_axis == "z" else 2
         return len(_shape(self.struct_mask))
 
     def hidden(self, dims: int) -> tuple[tuple[int, ...], ...]:
-        """Neighbours hidden with a masked pixel (structN2V, Broaddus et al., ISBI 2020).
+        """Neighbours masked with a masked pixel (structN2V, Broaddus et al., ISBI 2020).
 
         Parameters
         ----------
         dims : {2, 3}
-            Of the images; at least `struct_dims`.
+            Dimensions of the images, at least `struct_dims`.
 
         Returns
         -------
         tuple of tuple of int
-            Offsets ``((Z), Y, X)`` in pixels, in rising order, never all zero.
+            Offsets ``((Z), Y, X)`` in pixels, sorted, without the masked pixel itself.
         """
         return _hidden(self.struct_mask_axis, self.struct_mask_span, self.struct_mask, dims)
 
@@ -216,6 +216,71 @@ def _check_mask(mask: Any) -> None:
         )
     if not any(any(offset) for offset in _offsets(mask)):
         raise ValueError(
-            "struct_mask holds nothing but the masked pixel itself; set a neighbour to 1, "
-            "or leave struct_mask out"
+            "struct_mask contains no pixel but the masked one; set a neighbour to 1, or "
+            "leave struct_mask out"
         )
+
+
+# ---- Augmentation that fits a struct mask: a rotated patch has noise along another axis,
+# ---- which the mask does not cover, so only symmetries of the mask are allowed.
+
+_OPERATIONS = (
+    "no change",
+    "rotation by 90 degrees",
+    "rotation by 180 degrees",
+    "rotation by 270 degrees",
+    "flipping along X",
+    "flipping along a diagonal",
+    "flipping along Y",
+    "flipping along a diagonal",
+)
+
+
+def fitting_transforms(config: N2VManipulateConfig, dims: int) -> list[Transform]:
+    """All flips and rotations that leave the struct mask unchanged.
+
+    Parameters
+    ----------
+    config : N2VManipulateConfig
+        The masking; without a struct mask, all of them fit.
+    dims : {2, 3}
+        Dimensions of the images.
+    """
+    misfits = _misfits(config, dims)
+    fitting: list[Transform] = []
+    quarter, half, flip_x, flip_y = (number not in misfits for number in (1, 2, 4, 6))
+    if flip_x or flip_y:
+        fitting.append(XYFlipConfig(flip_x=flip_x, flip_y=flip_y))
+    if half:
+        fitting.append(XYRandomRotate90Config(half_turns_only=not quarter))
+    return fitting
+
+
+def misfit_of(
+    config: N2VManipulateConfig, dims: int, transforms: Sequence[Transform]
+) -> str | None:
+    """The first operation of `transforms` that changes the struct mask, if any."""
+    misfits = _misfits(config, dims)
+    for transform in transforms:
+        for number in transform.operations:
+            if number in misfits:
+                return _OPERATIONS[number]
+    return None
+
+
+def _misfits(config: N2VManipulateConfig, dims: int) -> set[int]:
+    hidden = set(config.hidden(dims))
+    return {
+        number
+        for number in range(len(_OPERATIONS))
+        if {(*rest, *_transformed(number, y, x)) for *rest, y, x in hidden} != hidden
+    }
+
+
+def _transformed(number: int, y: int, x: int) -> tuple[int, int]:
+    flip, turns = divmod(number, 4)
+    if flip:
+        x = -x
+    for _ in range(turns):
+        y, x = -x, y
+    return y, x
