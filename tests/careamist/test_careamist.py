@@ -335,14 +335,14 @@ def test_cancelled_in_the_first_of_two_images_there_is_no_second_result(model):
 
 @pytest.mark.parametrize("versions", [2, 4, 8])
 def test_averaging_over_versions(model, versions):
-    """The result of a mirrored or turned image is the mirrored or turned result."""
+    """Flips and rotations of the image flip and rotate the result."""
     careamist = CAREamist(model)
     image = np.random.default_rng(0).normal(1000, 50, (24, 40)).astype("float32")
     clean = careamist.predict(image, tta=versions)
     same = {2: [np.fliplr], 4: [np.fliplr, np.flipud], 8: [np.fliplr, np.transpose]}
     for turn in same[versions]:
         turned = careamist.predict(turn(image).copy(), tta=versions)
-        # Sizes are padded at one end, so the mirror image sees other mirrored borders.
+        # Sizes are padded at one end, so the flipped image has other padding.
         inner = slice(8, -8)
         np.testing.assert_allclose(turned[inner], turn(clean)[inner], rtol=1e-4)
     assert not np.allclose(clean, careamist.predict(image), rtol=1e-5)

@@ -129,17 +129,17 @@ def test_a_lazy_result_can_be_sent_to_another_process(tmp_path):
 def test_models_of_all_kinds(tmp_path):
     model, noisy = untrained(), picture(30, 30)
     path = save_model(model, tmp_path / "m.safetensors")
-    told = []
+    events = []
     results = [
-        denoise(noisy, model, on_progress=told.append),
+        denoise(noisy, model, on_progress=events.append),
         denoise(noisy, path),
         denoise(noisy, str(path)),
         denoise(noisy, CAREamist(path)),
-        denoise(noisy, CAREamist(path), on_progress=told.append),
+        denoise(noisy, CAREamist(path), on_progress=events.append),
     ]
     for result in results:
         np.testing.assert_array_equal(result, results[0])
-    assert len(told) >= 4
+    assert len(events) >= 4
     assert napari_hush.denoise is denoise
 
 

@@ -1,4 +1,4 @@
-"""The mean over mirrored and turned versions."""
+"""Test-time augmentation: the mean over flips and rotations."""
 
 import pytest
 import torch

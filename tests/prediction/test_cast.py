@@ -61,8 +61,8 @@ def test_clipped_pixels_are_counted_over_all_tiles(trained):
     result = careamist.predict(image, dtype="source", tile_size=(16, 16), batch_size=3)
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, np.minimum(image + 60.0, 255))
-    (told,) = [event for event in events if isinstance(event, PixelsClipped)]
-    assert told == PixelsClipped("the array", int((image > 195).sum()), 2600, "uint8")
+    (clipping,) = [event for event in events if isinstance(event, PixelsClipped)]
+    assert clipping == PixelsClipped("the array", int((image > 195).sum()), 2600, "uint8")
 
 
 def test_floats_are_the_default_and_tell_of_no_clipping(trained):

@@ -56,7 +56,7 @@ def noisy(side=48):
 
 
 def launch(rank, ranks, job):
-    """Tell this process what torchrun tells."""
+    """Set the variables that torchrun sets."""
     os.environ |= {
         "TORCHELASTIC_RUN_ID": job,
         "RANK": str(rank),

@@ -166,10 +166,10 @@ def test_what_was_cut_off_goes_on_where_it_was(job, monkeypatch):
     assert left_beside(job.target) == [
         f".{job.target.name}{e}" for e in (".part", ".tiles")
     ]
-    told = []
-    job.careamist.on_progress = told.append
+    events = []
+    job.careamist.on_progress = events.append
     assert job() == [job.target]
-    tiles = [event for event in told if isinstance(event, TilesDone)]
+    tiles = [event for event in events if isinstance(event, TilesDone)]
     assert [(event.done, len(event.regions)) for event in tiles] == [(2, 0), (3, 1), (4, 1)]
     np.testing.assert_array_equal(pixels_of(job.target), job.expected)
     assert left_beside(job.target) == []
@@ -182,12 +182,12 @@ def test_clipped_pixels_of_both_halves_are_counted(job):
         job.careamist.model.normalization,
         Normalization((70000.0,), (30.0,)),
     )
-    told = []
-    job.careamist.on_progress = told.append
+    events = []
+    job.careamist.on_progress = events.append
     job(should_stop=stops_after(2), dtype="source")
     job(dtype="source")
     job(dtype="source", overwrite=True)
-    once, again = (event.clipped for event in told if isinstance(event, PixelsClipped))
+    once, again = (event.clipped for event in events if isinstance(event, PixelsClipped))
     assert once == again == 32 * 32
 
 
@@ -232,11 +232,11 @@ def test_a_full_disk_costs_no_finished_tile(job, monkeypatch):
         patch.setattr(name, write)
         with pytest.raises(UnwritableFileError, match="disk is full"):
             job()
-    told = []
-    job.careamist.on_progress = told.append
+    events = []
+    job.careamist.on_progress = events.append
     job()
     # The first tile is written while the second is denoised, the second behind it.
-    assert next(e.done for e in told if isinstance(e, TilesDone)) in (1, 2)
+    assert next(e.done for e in events if isinstance(e, TilesDone)) in (1, 2)
     np.testing.assert_array_equal(pixels_of(job.target), job.expected)
 
 
@@ -296,14 +296,14 @@ def test_files_that_cannot_be_read_do_not_end_the_job(kind, tmp_path):
         write_tiff(folder / name, picture(20, 20 + len(name)), "YX")
     (folder / "broken.tif").write_bytes(b"no image")
     write_tiff(folder / "deep.tif", picture(3, 20, 20), "CYX")
-    careamist, told = untrained(), []
-    careamist.on_progress = told.append
+    careamist, events = untrained(), []
+    careamist.on_progress = events.append
     where = {"prediction_dir": tmp_path / "out", "write_type": kind}
     with pytest.raises(SomeFilesFailedError, match=r"2 images .* 3 done") as error:
         careamist.predict_to_disk(folder, **where)
     assert [path.name for path in error.value.failed] == ["broken.tif", "deep.tif"]
     assert "broken.tif" in str(error.value)
-    failed = [event.path.name for event in told if isinstance(event, FileFailed)]
+    failed = [event.path.name for event in events if isinstance(event, FileFailed)]
     assert failed == ["broken.tif", "deep.tif"]
     ending = ".tiff" if kind == "tiff" else ".ome.zarr"
     names = [str(p.relative_to(tmp_path / "out")) for p in error.value.done]
@@ -314,11 +314,11 @@ def test_files_that_cannot_be_read_do_not_end_the_job(kind, tmp_path):
         careamist.predict_to_disk(folder, **where)
     write_tiff(folder / "new.tif", picture(20, 20), "YX")
     assert len(careamist.predict_to_disk(folder, **where, resume=True)) == 4
-    assert sum(isinstance(event, FileKept) for event in told) == 3
+    assert sum(isinstance(event, FileKept) for event in events) == 3
 
 
 def predict_until_killed(model, source, target):
-    """In a process of its own, which kills itself in the third tile."""
+    """Run in a child process, which kills itself in the third tile."""
     zarr_write.SHARD_BYTES, zarr_write._CHUNK = 1, {2: 8, 3: 8}
     torch.set_num_threads(1)
     count = itertools.count(0)
@@ -347,13 +347,13 @@ def test_killed_and_gone_on_gives_the_same_bits(job, tmp_path):
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert not job.target.exists()
-    told = []
-    job.careamist = CAREamist(tmp_path / "m.safetensors", on_progress=told.append)
+    events = []
+    job.careamist = CAREamist(tmp_path / "m.safetensors", on_progress=events.append)
     job.careamist.predict_to_disk(
         tmp_path / "noisy.tif", prediction_dir=job.target, tile_size=[16, 16]
     )
     # The first tile is written while the second is denoised, the second behind it.
-    assert next(e.done for e in told if isinstance(e, TilesDone)) in (1, 2)
+    assert next(e.done for e in events if isinstance(e, TilesDone)) in (1, 2)
     np.testing.assert_array_equal(pixels_of(job.target), job.expected)
 
 
@@ -403,5 +403,5 @@ def test_what_speaks_against_a_result_is_told_if_asked_for(kind, check, tmp_path
     careamist.predict_to_disk(
         tmp_path / "noisy.tif", prediction_dir=target_of(kind, tmp_path), check=check
     )
-    told = {event.about for event in heard if isinstance(event, WarningIssued)}
-    assert ("saturation" in told) is check
+    topics = {event.about for event in heard if isinstance(event, WarningIssued)}
+    assert ("saturation" in topics) is check

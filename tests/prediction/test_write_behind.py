@@ -62,7 +62,7 @@ def test_what_cannot_be_written_is_told_and_nothing_is_noted():
     with pytest.raises(UnwritableFileError, match="disk is full"):
         written(place, Part(error=full), Part())
     with pytest.raises(UnwritableFileError, match="disk is full"):
-        written(place, Part(error=full))  # the last one: told on leaving
+        written(place, Part(error=full))  # the last one: raised on leaving
     assert place.noted == []
 
 
@@ -76,9 +76,9 @@ def test_an_error_of_the_work_waits_for_the_part_in_hand():
 
 def test_of_two_errors_that_of_the_work_is_raised_and_the_other_told():
     full = UnwritableFileError("The disk is full.")
-    with pytest.raises(KeyError, match="work") as told:
+    with pytest.raises(KeyError, match="work") as raised:
         written(Place(), Part(error=full), then=KeyError("work"))
-    assert "The disk is full." in told.value.__notes__[0]
+    assert "The disk is full." in raised.value.__notes__[0]
 
 
 def test_parts_are_forced_to_the_disk_now_and_then(monkeypatch):

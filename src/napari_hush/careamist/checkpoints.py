@@ -20,15 +20,7 @@ def open_checkpoint(
     checkpoint_dir: str | Path | None,
     resume: str | Path | None,
 ) -> tuple[Path | None, TrainingCheckpoint | None]:
-    """The folder for the checkpoints of a run, and the checkpoint to resume from.
-
-    Raises
-    ------
-    ConfigurationError
-        If both folders are given, or `config` is not that of the run to resume.
-    HushError
-        If `checkpoint_dir` holds an interrupted run, or `resume` holds none.
-    """
+    """The folder for the checkpoints of a run, and the checkpoint to resume from."""
     root = work_dir or Path()
     if resume is None:
         if checkpoint_dir is None:

@@ -158,19 +158,7 @@ def _zeros(model: Model, image: Image, config: InferenceConfig) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class FileJob:
-    """Denoises files into files, all with the same settings.
-
-    Attributes
-    ----------
-    write_type : {"tiff", "zarr", "custom"}
-        Format of the results.
-    settings : dict
-        The predict settings that were given, for the metadata of the results.
-    process_timeout : float
-        Seconds without progress after which other processes count as lost.
-    write_func : callable, optional
-        Called as ``write_func(path, array)`` for custom results.
-    """
+    """Denoises files into files, all with the same settings."""
 
     model: Model
     config: InferenceConfig
@@ -180,8 +168,11 @@ class FileJob:
     read_source_func: ReadSource | None
     extension_filter: str
     settings: dict[str, Any]
+    """The predict settings that were given, for the metadata of the results."""
     process_timeout: float
+    """Seconds without progress after which other processes count as lost."""
     write_func: Callable[..., Any] | None
+    """Called as ``write_func(path, array)`` for custom results."""
 
     def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:
         """Denoise one file; False if it was stopped."""

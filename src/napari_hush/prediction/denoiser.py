@@ -46,25 +46,9 @@ Result = TypeVar("Result")
 class Denoiser:
     """Denoises the tiles of one image, in any order.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    image : Image
-        Image to denoise, in memory or on disk.
-    config : InferenceConfig
-        Its `tile_size`, `tile_overlap`, `batch_size` and `tta` are used.
-    observe : callable, optional
-        Gets the intensities ``(B, C, (Z), Y, X)`` of every batch before it is denoised.
-
-    Attributes
-    ----------
-    device : torch.device
-    precision : {"32", "bf16"}
-    halo : tuple of int
-        Pixels ``((Z), Y, X)`` that a tile reads beyond each side.
-    tile_size : tuple of int
-        Pixels ``((Z), Y, X)`` that a tile fills, multiples of the pooling.
+    `observe` gets the intensities ``(B, C, (Z), Y, X)`` of every batch before it is
+    denoised. A tile fills `tile_size` pixels ``((Z), Y, X)``, multiples of the pooling, and
+    reads `halo` pixels beyond each side.
     """
 
     def __init__(
@@ -115,19 +99,8 @@ class Denoiser:
     def denoise(self, group: list[Tile]) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
         """Denoise tiles that read equally many pixels.
 
-        Yields
-        ------
-        tile : Tile
-            A tile of `group`, or part of one where memory is short.
-        pixels : ndarray
-            Its inner region of the result, float32 ``(C, (Z), Y, X)``.
-
-        Raises
-        ------
-        DataError
-            If the image holds NaN or infinite pixels.
-        OutOfMemoryError
-            If not even a small tile fits.
+        Yields each tile, or parts of it where memory is short, with its inner region of
+        the result, float32 ``(C, (Z), Y, X)``.
         """
         return _arrived(self._memory.apply(self._compute, group))
 
@@ -184,21 +157,14 @@ class Denoiser:
 
 @dataclass(frozen=True)
 class Pending:
-    """The result of a tile, possibly still on its way from the device.
-
-    Attributes
-    ----------
-    tensor : Tensor
-        ``(C, (Z), Y, X)`` float32, the tile's outer region without `margin`.
-    margin : int
-        Pixels missing at both ends of Y and X.
-    arrived : torch.cuda.Event, optional
-        Occurs when the copy from the device is complete; None if it is.
-    """
+    """The result of a tile, possibly still on its way from the device."""
 
     tensor: Tensor
+    """``(C, (Z), Y, X)`` float32, the tile's outer region without `margin`."""
     margin: int
+    """Pixels missing at both ends of Y and X."""
     arrived: torch.cuda.Event | None = None
+    """Occurs when the copy from the device is complete; None if it is."""
 
     def pixels(self, tile: Tile) -> NDArray[np.float32]:
         """The tile's inner region of the result; waits for the device."""
@@ -218,15 +184,10 @@ def _arrived(
 
 
 class MemoryLimit:
-    """Splits groups of tiles where the device runs out of memory.
+    """Splits groups of tiles where the device runs out of memory; the result is the same.
 
     The size that failed is remembered, so that memory runs out a few times per image and
-    not for every group. The result does not depend on it.
-
-    Parameters
-    ----------
-    halo, multiple : sequence of int
-        Of the network, as `plan_tiles` takes them.
+    not for every group.
     """
 
     def __init__(self, halo: Sequence[int], multiple: Sequence[int]) -> None:
@@ -238,12 +199,7 @@ class MemoryLimit:
     ) -> Iterator[tuple[Tile, Result]]:
         """Yield the tiles of `group`, or parts of them, with their results.
 
-        `compute` takes tiles that read equally many pixels and returns one result each.
-
-        Raises
-        ------
-        OutOfMemoryError
-            If not even the smallest tile fits.
+        Raises an OutOfMemoryError if `compute` fails for the smallest tile.
         """
         pieces = [group]
         while pieces:
@@ -286,17 +242,10 @@ _FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
 
 
 def augmented_mean(network: Callable[[Tensor], Tensor], batch: Tensor, tta: int) -> Tensor:
-    """Average the output of `network` over flips and rotations of `batch`.
+    """Average the output of `network` over flips and rotations of ``(B, C, (Z), Y, X)``.
 
-    Parameters
-    ----------
-    network : callable
-        Takes and returns ``(B, C, (Z), Y, X)``.
-    batch : Tensor
-        ``(B, C, (Z), Y, X)``; Y and X may differ.
-    tta : int
-        1: as it is. 2: also flipped along X. 4: along X, Y and both. 8: those with Y and X
-        exchanged as well.
+    With `tta` 2, `batch` is also flipped along X; with 4 along X, Y and both; with 8 all
+    that with Y and X exchanged as well.
     """
     flips = _FLIPS[: min(tta, 4)]
     total = _sum_over(network, batch, flips)

@@ -46,21 +46,12 @@ def predict_files(
     denoise : callable
         Called as ``denoise(file, target, index, num_files)``, writes the result of one
         file; returns False if it was stopped.
-    source : str, Path, or list of them
-        Files and folders; subfolders are reproduced in `output`.
+    source, data_type, extension_filter, overwrite, resume
+        See `CAREamist.predict_to_disk`.
     output : Path
-        Folder of the results, created if necessary; for one file also the result itself,
-        which ends in `suffix` (or another ending of TIFF).
-    data_type : {"tiff", "zarr", "custom"}
-        Which files of a folder are images.
-    extension_filter : str
-        For custom data: pattern of the file names.
+        Folder of the results, created if necessary; for one file also the result itself.
     suffix : str
         Ending of the results, with its dot.
-    overwrite : bool
-        Replace existing results.
-    resume : bool
-        Keep existing results and denoise the missing ones.
     on_progress : callable
         Gets a `FileWritten` for each result, a `FileKept` for each that existed, and a
         `FileFailed` for each file that cannot be denoised.

@@ -87,16 +87,10 @@ def denoise_to_file(
 
     Parameters
     ----------
-    model : Model
-        Network and statistics.
-    image : Image
-        Image to denoise, on disk or in memory.
+    model, image, config, progress
+        See `denoise`; here `config` also has the type of the result.
     target : FileTarget
         Where to write.
-    config : InferenceConfig
-        Tile size and overlap, batch size, test-time augmentation and type of the result.
-    progress : ImageProgress
-        Gets the events of the image and says when to stop.
     barrier : FileBarrier, optional
         Of several processes that write one OME-Zarr, each its own shards.
 
@@ -108,17 +102,16 @@ def denoise_to_file(
 
     Raises
     ------
-    DataError
-        If the image does not suit the model or holds NaN or infinite pixels.
+    DataError, OutOfMemoryError
+        See `denoise`.
     ConfigurationError
         If there are more processes than shards.
-    LostProcessError
-        If another process does not respond; tiles that are done are kept.
     ExistingFileError
         If there is a partial result of another model, source or setting and
         `target.overwrite` is off.
-    UnwritableFileError
-        If it cannot be written; tiles that are done are kept.
+    UnwritableFileError, LostProcessError
+        If it cannot be written, or another process does not respond; finished tiles are
+        kept.
     """
     check_suits(model, image)
     if progress.should_stop():
