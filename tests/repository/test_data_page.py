@@ -24,9 +24,9 @@ def test_what_the_page_shows_runs(tmp_path, monkeypatch, capsys):
     names = {"__name__": "page"}
     for number, block in enumerate(BLOCKS):
         exec(compile(block, f"docs/data.md, block {number}", "exec"), names)  # noqa: S102
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for comment in re.findall(r"^print\(.*\)  # (.*)$", "\n".join(BLOCKS), re.MULTILINE):
-        assert comment in told
+        assert comment in printed
 
 
 def test_the_page_shows_how_to_bring_a_dataset_of_ones_own():

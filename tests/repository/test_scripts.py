@@ -190,7 +190,7 @@ def checkout(tmp_path):
     for name in ("scripts/setup.sh", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     write_program(tmp_path / ".venv/bin/python", "echo started; exit 1")
-    tell(tmp_path, 'setup_key >"$stamp"')
+    run_setup(tmp_path, 'setup_key >"$stamp"')
     return tmp_path
 
 
@@ -200,7 +200,7 @@ def write_program(path, text):
     path.chmod(0o755)
 
 
-def tell(checkout, commands, **options):
+def run_setup(checkout, commands, **options):
     return bash(
         "-c",
         f'set -euo pipefail; source "{checkout}/scripts/setup.sh"; {commands}',
@@ -218,7 +218,7 @@ def with_programs(checkout, **programs):
 
 
 def test_set_up_once(checkout):
-    done = tell(checkout, "setup; echo ready")
+    done = run_setup(checkout, "setup; echo ready")
     assert (done.stdout, done.stderr) == ("ready\n", "")
 
 
@@ -231,22 +231,22 @@ def test_set_up_again_when_something_changed(checkout, change):
     else:
         with (checkout / change).open("a") as file:
             file.write("# changed\n")
-    assert tell(checkout, "is_ready").returncode == 1
+    assert run_setup(checkout, "is_ready").returncode == 1
 
 
 def test_no_python_is_said_in_one_sentence(checkout):
     (checkout / ".venv/bin/python").unlink()
-    done = tell(checkout, "setup", env=with_programs(checkout, python3="exit 1"))
+    done = run_setup(checkout, "setup", env=with_programs(checkout, python3="exit 1"))
     assert done.returncode == 1
     assert "Python 3.11 or newer is needed" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_python_without_venv_names_the_package(checkout):
-    """As on Debian and Ubuntu, where it is a package of its own."""
+    """As on Debian and Ubuntu, where venv is a separate package."""
     (checkout / ".venv/bin/python").unlink()
     python = 'case "$*" in *ensurepip*) exit 1;; *print*) echo python3.12-venv;; esac'
-    done = tell(checkout, "setup", env=with_programs(checkout, python3=python))
+    done = run_setup(checkout, "setup", env=with_programs(checkout, python3=python))
     assert done.returncode == 1
     assert "sudo apt-get install python3.12-venv" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -256,14 +256,14 @@ def test_newest_python_is_taken(checkout):
     env = with_programs(
         checkout, **{"python3": "exit 0", "python3.12": "exit 0", "python3.13": "exit 1"}
     )
-    done = tell(checkout, 'find_python; echo "$base_python"', env=env)
+    done = run_setup(checkout, 'find_python; echo "$base_python"', env=env)
     assert done.stdout == "python3.12\n"
 
 
 def test_missing_debian_packages_are_named(checkout):
     known = "echo libEGL.so.1; echo libGL.so.1"
     env = with_programs(checkout, ldconfig=known)
-    missing = tell(checkout, "missing_for_window", env=env).stdout.split()
+    missing = run_setup(checkout, "missing_for_window", env=env).stdout.split()
     assert "libxcb-cursor0" in missing
     assert "libegl1" not in missing
 
@@ -272,4 +272,4 @@ def test_missing_debian_packages_are_named(checkout):
 def test_gpu_is_asked_of_its_driver(checkout, gpu):
     text = "echo 'GPU 0: NVIDIA'" if gpu else "echo 'no driver'; exit 9"
     env = with_programs(checkout, **{"nvidia-smi": text})
-    assert (tell(checkout, "has_nvidia_gpu", env=env).returncode == 0) == gpu
+    assert (run_setup(checkout, "has_nvidia_gpu", env=env).returncode == 0) == gpu

@@ -72,7 +72,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def numbered():
-    """Images in which every pixel has an integer of its own, float32."""
+    """Images with a different integer in every pixel, float32."""
 
     def build(count, shape=(48, 64)):
         size = int(np.prod(shape))

@@ -138,7 +138,7 @@ def test_d09_validation_is_not_augmented(either, numbered, as_it_is):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_d10_workers_and_epochs_do_not_repeat_the_same_draws(ready, as_it_is):
-    """All patches of this image are alike, so that only draws tell them apart."""
+    """All patches of this image are alike, so that only draws distinguish them."""
     tile = np.random.default_rng(0).random((16, 16))
     module = ready(
         np.tile(tile, (8, 8)),
@@ -251,7 +251,7 @@ def test_d15_arguments_of_the_write_function_reach_it(to_disk, tmp_path):
     assert seen == [(".raw", 3)] * 2
 
 
-def test_d16_folders_are_mirrored_and_each_file_is_read_once(to_disk, tmp_path):
+def test_d16_subfolders_are_kept_and_each_file_is_read_once(to_disk, tmp_path):
     opened = []
     to_disk.on_progress = lambda event: (
         opened.append(event.name) if isinstance(event, ImageStarted) else None

@@ -1,4 +1,4 @@
-"""R31 to R38: mirroring, turning, masking."""
+"""R31 to R38: flips, rotations, masking."""
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ from napari_hush.models import UNet
 
 FLIP, TURN = XYFlipConfig, XYRandomRotate90Config
 SYMMETRIES = {
-    (mirrored, turns): (lambda p, m=mirrored, k=turns: np.rot90(p[:, ::-1] if m else p, k))
-    for mirrored in (False, True)
+    (flipped, turns): (lambda p, m=flipped, k=turns: np.rot90(p[:, ::-1] if m else p, k))
+    for flipped in (False, True)
     for turns in range(4)
 }
-NOTHING, MIRROR_X, MIRROR_Y = (False, 0), (True, 0), (True, 2)
+NOTHING, FLIP_X, FLIP_Y = (False, 0), (True, 0), (True, 2)
 
 
 @pytest.fixture
@@ -48,18 +48,18 @@ def shares(ready, as_it_is):
     return count
 
 
-def test_r31_patches_are_mirrored_along_one_axis_at_a_time(shares):
+def test_r31_patches_are_flipped_along_one_axis_at_a_time(shares):
     found = shares(FLIP())
-    assert found.keys() == {NOTHING, MIRROR_X, MIRROR_Y}
+    assert found.keys() == {NOTHING, FLIP_X, FLIP_Y}
     assert found[NOTHING] == pytest.approx(0.5, abs=0.1)
-    assert found[MIRROR_X] == pytest.approx(0.25, abs=0.1)
+    assert found[FLIP_X] == pytest.approx(0.25, abs=0.1)
 
 
 @pytest.mark.parametrize(
     ("flip", "expected"),
-    [(FLIP(flip_y=False, p=1), MIRROR_X), (FLIP(flip_x=False, p=1), MIRROR_Y)],
+    [(FLIP(flip_y=False, p=1), FLIP_X), (FLIP(flip_x=False, p=1), FLIP_Y)],
 )
-def test_r31_mirroring_may_be_limited_to_one_axis(shares, flip, expected):
+def test_r31_flips_may_be_limited_to_one_axis(shares, flip, expected):
     assert shares(flip, passes=2) == {expected: 1}
 
 
@@ -69,7 +69,7 @@ def test_r32_patches_are_turned_by_quarter_turns(shares):
     assert found[NOTHING] == pytest.approx(0.5, abs=0.1)
 
 
-def test_r33_mirroring_and_turning_are_independent(shares):
+def test_r33_flips_and_rotations_are_independent(shares):
     found = shares(FLIP(), TURN())
     assert found.keys() == SYMMETRIES.keys()
     assert found[NOTHING] == pytest.approx(0.25, abs=0.1)

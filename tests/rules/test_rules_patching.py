@@ -105,7 +105,7 @@ def test_r22_a_dataset_on_disk_knows_its_length(ready, folder, numbered):
     assert sum(1 for _ in module.train_dataset) == 24
 
 
-def test_r22_a_pass_reads_every_stored_pixel_once(ready, tmp_path, numbered, monkeypatch):
+def test_r22_an_epoch_reads_every_stored_pixel_once(ready, tmp_path, numbered, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 32 * 64 * 4)  # two blocks per file
     read = []
 

@@ -75,7 +75,7 @@ def test_r48_tiles_do_not_show(careamist, image):
     assert np.abs(tiled - whole).max() / scale < 1e-5
 
 
-def test_r48_sizes_that_cannot_be_halved_are_mirrored_at_the_border(numbered):
+def test_r48_sizes_that_cannot_be_downsampled_are_reflected_at_the_border(numbered):
     (image,) = numbered(1, (33, 35))
     ((pixels, _, tile),) = pieces(module_of(image, tile_overlap=(56, 56)))
     assert all(size % 16 == 0 for size in pixels.shape[1:])
@@ -113,7 +113,7 @@ def test_r49_volumes_have_a_default_overlap_too(tiny_config):
 
 
 @pytest.mark.parametrize("versions", [2, 4, 8])
-def test_r50_mirrored_and_turned_versions_are_averaged(careamist, image, versions):
+def test_r50_flipped_and_rotated_versions_are_averaged(careamist, image, versions):
     """The mean over the versions of an image is the same for each of them."""
     image = image[:32, :48]
     result = careamist.predict(image, tta=versions)

@@ -77,7 +77,7 @@ def test_r57_the_learning_rate_ends_near_zero(tiny_config, noisy):
     assert rates[-1] < 1e-5
 
 
-def test_r58_stopping_ends_after_the_step_in_hand_without_validation(tiny_config, noisy):
+def test_r58_stopping_ends_after_the_current_step_without_validation(tiny_config, noisy):
     events = []
     careamist = CAREamist(tiny_config(num_epochs=9, num_steps=50))
 
@@ -95,7 +95,7 @@ def test_r58_stopping_ends_after_the_step_in_hand_without_validation(tiny_config
     assert events[-1].stopped
 
 
-def test_r58_training_again_goes_on_with_the_first_statistics(tiny_config, noisy):
+def test_r58_training_again_continues_with_the_first_statistics(tiny_config, noisy):
     careamist = CAREamist(tiny_config(num_steps=1))
     careamist.train(train_source=noisy)
     scaling, before = careamist.model.normalization, careamist.model.network.state_dict()
