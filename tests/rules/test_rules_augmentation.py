@@ -63,7 +63,7 @@ def test_r31_flips_may_be_limited_to_one_axis(shares, flip, expected):
     assert shares(flip, passes=2) == {expected: 1}
 
 
-def test_r32_patches_are_turned_by_quarter_turns(shares):
+def test_r32_patches_are_rotated_by_quarter_turns(shares):
     found = shares(TURN())
     assert found.keys() == {(False, k) for k in range(4)}
     assert found[NOTHING] == pytest.approx(0.5, abs=0.1)
@@ -125,7 +125,7 @@ def test_r36_every_epoch_draws_anew(either, noisy):
 
 
 @pytest.mark.parametrize("axis", ["horizontal", "vertical"])
-def test_r37_noise_with_a_direction_is_not_turned_out_of_it(tiny_config, shares, axis):
+def test_r37_noise_along_an_axis_is_not_rotated_out_of_the_mask(tiny_config, shares, axis):
     transforms = tiny_config(struct_n2v_axis=axis).data_config.transforms
     found = shares(*transforms)
     assert found.keys() == {(m, k) for m in (False, True) for k in (0, 2)}

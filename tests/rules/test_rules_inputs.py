@@ -174,7 +174,7 @@ def test_r09_missing_channels_become_one(ready, noisy):
     assert volume.train_dataset[0][0].shape == (1, 8, 16, 16)
 
 
-def test_r10_targets_are_cut_and_turned_like_their_images(either, numbered):
+def test_r10_targets_are_cut_and_flipped_like_their_images(either, numbered):
     images = numbered(3)
     scalings = {
         f"{what}_{name}": (value,)

@@ -148,7 +148,7 @@ def test_r29_the_prediction_data_module_scales_by_the_given_statistics(noisy):
     np.testing.assert_allclose(inner, (noisy - 900) / 50, rtol=1e-4, atol=1e-4)
 
 
-def test_r30_statistics_told_are_those_of_the_images(either, images):
+def test_r30_reported_statistics_are_those_of_the_images(either, images):
     targets = [image + 5000 for image in images]
     means, stds = either(images, train_data_target=targets).get_data_statistics()
     assert len(means) == len(stds) == 1
