@@ -27,7 +27,7 @@ def test_onnx_denoises_like_predict(model, noisy, capsys):
     pytest.importorskip("onnx")
     assert main(["export", model, "-o", "m.onnx", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"file": "m.onnx"}
-    # What lies beyond the border is mirrored by hush; ONNX users do that themselves.
+    # hush pads images by reflection; ONNX users do that themselves.
     padded = np.pad(noisy, 28, mode="reflect")
     session = runtime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
     result = session.run(None, {"raw": padded[None, None]})[0][0, 0, 28:-28, 28:-28]
@@ -50,8 +50,17 @@ def test_refusals(model, capsys):
 def test_a_package_is_a_model(model, noisy, tmp_path, capsys):
     pytest.importorskip("onnx")
     write_tiff("cells.tif", noisy, "YX")
-    told = ["--image", "cells.tif", "--author", "A", "--author", "B", "--name", "Cells (x)"]
-    assert main(["export", model, "-o", "m.zip", *told, "--license", "MIT"]) == 0
+    about = [
+        "--image",
+        "cells.tif",
+        "--author",
+        "A",
+        "--author",
+        "B",
+        "--name",
+        "Cells (x)",
+    ]
+    assert main(["export", model, "-o", "m.zip", *about, "--license", "MIT"]) == 0
     with zipfile.ZipFile("m.zip") as pack:
         rdf = yaml.safe_load(pack.read("rdf.yaml"))
     assert [author["name"] for author in rdf["authors"]] == ["A", "B"]

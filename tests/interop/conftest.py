@@ -108,7 +108,7 @@ def denoised():
 
 @pytest.fixture
 def psnr():
-    """Of a result, in dB, relative to the range of what is expected."""
+    """Of a result, in dB, relative to the range of the expected values."""
 
     def of(result, expected):
         error = np.mean((result.astype(float) - expected) ** 2)

@@ -214,7 +214,7 @@ def test_what_people_write(careamist, noisy, tmp_path):
     assert "Forty **cells**." in page
     assert "part of a real image" in page
     assert "## Validation" in page
-    # the test input is the image, mirrored to the size that is wanted
+    # the test input is the image, padded by reflection to the size that is needed
     test = np.load(io.BytesIO(files["test_input.npy"]))[0, 0]
     top, left = (256 - 48) // 2, (256 - 52) // 2
     assert np.array_equal(test[top : top + 48, left : left + 52], noisy)
@@ -264,19 +264,19 @@ def test_no_scaling_is_left_out(plain):
 
 
 @pytest.mark.parametrize(
-    ("about", "told"),
+    ("about", "message"),
     [
         ({"name": "a/b: c"}, "model name 'a/b: c' cannot be used"),
         ({"name": "abc"}, "5 to 128"),
         ({"authors": ({"affiliation": "x"},)}, "with a 'name'"),
         ({"authors": ({"name": "x", "mail": "y"},)}, "cannot be used"),
         ({"version": "one"}, "such as '0.1.0'"),
-        ({"license": "do what you want"}, "no SPDX identifier"),
+        ({"license": "do what you want"}, "not an SPDX identifier"),
         ({"channel_names": ("a b",)}, "letters, digits and underscores"),
     ],
 )
-def test_what_cannot_be_written(about, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_what_cannot_be_written(about, message):
+    with pytest.raises(ConfigurationError, match=message):
         About(**about)
 
 

@@ -3,8 +3,7 @@
 from napari_hush.deprecation import former_names
 from napari_hush.interop.about import About
 from napari_hush.interop.bioimageio import write_package
-from napari_hush.interop.export import export_model
-from napari_hush.interop.loading import open_model
+from napari_hush.interop.files import export_model, open_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
 

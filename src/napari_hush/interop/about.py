@@ -1,4 +1,4 @@
-"""What people write about a model they share, beyond what the model knows itself."""
+"""Metadata of a shared model that its authors provide."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ if TYPE_CHECKING:
 
 _ANONYMOUS = ({"name": "not named"},)
 LICENSE = "CC-BY-4.0"
-"""Licence of what is shared, unless another is named: use with attribution."""
+"""Default licence of shared models: use with attribution."""
 
 
 @dataclass(frozen=True)
 class About:
-    """Name, authors and descriptions of a shared model.
+    """Metadata of a shared model.
 
     Attributes
     ----------
     name : str
-        5 to 128 letters, digits, blanks, and ``_ + - ( )``; empty for one made of the
-        experiment's name and the method.
+        5 to 128 letters, digits, spaces, and ``_ + - ( )``; by default made of the name of
+        the experiment and the method.
     authors : tuple of dict
-        Each with a ``"name"``, and as wished ``"affiliation"``, ``"email"``,
+        Each with a ``"name"`` and optionally ``"affiliation"``, ``"email"``,
         ``"github_user"``, ``"orcid"``.
     description : str
-        One sentence; empty for one made of the method.
+        One sentence; by default it names the method.
     data_description : str
-        What the training data are, as Markdown.
+        Description of the training data, as Markdown.
     license : str
         An SPDX identifier, e.g. "CC-BY-4.0".
     version : str
-        Of the model, e.g. "0.1.0".
+        Version of the model, e.g. "0.1.0".
     covers : tuple of Path
-        PNG, JPEG or GIF images; none for one that is made of the test images.
+        PNG, JPEG or GIF images; by default one is made of the test images.
     channel_names : tuple of str
-        Of the input; empty for ``channel0`` and so on.
+        Names of the input channels; by default ``channel0`` and so on.
 
     Raises
     ------
     ConfigurationError
-        If one of these is not as it should be.
+        If one of these is invalid.
     """
 
     name: str = ""
@@ -60,14 +60,14 @@ class About:
         if self.name and not re.fullmatch(r"[A-Za-z0-9_+\- ()]{5,128}", self.name):
             raise ConfigurationError(
                 f"The model name {self.name!r} cannot be used; give 5 to 128 letters, "
-                "digits, blanks, and _ + - ( )."
+                "digits, spaces, and _ + - ( )."
             )
         known = {"name", "affiliation", "email", "github_user", "orcid"}
         for author in self.authors:
             if not author.get("name") or "/" in author["name"] or author.keys() - known:
                 raise ConfigurationError(
                     f"The author {author} cannot be used; give a dict with a 'name' that "
-                    "has no slash, and as wished 'affiliation', 'email', 'github_user' "
+                    "has no slash, and optionally 'affiliation', 'email', 'github_user' "
                     "and 'orcid'."
                 )
         if not re.fullmatch(r"\d+\.\d+(\.\d+)?[A-Za-z0-9.+-]*", self.version):
@@ -77,7 +77,7 @@ class About:
             )
         if not re.fullmatch(r"[A-Za-z0-9.+-]+", self.license):
             raise ConfigurationError(
-                f"The licence {self.license!r} is no SPDX identifier; give one such as "
+                f"The licence {self.license!r} is not an SPDX identifier; give one such as "
                 "'CC-BY-4.0', 'CC0-1.0' or 'MIT'."
             )
         for name in self.channel_names:

@@ -1,4 +1,4 @@
-"""A BioImage.IO package: a model with all that other programs need to run it."""
+"""BioImage.IO packages, which contain all that other programs need to run a model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
 
 DESCRIPTION = "rdf.yaml"
-"""Name of the file that describes a package."""
+"""Name of the description in a package."""
 _COVERS = {".png", ".jpg", ".jpeg", ".gif"}
 _COVER_BYTES = 500_000
 
@@ -52,30 +52,29 @@ def write_package(
 ) -> None:
     """Write `model` as a BioImage.IO package.
 
-    In it are the weights (plain, TorchScript and ONNX), the scaling of intensities, test
-    images, a cover, a page of documentation, and our own model file, so that it can be
-    read back to the bit.
+    It contains the weights (PyTorch, TorchScript and ONNX), the normalisation, test images,
+    a cover, documentation, and the model file, which `open_model` reads back exactly.
 
     Parameters
     ----------
     model : Model
         Network and statistics.
     path : Path
-        The ``.zip``; it appears once it is whole.
+        A ``.zip`` file, which is written atomically.
     image : Image, optional
-        Of what the model denoises; its middle becomes test image and cover. By default
-        a simulated pattern does.
+        A noisy image, whose centre becomes the test image and the cover; by default, these
+        are simulated.
     about : About, optional
-        Name, authors, descriptions, licence.
+        Metadata.
 
     Raises
     ------
     HushError
         If the package onnx is not installed.
     ConfigurationError, MissingFileError
-        If `about` names channels or covers that cannot be used.
+        If `about` has wrong channel names or covers.
     DataError
-        If the image does not suit the model.
+        If the image does not fit the model.
     UnwritableFileError
         If the package cannot be written.
     """
@@ -146,13 +145,9 @@ _SIDE = 256
 
 
 def cover(noisy: NDArray[Any], clean: NDArray[Any]) -> bytes:
-    """A PNG twice as wide as high: `noisy` on the left, `clean` on the right.
+    """A PNG of `noisy` (left) and `clean` (right), both ``(C, (Z), Y, X)``.
 
-    Parameters
-    ----------
-    noisy, clean : ndarray
-        ``(C, (Z), Y, X)``; the first channel and the middle plane are shown, each between
-        its quantiles 0.5 % and 99.5 %.
+    It shows the first channel and the central plane, from quantile 0.5 % to 99.5 %.
     """
     halves = [_grey(_square(_plane(pixels))) for pixels in (noisy, clean)]
     return png(np.concatenate(halves, axis=1))
@@ -161,7 +156,7 @@ def cover(noisy: NDArray[Any], clean: NDArray[Any]) -> bytes:
 def png(pixels: NDArray[np.uint8]) -> bytes:
     """Grey values ``(Y, X)`` as a PNG file."""
     height, width = pixels.shape
-    # Each row begins with the number of its filter, 0 for none.
+    # Each row starts with the number of its filter, 0 for none.
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = pixels
     return (
@@ -185,7 +180,7 @@ def _plane(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _square(plane: NDArray[Any]) -> NDArray[Any]:
-    """Its middle, enlarged by repeating pixels."""
+    """The central square, resized by nearest neighbour."""
     side = min(*plane.shape, _SIDE)
     top, left = ((size - side) // 2 for size in plane.shape)
     index = np.arange(_SIDE) * side // _SIDE
@@ -200,22 +195,12 @@ def _grey(plane: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def readme(model: Model, about: About, *, simulated: bool) -> str:
-    """The page as Markdown.
-
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    about : About
-        Name, authors and so on.
-    simulated : bool
-        Whether the test images are a pattern rather than a real image.
-    """
+    """The documentation as Markdown; `simulated` test images are declared as such."""
     config = model.config
     algorithm, data = config.algorithm_config, config.data_config
     network, letters = algorithm.model, spatial_axes(config.data_config.axes)
     test = (
-        "a simulated pattern with noise, of the mean and standard deviation of the "
+        "a simulated pattern with noise, with the mean and standard deviation of the "
         "training data: they show that the model runs, not how well it denoises"
         if simulated
         else "part of a real image"
@@ -225,7 +210,7 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
 
 {description_of(model, about)}
 
-## What it was trained on
+## Training data
 
 {about.data_description or "The authors did not describe the training data."}
 
@@ -237,8 +222,8 @@ filters{", N2V2" if network.n2v2 else ""} |
 | channels | {network.in_channels} in, {network.num_classes} out\
 {"" if network.in_channels == 1 else _together(network.independent_channels)} |
 | patches | {_sizes(data.patch_size)} pixels ({", ".join(letters)}), \
-{data.batch_size} at once |
-| trained for | {model.epochs} epochs, {model.steps} steps |
+batch size {data.batch_size} |
+| training | {model.epochs} epochs, {model.steps} steps |
 | loss | {algorithm.loss} |
 | mean of the input | {_numbers(model.normalization.means)} |
 | standard deviation of the input | {_numbers(model.normalization.stds)} |
@@ -247,25 +232,24 @@ filters{", N2V2" if network.n2v2 else ""} |
 
 Sizes along {", ".join(letters)} are {_sizes(least_sizes(model))} pixels or more, in steps
 of {_sizes(model.network.multiple)}. Tiles need a halo of \
-{_sizes(model.network.halo)} pixels, which is cut off.
-Scaling of intensities is part of the description (pre- and postprocessing), so that
-intensities go in and come out.
+{_sizes(model.network.halo)} pixels, which is cropped.
+Normalisation is part of the description (pre- and postprocessing), so that input and
+output are intensities.
 
 - bioimageio.core: `bioimageio predict PACKAGE.zip`
-- napari-hush, with the same result as where it was trained: `hush predict PACKAGE.zip \
+- napari-hush, with exactly the results of the original model: `hush predict PACKAGE.zip \
 IMAGE.tif -o clean.tif`
 - Fiji and ilastik: the TorchScript or ONNX weights
 
 ## Validation
 
-The test images are {test}. Whether the model suits images of your own is yours to check:
-look at the difference between an image and its result, which should show noise and no
-structure, and compare with a clean image where there is one (PSNR, SSIM). Do not expect
-good results for images of another microscope, exposure or magnification.
+The test images are {test}. Validate the model on your own images: the residual (image
+minus result) should show noise and no structure; if there is ground truth, compute PSNR
+and SSIM. Do not expect good results for another microscope, exposure or magnification.
 
-## What is in the package
+## Content of the package
 
-- `weights_state.pt`, the weights, and `unet.py`, the network they belong to
+- `weights_state.pt` and `unet.py`, weights and architecture for PyTorch
 - `weights.pt` and `weights.onnx`, the same for TorchScript and ONNX
 - `model.safetensors` and `configuration.yml`, the same for napari-hush {__version__}
 - `test_input.npy` and `test_output.npy`
@@ -277,7 +261,7 @@ good results for images of another microscope, exposure or magnification.
 
 
 def _together(independent: bool) -> str:
-    return ", each by itself" if independent else ", together"
+    return ", independent" if independent else ", together"
 
 
 def _sizes(sizes: Sequence[int]) -> str:

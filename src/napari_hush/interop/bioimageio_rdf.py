@@ -1,4 +1,4 @@
-"""A model as the BioImage Model Zoo describes it (format 0.5)."""
+"""The description of a model for the BioImage Model Zoo (rdf.yaml, format 0.5)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from napari_hush.models.normalization import Normalization
 
 FORMAT = "0.5.4"
-"""Version of the description; the format's later versions read it."""
+"""Version of the format; later ones read it."""
 _TAGS = ("denoising", "image-restoration", "unet", "pytorch", "napari-hush")
 _LEAST_STD = 1e-6
-"""The smallest divisor that the format knows."""
+"""The smallest standard deviation that the format allows."""
 
 
 def described(
@@ -41,25 +41,10 @@ def described(
     covers: list[str],
     clean: NDArray[np.float32],
 ) -> dict[str, Any]:
-    """The description of `model`, fit for YAML.
+    """The description of `model` as plain values.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    about : About
-        Name, authors and so on.
-    hashes : mapping of str to str
-        SHA-256 of every file in the package, by its name.
-    covers : list of str
-        Names of the cover images.
-    clean : ndarray
-        The test output, which tells how far results may differ.
-
-    Raises
-    ------
-    ConfigurationError
-        If `about` names another number of channels.
+    `hashes` are the SHA-256 of the files in the package; the tolerance of results is
+    relative to the test output `clean`.
     """
 
     def file(name: str) -> dict[str, str]:
@@ -117,7 +102,7 @@ def described(
 
 
 def name_of(model: Model, about: About) -> str:
-    """The name people see."""
+    """The display name."""
     config = model.config
     dims = config.algorithm_config.model.conv_dims
     made = f"{config.experiment_name} - {method_of(config).name} {dims}D"
@@ -125,7 +110,7 @@ def name_of(model: Model, about: About) -> str:
 
 
 def description_of(model: Model, about: About) -> str:
-    """One sentence on what the model does."""
+    """One sentence on the purpose of the model."""
     network = model.config.algorithm_config.model
     what = "volumes" if network.conv_dims == 3 else "images"
     method = method_of(model.config)
@@ -142,8 +127,8 @@ def _input(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
     names = list(about.channel_names) or [f"channel{i}" for i in range(channels)]
     if len(names) != channels:
         raise ConfigurationError(
-            f"{len(names)} channel names were given but the model takes {channels} "
-            "channels; give one name for each."
+            f"{len(names)} channel names were given but the model has {channels} channels; "
+            "give one name for each."
         )
     least, step = least_sizes(model), model.network.multiple
     return {
@@ -198,7 +183,7 @@ def _output(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
 
 
 def _pixel(model: Model, axis: str) -> dict[str, Any]:
-    """Size of the pixels that were trained on and its unit, as far as they are known."""
+    """Pixel size of the training data and its unit, as far as known."""
     known = model.provenance.pixel_size
     scale, unit = known.scale.get(axis.upper(), 0.0), known.units.get(axis.upper(), "")
     if not scale > 0:
@@ -207,7 +192,7 @@ def _pixel(model: Model, axis: str) -> dict[str, Any]:
 
 
 def _scaled(by: Normalization) -> list[dict[str, Any]]:
-    """Intensities for the network; who runs this adds 1e-6 to `stds`, as is done here."""
+    """Normalisation of the input; programs add 1e-6 to the standard deviations, as here."""
     if min(by.stds) < _LEAST_STD:
         gains = tuple(1 / scale for scale in by.scales)
         offsets = tuple(-m / scale for m, scale in zip(by.means, by.scales, strict=True))
@@ -226,7 +211,7 @@ def _unscaled(by: Normalization) -> list[dict[str, Any]]:
 
 def _linear(gains: tuple[float, ...], offsets: tuple[float, ...]) -> list[dict[str, Any]]:
     if all(gain == 1 for gain in gains) and not any(offsets):
-        return []  # the format does not allow what changes nothing
+        return []  # the format does not allow the identity
     return [{"id": "scale_linear", "kwargs": _per_channel(gain=gains, offset=offsets)}]
 
 
@@ -237,7 +222,7 @@ def _per_channel(**values: tuple[float, ...]) -> dict[str, Any]:
 
 
 def _tolerance(model: Model, clean: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """How far results on other machines may be off, in intensities."""
+    """Tolerated difference of results on other machines."""
     allowed = min(1e-3 * min(model.output_normalization.scales), 1e-3 * float(clean.max()))
     if allowed <= 0:
         return []
@@ -245,12 +230,12 @@ def _tolerance(model: Model, clean: NDArray[np.float32]) -> list[dict[str, Any]]
 
 
 CALLABLE = "make_network"
-"""Function in the source that builds the network."""
+"""Function in the packaged source that builds the network."""
 
 _MAKE = f'''
 
 def {CALLABLE}(**settings):
-    """Build the network; `settings` are those of the file that describes the model."""
+    """Build the network; `settings` are the kwargs in rdf.yaml."""
     from types import SimpleNamespace
 
     return UNet(SimpleNamespace(**settings)).eval()
@@ -258,12 +243,12 @@ def {CALLABLE}(**settings):
 
 
 def architecture_source() -> str:
-    """Python source of the network, which needs torch alone, with `CALLABLE`."""
+    """Python source of the network and of `CALLABLE`, which needs torch only."""
     return inspect.getsource(unet) + _MAKE
 
 
 def architecture_settings(config: UNetConfig) -> dict[str, Any]:
-    """Arguments of `CALLABLE` for a network of `config`, fit for YAML."""
+    """Arguments of `CALLABLE` for a network of `config`, as plain values."""
     settings = config.model_dump(mode="json", exclude={"architecture", "pool_z"})
     pooling = [list(levels) for levels in config.pooling]
     return {**settings, "pooling": pooling, "multiple": list(config.multiple)}

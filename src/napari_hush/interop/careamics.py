@@ -1,8 +1,7 @@
-"""Models that CAREamics 0.1 to 0.3 trained, as ours.
+"""Import of models that CAREamics 0.1 to 0.3 trained.
 
-Its U-Net has the layers of ours under other names. What is taken over: the network, its
-weights, the scaling of intensities, axes, patch and batch size, and which pixels were
-masked. Further training uses our own defaults for everything else.
+Its U-Net has the same layers under other names. Network, weights, normalisation, axes,
+patch and batch size and masking are imported; other settings have their defaults.
 """
 
 from __future__ import annotations
@@ -58,21 +57,10 @@ def careamics_model(
     epochs: int = 0,
     steps: int = 0,
 ) -> Model:
-    """A model out of what CAREamics keeps of one.
+    """Make a model of the configuration `values` and the `weights` of CAREamics.
 
-    Parameters
-    ----------
-    values : mapping
-        Its configuration: ``algorithm_config``, ``data_config``, ``experiment_name``.
-    weights : mapping of str to Tensor
-        State of its network.
-    epochs, steps : int
-        How long it was trained.
-
-    Raises
-    ------
-    ConfigurationError, KeyError, TypeError, ValueError
-        If there is no such network here, or the values are of another kind.
+    Unsupported models raise a ConfigurationError, invalid values a KeyError, TypeError or
+    ValueError.
     """
     algorithm, data = values["algorithm_config"], values["data_config"]
     network, learning = _network(algorithm), _algorithm(algorithm)
@@ -112,7 +100,7 @@ def careamics_model(
 
 
 def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the network; refuses those of one that there is not."""
+    """Settings of the network; refuses unsupported ones."""
     theirs = algorithm["model"]
     if algorithm["algorithm"] not in _METHODS or theirs["architecture"] != "UNet":
         raise ConfigurationError(
@@ -122,19 +110,19 @@ def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
         )
     if (end := theirs.get("final_activation", "None")) not in ("None", None):
         raise ConfigurationError(
-            f"its network ends in {end!r}, which there is not here; train one without"
+            f"its network ends in {end!r}, which is not supported; train one without"
         )
     network = {name: theirs[name] for name in _NETWORK if name in theirs}
     if network["conv_dims"] == 3 or network.get("n2v2"):
         raise ConfigurationError(
-            "it is a network for volumes, or of N2V2, which differs from the one here at "
-            "its borders; train one here"
+            "it is a network for volumes or of N2V2, which pads borders differently; "
+            "train one with napari-hush"
         )
     apart = network.get("independent_channels", True)
     if apart and max(network["in_channels"], network["num_classes"]) > 1:
         raise ConfigurationError(
-            "its channels are independent and each has weights of its own, while here they "
-            "share them; train one with independent_channels=False, or one per channel"
+            "its channels are independent, with separate weights, which is not supported; "
+            "train one with independent_channels=False, or one per channel"
         )
     return {**network, "independent_channels": False}
 
@@ -150,7 +138,7 @@ def _algorithm(theirs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hidden(masking: Mapping[str, Any]) -> dict[str, Any]:
-    """Which neighbours structN2V hides, as 0.1 and as later versions say it."""
+    """The struct mask, in the format of 0.1 and of later versions."""
     struct = masking.get("struct_mask")
     if isinstance(struct, dict):
         axis, span = struct.get("axis"), struct.get("span")
@@ -174,7 +162,7 @@ def _data(theirs: Mapping[str, Any], dims: int, *, struct: bool) -> dict[str, An
         "axes": theirs["axes"],
         "patch_size": tuple(size),
         "batch_size": theirs["batch_size"],
-        # what neighbours are hidden for would be turned away
+        # flips and rotations may not fit the struct mask
         **({"transforms": ()} if struct else {}),
     }
 
@@ -184,23 +172,23 @@ def _name(given: Any) -> str:
 
 
 def _renamed(name: str, *, norm: bool) -> str:
-    """What a weight is called here."""
+    """The name of a weight in `UNet`."""
     if name.startswith("final_conv."):
         return name.replace("final_conv", "last")
     found = _LAYER.fullmatch(name)
     if found is None:
-        raise ValueError(f"there is no {name!r} in a network of this kind")
+        raise ValueError(f"its weight {name!r} is unknown")
     block, number, kind, which, what = found.groups()
-    # Between two blocks of theirs lies what pools or enlarges, which has no weights.
+    # Every second block pools or upsamples, which has no weights.
     place = "" if number is None else f".{int(number) // 2}"
     layer = (int(which) - 1) * (3 if norm else 2) + (kind == "batch_norm")
     return f"{_BLOCKS[block]}{place}.{layer}.{what}"
 
 
 def _scaling(data: Mapping[str, Any], which: str) -> Normalization | None:
-    """Scaling of the ``input`` or the ``target``, None if there is none."""
+    """Normalisation of the ``input`` or the ``target``, None if there is none."""
     theirs = data.get("normalization")
-    if not isinstance(theirs, dict):  # 0.1 knows one kind
+    if not isinstance(theirs, dict):  # 0.1 has one kind
         first = "image" if which == "input" else "target"
         means, stds = data.get(f"{first}_means"), data.get(f"{first}_stds")
         return None if not means else Normalization(_floats(means), _floats(stds))
@@ -222,11 +210,11 @@ def _floats(values: Any) -> tuple[float, ...]:
 
 
 def _fitting(scaling: Normalization | None, channels: int) -> Normalization:
-    """One value per channel, where there was one for all."""
+    """The normalisation with one value per channel."""
     if scaling is None:
-        raise ValueError("it does not say how intensities are scaled")
+        raise ValueError("it has no normalisation of intensities")
     if len(scaling.means) == 1:
         return Normalization(scaling.means * channels, scaling.stds * channels)
     if len(scaling.means) != channels or len(scaling.stds) != channels:
-        raise ValueError(f"the statistics are not those of {channels} channels")
+        raise ValueError(f"its statistics are not for {channels} channels")
     return scaling

@@ -1,4 +1,4 @@
-"""Pixels to try a model on: part of an image, or a simulated one."""
+"""Test images of a package: part of an image, or simulated."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from napari_hush.io import Image
     from napari_hush.models import Model
 
-_AT_LEAST = {2: (256, 256), 3: (16, 64, 64)}
-"""Pixels ``((Z), Y, X)`` that show something."""
+_SIZES = {2: (256, 256), 3: (16, 64, 64)}
+"""Sizes ``((Z), Y, X)`` of test images, unless the network needs larger ones."""
 
 
 def least_sizes(model: Model) -> tuple[int, ...]:
-    """The smallest sizes ``((Z), Y, X)`` that have a pixel beyond the halo."""
+    """The smallest sizes ``((Z), Y, X)`` with a pixel outside of the halo."""
     network = model.network
     return tuple(
         _up(2 * halo + 1, step)
@@ -34,32 +34,17 @@ def least_sizes(model: Model) -> tuple[int, ...]:
 def sample_pair(
     model: Model, image: Image | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Intensities to try `model` on, and what it makes of them.
+    """A noisy image and its result, both float32 ``(1, C, (Z), Y, X)``.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    image : Image, optional
-        Of what the model denoises: the middle of its first sample is used, mirrored
-        where it is too small. By default a pattern with noise, of the mean and standard
-        deviation of the training data.
-
-    Returns
-    -------
-    noisy, clean : ndarray
-        float32 ``(1, C, (Z), Y, X)``; nothing beyond the border was mirrored for `clean`.
-
-    Raises
-    ------
-    DataError
-        If the image does not suit the model or holds NaN or infinite pixels.
+    The noisy one is the centre of the first sample of `image`, padded by reflection if it
+    is too small; by default a noisy pattern with the mean and standard deviation of the
+    training data. The result is computed with zero padding, as other programs do.
     """
     dims = len(model.network.multiple)
     sizes = tuple(
         _up(max(pair), step)
         for *pair, step in zip(
-            least_sizes(model), _AT_LEAST[dims], model.network.multiple, strict=True
+            least_sizes(model), _SIZES[dims], model.network.multiple, strict=True
         )
     )
     noisy = _simulated(model, sizes) if image is None else _cut(model, image, sizes)

@@ -1,8 +1,7 @@
-"""The network as an ONNX graph, written out node by node.
+"""Export to ONNX, node by node, which gives the same graph with any version of torch.
 
-Batch normalisation is part of the weights. The graph takes nothing but what is defined in
-opset 17, so that runtimes of 2022 and later read it, and has no fixed size but the number
-of channels. Any torch version writes the same one.
+Batch normalisation is fused into the weights. Runtimes of 2022 and later read the graph
+(opset 17), whose sizes are free except for the number of channels.
 """
 
 from __future__ import annotations
@@ -26,28 +25,28 @@ if TYPE_CHECKING:
     from napari_hush.models.normalization import Normalization
 
 OPSET = 17
-"""Version of the operators that a graph is made of."""
+"""Version of the operators."""
 _IR = 8
-"""Version of the file format that came with that opset."""
+"""Version of the file format, that of the opset."""
 INPUT, OUTPUT = "raw", "denoised"
-"""Names of what goes in and what comes out."""
+"""Names of input and output."""
 
 
 def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
     """Write the network of `model` as an ONNX file.
 
-    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, with every
-    spatial size a multiple of `UNet.multiple`, which the names of the axes tell.
+    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size. Spatial sizes are
+    multiples of `UNet.multiple`, as the names of the axes say.
 
     Parameters
     ----------
     model : Model
         Network and statistics.
     path : Path
-        The file; it appears once it is whole.
+        The file, which is written atomically.
     scaled : bool
-        Whether the graph scales intensities for the network and back by itself; otherwise
-        it takes and returns normalised ones.
+        Whether input and output are intensities, with normalisation in the graph;
+        otherwise they are normalised.
 
     Raises
     ------
@@ -62,8 +61,8 @@ def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
 
 
 def onnx_model(model: Model, *, scaled: bool = True) -> Any:
-    """The graph of `write_onnx` as an ``onnx.ModelProto``, checked by the package onnx."""
-    onnx = require("onnx", "exchange", "Writing ONNX")
+    """The graph of `write_onnx` as a validated ``onnx.ModelProto``."""
+    onnx = require("onnx", "interop", "Writing ONNX")
     network = fuse_batch_norm(model.network).cpu()
     graph = _Graph(onnx, len(network.multiple))
     at = graph.scaled(INPUT, model.normalization) if scaled else INPUT
@@ -122,7 +121,7 @@ def _value(onnx: Any, name: str, channels: int, sizes: list[str]) -> Any:
 
 
 def _network(graph: _Graph, network: UNet, x: str) -> str:
-    """What `UNet.forward` does; gives the name of the result."""
+    """The nodes of `UNet.forward`; returns the name of the output."""
     config = network.config
     channels = config.in_channels
     apart = config.independent_channels and channels > 1
@@ -133,10 +132,10 @@ def _network(graph: _Graph, network: UNet, x: str) -> str:
     for block, step in zip(network.encoder, network.steps, strict=True):
         at = graph.block(cast("nn.Sequential", block), at)
         skips.append(at)
-        at = graph.halved(at, step, blurred=config.n2v2, filters=_filters(block))
+        at = graph.downsampled(at, step, blurred=config.n2v2, filters=_filters(block))
     at = graph.block(network.bottleneck, at)
     for block, step in zip(network.decoder, reversed(network.steps), strict=True):
-        at = graph.doubled(at, step)
+        at = graph.upsampled(at, step)
         skip = skips.pop()
         if skips or not config.n2v2:
             at = graph.add("Concat", [at, skip], axis=1)
@@ -153,7 +152,7 @@ def _filters(block: nn.Module) -> int:
 
 
 class _Graph:
-    """Nodes and weights, put down one after the other; results go by their names."""
+    """Collects nodes and weights; methods add them and return the name of the output."""
 
     def __init__(self, onnx: Any, dims: int) -> None:
         self._onnx = onnx
@@ -192,7 +191,7 @@ class _Graph:
         )
 
     def reshaped(self, x: str, channels: int) -> str:
-        """Channels become images or the other way round; 0 keeps a size."""
+        """Move channels to the batch axis or back; a size of 0 is kept."""
         shape = self.constant([-1, channels, *(0,) * self._dims], np.int64)
         return self.add("Reshape", [x, shape])
 
@@ -208,7 +207,7 @@ class _Graph:
         weight = cast("nn.Conv2d", layer).weight.detach().numpy()
         bias = cast("nn.Parameter", layer.bias).detach().numpy()
         pads = [size // 2 for size in weight.shape[2:]]
-        if self._dims == 3 and pads[0]:  # the border plane is repeated, not zero
+        if self._dims == 3 and pads[0]:  # planes are padded by repetition, not by zeros
             x = self.padded(x, axis=0, before=1, after=1)
             pads[0] = 0
         return self.add(
@@ -219,12 +218,14 @@ class _Graph:
         )
 
     def padded(self, x: str, axis: int, before: int, after: int) -> str:
-        """Repeat the border along one spatial axis."""
+        """Pad one spatial axis by repetition."""
         pads = np.zeros((2, self._dims + 2), np.int64)
         pads[:, axis + 2] = before, after
         return self.add("Pad", [x, self.constant(pads.ravel(), np.int64)], mode="edge")
 
-    def halved(self, x: str, step: Sequence[int], *, blurred: bool, filters: int) -> str:
+    def downsampled(
+        self, x: str, step: Sequence[int], *, blurred: bool, filters: int
+    ) -> str:
         if not blurred:
             return self.add("MaxPool", [x], kernel_shape=step, strides=step)
         for axis, size in enumerate(step):
@@ -233,7 +234,7 @@ class _Graph:
         return x
 
     def _blurred(self, x: str, axis: int, filters: int) -> str:
-        """Maxima of neighbours, blurred by (1, 2, 1) / 4, every second one kept."""
+        """Max pooling with blur (1, 2, 1) / 4 before subsampling."""
         pair, three, every = ([1] * self._dims for _ in range(3))
         pair[axis], three[axis], every[axis] = 2, 3, 2
         x = self.padded(x, axis, 0, 1)
@@ -249,7 +250,7 @@ class _Graph:
             group=filters,
         )
 
-    def doubled(self, x: str, step: Sequence[int]) -> str:
+    def upsampled(self, x: str, step: Sequence[int]) -> str:
         return self.add(
             "Resize",
             [x, "", self.constant([1, 1, *step])],

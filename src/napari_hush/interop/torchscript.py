@@ -1,4 +1,4 @@
-"""The network as TorchScript, which PyTorch runs from Python, C++ and Java."""
+"""Export to TorchScript, for PyTorch in Python, C++ and Java."""
 
 from __future__ import annotations
 
@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 
 class Denoiser(nn.Module):
-    """A network that scales intensities by itself: intensities in, intensities out.
+    """A network with normalisation, so that input and output are intensities.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics; the network is copied, its batch normalisations become part
-        of the weights.
+    It has a copy of the model's network, with batch normalisation fused into the weights.
     """
 
     def __init__(self, model: Model) -> None:
@@ -45,18 +41,18 @@ class Denoiser(nn.Module):
 def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
     """Write the network of `model` as TorchScript.
 
-    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, with every
-    spatial size a multiple of `UNet.multiple`.
+    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size. Spatial sizes are
+    multiples of `UNet.multiple`.
 
     Parameters
     ----------
     model : Model
         Network and statistics.
     path : Path
-        The file; it appears once it is whole.
+        The file, which is written atomically.
     scaled : bool
-        Whether the network scales intensities and scales them back by itself; otherwise it
-        takes and returns normalised ones.
+        Whether input and output are intensities, with normalisation in the network;
+        otherwise they are normalised.
 
     Raises
     ------
@@ -69,9 +65,9 @@ def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
     example = torch.zeros((2, channels, *(2 * step for step in multiple)))
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
-        # Programs in Java and C++ read this format and not yet the one that follows it.
+        # Java and C++ read this deprecated format but not its successor.
         warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=Warning)
-        # What depends on the number of channels alone may be settled for good.
+        # Branches on the number of channels may be traced as constants.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, buffer)

@@ -1,4 +1,4 @@
-"""Open a model, whatever file it is in."""
+"""Open and export models in the format of a file's suffix."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from napari_hush.errors import (
     ModelFileError,
     OutOfMemoryError,
 )
+from napari_hush.interop.bioimageio import write_package
 from napari_hush.interop.careamics import careamics_model
+from napari_hush.interop.onnx import write_onnx
+from napari_hush.interop.torchscript import write_torchscript
 from napari_hush.models import load_model
+from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
@@ -28,29 +32,18 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
 
 _FILES = 10_000
-"""Files that an archive does not hold."""
+"""Limit for the number of files in an archive."""
 _BYTES = 4 * 2**30
-"""What the files of an archive of a model do not come to, unpacked."""
+"""Limit for their total size, unpacked."""
 _RATIO = 1100
-"""How many times smaller deflate makes anything at most is 1,032."""
+"""Limit for their compression ratio, which is 1,032 at most for deflate."""
 
 
 class Archive:
-    """The files of a zip archive in memory or on disk.
+    """An untrusted zip archive in memory or on disk, called `name` in messages.
 
-    Parameters
-    ----------
-    source : Path or bytes
-        The archive.
-    name : str
-        What messages call it.
-
-    Raises
-    ------
-    ValueError
-        If it is no zip archive, or holds too much, or names that lead outside of it.
-    OutOfMemoryError
-        If there is less memory than its files take.
+    Raises a ValueError if it is invalid, too large, or has names outside of it, and an
+    OutOfMemoryError if its files do not fit into memory.
     """
 
     def __init__(self, source: Path | bytes, name: str) -> None:
@@ -59,20 +52,20 @@ class Archive:
                 io.BytesIO(source) if isinstance(source, bytes) else source
             )
         except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeError) as error:
-            raise ValueError(f"it is no zip archive: {error}") from error
+            raise ValueError(f"it is not a zip archive: {error}") from error
         infos = self._zip.infolist()
         if len(infos) > _FILES:
-            raise ValueError(f"it holds {len(infos)} files, more than {_FILES}")
+            raise ValueError(f"it contains {len(infos)} files, more than {_FILES}")
         total = sum(info.file_size for info in infos)
         packed = sum(info.compress_size for info in infos)
         if total > _BYTES or total > _RATIO * packed + 2**20:
-            raise ValueError(f"its files would take {total} bytes unpacked")
-        require_memory(total, f"What {name} holds", "close other programs first")
+            raise ValueError(f"its files would unpack to {total} bytes")
+        require_memory(total, f"The content of {name}", "close other programs first")
         for info in infos:
             _check_name(info.filename)
         self.names = {info.filename for info in infos}
         if len(self.names) != len(infos):
-            raise ValueError("it holds two files of one name")
+            raise ValueError("it contains two files with one name")
 
     def __enter__(self) -> Self:
         return self
@@ -81,15 +74,9 @@ class Archive:
         self._zip.close()
 
     def read(self, name: str, *, sha256: str | None = None) -> bytes:
-        """The content of one file.
-
-        Raises
-        ------
-        ValueError
-            If there is no such file, it is damaged, or is another one than `sha256` says.
-        """
+        """The content of one file; a ValueError if missing, damaged or not of `sha256`."""
         if name not in self.names:
-            raise ValueError(f"there is no {name!r} in it")
+            raise ValueError(f"it has no {name!r}")
         try:
             content = self._zip.read(name)
         except (
@@ -97,24 +84,24 @@ class Archive:
             OSError,
             EOFError,
             NotImplementedError,
-            RuntimeError,  # it wants a password
+            RuntimeError,  # it requires a password
         ) as error:
             raise ValueError(f"{name!r} in it is damaged: {error}") from error
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256.lower():
-            raise ValueError(f"{name!r} in it is not the file it was when it was packed")
+            raise ValueError(f"{name!r} in it does not have its SHA-256")
         return content
 
 
 def _check_name(name: str) -> None:
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        raise ValueError(f"the name {name!r} in it leads outside of it")
+        raise ValueError(f"the path {name!r} in it is outside of it")
 
 
 _DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
 _OWN = ".safetensors"
 _NETWORK = "model."
-"""What the names of a network's weights begin with in a checkpoint."""
+"""Prefix of the network's weights in a checkpoint."""
 _FLAWS = (
     AttributeError,
     KeyError,
@@ -124,13 +111,11 @@ _FLAWS = (
     TypeError,
     ValueError,
 )
-"""What values of the wrong kind raise, and values without end (a RecursionError)."""
+"""Errors that invalid or recursive values raise."""
 
 
 def open_model(path: str | Path) -> Model:
-    """Read a model file, a package, or a checkpoint.
-
-    No code in any of them is run.
+    """Read a model file, a package or a checkpoint, without running any code in it.
 
     Parameters
     ----------
@@ -143,9 +128,9 @@ def open_model(path: str | Path) -> Model:
     MissingFileError
         If there is no such file.
     ModelFileError
-        If there is no model in it that can be used here.
+        If it contains no model that can be used.
     OutOfMemoryError
-        If it holds more than fits into memory.
+        If it does not fit into memory.
     """
     path = Path(path)
     read = _READERS.get(path.suffix.lower())
@@ -159,11 +144,11 @@ def open_model(path: str | Path) -> Model:
         raise
     except ConfigurationError as error:
         raise ModelFileError(
-            f"The model in {str(path)!r} cannot be used here: {_told(error).rstrip('.')}."
+            f"The model in {str(path)!r} cannot be used: {_message(error).rstrip('.')}."
         ) from error
     except _FLAWS as error:
         raise ModelFileError(
-            f"{str(path)!r} is no model that can be read ({_told(error)}); give a package "
+            f"{str(path)!r} is not a readable model ({_message(error)}); give a package "
             "that napari-hush or CAREamics wrote, or a checkpoint of CAREamics."
         ) from error
 
@@ -172,7 +157,7 @@ def _package(path: Path) -> Model:
     with Archive(path, repr(path.name)) as archive:
         name = next((name for name in _DESCRIPTIONS if name in archive.names), None)
         if name is None:
-            raise ValueError(f"there is no {_DESCRIPTIONS[0]} in it")
+            raise ValueError(f"it has no {_DESCRIPTIONS[0]}")
         text = plain_values(archive.read(name))
         if not isinstance(text, dict) or text.get("type") != "model":
             raise ValueError(f"its {name} describes no model")
@@ -185,11 +170,11 @@ def _package(path: Path) -> Model:
                 values = plain_values(archive.read(file, sha256=sha256))
                 if isinstance(values, dict) and "algorithm_config" in values:
                     return careamics_model(values, _weights(text, archive))
-        raise ValueError("it holds no weights of a network that is known here")
+        raise ValueError("it contains no weights of a known network")
 
 
 def _attached(text: Mapping[str, Any]) -> dict[str, str | None]:
-    """Attachments of a package and what they hash to; before 0.5 a list of names."""
+    """Attachments of a package and their SHA-256; before format 0.5, names alone."""
     attached = text.get("attachments") or ()
     if isinstance(attached, dict):
         return {str(name): None for name in attached.get("files") or ()}
@@ -207,7 +192,7 @@ def _weights(text: Mapping[str, Any], archive: Archive) -> dict[str, torch.Tenso
     weights = text["weights"]["pytorch_state_dict"]
     content = archive.read(weights["source"], sha256=weights.get("sha256"))
     with Archive(content, repr(weights["source"])):
-        pass  # torch would not look at how much there is to unpack
+        pass  # checks the unpacked size, which torch does not
     return _tensors(_unpickled(io.BytesIO(content)))
 
 
@@ -228,13 +213,13 @@ def _checkpoint(path: Path) -> Model:
 
 
 def _unpickled(source: Path | io.BytesIO) -> Any:
-    """What torch kept there: tensors and plain values; nothing in it is executed."""
+    """Tensors and plain values that torch saved; nothing in the file is executed."""
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # a damaged pickle raises whatever its parts lead to
-        raise ValueError(f"it cannot be unpickled: {_told(error)}") from error
+    except Exception as error:  # a damaged pickle raises anything
+        raise ValueError(f"it cannot be unpickled: {_message(error)}") from error
 
 
 def _tensors(found: Any) -> dict[str, torch.Tensor]:
@@ -253,9 +238,44 @@ def _count(found: Mapping[str, Any], name: str) -> int:
     return count
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     kind = "" if type(error) in (ValueError, ConfigurationError) else type(error).__name__
     return " ".join(f"{kind} {error}".split())
 
 
 _READERS: dict[str, Callable[[Path], Model]] = {".zip": _package, ".ckpt": _checkpoint}
+
+_WRITERS: dict[str, Callable[[Model, Path], None]] = {
+    ".onnx": write_onnx,
+    ".pt": write_torchscript,
+    ".zip": write_package,
+}
+
+
+def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write `model` as ONNX (``.onnx``), TorchScript (``.pt``) or BioImage.IO (``.zip``).
+
+    Input and output are float32 intensities ``(B, C, (Z), Y, X)`` with spatial sizes that
+    are multiples of `UNet.multiple`. `write_package` takes metadata for a package.
+
+    Raises
+    ------
+    ModelFileError
+        If the name has another suffix.
+    ExistingFileError
+        If the file exists and `overwrite` is off.
+    UnwritableFileError
+        If the file cannot be written.
+    HushError
+        If the package onnx is needed and not installed.
+    """
+    path = Path(path)
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise ModelFileError(
+            f"Cannot export a model as {path.name!r}; end the name in .onnx (ONNX), .pt "
+            "(TorchScript) or .zip (a BioImage.IO package)."
+        )
+    refuse_existing(path, overwrite)
+    write(model, path)
+    return path
