@@ -92,6 +92,7 @@ def test_the_lock_of_version_0_1_is_respected(target):
     assert write(target) == [0, 1, 2]
 
 
+@pytest.mark.process
 def test_a_process_that_dies_releases_the_lock(target):
     code = f"""
 import time, pathlib

@@ -1,6 +1,6 @@
-"""What is not loaded, so that windows open and commands answer at once.
+"""Modules that must not be loaded, so that windows open and commands answer at once.
 
-tests/test_law.py says it of ``import napari_hush`` and ``hush --help``.
+tests/repository/test_imports.py checks ``import napari_hush`` and ``hush --help``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import pytest
 import yaml
 from pinned_cases import COMMAND_NAMES, ROOT
 
+pytestmark = pytest.mark.process
+
 ENGINE = {"torch", "pytorch_lightning"}
 QT = {"qtpy", "PyQt6", "PyQt5", "PySide6", "napari", "superqt", "magicgui", "vispy"}
 
 
 def loaded(*lines):
-    """What is loaded after some lines of Python, in a process of their own."""
+    """The modules that are loaded after some lines of Python, in a new process."""
     code = "\n".join([*lines, "import sys", "print('\\n', *sys.modules)"])
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
