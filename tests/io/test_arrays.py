@@ -74,7 +74,7 @@ def test_axes_that_arrays_name():
     assert axes_of(labelled_dask_array()) == "TYX"
     assert axes_of(xarray.DataArray(IMAGE, dims=["lat", "y", "x"])) is None
     channels = xarray.DataArray(IMAGE, dims=["channel", "y", "x"])
-    with pytest.raises(DataError, match=r"the array says that its axes are 'CYX'"):
+    with pytest.raises(DataError, match=r"axes of the array are 'CYX'"):
         open_images(channels, "array", "ZYX")
     with pytest.raises(DataError, match="name 2 dimensions"):
         open_images(channels, "array", "YX")

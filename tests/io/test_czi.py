@@ -67,9 +67,9 @@ def test_scenes(tmp_path):
     with pyczi.create_czi(str(tmp_path / "a.czi")) as file:
         for scene in (0, 1):
             file.write(IMAGE[0, scene, 0], location=(100 * scene, 50), scene=scene)
-    with pytest.raises(DataError, match="holds the scenes 0, 1; choose one"):
+    with pytest.raises(DataError, match="has the scenes 0, 1; choose one"):
         read_czi(tmp_path / "a.czi", "YX")
-    with pytest.raises(DataError, match="no scene 2; it holds 0, 1"):
+    with pytest.raises(DataError, match="no scene 2; it has 0, 1"):
         read_czi(tmp_path / "a.czi", "YX", scene=2)
     reader = functools.partial(read_czi, scene=1)
     (image,) = open_images(tmp_path / "a.czi", "custom", "YX", reader, "*.czi")

@@ -35,12 +35,12 @@ def test_missing(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(SourceTypeError, match=r"holds no file that fits '\*\.tif\*'"):
+    with pytest.raises(SourceTypeError, match=r"has no file that matches '\*\.tif\*'"):
         list_files(tmp_path, "tiff")
 
 
 def test_a_file_of_another_kind(folder):
-    with pytest.raises(SourceTypeError, match=r"notes\.txt.*does not fit"):
+    with pytest.raises(SourceTypeError, match=r"notes\.txt.*does not match"):
         list_files(folder / "notes.txt", "tiff")
 
 
@@ -64,9 +64,9 @@ def test_a_zarr_store_counts_as_a_file(folder):
     assert folder / "d.zarr" in list_files(folder, "custom")
     assert list_files(folder / "d.zarr", "custom") == [folder / "d.zarr"]
     assert list_files(folder / "d.zarr", "zarr") == [folder / "d.zarr"]
-    with pytest.raises(SourceTypeError, match=r"Zarr store .*d\.zarr' does not fit"):
+    with pytest.raises(SourceTypeError, match=r"Zarr store .*d\.zarr' does not match"):
         list_files(folder / "d.zarr", "tiff")
-    with pytest.raises(SourceTypeError, match=r"file .*b\.tif' does not fit '\*\.zarr'"):
+    with pytest.raises(SourceTypeError, match=r"file .*b\.tif' does not match '\*\.zarr'"):
         list_files(folder / "b.tif", "zarr")
 
 

@@ -31,7 +31,7 @@ def test_conversion():
     assert convert(500, "nm", "µm") == pytest.approx(0.5)
     assert convert(2, "min", "second") == 120
     assert convert(3, "", "micron") == 3
-    with pytest.raises(ValueError, match="'second' is not so many 'micrometer'"):
+    with pytest.raises(ValueError, match="'second' cannot be converted to 'micrometer'"):
         convert(1, "s", "µm")
 
 
@@ -80,7 +80,7 @@ def test_file_and_user_have_to_agree(named, given, fits):
     if fits:
         assert fitting_dimensions("a.tif", named, shape, given) == tuple(range(len(shape)))
     else:
-        with pytest.raises(DataError, match=f"a.tif says that its axes are.*'{given}'"):
+        with pytest.raises(DataError, match=f"axes of a.tif are.*'{given}'"):
             fitting_dimensions("a.tif", named, shape, given)
 
 
@@ -100,8 +100,10 @@ def test_one_stack_axis_stays_for_a_renamed_one():
 
 def test_the_message_says_what_to_do(tmp_path):
     write_tiff(tmp_path / "a.tif", np.zeros((3, 2, 5, 6), "uint16"), "ZCYX")
-    says = r"a\.tif' says that its axes are 'ZCYX' \(Z = 3, C = 2, Y = 5, X = 6\) but they "
-    with pytest.raises(DataError, match=says + "were given as 'CZYX'; name them as"):
+    says = (
+        r"a\.tif' are 'ZCYX' \(Z = 3, C = 2, Y = 5, X = 6\) but they were given as 'CZYX'; "
+    )
+    with pytest.raises(DataError, match=says + "give the axes of the file"):
         open_images(tmp_path, "tiff", "CZYX")
     assert open_images(tmp_path, "tiff", "TCYX")[0].axes.axes == "TCYX"
 

@@ -202,7 +202,7 @@ def test_levels_that_are_not_there(tmp_path):
     with pytest.raises(ConfigurationError, match="only Zarr has levels"):
         open_images(IMAGE, "array", "ZYX", level=1)
     with pytest.raises(
-        MissingFileError, match=r"no '7' in .*a\.zarr', which holds '0', '1'"
+        MissingFileError, match=r"no '7' in .*a\.zarr', which contains '0', '1'"
     ):
         open_images(path / "7", "zarr", "TCZYX")
 
@@ -232,7 +232,7 @@ def test_a_group_with_several_arrays(tmp_path):
     group = zarr.create_group(tmp_path / "a.zarr")
     for name in ("raw", "deep/mask"):
         group.create_array(name, shape=(4, 5), dtype="uint8")
-    says = r"a\.zarr' holds 2 arrays.*deep/mask \(4, 5\), raw \(4, 5\).*a\.zarr/deep/mask'"
+    says = r"a\.zarr' has 2 arrays.*deep/mask \(4, 5\), raw \(4, 5\).*a\.zarr/deep/mask'"
     with pytest.raises(DataError, match=says):
         open_images(tmp_path / "a.zarr", "zarr", "YX")
     (image,) = open_images(tmp_path / "a.zarr" / "raw", "zarr", "YX")
@@ -241,10 +241,10 @@ def test_a_group_with_several_arrays(tmp_path):
 
 def test_a_group_without_arrays(tmp_path):
     group = zarr.create_group(tmp_path / "a.zarr")
-    with pytest.raises(DataError, match="holds no array, and no group"):
+    with pytest.raises(DataError, match="has no array, and no group"):
         open_images(tmp_path / "a.zarr", "zarr", "YX")
     group.create_group("plate")
-    with pytest.raises(DataError, match="holds no array, only the groups plate"):
+    with pytest.raises(DataError, match="has no array, only the groups plate"):
         open_images(tmp_path / "a.zarr", "zarr", "YX")
 
 

@@ -42,7 +42,7 @@ def test_metadata_of_unheard_of_size(tmp_path):
     path.mkdir()
     with (path / ".zarray").open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(UnreadableFileError, match="should hold metadata"):
+    with pytest.raises(UnreadableFileError, match="should be metadata"):
         open_zarr(path)
 
 

@@ -277,7 +277,7 @@ def test_what_is_there_is_replaced_when_allowed(job):
 @pytest.mark.parametrize("kind", ["zarr"], indirect=True)
 def test_a_folder_of_other_things_is_never_replaced(job):
     (job.target / "thesis").mkdir(parents=True)
-    with pytest.raises(ExistingFileError, match="a folder of other things"):
+    with pytest.raises(ExistingFileError, match="a folder of other files"):
         job(overwrite=True)
     assert (job.target / "thesis").is_dir()
 

@@ -97,7 +97,7 @@ def test_r41_a_single_file_that_is_one_block_is_trained_on_whole(
 ):
     module = ready(folder(numbered(1)), data_type="tiff", use_in_memory=False)
     assert module.val_dataset is None
-    assert "all of them are trained on" in caplog.text
+    assert "all of them are used for training" in caplog.text
 
 
 @pytest.mark.parametrize(

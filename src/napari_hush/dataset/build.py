@@ -17,7 +17,7 @@ from napari_hush.dataset import patch_plan
 from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
 from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
-from napari_hush.dataset.patch_dataset import InMemoryDataset, IterableDataset
+from napari_hush.dataset.patch_dataset import InMemoryDataset, IterableDataset, PatchDataset
 from napari_hush.dataset.statistics import (
     cached,
     fit_normalization,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
     from napari_hush.config import DataConfig
     from napari_hush.io import Image
+
+Scalings = tuple[Normalization, "Normalization | None"]
+"""Normalization of the images, and of the targets if there are any."""
 
 _SPLIT = 3
 """Marks the validation split among the random streams of a seed."""
@@ -99,7 +102,7 @@ class Split:
 
 def in_memory(
     train: Collection, val: Collection | None, config: DataConfig, split: Split
-) -> tuple[InMemoryDataset, InMemoryDataset | None]:
+) -> tuple[PatchDataset, PatchDataset | None]:
     """Datasets of pixels in memory; windows side by side, split by windows.
 
     Raises
@@ -109,9 +112,8 @@ def in_memory(
         there is nothing to train on.
     """
     _check_channels(train, val)
-    for collection in (train, val):
-        if collection is not None:
-            _check_finite(collection)
+    for collection in filter(None, (train, val)):
+        _check_finite(collection)
     learned = validated = _Part(train, config)
     windows = learned.windows()
     windows = windows[learned.kept(windows)]
@@ -126,24 +128,15 @@ def in_memory(
         held_out = validated.windows()
         scalings = learned.scalings()
 
-    def dataset(part: _Part, windows: patch_plan.Windows, **more: Any) -> InMemoryDataset:
-        return InMemoryDataset(
-            samples_of(part.source.images),
-            windows,
-            config.patch_size,
-            scalings[0],
-            targets=part.targets and samples_of(part.targets),
-            target_normalization=scalings[1],
-            **more,
-        )
-
-    training = dataset(learned, windows, **_random(config))
-    return training, dataset(validated, held_out) if len(held_out) else None
+    training = learned.dataset(windows, scalings, training=True)
+    if not len(held_out):
+        return training, None
+    return training, validated.dataset(held_out, scalings, training=False)
 
 
 def on_disk(
     train: Collection, val: Collection | None, config: DataConfig, split: Split
-) -> tuple[IterableDataset, IterableDataset | None]:
+) -> tuple[PatchDataset, PatchDataset | None]:
     """Datasets of pixels on disk; windows at random positions, split by files.
 
     A single file is split by the blocks it is read in.
@@ -174,23 +167,12 @@ def on_disk(
     learned = _Part(train, config, blocks)
     scalings = learned.scalings(checked=validated)
 
-    def dataset(part: _Part, windows: patch_plan.Windows, **more: Any) -> IterableDataset:
-        return IterableDataset(
-            samples_of(part.source.images),
-            part.blocks or (),
-            windows,
-            config.patch_size,
-            scalings[0],
-            target_samples=part.targets and samples_of(part.targets),
-            target_normalization=scalings[1],
-            **more,
-        )
-
     windows = learned.windows()
-    training = dataset(learned, windows[learned.kept(windows)], **_random(config))
+    windows = windows[learned.kept(windows)]
+    training = learned.dataset(windows, scalings, training=True)
     if not held_out:
         return training, None
-    return training, dataset(validated, validated.windows(), moving=False)
+    return training, validated.dataset(validated.windows(), scalings, training=False)
 
 
 def samples_of(images: Sequence[Image]) -> list[Any]:
@@ -253,9 +235,26 @@ class _Part:
             )
         return kept
 
+    def dataset(
+        self, windows: patch_plan.Windows, scalings: Scalings, *, training: bool
+    ) -> PatchDataset:
+        """The dataset of these windows, augmented and shuffled for training only."""
+        config, size = self.config, self.config.patch_size
+        augmentation = None
+        if training and config.transforms:
+            augmentation = Augmentation(config.transforms, size[-1] == size[-2])
+        samples = samples_of(self.source.images)
+        targets = None if self.targets is None else samples_of(self.targets)
+        image, target = scalings
+        seed = config.seed if training else 0
+        settings = (windows, size, image, augmentation, seed, targets, target)
+        if self.blocks is None:
+            return InMemoryDataset(samples, *settings)
+        return IterableDataset(samples, self.blocks, *settings, moving=training)
+
     def scalings(
         self, *, held_out: patch_plan.Windows | None = None, checked: _Part | None = None
-    ) -> tuple[Normalization, Normalization | None]:
+    ) -> Scalings:
         """Normalization of the images and, if there are any, of the targets.
 
         Windows `held_out` are left out; pixels of the part `checked` are only checked.
@@ -311,14 +310,6 @@ def _key(
         key.append(prints)
         key.append([[b.sample, [[r.start, r.stop] for r in b.region]] for b in part.blocks])
     return key
-
-
-def _random(config: DataConfig) -> dict[str, Any]:
-    """What makes a dataset random: augmentation and seed."""
-    square = config.patch_size[-1] == config.patch_size[-2]
-    transforms = config.transforms
-    augmentation = Augmentation(transforms, square) if transforms else None
-    return {"augmentation": augmentation, "seed": config.seed}
 
 
 def _channels(image: Image) -> int:

@@ -27,23 +27,10 @@ def grid(
     names: Sequence[str],
     letters: str,
 ) -> Windows:
-    """All windows of all images, in order.
+    """All windows ``(n, 1 + spatial)`` of all images, in order: image, corner.
 
-    Parameters
-    ----------
-    shapes : sequence of tuple
-        ``(C, (Z), Y, X)`` each.
-    patch_size : tuple of int
-        ``((Z), Y, X)``.
-    names : sequence of str
-        Names of the images, for messages.
-    letters : str
-        ``"YX"`` or ``"ZYX"``, for messages.
-
-    Returns
-    -------
-    ndarray
-        ``(n, 1 + spatial)``: image, corner.
+    The `shapes` are ``(C, (Z), Y, X)``; `names` of images and `letters` of axes are for
+    messages.
 
     Raises
     ------
@@ -74,15 +61,10 @@ def split(
     minimum: int,
     rng: np.random.Generator,
 ) -> tuple[Windows, Windows]:
-    """Set windows aside for validation so that no pixel is on both sides.
+    """Draw windows for validation so that no pixel is in both parts; training comes first.
 
     Windows that overlap stay together. About ``max(round(n * percentage), minimum)``
     windows are drawn, or none where that would leave nothing to train on.
-
-    Returns
-    -------
-    training, validation : ndarray
-        In the order of `windows`.
 
     Raises
     ------

@@ -158,9 +158,9 @@ def measure(
     names : sequence of str
         Their names, for messages.
     held_out : dict
-        Number of a sample to the corners ``(n, spatial)`` of its held-out windows.
+        Number of a sample to the corners ``(n, spatial)`` of windows of `patch_size`.
     patch_size : tuple of int
-        Size ``((Z), Y, X)`` of these windows.
+        ``((Z), Y, X)``.
     quantiles : bool
         Whether quantiles are needed.
 

@@ -1,4 +1,4 @@
-"""Bytes to arrays and back: finding, reading and writing image files."""
+"""Finding, reading and writing image files."""
 
 from napari_hush.deprecation import former_names
 from napari_hush.io.arrays_and_readers import axes_of

@@ -1,16 +1,16 @@
-"""Files that a function of the user's reads, whole or region by region.
+"""Arrays of any kind, and custom readers: functions that a user writes.
 
-Such a function is called as ``func(path, axes)`` and may return
+A custom reader is called as ``func(path, axes)`` and returns
 
-- a numpy array: the whole file (it is read once when it is opened, since its shape has to
-  be known, and again whenever it has left the cache);
-- anything with ``shape``, ``dtype`` and ``__getitem__`` for a tuple of slices, such as an
-  ``h5py.Dataset``, a memory map or a dask array: its regions are read when needed;
-- anything with ``shape``, ``dtype`` and ``read(region)``, where ``region`` is a tuple of
-  one slice with start and stop per dimension, and the answer an array of that shape.
+- a numpy array: the whole file, read when it is opened and again when it has left the
+  cache;
+- an object with ``shape``, ``dtype`` and ``__getitem__`` for a tuple of slices, such as an
+  ``h5py.Dataset``, a memory map or a dask array, read region by region;
+- an object with ``shape``, ``dtype`` and ``read(region)``, where ``region`` is a tuple of
+  one slice with start and stop per dimension; returns an array of that shape.
 
-What it returns is asked by one thread at a time, and in another process the function is
-called anew, so neither needs to be safe for threads or fit to be pickled.
+One thread at a time reads from it, and another process calls the function again, so it
+needs to be neither thread-safe nor picklable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.image import Pixels
-from napari_hush.io.lazy import Bounds, LazyPixels
+from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes
 from napari_hush.io.metadata import letters_of
 from napari_hush.io.zarr_read import ZarrPixels, array_axes
 
@@ -36,17 +36,12 @@ if TYPE_CHECKING:
 
 
 def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
-    """Call a function of the user's on one file.
-
-    Returns
-    -------
-    ndarray or LazyPixels
-        The whole file, or pixels that are read region by region.
+    """Call a custom reader: returns an ndarray or `LazyPixels`.
 
     Raises
     ------
     UnreadableFileError
-        If the function fails or returns something else; names function and file.
+        If it fails or returns another object; names function and file.
     """
     found = _called(file, axes, func)
     if type(found) is np.ndarray:
@@ -58,21 +53,13 @@ def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
 
 
 class RegionPixels(LazyPixels):
-    """Pixels that a user's own object reads region by region.
+    """Pixels behind an object of a custom reader, read region by region.
 
-    Parameters
-    ----------
-    file, axes, func
-        The call that made `found`, repeated in another process.
-    found : object
-        With ``shape``, ``dtype`` and ``read`` or ``__getitem__``.
+    `file`, `axes` and `func` make the object `found` again in another process.
     """
 
     def __init__(self, file: Path, axes: str, func: Callable[..., Any], found: Any) -> None:
-        chunks = getattr(found, "chunks", None)
-        if isinstance(chunks, tuple):  # dask tells the sizes of all, h5py may have None
-            chunks = [max(c) if isinstance(c, tuple) else c for c in chunks]
-        super().__init__(found.shape, found.dtype, chunks)
+        super().__init__(found.shape, found.dtype, chunk_sizes(found))
         self._call = (file, axes, func)
         self._found = found
         self._lock = threading.Lock()
@@ -95,32 +82,25 @@ class RegionPixels(LazyPixels):
                 pixels = np.array(read(region), self.dtype)
             except (HushError, MemoryError):
                 raise
-            except Exception as error:  # whatever the user's object raises
+            except Exception as error:  # the object may raise anything
                 raise UnreadableFileError(
-                    f"What {_name(func)} returned could not read a region of "
-                    f"{str(file)!r} ({type(error).__name__}: {error}); mend the function "
-                    "or take the file out of the data."
+                    f"The object that {_name(func)} returned could not read a region of "
+                    f"{str(file)!r} ({type(error).__name__}: {error}); correct the "
+                    "function or leave the file out."
                 ) from error
         wanted = tuple(stop - start for start, stop in bounds)
         if pixels.shape != wanted:
             raise UnreadableFileError(
-                f"What {_name(func)} returned for {str(file)!r} was asked for a region of "
-                f"shape {wanted} and gave {pixels.shape}; mend the function."
+                f"The object that {_name(func)} returned for {str(file)!r} has a "
+                f"region of shape {pixels.shape} not {wanted}; correct the function."
             )
         return pixels
 
 
 class WholeFilePixels(LazyPixels):
-    """Pixels of a file that its reader can only read whole, read again when needed.
+    """Pixels of a custom reader that reads whole files; read again when needed.
 
-    The arrays of the files used last are kept in the cache of this process.
-
-    Parameters
-    ----------
-    file, axes, func
-        The call that reads the file.
-    array : ndarray
-        What it returned, for the shape and for the cache.
+    `array` is its result for the call ``func(file, axes)``; it is kept in the chunk cache.
     """
 
     def __init__(
@@ -145,8 +125,8 @@ class WholeFilePixels(LazyPixels):
             or array.dtype != self.dtype
         ):
             raise UnreadableFileError(
-                f"{str(file)!r} was changed or deleted since {_name(func)} read it first; "
-                "start again once it stays as it is."
+                f"{str(file)!r} was changed or deleted since {_name(func)} read it; start "
+                "again once the file is complete."
             )
         return array.view()
 
@@ -156,12 +136,12 @@ def _called(file: Path, axes: str, func: Callable[..., Any]) -> Any:
         found = func(file, axes)
     except (HushError, MemoryError):
         raise
-    except Exception as error:  # whatever the user's function raises
+    except Exception as error:  # the function may raise anything
         empty = file.is_file() and file.stat().st_size == 0
         raise UnreadableFileError(
             f"{_name(func)} could not read {str(file)!r} ({type(error).__name__}: {error}"
-            f"{'; the file is empty' if empty else ''}); mend the function or take the "
-            "file out of the data."
+            f"{'; the file is empty' if empty else ''}); correct the function or leave the "
+            "file out."
         ) from error
     if not _usable(found):
         raise UnreadableFileError(
@@ -197,13 +177,7 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 class LabelledPixels(LazyPixels):
-    """Pixels of an ``xarray.DataArray`` that was opened from a file, left there.
-
-    Parameters
-    ----------
-    array : xarray.DataArray
-        The array; only its positions count, not its coordinates.
-    """
+    """Pixels of an ``xarray.DataArray`` that stay in its file."""
 
     def __init__(self, array: Any) -> None:
         super().__init__(array.shape, array.dtype)
@@ -214,12 +188,7 @@ class LabelledPixels(LazyPixels):
 
 
 def lazily(array: Any) -> Any:
-    """Give an array in the form that reads its regions best, without reading it.
-
-    Zarr arrays get the cache of decoded chunks; of labelled arrays (xarray) what is
-    beneath the labels is taken; dask arrays, numpy arrays and all others stay as they
-    are.
-    """
+    """Wrap Zarr and xarray arrays to read them by region; others are returned unchanged."""
     kind = _kind(array)
     if kind == ("zarr", "Array"):
         return ZarrPixels(array)
@@ -230,13 +199,7 @@ def lazily(array: Any) -> Any:
 
 
 def check_array(array: Any) -> None:
-    """Check that something can be taken for an array, without reading it.
-
-    Raises
-    ------
-    SourceTypeError
-        If it cannot.
-    """
+    """Raise a SourceTypeError unless `array` can be used as one; nothing is read."""
     if _kind(array) == ("zarr", "Group"):
         raise SourceTypeError(
             "An image was given as a Zarr group; give one of its arrays, for example "
@@ -250,13 +213,12 @@ def check_array(array: Any) -> None:
 
 
 def axes_of(array: Any) -> str | None:
-    """Axes that an array itself names, one letter per dimension.
+    """Axes named by an xarray or Zarr array, one letter per dimension.
 
     Returns
     -------
     str or None
-        Of an xarray by its dims, of a Zarr array by its dimension names; None if it has
-        no names, or others than those of the axes.
+        None if it has no dimension names, or unknown ones.
     """
     kind = _kind(array)
     if kind == ("xarray", "DataArray"):
@@ -265,5 +227,5 @@ def axes_of(array: Any) -> str | None:
 
 
 def _kind(array: Any) -> tuple[str, str]:
-    # By name, since importing these packages to ask takes seconds.
+    # By name: importing these packages takes seconds.
     return type(array).__module__.partition(".")[0], type(array).__name__

@@ -1,4 +1,4 @@
-"""Decoded chunks kept in memory, so that neighbours are not decoded again."""
+"""A cache of decoded chunks, so that neighbouring reads do not decode them again."""
 
 from __future__ import annotations
 
@@ -15,17 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CACHE_BYTES = 256 * 2**20
-"""Bytes of decoded pixels that one process keeps."""
+"""Bytes of decoded pixels in the cache of a process."""
 
 
 class ChunkCache:
-    """The chunks used last, up to so many bytes; safe to share between threads.
-
-    Parameters
-    ----------
-    limit : int
-        Bytes that the kept chunks may take together.
-    """
+    """The chunks used last, at most `limit` bytes together; thread-safe."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self.limit = limit
@@ -35,17 +29,16 @@ class ChunkCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the kept chunks take."""
+        """Bytes of all cached chunks."""
         return self._bytes
 
     def __len__(self) -> int:
         return len(self._chunks)
 
     def get(self, key: Hashable, load: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Give the chunk of that key, from memory or else by `load`.
+        """Return the chunk of `key`, from memory or else by `load`; it is read-only.
 
-        Two threads that miss the same chunk at once both load it. The array is shared and
-        therefore read-only.
+        Two threads that miss the same chunk at once both load it.
         """
         with self._lock:
             if (chunk := self._chunks.get(key)) is not None:
@@ -62,23 +55,20 @@ class ChunkCache:
         return chunk
 
     def clear(self) -> None:
-        """Forget all chunks."""
+        """Remove all chunks."""
         with self._lock:
             self._chunks.clear()
             self._bytes = 0
 
     def start_afresh(self) -> None:
-        """Become as new, in a process that was just forked.
-
-        A lock that another thread held during the fork would stay locked for ever.
-        """
+        """Reset after a fork: a lock held by another thread would stay locked forever."""
         self._lock = threading.Lock()
         self._chunks = OrderedDict()
         self._bytes = 0
 
 
 chunk_cache = ChunkCache()
-"""The one cache of this process."""
+"""The cache of this process."""
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     os.register_at_fork(after_in_child=chunk_cache.start_afresh)

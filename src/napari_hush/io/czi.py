@@ -1,12 +1,13 @@
 """CZI files of Zeiss microscopes, read plane by plane with pylibCZIrw.
 
-Use it as a reader of your own: ``data_type="custom"``, ``read_source_func=read_czi``,
-``extension_filter="*.czi"``; for one scene of several,
+Use it as a custom reader: ``data_type="custom"``, ``read_source_func=read_czi``,
+``extension_filter="*.czi"``; for one of several scenes
 ``functools.partial(read_czi, scene=1)``.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +38,10 @@ def read_czi(path: str | Path, axes: str, *, scene: int | None = None) -> CziPix
     path : str or Path
         The file.
     axes : str
-        Axes wanted, in any order; every dimension of more than one step has to be among
-        them. T may be called S. The colours of a camera (blue, green, red) are C.
+        Axes of the result, in any order, with every dimension of more than one step. T may
+        be called S. The colours of a camera (blue, green, red) are C.
     scene : int, optional
-        Which scene; needed where there are several.
+        Number of the scene; required if there are several.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def read_czi(path: str | Path, axes: str, *, scene: int | None = None) -> CziPix
     UnreadableFileError
         If the file is no CZI or is damaged.
     DataError
-        If it has dimensions that `axes` lack, several scenes and none was chosen, or
+        If it has dimensions that `axes` lack, several scenes of which none is chosen, or
         pixels of several types.
     HushError
         If pylibCZIrw is not installed.
@@ -61,15 +62,10 @@ def read_czi(path: str | Path, axes: str, *, scene: int | None = None) -> CziPix
 
 
 class CziPixels(LazyPixels):
-    """Pixels of one scene of a CZI file, left in the file.
+    """Pixels of one scene that stay in the CZI file; 0 where no tile covers the scene.
 
     The file is opened for each read, since its handle can neither be pickled nor used by
-    two threads at once. Parts of the scene that no tile covers are 0.
-
-    Parameters
-    ----------
-    path, axes, scene
-        As for `read_czi`.
+    two threads at once.
     """
 
     def __init__(self, path: Path, axes: str, scene: int | None = None) -> None:
@@ -82,19 +78,18 @@ class CziPixels(LazyPixels):
             types = set(file.pixel_types.values())
         if len(types) != 1 or not types <= {*_TYPES, *_COLOURS}:
             raise DataError(
-                f"{str(path)!r} has pixels of type {', '.join(sorted(types))}, but one of "
-                f"{', '.join((*_TYPES, *_COLOURS))} for all channels is needed; export it "
-                "as such."
+                f"{str(path)!r} has pixels of type {', '.join(sorted(types))}; export it "
+                f"with one of {', '.join((*_TYPES, *_COLOURS))} for all channels."
             )
         (self._type,) = types
         if self._type in _COLOURS:
             if sizes.get("C", 1) > 1:
                 raise DataError(
-                    f"{str(path)!r} has several channels of colours each, which makes two "
-                    "dimensions called C; export them one by one."
+                    f"{str(path)!r} has several channels with several colours each; export "
+                    "the channels one by one."
                 )
             sizes["C"] = 3
-        # A stack over time may as well be called samples.
+        # A time series may also be called samples.
         self._file_letters = (
             {"S": "T"} if "S" in self._axes and "T" not in self._axes else {}
         )
@@ -102,8 +97,8 @@ class CziPixels(LazyPixels):
         if lost := {a: n for a, n in sizes.items() if n > 1 and a not in letters}:
             listed = ", ".join(f"{a} = {n}" for a, n in lost.items())
             raise DataError(
-                f"{str(path)!r} has dimensions that the axes {axes!r} lack: {listed}; name "
-                "them among the axes or export a part of the file."
+                f"{str(path)!r} has dimensions that the axes {axes!r} lack: {listed}; add "
+                "them to the axes or export a part of the file."
             )
         super().__init__(
             [sizes.get(a, 1) for a in letters], (_TYPES | _COLOURS)[self._type]
@@ -124,41 +119,29 @@ class CziPixels(LazyPixels):
         x, y = self._corner
         roi = (x + left, y + top, right - left, bottom - top)
         coloured = self._type in _COLOURS
-        planes = (0, 1) if coloured else c
+        channels = (0, 1) if coloured else c
         out = np.empty(
             [b - a for a, b in (t, c, z, (top, bottom), (left, right))], self.dtype
         )
         with self._lock, _opened(self.path) as file:
-            for frame in range(*t):
-                for channel in range(*planes):
-                    for depth in range(*z):
-                        numbers = {"T": frame, "C": channel, "Z": depth}
-                        plane = {
-                            a: self._starts[a] + n
-                            for a, n in numbers.items()
-                            if a in self._starts
-                        }
-                        pixels = file.read(roi=roi, plane=plane, scene=self._scene)
-                        into = out[frame - t[0], :, depth - z[0]]
-                        if coloured:
-                            into[...] = np.moveaxis(pixels, -1, 0)[slice(*c)]
-                        else:
-                            into[channel - c[0]] = pixels[..., 0]
+            for frame, channel, depth in itertools.product(
+                range(*t), range(*channels), range(*z)
+            ):
+                numbers = {"T": frame, "C": channel, "Z": depth}
+                plane = {a: start + numbers[a] for a, start in self._starts.items()}
+                pixels = file.read(roi=roi, plane=plane, scene=self._scene)
+                into = out[frame - t[0], :, depth - z[0]]
+                if coloured:
+                    into[...] = np.moveaxis(pixels, -1, 0)[slice(*c)]
+                else:
+                    into[channel - c[0]] = pixels[..., 0]
         order = ["TCZYX".index(a) for a in letters]
         rest = [i for i in range(5) if i not in order]
         return out.transpose([*rest, *order]).reshape([b - a for a, b in bounds])
 
 
 def czi_metadata(path: str | Path) -> ImageMetadata:
-    """Read the pixel sizes that a CZI file tells, in micrometers.
-
-    Its axes are None, since a reader chooses their order.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file is no CZI or is damaged.
-    """
+    """Pixel sizes of a CZI file in micrometers; the reader chooses its axes."""
     with _opened(Path(path)) as file:
         known: Any = file.metadata
         for part in ("ImageDocument", "Metadata", "Scaling", "Items", "Distance"):
@@ -172,16 +155,16 @@ def czi_metadata(path: str | Path) -> ImageMetadata:
 def _sizes(
     path: Path, file: Any, scene: int | None
 ) -> tuple[dict[str, int], tuple[int, int], dict[str, int]]:
-    """Sizes by letter, the scene's corner (x, y), the first number along T, C and Z."""
+    """Sizes by letter, corner (x, y) of the scene, first index along T, C and Z."""
     scenes = file.scenes_bounding_rectangle
     if scene is None and len(scenes) > 1:
         raise DataError(
-            f"{str(path)!r} holds the scenes {', '.join(map(str, scenes))}; choose one: "
+            f"{str(path)!r} has the scenes {', '.join(map(str, scenes))}; choose one: "
             "functools.partial(read_czi, scene=0)."
         )
     if scene is not None and scene not in scenes:
         raise DataError(
-            f"{str(path)!r} has no scene {scene}; it holds "
+            f"{str(path)!r} has no scene {scene}; it has "
             f"{', '.join(map(str, scenes)) or 'no scenes, so leave the scene out'}."
         )
     ranges = {a: (int(s), int(e)) for a, (s, e) in file.total_bounding_box.items()}
@@ -202,6 +185,6 @@ def _opened(path: Path) -> Iterator[Any]:
         raise
     except Exception as error:  # the library raises many kinds on damaged files
         raise UnreadableFileError(
-            f"{str(path)!r} cannot be read as a CZI file ({error}); replace it or take it "
-            "out of the data."
+            f"{str(path)!r} cannot be read as a CZI file ({error}); replace it or leave "
+            "it out."
         ) from error

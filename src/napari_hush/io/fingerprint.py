@@ -1,4 +1,4 @@
-"""What pixels are, whatever file they lie in: a hash of them, and their range."""
+"""Identity of images: of their pixels (`content_of`), and of their files."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from napari_hush.io.image import Image
 
 MOST_BYTES = 2**24
-"""Bytes of an image that are read for its hash; of larger ones, boxes all over it."""
+"""Bytes of an image that are hashed; of larger images, boxes spread over it."""
 _BOX = 2**19
 """Bytes of one box."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What the pixels of an image are.
+    """Hash and range of the pixels of an image.
 
     Attributes
     ----------
     name : str
-        Name of the file without its folder, or what arrays are called in messages.
+        Name of the file without its folder, or "the array".
     sha256 : str
-        Hash of shape, type and pixels in the order ``(S, C, (Z), Y, X)``: the same for the
-        same pixels, in whatever file and order of axes they come.
+        Hash of shape, dtype and pixels in the order ``(S, C, (Z), Y, X)``, so it does not
+        depend on the file format and the order of axes.
     whole : bool
-        Whether all pixels were read; otherwise boxes that are spread evenly.
+        Whether all pixels were read, or evenly spread boxes.
     lowest, highest : tuple of float
-        Of the pixels that were read, one per channel; NaN is passed over.
+        Range of the pixels that were read, one per channel, without NaN.
     """
 
     name: str
@@ -50,13 +50,7 @@ class Content:
 
 
 def content_of(image: Image) -> Content:
-    """Read at most `MOST_BYTES` of an image, and say what they are.
-
-    Raises
-    ------
-    UnreadableFileError
-        If a file cannot be read.
-    """
+    """Hash an image; at most `MOST_BYTES` of it are read."""
     samples = image.samples
     dtype = np.dtype(image.data.dtype)
     plain = dtype.newbyteorder("<")
@@ -85,18 +79,13 @@ def content_of(image: Image) -> Content:
 
 
 def fingerprint_of(image: Image) -> str | None:
-    """Tell pixels on disk apart without reading them.
-
-    Parameters
-    ----------
-    image : Image
-        As `open_images` gives it.
+    """Identify pixels on disk without reading them.
 
     Returns
     -------
     str or None
-        The same for the same file, unchanged, with the same axes; None for pixels in
-        memory or behind a function of the user's.
+        The same for the same unchanged file and axes; None for pixels in memory or behind
+        a custom reader.
     """
     known = image.data.fingerprint() if isinstance(image.data, LazyPixels) else None
     if known is None:
@@ -104,17 +93,18 @@ def fingerprint_of(image: Image) -> str | None:
     return hashlib.sha256(f"{known} {image.axes.axes}".encode()).hexdigest()
 
 
+def file_stamp(path: Path) -> str:
+    """Identify any file by its path, size and time of modification."""
+    status = path.stat()
+    known = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
 def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
-    """Remember what files are, to ask later whether somebody has changed one.
+    """Watch the files of images: the result names the first one that changed, or None.
 
-    A TIFF file is looked at whenever a region is read. In a Zarr store a chunk may come,
-    go or be written anew without a trace in what is read: hence the question.
-
-    Returns
-    -------
-    callable
-        Names the first image whose file is not what it was; None if all are. Pixels in
-        memory or behind a function of the user's count as unchanged.
+    TIFF files are checked at every read. In a Zarr store, chunks can change unnoticed.
+    Pixels in memory or behind a custom reader count as unchanged.
     """
     before = [fingerprint_of(image) for image in images]
 
@@ -128,15 +118,8 @@ def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
 
 
 def changed_meanwhile(name: str) -> UnreadableFileError:
-    """Make the error for a file that was changed while it was denoised."""
+    """Make the error for a file that changed while it was denoised."""
     return UnreadableFileError(
-        f"{name} was changed while it was denoised, so the result is none of it; start "
-        "again once it stays as it is."
+        f"{name} was changed while it was denoised, so there is no result; start "
+        "again once the file is complete."
     )
-
-
-def file_stamp(path: Path) -> str:
-    """Tell a file of any kind from itself after a change: path, size and time."""
-    status = path.stat()
-    known = (str(path.resolve()), status.st_size, status.st_mtime_ns)
-    return hashlib.sha256(repr(known).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""One image and what is known of it, wherever its pixels live."""
+"""One image: its pixels in memory or on disk, axes, name and metadata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.boxes import Box, Boxes, box_size
 from napari_hush.errors import DataError, HushError
-from napari_hush.io.lazy import Bounds, LazyPixels
+from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.memory import require_memory
 
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AT_ONCE = 2**25
-"""Bytes read at once from files that can be read bit by bit."""
+"""Bytes read at once from files without chunks."""
 
 
 @runtime_checkable
 class Pixels(Protocol):
-    """Pixels that may still be on disk: what an array knows of itself, and reading.
-
-    numpy, zarr and dask arrays are all of this kind.
-    """
+    """An array that may be on disk, such as a numpy, zarr or dask array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,26 +36,17 @@ class Pixels(Protocol):
 
     @property
     def dtype(self) -> Any:
-        """Type of one pixel, as numpy names it."""
+        """Dtype of a pixel."""
 
     def __getitem__(self, key: Any, /) -> Any:
-        """Pixels of an index of integers and slices, as something numpy can turn."""
+        """Pixels of an index of integers and slices, convertible by numpy."""
 
 
 class Sample:
-    """One sample ``(C, (Z), Y, X)`` of pixels that may still be on disk.
+    """Sample `number` ``(C, (Z), Y, X)`` of pixels on disk, S slowest, then T.
 
-    Indexing it with one slice per dimension reads that region, and no more, into a numpy
-    array. For pixels in memory `AxesMap.samples` gives plain views instead.
-
-    Parameters
-    ----------
-    pixels : Pixels
-        Pixels in their own axes.
-    axes : AxesMap
-        Their axes.
-    number : int
-        Which sample, S slowest, then T.
+    Indexing it with one slice per dimension reads only that region into a numpy array.
+    For pixels in memory `AxesMap.samples` returns views instead.
     """
 
     def __init__(self, pixels: Pixels, axes: AxesMap, number: int) -> None:
@@ -69,36 +57,31 @@ class Sample:
         self._fixed = {"S": s, "T": t}
         self.shape = axes.canonical_shape[1:]
         self.dtype = np.dtype(pixels.dtype)
-        chunks = getattr(pixels, "chunks", None)
-        self.chunks = None if chunks is None else self._canonical_chunks(chunks)
-        """Shape of the pieces it is stored in, or None."""
-        # Whether no piece holds pixels of other samples as well.
-        self._alone = chunks is None or all(
-            size == 1
-            for a, size in zip(self._axes, _sizes(chunks), strict=True)
-            if a in self._fixed
-        )
+        chunks = chunk_sizes(pixels)
+        self.chunks: tuple[int, ...] | None = None
+        """Shape of a chunk, or None."""
+        self._alone = True  # no chunk has pixels of other samples
+        if chunks is not None:
+            sizes = dict(zip(self._axes, chunks, strict=True))
+            self.chunks = tuple(sizes.get(letter, 1) for letter in self._letters)
+            self._alone = all(sizes.get(a, 1) == 1 for a in self._fixed)
 
     def __getitem__(self, key: Box) -> NDArray[Any]:
         return self._region(key, self._pixels.__getitem__)
 
     def read_block(self, key: Box) -> NDArray[Any]:
-        """Read a region that is not asked for again soon.
-
-        Where it is made of whole stored pieces, they go past the cache of chunks, which
-        then neither grows nor loses what others keep there.
-        """
-        past = getattr(self._pixels, "read_past", None)
-        if past is None or not self._holds_whole_pieces(key):
+        """Read a region that is not read again soon; whole chunks bypass the cache."""
+        uncached = getattr(self._pixels, "read_uncached", None)
+        if uncached is None or not self._has_whole_chunks(key):
             return self[key]
-        return self._region(key, past)
+        return self._region(key, uncached)
 
-    def _holds_whole_pieces(self, key: Box) -> bool:
+    def _has_whole_chunks(self, key: Box) -> bool:
         if self.chunks is None or not self._alone:
             return self.chunks is None
         return all(
-            part.start % piece == 0 and (part.stop % piece == 0 or part.stop == size)
-            for part, piece, size in zip(key, self.chunks, self.shape, strict=True)
+            part.start % chunk == 0 and (part.stop % chunk == 0 or part.stop == size)
+            for part, chunk, size in zip(key, self.chunks, self.shape, strict=True)
         )
 
     def _region(self, key: Box, read: Callable[[Any], Any]) -> NDArray[Any]:
@@ -117,32 +100,23 @@ class Sample:
     def _letters(self) -> str:
         return "CZYX" if "Z" in self._axes else "CYX"
 
-    def _canonical_chunks(self, chunks: Any) -> tuple[int, ...]:
-        by_letter = dict(zip(self._axes, _sizes(chunks), strict=True))
-        return tuple(by_letter.get(letter, 1) for letter in self._letters)
-
-
-def _sizes(chunks: Any) -> list[int]:
-    """Size of pieces: dask gives all of them along an axis, zarr one for all."""
-    return [max(c) if isinstance(c, tuple) else int(c) for c in chunks]
-
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """Pixels, their axes, and the name that messages call them by.
+    """Pixels with their axes, name and metadata.
 
     Attributes
     ----------
     data : ndarray or Pixels
-        Pixels in the source's own axes; any integer, unsigned, boolean or real dtype.
+        Pixels in the axes of the source; any integer, boolean or real dtype.
     axes : AxesMap
-        The way from those axes to ``(S, C, (Z), Y, X)`` and back.
+        Conversion of these axes to ``(S, C, (Z), Y, X)`` and back.
     name : str
-        File name, or "the array".
+        File name, or "the array"; used in messages.
     path : Path or None
-        Its file, if there is one.
+        Its file.
     metadata : ImageMetadata
-        Pixel sizes and units, as far as they are known.
+        Known pixel sizes and units.
     """
 
     data: Any
@@ -153,20 +127,20 @@ class Image:
 
     @classmethod
     def from_array(cls, array: Any, axes: str, name: str = "the array") -> Image:
-        """Check that `axes` and dtype are usable and wrap `array`.
+        """Check axes and dtype, and wrap `array`.
 
         Raises
         ------
         DataError
-            If the axes do not fit the shape, an axis is empty, or the pixels are no
-            real numbers.
+            If the axes do not fit the shape, an axis is empty, or the pixels are not real
+            numbers.
         """
         if not isinstance(array, Pixels):
             array = np.asarray(array)
         if np.dtype(array.dtype).kind not in "buif":
             raise DataError(
-                f"The pixels of {name} are of type {array.dtype}, but only real "
-                "numbers can be used; convert them first."
+                f"The pixels of {name} are of type {array.dtype}, but only real numbers "
+                "can be used; convert them first."
             )
         try:
             return cls(array, AxesMap(axes, tuple(int(n) for n in array.shape)), name)
@@ -175,12 +149,12 @@ class Image:
 
     @property
     def in_memory(self) -> bool:
-        """Whether the pixels are in memory already."""
+        """Whether the pixels are in memory."""
         return type(self.data) is np.ndarray
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all its pixels take in memory."""
+        """Bytes of all pixels."""
         return math.prod(self.axes.shape) * int(np.dtype(self.data.dtype).itemsize)
 
     @property
@@ -206,7 +180,7 @@ class Image:
         )
         if getattr(self.data, "chunks", None) is not None:
             return replace(self, data=np.asarray(self.data[...]))
-        # Plain bytes come a few at a time, so that they are never there twice.
+        # Plain bytes are read in parts, so that they are never in memory twice.
         pixels = np.empty(self.axes.shape, self.data.dtype)
         size = box_size(self.axes.shape, _AT_ONCE // pixels.itemsize)
         for box in Boxes(self.axes.shape, size):
@@ -215,20 +189,19 @@ class Image:
 
 
 def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
-    """The image with these channels alone, in this order; nothing is read.
+    """The image with a selection of its channels, in this order; nothing is read.
 
     Parameters
     ----------
     image : Image
-        In memory or on disk. Without a C axis it is returned as it is: it is one channel,
-        whichever.
+        In memory or on disk. Without a C axis it is returned unchanged.
     channels : sequence of int, optional
         Numbers from 0; None for all.
 
     Raises
     ------
     DataError
-        If the image has no such channel.
+        If the image lacks one of them.
     """
     axes, shape = image.axes.axes, image.axes.shape
     if channels is None or "C" not in axes:
@@ -237,7 +210,7 @@ def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
     if max(channels) >= shape[axis]:
         raise DataError(
             f"Channel {max(channels)} was chosen but {image.name} has {shape[axis]} "
-            f"channels, numbered from 0; choose among those, or give an image that has it."
+            "channels, numbered from 0; choose one of those, or another image."
         )
     left = AxesMap(axes, (*shape[:axis], len(channels), *shape[axis + 1 :]))
     if image.in_memory:
@@ -248,33 +221,21 @@ def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
 
 
 class SelectedChannels(LazyPixels):
-    """The same pixels with some of their channels.
-
-    Parameters
-    ----------
-    pixels : Pixels
-        All channels.
-    axis : int
-        Which dimension the channels are.
-    channels : sequence of int
-        Which of them, in which order.
-    """
+    """A selection of the channels of `pixels`, which are along dimension `axis`."""
 
     def __init__(self, pixels: Pixels, axis: int, channels: Sequence[int]) -> None:
         shape = list(pixels.shape)
         shape[axis] = len(channels)
-        chunks = getattr(pixels, "chunks", None)
+        chunks = chunk_sizes(pixels)
         if chunks is not None:
-            # dask gives the sizes of all chunks along an axis.
-            sizes = [max(c) if isinstance(c, tuple) else int(c) for c in chunks]
-            chunks = [min(pair) for pair in zip(sizes, shape, strict=True)]
+            chunks = tuple(min(pair) for pair in zip(chunks, shape, strict=True))
         super().__init__(shape, pixels.dtype, chunks)
         self.pixels = pixels
         self._axis = axis
         self._channels = tuple(channels)
 
     def fingerprint(self) -> str | None:
-        """That of the pixels beneath, and the channels."""
+        """Fingerprint of all pixels and the channels."""
         known = self.pixels.fingerprint() if isinstance(self.pixels, LazyPixels) else None
         if known is None:
             return None
@@ -292,6 +253,6 @@ class SelectedChannels(LazyPixels):
 
 
 def _run(channels: Sequence[int]) -> slice | None:
-    """The channels as one slice, where they follow upon each other."""
+    """The channels as one slice, where they are consecutive."""
     first, last = channels[0], channels[-1]
     return slice(first, last + 1) if list(channels) == [*range(first, last + 1)] else None

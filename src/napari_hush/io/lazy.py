@@ -1,4 +1,4 @@
-"""Pixels that stay on disk: the base that all lazy formats share."""
+"""Pixels that stay on disk: the base class of all formats that are read by region."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ Bounds = tuple[tuple[int, int], ...]
 
 
 class LazyPixels(ABC):
-    """Pixels on disk that look like an array: a region is read when it is indexed.
+    """Pixels on disk that look like an array: indexing reads a region.
 
-    A subclass says how a box is read; integers, slices of any step and an ellipsis are
-    turned into boxes here. No subclass keeps a file open between two reads, and each can
-    be pickled and read from several threads.
+    A subclass reads boxes; integers, slices of any step and an ellipsis are converted to
+    boxes here. No subclass keeps a file open between reads, and each can be pickled and
+    read from several threads.
 
     Parameters
     ----------
     shape : tuple of int
         Size along each dimension.
     dtype : dtype
-        Type of one pixel.
+        Dtype of a pixel.
     chunks : tuple of int, optional
-        Shape of the pieces that can only be read whole; None where any region can be
-        read by itself.
+        Shape of a chunk, which can only be read whole; None if any region can be read.
     """
 
     def __init__(
@@ -51,34 +50,31 @@ class LazyPixels(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all pixels take in memory."""
+        """Bytes of all pixels."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @abstractmethod
     def _read(self, bounds: Bounds) -> NDArray[Any]:
-        """Read a box that is not empty into a new array of just its shape."""
+        """Read a box that is not empty into a new array of its shape."""
 
-    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
-        """Like `_read`, but without a look into any cache, nor a trace left in it."""
+    def _read_uncached(self, bounds: Bounds) -> NDArray[Any]:
+        """Like `_read`, but neither uses nor fills the chunk cache."""
         return self._read(bounds)
 
     def _is_all(self, bounds: Bounds) -> bool:
-        """Whether a box is the whole image; that is read once, so caches need not know."""
+        """Whether a box is the whole image, which need not be cached."""
         return all(pair == (0, n) for pair, n in zip(bounds, self.shape, strict=True))
 
     def fingerprint(self) -> str | None:
-        """What changes when the pixels change, without reading them; None if unknown."""
+        """A text that changes with the file, without reading pixels; None if unknown."""
         return None
 
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
         return self._region(key, self._read)
 
-    def read_past(self, key: Any, /) -> NDArray[Any]:
-        """Read as by indexing, but past the cache of chunks.
-
-        For who comes to each chunk once: kept, it would only push out others.
-        """
-        return self._region(key, self._read_past)
+    def read_uncached(self, key: Any, /) -> NDArray[Any]:
+        """Read as by indexing, without the chunk cache: for chunks that are read once."""
+        return self._region(key, self._read_uncached)
 
     def _region(self, key: Any, read: Callable[[Bounds], NDArray[Any]]) -> NDArray[Any]:
         bounds, finish = box_of(key, self.shape)
@@ -100,15 +96,7 @@ class LazyPixels(ABC):
 
 
 class SelectedDimensions(LazyPixels):
-    """The same pixels without some dimensions of size 1.
-
-    Parameters
-    ----------
-    pixels : LazyPixels
-        Pixels with all their dimensions.
-    kept : sequence of int
-        The dimensions to keep, ascending; all others have size 1.
-    """
+    """The dimensions `kept` (ascending) of `pixels`; all others have size 1."""
 
     def __init__(self, pixels: LazyPixels, kept: Sequence[int]) -> None:
         super().__init__(
@@ -120,14 +108,14 @@ class SelectedDimensions(LazyPixels):
         self._kept = tuple(kept)
 
     def fingerprint(self) -> str | None:
-        """That of the pixels beneath."""
+        """Fingerprint of all pixels."""
         return self.pixels.fingerprint()
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         return self._without(self.pixels[self._key(bounds)], bounds)
 
-    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
-        return self._without(self.pixels.read_past(self._key(bounds)), bounds)
+    def _read_uncached(self, bounds: Bounds) -> NDArray[Any]:
+        return self._without(self.pixels.read_uncached(self._key(bounds)), bounds)
 
     def _key(self, bounds: Bounds) -> tuple[slice, ...]:
         key = [slice(0, 1)] * self.pixels.ndim
@@ -140,26 +128,13 @@ class SelectedDimensions(LazyPixels):
 
 
 def box_of(key: Any, shape: tuple[int, ...]) -> tuple[Bounds, tuple[int | slice, ...]]:
-    """Split an index into the box to read and what remains to do with that box.
-
-    Parameters
-    ----------
-    key : int, slice, ellipsis, or tuple of them
-        As numpy takes it.
-    shape : tuple of int
-        Shape of what is indexed.
-
-    Returns
-    -------
-    bounds : tuple of (int, int)
-        The smallest box that holds every pixel asked for.
-    finish : tuple of int or slice
-        Index into that box: integers drop a dimension, slices bring the step.
+    """Split a numpy index into the smallest box to read and an index into that box.
 
     Raises
     ------
     IndexError
-        If the index is of another kind, too long or out of range.
+        If the index has other items than integers, slices and an ellipsis, or is too long
+        or out of range.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
     if (dots := sum(part is Ellipsis for part in parts)) > 1:
@@ -203,23 +178,10 @@ def gather(
     dtype: np.dtype[Any],
     chunk_at: Callable[[tuple[int, ...]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """Put a box together from the chunks it touches.
+    """Assemble a box from the chunks that it intersects, in a new array.
 
-    Parameters
-    ----------
-    bounds : tuple of (int, int)
-        The box.
-    chunks : tuple of int
-        Shape of a chunk; those at the far border may be cut off.
-    dtype : dtype
-        Of the result.
-    chunk_at : callable
-        From the position of a chunk in the grid of chunks to its pixels.
-
-    Returns
-    -------
-    ndarray
-        A new array of the shape of the box.
+    `chunk_at` returns the pixels of the chunk at a position in the grid of chunks; chunks
+    at the far border may be smaller than `chunks`.
     """
     out = np.empty([stop - start for start, stop in bounds], dtype)
     grid = [
@@ -234,3 +196,14 @@ def gather(
             outof.append(slice(low - index * size, high - index * size))
         out[tuple(into)] = chunk_at(position)[tuple(outof)]
     return out
+
+
+def chunk_sizes(array: Any) -> tuple[int, ...] | None:
+    """Shape of the largest chunk of an array of any kind; None if it has no chunks.
+
+    Dask lists all chunks along each axis, zarr has one size, h5py may have None.
+    """
+    chunks = getattr(array, "chunks", None)
+    if not isinstance(chunks, tuple | list):
+        return None
+    return tuple(max(c) if isinstance(c, tuple) else int(c) for c in chunks)

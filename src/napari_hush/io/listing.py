@@ -1,9 +1,8 @@
-"""Which files a path stands for.
+"""The files of a path.
 
-A folder is searched with all folders in it, in sorted order. Passed over are names that
-start with a dot, which systems and programs use for their own notes (``.DS_Store``,
-``._image.tif``, files that are still being written); one that is named itself is taken.
-A Zarr store is a folder on disk but counts as one file: it is never looked into.
+A folder is searched recursively, in sorted order, without names that start with a dot
+(``.DS_Store``, ``._image.tif``, unfinished results) unless they are given themselves. A
+Zarr store counts as one file.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ TIFF_PATTERN = "*.tif*"
 ZARR_PATTERN = "*.zarr"
 ANY_PATTERN = "*.*"
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
-"""Files of which a Zarr group or array has one."""
+"""A Zarr group or array has one of these files."""
 
 
 def is_zarr(path: Path) -> bool:
@@ -33,19 +32,14 @@ def is_zarr(path: Path) -> bool:
 
 
 def file_type(source: str | Path | Sequence[str | Path], otherwise: str) -> str:
-    """Whether `source` is Zarr or TIFF, going by its first path.
+    """``"zarr"`` or ``"tiff"``, by the first path of `source`.
 
     Parameters
     ----------
     source : str, Path or sequence of them
         Files and folders.
     otherwise : str
-        What files in a folder are.
-
-    Returns
-    -------
-    {"tiff", "zarr"}
-        For a folder that is no Zarr store, "zarr" only if `otherwise` is.
+        Type of the files in a folder; ``"tiff"`` unless it is ``"zarr"``.
     """
     first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
     if first.is_dir() and not is_zarr(first):
@@ -56,25 +50,24 @@ def file_type(source: str | Path | Sequence[str | Path], otherwise: str) -> str:
 def list_files(
     source: str | Path | Sequence[str | Path], data_type: str, extension_filter: str = ""
 ) -> list[Path]:
-    """List the files that `source` stands for, sorted.
+    """List the files of `source`, sorted.
 
     Parameters
     ----------
     source : str, Path or sequence of them
-        A file, a folder (searched with all folders in it), or several files. For Zarr
-        also a group or an array in a store, ``"image.zarr/1"``.
+        Files and folders, which are searched recursively. For Zarr also a group or an
+        array in a store, ``"image.zarr/1"``.
     data_type : {"tiff", "zarr", "custom"}
-        Decides which names count: ``*.tif*``, Zarr stores, or those that fit
-        `extension_filter`.
+        Which files match: ``*.tif*``, Zarr stores, or `extension_filter`.
     extension_filter : str
-        A pattern such as ``"*.npy"``, for custom data; by default every name counts.
+        A pattern such as ``"*.npy"`` for custom data; by default every name matches.
 
     Raises
     ------
     MissingFileError
         If a path does not exist.
     SourceTypeError
-        If a folder holds no such file, or a file's name does not fit.
+        If a folder has no matching file, or a file does not match.
     """
     if not isinstance(source, str | Path):
         return [
@@ -86,7 +79,7 @@ def list_files(
     pattern = patterns.get(data_type, extension_filter or ANY_PATTERN)
     path = Path(source)
     if not path.exists():
-        raise MissingFileError(_nothing_there(path))
+        raise MissingFileError(_missing(path))
     if path.is_file() or is_zarr(path):
         names = (path.name.lower(), str(path.absolute()).lower())
         fits = any(fnmatch(name, pattern.lower()) for name in names)
@@ -94,8 +87,8 @@ def list_files(
             return [path]
         kind = "Zarr store" if path.is_dir() else "file"
         raise SourceTypeError(
-            f"The {kind} {str(path)!r} does not fit {pattern!r}; give such a file or "
-            "another data_type."
+            f"The {kind} {str(path)!r} does not match {pattern!r}; choose a matching file "
+            "or another type of data."
         )
     files = sorted(
         file
@@ -108,20 +101,14 @@ def list_files(
     )
     if not files:
         raise SourceTypeError(
-            f"The folder {str(path)!r} holds no file that fits {pattern!r}; give a "
-            "folder that does, or another data_type."
+            f"The folder {str(path)!r} has no file that matches {pattern!r}; choose "
+            "another folder or another type of data."
         )
     return files
 
 
 def check_not_empty(files: Iterable[Path]) -> None:
-    """Complain of files without a single byte, as left by a copy that failed.
-
-    Raises
-    ------
-    UnreadableFileError
-        Naming up to three of them.
-    """
+    """Raise an UnreadableFileError if files are empty, as failed copies are."""
     empty = [repr(str(f)) for f in files if f.is_file() and f.stat().st_size == 0]
     if empty:
         which = ", ".join(empty[:3]) + (
@@ -129,26 +116,24 @@ def check_not_empty(files: Iterable[Path]) -> None:
         )
         verb, them = ("is", "it") if len(empty) == 1 else ("are", "them")
         raise UnreadableFileError(
-            f"{which} {verb} empty (0 bytes); replace {them} or take {them} out of the "
-            "data."
+            f"{which} {verb} empty (0 bytes); replace {them} or leave {them} out."
         )
 
 
 def pair_files(sources: Sequence[Path], targets: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pair noisy and clean files that have the same name, in the order of `sources`.
+    """Pair noisy and clean files of the same name, in the order of `sources`.
 
-    Where names repeat in several folders, the folders below the common one have to be
-    the same too.
+    Where names repeat in several folders, the folders below the common one must match too.
 
     Parameters
     ----------
     sources, targets : sequence of Path
-        As `list_files` gives them.
+        As `list_files` returns them.
 
     Raises
     ------
     SourceTypeError
-        If a file has no partner or more than one; names those.
+        If a file has no partner or several; names those.
     """
     by_name, wanted = _keyed(targets), _keyed(sources)
     if max(map(len, (*by_name.values(), *wanted.values())), default=0) > 1:
@@ -187,7 +172,7 @@ def _keyed(files: Sequence[Path], deep: bool = False) -> dict[str, list[Path]]:
 
 
 def _found(folder: Path, seen: set[str]) -> Iterator[Path]:
-    """All files below a folder, links followed, none twice in a loop of links."""
+    """All files below a folder; links are followed, each folder once."""
     here = os.path.realpath(folder)
     if here in seen:
         return
@@ -201,13 +186,13 @@ def _found(folder: Path, seen: set[str]) -> Iterator[Path]:
             yield entry
 
 
-def _nothing_there(path: Path) -> str:
+def _missing(path: Path) -> str:
     store = next((parent for parent in path.parents if is_zarr(parent)), None)
     if store is None:
         return f"There is no file or folder {str(path)!r}; check the path."
     parts = sorted(child.name for child in store.iterdir() if is_zarr(child))
-    held = ", ".join(map(repr, parts[:8])) or "nothing further"
+    found = ", ".join(map(repr, parts[:8])) or "nothing"
     return (
         f"There is no {path.relative_to(store).as_posix()!r} in {str(store)!r}, which "
-        f"holds {held}; check the path."
+        f"contains {found}; check the path."
     )

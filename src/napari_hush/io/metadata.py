@@ -1,4 +1,4 @@
-"""What files say of their own dimensions: axes, pixel sizes, units."""
+"""Axes, pixel sizes and units in the metadata of files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 UNNAMED = "?"
-"""Stands for a dimension that a file does not name."""
+"""A dimension without a name."""
 
 _STACK = "TZS"
 _DROPPED_FIRST = "CZTSYX"
 
-# How files spell units, and how the OME-Zarr standard does.
+# Names of units in OME-Zarr, and how files spell them; the first is the symbol.
 _UNITS = {
     "picometer": ("pm", "picometre"),
     "angstrom": ("Å", "Å", "ångström"),
@@ -58,18 +58,16 @@ _NO_UNITS = ("", "pixel", "pixels", "px", "null", "none", "reference frame")
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """What a file says of its dimensions.
+    """Axes, pixel sizes and units of a file, as far as it has them.
 
     Attributes
     ----------
     axes : str or None
-        One letter out of S, T, C, Z, Y, X per dimension; None if the file does not name
-        all of them.
+        One letter of S, T, C, Z, Y, X per dimension; None unless all are named.
     scale : dict of str to float
-        Size of one step along an axis, by letter; only where the file tells it.
+        Size of one step along an axis, by letter.
     units : dict of str to str
-        Unit of that size, as OME-Zarr spells it ("micrometer", "second"); only where the
-        file tells it.
+        Unit of that size as in OME-Zarr ("micrometer", "second"), by letter.
     """
 
     axes: str | None = None
@@ -80,14 +78,14 @@ class ImageMetadata:
     def of(
         cls, axes: str | None, scale: Mapping[str, Any], units: Mapping[str, Any]
     ) -> ImageMetadata:
-        """Keep what makes sense: positive sizes, known letters, units by their long names.
+        """Keep valid values: positive sizes, known letters, long names of units.
 
         Parameters
         ----------
         axes : str or None
-            May hold `UNNAMED`, which makes it None.
+            None as well if it contains `UNNAMED`.
         scale, units : mapping
-            By letter, as the file has them; None where it has none.
+            Values of the file by letter, or None.
         """
         known = (
             axes is not None and set(axes) <= set(CANONICAL) and len(set(axes)) == len(axes)
@@ -106,9 +104,9 @@ class ImageMetadata:
 
 
 def unit_name(unit: str) -> str:
-    """Spell a unit as OME-Zarr does: ``"µm"`` is ``"micrometer"``, ``"pixel"`` is ``""``.
+    """Name of a unit in OME-Zarr: ``"µm"`` is ``"micrometer"``, ``"pixel"`` is ``""``.
 
-    A unit that is not known stays as it is.
+    Unknown units are returned unchanged.
     """
     unit = unit.strip()
     if unit.lower() in _NO_UNITS:
@@ -117,18 +115,18 @@ def unit_name(unit: str) -> str:
 
 
 def unit_symbol(unit: str) -> str:
-    """Spell a unit shortly: ``"micrometer"`` is ``"µm"``; others stay as they are."""
+    """Symbol of a unit: ``"micrometer"`` is ``"µm"``; unknown units are unchanged."""
     name = unit_name(unit)
     return _UNITS[name][0] if name in _UNITS else name
 
 
 def convert(size: float, unit: str, wanted: str) -> float:
-    """Express a size in another unit; without a unit on either side it stays as it is.
+    """Convert a size to another unit; unchanged without a unit on either side.
 
     Raises
     ------
     ValueError
-        If one cannot be expressed in the other.
+        If one is a length and the other a time, or a unit is unknown.
     """
     unit, wanted = unit_name(unit), unit_name(wanted)
     if unit == wanted or not unit or not wanted:
@@ -136,16 +134,13 @@ def convert(size: float, unit: str, wanted: str) -> float:
     for kind in (METERS, _SECONDS):
         if unit in kind and wanted in kind:
             return size * kind[unit] / kind[wanted]
-    raise ValueError(f"{unit!r} is not so many {wanted!r}")
+    raise ValueError(f"{unit!r} cannot be converted to {wanted!r}")
 
 
 def letters_of(names: Iterable[Any]) -> str | None:
-    """Turn names such as ``("time", "y", "x")`` into ``"TYX"``.
+    """Convert names such as ``("time", "y", "x")`` to ``"TYX"``.
 
-    Returns
-    -------
-    str or None
-        None if a name stands for none of the axes, or two for the same.
+    None if a name is unknown, or two have the same letter.
     """
     words = {
         "S": ("s", "sample", "samples"),
@@ -166,33 +161,16 @@ def letters_of(names: Iterable[Any]) -> str | None:
 def fitting_dimensions(
     name: str, named: str, shape: Sequence[int], axes: str
 ) -> tuple[int, ...]:
-    """Say which dimensions of a file `axes` stand for, and compare the two.
+    """Match the dimensions of a file with the `axes` that the user gives.
 
-    Dimensions of size 1 that `axes` leave out are dropped. Stack axes may be called
-    otherwise than in the file: T, Z and S are only names of what is stacked. Where C, Y
-    and X are is no matter of taste, nor is the order of stack axes that both name.
-
-    Parameters
-    ----------
-    name : str
-        What messages call the file.
-    named : str
-        Axes that the file names, with `UNNAMED` where it does not.
-    shape : sequence of int
-        Shape of its pixels.
-    axes : str
-        Axes that the user names.
-
-    Returns
-    -------
-    tuple of int
-        Which dimensions to keep, ascending; all of them where the number of dimensions
-        does not fit in any way, for others to complain about.
+    Returns the dimensions to keep, ascending. Dimensions of size 1 that `axes` lack are
+    dropped. T, Z and S may stand for each other; the places of C, Y and X must agree, and
+    the order of stack axes that both name. `named` has `UNNAMED` for unnamed dimensions.
 
     Raises
     ------
     DataError
-        If file and user disagree.
+        If file and user disagree; a wrong number of dimensions is reported later.
     """
     kept = list(range(len(shape)))
     droppable = [i for i in kept if shape[i] == 1 and named[i] not in axes + UNNAMED]
@@ -206,10 +184,10 @@ def fitting_dimensions(
             f"{letter} = {shape[i]}" for letter, i in zip(left, kept, strict=True)
         )
         raise DataError(
-            f"{name} says that its axes are {left!r} ({size}) but they were given as "
-            f"{axes!r}; name them as the file does (T, Z and S may stand for one another), "
-            "or, if the file is wrong, correct it or read it with a function of your own "
-            "and data_type 'custom'."
+            f"The axes of {name} are {left!r} ({size}) but they were given as {axes!r}; "
+            "give the axes of the file (T, Z and S may stand for each other), or, if the "
+            "file is wrong, correct it or read it with a custom reader (data_type "
+            "'custom')."
         )
     return tuple(kept)
 

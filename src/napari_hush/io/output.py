@@ -23,24 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResultImage:
-    """Everything but the pixels of a result.
-
-    Attributes
-    ----------
-    axes : AxesMap
-        Axes and shape, in the order of the source; the file may have another order.
-    dtype : dtype
-        Type of a pixel.
-    sizes : ImageMetadata
-        Pixel sizes and units.
-    record : mapping, optional
-        Provenance, ready for JSON.
-    """
+    """Everything but the pixels of a result."""
 
     axes: AxesMap
+    """Axes and shape, in the order of the source; the file may have another order."""
     dtype: np.dtype[Any]
     sizes: ImageMetadata = field(default_factory=ImageMetadata)
+    """Pixel sizes and units."""
     record: Mapping[str, Any] | None = None
+    """Provenance, ready for JSON."""
 
     @property
     def nbytes(self) -> int:
@@ -121,15 +112,8 @@ def placed(
 ) -> tuple[Bounds, NDArray[Any]]:
     """Place of a region in an array of other axes, and a view of its pixels in that order.
 
-    Parameters
-    ----------
-    order : str
-        Axes of the array, as `ordered` returns them; C and Z may be missing where they
-        have size 1.
-    shape : sequence of int
-        Its shape.
-    sample, inner, pixels
-        See `Result.write`.
+    `order` and `shape` are those of the array, see `ordered`; C and Z may be missing where
+    they have size 1. For `sample`, `inner` and `pixels` see `Result.write`.
     """
     letters = "CZYX" if pixels.ndim == 4 else "CYX"
     frames = dict(zip(order, shape, strict=True)).get("T", 1)

@@ -1,4 +1,4 @@
-"""Where results of files go: names that mirror the sources and never collide."""
+"""Paths of results: same folders and names as the sources, without collisions."""
 
 from __future__ import annotations
 
@@ -32,31 +32,30 @@ def plan_targets(
     Parameters
     ----------
     files : sequence of Path
-        What is denoised.
+        Files to denoise.
     roots : sequence of Path
-        What was named: folders, whose inner folders are mirrored, or files.
+        The files and folders that the user gave; inner folders are kept in `output`.
     output : Path
         Folder of the results; for one file also the result itself, if it ends in `suffix`
-        (``.tif`` and ``.tiff`` are the same, ``.zarr`` and ``.ome.zarr`` too) and is no
-        folder yet.
+        (``.tif`` and ``.tiff`` are equal, ``.zarr`` and ``.ome.zarr`` as well) and is not
+        a folder.
     suffix : str
-        Ending of the results, with its dot; replaces the last ending of the file's name.
+        Extension of the results with its dot; replaces that of the source.
     overwrite : bool
-        Replace files that are there.
+        Replace existing results.
     resume : bool
-        Results that are there are none to be made.
+        Keep existing results.
     own : container of int, optional
-        Numbers of the files that are denoised here, where other processes denoise the
-        others, whose results may be there any moment; by default all.
+        Numbers of the files that this process denoises; the results of other processes may
+        exist. By default all.
 
     Raises
     ------
     ConfigurationError
-        If two results would have one name, several would go into one file, or a result
-        would replace a source.
+        If two results would have one path, or a result would replace a source.
     ExistingFileError
-        If a result is there already and neither `overwrite` nor `resume` is on, or a
-        folder of other things is in its place.
+        If a result exists and neither `overwrite` nor `resume` is on, or a folder that is
+        not a Zarr store is in its place.
     """
     if _is_result(output, suffix):
         if len(files) > 1:
@@ -88,14 +87,14 @@ def plan_targets(
             )
         if target.is_dir() and not _is_store(target):
             raise ExistingFileError(
-                f"{str(target)!r} is a folder of other things; choose another name."
+                f"{str(target)!r} is a folder of other files; choose another name."
             )
         taken[target] = file
     return list(taken)
 
 
 def _harmed(target: Path, sources: Mapping[Path, Path]) -> Path | None:
-    """The source that would be replaced, or written into, or deleted with its store."""
+    """The source that would be replaced, written into, or deleted with its store."""
     for place in (target, *target.parents):
         if place in sources:
             return sources[place]
@@ -117,6 +116,6 @@ def _mirrored(file: Path, roots: Sequence[Path], folder: Path, suffix: str) -> P
     root = next((r for r in roots if r.is_dir() and file.is_relative_to(r)), file.parent)
     inner = file.relative_to(root if root != file else file.parent)
     stem = inner.stem
-    if suffix.lower().startswith(_OME):  # said once
+    if suffix.lower().startswith(_OME):  # not twice
         stem = stem[: -len(_OME)] if stem.lower().endswith(_OME) else stem
     return folder / inner.with_name(f"{stem}{suffix}")

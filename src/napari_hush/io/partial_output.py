@@ -75,7 +75,8 @@ class PartialOutput:
     target : Path
         Its final path, in an existing folder.
     job : mapping
-        Everything the result depends on, ready for JSON; see `Journal.begin`.
+        Everything the result depends on, ready for JSON; its keys (``"model"``,
+        ``"source"``) appear in messages.
     count : int
         Number of parts.
     overwrite : bool
@@ -92,13 +93,6 @@ class PartialOutput:
         If the unfinished result is damaged.
     LostProcessError
         If the first process does not begin.
-
-    Attributes
-    ----------
-    missing : list of int
-        Parts that are missing, of those that this process writes.
-    clipped : int
-        Clipped pixels of the parts on disk.
     """
 
     def __init__(
@@ -118,7 +112,8 @@ class PartialOutput:
         self._part = target.with_name(f".{target.name}{owner}.part")
         self._file = target.with_name(f".{target.name}.tiles")
         self._journal: Journal | None = None
-        self.missing, self.clipped = list(range(count)), 0
+        self.missing = list(range(count))  # parts that this process has to write
+        self.clipped = 0  # pixels, in the parts on disk
         if barrier is None or barrier.is_first:
             self._begin(single=single)
         else:
@@ -229,17 +224,9 @@ class PartialOutput:
 class Journal:
     """A file of one line that describes the job, and a table with a number per part.
 
-    The number is -1 while the part is missing, then its count of clipped pixels. The table
-    has its full size from the start, so parts can be noted when the disk is full.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    parts : ndarray of int64
-        The table.
-    offset : int
-        First byte of the table in the file.
+    The number is -1 while the part is missing, then its count of clipped pixels. The table,
+    from byte `offset` on, has its full size from the start, so parts can be noted when the
+    disk is full.
     """
 
     def __init__(self, path: Path, parts: NDArray[np.int64], offset: int) -> None:
@@ -249,10 +236,7 @@ class Journal:
 
     @classmethod
     def begin(cls, path: Path, job: Mapping[str, Any], count: int) -> Journal:
-        """Create the file for `count` missing parts.
-
-        The keys of `job` (``"model"``, ``"source"``, ``"settings"``) appear in messages.
-        """
+        """Create the file for `count` missing parts."""
         parts = np.full(count, _MISSING, _TYPE)
         line = json.dumps({"format": _FORMAT, "count": count, "job": dict(job)})
         header = f"{line}\n".encode()

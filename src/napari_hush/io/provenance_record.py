@@ -1,4 +1,4 @@
-"""How an image came about, kept in its file: written with results, and read back."""
+"""Provenance of a result, written to its file and read back."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RECORD = "napari_hush"
-"""Under this name a record is kept in the metadata of files and layers."""
+"""Key of the record in the metadata of files and layers."""
 _LONGEST = 2**22
-"""Characters that the info of an image written here does not have."""
+"""Longer texts are not records."""
 _PARTS = ("source", "model", "software")
 
 
 def record_metadata(
     record: Mapping[str, Any], kind: Literal["imagej", "ome", "shaped"]
 ) -> dict[str, Any]:
-    """What tifffile is to write: ImageJ's info, OME's description, or an own entry."""
+    """Metadata for tifffile: info of ImageJ, description of OME, or an entry in JSON."""
     text = json.dumps({RECORD: dict(record)}, indent=1)
     if kind == "shaped":
         return {RECORD: dict(record)}
@@ -34,12 +34,12 @@ def record_metadata(
 
 
 def read_record(path: str | Path) -> dict[str, Any] | None:
-    """How the image in a TIFF file or Zarr store came about.
+    """Read the provenance of the image in a TIFF file or Zarr store.
 
     Returns
     -------
     dict or None
-        None if it was not denoised here, or not kept.
+        None if the file was not written by this package, or the record is damaged.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
 
 
 def _description(xml: str) -> Any:
-    """That of the first image of an OME-TIFF file."""
+    """Description of the first image of an OME-TIFF file."""
     try:
         image = xml2dict(xml)["OME"]["Image"]
         return (image[0] if isinstance(image, list) else image)["Description"]

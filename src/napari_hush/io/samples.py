@@ -1,7 +1,6 @@
-"""Images to try things on: a simulated micrograph with its truth, and a real one.
+"""Sample images: a simulated micrograph with its ground truth, and a real one.
 
-No package that is installed anyway carries a raw, noisy micrograph, so the demo trains on
-the simulated one: there the noise is known, and so is the picture beneath it.
+No dependency has a raw, noisy micrograph, so the demo trains on the simulated one.
 """
 
 from __future__ import annotations
@@ -15,30 +14,28 @@ from napari_hush.errors import HushError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GAIN", "OFFSET", "READ_NOISE", "real", "simulated"]
-
 OFFSET = 100.0
-"""What the camera reads in the dark, in grey values."""
+"""Grey value of the camera in the dark."""
 GAIN = 2.0
-"""Grey values per photon that the camera counts."""
+"""Grey values per photon."""
 READ_NOISE = 1.6
-"""Standard deviation of the camera's own noise, in photons."""
+"""Standard deviation of the noise of the camera, in photons."""
 
 _SIZE = 512
 _PEAK_PHOTONS = 30.0  # expected in the brightest pixels: a short exposure
 _DARKEST_PHOTONS = 2.0  # autofluorescence of the medium
-_PSF_SIGMA = 1.4  # blur of the objective in pixels, sampled about as Nyquist asks
-_HAZE_SIGMA = 14.0  # blur of what lies above and below the focal plane
+_PSF_SIGMA = 1.4  # blur of the objective in pixels, near Nyquist sampling
+_HAZE_SIGMA = 14.0  # out-of-focus blur in pixels
 _CELL_SPACING = 178.0
 
 
 def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Simulate cells with a labelled cytoskeleton, as a camera sees them, and the truth.
+    """Simulate a camera image of cells with a labelled cytoskeleton, and its ground truth.
 
-    Each pixel counts photons, ``n ~ Poisson(p)``, and the camera adds noise of its own:
+    Each pixel counts photons, ``n ~ Poisson(p)``, and the camera adds read noise:
     ``noisy = OFFSET + GAIN * (n + READ_NOISE * g)`` with ``g ~ Normal(0, 1)``, rounded to
-    grey values. The noise of a pixel says nothing about its neighbour's, and its variance
-    is ``GAIN * (truth - OFFSET) + (GAIN * READ_NOISE)**2``, plus 1/12 for the rounding.
+    grey values. The noise is independent between pixels, with a variance of
+    ``GAIN * (truth - OFFSET) + (GAIN * READ_NOISE)**2``, plus 1/12 for the rounding.
 
     Parameters
     ----------
@@ -50,7 +47,7 @@ def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
     noisy : (512, 512) array of uint16
         One exposure, in grey values.
     truth : (512, 512) array of float32
-        What endless exposures would average to, in the same grey values.
+        Expected value in grey values.
     """
     rng = np.random.default_rng(seed)
     scene = np.zeros((_SIZE, _SIZE))
@@ -66,11 +63,10 @@ def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
 
 
 def real() -> NDArray[np.uint8]:
-    """Give a real micrograph of stained tissue, which scikit-image carries.
+    """A real micrograph of stained tissue, from scikit-image.
 
-    It shows glands of a colon in transmitted light. There is structure at every scale in
-    it and little noise, which reaches over several pixels: something to try the dock on,
-    not a picture that gains by Noise2Void.
+    Glands of a colon in transmitted light, with structure at every scale and little,
+    correlated noise: for trying the dock, not for evaluating Noise2Void.
 
     Returns
     -------
@@ -94,7 +90,7 @@ def real() -> NDArray[np.uint8]:
 
 
 def _cell_centres(rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Places for cells, on a loose grid that reaches over the border."""
+    """Places of cells, on a jittered grid that extends over the border."""
     steps = np.arange(0.1, _SIZE / _CELL_SPACING + 1)
     rows, columns = np.meshgrid(steps, steps, indexing="ij")
     columns = columns + 0.5 * (np.arange(len(steps)) % 2)[:, None]
@@ -104,7 +100,7 @@ def _cell_centres(rng: np.random.Generator) -> list[NDArray[np.float64]]:
 
 
 def _cell(rng: np.random.Generator, centre: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One cell: filaments from around the nucleus outwards, vesicles and a faint body."""
+    """One cell: filaments from the nucleus outwards, vesicles and a faint body."""
     rows, columns = np.ogrid[:_SIZE, :_SIZE]
     outline = _Outline(rng, centre)
     reach = outline.reach(rows, columns)
@@ -116,7 +112,7 @@ def _cell(rng: np.random.Generator, centre: NDArray[np.float64]) -> NDArray[np.f
 
 
 class _Outline:
-    """The border of a cell: an ellipse with a few slow waves in it."""
+    """The border of a cell: a circle with a few slow waves."""
 
     def __init__(self, rng: np.random.Generator, centre: NDArray[np.float64]) -> None:
         self.centre = centre
@@ -133,19 +129,19 @@ class _Outline:
     def reach(
         self, rows: NDArray[np.float64], columns: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Where a point lies: 0 in the centre, 1 on the border."""
+        """Distance from the centre: 0 in the centre, 1 on the border."""
         down, right = rows - self.centre[0], columns - self.centre[1]
         distance: NDArray[np.float64] = np.hypot(down, right)
         return distance / self.radius_at(np.arctan2(down, right))
 
 
 def _filaments(rng: np.random.Generator, outline: _Outline) -> NDArray[np.float64]:
-    """Curved lines: walkers that start around the nucleus and slowly turn."""
+    """Curved lines that start around the nucleus."""
     number, steps, stride = 64, 420, 0.5
     start = rng.uniform(0, 2 * np.pi, number)
     distance = outline.radius_at(start) * rng.uniform(0.3, 0.5, number)
     places = outline.centre + distance[:, None] * _towards(start)
-    # The course drifts smoothly; every filament has a bend of its own.
+    # The direction drifts smoothly; each filament has its constant bend.
     bends = rng.normal(0, 0.0035, (number, 1)) + np.cumsum(
         rng.normal(0, 0.0006, (number, steps)), axis=1
     )
@@ -160,7 +156,7 @@ def _filaments(rng: np.random.Generator, outline: _Outline) -> NDArray[np.float6
 
 
 def _vesicles(rng: np.random.Generator, outline: _Outline) -> NDArray[np.float64]:
-    """Bright points all over the cell."""
+    """Bright points in the whole cell."""
     number = 26
     angle = rng.uniform(0, 2 * np.pi, number)
     distance = outline.radius_at(angle) * np.sqrt(rng.uniform(0.12, 0.85, number))
@@ -175,7 +171,7 @@ def _towards(angle: NDArray[np.float64]) -> NDArray[np.float64]:
 def _splat(
     places: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Points between pixels, each shared among the four around it."""
+    """Draw points, each spread over the four nearest pixels."""
     image = np.zeros((_SIZE, _SIZE))
     corner = np.floor(places).astype(np.intp)
     rest = places - corner
@@ -189,13 +185,13 @@ def _splat(
 
 
 def _step(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """From 0 to 1 where the values turn positive, softly."""
+    """A soft step from 0 to 1 at a value of 0."""
     step: NDArray[np.float64] = 0.5 * (1 + np.tanh(values / width))
     return step
 
 
 def _blurred(image: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Gaussian blur, mirrored at the border."""
+    """Gaussian blur, symmetric at the border."""
     margin = int(4 * sigma) + 1
     padded = np.pad(image, margin, mode="symmetric")
     damping = [

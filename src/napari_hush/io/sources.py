@@ -1,4 +1,4 @@
-"""From what the user gives (arrays, paths, a function) to a list of images."""
+"""Open the sources that a user gives (arrays, paths, a custom reader) as images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from napari_hush.io.tiff_read import TiffPixels
 from napari_hush.io.zarr_read import open_zarr
 
 ReadSource = Callable[..., Any]
-"""A user's own reader: called with a Path and the axes; see module `arrays_and_readers`."""
+"""A custom reader, called with a Path and the axes; see module `arrays_and_readers`."""
 
 Source = Any
 """An array, a path (str or Path) to a file or a folder, or a list of one kind of them."""
@@ -47,14 +47,14 @@ def is_path(source: Source) -> bool:
 def check_source(
     source: Source, data_type: str, read_source_func: ReadSource | None
 ) -> None:
-    """Compare what is given with what `data_type` says, without reading anything.
+    """Check that `source` matches `data_type`; nothing is read.
 
     Raises
     ------
     SourceTypeError
-        If they disagree, or a list mixes kinds.
+        If it does not, or a list mixes arrays and paths.
     ConfigurationError
-        If custom data come without a function that reads them.
+        If custom data have no `read_source_func`.
     """
     parts: Sequence[Any] = source if isinstance(source, list | tuple) else [source]
     if not parts:
@@ -62,7 +62,7 @@ def check_source(
     for part in parts:
         if is_path(part) != is_path(parts[0]):
             raise SourceTypeError(
-                "The list of images mixes arrays and paths; give only one kind."
+                "The list of images mixes arrays and paths; give arrays or paths only."
             )
         if not is_path(part):
             check_array(part)
@@ -78,8 +78,8 @@ def check_source(
         )
     if data_type == "custom" and read_source_func is None:
         raise ConfigurationError(
-            "data_type is 'custom' but read_source_func is missing; give a function "
-            "that reads one file into an array."
+            "data_type is 'custom' but read_source_func is missing; give a function that "
+            "reads one file into an array."
         )
 
 
@@ -93,49 +93,46 @@ def open_images(
     level: int = 0,
     whole: bool = False,
 ) -> list[Image]:
-    """Open everything that `source` stands for; pixels stay on disk.
+    """Open the images of a source; pixels stay on disk.
 
     Parameters
     ----------
     source : array, str, Path, or list of one kind of them
-        Arrays of the axes `axes` (numpy, zarr, dask, xarray), or files and folders.
+        Arrays (numpy, zarr, dask, xarray), or files and folders.
     data_type : {"array", "tiff", "zarr", "custom"}
-        What `source` is.
+        Type of the source.
     axes : str
-        Axes of every image, one letter per dimension. Dimensions of size 1 that a Zarr
-        store names and `axes` does not are left out.
+        Axes of every image, one letter per dimension. Dimensions of size 1 that a file
+        names and `axes` lacks are dropped.
     read_source_func : callable, optional
-        For custom data: called as ``func(path, axes)``, returns an array or pixels that
-        can be read region by region; see module `arrays_and_readers`.
+        Custom reader ``func(path, axes)``, returns an array or pixels that can be read by
+        region; see module `arrays_and_readers`.
     extension_filter : str
-        For custom data: which file names count, e.g. ``"*.npy"``.
+        Which files are custom data, e.g. ``"*.npy"``.
     level : int
-        Which resolution of an OME-Zarr image; 0 is the finest.
+        Resolution level of OME-Zarr images; 0 is the finest.
     whole : bool
-        Keep what `read_source_func` returns instead of calling it again when pixels are
-        needed.
+        Keep the arrays of `read_source_func` instead of calling it again.
 
     Returns
     -------
     list of Image
-        In the order given; the files of a folder sorted by path. Numpy arrays stay as
-        they are, everything else is read region by region.
+        In the given order; the files of a folder sorted by path.
 
     Raises
     ------
     SourceTypeError, ConfigurationError
-        If `source` is not what `data_type` says.
+        If `source` does not match `data_type`.
     MissingFileError, UnreadableFileError
-        If a file is not there, or is not what it should be.
+        If a file does not exist or cannot be read.
     DataError
-        If the pixels do not fit `axes`, by their number of dimensions or by what the file
-        says itself, or are no real numbers.
+        If the pixels do not fit `axes`, or are not real numbers.
     """
     check_source(source, data_type, read_source_func)
     if level and data_type != "zarr":
         raise ConfigurationError(
-            f"Level {level} was asked for, but data_type is {data_type!r}; only Zarr has "
-            "levels."
+            f"Level {level} was given but data_type is {data_type!r}; only Zarr has "
+            "levels, so leave the level out."
         )
     if data_type == "array":
         arrays = source if isinstance(source, list | tuple) else [source]
@@ -152,34 +149,27 @@ def open_images(
 
 
 def load_images(*arguments: Any, **more: Any) -> list[Image]:
-    """Read everything that a source stands for into memory.
-
-    Parameters, result and errors are those of `open_images`.
-    """
+    """Read the images of a source into memory; takes the arguments of `open_images`."""
     return [image.loaded() for image in open_images(*arguments, **more, whole=True)]
 
 
 def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
-    """Read what a file says of its own axes, pixel sizes and units.
+    """Read axes, pixel sizes and units from the metadata of a file.
 
     Parameters
     ----------
     path : str or Path
-        A TIFF file, a Zarr store (or a group or array in one) or a CZI file.
+        A TIFF file, a Zarr store (or a group or array in one) or a CZI file; the result is
+        empty for files of other types.
     level : int
-        Which resolution of an OME-Zarr image; 0 is the finest.
-
-    Returns
-    -------
-    ImageMetadata
-        Empty for files of other types.
+        Resolution level of an OME-Zarr image; 0 is the finest.
 
     Raises
     ------
     UnreadableFileError
         If the file cannot be read.
     DataError
-        If a Zarr store does not say which array is meant.
+        If a Zarr store has several arrays and no OME-Zarr metadata.
     """
     path = Path(path)
     if is_zarr(path):
@@ -190,7 +180,7 @@ def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
 
 
 def named_axes(path: str | Path, level: int = 0) -> str:
-    """Read which axes a TIFF file or Zarr store names, one letter per dimension.
+    """Read the axes of a TIFF file or Zarr store, one letter per dimension.
 
     Parameters
     ----------
@@ -200,15 +190,15 @@ def named_axes(path: str | Path, level: int = 0) -> str:
     Raises
     ------
     DataError
-        If its metadata do not say what its dimensions are.
+        If its metadata do not name all dimensions.
     UnreadableFileError
         If the file cannot be read.
     """
     axes = read_metadata(path, level).axes
     if axes is None:
         raise DataError(
-            f"The metadata of {str(path)!r} do not say what all of its dimensions are; "
-            "name the axes, for example 'ZYX'."
+            f"The metadata of {str(path)!r} do not name all of its dimensions; give the "
+            "axes, for example 'ZYX'."
         )
     return validate_axes(axes)
 

@@ -1,4 +1,4 @@
-"""Where in a TIFF file the pixels are, found once when it is opened."""
+"""Layout of a TIFF file: where its pixels are, found once when it is opened."""
 
 from __future__ import annotations
 
@@ -25,69 +25,49 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DAMAGE = re.compile(r"invalid (page )?offset|corrupted")
-"""What tifffile logs, and nothing more, when pages at the end of a file are missing."""
+"""Log messages of tifffile that mean that pages at the end of a file are missing."""
 
 
 @dataclass(frozen=True)
 class TiffLayout:
-    """The first image series of a TIFF file: what it is and where its bytes are.
-
-    Attributes
-    ----------
-    path : Path
-        The file, as an absolute path.
-    stamp : (int, int)
-        Its size in bytes and its time of modification in nanoseconds.
-    shape : tuple of int
-        Shape of all pixels; the leading dimensions count pages.
-    dtype : dtype
-        Type of a pixel in memory.
-    stored : dtype
-        The same in the byte order of the file.
-    page : tuple of int
-        Shape of one page, or of everything if the file is one run of plain bytes.
-    chunks : tuple of int or None
-        Shape of the pieces a page is stored in; None if they are plain bytes in one run.
-    offsets, counts : (pages, pieces) array of int64
-        First byte and number of bytes of each piece; for plain bytes one per page.
-    tables : tuple of bytes or None
-        What JPEG needs to decode, one per page; empty otherwise.
-    named : str
-        Axes that the metadata name on purpose, `UNNAMED` for the others.
-    metadata : ImageMetadata
-        Axes as far as one can know them, pixel sizes and units.
-    """
+    """The first image series of a TIFF file."""
 
     path: Path
+    """Absolute path."""
     stamp: tuple[int, int]
+    """Size in bytes and time of modification in nanoseconds."""
     shape: tuple[int, ...]
+    """Shape of all pixels; the leading dimensions count pages."""
     dtype: np.dtype[Any]
+    """Dtype in memory."""
     stored: np.dtype[Any]
+    """Dtype in the byte order of the file."""
     page: tuple[int, ...]
+    """Shape of a page, or of all pixels if they are contiguous."""
     chunks: tuple[int, ...] | None
+    """Shape of the strips or tiles of a page; None for contiguous, uncompressed pages."""
     offsets: NDArray[np.int64] = field(repr=False)
+    """First byte of each piece, ``(pages, pieces)``; one piece for contiguous pages."""
     counts: NDArray[np.int64] = field(repr=False)
+    """Bytes of each piece, ``(pages, pieces)``."""
     tables: tuple[bytes | None, ...] = field(repr=False)
+    """JPEG tables, one per page; empty for other codecs."""
     named: str
+    """Axes that the metadata name, `UNNAMED` for the others."""
     metadata: ImageMetadata
+    """Axes including guesses by tifffile, pixel sizes and units."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF file; whatever goes wrong with it becomes an error that names it.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file is empty, no TIFF, damaged or cut off.
-    """
+    """Open a TIFF file; any error with it becomes an UnreadableFileError that names it."""
     heard = _Complaints()
     log = logging.getLogger("tifffile")
     log.addHandler(heard)
     try:
         if os.stat(path).st_size == 0:
             raise UnreadableFileError(
-                f"{str(path)!r} is empty (0 bytes); replace it or take it out of the data."
+                f"{str(path)!r} is empty (0 bytes); replace it or leave it out."
             )
         with tifffile.TiffFile(path) as file:
             yield file
@@ -96,12 +76,12 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
     except Exception as error:  # tifffile raises many kinds on damaged files
         raise UnreadableFileError(
             f"{str(path)!r} cannot be read as a TIFF file ({heard.first or error}); "
-            "replace it or take it out of the data."
+            "replace it or leave it out."
         ) from error
     finally:
         log.removeHandler(heard)
     if heard.first:
-        raise cut_off(path, heard.first)
+        raise truncated(path, heard.first)
 
 
 def layout_of(path: str | Path) -> TiffLayout:
@@ -110,10 +90,9 @@ def layout_of(path: str | Path) -> TiffLayout:
     Raises
     ------
     UnreadableFileError
-        If the file is empty, no TIFF, damaged, cut off, or packed in a way that cannot
-        be unpacked here.
+        If the file is empty, no TIFF, damaged, truncated, or its codec is not installed.
     DataError
-        If it is one of several files that make up one image.
+        If it is one of several files of one image.
     """
     path = Path(os.path.abspath(path))
     with opened(path) as file:
@@ -121,36 +100,30 @@ def layout_of(path: str | Path) -> TiffLayout:
         layout = _layout(path, (status.st_size, status.st_mtime_ns), file)
     pieces = _pieces(layout)
     if not layout.offsets.shape == layout.counts.shape == (len(layout.offsets), pieces):
-        raise cut_off(path, f"pages need {pieces} pieces each and name another number")
+        raise truncated(path, f"pages need {pieces} pieces each and list another number")
     ends = layout.offsets + layout.counts
     if ends.size and int(ends.max()) > status.st_size:
-        raise cut_off(path, f"pixels up to byte {int(ends.max())}, {status.st_size} there")
+        raise truncated(path, f"pixels up to byte {ends.max()} of {status.st_size}")
     return layout
 
 
 def _pieces(layout: TiffLayout) -> int:
-    """In how many pieces a page is stored."""
+    """Number of strips or tiles per page."""
     if layout.chunks is None:
         return 1
     return math.prod(-(-n // s) for n, s in zip(layout.page, layout.chunks, strict=True))
 
 
-def cut_off(path: Path, detail: str) -> UnreadableFileError:
+def truncated(path: Path, detail: str) -> UnreadableFileError:
     """Make the error for a file whose end is missing."""
     return UnreadableFileError(
         f"{str(path)!r} is damaged, part of it is missing ({detail}); copy it again or "
-        "take it out of the data."
+        "leave it out."
     )
 
 
 def check_codec(path: Path, keyframe: Any) -> None:
-    """Try, without reading pixels, whether a page can be unpacked.
-
-    Raises
-    ------
-    UnreadableFileError
-        If not; says how to install what is missing.
-    """
+    """Raise an UnreadableFileError if the codec of a page is missing; nothing is read."""
     try:
         keyframe.decode(None, 0)
     except Exception as error:  # tifffile raises several kinds
@@ -163,20 +136,14 @@ def check_codec(path: Path, keyframe: Any) -> None:
 
 
 def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
-    """Follow the pages from one to the next; tifffile would follow a circle for ever.
-
-    Raises
-    ------
-    UnreadableFileError
-        If a page comes twice.
-    """
+    """Raise an UnreadableFileError if the pages form a loop, endless for tifffile."""
     form, handle = file.tiff, file.filehandle
     offset, seen = int(file.pages.first.offset), set[int]()
     while 0 < offset < handle.size:
         if offset in seen:
             raise UnreadableFileError(
-                f"{str(path)!r} is damaged, its pages follow each other in a circle; copy "
-                "it again or take it out of the data."
+                f"{str(path)!r} is damaged, its pages form a loop; copy it again or leave "
+                "it out."
             )
         seen.add(offset)
         handle.seek(offset)
@@ -184,7 +151,7 @@ def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
             (tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
             handle.seek(offset + form.tagnosize + tags * form.tagsize)
             (offset,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
-        except struct.error:  # the file ends here, which tifffile tells better
+        except struct.error:  # the file ends here, which tifffile reports
             return
 
 
@@ -193,8 +160,8 @@ def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> Tiff
     series = file.series[0]
     if getattr(series, "is_multifile", False):
         raise DataError(
-            f"{str(path)!r} holds only a part of an image that is spread over several "
-            "files; save that image as one file."
+            f"{str(path)!r} is one of several files of one image; save that image as one "
+            "file."
         )
     keyframe = series.keyframe
     dtype = np.dtype(series.dtype).newbyteorder("=")
@@ -241,15 +208,15 @@ def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> Tiff
 def _ones_at_the_end(
     shape: tuple[int, ...], page: tuple[int, ...], pages: int
 ) -> tuple[int, ...]:
-    """Dimensions of size 1 that follow those of a page; a page itself leaves them out."""
+    """Dimensions of size 1 after those of a page, which the page itself lacks."""
     for count in range(len(shape) - len(page) + 1):
         ones = (1,) * count
         lead = len(shape) - len(page) - count
         if shape[lead:] == page + ones and math.prod(shape[:lead]) == pages:
             return ones
     raise DataError(
-        f"Pages of shape {page} do not make up an image of shape {shape}; save the file "
-        "with another program."
+        f"Pages of shape {page} do not form an image of shape {shape}; save the file with "
+        "another program."
     )
 
 
@@ -297,7 +264,7 @@ def _ome_sizes(xml: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 class _Complaints(logging.Handler):
-    """Listens to what tifffile says of a file in this thread."""
+    """Collects what tifffile logs about a file in this thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -12,7 +12,7 @@ import numpy as np
 from napari_hush.errors import HushError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.lazy import Bounds, LazyPixels, gather
-from napari_hush.io.tiff_layout import TiffLayout, cut_off, layout_of, opened
+from napari_hush.io.tiff_layout import TiffLayout, layout_of, opened, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,32 +21,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BRIDGED_GAP = 16 * 2**10
-"""Bytes between two rows that cost less to read along than to jump over."""
+"""Bytes between two rows that are faster to read than to seek over."""
 _BAND = 8 * 2**20
-"""Bytes that are read at once at most to pick rows from."""
+"""Bytes of rows that are read at once at most."""
 
 
 class TiffPixels(LazyPixels):
-    """Pixels of the first image series of a TIFF file, left in the file.
+    """Pixels of the first image series of a TIFF file, which stay in the file.
 
-    Plain bytes are read row by row or in bands, never more than the region's own pages;
-    packed pages are unpacked piece by piece (strips or tiles) into the cache of this
-    process, or past it by `read_past`. The file is open only while a region is read, and
-    is no memory map: neither does memory grow with what was read, nor does a file that
-    shrinks end the process.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Raises
-    ------
-    UnreadableFileError
-        When it is opened: if it is no TIFF, damaged or cut off. When a region is read: if
-        the file has changed or vanished since.
-    DataError
-        If it is one of several files that make up one image.
+    Uncompressed pages are read row by row or in bands, compressed ones by strips or tiles
+    through the chunk cache. The file is open only while a region is read, and it is no
+    memory map: memory does not grow with the pixels read, and a file that shrinks does not
+    end the process. Reading raises an UnreadableFileError if the file was changed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -73,7 +59,7 @@ class TiffPixels(LazyPixels):
                     return np.asarray(whole.series[0].asarray())
             return self._gathered(file, bounds, self._chunk)
 
-    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+    def _read_uncached(self, bounds: Bounds) -> NDArray[Any]:
         with self._file() as file:
             return self._gathered(file, bounds, self._decoded)
 
@@ -96,12 +82,13 @@ class TiffPixels(LazyPixels):
                 if (status.st_size, status.st_mtime_ns) != self.layout.stamp:
                     raise UnreadableFileError(
                         f"{str(path)!r} was changed by someone else since it was opened; "
-                        "start again once it stays as it is."
+                        "start again once the file is complete."
                     )
                 yield file
         except FileNotFoundError as error:
             raise UnreadableFileError(
-                f"{str(path)!r} has been moved or deleted since it was opened; put it back."
+                f"{str(path)!r} was moved or deleted since it was opened; put it back and "
+                "start again."
             ) from error
         except OSError as error:
             if isinstance(error, HushError):
@@ -141,20 +128,20 @@ class TiffPixels(LazyPixels):
         sizes = layout.chunks or ()
         grid = [-(-n // size) for n, size in zip(page_shape, sizes, strict=True)]
         piece = int(np.ravel_multi_index(position[lead:], grid))
-        # Pieces at the far border are cut off there.
+        # Pieces at the far border are smaller.
         shape = [
             min(size, n - i * size)
             for i, n, size in zip(position[lead:], page_shape, sizes, strict=True)
         ]
         where, count = int(layout.offsets[page, piece]), int(layout.counts[page, piece])
         keyframe = self._key_page()
-        if where == 0 or count == 0:  # a piece left out holds the background
+        if where == 0 or count == 0:  # a missing piece has the background value
             pixels = np.full(shape, keyframe.nodata, self.dtype)
         else:
             file.seek(where)
             packed = file.read(count)
             if len(packed) < count:
-                raise cut_off(layout.path, f"at byte {where + len(packed)}")
+                raise truncated(layout.path, f"at byte {where + len(packed)}")
             pixels = self._unpacked(keyframe, packed, page, piece, shape)
         return pixels.reshape((1,) * lead + pixels.shape)
 
@@ -176,11 +163,11 @@ class TiffPixels(LazyPixels):
         except Exception as error:  # each codec raises its own kinds
             raise UnreadableFileError(
                 f"{str(self.layout.path)!r} is damaged: page {page} cannot be unpacked "
-                f"({error}); replace it or take it out of the data."
+                f"({error}); replace it or leave it out."
             ) from error
 
     def _key_page(self) -> Any:
-        # It knows how to unpack and needs no open file, but cannot be pickled.
+        # It decodes without an open file, but cannot be pickled.
         if self._keyframe is None:
             with opened(self.layout.path) as file:
                 keyframe = file.series[0].keyframe
@@ -196,28 +183,13 @@ def read_box(
     dtype: np.dtype[Any],
     bounds: Bounds,
 ) -> NDArray[Any]:
-    """Read a box of an array that lies in a file as plain bytes, slowest axis first.
+    """Read a box of a contiguous array in a file, in native byte order.
 
-    Parameters
-    ----------
-    file : file
-        Opened for reading bytes, without a buffer of its own.
-    offset : int
-        Its first byte.
-    shape : tuple of int
-        Shape of the array.
-    dtype : dtype
-        Its type, in the byte order of the file.
-    bounds : tuple of (int, int)
-        The box.
-
-    Returns
-    -------
-    ndarray
-        Of the shape of the box, in the byte order of this machine.
+    The array has the given `shape` and `dtype`, in the byte order of the file, and begins
+    at byte `offset` of the unbuffered `file`.
     """
     box = [stop - start for start, stop in bounds]
-    # Dimensions that are read whole are one with the dimension before them.
+    # Dimensions that are read whole are merged with the one before.
     sizes, parts = [1, *shape], [(0, 1), *bounds]
     while len(sizes) > 2 and parts[-1] == (0, sizes[-1]):
         inner = sizes.pop()

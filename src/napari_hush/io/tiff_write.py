@@ -1,4 +1,4 @@
-"""TIFF files in and out, with their axes and pixel sizes."""
+"""Writing TIFF files with axes and pixel sizes, and reading them whole."""
 
 from __future__ import annotations
 
@@ -36,41 +36,31 @@ _OME_AXES = "TCZYX"
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
 _OME_NAMES = (".ome.tif", ".ome.tiff")
 _BIG = 2**32 - 2**25
-"""Bytes of pixels from which a file needs the BigTIFF layout."""
+"""Bytes of pixels from which a file must be BigTIFF."""
 
 
 @dataclass(frozen=True)
 class TiffForm:
-    """How an image lies in a TIFF file.
-
-    Attributes
-    ----------
-    axes : str
-        Its axes there.
-    shape : tuple of int
-        Its shape there.
-    file : dict
-        Arguments of ``tifffile.TiffWriter``: which kind of file.
-    page : dict
-        Arguments of its ``write``: metadata.
-    """
+    """Kind, axes and metadata of an image in a TIFF file."""
 
     axes: str
     shape: tuple[int, ...]
     file: dict[str, Any]
+    """Arguments of ``tifffile.TiffWriter``."""
     page: dict[str, Any]
+    """Arguments of its ``write``."""
 
 
 def tiff_form(path: Path, image: ResultImage) -> TiffForm:
-    """Choose the kind of file that says most to other programs.
+    """Choose the kind of file that most programs read.
 
-    A hyperstack of ImageJ, where ImageJ has type and units, the file need not be BigTIFF,
-    and its name does not end in ``.ome.tif`` or ``.ome.tiff``; else OME-TIFF, where OME has
-    type and units and there is no S; else TIFF with axes, sizes and units in JSON.
+    An ImageJ hyperstack if ImageJ has dtype and units, the file need not be BigTIFF and
+    is not named ``.ome.tif``; else OME-TIFF if OME has dtype and units and there is no S;
+    else TIFF with axes, sizes and units in JSON.
     """
     big, kind, sizes = image.nbytes >= _BIG, image.dtype.name, image.sizes
     own = image.axes.axes
-    # Of planes of a single row or column tifffile makes pages that it cannot read again.
+    # tifffile cannot read its own pages of a single row or column.
     thin = min(ordered(image.axes, "YX")[1]) == 1
     ome = None if thin or kind not in _OME_TYPES or "S" in own else _ome_sizes(sizes)
     named_ome = ome is not None and path.name.lower().endswith(_OME_NAMES)
@@ -100,7 +90,7 @@ def tiff_form(path: Path, image: ResultImage) -> TiffForm:
 def _imagej_sizes(
     sizes: ImageMetadata,
 ) -> tuple[tuple[float, float] | None, dict[str, Any]] | None:
-    """Pixels per unit along X and Y, and what else ImageJ wants; None if it cannot say."""
+    """Pixels per unit along X and Y, and other metadata of ImageJ; None if unsupported."""
     scale, units = sizes.scale, sizes.units
     flat = [a for a in "XY" if a in scale]
     unit = units.get(flat[0], "") if flat else ""
@@ -116,7 +106,7 @@ def _imagej_sizes(
 
 
 def _ome_sizes(sizes: ImageMetadata) -> dict[str, Any] | None:
-    """Pixel sizes in the words of OME; None if it cannot say them."""
+    """Pixel sizes in the terms of OME; None if unsupported."""
     known: dict[str, Any] = {}
     for axis, size in sizes.scale.items():
         kind, word = ("second", "TimeIncrement") if axis == "T" else ("micrometer", "")
@@ -129,17 +119,17 @@ def _ome_sizes(sizes: ImageMetadata) -> dict[str, Any] | None:
             return None
         word = word or f"PhysicalSize{axis}"
         known[word] = size
-        # Without a unit OME means micrometers, which is not what no unit means.
+        # OME reads a missing unit as micrometers.
         known[f"{word}Unit"] = unit_symbol(unit) if unit else _NO_UNIT[kind]
     return known
 
 
 _NO_UNIT = {"second": "s", "micrometer": "pixel"}
-"""OME's words for steps that have no unit of length; of time there is no such word."""
+"""Units of OME for steps without a unit; for time there is none."""
 
 
 def read_tiff(path: str | Path) -> NDArray[Any]:
-    """Read the pixels of the first image series of a TIFF file, in the file's axes.
+    """Read the first image series of a TIFF file, in the axes of the file.
 
     Raises
     ------
@@ -150,28 +140,28 @@ def read_tiff(path: str | Path) -> NDArray[Any]:
 
 
 def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
-    """Read a TIFF file and the axes that its metadata name.
+    """Read a TIFF file and its axes.
 
     Returns
     -------
     array : ndarray
         Pixels, one dimension per letter of `axes`.
     axes : str
-        Letters out of S, T, C, Z, Y, X; the colours of an RGB image are C.
+        Letters of S, T, C, Z, Y, X; the colours of an RGB image are C.
 
     Raises
     ------
     UnreadableFileError
         If the file is no TIFF or is damaged.
     DataError
-        If its metadata do not say what its dimensions are.
+        If its metadata do not name all dimensions.
     """
     pixels = TiffPixels(path)
     axes = pixels.layout.metadata.axes
     if axes is None:
         raise DataError(
-            f"{str(path)!r} has shape {pixels.shape}, but its metadata do not say what "
-            f"these dimensions are (they say {pixels.layout.named!r}); name the axes, for "
+            f"{str(path)!r} has shape {pixels.shape} but its metadata do not name these "
+            f"dimensions ({pixels.layout.named!r}); use open_images and name the axes, for "
             f"example {'STCZYX'[-pixels.ndim :]!r}."
         )
     return pixels[...], validate_axes(axes)
@@ -187,35 +177,32 @@ def write_tiff(
     units: Mapping[str, str] | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write an array with its axes, as ImageJ hyperstack, OME-TIFF or plain TIFF.
-
-    Which of them, `tiff_form` says: ImageJ's where it can, else OME's where it can.
+    """Write an array as ImageJ hyperstack if possible, else OME-TIFF, else plain TIFF.
 
     Parameters
     ----------
     path : str or Path
-        Where to write; the file appears under this name only once it is whole.
+        The file, which appears under this name once it is complete.
     array : ndarray
         Pixels, one dimension per letter of `axes`.
     axes : str
-        Letters out of S, T, C, Z, Y, X. ImageJ has no S; it is written as T, or, where
-        there is a T already, S and T are joined. Plain TIFF keeps the axes as they are.
+        Letters of S, T, C, Z, Y, X. ImageJ has no S, which is joined with T; plain TIFF
+        keeps the axes.
     overwrite : bool
-        Replace a file of that name.
+        Replace an existing file.
     scale : mapping of str to float, optional
         Size of one step along an axis, by letter.
     units : mapping of str to str, optional
-        Unit of that size, by letter. ImageJ has one unit for Y, X and Z, that of X, and
-        seconds for T; others are converted. Where that cannot be done, the file is none
-        for ImageJ and keeps sizes and units as they are.
+        Unit of that size, by letter. ImageJ has one unit for X, Y and Z, and seconds for
+        T; units that cannot be converted are written to another kind of file.
     record : mapping, optional
-        How the image came about, fit for JSON; ImageJ shows it as the image's info, OME
-        as its description, and `read_record` reads it back.
+        Provenance, ready for JSON; shown by ImageJ as info and by OME as description, and
+        returned by `read_record`.
 
     Raises
     ------
     ExistingFileError
-        If there is a file of that name and `overwrite` is off.
+        If the file exists and `overwrite` is off.
     UnwritableFileError
         If it cannot be written: disk full, folder read-only, and so on.
     """
@@ -235,7 +222,7 @@ def write_tiff(
 
 
 def _turned(array: NDArray[Any], axes: AxesMap, form: TiffForm) -> NDArray[Any]:
-    """The pixels in the order of the file, S and T as one where it has no S."""
+    """The pixels in the axes of the file."""
     if form.axes == axes.axes:
         return array
     canonical = axes.to_canonical(array)
@@ -247,16 +234,10 @@ def _turned(array: NDArray[Any], axes: AxesMap, form: TiffForm) -> NDArray[Any]:
 
 
 class TiffResult:
-    """Plain pixels in one run, row by row where they belong; no memory map.
+    """An uncompressed TIFF file that is written by region.
 
-    A memory map would end the process where the disk is full, and count as memory.
-
-    Parameters
-    ----------
-    image : ResultImage
-        What it is.
-    target : Path
-        What it is called once it is whole, which has a say in the kind of file.
+    It is no memory map, which would end the process when the disk is full. The name of
+    `target` selects the kind of file.
     """
 
     block: tuple[int, ...] | None = None
@@ -269,21 +250,21 @@ class TiffResult:
         self._file: FileIO | None = None
 
     def begin(self, path: Path) -> None:
-        """Make the file, of the size that it will have; see `Result`.
+        """Create the file in its full size; see `Result`.
 
         Raises
         ------
         UnwritableFileError
-            If there is less room on the disk than the pixels take.
+            If the disk has too little space.
         """
         form = self._form
-        _require_room(path, self._image.nbytes)
+        _require_space(path, self._image.nbytes)
         with tifffile.TiffWriter(path, **form.file) as file:
             file.write(shape=form.shape, dtype=self._image.dtype, **form.page)
         self.reopen(path)
 
     def reopen(self, path: Path, *, alone: bool = True) -> None:
-        """Open the file that was begun; see `Result`."""
+        """Open an unfinished file; see `Result`."""
         layout = layout_of(path)
         if layout.chunks is not None or layout.stored != self._image.dtype:
             raise damaged(path)
@@ -322,26 +303,14 @@ class TiffResult:
 def runs(
     shape: Sequence[int], bounds: Bounds, box: NDArray[Any]
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Cut a box into pieces that follow upon one another in an array, slowest axis first.
+    """Cut a box of an array of `shape` into contiguous runs of pixels.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Shape of the array.
-    bounds : tuple of (int, int)
-        The box.
-    box : ndarray
-        Its pixels, contiguous.
-
-    Yields
-    ------
-    (int, ndarray)
-        Index of the first pixel in the array when it is flat, and the pixels of the run.
+    Yields the flat index of the first pixel in the array, and the pixels.
     """
     whole = len(shape)
     while whole and bounds[whole - 1] == (0, shape[whole - 1]):
         whole -= 1
-    outer = max(whole - 1, 0)  # dimensions whose steps begin another run
+    outer = max(whole - 1, 0)  # dimensions with a run per step
     steps = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
     first = sum(start * step for (start, _), step in zip(bounds, steps, strict=True))
     flat = box.reshape((*box.shape[:outer], -1))
@@ -349,10 +318,10 @@ def runs(
         yield first + sum(i * s for i, s in zip(index, steps, strict=False)), flat[index]
 
 
-def _require_room(path: Path, needed: int) -> None:
+def _require_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise UnwritableFileError(
             f"The result takes {format_bytes(needed)} but {str(path.parent)!r} has "
-            f"{format_bytes(free)} of room; make room, or choose a place on another disk."
+            f"{format_bytes(free)} free; free some space, or choose another disk."
         )

@@ -1,4 +1,4 @@
-"""Which array in a Zarr store is meant, and what OME-Zarr says of it."""
+"""Reading Zarr arrays and OME-Zarr images."""
 
 from __future__ import annotations
 
@@ -26,38 +26,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGEST = 2**63 - 1
-"""Pixels along one axis."""
+"""Largest size of an axis, in pixels."""
 
 
 def zarr_module() -> Any:
-    """The zarr package.
-
-    Raises
-    ------
-    HushError
-        If it is not installed.
-    """
+    """The zarr package, or a HushError if it is not installed."""
     return require("zarr", "zarr", "Reading Zarr stores")
 
 
 class ZarrPixels(LazyPixels):
-    """Pixels of a Zarr array of version 2 or 3, left in its store.
+    """Pixels of a Zarr array of version 2 or 3, which stay in its store.
 
-    Chunks are decoded whole and kept in the cache of this process for as long as there is
-    room. The whole image, regions too big for the cache, and `read_past` go past it, so
-    that zarr decodes their chunks side by side. Chunks that were never written hold the
-    fill value, as Zarr means it.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        The array.
-
-    Raises
-    ------
-    UnreadableFileError
-        If no computer has room for the sizes that it claims. When a region is read: if a
-        chunk is damaged, or the array was changed or deleted.
+    Chunks are decoded whole and kept in the chunk cache. The whole image, regions too large
+    for the cache, and `read_uncached` bypass it, so zarr decodes their chunks in parallel.
+    Missing chunks have the fill value. Reading raises an UnreadableFileError if a chunk is
+    damaged, or the array was changed or deleted.
     """
 
     def __init__(self, array: Any) -> None:
@@ -66,24 +49,20 @@ class ZarrPixels(LazyPixels):
         self._array = array
         root = getattr(array.store, "root", None)
         self.path = Path(root) / array.path if isinstance(root, Path) else None
-        """Folder of the array, or None for a store that is no folder."""
+        """Folder of the array; None if the store is not a folder."""
         self._name = repr(str(self.path)) if self.path else "the Zarr array"
         if max((*array.shape, *(array.chunks or ())), default=0) > LARGEST:
             raise UnreadableFileError(
                 f"{self._name} claims to have {_brief(array.shape)} pixels, in chunks of "
                 f"{_brief(array.chunks or ())}, and sizes end at 2⁶³ - 1; replace it or "
-                "take it out of the data."
+                "leave it out."
             )
         self._stamp = self._marked()
-        # One per opening: what is written to the store later is not mixed with what was
-        # read before.
+        # One per opening, so that old and new chunks of a changed store are not mixed.
         self._token = uuid.uuid4().hex
 
     def fingerprint(self) -> str | None:
-        """Hash of the array's metadata and of number, size and newest time of its files.
-
-        None if the array is not in a folder.
-        """
+        """Hash of the metadata, and of number, size and newest time of the files."""
         if self.path is None:
             return None
         number, size, newest = 0, 0, 0
@@ -103,24 +82,23 @@ class ZarrPixels(LazyPixels):
         return {**self.__dict__, "_array": None if self.path else self._array}
 
     def _marked(self) -> tuple[int, ...]:
-        """Times at which the array's metadata were written."""
+        """Times of modification of the metadata."""
         if self.path is None:
             return ()
         marks = (self.path / mark for mark in ZARR_MARKS)
         return tuple(os.stat(mark).st_mtime_ns for mark in marks if mark.exists())
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
-        # Chunks too big to be kept are left to zarr, which takes no memory for those that
-        # were never written.
+        # Large chunks are left to zarr, which needs no memory for missing ones.
         chunk = math.prod(self.chunks or ())
         asked = math.prod(stop - start for start, stop in bounds)
         size = max(asked, chunk) * self.dtype.itemsize
         if self._is_all(bounds) or 2 * size > chunk_cache.limit:
-            return self._read_past(bounds)
+            return self._read_uncached(bounds)
         assert self.chunks is not None  # noqa: S101  (an array in Zarr has chunks)
         return gather(bounds, self.chunks, self.dtype, self._chunk)
 
-    def _read_past(self, bounds: Bounds) -> NDArray[Any]:
+    def _read_uncached(self, bounds: Bounds) -> NDArray[Any]:
         pixels = self._decoded(tuple(slice(*pair) for pair in bounds))
         return np.require(pixels, self.dtype, "W")
 
@@ -132,7 +110,7 @@ class ZarrPixels(LazyPixels):
         if self._marked() != self._stamp:
             raise UnreadableFileError(
                 f"{self._name} was changed or deleted since it was opened; start again "
-                "once it stays as it is."
+                "once it is complete."
             )
         try:
             if self._array is None:
@@ -144,59 +122,43 @@ class ZarrPixels(LazyPixels):
             corner = tuple(part.start for part in key)
             raise UnreadableFileError(
                 f"{self._name} is damaged: the chunk at {corner} cannot be decoded "
-                f"({error}); replace it or take it out of the data."
+                f"({error}); replace it or leave it out."
             ) from error
 
 
 def _brief(sizes: Sequence[int]) -> str:
-    """Sizes as people write them; 1e+59 in place of sixty digits, or of six hundred."""
+    """Sizes for messages; 1e+59 in place of sixty digits."""
     return " x ".join(str(n) if n <= LARGEST else f"1e+{len(str(n)) - 1}" for n in sizes)
 
 
 _METADATA_BYTES = 2**26
-"""Size that the metadata of a store do not have."""
+"""Larger metadata are damaged."""
 _DEEP = 6
-"""Groups in groups that are looked into for arrays."""
+"""Depth of groups that are searched for arrays."""
 _NAMED = 8
-"""Members of a store that a message names."""
+"""Members of a store that a message lists."""
 
 
 def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadata]:
-    """Open an array without reading its pixels.
+    """Open an array without reading its pixels; also its axes and metadata.
 
-    Parameters
-    ----------
-    path : Path
-        A store, or a group or an array in one (``image.zarr/1``). Of an OME-Zarr image
-        (version 0.4 or 0.5) the first multiscale counts.
-    level : int
-        Which resolution of an OME-Zarr image; 0 is the finest.
-
-    Returns
-    -------
-    pixels : ZarrPixels
-        The array.
-    named : str
-        Axes that the metadata name, `UNNAMED` for the others.
-    metadata : ImageMetadata
-        Axes, pixel sizes and units.
+    `path` is a store, or a group or an array in one (``image.zarr/1``); of an OME-Zarr
+    image (version 0.4 or 0.5) the first multiscale counts, and `level` 0 is the finest.
+    Axes without a name are `UNNAMED`.
 
     Raises
     ------
     UnreadableFileError
         If it is no Zarr store or its metadata are damaged.
     DataError
-        If it does not say which of several arrays is meant, or holds none, or has no
-        such level.
-    HushError
-        If zarr or yaozarrs is not installed.
+        If it has no array, several without OME-Zarr metadata, or no such level.
     """
     node = _opened(path)
     if not hasattr(node, "members"):
         if level:
             raise DataError(
                 f"{str(path)!r} is a single array, but level {level} was asked for; leave "
-                "the level out or give the group that holds the levels."
+                "the level out or choose the group with the levels."
             )
         return _described(node, *_beside(path))
     scales = _multiscale(path, node)
@@ -212,30 +174,24 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
     array = _opened(inner)
     if hasattr(array, "members"):
         raise UnreadableFileError(
-            f"Level {level} of {str(path)!r} is a group, not an array; mend its metadata, "
-            "or name the array itself."
+            f"Level {level} of {str(path)!r} is a group, not an array; correct its "
+            "metadata, or choose the array itself."
         )
     return _described(array, scales, datasets[level])
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
-    """The attributes of a Zarr group or array.
-
-    Raises
-    ------
-    UnreadableFileError
-        If it is none, or its metadata are damaged.
-    """
+    """The attributes of a Zarr group or array."""
     return dict(_opened(path).attrs.asdict())
 
 
 def _within(path: Path, name: str) -> Path:
-    """The folder of a part of a group, which cannot lie elsewhere."""
+    """The folder of a member of a group, which must be inside the group."""
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or ":" in name:
         raise UnreadableFileError(
-            f"The metadata of {str(path)!r} name {name!r}, which lies outside of it; mend "
-            "them, or name the array itself."
+            f"The metadata of {str(path)!r} name {name!r}, which lies outside of it; "
+            "correct them, or choose the array itself."
         )
     return path / parts
 
@@ -246,31 +202,30 @@ def _opened(path: Path) -> Any:
         marks = [path / mark for mark in ZARR_MARKS if (path / mark).exists()]
     except OSError as error:  # a name in the metadata that no file can have
         raise UnreadableFileError(
-            f"{str(path)[:200]!r} cannot be opened ({error.strerror}); mend the metadata "
-            "that name it, or name the array itself."
+            f"{str(path)[:200]!r} cannot be opened ({error.strerror}); correct the "
+            "metadata that name it, or choose the array itself."
         ) from error
     for mark in (*marks, path / ".zattrs", path / ".zmetadata"):
         if mark.exists() and mark.stat().st_size > _METADATA_BYTES:
             raise UnreadableFileError(
-                f"{str(mark)!r} should hold metadata but is {mark.stat().st_size} bytes "
-                "long; replace the store or take it out of the data."
+                f"{str(mark)!r} should be metadata but has {mark.stat().st_size} bytes; "
+                "replace the store or leave it out."
             )
     if not marks:
         raise UnreadableFileError(
             f"{str(path)!r} has no Zarr metadata ({', '.join(ZARR_MARKS)}); replace it or "
-            "take it out of the data."
+            "leave it out."
         )
     try:
         return _sound(zarr.open(str(path), mode="r"))
     except Exception as error:  # damaged metadata raise many kinds
         raise UnreadableFileError(
-            f"{str(path)!r} cannot be read as Zarr ({error}); replace it or take it out "
-            "of the data."
+            f"{str(path)!r} cannot be read as Zarr ({error}); replace it or leave it out."
         ) from error
 
 
 def _sound(node: Any) -> Any:
-    """A group or array whose attributes are a mapping and whose chunks hold something."""
+    """Check that attributes are a mapping and that chunks are not empty."""
     dict(node.attrs.asdict())  # raises several kinds where they are none
     if 0 in (getattr(node, "chunks", None) or ()) and 0 not in node.shape:
         raise ValueError(f"its chunks are {node.chunks}")
@@ -278,7 +233,7 @@ def _sound(node: Any) -> Any:
 
 
 def _multiscale(path: Path, group: Any) -> Any:
-    """What OME-Zarr says of the first image of a group; None if it is no such image."""
+    """The first multiscale of an OME-Zarr image; None if the group is none."""
     attributes = group.attrs.asdict()
     ome = attributes.get("ome")
     modern = isinstance(ome, dict)
@@ -289,7 +244,7 @@ def _multiscale(path: Path, group: Any) -> Any:
     model = yaozarrs.v05.Image if modern else yaozarrs.v04.Image
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the standard merely recommends
+            warnings.simplefilter("ignore")  # recommendations of the standard
             return model.model_validate(known).multiscales[0]
     except ValueError as error:
         flaws = error.errors() if hasattr(error, "errors") else []
@@ -297,13 +252,13 @@ def _multiscale(path: Path, group: Any) -> Any:
         first = " ".join(first.split())
         raise UnreadableFileError(
             f"The OME-Zarr metadata of {str(path)!r} are neither version 0.4 nor 0.5 "
-            f"({first}); mend them or name the array itself, for example "
+            f"({first}); correct them or choose the array itself, for example "
             f"{str(path / '0')!r}."
         ) from error
 
 
 def _beside(path: Path) -> tuple[Any, Any]:
-    """What OME-Zarr says of an array, in one of the groups that it lies in."""
+    """The multiscale and dataset of an array, from one of the groups around it."""
     for parent in path.parents:
         if not any((parent / mark).exists() for mark in ZARR_MARKS):
             break
@@ -316,7 +271,7 @@ def _beside(path: Path) -> tuple[Any, Any]:
 
 def _only_array(path: Path, group: Any) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other files that lie in the store
+        warnings.simplefilter("ignore")  # about other files in the store
         members = dict(group.members(max_depth=_DEEP))
     arrays = {name: m for name, m in sorted(members.items()) if not hasattr(m, "members")}
     if len(arrays) == 1:
@@ -324,12 +279,12 @@ def _only_array(path: Path, group: Any) -> Any:
     if not arrays:
         held = f"only the groups {_some(sorted(members))}" if members else "and no group"
         raise DataError(
-            f"{str(path)!r} holds no array, {held}; give a store or a group with one."
+            f"{str(path)!r} has no array, {held}; choose a store or a group with one."
         )
     listed = _some([f"{name} {array.shape}" for name, array in arrays.items()])
     raise DataError(
-        f"{str(path)!r} holds {len(arrays)} arrays and no OME-Zarr metadata that choose "
-        f"one of them ({listed}); name one, for example {str(path / next(iter(arrays)))!r}."
+        f"{str(path)!r} has {len(arrays)} arrays ({listed}) and no OME-Zarr metadata; "
+        f"choose one of them, for example {str(path / next(iter(arrays)))!r}."
     )
 
 
@@ -361,9 +316,9 @@ def _described(
 
 
 def array_axes(array: Any) -> str | None:
-    """Axes that the dimension names of a Zarr array stand for, or None.
+    """Axes from the dimension names of a Zarr array, or None.
 
-    Version 3 has names of its own; in version 2 xarray writes them as an attribute.
+    Version 3 has dimension names; for version 2 xarray writes them as an attribute.
     """
     names = getattr(array.metadata, "dimension_names", None)
     names = names or array.attrs.asdict().get("_ARRAY_DIMENSIONS")

@@ -1,4 +1,4 @@
-"""An OME-Zarr 0.5 image that is written shard by shard."""
+"""Writing OME-Zarr 0.5 images shard by shard."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 _VERSION = "0.5"
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 _PART_PIXELS = 2**20
-"""Pixels of a coarse resolution that are made at once."""
+"""Pixels of a coarse resolution that are computed at once."""
 _PARTIAL = "*.partial"
-"""What zarr calls files that it is writing."""
+"""Names of files that zarr is writing."""
 
 
 class ZarrResult:
-    """The finest resolution is written from outside; the others are made of it at the end.
+    """An OME-Zarr image; coarse resolutions are computed at the end.
 
-    Every resolution is an array of shards with chunks in them (Zarr 3), of the axes T, C,
-    Z, Y, X as far as there are; S and T are one, which is called T.
+    Every resolution is a sharded array (Zarr 3) with the axes TCZYX of the image; S and T
+    are joined as T.
 
     Parameters
     ----------
     image : ResultImage
-        What it is.
+        Axes, dtype and metadata.
     tile : sequence of int
         Size ``((Z), Y, X)`` of the tiles that will fill it.
     target : Path
-        What it is called once it is whole.
+        Its final path.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class ZarrResult:
         self._written: set[Path] = set()
 
     def begin(self, path: Path) -> None:
-        """Make the store, which holds metadata alone; see `Result`."""
+        """Create the store without pixels; see `Result`."""
         ome = {"version": _VERSION, "multiscales": [self._multiscale()]}
         attributes: dict[str, Any] = {"ome": ome}
         if self._image.record is not None:
@@ -80,7 +80,7 @@ class ZarrResult:
         shape = list(self._shape)
         for level, factors in enumerate(self._factors):
             shape = [-(-n // f) for n, f in zip(shape, factors, strict=True)]
-            shard = [  # none is much larger than its image
+            shard = [  # not much larger than the image
                 min(s, -(-n // c) * c)
                 for n, s, c in zip(
                     shape[len(outer) :], self._grid.shard, self._grid.chunk, strict=True
@@ -102,10 +102,10 @@ class ZarrResult:
             self._arrays.append(array)
 
     def reopen(self, path: Path, *, alone: bool = True) -> None:
-        """Open the store that was begun; see `Result`."""
+        """Open an unfinished store; see `Result`."""
         try:
             group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
-            # Looking for chunks to leave out costs as much as packing them.
+            # Finding empty chunks costs as much as compressing them.
             with self._zarr.config.set({"array.write_empty_chunks": True}):
                 self._arrays = [group[str(level)] for level in range(len(self._factors))]
         except (OSError, KeyError, ValueError) as error:
@@ -122,21 +122,21 @@ class ZarrResult:
         self._put(0, *placed(self.axes, self._arrays[0].shape, sample, inner, pixels))
 
     def force(self) -> None:
-        """Force the shards that were written since the last time to the disk."""
+        """Force the shards written since the last call to the disk."""
         folders = {file.parent for file in self._written}
         for place in (*self._written, *folders):
-            if place.exists():  # what holds only the fill value has no file
+            if place.exists():  # a shard of fill values has no file
                 force(place)
         self._written.clear()
 
     def finish(self) -> None:
-        """Make the other resolutions, and force all to the disk."""
+        """Compute the coarse resolutions, and force all to the disk."""
         for level in range(1, len(self._arrays)):
-            self._halve(level)
+            self._downsample(level)
         self.force()
 
     def close(self) -> None:
-        """Let go of it, as it is."""
+        """Nothing to close."""
 
     def _multiscale(self) -> dict[str, Any]:
         sizes = self._image.sizes
@@ -150,7 +150,7 @@ class ZarrResult:
         step = [sizes.scale.get(a, 1.0) for a in self.axes]
         corner = [0.0] * len(step)
         for level, factors in enumerate(self._factors):
-            # The centre of a coarse pixel lies between those of the two it is made of.
+            # The centre of a coarse pixel is between those of its fine pixels.
             corner = [
                 c + s * (f - 1) / 2 for c, s, f in zip(corner, step, factors, strict=True)
             ]
@@ -171,15 +171,15 @@ class ZarrResult:
         at = tuple(start // n for (start, _), n in zip(bounds, array.shards, strict=True))
         folder = Path(array.store.root) / array.path
         file = folder / array.metadata.encode_chunk_key(at)
-        file.unlink(missing_ok=True)  # a shard that was cut off would be read first
+        file.unlink(missing_ok=True)  # a truncated shard would be read first
         array[tuple(slice(*pair) for pair in bounds)] = pixels
         self._written.add(file)
 
-    def _halve(self, level: int) -> None:
-        """Make a resolution from the one before it, one shard at a time."""
+    def _downsample(self, level: int) -> None:
+        """Compute a resolution from the one before it, one shard at a time."""
         fine, coarse = self._arrays[level - 1], self._arrays[level]
         factors = self._factors[level]
-        # A shard is made of a few parts, since what those are made of is larger.
+        # In parts, since the fine pixels of a shard take more memory.
         part = self._part(coarse.shards, coarse.chunks)
         for shard in Boxes(coarse.shape, coarse.shards):
             pixels = np.empty([side.stop - side.start for side in shard], coarse.dtype)
@@ -198,15 +198,7 @@ class ZarrResult:
 
 
 def averages(pixels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
-    """Means over boxes of so many pixels, of the same type; less at the far border.
-
-    Parameters
-    ----------
-    pixels : ndarray
-        Any shape and any real type.
-    factors : sequence of int
-        1 or 2 for each dimension.
-    """
+    """Downsample by means, of the same dtype; `factors` are 1 or 2 per dimension."""
     result = pixels.astype(np.float64 if pixels.dtype.kind in "ui" else pixels.dtype)
     for axis, factor in enumerate(factors):
         if factor == 1:
@@ -221,24 +213,16 @@ def averages(pixels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
 
 
 SHARD_BYTES = 2**25
-"""Bytes of pixels in a file of the store, about; so much is in memory while it is made."""
+"""Bytes of pixels in a shard, about, which is in memory while it is written."""
 _CHUNK = {2: 256, 3: 64}
-"""Side of what viewers fetch at once, about, in pictures and in volumes."""
+"""Side of chunks, about, in planes and in volumes."""
 _SMALLEST = 256
-"""Side, along Y and X, below which there are no further resolutions."""
+"""Side along Y and X of the coarsest resolution at most."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Sizes ``((Z), Y, X)`` of the pieces; a shard is made of whole chunks.
-
-    Attributes
-    ----------
-    chunk : tuple of int
-        What is packed by itself.
-    shard : tuple of int
-        What is one file.
-    """
+    """Sizes ``((Z), Y, X)`` of chunks and of shards, which are files of whole chunks."""
 
     chunk: tuple[int, ...]
     shard: tuple[int, ...]
@@ -247,22 +231,14 @@ class Grid:
 def plan_grid(
     shape: Sequence[int], tile: Sequence[int], pixel_bytes: int, shard_bytes: int
 ) -> Grid:
-    """Choose shards that are made of whole tiles, so that each is written once.
+    """Choose shards made of whole tiles, so that each is written once.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Size of the image, ``((Z), Y, X)``.
-    tile : sequence of int
-        Size of the tiles that fill it, beginning in its corner.
-    pixel_bytes : int
-        Bytes of a pixel of all channels together.
-    shard_bytes : int
-        Bytes of a shard, about; no smaller than a tile.
+    Sizes are ``((Z), Y, X)``; `pixel_bytes` are of all channels together, and a shard of
+    about `shard_bytes` is no smaller than a tile.
     """
     wish = _CHUNK[len(shape)]
     chunk = [_chunk(n, t, wish) for n, t in zip(shape, tile, strict=True)]
-    # A tile that reaches the border need not be made of whole chunks.
+    # A tile at the border need not have whole chunks.
     shard = [
         _up(min(n, math.lcm(t, c)), c) for n, t, c in zip(shape, tile, chunk, strict=True)
     ]
@@ -274,22 +250,11 @@ def plan_grid(
 def plan_levels(
     shape: Mapping[str, int], scale: Mapping[str, float]
 ) -> list[dict[str, int]]:
-    """Say by how much each resolution is smaller than the one before it.
+    """Factors (1 or 2, by axis) of each resolution relative to the one before.
 
-    Y and X are halved until they are small. Z is halved with them once its step is no
-    longer twice as large as theirs, so that coarse resolutions have about cubic pixels.
-
-    Parameters
-    ----------
-    shape : mapping of str to int
-        Size along Z (if there is one), Y and X.
-    scale : mapping of str to float
-        Size of one step along them; 1 where it is not known.
-
-    Returns
-    -------
-    list of dict
-        For each further resolution the factor, 1 or 2, by axis.
+    Y and X are downsampled until they are small. Z is downsampled with them unless its
+    step is twice theirs or more, so that coarse resolutions have about cubic pixels;
+    missing pixel sizes in `scale` are 1.
     """
     size, step = dict(shape), {a: scale.get(a, 1.0) for a in shape}
     levels = []
@@ -303,7 +268,7 @@ def plan_levels(
 
 
 def _chunk(size: int, tile: int, wish: int) -> int:
-    """About as large as wished, and a divisor or a multiple of the tile."""
+    """A divisor or a multiple of the tile, near `wish`."""
     if tile >= size:
         return min(size, wish)
     if tile <= wish:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_hush.config.transforms import StructAxis
     from napari_hush.quality.correlation import NoiseCorrelation
 
 Method = Literal["n2v", "n2v2", "structn2v", "none"]
-StructAxis = Literal["none", "horizontal", "vertical", "cross", "square"]
 
 LEAK = 0.04
 """Predictable share of the noise from which neighbours have to be hidden."""
@@ -55,12 +55,8 @@ class Advice:
 def leak(profile: NDArray[np.float64], hidden: int = 0) -> float:
     """Share of the noise variance (0 to 1) that a linear prediction from a line explains.
 
-    Parameters
-    ----------
-    profile : ndarray
-        Autocorrelation of the noise along the line, lag 0 (with a value of 1) first.
-    hidden : int
-        Neighbours on each side that the prediction may not use.
+    `profile` is the autocorrelation along the line, lag 0 first; the prediction may not use
+    the `hidden` nearest neighbours on each side.
     """
     lags = len(profile) - 1
     places = [k for k in range(-lags, lags + 1) if abs(k) > hidden]
@@ -79,17 +75,14 @@ def advise(noises: Sequence[NoiseCorrelation], hot_share: float) -> Advice:
 
     `noises` has one item per channel; `hot_share` is that of the worst channel.
     """
-    halves = [
-        (_half(_certain(noise, noise.x)), _half(_certain(noise, noise.y)))
-        for noise in noises
-    ]
-    half_x, half_y = (max(half) for half in zip(*halves, strict=True))
+    half_x = max(_half(_certain(noise, noise.x)) for noise in noises)
+    half_y = max(_half(_certain(noise, noise.y)) for noise in noises)
     strongest = max(noises, key=lambda noise: max(noise.x[1], noise.y[1]))
     for noise in noises:
         if min(_reach(noise.x), _reach(noise.y)) > _FARTHEST and half_x and half_y:
             return Advice("none", "none", 1, _too_far(noise) + _along_z(noise))
     if half_x or half_y:
-        axis = _mask(noises, bool(half_x), bool(half_y))
+        axis = _struct_axis(noises, bool(half_x), bool(half_y))
         span = 2 * max(half_x, half_y) + 1
         reason = _correlated(strongest, axis, span) + _along_z(strongest)
         return Advice("structn2v", axis, span, reason)
@@ -123,7 +116,9 @@ def _reach(profile: NDArray[np.float64]) -> int:
     return int(np.argmin(correlated))
 
 
-def _mask(noises: Sequence[NoiseCorrelation], along_x: bool, along_y: bool) -> StructAxis:
+def _struct_axis(
+    noises: Sequence[NoiseCorrelation], along_x: bool, along_y: bool
+) -> StructAxis:
     if not along_y:
         return "horizontal"
     if not along_x:

@@ -40,7 +40,8 @@ def psnr(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
         If the shapes differ, a pixel is not finite, or the range is not above 0.
     """
     a, b = _pair(image, truth)
-    return _decibel(_positive(data_range), float(np.mean((a - b) ** 2)))
+    _check_range(data_range)
+    return _decibel(data_range, float(np.mean((a - b) ** 2)))
 
 
 def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
@@ -102,7 +103,7 @@ def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
         range is not above 0.
     """
     a, b = _pair(image, truth)
-    _positive(data_range)
+    _check_range(data_range)
     if min(a.shape, default=0) < 2 * _RADIUS + 1:
         raise DataError(
             f"SSIM has a window of {2 * _RADIUS + 1} pixels but the images have shape "
@@ -144,12 +145,11 @@ def _pair(image: Any, truth: Any) -> tuple[Floats, Floats]:
     return a, b
 
 
-def _positive(data_range: float) -> float:
+def _check_range(data_range: float) -> None:
     if not (np.isfinite(data_range) and data_range > 0):
         raise DataError(
             f"data_range is {data_range}; it must be above 0, such as 255 for 8-bit images."
         )
-    return float(data_range)
 
 
 def _decibel(span: float, error: float) -> float:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.config.methods import METHODS
 from napari_hush.errors import DataError
 from napari_hush.io import Image
-from napari_hush.quality.advice import Advice, Method, StructAxis, advise
+from napari_hush.quality.advice import Advice, Method, advise
 from napari_hush.quality.correlation import NoiseCorrelation, noise_correlation
 from napari_hush.quality.intensities import (
     background_share,
@@ -22,6 +23,8 @@ from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_hush.config.transforms import StructAxis
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,13 +191,12 @@ def _check_channel(
 
 
 def _named(advice: Advice) -> str:
-    names = {
-        "n2v": "N2V",
-        "n2v2": "N2V2",
-        "structn2v": f"structN2V, axis {advice.axis}, span {advice.span}",
-        "none": "no blind-spot method",
-    }
-    return names[advice.method]
+    if advice.method == "none":
+        return "no blind-spot method"
+    label = METHODS[advice.method].label
+    if advice.method == "structn2v":
+        return f"{label}, axis {advice.axis}, span {advice.span}"
+    return label
 
 
 def _lines(channel: ChannelReport) -> list[str]:
@@ -215,7 +217,7 @@ def _lines(channel: ChannelReport) -> list[str]:
 
 
 def _plain(channel: ChannelReport) -> dict[str, Any]:
-    noise = channel.noise
+    noise = {name: getattr(channel.noise, name) for name in ("map", "x", "y", "z")}
     return {
         "suggestion": channel.advice.method,
         "axis": channel.advice.axis,
@@ -224,10 +226,5 @@ def _plain(channel: ChannelReport) -> dict[str, Any]:
         "hot_share": channel.hot_share,
         "background_share": round(channel.background_share, 4),
         "saturated_share": channel.saturated_share,
-        "autocorrelation": {
-            "map": noise.map.round(4).tolist(),
-            "x": noise.x.round(4).tolist(),
-            "y": noise.y.round(4).tolist(),
-            "z": noise.z.round(4).tolist(),
-        },
+        "autocorrelation": {name: map_.round(4).tolist() for name, map_ in noise.items()},
     }

@@ -39,14 +39,8 @@ def data_warnings(
 ) -> list[WarningIssued]:
     """Saturation and correlated noise in a few of the training images, each once.
 
-    Parameters
-    ----------
-    images : sequence of Image
-        Training images.
-    blind : bool
-        Whether the method is a blind-spot method.
-    hides_neighbours : bool
-        Whether it hides neighbours as well (structN2V).
+    Noise is checked for blind-spot methods only (`blind`); correlated noise is fine if they
+    hide neighbours as well (structN2V).
     """
     step = max(1, -(-len(images) // _IMAGES))
     looked_at = images[::step]
@@ -93,12 +87,7 @@ def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | No
 def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
     """Warn if the residual has structure; None where that is unknown.
 
-    Parameters
-    ----------
-    noisy : Image
-        The source.
-    denoised : Image or array
-        The result, in the same axes.
+    `denoised` is an Image or an array in the axes of the noisy image.
     """
     shape = denoised.axes.shape if isinstance(denoised, Image) else tuple(denoised.shape)
     if shape != noisy.axes.shape:  # other channels
@@ -117,15 +106,7 @@ def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
 def size_warning(
     name: str, here: ImageMetadata, trained: ImageMetadata
 ) -> WarningIssued | None:
-    """Warn if pixels have another size than in training; None where one is unknown.
-
-    Parameters
-    ----------
-    name : str
-        Name of the image, for the message.
-    here, trained : ImageMetadata
-        Pixel sizes of the image and of the training data.
-    """
+    """Warn if pixels have another size than in training; None where one is unknown."""
     for axis in "XYZ":
         if axis not in here.scale or axis not in trained.scale:
             continue
