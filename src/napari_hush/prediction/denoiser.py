@@ -123,18 +123,16 @@ class Denoiser:
             yield group, _arrived(results)
 
     def _compute(self, group: list[Tile]) -> list[Pending]:
+        """Read, normalise and denoise one batch."""
         inputs = np.stack([read_tile(self._samples[tile.sample], tile) for tile in group])
         inputs = inputs.astype(exact_float(inputs.dtype), copy=False)
         require_finite(inputs, self._image.name)
         if self._observe is not None:
             self._observe(inputs)
-        return self._forward(inputs)
-
-    def _forward(self, inputs: NDArray[Any]) -> list[Pending]:
-        model = self._model
         batch = torch.from_numpy(inputs)
-        if self.device.type == "cuda":  # for a copy without the CPU
+        if self.device.type == "cuda":  # pinned memory is copied in the background
             batch = batch.pin_memory()
+        model = self._model
         batch = model.normalization.normalize(batch.to(self.device, non_blocking=True))
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
