@@ -26,22 +26,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A model from during its training, in memory.
-
-    Attributes
-    ----------
-    epoch, steps : int
-        Epochs and optimizer steps done, counted over all runs of the model.
-    loss : float
-        Mean training loss since the previous snapshot, or since the start of the run.
-    model : Model
-        The model, on the CPU.
-    """
+    """A model from during its training, in memory."""
 
     epoch: int
     steps: int
+    """Epochs and optimizer steps done, counted over all runs of the model."""
     loss: float
+    """Mean training loss since the previous snapshot, or since the start of the run."""
     model: Model
+    """The model, on the CPU."""
 
 
 class SnapshotCallback(L.Callback):

@@ -47,31 +47,20 @@ MALFORMED = (
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network with all that denoising needs.
-
-    Attributes
-    ----------
-    config : Configuration
-        Configuration of the training.
-    network : UNet
-        The network.
-    normalization : Normalization
-        Statistics of the training pixels.
-    target_normalization : Normalization, optional
-        Statistics of the targets, if there were any.
-    epochs, steps : int
-        Epochs and optimizer steps of its training.
-    provenance : Provenance
-        Date, software and data of its training.
-    """
+    """A trained network with all that denoising needs."""
 
     config: Configuration
+    """Configuration of the training."""
     network: UNet
     normalization: Normalization
+    """Statistics of the training pixels."""
     target_normalization: Normalization | None = None
+    """Statistics of the targets, if there were any."""
     epochs: int = 0
     steps: int = 0
+    """Epochs and optimizer steps of its training."""
     provenance: Provenance = field(default_factory=Provenance)
+    """Date, software and data of its training."""
 
     @property
     def sha256(self) -> str:

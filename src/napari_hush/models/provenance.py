@@ -41,30 +41,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Provenance of a model; fields are empty if unknown.
-
-    Attributes
-    ----------
-    date : str
-        Date of its last training, ISO 8601 in UTC.
-    software : dict of str to str
-        Versions, by name.
-    sources : tuple of Source
-        Training images of all runs, at most 100.
-    num_sources : int
-        Number of training images.
-    ranges : tuple of (float, float)
-        Smallest and largest pixel of the training images, per channel.
-    pixel_size : ImageMetadata
-        Pixel sizes and units of the first image that has any.
-    """
+    """Provenance of a model; fields are empty if unknown."""
 
     date: str = ""
+    """Date of its last training, ISO 8601 in UTC."""
     software: dict[str, str] = field(default_factory=dict)
+    """Versions, by name."""
     sources: tuple[Source, ...] = ()
+    """Training images of all runs, at most 100."""
     num_sources: int = 0
+    """Number of training images."""
     ranges: tuple[tuple[float, float], ...] = ()
+    """Smallest and largest pixel of the training images, per channel."""
     pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
+    """Pixel sizes and units of the first image that has any."""
 
     def as_json(self) -> str:
         """JSON for a model file."""

@@ -34,27 +34,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Masked:
-    """A masked batch and the targets of its masked pixels.
-
-    Attributes
-    ----------
-    patches : Tensor
-        ``(B, C, *spatial)`` float32, with masked pixels replaced.
-    pixels : Tensor
-        ``(B * C, K)`` int64, flat spatial indices of the masked pixels.
-    values : Tensor
-        ``(B * C, K)`` float32, their original values.
-    weights : Tensor
-        ``(B * C, K)`` float32, 1, or 0 for an unused slot.
-    part : float or Tensor
-        Weight of these patches in the loss of the whole batch, 0 to 1.
-    """
+    """A masked batch and the targets of its masked pixels."""
 
     patches: Tensor
+    """``(B, C, *spatial)`` float32, with masked pixels replaced."""
     pixels: Tensor
+    """``(B * C, K)`` int64, flat spatial indices of the masked pixels."""
     values: Tensor
+    """``(B * C, K)`` float32, their original values."""
     weights: Tensor
+    """``(B * C, K)`` float32, 1, or 0 for an unused slot."""
     part: float | Tensor = 1.0
+    """Weight of these patches in the loss of the whole batch, 0 to 1."""
 
 
 def mask(
