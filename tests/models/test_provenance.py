@@ -145,7 +145,7 @@ def test_a_result_on_disk_says_how_it_came_about(careamist, noisy, tmp_path, cap
 def test_info_refuses_an_image_of_others(noisy, tmp_path, capsys):
     write_tiff(tmp_path / "noisy.tif", noisy, "YX")
     assert main(["info", str(tmp_path / "noisy.tif")]) == 2
-    assert "does not say how it came about" in capsys.readouterr().err
+    assert "has no record of how it was made" in capsys.readouterr().err
 
 
 def cautions(careamist, *arguments, **more):
