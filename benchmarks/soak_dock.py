@@ -97,7 +97,7 @@ def _preview_always() -> None:
 
     def callbacks(self: Any, report: Any) -> tuple[Any, ...]:
         self.previewer.report = report
-        return (PreviewCallback(self.previewer.take, share=1.0, every_s=0.0),)
+        return (PreviewCallback(self.previewer.update, share=1.0, every_s=0.0),)
 
     tasks.Training._callbacks = callbacks  # type: ignore[method-assign]
 

@@ -141,7 +141,7 @@ def test_a_second_training_starts_afresh_and_keeps_the_first_curve(hand, layer, 
     hand.train()
     plot = hand.find("loss_plot")
     assert plot.history.steps == [1, 2, 3, 4, 5, 6]
-    assert [run.steps for run in plot.earlier] == [[1, 2, 3, 4, 5, 6]]
+    assert [run.steps for run in plot.runs[:-1]] == [[1, 2, 3, 4, 5, 6]]
     assert hand.dock._model.engine.model.steps == 6
 
 

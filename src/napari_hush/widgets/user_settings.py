@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ def data_folder() -> Path:
     """The user's data folder, or ``HUSH_DATA_DIR`` if that is set. It may not exist yet."""
     chosen = os.environ.get("HUSH_DATA_DIR")
     return Path(chosen) if chosen else Path(user_data_path("napari-hush"))
+
+
+def safe_name(name: str, default: str) -> str:
+    """`name` as part of a file name; `default` if nothing is left of it."""
+    return re.sub(r"[^\w\- ]+", "_", name).strip() or default
+
+
+def new_path(folder: Path, stem: str, suffix: str) -> Path:
+    """Path of a file that does not exist yet; adds a number to `stem` if needed."""
+    path, number = folder / f"{stem}{suffix}", 2
+    while path.exists():
+        path, number = folder / f"{stem} {number}{suffix}", number + 1
+    return path
 
 
 def _read() -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_several_are_counted_and_come_one_after_the_other(cut_off, viewer, offer
 def test_without_its_pixels_only_the_model_is_left(cut_off, viewer, offered, monkeypatch):
     from napari_hush.widgets.jobs import pixel_copies
 
-    monkeypatch.setattr(pixel_copies, "MOST_BYTES", 100)
+    monkeypatch.setattr(pixel_copies, "MAX_BYTES", 100)
     cut_off()
     hand = offered()
     assert not hand.find("interrupted_continue").isEnabled()

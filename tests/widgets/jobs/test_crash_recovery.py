@@ -1,4 +1,4 @@
-"""What is kept of a training, so that it can go on after a crash."""
+"""Recovery folders, and trainings that are resumed from them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,7 @@ from napari_hush.errors import (
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import (
-    EarlierLosses,
-    StepsDone,
-    TrainingStarted,
-    WarningIssued,
-)
+from napari_hush.events import EarlierLosses, StepsDone, TrainingStarted, WarningIssued
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.lightning.checkpoint import FILE
 from napari_hush.widgets.data.training_data import TrainingData
@@ -48,11 +43,11 @@ def ignore(event) -> None:
 
 
 class Crash(Exception):
-    """What nobody expects."""
+    """An unexpected error."""
 
 
 class Crashing:
-    """Raises once so many steps are done; keeps what it heard before."""
+    """Keeps events and raises after `steps` steps."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -68,14 +63,14 @@ class Crashing:
 
 
 def exact(quick, **changes):
-    """Settings whose results are the same bits, with a state after every step."""
+    """Settings with reproducible bits and a checkpoint after every step."""
     config = quick(num_epochs=3, **changes)
     training = config.training_config.replace(precision="32", checkpoint_every=0)
     return config.replace(training_config=training)
 
 
-def cut_off(task: Training, steps: int = 5):
-    """Have `task` crash; what is found of it afterwards."""
+def interrupt(task: Training, steps: int = 5):
+    """Have `task` crash; returns the interrupted training."""
     with pytest.raises(Crash):
         task(Crashing(steps), StopRequest())
     (run,) = interrupted_runs()
@@ -91,8 +86,8 @@ def same(one, other) -> bool:
     return all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def cautions(events) -> list[str]:
-    """How what was said of the state begins."""
+def warned(events) -> list[str]:
+    """Warnings about the checkpoint, without their reasons."""
     return [
         event.message[: event.message.index(": ") + 2]
         for event in events
@@ -100,28 +95,28 @@ def cautions(events) -> list[str]:
     ]
 
 
-def kept() -> list:
+def folders() -> list:
     folder = data_folder() / "interrupted"
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def test_the_state_is_called_as_the_engine_calls_it():
-    assert crash_recovery._STATE == FILE
+def test_the_checkpoint_is_named_as_in_the_engine():
+    assert crash_recovery._CHECKPOINT == FILE
 
 
 def test_a_training_that_ends_leaves_nothing(quick, noisy):
-    heard = []
+    events = []
 
     def look(event) -> None:
         if isinstance(event, TrainingStarted):
-            heard.extend(interrupted_runs())  # it is going on, so nothing is offered
-            heard.append(len(kept()))
+            events.extend(interrupted_runs())  # it runs, so it is not listed
+            events.append(len(folders()))
 
     assert Training(quick(), TrainingData((noisy,)), "cells")(
         look, StopRequest()
     ).is_trained
-    assert heard == [1]
-    assert kept() == []
+    assert events == [1]
+    assert folders() == []
 
 
 def test_a_stopped_training_leaves_nothing(quick, noisy):
@@ -129,24 +124,24 @@ def test_a_stopped_training_leaves_nothing(quick, noisy):
     task = Training(quick(num_epochs=1000), TrainingData((noisy,)), "cells")
     engine = task(lambda event: stop.set() if isinstance(event, StepsDone) else None, stop)
     assert engine.is_trained
-    assert kept() == []
+    assert folders() == []
 
 
-def test_it_goes_on_and_ends_with_the_same_bits(quick, noisy):
+def test_a_resumed_training_ends_with_the_same_bits(quick, noisy):
     task = Training(exact(quick), TrainingData((noisy,)), "my cells: 1", pixel_size=SIZE)
     whole = task(ignore, StopRequest())
-    run = cut_off(task)
+    run = interrupt(task)
     assert run.name == "my cells: 1"
     assert run.pixel_size == SIZE
     assert run.has_pixels
-    heard: list = []
+    events: list = []
     again = Training.of(run)
-    engine = again(heard.append, StopRequest())
+    engine = again(events.append, StopRequest())
     assert same(engine, whole)
     assert engine.get_losses() == whole.get_losses()
     assert engine.model.provenance.pixel_size.scale == SIZE.scale
-    (started,) = (e for e in heard if isinstance(e, TrainingStarted))
-    (earlier,) = (e for e in heard if isinstance(e, EarlierLosses))
+    (started,) = (e for e in events if isinstance(e, TrainingStarted))
+    (earlier,) = (e for e in events if isinstance(e, EarlierLosses))
     assert 0 < started.resumed_step < 9
     assert earlier.first_step == 0
     assert (
@@ -154,10 +149,10 @@ def test_it_goes_on_and_ends_with_the_same_bits(quick, noisy):
         == whole.get_losses()["train_step_loss"][: started.resumed_step]
     )
     assert [step for step, _ in earlier.validation] == [3]
-    assert kept() == []
+    assert folders() == []
 
 
-def test_a_model_that_was_trained_on_goes_on(quick, noisy):
+def test_training_on_a_model_is_resumed(quick, noisy):
     def second(report):
         first = Training(exact(quick), TrainingData((noisy,)), "a")(ignore, StopRequest())
         data = TrainingData((noisy + 3,))
@@ -168,12 +163,12 @@ def test_a_model_that_was_trained_on_goes_on(quick, noisy):
     with pytest.raises(Crash):
         second(Crashing(14))
     (run,) = interrupted_runs()
-    heard: list = []
-    engine = Training.of(run)(heard.append, StopRequest())
+    events: list = []
+    engine = Training.of(run)(events.append, StopRequest())
     assert same(engine, whole)
     assert engine.model.steps == 18
     assert engine.model.normalization == whole.model.normalization
-    (earlier,) = (e for e in heard if isinstance(e, EarlierLosses))
+    (earlier,) = (e for e in events if isinstance(e, EarlierLosses))
     assert earlier.first_step == 9
     assert [step for step, _ in earlier.validation] == [12]
     assert engine.model.provenance.sources == whole.model.provenance.sources
@@ -202,7 +197,7 @@ Training(config, TrainingData((np.load(sys.argv[2]),)), "cells")(report, StopReq
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
-def test_kill_9_leaves_what_goes_on_with_the_same_bits(quick, noisy, tmp_path):
+def test_a_killed_training_is_resumed_with_the_same_bits(quick, noisy, tmp_path):
     config = exact(quick)
     np.save(tmp_path / "noisy.npy", noisy)
     command = [sys.executable, "-c", _KILLED, config.model_dump_json()]
@@ -214,56 +209,56 @@ def test_kill_9_leaves_what_goes_on_with_the_same_bits(quick, noisy, tmp_path):
     assert same(engine, whole)
 
 
-def test_a_closed_window_leaves_a_training_to_go_on_with(quick, noisy):
+def test_a_training_whose_window_was_closed_is_resumed(quick, noisy):
     stop = StopRequest()
     task = Training(quick(num_epochs=1000), TrainingData((noisy,)), "cells")
     task(lambda event: stop.abandon() if isinstance(event, StepsDone) else None, stop)
     (run,) = interrupted_runs()
     stop = StopRequest()
-    heard: list = []
+    events: list = []
 
     def once_more(event) -> None:
-        heard.append(event)
+        events.append(event)
         if isinstance(event, StepsDone):
             stop.set()
 
     before = LoadingRecovered(run)(ignore, StopRequest()).model.steps
     engine = Training.of(run)(once_more, stop)
     assert engine.model.steps > before > 0
-    assert kept() == []
+    assert folders() == []
 
 
-def test_the_model_can_be_taken_as_it_was(quick, noisy):
-    run = cut_off(Training(exact(quick), TrainingData((noisy,)), "c", pixel_size=SIZE), 6)
+def test_the_model_can_be_loaded_from_the_checkpoint(quick, noisy):
+    run = interrupt(Training(exact(quick), TrainingData((noisy,)), "c", pixel_size=SIZE), 6)
     engine = LoadingRecovered(run)(ignore, StopRequest())
     assert engine.model.steps in range(3, 7)
     assert engine.model.provenance.pixel_size.scale == SIZE.scale
     assert np.isfinite(engine.predict(noisy)).all()
     assert interrupted_runs()  # it stays until somebody discards it
     crash_recovery.discard(run.folder)
-    assert kept() == []
+    assert folders() == []
 
 
-def test_there_is_no_model_to_take_before_the_first_step(quick, noisy):
-    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"), 1)
-    with pytest.raises(TrainingError, match="before anything was learned"):
+def test_there_is_no_model_before_the_first_step(quick, noisy):
+    run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"), 1)
+    with pytest.raises(TrainingError, match="before its first step"):
         LoadingRecovered(run)(ignore, StopRequest())
 
 
-def test_pixels_that_are_not_in_one_piece_are_learned_from_as_their_copy(quick, noisy):
+def test_pixels_that_are_not_contiguous_are_trained_on_as_their_copy(quick, noisy):
     movie = np.stack([noisy, noisy + 1, noisy + 2])
     config = exact(partial(quick, "TYX"))
     plain = Training(config, TrainingData((movie,)), "cells")(ignore, StopRequest())
     lazy = dask.array.from_array(movie, chunks=(1, 64, 72))
     turned = np.asfortranarray(movie)
     for data in (lazy, turned):
-        run = cut_off(Training(config, TrainingData((data,)), "cells"))
+        run = interrupt(Training(config, TrainingData((data,)), "cells"))
         (copy,) = run.data().noisy
         assert np.array_equal(copy, movie)
         assert same(Training.of(run)(ignore, StopRequest()), plain)
 
 
-def test_pairs_masks_and_validation_are_kept(quick, noisy):
+def test_pairs_masks_and_validation_are_copied(quick, noisy):
     mask = np.zeros(noisy.shape, bool)
     mask[:40] = True
     data = TrainingData(
@@ -273,7 +268,7 @@ def test_pairs_masks_and_validation_are_kept(quick, noisy):
         validation_target=(noisy + 1,),
         mask=(mask, mask),
     )
-    found, counts = pixel_copies.copied(data, _folder())
+    found, counts = pixel_copies.copy_pixels(data, _folder())
     assert counts == {
         "noisy": 2,
         "target": 2,
@@ -289,49 +284,43 @@ def test_pairs_masks_and_validation_are_kept(quick, noisy):
             assert one.dtype == other.dtype
 
 
-def test_very_many_pixels_are_not_copied(quick, noisy, monkeypatch):
-    monkeypatch.setattr(pixel_copies, "MOST_BYTES", noisy.nbytes - 1)
-    run = cut_off(Training(exact(quick), TrainingData((noisy,)), "cells"))
+def test_too_large_pixels_are_not_copied(quick, noisy, monkeypatch):
+    monkeypatch.setattr(pixel_copies, "MAX_BYTES", noisy.nbytes - 1)
+    run = interrupt(Training(exact(quick), TrainingData((noisy,)), "cells"))
     assert not run.has_pixels
     assert LoadingRecovered(run)(ignore, StopRequest()).is_trained
 
 
-def test_pixels_are_not_copied_onto_a_disk_that_they_would_fill(quick, noisy, monkeypatch):
+def test_pixels_are_not_copied_to_a_disk_that_is_nearly_full(quick, noisy, monkeypatch):
     usage = pixel_copies.shutil.disk_usage(data_folder())
-    little = usage._replace(free=int(noisy.nbytes / pixel_copies.SHARE) - 1)
+    little = usage._replace(free=int(noisy.nbytes / pixel_copies.MAX_SHARE) - 1)
     monkeypatch.setattr(pixel_copies.shutil, "disk_usage", lambda path: little)
-    assert not cut_off(Training(quick(), TrainingData((noisy,)), "cells")).has_pixels
+    assert not interrupt(Training(quick(), TrainingData((noisy,)), "cells")).has_pixels
 
 
-def test_where_nothing_can_be_written_training_goes_on_all_the_same(
-    quick, noisy, monkeypatch, tmp_path
-):
+def test_training_runs_where_nothing_can_be_written(quick, noisy, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path / "file"))
     task = Training(quick(), TrainingData((noisy,)), "cells")
-    heard: list = []
-    assert task(heard.append, StopRequest()).is_trained
-    assert cautions(heard) == ["After a crash this training could not go on: "]
+    events: list = []
+    assert task(events.append, StopRequest()).is_trained
+    assert warned(events) == ["After a crash this training cannot be resumed: "]
 
 
-def test_where_nothing_can_be_locked_training_goes_on_all_the_same(
-    quick, noisy, monkeypatch
-):
+def test_training_runs_where_nothing_can_be_locked(quick, noisy, monkeypatch):
     def no_locks(lock, timeout=None):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(FileLock, "acquire", no_locks)
-    heard: list = []
+    events: list = []
     task = Training(quick(), TrainingData((noisy,)), "cells")
-    assert task(heard.append, StopRequest()).is_trained
-    assert cautions(heard) == ["After a crash this training could not go on: "]
-    assert kept() == []
+    assert task(events.append, StopRequest()).is_trained
+    assert warned(events) == ["After a crash this training cannot be resumed: "]
+    assert folders() == []
     assert interrupted_runs() == []
 
 
-def test_where_the_copy_does_not_fit_training_goes_on_and_it_does_not_stay(
-    quick, noisy, monkeypatch
-):
+def test_a_copy_that_does_not_fit_is_removed_and_training_runs(quick, noisy, monkeypatch):
     copy = pixel_copies._copy
 
     def full(array, path):
@@ -339,21 +328,21 @@ def test_where_the_copy_does_not_fit_training_goes_on_and_it_does_not_stay(
         raise UnwritableFileError("the disk is full")
 
     monkeypatch.setattr(pixel_copies, "_copy", full)
-    heard: list = []
+    events: list = []
 
     def look(event) -> None:
-        heard.append(event)
+        events.append(event)
         if isinstance(event, TrainingStarted):
-            heard.extend(path for folder in kept() for path in folder.glob("*.npy"))
+            events.extend(path for folder in folders() for path in folder.glob("*.npy"))
 
     task = Training(quick(), TrainingData((noisy,)), "cells")
     assert task(look, StopRequest()).is_trained
-    assert cautions(heard) == ["After a crash this training could not go on: "]
-    assert not [path for path in heard if isinstance(path, Path)]
-    assert kept() == []
+    assert warned(events) == ["After a crash this training cannot be resumed: "]
+    assert not [path for path in events if isinstance(path, Path)]
+    assert folders() == []
 
 
-def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypatch):
+def test_a_disk_that_fills_up_does_not_end_the_training(quick, noisy, monkeypatch):
     from napari_hush.lightning import checkpointer
 
     save, calls = checkpointer.save_checkpoint, []
@@ -365,56 +354,56 @@ def test_a_disk_that_fills_up_meanwhile_ends_no_training(quick, noisy, monkeypat
         save(state, folder)
 
     monkeypatch.setattr(checkpointer, "save_checkpoint", sometimes)
-    heard: list = []
+    events: list = []
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
-    assert task(heard.append, StopRequest()).model.steps == 9
-    assert cautions(heard) == ["After a crash this training cannot be resumed: "]
+    assert task(events.append, StopRequest()).model.steps == 9
+    assert warned(events) == ["After a crash this training cannot be resumed: "]
     assert len(calls) > 6
 
 
-def test_a_training_that_fails_before_it_learns_leaves_nothing(quick, noisy):
+def test_a_training_that_fails_before_its_first_step_leaves_nothing(quick, noisy):
     bad = noisy.astype(np.float32)
     bad[3, 4] = np.nan
     with pytest.raises(HushError):
         Training(quick(), TrainingData((bad,)), "cells")(ignore, StopRequest())
-    assert kept() == []
+    assert folders() == []
 
 
-def test_pixels_are_in_memory_again_however_little_of_it_is_free(quick, noisy, monkeypatch):
-    """Of pixels on disk the engine would take other patches then."""
+def test_a_resumed_training_has_its_pixels_in_memory(quick, noisy, monkeypatch):
+    """The engine draws other patches from pixels on disk."""
     from napari_hush.dataset import storage
 
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
     whole = task(ignore, StopRequest())
-    run = cut_off(task)
+    run = interrupt(task)
     monkeypatch.setattr(storage, "free_memory", lambda: 1000)
     assert same(Training.of(run)(ignore, StopRequest()), whole)
 
 
-def test_pixels_that_do_not_fit_into_memory_are_told_and_kept(quick, noisy, monkeypatch):
+def test_pixels_that_do_not_fit_into_memory_raise_and_stay(quick, noisy, monkeypatch):
     def too_large(data):
         raise MemoryError
 
-    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
-    monkeypatch.setattr(crash_recovery, "in_memory", too_large)
+    run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"))
+    monkeypatch.setattr(crash_recovery, "load_copies", too_large)
     with pytest.raises(TrainingError, match="do not fit into memory"):
         Training.of(run)(ignore, StopRequest())
     assert interrupted_runs() == [run]
 
 
-def test_it_goes_on_once_only(quick, noisy):
-    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+def test_it_is_resumed_only_once(quick, noisy):
+    run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"))
     task = Training.of(run)
     with (
         FileLock(run.folder / "in-use"),
-        pytest.raises(TrainingError, match="goes on in another window"),
+        pytest.raises(TrainingError, match="runs in another window"),
     ):
         task(ignore, StopRequest())
     assert task(ignore, StopRequest()).is_trained
 
 
-def test_damage_is_told_or_passed_over(quick, noisy, caplog):
-    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+def test_damaged_folders_raise_or_are_skipped(quick, noisy, caplog):
+    run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"))
     (run.folder / "noisy-0.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(UnreadableFileError, match="“cells” cannot be read"):
         Training.of(run)
@@ -431,37 +420,37 @@ def test_damage_is_told_or_passed_over(quick, noisy, caplog):
     assert run.folder.is_dir()  # what was learned is still in it
 
 
-def test_what_holds_no_state_is_cleared_away(quick, noisy):
-    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+def test_an_old_folder_without_summary_is_removed(quick, noisy):
+    run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"))
     (run.folder / "run.json").unlink()
     assert interrupted_runs() == []
-    assert kept() == [run.folder]  # it may be a training that is about to begin
+    assert folders() == [run.folder]  # it may be a training that is about to begin
     os.utime(run.folder, (1e9, 1e9))
     with FileLock(run.folder / "in-use"):
         os.utime(run.folder, (1e9, 1e9))
         interrupted_runs()
-        assert kept() == [run.folder]
+        assert folders() == [run.folder]
     os.utime(run.folder, (1e9, 1e9))
     assert interrupted_runs() == []
-    assert kept() == []
+    assert folders() == []
 
 
-def test_a_training_that_goes_on_cannot_be_discarded(quick, noisy):
-    run = cut_off(Training(quick(), TrainingData((noisy,)), "cells"))
+def test_a_running_training_cannot_be_discarded(quick, noisy):
+    run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"))
     with (
         FileLock(run.folder / "in-use"),
-        pytest.raises(TrainingError, match="goes on in another window"),
+        pytest.raises(TrainingError, match="runs in another window"),
     ):
         crash_recovery.discard(run.folder)
     assert interrupted_runs() == [run]
     crash_recovery.discard(run.folder)
-    assert kept() == []
-    with pytest.raises(TrainingError, match="somebody has removed it"):
+    assert folders() == []
+    with pytest.raises(TrainingError, match="discarded there"):
         crash_recovery.discard(run.folder)
-    assert kept() == []
+    assert folders() == []
 
 
-def test_a_model_is_not_lost_where_its_folder_cannot_go(quick, noisy, monkeypatch):
+def test_a_model_is_returned_though_its_folder_cannot_be_removed(quick, noisy, monkeypatch):
     def in_use(path, missing_ok=False):
         raise PermissionError("a virus scanner reads it")
 
@@ -471,7 +460,7 @@ def test_a_model_is_not_lost_where_its_folder_cannot_go(quick, noisy, monkeypatc
     assert task(ignore, StopRequest()).is_trained
 
 
-def test_the_last_one_comes_first(quick, noisy):
+def test_the_last_interrupted_training_comes_first(quick, noisy):
     for name in ("old", "new"):
         with pytest.raises(Crash):
             Training(quick(), TrainingData((noisy,)), name)(Crashing(3), StopRequest())

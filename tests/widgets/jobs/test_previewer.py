@@ -23,8 +23,7 @@ def model(noisy):
 
 
 def _previewer(noisy, bounds, **settings):
-    visible, shown = VisibleRegion(), []
-    visible.set(bounds, None)
+    visible, shown = VisibleRegion(bounds), []
     previewer = Previewer(noisy, "TYX", rgb=False, visible=visible, **settings)
     previewer.report = shown.append
     return previewer, visible, shown
@@ -54,9 +53,9 @@ def test_a_large_view_is_previewed_in_its_middle(noisy, model):
 def test_nothing_is_computed_where_nobody_looks(noisy, model):
     previewer, visible, shown = _previewer(noisy, None)
     previewer.update(model)
-    visible.set((slice(0, 1), slice(5, 5), slice(0, 9)), None)
+    visible.bounds = slice(0, 1), slice(5, 5), slice(0, 9)
     previewer.update(model)
-    visible.set((slice(0, 1), slice(0, 9), slice(0, 9)), None)
+    visible.bounds = slice(0, 1), slice(0, 9), slice(0, 9)
     visible.on = False
     previewer.update(model)
     assert [one.model for one in shown] == [model] * 3  # handed on, and no more

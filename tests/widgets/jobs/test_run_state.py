@@ -103,9 +103,9 @@ def test_in_words(seconds, words):
     assert format_duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
-def test_a_loss_that_stands_still_is_told():
+def test_a_plateau_and_early_stopping_are_hints():
     state = begin(Activity.TRAINING, "cells", 0.0)
     assert advance(state, Plateau(epoch=9, epochs=5), 1.0).hint == (
-        "The loss has not moved for 5 epochs: Stop when you like."
+        "The loss has not changed for 5 epochs; you can stop now."
     )
     assert "Ended early" in advance(state, EarlyStopped(epoch=9, epochs=5), 1.0).hint

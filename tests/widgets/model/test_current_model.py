@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_hush.widgets.model.current_model import EARLIER, CurrentModel
+from napari_hush.widgets.model.current_model import MAX_EARLIER, CurrentModel
 
 
 class Engine:
@@ -70,4 +70,4 @@ def test_a_snapshot_is_not_in_a_file(hand):
 def test_few_are_kept(hand):
     for steps in range(10):
         hand.take(Engine(steps), "cells", kept=False)
-    assert [one.model.steps for one in hand.earlier] == [8, 7, 6][:EARLIER]
+    assert [one.model.steps for one in hand.earlier] == [8, 7, 6][:MAX_EARLIER]

@@ -56,7 +56,7 @@ def test_recent_models_are_offered_and_those_that_are_gone_are_not(
     model_file.unlink()
     menu.aboutToShow.emit()
     assert not menu.actions()[0].isEnabled()
-    assert "not there any more" in menu.actions()[0].toolTip()
+    assert "no longer exists" in menu.actions()[0].toolTip()
 
 
 def test_a_loaded_model_can_be_trained_on(viewer, hand, noisy, model_file):
@@ -82,7 +82,7 @@ def test_one_can_go_back_to_the_model_before(viewer, hand, noisy, quick, model_f
     menu.actions()[-1].trigger()
     menu.close()
     assert hand.dock._model.model is loaded
-    assert "“earlier” of 6 steps" in hand.status
+    assert "“earlier” after 6 steps" in hand.status
     assert "6 steps" in hand.find("model_card").text()
 
 

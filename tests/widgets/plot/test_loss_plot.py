@@ -8,7 +8,9 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_hush.widgets.plot.loss_plot import LossPlot, _points, write_csv
+from napari_hush.events import StepsDone, TrainingStarted
+from napari_hush.widgets.plot.loss_curve import write_csv
+from napari_hush.widgets.plot.loss_plot import LossPlot, _points
 from napari_hush.widgets.theme.theme import Colours
 
 
@@ -21,6 +23,14 @@ def plot(qtbot):
     return widget
 
 
+def started(first_epoch: int) -> TrainingStarted:
+    return TrainingStarted(4, 10, 100, 10, "cpu", "32", first_epoch=first_epoch)
+
+
+def steps(first_step: int, *losses: float) -> StepsDone:
+    return StepsDone(0, first_step, losses, 1e-3, 100.0, 1.0)
+
+
 def colours_in(plot: LossPlot) -> set[str]:
     image = plot.grab().toImage()
     return {
@@ -31,47 +41,45 @@ def colours_in(plot: LossPlot) -> set[str]:
 
 
 def test_draws_the_curve(plot):
-    plot.addSteps(0, (1.0, 0.5, 0.25))
-    plot.addValidation(3, 0.3)
-    plot.redraw()
+    plot.history.add_steps(0, (1.0, 0.5, 0.25))
+    plot.history.add_validation(3, 0.3)
+    plot.update()
     assert Colours.of("dark").curve in colours_in(plot)
 
 
 @pytest.mark.parametrize("losses", [(0.5,), (1.0, 0.0), (float("nan"), 1.0, float("inf"))])
 def test_draws_whatever_comes(plot, losses):
-    plot.addSteps(0, losses)
-    plot.redraw()
+    plot.history.add_steps(0, losses)
+    plot.update()
     assert len(colours_in(plot)) > 2
 
 
-def test_a_new_run_keeps_the_earlier_one_and_a_continued_run_goes_on(plot):
-    plot.begin(first_epoch=0)
-    plot.addSteps(0, (1.0, 0.9))
-    plot.begin(first_epoch=3)
-    plot.addSteps(2, (0.8,))
+def test_a_new_run_keeps_the_earlier_one_and_a_trained_on_model_its_curve(plot):
+    plot.addEvents([started(0), steps(0, 1.0, 0.9)])
+    plot.addEvents([started(3), steps(2, 0.8)])
     assert plot.history.steps == [1, 2, 3]
-    plot.begin(first_epoch=0)
+    plot.addEvents([started(0)])
     assert plot.history.steps == []
-    assert [run.train for run in plot.earlier] == [[1.0, 0.9, 0.8]]
-    plot.addSteps(0, (0.5,))
+    assert [run.train for run in plot.runs[:-1]] == [[1.0, 0.9, 0.8]]
+    plot.history.add_steps(0, (0.5,))
     assert len(colours_in(plot)) > 2
-    plot.forgetEarlier()
-    assert plot.earlier == ()
+    plot.clearEarlier()
+    assert plot.runs == [plot.history]
 
 
 def test_the_axis_can_be_linear(plot):
-    plot.addSteps(0, (1.0, 0.1, 0.01))
+    plot.history.add_steps(0, (1.0, 0.1, 0.01))
     logarithmic = plot.grab().toImage()
     plot.setLogarithmic(False)
     assert plot.grab().toImage() != logarithmic
 
 
-def test_the_cursor_tells_the_values_under_it(plot):
-    plot.addSteps(0, tuple(1 / (n + 1) for n in range(50)))
+def test_the_caption_has_the_values_at_the_cursor(plot):
+    plot.history.add_steps(0, tuple(1 / (n + 1) for n in range(50)))
     plot.grab()
     assert plot._under_cursor() is None
     frame = plot._frame
-    share = float(plot._across.share(20))
+    share = float(plot._x.share(20))
     place = QPointF(frame.left() + share * frame.width(), frame.center().y())
     # Sent, not moved: a pointer that lies there already would not move.
     moved = QMouseEvent(
@@ -91,10 +99,10 @@ def test_the_cursor_tells_the_values_under_it(plot):
 
 
 def test_all_runs_are_saved_as_a_table(plot, tmp_path):
-    plot.addSteps(0, (1.0, 0.5))
-    plot.addValidation(2, 0.25)
-    plot.begin()
-    plot.addSteps(0, (0.75,))
+    plot.history.add_steps(0, (1.0, 0.5))
+    plot.history.add_validation(2, 0.25)
+    plot.addEvents([started(0)])
+    plot.history.add_steps(0, (0.75,))
     path = tmp_path / "losses.csv"
     write_csv(path, plot.runs)
     rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
@@ -104,19 +112,19 @@ def test_all_runs_are_saved_as_a_table(plot, tmp_path):
     assert [row["validation_loss"] for row in rows] == ["", "0.25", ""]
 
 
-def test_the_menu_saves_a_picture(plot, tmp_path, monkeypatch):
-    plot.addSteps(0, (1.0, 0.5))
+def test_the_menu_saves_an_image(plot, tmp_path, monkeypatch):
+    plot.history.add_steps(0, (1.0, 0.5))
     path = tmp_path / "losses.png"
     monkeypatch.setattr(
         "qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *given: (str(path), "")
     )
     actions = {action.text(): action for action in plot.menu().actions()}
-    actions["Save as picture …"].trigger()
+    actions["Save as image …"].trigger()
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_the_colours_can_change(plot):
-    plot.addSteps(0, (1.0, 0.5))
+    plot.history.add_steps(0, (1.0, 0.5))
     plot.setColours(Colours.of("light"))
     assert Colours.of("light").curve in colours_in(plot)
 

@@ -8,7 +8,7 @@ import pytest
 
 from napari_hush.errors import OutOfMemoryError, UnwritableFileError
 from napari_hush.widgets.results import canvas
-from napari_hush.widgets.results.canvas import DiskCanvas, fits_into_memory, place_for
+from napari_hush.widgets.results.canvas import DiskCanvas, fits_into_memory, new_result_path
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def test_the_file_holds_what_was_written(tmp_path):
     assert canvas.shown is canvas.out
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path):
-    with pytest.raises(OutOfMemoryError, match=r"has room for.*make room"):
+def test_a_too_small_disk_raises_before_anything_is_written(tmp_path):
+    with pytest.raises(OutOfMemoryError, match=r"only.*free disk space"):
         DiskCanvas((2**40, 2**20), np.float32, tmp_path / "result.npy")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_is_no_folder_is_told(tmp_path):
+def test_a_path_that_is_no_folder_raises(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UnwritableFileError, match="make that folder writable"):
         DiskCanvas((4, 5), np.float32, tmp_path / "file" / "result.npy")
@@ -46,13 +46,14 @@ def test_a_place_that_is_no_folder_is_told(tmp_path):
 def test_results_lie_beside_their_source_under_new_names(tmp_path, monkeypatch):
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path / "data"))
     source = tmp_path / "cells: 1.tif"
-    first = place_for("cells: 1", str(source))
+    first = new_result_path("cells: 1", str(source))
     assert first.parent == tmp_path
     assert first.name.startswith("cells_ 1 denoised")
     first.write_text("")
-    assert place_for("cells: 1", str(source)) != first
-    assert place_for("cells", "").parent == tmp_path / "data" / "results"
-    assert place_for("cells", "/nowhere/a.tif").parent == tmp_path / "data" / "results"
+    assert new_result_path("cells: 1", str(source)) != first
+    assert new_result_path("cells", "").parent == tmp_path / "data" / "results"
+    nowhere = new_result_path("cells", "/nowhere/a.tif")
+    assert nowhere.parent == tmp_path / "data" / "results"
 
 
 @pytest.mark.parametrize("keep_type", [False, True])

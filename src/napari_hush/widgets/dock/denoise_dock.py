@@ -29,7 +29,6 @@ from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import notify
-from napari_hush.widgets.plot.loss_plot import feed
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.user_settings import add_recent_model
@@ -279,7 +278,7 @@ class DenoiseDock(QWidget):
     # ---- What the worker says
 
     def _on_progressed(self, events: list[Event]) -> None:
-        feed(self._controls.plot, events)
+        self._controls.plot.addEvents(events)
         if self._run.preview_was_removed:
             self._controls.preview.setChecked(False)
         self._shown.updateAndPaint(self._run)

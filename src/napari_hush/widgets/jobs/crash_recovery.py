@@ -1,10 +1,10 @@
-"""Trainings that were cut off: what is kept so that they can go on. No Qt here.
+"""Recovery folders, from which interrupted trainings are resumed. No Qt here.
 
-Each training of the dock has a folder while it lasts: a copy of the pixels unless they are
-very many, a few words about it (which come last and go first, so that nothing else counts
-without them), and the state that the engine writes. A lock in the folder says that the
-training goes on somewhere, and falls with the process that holds it; a folder without one
-is what a crash, a power cut or a closed window has left.
+Each training of the dock has a recovery folder while it runs: a copy of the pixels unless
+they are too large, the checkpoint of the engine, and a summary, which is written last and
+removed first, so that the folder counts only with one. A lock in the folder is held while
+the training runs, and released when its process dies: a folder that is not locked belongs
+to a training that was interrupted by a crash, a power cut or a closed window.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.config import Configuration
@@ -24,306 +24,241 @@ from napari_hush.errors import TrainingError, UnreadableFileError
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.atomic_write import whole_file, writing
 from napari_hush.widgets.data.training_data import TrainingData
-from napari_hush.widgets.jobs.pixel_copies import copied, in_memory, read_copies
-from napari_hush.widgets.user_settings import data_folder
+from napari_hush.widgets.jobs.pixel_copies import copy_pixels, load_copies, read_copies
+from napari_hush.widgets.user_settings import data_folder, new_path, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from filelock import BaseFileLock
 
-__all__ = [
-    "InterruptedTraining",
-    "Keeping",
-    "discard",
-    "going_on",
-    "interrupted_runs",
-    "keeping",
-]
-
 _log = logging.getLogger(__name__)
 
-_WORDS = "run.json"
-_WORDS_BYTES = 2**20
+_SUMMARY = "run.json"
+_SUMMARY_MAX_BYTES = 2**20
 _LOCK = "in-use"
-_STATE = "run-state.safetensors"
-"""As `napari_hush.lightning` calls it; that module would load torch."""
-_WAIT = 2.0
-"""Seconds to wait for a lock that somebody may hold for a moment, to look."""
-_OLD = 86_400.0
-"""Seconds after which nobody is about to make something of what is not whole."""
-_UNLOCKED = (OSError, NotImplementedError)
-"""Raised where a folder cannot be locked: somebody has, or the disk knows no locks."""
+_CHECKPOINT = "run-state.safetensors"
+"""As in `napari_hush.lightning.checkpoint`, which would load torch."""
+_LOCK_SECONDS = 2.0
+"""Time to wait for a lock that another window may hold for a moment, to look."""
+_OLD_SECONDS = 86_400.0
+"""Age at which a folder without a summary no longer belongs to a training that starts."""
+_LOCK_ERRORS = (OSError, NotImplementedError)
+"""Of a lock that is held, or on a file system without locks."""
 
 
 @dataclass(frozen=True)
 class InterruptedTraining:
-    """A training that was cut off.
-
-    Attributes
-    ----------
-    folder : Path
-        All that is kept of it.
-    name : str
-        What its layer was called.
-    when : float
-        Time of the last state, in seconds since 1970.
-    configuration : Configuration
-        What it was asked to do.
-    pixel_size : ImageMetadata or None
-        Pixel sizes of what it learned from.
-    counts : dict of str to int, or None
-        How many arrays there are of each kind that `TrainingData` has; None if they were
-        too large to be copied.
-    """
+    """A training that was interrupted, as its recovery folder describes it."""
 
     folder: Path
     name: str
+    """Name of its layer."""
     when: float
+    """Time of the last checkpoint, in seconds since 1970."""
     configuration: Configuration
     pixel_size: ImageMetadata | None
+    """Pixel sizes of the training images."""
     counts: dict[str, int] | None
+    """Number of arrays per field of `TrainingData`; None if they were not copied."""
 
     @property
     def has_pixels(self) -> bool:
-        """Whether it can go on: what it learned from is there."""
+        """Whether it can be resumed: its pixels were copied."""
         return self.counts is not None
 
     def data(self) -> TrainingData:
-        """What it learned from, left on disk.
-
-        Raises
-        ------
-        UnreadableFileError
-            If the pixels are not there, or not what they should be.
-        """
-        counts = self.counts or {}
+        """The copied pixels, left on disk; `UnreadableFileError` if damaged."""
         try:
-            return read_copies(self.folder, counts)
+            return read_copies(self.folder, self.counts or {})
         except (OSError, ValueError, TypeError) as error:
             raise UnreadableFileError(
                 f"The pixels of the training on “{self.name}” cannot be read ({error}); "
-                "take its model, or train anew."
+                "take its model, or train again."
             ) from error
 
 
 @dataclass
-class Keeping:
-    """What a training needs to know of its folder.
-
-    Attributes
-    ----------
-    folder : Path or None
-        Where its state goes; None if nothing can be kept.
-    data : TrainingData
-        What it is to learn from.
-    over : bool
-        Set when its model is in other hands, and the folder may go.
-    learned : bool
-        Set when there is something to lose: before that, a training that fails is over.
-    """
+class Recovery:
+    """The recovery folder of a running training."""
 
     folder: Path | None
+    """For the engine's checkpoints; None if nothing can be written."""
     data: TrainingData
-    over: bool = False
-    learned: bool = False
+    """Pixels to train on."""
+    has_steps: bool = False
+    """Set after the first steps: a training that fails before them leaves nothing."""
+    finished: bool = False
+    """Set when the model has been returned, so that the folder can be removed."""
 
 
 @contextmanager
-def keeping(
+def new_recovery(
     name: str,
     configuration: Configuration,
     data: TrainingData,
     pixel_size: ImageMetadata | None,
-    tell: Callable[[str], None],
-) -> Iterator[Keeping]:
-    """Keep all it takes to go on with a new training, until it is over.
+    warn: Callable[[str], None],
+) -> Iterator[Recovery]:
+    """Keep a recovery folder for a new training on the layer called `name`.
 
-    A disk that takes nothing is no reason to stop anybody's work: it is told.
-
-    Parameters
-    ----------
-    name : str
-        What the layer is called.
-    configuration, data, pixel_size
-        Of the training. What is not in memory in one piece is learned from as the copy.
-    tell : callable
-        Gets a sentence if the training is not kept.
+    If it cannot be written, the training runs without one and `warn` gets a message.
     """
-    folder = _new_folder(name)
+    when, plain = time.strftime("%Y-%m-%d %H.%M.%S"), safe_name(name, "image")[:60]
+    folder = _root() / f"{when} {plain} {os.urandom(3).hex()}"
     lock = _lock_of(folder)
     try:
         with writing(folder):
             folder.mkdir(parents=True)
-        lock.acquire(_WAIT)
-    except _UNLOCKED as error:
+        lock.acquire(_LOCK_SECONDS)
+    except _LOCK_ERRORS as error:
         shutil.rmtree(folder, ignore_errors=True)
-        tell(f"After a crash this training could not go on: {error}")
-        yield Keeping(None, data)
+        warn(f"After a crash this training cannot be resumed: {error}")
+        yield Recovery(None, data)
         return
-    run = Keeping(folder, data)
-    with _held(lock, folder, run):
+    recovery = Recovery(folder, data)
+    with _removed_at_end(lock, folder, recovery):
         try:
-            run.data, counts = copied(data, folder)
-            words = {
+            recovery.data, counts = copy_pixels(data, folder)
+            summary = {
                 "name": name,
                 "configuration": configuration.model_dump(mode="json"),
                 "pixel_size": None if pixel_size is None else asdict(pixel_size),
                 "pixels": counts,
             }
-            with whole_file(folder / _WORDS) as part:
-                part.write_text(json.dumps(words, indent=1), encoding="utf-8")
+            with whole_file(folder / _SUMMARY) as part:
+                part.write_text(json.dumps(summary, indent=1), encoding="utf-8")
         except OSError as error:
             _empty(folder)
-            run.folder, run.data = None, data
-            tell(f"After a crash this training could not go on: {error}")
-        yield run
+            recovery.folder, recovery.data = None, data
+            warn(f"After a crash this training cannot be resumed: {error}")
+        yield recovery
 
 
 @contextmanager
-def going_on(folder: Path, data: TrainingData) -> Iterator[Keeping]:
-    """Keep the training in `folder` on, until it is over; its `data` come into memory.
+def resumed_recovery(folder: Path, data: TrainingData) -> Iterator[Recovery]:
+    """Keep the recovery folder of a resumed training, with its `data` in memory.
 
-    Raises
-    ------
-    TrainingError
-        If it goes on elsewhere already, or the pixels do not fit into memory.
+    `TrainingError` if it runs in another window, or the data do not fit into memory.
     """
     lock = _locked(folder)
-    run = Keeping(folder, data, learned=True)
-    with _held(lock, folder, run):
+    recovery = Recovery(folder, data, has_steps=True)
+    with _removed_at_end(lock, folder, recovery):
         try:
-            run.data = in_memory(data)
+            recovery.data = load_copies(data)
         except MemoryError as error:
             raise TrainingError(
-                "The pixels of that training do not fit into memory; close other programs, "
-                "and let it go on then."
+                "The pixels of the training do not fit into memory; close other programs "
+                "and resume it then."
             ) from error
-        yield run
+        yield recovery
 
 
 def interrupted_runs() -> list[InterruptedTraining]:
-    """All trainings that were cut off, the last one first.
-
-    What is left of others, and has not changed for a day, is removed.
-    """
+    """Interrupted trainings, the last first; removes old, incomplete folders."""
     found = []
-    for folder in _folders():
-        run = _read(folder)
+    for folder in filter(Path.is_dir, _root().glob("*")):
+        training = _read(folder)
         try:
-            if run is None and not _is_left_over(folder):
+            if training is None and not _is_abandoned(folder):
                 continue
             lock = _lock_of(folder)
             lock.acquire(timeout=0)
-        except _UNLOCKED:  # it goes on somewhere, or is not ours to touch
+        except _LOCK_ERRORS:  # it runs in another window, or cannot be accessed
             continue
         lock.release()
-        if run is None:
+        if training is None:
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            found.append(run)
-    return sorted(found, key=lambda run: run.when, reverse=True)
+            found.append(training)
+    return sorted(found, key=lambda training: training.when, reverse=True)
 
 
 def discard(folder: Path) -> None:
-    """Remove the training in `folder`, and what was learned in it.
-
-    Raises
-    ------
-    TrainingError
-        If it goes on somewhere.
-    """
-    with _held(_locked(folder), folder, Keeping(folder, TrainingData(()), over=True)):
+    """Remove a recovery folder; `TrainingError` if its training runs."""
+    lock = _locked(folder)
+    with _removed_at_end(lock, folder, Recovery(folder, TrainingData(()), finished=True)):
         pass
+
+
+def recovered_path(name: str) -> Path:
+    """New path for the model of a training whose dock was closed; `name` is its layer."""
+    folder = data_folder() / "recovered"
+    folder.mkdir(parents=True, exist_ok=True)
+    when = time.strftime("%Y-%m-%d %H.%M.%S")
+    return new_path(folder, f"{safe_name(name, 'model')} {when}", ".safetensors")
 
 
 # ---- Private
 
 
 @contextmanager
-def _held(lock: BaseFileLock, folder: Path, run: Keeping) -> Iterator[None]:
-    """Let go of the lock at the end; and remove the folder if nothing is to be kept."""
+def _removed_at_end(lock: BaseFileLock, folder: Path, recovery: Recovery) -> Iterator[None]:
+    """Release the lock at the end, and remove the folder unless it is still needed."""
     try:
         yield
     finally:
-        kept = run.folder is not None and run.learned and not run.over
-        kept = kept and (folder / _STATE).is_file()
-        if not kept:
+        interrupted = recovery.has_steps and not recovery.finished
+        needed = recovery.folder is not None and interrupted
+        needed = needed and (folder / _CHECKPOINT).is_file()
+        if not needed:
             _empty(folder)
         lock.release()
-        if not kept:
+        if not needed:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock_of(folder: Path) -> BaseFileLock:
-    from filelock import FileLock  # takes long to import, and is seldom needed
+    from filelock import FileLock  # slow to import, and rarely needed
 
     return FileLock(folder / _LOCK)
 
 
-def _empty(folder: Path) -> None:
-    """Remove all but the lock from `folder`; what it takes to be offered goes first.
+def _locked(folder: Path) -> BaseFileLock:
+    """The acquired lock of a training; `TrainingError` if it runs or is gone."""
+    lock = _lock_of(folder)
+    try:
+        if not folder.is_dir():  # the lock would create it
+            raise FileNotFoundError(folder)
+        lock.acquire(_LOCK_SECONDS)
+    except _LOCK_ERRORS as error:
+        raise TrainingError(
+            "This training runs in another window, or was discarded there; check that "
+            "window, or train again."
+        ) from error
+    return lock
 
-    Windows keeps what somebody reads, a virus scanner for example; it goes in a day.
+
+def _empty(folder: Path) -> None:
+    """Remove all files but the lock from `folder`, the summary first.
+
+    Windows keeps files that a virus scanner reads; they are removed a day later.
     """
-    files = sorted(folder.iterdir(), key=lambda path: path.name != _WORDS)
+    files = sorted(folder.iterdir(), key=lambda path: path.name != _SUMMARY)
     for path in files:
         if path.name != _LOCK:
             with suppress(OSError):
                 path.unlink()
 
 
-def _is_left_over(folder: Path) -> bool:
-    """Whether nothing can come of what is in `folder` any more."""
-    return not (folder / _WORDS).exists() and time.time() - folder.stat().st_mtime > _OLD
-
-
-def _locked(folder: Path) -> BaseFileLock:
-    """The lock of a training that is to be taken up, or removed.
-
-    Raises
-    ------
-    TrainingError
-        If it goes on somewhere.
-    """
-    lock = _lock_of(folder)
-    try:
-        if not folder.is_dir():  # which the lock would make
-            raise FileNotFoundError(folder)
-        lock.acquire(_WAIT)
-    except _UNLOCKED as error:
-        raise TrainingError(
-            "That training goes on in another window, or somebody has removed it; look "
-            "there, or train anew."
-        ) from error
-    return lock
+def _is_abandoned(folder: Path) -> bool:
+    """Whether no training will complete what is in `folder`."""
+    age = time.time() - folder.stat().st_mtime
+    return not (folder / _SUMMARY).exists() and age > _OLD_SECONDS
 
 
 def _root() -> Path:
     return data_folder() / "interrupted"
 
 
-def _folders() -> list[Path]:
-    try:
-        return [path for path in _root().iterdir() if path.is_dir()]
-    except OSError:  # nothing was ever kept
-        return []
-
-
-def _new_folder(name: str) -> Path:
-    plain = re.sub(r"[^\w\- ]+", "_", name).strip()[:60] or "image"
-    return _root() / f"{time.strftime('%Y-%m-%d %H.%M.%S')} {plain} {os.urandom(3).hex()}"
-
-
 def _read(folder: Path) -> InterruptedTraining | None:
-    """What is kept in `folder`; None, and logged, if nothing can be made of it."""
-    words = folder / _WORDS
+    """The training of `folder`; None if it is incomplete, or, logged, unreadable."""
+    summary = folder / _SUMMARY
     try:
-        when = (folder / _STATE).stat().st_mtime
-        if words.stat().st_size > _WORDS_BYTES:
+        when = (folder / _CHECKPOINT).stat().st_mtime
+        if summary.stat().st_size > _SUMMARY_MAX_BYTES:
             raise ValueError("it is too large")
-        values: dict[str, Any] = json.loads(words.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
         size = values["pixel_size"]
         counts = values["pixels"]
         return InterruptedTraining(
@@ -337,24 +272,5 @@ def _read(folder: Path) -> InterruptedTraining | None:
     except FileNotFoundError:
         return None
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        _log.warning("What is kept in %s cannot be read: %s", folder, error)
+        _log.warning("The interrupted training in %s cannot be read: %s", folder, error)
         return None
-
-
-def recovery_folder() -> Path:
-    """The folder of such models."""
-    return data_folder() / "recovered"
-
-
-def recovered_path(name: str) -> Path:
-    """A new path for the model trained on the layer called `name`."""
-    folder = recovery_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    plain = re.sub(r"[^\w\- ]+", "_", name).strip() or "model"
-    stem = f"{plain} {time.strftime('%Y-%m-%d %H.%M.%S')}"
-    path = folder / f"{stem}.safetensors"
-    number = 2
-    while path.exists():
-        path = folder / f"{stem} {number}.safetensors"
-        number += 1
-    return path

@@ -37,7 +37,12 @@ class LayerView:
         if self.layer not in viewer.layers or pixel_shape(self.layer) != self.shape:
             return
         bounds = shown_bounds(viewer, self.layer)
-        self.visible.set(bounds, canonical_region(bounds, self.axes, self.shape))
+        self.visible.bounds = bounds
+        self.visible.region = canonical_region(bounds, self.axes, self.shape)
+
+    def region(self) -> tuple[slice, ...] | None:
+        """The visible region ``(S, C, (Z), Y, X)``."""
+        return self.visible.region
 
 
 def layer_called(name: str, ndim: int, viewer: Any) -> Image | None:
@@ -85,7 +90,7 @@ def plan_denoising(
                 bool(layer.rgb),
                 Origin.of(layer),
                 region=_region(viewer, view, scope),
-                first=view.visible.region,
+                first=view.region,
                 keep_type=keep_type,
             )
         )
@@ -95,7 +100,7 @@ def plan_denoising(
 
 def _region(viewer: Any, view: LayerView, scope: Scope) -> tuple[slice, ...] | None:
     if scope is Scope.VIEW:
-        return view.visible.region()
+        return view.region()
     if scope is Scope.SLICE:
         return canonical_region(shown_slice(viewer, view.layer), view.axes, view.shape)
     return None

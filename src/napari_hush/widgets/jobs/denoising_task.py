@@ -1,4 +1,4 @@
-"""Denoising as a job of the dock: what the worker thread does. No Qt here."""
+"""Tasks that denoise layers and files. No Qt here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from napari_hush.widgets.results.canvas import (
     Canvas,
     DiskCanvas,
     fits_into_memory,
-    place_for,
+    new_result_path,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from napari_hush.events import OnProgress, WarningIssued
+    from napari_hush.events import OnProgress
     from napari_hush.models import Model
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.jobs.tasks import StopRequest
@@ -32,38 +32,39 @@ Region = tuple[slice, ...]
 
 @dataclass(frozen=True)
 class Denoising:
-    """Denoise into a canvas, reported before the first tile; returns it."""
+    """Denoise into a canvas, which is reported before the first tile; returns it."""
 
     model: Model
     source: Any
-    """What the layer holds: numpy, dask, zarr or xarray, with alpha if RGB."""
+    """Pixels of the layer: numpy, dask, zarr or xarray, with alpha if RGB."""
     axes: str
     rgb: bool
     origin: Origin
     region: Region | None = None
     """The part to denoise, ``(S, C, (Z), Y, X)``; None for everything."""
     first: Callable[[], Region | None] | None = None
-    """Where somebody looks, to be denoised before the rest."""
+    """Returns the visible part, which is denoised first."""
     keep_type: bool = False
-    """Whether the result is of the source's type, not float32."""
+    """Whether the result has the dtype of the source instead of float32."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas | DiskCanvas:
         from napari_hush.careamist import CAREamist
+        from napari_hush.quality import size_warning
 
         canvas, pixels = self._prepared()
+        name = self.origin.name
 
         def relay(event: Event) -> None:
-            if isinstance(event, ImageStarted):  # all checks are passed
-                record = _record(self, pixels)
-                ready = CanvasReady(canvas, self.origin, self.region is not None, record)
-                report(ready)
-            report(of_layer(event, self.origin.name))
+            if isinstance(event, ImageStarted):  # the input has been checked
+                part = self.region is not None
+                report(CanvasReady(canvas, self.origin, part, self._record(pixels)))
+            report(of_layer(event, name))
 
-        if other := _other_size(self):
-            report(other)
-
-        with refusals_name(self.origin.name):
-            # not the engine that trains, so that both can work at once
+        trained = self.model.provenance.pixel_size
+        if warning := size_warning(f"“{name}”", self.origin.pixel_size, trained):
+            report(warning)
+        with refusals_name(name):
+            # not the engine of the model, which may be training
             CAREamist(self.model, on_progress=relay).predict(
                 source=pixels,
                 axes=self.axes,
@@ -76,16 +77,25 @@ class Denoising:
         return canvas
 
     def _prepared(self) -> tuple[Canvas | DiskCanvas, Any]:
-        """What to fill, and the pixels: in memory if both fit into it."""
+        """The canvas and the pixels, in memory if both fit."""
         if self.rgb or fits_into_memory(self.source):
             everything = as_pixels(self.source, rgb=False)
             pixels = as_pixels(everything, rgb=self.rgb)
             canvas = Canvas(everything, self.axes, rgb=self.rgb, keep_type=self.keep_type)
             return canvas, pixels
         dtype = self.source.dtype if self.keep_type else np.dtype(np.float32)
-        place = place_for(self.origin.name, self.origin.path)
+        path = new_result_path(self.origin.name, self.origin.path)
         shape = tuple(int(size) for size in self.source.shape)
-        return DiskCanvas(shape, dtype, place), lazily(self.source)
+        return DiskCanvas(shape, dtype, path), lazily(self.source)
+
+    def _record(self, pixels: Any) -> dict[str, Any]:
+        """Provenance of the result."""
+        from napari_hush.io import Image, select_channels
+        from napari_hush.models import result_record
+
+        image = Image.from_array(pixels, self.axes, self.origin.name)
+        image = select_channels(image, self.model.config.data_config.channels)
+        return result_record(self.model, image, keep_type=self.keep_type)
 
     def __str__(self) -> str:
         return f"denoising of “{self.origin.name}”"
@@ -109,36 +119,18 @@ class DenoisingSeveral:
         return "denoising of " + ", ".join(f"“{t.origin.name}”" for t in self.tasks)
 
 
-def _record(task: Denoising, pixels: Any) -> dict[str, Any]:
-    from napari_hush.io import Image, select_channels
-    from napari_hush.models import result_record
-
-    image = Image.from_array(pixels, task.axes, task.origin.name)
-    image = select_channels(image, task.model.config.data_config.channels)
-    return result_record(task.model, image, keep_type=task.keep_type)
-
-
-def _other_size(task: Denoising) -> WarningIssued | None:
-    """Whether the layer's pixels are of another size than those trained on."""
-    from napari_hush.quality import size_warning
-
-    trained = task.model.provenance.pixel_size
-    return size_warning(f"“{task.origin.name}”", task.origin.pixel_size, trained)
-
-
 @dataclass(frozen=True)
 class DenoisingFiles:
-    """Denoise all images in a folder into another one; returns the results written."""
+    """Denoise all images of a folder into another one; returns the files written."""
 
     model: Path
     source: Path
     """A folder, or one file."""
     output: Path
     axes: str
-    """Axes of the files; empty for those that the model was trained on."""
-    overwrite: bool = False
+    """Axes of the files; empty for those of the model."""
     resume: bool = False
-    """Leave the results that are there."""
+    """Keep existing results."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> list[Path]:
         from napari_hush.careamist import CAREamist
@@ -147,7 +139,7 @@ class DenoisingFiles:
         return engine.predict_to_disk(
             self.source,
             prediction_dir=self.output.absolute(),
-            overwrite=self.overwrite,
+            overwrite=False,
             resume=self.resume,
             axes=self.axes or None,
             should_stop=stop.is_set,

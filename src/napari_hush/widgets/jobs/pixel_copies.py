@@ -1,4 +1,4 @@
-"""The pixels that a training learns from, copied for it to go on with. No Qt here."""
+"""Copies of the training pixels in a recovery folder. No Qt here."""
 
 from __future__ import annotations
 
@@ -20,59 +20,60 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["copied", "in_memory", "read_copies"]
+MAX_BYTES = 2**30
+"""More pixels are not copied: the user would wait too long."""
+MAX_SHARE = 0.25
+"""Share of the free disk and of the free memory that copies may take."""
+_CHUNK_BYTES = 2**26
 
-MOST_BYTES = 2**30
-"""Pixels beyond this are not copied: it would take longer than people wait."""
-SHARE = 0.25
-"""Of the free disk that copies may take, and of the free memory, where they will be."""
-_AT_ONCE = 2**26
-"""Bytes that are copied at once."""
+
+def copy_pixels(
+    data: TrainingData, folder: Path
+) -> tuple[TrainingData, dict[str, int] | None]:
+    """Copy the pixels unless they are too large; returns the data to train on, and counts.
+
+    Counts are as in `InterruptedTraining`: None without a copy.
+    """
+    arrays_of = _arrays_of(data)
+    needed = sum(_bytes(array) for arrays in arrays_of.values() for array in arrays)
+    free = min(shutil.disk_usage(folder).free, free_memory())
+    if needed > min(MAX_BYTES, MAX_SHARE * free):
+        return data, None
+    copies = {
+        kind: tuple(_copy(array, _path(folder, kind, n)) for n, array in enumerate(arrays))
+        for kind, arrays in arrays_of.items()
+    }
+    return TrainingData(**copies), {kind: len(arrays) for kind, arrays in copies.items()}
 
 
 def read_copies(folder: Path, counts: Mapping[str, int]) -> TrainingData:
-    """What `copied` wrote into `folder`, left on disk.
+    """The copies in `folder`, left on disk.
 
-    Raises
-    ------
-    OSError, ValueError, TypeError
-        If it is not there, or not what it should be.
+    OSError, ValueError or TypeError if they are missing or damaged.
     """
     return TrainingData(
         **{
             kind: tuple(
-                np.load(_place(folder, kind, n), mmap_mode="r") for n in range(count)
+                np.load(_path(folder, kind, n), mmap_mode="r") for n in range(count)
             )
             for kind, count in counts.items()
         }
     )
 
 
-def copied(data: TrainingData, folder: Path) -> tuple[TrainingData, dict[str, int] | None]:
-    """Copy the pixels if they are few enough; what to learn from, and what was copied."""
-    kinds = _kinds(data)
-    needed = sum(_bytes(array) for arrays in kinds.values() for array in arrays)
-    room = min(shutil.disk_usage(folder).free, free_memory())
-    if needed > min(MOST_BYTES, SHARE * room):
-        return data, None
-    taken = {
-        kind: tuple(_copy(array, _place(folder, kind, n)) for n, array in enumerate(arrays))
-        for kind, arrays in kinds.items()
-    }
-    return TrainingData(**taken), {kind: len(arrays) for kind, arrays in kinds.items()}
+def load_copies(data: TrainingData) -> TrainingData:
+    """`data` as plain arrays in memory, as the interrupted training had them."""
+    arrays_of = _arrays_of(data).items()
+    return TrainingData(
+        **{kind: tuple(map(np.array, arrays)) for kind, arrays in arrays_of}
+    )
 
 
-def in_memory(data: TrainingData) -> TrainingData:
-    """As plain arrays, which is what the training saw when it began."""
-    kinds = _kinds(data).items()
-    return TrainingData(**{kind: tuple(map(np.array, arrays)) for kind, arrays in kinds})
-
-
-def _place(folder: Path, kind: str, number: int) -> Path:
+def _path(folder: Path, kind: str, number: int) -> Path:
     return folder / f"{kind}-{number}.npy"
 
 
-def _kinds(data: TrainingData) -> dict[str, tuple[Any, ...]]:
+def _arrays_of(data: TrainingData) -> dict[str, tuple[Any, ...]]:
     return {kind.name: getattr(data, kind.name) for kind in fields(data)}
 
 
@@ -81,12 +82,12 @@ def _bytes(array: Any) -> int:
 
 
 def _copy(array: Any, path: Path) -> Any:
-    """Write `array` to `path`; itself if it lies in memory in one piece, else the copy."""
+    """Write `array` to `path`; returns it if it is contiguous in memory, else the copy."""
     pixels = array if isinstance(array, np.ndarray) else lazily(array)
     shape, dtype = tuple(map(int, pixels.shape)), np.dtype(pixels.dtype)
-    rows = max(1, _AT_ONCE * shape[0] // max(1, _bytes(array)))
+    rows = max(1, _CHUNK_BYTES * shape[0] // max(1, _bytes(array)))
     rest = tuple(slice(0, size) for size in shape[1:])
-    # Not through a map of the file: on a full disk that ends the process.
+    # Not as a memory map, which ends the process where the disk is full.
     with writing(path), path.open("wb") as file:
         header = {
             "descr": np.lib.format.dtype_to_descr(dtype),
@@ -99,6 +100,6 @@ def _copy(array: Any, path: Path) -> Any:
                 pixels[(slice(start, min(start + rows, shape[0])), *rest)]
             )
             file.write(part.tobytes())
-    # In memory again, as it will be when the training goes on: then both see the same.
-    plain = type(array) is np.ndarray and array.flags.c_contiguous
-    return array if plain else np.load(path)
+    # In memory as in a resumed training, so that both draw the same patches.
+    contiguous = type(array) is np.ndarray and array.flags.c_contiguous
+    return array if contiguous else np.load(path)

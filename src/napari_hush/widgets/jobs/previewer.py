@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,41 +25,22 @@ TARGET_SECONDS = 0.2
 """Time for one preview; its size adapts to this."""
 
 
+@dataclass
 class VisibleRegion:
     """The visible part of a layer: set in the main thread, read in the worker."""
 
-    def __init__(self) -> None:
-        self._parts: tuple[Bounds | None, tuple[slice, ...] | None] = (None, None)
-        self.on = True
-        """Whether previews are wanted."""
-
-    def set(self, bounds: Bounds | None, region: tuple[slice, ...] | None) -> None:
-        """Set it in the layer's axes and in canonical axes, at once."""
-        self._parts = bounds, region
-
-    @property
-    def bounds(self) -> Bounds | None:
-        """In the layer's axes; None before `set`."""
-        return self._parts[0]
-
-    def region(self) -> tuple[slice, ...] | None:
-        """As a region ``(S, C, (Z), Y, X)``."""
-        return self._parts[1]
+    bounds: Bounds | None = None
+    """In the layer's axes; None if unknown."""
+    region: tuple[slice, ...] | None = None
+    """As a region ``(S, C, (Z), Y, X)``."""
+    on: bool = True
+    """Whether previews are wanted."""
 
 
 class Previewer:
-    """Denoises the visible part of a layer, in the training thread.
+    """Denoises the visible part of `source`, of the axes `axes`, in the training thread.
 
-    Parameters
-    ----------
-    source : array-like
-        Pixels of the layer, colours and alpha included.
-    axes : str
-        Axes of `source`, C for the colours included.
-    rgb : bool
-        Whether the last axis holds colours.
-    visible : VisibleRegion
-        The part to denoise.
+    With `rgb`, the last axis holds colours, and alpha if any.
     """
 
     def __init__(

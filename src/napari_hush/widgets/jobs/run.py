@@ -35,19 +35,13 @@ PAINT_SHARE = 0.04
 
 
 class Run(QObject):
-    """Runs tasks one after the other, each in a worker thread, and keeps their state.
+    """Runs one task at a time in a worker thread and keeps its state.
 
-    The worker appends events to a mailbox; a timer empties it, advances `state` and emits
-    all new events together, in order, so that a fast task cannot flood the event loop. All
-    events of a task are delivered before its end.
+    The worker appends events to a mailbox, which a timer empties, so that a fast task
+    cannot flood the event loop. All events are delivered before the end of the task.
 
-    Parameters
-    ----------
-    parent : QObject, optional
-        Owner. The task is asked to stop when this object is destroyed.
-    on_result : callable, optional
-        Takes the result of a task and returns the message of the state `DONE`. The state
-        is still busy meanwhile.
+    `on_result` takes the result of a task and returns the final message of the state. The
+    task is asked to stop when this object is destroyed.
     """
 
     progressed = Signal(list)
@@ -78,13 +72,7 @@ class Run(QObject):
     # ---- Public API
 
     def start(self, activity: Activity, subject: str, task: Task) -> None:
-        """Call ``task(report, stop)`` in a worker thread.
-
-        Raises
-        ------
-        RuntimeError
-            If a task is running.
-        """
+        """Call ``task(report, stop)`` in a worker thread; no other task may run."""
         if self.state.busy:
             raise RuntimeError("a task is running already")
         mailbox: deque[Event] = deque()
@@ -125,10 +113,10 @@ class Run(QObject):
         self.state = run_state.finish(self.state, message)
 
     def setPaintTime(self, seconds: float) -> None:
-        """Adapt the interval of deliveries to the `seconds` that painting the last took.
+        """Deliver less often if painting the last events took many `seconds`.
 
-        Where the canvas is drawn by the processor, each change of the window redraws all
-        of it, on the processor that the task needs.
+        Without a GPU, each change of the window redraws it on the processor that the task
+        needs.
         """
         milliseconds = round(1000 * seconds / PAINT_SHARE)
         self._timer.setInterval(min(max(milliseconds, SHORTEST_MS), LONGEST_MS))
@@ -187,13 +175,9 @@ class _Outcome:
 
 
 class _Guarded:
-    """A task whose errors are results.
+    """A task whose errors are results: with PyQt6 napari shows none, with others two.
 
-    What a worker does with an exception depends on the Qt binding: with PyQt6 napari shows
-    none, with others it would show two.
-
-    napari keeps every worker for its lifetime, so references to the task and to callbacks
-    of its stop request are dropped when it ends.
+    napari keeps all workers, so references to data are dropped when the task ends.
     """
 
     def __init__(self, task: Task) -> None:

@@ -1,7 +1,6 @@
-"""What the dock is doing, as one frozen value, and how events move it on. No Qt here.
+"""The state of a run as a frozen value, and pure functions that advance it. No Qt here.
 
-A `RunState` is only ever replaced. `begin`, `advance`, `stop`, `finish` and `fail` are
-the whole life of one; `dock.view_state` turns it into what the controls show.
+`dock.view_state` turns a state into what the controls show.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from napari_hush.widgets.settings.labels import format_duration
 
 
 class Phase(Enum):
-    """Where in its life a run is."""
+    """Phase of a run."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -40,7 +39,7 @@ class Phase(Enum):
 
 
 class Activity(Enum):
-    """What kind of work a run is."""
+    """What a run does."""
 
     TRAINING = "training"
     DENOISING = "denoising"
@@ -51,54 +50,53 @@ class Activity(Enum):
 
 @dataclass(frozen=True)
 class RunState:
-    """One moment of the dock's work."""
+    """State of a run."""
 
     phase: Phase = Phase.IDLE
     activity: Activity = Activity.TRAINING
-    """What runs, or ran last; means nothing while idle."""
+    """What runs, or ran last; meaningless while idle."""
     subject: str = ""
-    """The layer or file it is about, as people call it."""
+    """Name of the layer or file."""
     started: float = 0.0
-    """Clock (s) at the start of the run, later at the start of its tiles."""
+    """Clock (s) at the start of the run, later of its tiles."""
     done: int = 0
     """Optimizer steps or tiles done in this run."""
     total: int = 0
-    """Optimizer steps or tiles of the whole run; 0 while they are still being planned."""
+    """Optimizer steps or tiles of the whole run; 0 until they are planned."""
     epoch: int = 0
-    """Epoch being trained, counted from 1 within this run."""
+    """Current epoch, from 1 in this run."""
     num_epochs: int = 0
     steps_before: int = 0
-    """Optimizer steps that the model had done before this run."""
+    """Optimizer steps of the model before this run."""
     patches_per_second: float = 0.0
     seconds_left: float | None = None
-    """Estimate for the rest of the run; None before the first one."""
+    """Estimate for the rest of the run; None if unknown."""
     device: str = ""
-    """Where the arithmetic happens, as torch names it."""
+    """Torch device."""
     stopped: bool = False
-    """True if the run was asked to end early."""
+    """Whether the run was stopped."""
     hint: str = ""
-    """Something worth knowing while it runs, in one sentence."""
+    """A sentence to show while it runs."""
     message: str = ""
-    """How it ended, in one sentence."""
+    """A sentence on how it ended."""
 
     @property
     def busy(self) -> bool:
-        """Whether the worker is at work, so that nothing else can start."""
+        """Whether a task runs, so that no other can start."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
 
     def is_running(self, activity: Activity) -> bool:
-        """Whether `activity` is under way and has not been asked to stop."""
-        under_way = self.phase in (Phase.RUNNING, Phase.PAUSED)
-        return under_way and self.activity is activity
+        """Whether `activity` runs and has not been stopped."""
+        return self.activity is activity and self.phase in (Phase.RUNNING, Phase.PAUSED)
 
 
 def begin(activity: Activity, subject: str, now: float) -> RunState:
-    """The state right after the click; `now` is a clock in seconds."""
+    """State at the start, at `now` (s)."""
     return RunState(Phase.RUNNING, activity, subject, started=now)
 
 
 def advance(state: RunState, event: Event, now: float) -> RunState:
-    """The state after `event`, which arrived at `now` (s, the clock of `begin`)."""
+    """State after `event`, which arrived at `now` (s)."""
     match event:
         case TrainingStarted():
             before = event.first_step
@@ -127,17 +125,17 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case TrainingResumed() if state.phase is Phase.PAUSED:
             return replace(state, phase=Phase.RUNNING)
         case Plateau():
-            words = f"The loss has not moved for {event.epochs} epochs: Stop when you like."
-            return replace(state, hint=words)
+            hint = f"The loss has not changed for {event.epochs} epochs; you can stop now."
+            return replace(state, hint=hint)
         case BatchSplit():
-            words = (
-                f"Memory ran out with {event.old} patches at once; it goes on with "
-                f"{event.new}, and the result is the same."
+            hint = (
+                f"Out of memory with {event.old} patches at once; training continues with "
+                f"{event.new} at once and the same result."
             )
-            return replace(state, hint=words)
+            return replace(state, hint=hint)
         case EarlyStopped():
-            words = f"Ended early: the loss has not fallen for {event.epochs} epochs."
-            return replace(state, hint=words)
+            hint = f"Ended early: the loss has not fallen for {event.epochs} epochs."
+            return replace(state, hint=hint)
         case PreviewFailed():
             return replace(state, hint=f"No preview: {event.reason}")
         case ProcessDied():
@@ -159,23 +157,23 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
 
 
 def stop(state: RunState) -> RunState:
-    """The state right after Stop or Cancel was pressed."""
+    """State after Stop or Cancel."""
     return replace(state, phase=Phase.STOPPING, stopped=True)
 
 
 def finish(state: RunState, message: str) -> RunState:
-    """The state after a run that ended as it should, by itself or because asked to."""
+    """State at the end of a run, stopped or not."""
     return replace(state, phase=Phase.DONE, message=message, seconds_left=None)
 
 
 def fail(state: RunState, message: str) -> RunState:
-    """The state after a run that ended in an error."""
+    """State after an error."""
     return replace(state, phase=Phase.FAILED, message=message, seconds_left=None)
 
 
 def after_training(state: RunState) -> str:
     """Message at the end of a training that has produced a model."""
     if state.stopped and not state.hint.startswith("Ended early"):
-        return f"Stopped in epoch {state.epoch}; the model learned so far is ready."
+        return f"Stopped in epoch {state.epoch}; the model trained so far is ready."
     spent = format_duration(time.monotonic() - state.started)
     return f"Trained on “{state.subject}” in {spent}. Denoise is next."

@@ -1,6 +1,6 @@
-"""A training in a process of its own, as a job of the dock. No Qt here.
+"""Training in a separate process, as a task of the dock. No Qt here.
 
-If that process dies, napari lives on; when it ends, all its memory is free again, that of
+If that process dies, napari does not; when it ends, all its memory is free again, that of
 the GPU included.
 """
 
@@ -10,12 +10,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
 from typing import IO, TYPE_CHECKING, Any
 
 from napari_hush.errors import SourceTypeError, TrainingError
 from napari_hush.widgets.jobs.crash_recovery import recovered_path
-from napari_hush.widgets.jobs.subprocess_child import Failed, Looked, Returned, Told, Wire
+from napari_hush.widgets.jobs.subprocess_child import (
+    Channel,
+    Returned,
+)
 from napari_hush.widgets.jobs.task_events import EngineReady, LatestModel, ProcessDied
 from napari_hush.widgets.jobs.thread_priority import CREATION_FLAGS
 
@@ -23,59 +27,58 @@ if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
     from napari_hush.events import OnProgress
     from napari_hush.models import Model
+    from napari_hush.widgets.jobs.previewer import VisibleRegion
     from napari_hush.widgets.jobs.tasks import StopRequest, Training
 
-PATIENCE = 20.0
-"""Seconds that a process may take to end after it has said its last word."""
+END_SECONDS = 20.0
+"""Seconds that the process may take to end after its last message."""
 
 
 class RemoteEngine:
-    """Steers a training in another process as one would an engine here."""
+    """Pauses, resumes and stops a training in another process."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self.is_paused = False
 
     def pause_training(self) -> None:
-        """Let it wait after the step in hand."""
         self.is_paused = True
-        self._tell("pause")
+        self._send("pause")
 
     def resume_training(self) -> None:
-        """Let it go on."""
         self.is_paused = False
-        self._tell("resume")
+        self._send("resume")
 
     def stop_training(self) -> None:
-        """End it after the step in hand."""
-        self._tell("stop")
+        self._send("stop")
 
-    def _tell(self, wish: str) -> None:
+    def _send(self, command: str) -> None:
         try:
-            self._wire.send(Told(wish))
+            self._channel.send(command)
         except OSError:
-            return  # it has died, which whoever reads from it will tell
+            return  # it has died, which the receiving thread notices
 
 
 @dataclass(frozen=True)
 class SubprocessTraining:
-    """Do `training` in another process; reports and returns what that would."""
+    """Do `training` in another process; reports and returns the same."""
 
     training: Training
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
         with tempfile.TemporaryFile() as log:
-            process = _start(log)
+            process, channel = _start(log)
             try:
-                outcome, latest = self._talk(process, report, stop)
+                outcome, latest = self._follow(channel, report, stop)
             finally:
-                _end(process)
-            if isinstance(outcome, Failed):
-                raise outcome.error
+                channel.close()
+                _wait(process)
+            if isinstance(outcome, Exception):
+                raise outcome
             if outcome is not None:
                 engine = outcome.engine
             else:
-                engine = self._rescued(latest, _why(process, log), report)
+                engine = self._recovered(latest, _cause(process, log), report)
         if stop.abandoned and engine is not None:
             engine.save(recovered_path(self.training.name))
         return engine
@@ -83,103 +86,107 @@ class SubprocessTraining:
     def __str__(self) -> str:
         return str(self.training)
 
-    def _talk(
-        self, process: subprocess.Popen[bytes], report: OnProgress, stop: StopRequest
-    ) -> tuple[Returned | Failed | None, Model | None]:
-        """Hand the training over and listen until it is over; how it ended."""
-        wire = Wire(_pipe(process.stdout), _pipe(process.stdin))
-        self._hand_over(wire)
-        engine = RemoteEngine(wire)
+    def _follow(
+        self, channel: Channel, report: OnProgress, stop: StopRequest
+    ) -> tuple[Returned | Exception | None, Model | None]:
+        """Send the training and report its events; how it ended, and the latest model."""
+        self._send_training(channel)
+        engine = RemoteEngine(channel)
         stop.when_set(engine.stop_training)
-        seen: Looked | None = None
+        visible: VisibleRegion | None = None
         latest: Model | None = None
         while True:
             try:
-                message = wire.receive()
-                seen = self._look(wire, seen)
+                message = channel.receive()
+                visible = self._send_visible(channel, visible)
             except (EOFError, OSError):
                 return None, latest
-            if isinstance(message, Returned | Failed):
+            if isinstance(message, Returned | Exception):
                 return message, latest
             if isinstance(message, LatestModel):
                 latest = message.model
             report(EngineReady(engine) if isinstance(message, EngineReady) else message)
 
-    def _hand_over(self, wire: Wire) -> None:
+    def _send_training(self, channel: Channel) -> None:
         try:
-            wire.send(self.training)
+            channel.send(self.training)
         except OSError:
-            return  # it has died already: the first look for an answer will tell
+            return  # it has died, which the first `receive` notices
         except Exception as error:
             raise SourceTypeError(
-                f"The pixels of “{self.training.name}” cannot be handed to another process "
-                f"({error}); switch off “Train in a process of its own” in the settings."
+                f"The pixels of “{self.training.name}” cannot be sent to another process "
+                f"({error}); switch off “Train in a separate process” in the settings."
             ) from error
 
-    def _look(self, wire: Wire, seen: Looked | None) -> Looked | None:
-        """Tell the other side what is looked at, where that has changed."""
+    def _send_visible(
+        self, channel: Channel, sent: VisibleRegion | None
+    ) -> VisibleRegion | None:
+        """Send the visible part of the layer if it has changed."""
         if self.training.previewer is None:
             return None
-        visible = self.training.previewer.visible
-        now = Looked(visible.bounds, visible.region(), visible.on)
-        if now != seen:
-            wire.send(now)
-        return now
+        visible = replace(self.training.previewer.visible)
+        if visible != sent:
+            channel.send(visible)
+        return visible
 
-    def _rescued(
-        self, latest: Model | None, reason: str, report: OnProgress
+    def _recovered(
+        self, latest: Model | None, cause: str, report: OnProgress
     ) -> CAREamist | None:
-        """The model of the last preview, since the process that had a newer one is gone."""
+        """The latest model, since the process that had a newer one has died."""
         from napari_hush.careamist import CAREamist
 
         if latest is None:
             raise TrainingError(
-                f"{reason} napari goes on; what was kept of the training is offered at the "
-                "top of the dock."
+                f"{cause} Resume the training at the top of the dock if it is listed "
+                "there, or train again."
             )
-        report(ProcessDied(f"{reason} The model of {latest.steps:,} steps is kept."))
+        report(ProcessDied(f"{cause} The model after {latest.steps:,} steps is kept."))
         return CAREamist(source=latest)
 
 
-def _start(log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start the process with one end of a pipe; its output goes to `log`."""
+    pipe, theirs = Pipe()
+    handle = theirs.fileno()
+    inherited: dict[str, Any] = {"pass_fds": [handle]}
+    if sys.platform == "win32":
+        os.set_handle_inheritable(handle, True)
+        startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
+        inherited = {"startupinfo": startup}
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(
-        [sys.executable, "-m", "napari_hush.widgets.jobs.subprocess_child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=environment,
-        creationflags=CREATION_FLAGS,
-    )
+    with theirs:  # closed here, so that its end is noticed
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [
+                sys.executable,
+                "-m",
+                "napari_hush.widgets.jobs.subprocess_child",
+                f"{handle}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            creationflags=CREATION_FLAGS,
+            **inherited,
+        )
+    return process, Channel(pipe)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing behind, however it went."""
-    for pipe in (process.stdin, process.stdout):
-        try:
-            _pipe(pipe).close()
-        except OSError:  # what was still to be written has no reader
-            continue
+def _wait(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.wait(PATIENCE)
+        process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def _why(process: subprocess.Popen[bytes], log: IO[bytes]) -> str:
-    """Why the process has died, as far as one can know."""
+def _cause(process: subprocess.Popen[bytes], log: IO[bytes]) -> str:
+    """Why the process has died, in one sentence."""
     code = process.returncode
     how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     log.seek(0)
     lines = log.read().decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    said = f"; its last words were: {last.rstrip('.')}" if last else ""
-    memory = " (the memory may have run out)" if code == -9 else ""
-    return f"The training process {how}{memory}{said}."
-
-
-def _pipe(pipe: IO[bytes] | None) -> Any:
-    if pipe is None:
-        raise RuntimeError("the process was started without pipes")
-    return pipe
+    output = f"; its last output: {last.rstrip('.')}" if last else ""
+    memory = " (it may have run out of memory)" if code == -9 else ""
+    return f"The training process {how}{memory}{output}."

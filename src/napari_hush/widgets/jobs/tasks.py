@@ -1,7 +1,7 @@
-"""The jobs of the dock: what the worker thread does, with the engine loaded there. No Qt.
+"""Tasks of the worker thread: training, saving and loading of models. No Qt here.
 
-A task is called as ``task(report, stop)`` and returns its result. Its text is what napari
-lists when somebody closes the window while it runs.
+A task is called as ``task(report, stop)`` and returns its result. napari shows its
+``str()`` when the window is closed while it runs. Tasks import the engine when they run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_hush.errors import TrainingError
 from napari_hush.events import StepsDone, WarningIssued
 from napari_hush.widgets.data.layers import of_layer, refusals_name
-from napari_hush.widgets.jobs.crash_recovery import going_on, keeping, recovered_path
+from napari_hush.widgets.jobs.crash_recovery import (
+    new_recovery,
+    recovered_path,
+    resumed_recovery,
+)
 from napari_hush.widgets.jobs.task_events import EngineReady
 from napari_hush.widgets.settings.cost_estimate import measure_speed
 from napari_hush.widgets.user_settings import load_setting, save_setting
@@ -31,54 +35,47 @@ if TYPE_CHECKING:
     from napari_hush.io import ImageMetadata
     from napari_hush.lightning import TrainDataModule, TrainingCheckpoint
     from napari_hush.widgets.data.training_data import TrainingData
-    from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining, Keeping
+    from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining, Recovery
     from napari_hush.widgets.jobs.previewer import Previewer
 
 
 class StopRequest:
-    """A wish to stop, made in one thread and read in another.
-
-    The wish may come before there is anything to stop: callbacks that are added later are
-    then called at once.
-    """
+    """A request to stop, made in one thread and read in another."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made = self._abandoned = False
+        self._is_set = False
         self._callbacks: list[Callable[[], None]] = []
+        self.abandoned = False
+        """Whether the dock has closed: nobody takes the result."""
 
     def is_set(self) -> bool:
-        return self._made
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether nobody will be there to take the result."""
-        return self._abandoned
-
-    def abandon(self) -> None:
-        """Make the wish because the window or the dock goes."""
-        self._abandoned = True
-        self.set()
+        return self._is_set
 
     def set(self) -> None:
         with self._lock:
-            self._made = True
+            self._is_set = True
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
 
-    def forget(self) -> None:
-        """Call nobody any more: what was to be stopped is over."""
-        with self._lock:
-            self._callbacks = []
+    def abandon(self) -> None:
+        """Make the request because the dock closes."""
+        self.abandoned = True
+        self.set()
 
     def when_set(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, as soon as there is the wish to stop."""
+        """Call `callback` once: when the request is made, or now if it has been made."""
         with self._lock:
-            if not self._made:
+            if not self._is_set:
                 self._callbacks.append(callback)
                 return
         callback()
+
+    def forget(self) -> None:
+        """Drop all callbacks: the task has ended."""
+        with self._lock:
+            self._callbacks = []
 
 
 class Task(Protocol):
@@ -89,32 +86,27 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """Train a model; returns it, or None if it was stopped before its first step.
+    """Train a model; returns its engine, or None if stopped before the first step.
 
-    What it takes to go on after a crash is kept until it is over.
+    Has a recovery folder until it ends, so that it can be resumed after a crash.
     """
 
     configuration: Configuration
     data: TrainingData
     name: str
+    """Name of the layer."""
     model: CAREamist | None = None
-    """The model to train on; None for a fresh one."""
+    """Engine whose model is trained on; None trains a new model."""
     previewer: Previewer | None = None
-    """Gets the model every few seconds."""
+    """Gets a copy of the model every few seconds."""
     pixel_size: ImageMetadata | None = None
-    """Pixel sizes of what is learned from."""
+    """Pixel sizes of the training images."""
     interrupted: Path | None = None
-    """The folder of a training that was cut off, to go on with it; then `model` is None."""
+    """Recovery folder of the training to resume; `model` is None then."""
 
     @classmethod
     def of(cls, run: InterruptedTraining) -> Training:
-        """What goes on with `run`.
-
-        Raises
-        ------
-        UnreadableFileError
-            If its pixels are not there.
-        """
+        """The task that resumes `run`; `UnreadableFileError` if its pixels are damaged."""
         data, size = run.data(), run.pixel_size
         return cls(
             run.configuration, data, run.name, pixel_size=size, interrupted=run.folder
@@ -123,74 +115,72 @@ class Training:
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
         from napari_hush.lightning import load_checkpoint
 
-        state = None if self.interrupted is None else load_checkpoint(self.interrupted)
-        engine = self._engine(state)
+        checkpoint = None if self.interrupted is None else load_checkpoint(self.interrupted)
+        engine = self._engine(checkpoint)
         engine.callbacks = self._callbacks(report)
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
-            with self._kept(report) as run, refusals_name(self.name):
-                engine.on_progress = partial(self._tell, run, report)
+            with self._recovery(report) as recovery, refusals_name(self.name):
+                engine.on_progress = partial(self._relay, recovery, report)
                 engine.train(
-                    datamodule=self._data(engine, run.data, state),
-                    checkpoint_dir=run.folder if state is None else None,
-                    resume=None if state is None else run.folder,
+                    datamodule=self._data(engine, recovery.data, checkpoint),
+                    checkpoint_dir=recovery.folder if checkpoint is None else None,
+                    resume=None if checkpoint is None else recovery.folder,
                     checkpoint_required=False,
                 )
-                run.over = not stop.abandoned
+                recovery.finished = not stop.abandoned
         if stop.abandoned and engine.is_trained:
             engine.save(recovered_path(self.name))
         return engine if engine.is_trained else None
 
-    def _engine(self, state: TrainingCheckpoint | None) -> CAREamist:
+    def _engine(self, checkpoint: TrainingCheckpoint | None) -> CAREamist:
         from napari_hush.careamist import CAREamist
 
-        if state is not None:
-            return CAREamist(source=state.config)
+        if checkpoint is not None:
+            return CAREamist(source=checkpoint.config)
         if self.model is None:
             return CAREamist(source=self.configuration)
-        engine = self.model  # what it is stays; how long it is trained does not
+        engine = self.model  # keeps its network and data; takes the settings of training
         training = self.configuration.training_config
         engine.config = engine.config.replace(training_config=training)
         return engine
 
-    def _kept(self, report: OnProgress) -> AbstractContextManager[Keeping]:
+    def _recovery(self, report: OnProgress) -> AbstractContextManager[Recovery]:
         if self.interrupted is not None:
-            return going_on(self.interrupted, self.data)
-        return keeping(
+            return resumed_recovery(self.interrupted, self.data)
+        return new_recovery(
             self.name,
             self.configuration,
             self.data,
             self.pixel_size,
-            lambda words: report(WarningIssued("state", words)),
+            lambda message: report(WarningIssued("state", message)),
         )
 
-    def _tell(self, run: Keeping, report: OnProgress, event: Event) -> None:
-        run.learned = run.learned or isinstance(event, StepsDone)
+    def _relay(self, recovery: Recovery, report: OnProgress, event: Event) -> None:
+        """Report `event`, with the name of the layer in its message."""
+        recovery.has_steps = recovery.has_steps or isinstance(event, StepsDone)
         report(of_layer(event, self.name))
 
     def _data(
-        self, engine: CAREamist, pixels: TrainingData, state: TrainingCheckpoint | None
+        self, engine: CAREamist, pixels: TrainingData, checkpoint: TrainingCheckpoint | None
     ) -> TrainDataModule:
-        """The data; a model that is trained on keeps its normalisation."""
+        """The data; a model that is trained on keeps its normalization."""
         from napari_hush.lightning import TrainDataModule
 
         config = self.configuration.data_config
-        if state is not None and state.position.first_step:
-            config = config.replace(**state.data.statistics)
+        if checkpoint is not None and checkpoint.position.first_step:
+            config = config.replace(**checkpoint.data.statistics)
         if (model := engine.model) is not None:
-            scaling = model.target_normalization
+            target = model.target_normalization
             config = config.replace(
                 image_means=model.normalization.means,
                 image_stds=model.normalization.stds,
-                target_means=None if scaling is None else scaling.means,
-                target_stds=None if scaling is None else scaling.stds,
+                target_means=None if target is None else target.means,
+                target_stds=None if target is None else target.stds,
             )
-        data = TrainDataModule(
-            config,
-            **pixels.sources(),
-            val_minimum_split=1,  # as CAREamist.train does it
-        )
+        # val_minimum_split as in CAREamist.train
+        data = TrainDataModule(config, **pixels.sources(), val_minimum_split=1)
         data.pixel_size = self.pixel_size
         return data
 
@@ -208,7 +198,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Saving:
-    """Write the model to `path`, in the format it ends in; returns `path`."""
+    """Write the model to `path`, in the format of its suffix; returns `path`."""
 
     model: CAREamist
     path: Path
@@ -229,7 +219,7 @@ class Saving:
 
 @dataclass(frozen=True)
 class Loading:
-    """Read the model at `path`; returns it."""
+    """Load the model at `path`; returns its engine."""
 
     path: Path
 
@@ -244,7 +234,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class LoadingRecovered:
-    """Take the model out of a training that was cut off, as it was last; returns it."""
+    """Load the model of the last checkpoint of an interrupted training."""
 
     run: InterruptedTraining
 
@@ -252,26 +242,26 @@ class LoadingRecovered:
         from napari_hush.careamist import CAREamist
         from napari_hush.lightning import load_checkpoint, model_of
 
-        state = load_checkpoint(self.run.folder)
-        if not state.position.first_step + state.position.steps:
+        checkpoint = load_checkpoint(self.run.folder)
+        if not checkpoint.position.first_step + checkpoint.position.steps:
             raise TrainingError(
-                f"The training on “{self.run.name}” was cut off before anything was "
-                "learned; let it go on, or discard it."
+                f"The training on “{self.run.name}” was interrupted before its first step, "
+                "so there is no model; resume the training, or discard it."
             )
-        return CAREamist(source=model_of(state))
+        return CAREamist(source=model_of(checkpoint))
 
     def __str__(self) -> str:
         return f"loading of the model of “{self.run.name}”"
 
 
 def load_engine(configuration: Configuration) -> None:
-    """Import what the first job will need: seconds better spent before somebody waits.
+    """Import what the first task needs, and measure the speed of a new device.
 
-    On a device that is not known yet, its speed is measured as well.
+    Runs before the first click, because the import takes seconds.
     """
     import napari_hush.careamist  # noqa: F401
 
     device = configuration.training_config.device
     if device not in (speeds := load_setting("speeds", {})):
         save_setting("speeds", {**speeds, device: measure_speed(configuration)})
-    gc.collect()  # of all that was loaded; later it would hold up a window that trains
+    gc.collect()  # now, since collecting the imports later would block the window

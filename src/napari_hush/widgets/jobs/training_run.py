@@ -69,7 +69,7 @@ class TrainingRun(Run):
     def train(
         self, task: Training, layer: Image | None, axes: str, *, apart: bool = False
     ) -> None:
-        """Train, in a process of its own if `apart`, with previews over `layer`, if any."""
+        """Train, in a separate process if `apart`, with previews over `layer`, if any."""
         view = preview = None
         if layer is None:  # still needed for its copies of the model
             source, rgb, visible = task.data.noisy[0], False, VisibleRegion()

@@ -1,4 +1,4 @@
-"""The model that Denoise and Save work with, and those before it. No Qt here."""
+"""The model that Denoise and Save use, and those before it. No Qt here."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from napari_hush.lightning import Snapshot
     from napari_hush.models import Model
 
-__all__ = ["CurrentModel", "Earlier"]
-
-EARLIER = 3
-"""Models that are kept to go back to, beside the snapshots of the last run."""
+MAX_EARLIER = 3
+"""Models kept to go back to, beside the snapshots of the last run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Earlier:
-    """A model that was at hand before."""
+    """A model that was current before."""
 
     engine: CAREamist
     model: Model
@@ -30,16 +28,16 @@ class Earlier:
 
 
 class CurrentModel:
-    """Holds the model of the dock; nothing that comes in its place makes it be lost.
+    """The model of the dock; one that is replaced can be restored.
 
     Attributes
     ----------
     engine : CAREamist or None
-        Which has the model, its losses and its snapshots.
+        Has the model, its losses and its snapshots.
     name : str
-        What the model is called; empty without one.
+        Name of the model; empty without one.
     kept : bool
-        Whether it is in a file.
+        Whether the model is saved in a file.
     """
 
     def __init__(self) -> None:
@@ -47,48 +45,48 @@ class CurrentModel:
         self.name = ""
         self.kept = False
         self._model: Model | None = None
-        self._earlier: deque[Earlier] = deque(maxlen=EARLIER)
+        self._earlier: deque[Earlier] = deque(maxlen=MAX_EARLIER)
 
     @property
     def model(self) -> Model | None:
-        """The network and all it takes to denoise with it."""
+        """The network and all settings to denoise with it."""
         return None if self.engine is None else self.engine.model
 
     @property
     def earlier(self) -> list[Earlier]:
-        """Models to go back to, the last one first."""
+        """Models before this one, the last first."""
         return [one for one in reversed(self._earlier) if one.model is not self.model]
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
-        """Moments of the training to go back to, oldest first."""
+        """Snapshots of the training, oldest first."""
         return () if self.engine is None else self.engine.snapshots
 
     def take(self, engine: CAREamist, name: str, *, kept: bool) -> None:
-        """Let the model of `engine` be the one at hand."""
-        self._put_aside()
+        """Make the model of `engine` the current one."""
+        self._store()
         self.engine, self.name, self.kept = engine, name, kept
         self._model = engine.model
 
     def noteSaved(self, path: Path) -> None:
-        """Take notice that the model is in the file `path` now."""
+        """Record that the model is saved in the file `path`."""
         self.name, self.kept = path.stem, True
 
-    def goBackTo(self, moment: Snapshot | Earlier) -> str:
-        """Let the model of `moment` be the one at hand; returns a sentence about it."""
-        if isinstance(moment, Earlier):
-            self._put_aside()
-            self.engine, self.name, self.kept = moment.engine, moment.name, moment.kept
-            self.engine.model = self._model = moment.model
-            return f"“{moment.name}” of {moment.model.steps:,} steps is the model again."
+    def goBackTo(self, target: Snapshot | Earlier) -> str:
+        """Make `target` the current model; returns a message about it."""
+        if isinstance(target, Earlier):
+            self._store()
+            self.engine, self.name, self.kept = target.engine, target.name, target.kept
+            self.engine.model = self._model = target.model
+            return f"Back to “{target.name}” after {target.model.steps:,} steps."
         if self.engine is not None:
-            self._put_aside()
-            self.engine.go_back(moment)
+            self._store()
+            self.engine.go_back(target)
             self._model, self.kept = self.engine.model, False
-        return f"The model is that after {moment.steps:,} steps again."
+        return f"Back to the model after {target.steps:,} steps."
 
-    def _put_aside(self) -> None:
-        """Keep what is at hand: as it was taken, for its engine may have trained on."""
+    def _store(self) -> None:
+        """Keep the current model as it was taken; its engine may have trained it on."""
         if self.engine is None or self._model is None:
             return
         here = Earlier(self.engine, self._model, self.name, self.kept)

@@ -1,17 +1,16 @@
-"""Asking for the name of a model file."""
+"""Dialogs for model files."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-__all__ = ["ask_where_from", "ask_where_to"]
+from napari_hush.widgets.user_settings import safe_name
 
 SUFFIX = ".safetensors"
 READABLE = (SUFFIX, ".zip", ".ckpt")
-"""Endings of files with a model in them: our own, packages, checkpoints of CAREamics."""
+"""Suffixes of model files, BioImage.IO packages and checkpoints of CAREamics."""
 FILE_FILTER = f"Models ({' '.join(f'*{suffix}' for suffix in READABLE)})"
 _WRITABLE = {
     SUFFIX: "Models",
@@ -19,37 +18,32 @@ _WRITABLE = {
     ".onnx": "ONNX",
     ".pt": "TorchScript",
 }
-"""Endings that a model can be saved with, and what that is called."""
+"""Format names by suffix."""
 
 
 def ask_where_to(parent: QWidget, name: str) -> tuple[Path, bool] | None:
-    """Ask where to save the model called `name`.
+    """Ask where to save the model called `name`; None if the dialog was cancelled.
 
-    Returns
-    -------
-    path : Path
-        Ends in the suffix of model files, or in one of another program's format.
-    overwrite : bool
-        Whether the dialog has settled that a file of that name may be replaced. None
-        instead of both if nothing was chosen.
+    Returns a path with the suffix of a format, and whether the dialog has confirmed that an
+    existing file of that name is overwritten.
     """
-    suggestion = re.sub(r"[^\w\- ]+", "_", name).strip() + SUFFIX
+    suggestion = safe_name(name, "model") + SUFFIX
     filters = {f"{name} (*{suffix})": suffix for suffix, name in _WRITABLE.items()}
     chosen, kind = QFileDialog.getSaveFileName(
         parent, "Save the model", suggestion, ";;".join(filters)
     )
     if not chosen:
         return None
-    path, wished = Path(chosen), filters.get(kind, SUFFIX)
-    if path.suffix == wished or (wished == SUFFIX and path.suffix in _WRITABLE):
+    path, wanted = Path(chosen), filters.get(kind, SUFFIX)
+    if path.suffix == wanted or (wanted == SUFFIX and path.suffix in _WRITABLE):
         return path, True
-    if path.suffix == SUFFIX:  # of the suggestion, where another format was picked
-        return path.with_suffix(wished), False
-    return path.with_name(path.name + wished), False  # the dialog asked about another name
+    if path.suffix == SUFFIX:  # of the suggestion; another format was chosen
+        return path.with_suffix(wanted), False
+    return path.with_name(path.name + wanted), False  # the dialog confirmed another name
 
 
 def ask_where_from(parent: QWidget) -> Path | None:
-    """Ask for a model file; None if nothing was chosen."""
+    """Ask for a model file; None if the dialog was cancelled."""
     chosen, _ = QFileDialog.getOpenFileName(
         parent, "Load a model", "", f"{FILE_FILTER};;All files (*)"
     )

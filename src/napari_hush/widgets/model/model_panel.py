@@ -1,4 +1,4 @@
-"""The card of the model that is there, and the list of recent ones."""
+"""Description of the current model, and menus of recent and earlier ones."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.config.methods import method_of
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.training_data import whole_of
+from napari_hush.widgets.theme.widgets import row, small_button
 from napari_hush.widgets.user_settings import load_setting
 
 if TYPE_CHECKING:
@@ -22,22 +23,14 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.model.current_model import CurrentModel, Earlier
 
-__all__ = ["ModelPanel"]
-
-EMPTY = "Train one, load one, or drop a model file here."
+EMPTY = "Train a model, load one, or drop a model file here."
 
 
 class ModelPanel(QWidget):
-    """Shows what a model was trained on and with, and offers recent models.
-
-    Attributes
-    ----------
-    recent : QToolButton
-        Opens the list of recent models; stands where other buttons for models are.
-    """
+    """Describes a model. The button `recent`, for another row, opens recent models."""
 
     chosen = Signal(Path)
-    """Somebody chose this recent model."""
+    """This recent model was chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,23 +44,16 @@ class ModelPanel(QWidget):
         self._card.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.recent = QToolButton()
-        self.recent.setObjectName("recent_models")
-        self.recent.setText("▾")
+        tip = "Models that were saved or loaded before."
+        self.recent = small_button("recent_models", "▾", tip)
         self.recent.setAccessibleName("Recent models")
-        self.recent.setToolTip("Models that were saved or loaded before.")
-        self.recent.setProperty("role", "small")
-        self.recent.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
         self.recent.setMenu(self._menu)
 
         # ---- layout
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addWidget(self._card, 1)
+        row(self).addWidget(self._card, 1)
 
         # ---- connections
         self._menu.aboutToShow.connect(self._fill_menu)
@@ -75,7 +61,7 @@ class ModelPanel(QWidget):
     # ---- Public API
 
     def setModel(self, model: Model | None) -> None:
-        """Show the card of `model`."""
+        """Describe `model`."""
         if model is not self._model:
             self._model = model
             self._card.setText(EMPTY if model is None else "\n".join(card_of(model)))
@@ -87,42 +73,43 @@ class ModelPanel(QWidget):
         for name in load_setting("models", []):
             path = Path(name)
             action = self._menu.addAction(path.stem)
-            action.setToolTip(name if path.is_file() else f"{name} is not there any more.")
+            action.setToolTip(name if path.is_file() else f"{name} no longer exists.")
             action.setEnabled(path.is_file())
             action.triggered.connect(
                 lambda checked=False, path=path: self.chosen.emit(path)
             )
         if self._menu.isEmpty():
-            self._menu.addAction("No model was saved or loaded yet.").setEnabled(False)
+            self._menu.addAction("No model has been saved or loaded yet.").setEnabled(False)
 
 
 def snapshot_menu(
-    parent: QWidget, hand: CurrentModel, take: Callable[[Snapshot | Earlier], None]
+    parent: QWidget, current: CurrentModel, choose: Callable[[Snapshot | Earlier], None]
 ) -> QMenu:
-    """A menu of what one can go back to, the last uppermost; `take` gets what is chosen."""
+    """Menu of snapshots and earlier models, the last first; calls `choose`."""
     menu = QMenu(parent)
     menu.setObjectName("snapshot_menu")
-    moments: list[tuple[str, Snapshot | Earlier]] = [
-        (f"After {moment.steps:,} steps · loss {moment.loss:.3g}", moment)
-        for moment in reversed(hand.snapshots)
+    entries: list[tuple[str, Snapshot | Earlier]] = [
+        (f"After {snapshot.steps:,} steps · loss {snapshot.loss:.3g}", snapshot)
+        for snapshot in reversed(current.snapshots)
     ]
-    moments += [
-        (f"Before: “{one.name}” · {one.model.steps:,} steps", one) for one in hand.earlier
+    entries += [
+        (f"Before: “{one.name}” · {one.model.steps:,} steps", one)
+        for one in current.earlier
     ]
-    for words, moment in moments:
-        action = menu.addAction(words)
-        action.triggered.connect(lambda _=False, chosen=moment: take(chosen))
+    for text, target in entries:
+        action = menu.addAction(text)
+        action.triggered.connect(lambda _=False, target=target: choose(target))
     return menu
 
 
 NBSP = "\N{NO-BREAK SPACE}"
 TIMES = f"{NBSP}×{NBSP}"
 SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
-"""Of units that are written out in files."""
+"""Of units that files spell out."""
 
 
 def card_of(model: Model) -> list[str]:
-    """Describe `model` by what its file says: what, how long, on what; a line for each."""
+    """Lines that describe `model`: method, training, intensities, origin."""
     config = model.config
     network = config.algorithm_config.model
     channels = f"{network.in_channels} channel{'s' if network.in_channels > 1 else ''}"
@@ -140,14 +127,14 @@ def card_of(model: Model) -> list[str]:
     lines = [
         f"{method} for {kind} of {channels}, axes {config.data_config.axes}",
         f"{model.epochs:,} epochs, {model.steps:,} steps, patches of {size}{NBSP}px",
-        f"learned from intensities of {levels}",
+        f"trained on intensities of {levels}",
     ]
     origin = " · ".join(filter(None, (_origin(model), _pixels(model))))
     return [*lines, *filter(None, [origin])]
 
 
 def _pixels(model: Model) -> str:
-    """``"pixels of 0.25 × 0.25 µm"``; empty where nobody knows."""
+    """``"pixels of 0.25 × 0.25 µm"``; empty if unknown."""
     sizes = model.provenance.pixel_size
     letters = [letter for letter in "ZYX" if letter in sizes.scale]
     if not letters:
@@ -159,7 +146,7 @@ def _pixels(model: Model) -> str:
 
 
 def _origin(model: Model) -> str:
-    """``"trained 2026-11-27 on 2 images"``; empty where nobody knows."""
+    """``"trained 2026-11-27 on 2 images"``; empty if unknown."""
     known = model.provenance
     day = known.date[:10]
     count = known.num_sources
@@ -169,11 +156,8 @@ def _origin(model: Model) -> str:
 
 
 def why_not_for(model: Model, layer: Image, axes: str) -> str:
-    """Why `model` cannot denoise `layer`, in one sentence; empty if it can.
-
-    Only shapes are looked at, nothing is read.
-    """
-    from napari_hush.io import Image as Pixels  # the engine, which is there by now
+    """Why `model` cannot denoise `layer`, from their shapes; empty if it can."""
+    from napari_hush.io import Image as Pixels  # loaded with the model by now
     from napari_hush.prediction import check_suits
 
     try:

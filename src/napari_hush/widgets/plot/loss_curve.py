@@ -1,51 +1,44 @@
-"""The losses of one run, and the smooth line through them. No Qt here."""
+"""Losses of a run with their moving average, and the scales of a plot. No Qt here."""
 
 from __future__ import annotations
 
 import bisect
+import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from collections.abc import Sequence
+    from pathlib import Path
 
-__all__ = ["LossCurve"]
+    from numpy.typing import ArrayLike, NDArray
 
 SMOOTHING = 0.02
 """Weight of a new step in the moving average, from step 2500 on."""
 
 
+@dataclass
 class LossCurve:
-    """Training loss per optimizer step, and validation loss per epoch.
+    """Training loss per optimizer step, and validation loss per epoch."""
 
-    Attributes
-    ----------
-    steps : list of int
-        Number of each step, from 1.
-    train, smooth : list of float
-        Its loss, and the moving average of the losses up to it.
-    val_steps : list of int
-        After which step each validation was.
-    val : list of float
-        Its loss.
-    """
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.train: list[float] = []
-        self.smooth: list[float] = []
-        self.val_steps: list[int] = []
-        self.val: list[float] = []
+    steps: list[int] = field(default_factory=list)
+    """Number of each step, from 1."""
+    train: list[float] = field(default_factory=list)
+    smooth: list[float] = field(default_factory=list)
+    """Moving average of `train`."""
+    val_steps: list[int] = field(default_factory=list)
+    """Number of steps done before each validation."""
+    val: list[float] = field(default_factory=list)
 
     def add_steps(self, first_step: int, losses: tuple[float, ...]) -> None:
         """Append the losses of the steps from `first_step` (counted from 0) on."""
         for offset, loss in enumerate(losses):
             self.steps.append(first_step + offset + 1)
             self.train.append(loss)
-            # Quick at first, where the loss falls steeply, then ever calmer.
+            # Follows the loss closely at first, where it falls steeply.
             weight = max(SMOOTHING, 1 / math.sqrt(len(self.train)))
             before = self.smooth[-1] if self.smooth else loss
             self.smooth.append(before + weight * (loss - before))
@@ -67,12 +60,26 @@ class LossCurve:
         return bool(np.all(np.isfinite(values)) and np.all(values > 0))
 
 
+HEADER = ("run", "step", "training_loss", "training_loss_smoothed", "validation_loss")
+
+
+def write_csv(path: Path, runs: Sequence[LossCurve]) -> None:
+    """Write `runs` as a table with a row per step."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(HEADER)
+        for number, run in enumerate(runs, start=1):
+            val = dict(zip(run.val_steps, run.val, strict=True))
+            for row in zip(run.steps, run.train, run.smooth, strict=True):
+                table.writerow((number, *row, val.get(row[0], "")))
+
+
 FACTORS = (1, 2, 5)
 """Labels are these times a power of ten."""
 FACTORS_BY_DECADES = ((1.3, (1, 2, 3, 5, 7)), (3.0, FACTORS), (math.inf, (1,)))
-"""On a logarithmic axis that reaches over fewer decades than the number."""
+"""Factors on a logarithmic axis that spans fewer decades than the number."""
 PADDING = 0.05
-"""Share of the range that is added at both ends."""
+"""Margin at both ends, as a share of the range."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class ChartAxis:
 
     @classmethod
     def around(cls, values: ArrayLike, *, log: bool) -> ChartAxis:
-        """An axis with room for the finite ones of `values`, which are above 0 if `log`."""
+        """An axis that spans the finite `values`, which are above 0 if `log`."""
         finite = np.asarray(values, np.float64)
         finite = finite[np.isfinite(finite)]
         if not finite.size:
@@ -93,11 +100,11 @@ class ChartAxis:
         if log:
             finite = np.log10(finite)
         low, high = float(finite.min()), float(finite.max())
-        room = PADDING * (high - low) or 0.5 * (1.0 if log else abs(high)) or 0.5
-        return cls(low - room, high + room, log)
+        margin = PADDING * (high - low) or 0.5 * (1.0 if log else abs(high)) or 0.5
+        return cls(low - margin, high + margin, log)
 
     def share(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Where `values` lie, from 0 at the lower end to 1 at the upper."""
+        """Positions of `values`, from 0 at the lower end to 1 at the upper."""
         places = np.asarray(values, np.float64)
         if self.log:
             places = np.log10(places)
@@ -105,7 +112,7 @@ class ChartAxis:
         return shares
 
     def labels(self, most: int) -> list[float]:
-        """About `most` round values on the axis, or a few less."""
+        """Round values on the axis, about `most`."""
         if self.log:
             decades = range(math.floor(self.low), math.ceil(self.high) + 1)
             factors = next(

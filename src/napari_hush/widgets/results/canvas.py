@@ -1,10 +1,9 @@
-"""The array behind a result layer, which clears tile by tile while the engine works."""
+"""Arrays that a result layer shows while the engine writes into them. No Qt here."""
 
 from __future__ import annotations
 
 import math
 import os
-import re
 import shutil
 import time
 from pathlib import Path
@@ -15,40 +14,40 @@ import numpy as np
 from napari_hush.axes import AxesMap
 from napari_hush.errors import OutOfMemoryError, UnwritableFileError
 from napari_hush.system.memory import format_bytes, free_memory
-from napari_hush.widgets.user_settings import data_folder
+from napari_hush.widgets.user_settings import data_folder, new_path, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Canvas", "as_type"]
+MAX_SHARE = 0.5
+"""Share of the free memory that an image and its result may take."""
 
 
 class Canvas:
-    """What the result layer shows, and where the engine writes.
+    """A result in memory, which starts as a copy of its source.
 
-    Both are one float32 array, which starts as the source, so that the clean picture
-    spreads over the noisy one. They are two where the result is to have the type of the
-    source, as colour images must: then finished tiles are rounded into it.
+    `shown` and `out` are one float32 array, except for a result in the dtype of the source,
+    as of colour images: then finished tiles are rounded into `shown`.
 
     Parameters
     ----------
     source : NDArray
-        The noisy pixels, with alpha if there is one.
+        The noisy pixels, with alpha if any.
     axes : str
         Axes of `out`.
     rgb : bool
         Whether the last axis holds colours.
     keep_type : bool
-        Whether the result is of the source's type instead of float32.
+        Whether the result has the dtype of the source instead of float32.
 
     Attributes
     ----------
     shown : NDArray
-        Data for the layer, of the source's shape: float32, or the source's type if RGB.
+        Data for the layer, of the source's shape.
     out : NDArray[np.float32]
-        Where the engine writes, of the source's shape without alpha.
+        For the engine, of the source's shape without alpha.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Canvas:
         self._map = AxesMap(axes, self.out.shape)
 
     def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
-        """Let finished tiles be seen; `regions` are places in ``(S, C, (Z), Y, X)``."""
+        """Copy finished tiles to `shown`; `regions` are in ``(S, C, (Z), Y, X)``."""
         if not self._two:
             return
         colours = self.shown[..., :3] if self._rgb else self.shown
@@ -81,9 +80,9 @@ class Canvas:
 def as_type(
     values: NDArray[Any], dtype: np.dtype[Any], *, unit: bool = True
 ) -> NDArray[Any]:
-    """`values` in the range of `dtype`, rounded if it is one of integers.
+    """`values` clipped to the range of `dtype`, and rounded if it is an integer type.
 
-    Colours of a floating point type lie between 0 and 1; that is what `unit` is for.
+    With `unit`, floating point values are clipped to 0 to 1, the range of colours.
     """
     if np.issubdtype(dtype, np.floating) and not unit:
         return values.astype(dtype)
@@ -91,41 +90,15 @@ def as_type(
     if np.issubdtype(dtype, np.integer):
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
         values = np.rint(values)
-    fitted: NDArray[Any] = np.clip(values, low, high).astype(dtype)
-    return fitted
-
-
-SHARE = 0.5
-"""Of the free memory that an image and its result may take."""
+    clipped: NDArray[Any] = np.clip(values, low, high).astype(dtype)
+    return clipped
 
 
 class DiskCanvas:
-    """What the result layer shows and the engine writes, as a NumPy file.
+    """A result in the new NumPy file `path`, which starts as zeros.
 
-    The layer reads from it what it shows and no more. It starts black.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the result.
-    dtype : dtype
-        Of the result.
-    path : Path
-        A new file that ends in ``.npy``.
-
-    Raises
-    ------
-    OutOfMemoryError
-        If there is no room on the disk for all of it.
-    UnwritableFileError
-        If it cannot be written.
-
-    Attributes
-    ----------
-    shown, out : memmap
-        The pixels.
-    path : Path
-        Where they are.
+    `shown` and `out` are one memory map. Raises `OutOfMemoryError` if the disk is too small
+    for the whole result, `UnwritableFileError` if it cannot be written.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, path: Path) -> None:
@@ -135,11 +108,12 @@ class DiskCanvas:
             free = shutil.disk_usage(path.parent).free
             if needed > free:
                 raise OutOfMemoryError(
-                    f"The result takes {format_bytes(needed)}; “{path.parent}” has room "
-                    f"for {format_bytes(free)}; make room, or denoise a part of the layer."
+                    f"The result takes {format_bytes(needed)}, but “{path.parent}” has "
+                    f"only {format_bytes(free)} free; free disk space, or denoise a part "
+                    "of the layer."
                 )
             self.out: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
-            _reserve(path, needed)
+            _allocate(path, needed)
         except OSError as error:
             raise UnwritableFileError(
                 f"The result cannot be written to “{path}” ({error}); make that folder "
@@ -149,38 +123,30 @@ class DiskCanvas:
         self.path = path
 
     def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
-        """Finished tiles can be seen at once."""
+        """Nothing to copy: `shown` is `out`."""
 
 
 def fits_into_memory(source: Any) -> bool:
-    """Whether an image and its result can be in memory, with room to spare."""
+    """Whether an image and its float32 result fit into `MAX_SHARE` of the free memory."""
     pixels = math.prod(source.shape)
-    return bool(pixels * (np.dtype(source.dtype).itemsize + 4) <= SHARE * free_memory())
+    needed = pixels * (np.dtype(source.dtype).itemsize + 4)
+    return bool(needed <= MAX_SHARE * free_memory())
 
 
-def place_for(layer_name: str, source_file: str) -> Path:
-    """A new path for a result: beside the source's file, if that can be written to.
+def new_result_path(layer_name: str, source_file: str) -> Path:
+    """New path for a result: next to `source_file` if possible, else in the data folder.
 
-    Parameters
-    ----------
-    layer_name : str
-        What the source is called.
-    source_file : str
-        Where it was opened from; empty if it was made here.
+    `source_file` is empty for a layer without a file.
     """
     folder = Path(source_file).parent if source_file else None
     if folder is None or not folder.is_dir() or not os.access(folder, os.W_OK):
         folder = data_folder() / "results"
-    plain = re.sub(r"[^\w\- ]+", "_", layer_name).strip() or "image"
-    stem = f"{plain} denoised {time.strftime('%Y-%m-%d %H.%M.%S')}"
-    path, number = folder / f"{stem}.npy", 2
-    while path.exists():
-        path, number = folder / f"{stem} {number}.npy", number + 1
-    return path
+    when = time.strftime("%Y-%m-%d %H.%M.%S")
+    return new_path(folder, f"{safe_name(layer_name, 'image')} denoised {when}", ".npy")
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Take the room now: running out of it later would end the whole process."""
+def _allocate(path: Path, size: int) -> None:
+    """Allocate disk space now: a memory map on a full disk ends the process."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, max(size, 1))

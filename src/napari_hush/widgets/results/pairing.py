@@ -1,4 +1,4 @@
-"""Which layer is the denoised twin of which. Pure functions; nothing here touches Qt."""
+"""Pairs of a noisy layer and its result. No Qt here."""
 
 from __future__ import annotations
 
@@ -14,37 +14,25 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-__all__ = ["RESULT", "next_number", "pair_of", "result_mark", "why_not_comparable"]
-
 RESULT = "napari_hush"
-"""Key in a result's metadata, under which it says where it comes from."""
+"""Key in the metadata of a result layer."""
 
 
 def result_mark(source_id: str, **facts: Any) -> dict[str, Any]:
-    """Metadata for a result: of which layer it is, and what else is worth keeping."""
+    """Metadata for a result of the layer `source_id`, with more `facts`."""
     return {RESULT: {"source_id": source_id, **facts}}
 
 
 def next_number(source_id: str, layers: Iterable[Layer]) -> int:
-    """Number for another result of the layer `source_id`: no result replaces another."""
+    """Number for the next result of the layer `source_id`, from 1."""
     taken = [_number(layer) for layer in layers if _source_id(layer) == source_id]
     return max(taken, default=0) + 1
 
 
 def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image] | None:
-    """The picture before and after denoising that `layer` is one of.
+    """The noisy layer and its result, of which `layer` is one; None if one is missing.
 
-    Parameters
-    ----------
-    layer : Image or None
-        A source, whose last result is taken, or a result.
-    layers : iterable of Layer
-        The viewer's, lowest first.
-
-    Returns
-    -------
-    tuple of Image, or None
-        Before and after; None if one of them is not there.
+    A noisy layer is paired with its last result.
     """
     if layer is None:
         return None
@@ -60,14 +48,14 @@ def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image]
 
 
 def why_not_comparable(pair: tuple[Image, Image] | None) -> str:
-    """What stands in the way of looking at `pair`; empty if nothing does."""
+    """Why `pair` cannot be compared; empty if it can."""
     if pair is None:
-        return "Denoise first: then there are two pictures to compare."
+        return "Denoise first, then the result can be compared with its source."
     before, after = (tuple(source_of(layer).shape) for layer in pair)
     if before != after:
         return (
-            f"“{pair[0].name}” is of shape {before} and “{pair[1].name}” of {after}; "
-            "only pictures of one shape can be compared."
+            f"“{pair[0].name}” has the shape {before} and “{pair[1].name}” {after}; only "
+            "layers of the same shape can be compared."
         )
     return ""
 

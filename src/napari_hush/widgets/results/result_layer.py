@@ -1,4 +1,4 @@
-"""The layer that denoised tiles appear in."""
+"""Layers of the viewer that show results and previews."""
 
 from __future__ import annotations
 
@@ -24,20 +24,15 @@ if TYPE_CHECKING:
     from napari_hush.widgets.jobs.task_events import PreviewReady
     from napari_hush.widgets.results.canvas import Canvas
 
-__all__ = ["ResultLayer"]
-
 APPEAR_MS = 30
-"""Milliseconds until the layer is seen. napari takes a tenth of a second to make a layer
-and as long to draw it for the first time; whatever else there is to do comes in between."""
+"""Milliseconds until the layer is visible. napari takes 0.1 s to add a layer and as long
+to draw it for the first time; other events are handled in between."""
 REFRESH_SECONDS = 0.2
 """Seconds between two drawings of the layer while it fills."""
 
 
 class ResultLayer:
-    """A layer named after its origin, which shows a canvas while the engine fills it.
-
-    Lives in the main thread. The layer may be removed by hand at any time.
-    """
+    """A layer that shows a canvas while the engine fills it; the user may remove it."""
 
     def __init__(
         self,
@@ -52,9 +47,10 @@ class ResultLayer:
         self._origin = origin
         self._canvas = canvas
         self._drawn = time.monotonic()
-        self._seen = False
+        self.is_seen = False
+        """Whether the layer has been made visible once."""
         self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
-        """Where the pixels are, if they are not in memory."""
+        """File of the pixels, if they are not in memory."""
         self._number = next_number(origin.source_id, viewer.layers)
         mark = result_mark(
             origin.source_id,
@@ -80,17 +76,12 @@ class ResultLayer:
         return self._layer in self._viewer.layers
 
     @property
-    def is_seen(self) -> bool:
-        """Whether it has been shown, whatever people did to it afterwards."""
-        return self._seen
-
-    @property
     def name(self) -> str:
         """The layer's name now."""
         return str(self._layer.name)
 
     def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
-        """Show finished tiles, at `regions` of ``(S, C, (Z), Y, X)``, before long."""
+        """Show finished tiles soon; `regions` are in ``(S, C, (Z), Y, X)``."""
         self._canvas.show(regions)
         if time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._refresh()
@@ -102,7 +93,7 @@ class ResultLayer:
             self._layer.refresh()
 
     def finish_partial(self, tiles_done: int) -> None:
-        """Name the layer as unfinished, or remove it if no tile came."""
+        """Mark the layer as partial, or remove it if no tile is done."""
         if not self.is_there:
             return
         if tiles_done:
@@ -113,20 +104,17 @@ class ResultLayer:
             self._viewer.layers.remove(self._layer)
 
     def _appear(self) -> None:
-        if not self._seen:
-            self._seen = self._layer.visible = True
+        if not self.is_seen:
+            self.is_seen = self._layer.visible = True
 
     def _refresh(self) -> None:
-        if self.is_there and self._seen:
+        if self.is_there and self.is_seen:
             self._layer.refresh(extent=False, highlight=False, thumbnail=False)
         self._drawn = time.monotonic()
 
 
 class PreviewLayer:
-    """Shows previews over their source, each in its place, until it is closed.
-
-    Lives in the main thread. The layer may be removed by hand; then no preview is wanted.
-    """
+    """Shows previews over their source until closed; the user may remove the layer."""
 
     def __init__(self, viewer: Any, origin: Origin) -> None:
         self._viewer = viewer
@@ -135,14 +123,14 @@ class PreviewLayer:
 
     @property
     def was_removed(self) -> bool:
-        """Whether somebody has removed the layer."""
+        """Whether the user has removed the layer."""
         return self._layer is not None and self._layer not in self._viewer.layers
 
     def show(self, preview: PreviewReady) -> None:
-        """Show `preview` in its place."""
+        """Show `preview` at its position in the source."""
         if self.was_removed:
             return
-        translate = self._place(preview)
+        translate = self._translation(preview)
         if self._layer is None:
             look = self._origin.appearance | {"translate": translate, "opacity": 1.0}
             look["blending"] = "translucent_no_depth"
@@ -161,8 +149,8 @@ class PreviewLayer:
             remove_quietly(self._viewer, (self._layer,))
             self._layer = None
 
-    def _place(self, preview: PreviewReady) -> Any:
-        """Where the first pixel of `preview` lies, so that it lies over its source."""
+    def _translation(self, preview: PreviewReady) -> Any:
+        """World position of the first pixel of `preview`."""
         look = self._origin.appearance
         ndim = len(look["scale"])
         first = [part.start for part in preview.bounds[:ndim]]
