@@ -1,4 +1,4 @@
-"""During a training: preview, pause, denoising beside it, going on, and going back."""
+"""During a training: preview, pause, denoising, training on, snapshots."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def _previews(viewer):
     return [layer for layer in viewer.layers if is_view(layer)]
 
 
-def test_the_preview_lies_where_one_looks_and_goes_with_a_click(viewer, training, layer):
+def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
+    viewer, training, layer
+):
     training.until(lambda: _previews(viewer) != [])
     (preview,) = _previews(viewer)
     assert preview.name == "live preview of cells"
@@ -58,7 +60,7 @@ def test_the_preview_lies_where_one_looks_and_goes_with_a_click(viewer, training
     training.until(lambda: not training.find("live_preview").isChecked())
 
 
-def test_pause_waits_and_resume_goes_on(training):
+def test_pause_and_resume(training):
     training.click("pause")
     training.until(lambda: training.dock._shown.state.phase is Phase.PAUSED)
     assert training.find("pause").text() == "Resume"
@@ -80,7 +82,7 @@ def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, tra
     assert _previews(viewer) == []  # there is something better to see
 
 
-def test_one_can_denoise_while_training_goes_on(viewer, training):
+def test_denoising_while_training(viewer, training):
     training.until_ready("denoise")
     done = training.dock._shown.state.done
     training.click("denoise")
@@ -91,7 +93,7 @@ def test_one_can_denoise_while_training_goes_on(viewer, training):
     training.until(lambda: training.dock._shown.state.done > done)
 
 
-def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, layer):
+def test_the_source_layer_can_be_removed_during_training(viewer, training, layer):
     training.until(lambda: _previews(viewer) != [])
     layer.name = "renamed"
     layer.data = layer.data[:32]
@@ -104,7 +106,7 @@ def test_the_source_can_be_removed_while_it_is_trained_on(viewer, training, laye
     training.until_ready("save_model")
 
 
-def test_a_model_abandoned_in_training_is_kept_in_a_file(
+def test_closing_the_dock_saves_the_model_in_training(
     viewer, training, tmp_path, monkeypatch
 ):
     from napari_hush.careamist import CAREamist
@@ -118,7 +120,7 @@ def test_a_model_abandoned_in_training_is_kept_in_a_file(
     assert _previews(viewer) == []
 
 
-def test_training_goes_on_where_it_ended_and_back_to_where_it_was(hand, layer, quick):
+def test_training_on_a_model_and_restoring_its_snapshot(hand, layer, quick):
     hand.dock.setValue(quick())
     hand.train()
     assert hand.find("loss_plot").history.steps == [1, 2, 3, 4, 5, 6]
@@ -135,7 +137,7 @@ def test_training_goes_on_where_it_ended_and_back_to_where_it_was(hand, layer, q
     hand.denoise()
 
 
-def test_a_second_training_starts_afresh_and_keeps_the_first_curve(hand, layer, quick):
+def test_a_second_training_is_new_and_keeps_the_first_curve(hand, layer, quick):
     hand.dock.setValue(quick())
     hand.train()
     hand.train()
@@ -145,7 +147,7 @@ def test_a_second_training_starts_afresh_and_keeps_the_first_curve(hand, layer, 
     assert hand.dock._model.engine.model.steps == 6
 
 
-def test_stop_and_train_at_once_is_one_run_after_the_other(training):
+def test_train_right_after_stop(training):
     training.click("stop")
     assert not training.find("train").isEnabled()
     training.until_ready("train")

@@ -1,4 +1,4 @@
-"""The whole way, as a person goes it: with mouse and keyboard in a real window."""
+"""The whole workflow with mouse and keyboard in a real window."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def own_dialogs():
     QApplication.setAttribute(native, before)
 
 
-def test_from_a_dropped_layer_to_a_comparison_and_back(
-    viewer, hand, noisy, tmp_path, own_dialogs
-):
+def test_from_a_dropped_layer_to_a_comparison(viewer, hand, noisy, tmp_path, own_dialogs):
     viewer.window._qt_window.resize(1500, 1050)
     cells = viewer.add_image(noisy, name="cells", scale=(0.5, 0.5))
     viewer.add_image(noisy[::-1].copy(), name="another")

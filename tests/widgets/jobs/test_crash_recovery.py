@@ -417,7 +417,7 @@ def test_damaged_folders_raise_or_are_skipped(quick, noisy, caplog):
         caplog.clear()
         assert interrupted_runs() == []
         assert "cannot be read" in caplog.text
-    assert run.folder.is_dir()  # what was learned is still in it
+    assert run.folder.is_dir()  # its checkpoint is kept
 
 
 def test_an_old_folder_without_summary_is_removed(quick, noisy):

@@ -29,7 +29,7 @@ def _previewer(noisy, bounds, **settings):
     return previewer, visible, shown
 
 
-def test_the_preview_is_what_denoising_everything_would_show_there(noisy, model):
+def test_the_preview_matches_the_denoised_image(noisy, model):
     bounds = slice(1, 2), slice(64, 128), slice(32, 160)
     previewer, _, shown = _previewer(noisy, bounds)
     previewer.update(model)
@@ -50,7 +50,7 @@ def test_a_large_view_is_previewed_in_its_middle(noisy, model):
     assert preview.pixels.shape == (1, 192, 192)
 
 
-def test_nothing_is_computed_where_nobody_looks(noisy, model):
+def test_no_preview_without_a_visible_part(noisy, model):
     previewer, visible, shown = _previewer(noisy, None)
     previewer.update(model)
     visible.bounds = slice(0, 1), slice(5, 5), slice(0, 9)

@@ -79,7 +79,7 @@ def test_stopping_is_busy_until_the_end():
     assert fail(state, "…").phase is Phase.FAILED
 
 
-def test_a_stop_that_came_too_late_does_not_count():
+def test_a_stop_after_the_last_step_does_not_count():
     state = stop(begin(Activity.TRAINING, "cells", 0.0))
     assert not advance(state, TrainingDone(stopped=False, seconds=1.0), 1.0).stopped
 

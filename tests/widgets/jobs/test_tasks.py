@@ -3,7 +3,7 @@ from __future__ import annotations
 from napari_hush.widgets.jobs.tasks import StopRequest
 
 
-def test_a_wish_to_stop_reaches_who_asked_before_and_after():
+def test_a_stop_request_calls_callbacks_added_before_and_after():
     heard = []
     stop = StopRequest()
     stop.when_set(lambda: heard.append("early"))

@@ -1,4 +1,4 @@
-"""Work gives way to the window."""
+"""The priority of threads and processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def niceness() -> int:
 
 
 @linux_only
-def test_work_has_a_lower_priority_and_so_have_the_threads_it_starts():
+def test_work_and_its_threads_have_a_lower_priority():
     found = []
 
     def work():
@@ -36,8 +36,8 @@ def test_work_has_a_lower_priority_and_so_have_the_threads_it_starts():
 
 
 @linux_only
-def test_the_arithmetic_of_torch_too():
-    """Its threads are made by the thread that computes first."""
+def test_threads_of_torch_have_a_lower_priority():
+    """They are started by the thread that computes first."""
     torch = pytest.importorskip("torch")
     before, count = set(os.listdir("/proc/self/task")), torch.get_num_threads()
 
@@ -57,7 +57,7 @@ def test_the_arithmetic_of_torch_too():
     assert min(values) >= thread_priority.NICENESS
 
 
-def test_what_is_raised_comes_out():
+def test_errors_are_raised():
     def work():
         raise KeyError("here")
 
@@ -67,7 +67,7 @@ def test_what_is_raised_comes_out():
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="the flags are for there")
-def test_a_process_that_stepped_back_already_does_not_step_forward():
+def test_a_lower_priority_is_never_raised():
     code = (
         "import os; from napari_hush.widgets.jobs.thread_priority import lower_priority; "
         "os.nice(15); "

@@ -1,4 +1,4 @@
-"""The model at hand, and the way back to those before it."""
+"""The current model, and those before it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def hand() -> CurrentModel:
     return CurrentModel()
 
 
-def test_at_first_there_is_none(hand):
+def test_there_is_no_model_at_first(hand):
     assert hand.model is None
     assert hand.name == ""
     assert hand.earlier == []
     assert hand.snapshots == ()
 
 
-def test_a_new_model_leaves_a_way_back_to_the_one_before(hand):
+def test_the_model_before_can_be_restored(hand):
     first, second = Engine(10), Engine(20)
     before, after = first.model, second.model
     hand.take(first, "one", kept=False)
@@ -48,7 +48,7 @@ def test_a_new_model_leaves_a_way_back_to_the_one_before(hand):
     assert (hand.model, hand.name, hand.kept) == (after, "two", False)
 
 
-def test_a_model_that_is_trained_on_can_be_gone_back_from(hand):
+def test_the_model_before_training_on_can_be_restored(hand):
     engine = Engine(10)
     before = engine.model
     hand.take(engine, "cells", kept=True)
@@ -59,7 +59,7 @@ def test_a_model_that_is_trained_on_can_be_gone_back_from(hand):
     assert hand.kept
 
 
-def test_a_snapshot_is_not_in_a_file(hand):
+def test_a_restored_snapshot_is_not_saved(hand):
     hand.take(Engine(10), "cells", kept=True)
     assert "1 steps" in hand.goBackTo(hand.snapshots[0])
     assert hand.model.steps == 1
@@ -67,7 +67,7 @@ def test_a_snapshot_is_not_in_a_file(hand):
     assert hand.earlier[0].model.steps == 10
 
 
-def test_few_are_kept(hand):
+def test_only_the_last_models_are_kept(hand):
     for steps in range(10):
         hand.take(Engine(steps), "cells", kept=False)
     assert [one.model.steps for one in hand.earlier] == [8, 7, 6][:MAX_EARLIER]

@@ -18,7 +18,7 @@ def model(quick, noisy):
     return careamist.model
 
 
-def test_the_card_tells_what_how_long_on_what_and_when(model):
+def test_the_card_describes_method_training_data_and_date(model):
     what, how_long, levels, origin = card_of(model)
     assert what == "N2V for images of 1 channel, axes YX"
     assert how_long.replace(NBSP, " ") == ("2 epochs, 6 steps, patches of 16 × 16 px")
@@ -33,14 +33,14 @@ def test_the_card_tells_what_how_long_on_what_and_when(model):
         ({"Z": 2, "Y": 1, "X": 1}, {}, "2 × 1 × 1"),
     ],
 )
-def test_pixel_sizes_are_told_with_their_unit(model, scale, units, said):
+def test_pixel_sizes_have_their_unit(model, scale, units, said):
     sizes = ImageMetadata.of(None, scale, units)
     known = replace(model.provenance, pixel_size=sizes)
     card = card_of(replace(model, provenance=known))
     assert card[-1].replace(NBSP, " ").endswith(f"pixels of {said}")
 
 
-def test_a_model_that_says_nothing_of_its_origin_has_a_line_less(model):
+def test_a_model_of_unknown_origin_has_a_line_less(model):
     from napari_hush.models import Provenance
 
     assert len(card_of(replace(model, provenance=Provenance()))) == 3

@@ -41,9 +41,7 @@ def test_a_model_file_dropped_on_the_dock_is_loaded_and_described(
     assert len(viewer.layers) == 2
 
 
-def test_recent_models_are_offered_and_those_that_are_gone_are_not(
-    hand, model_file, tmp_path
-):
+def test_recent_models_are_listed_and_missing_ones_disabled(hand, model_file, tmp_path):
     hand.dock.loadModel(model_file)
     hand.until_ready("load_model")
     menu = hand.find("recent_models").menu()
@@ -69,7 +67,7 @@ def test_a_loaded_model_can_be_trained_on(viewer, hand, noisy, model_file):
     assert hand.find("loss_plot").history.steps == list(range(7, 13))
 
 
-def test_one_can_go_back_to_the_model_before(viewer, hand, noisy, quick, model_file):
+def test_the_menu_restores_the_model_before(viewer, hand, noisy, quick, model_file):
     viewer.add_image(noisy, name="cells")
     hand.dock.loadModel(model_file)
     hand.until_ready("train")

@@ -16,7 +16,7 @@ def small_memory(monkeypatch):
     monkeypatch.setattr(canvas, "free_memory", lambda: 10_000)
 
 
-def test_image_and_result_together_have_to_fit(small_memory):
+def test_image_and_result_must_fit_together(small_memory):
     assert fits_into_memory(np.zeros(800, np.uint16))
     assert not fits_into_memory(np.zeros(900, np.uint16))
 
@@ -43,7 +43,7 @@ def test_a_path_that_is_no_folder_raises(tmp_path):
         DiskCanvas((4, 5), np.float32, tmp_path / "file" / "result.npy")
 
 
-def test_results_lie_beside_their_source_under_new_names(tmp_path, monkeypatch):
+def test_results_are_next_to_their_source_under_new_names(tmp_path, monkeypatch):
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path / "data"))
     source = tmp_path / "cells: 1.tif"
     first = new_result_path("cells: 1", str(source))
@@ -57,7 +57,7 @@ def test_results_lie_beside_their_source_under_new_names(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("keep_type", [False, True])
-def test_what_does_not_fit_into_memory_becomes_a_layer_on_a_file(
+def test_a_result_too_large_for_memory_is_a_layer_on_a_file(
     viewer, hand, noisy, quick, tmp_path, monkeypatch, keep_type
 ):
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path))

@@ -38,7 +38,7 @@ class Channel:
     """Sends and receives pickled messages; arrays are sent without a copy.
 
     Only for a pipe that the other process inherited: unpickling executes code. Not
-    ``Connection.send``: torch has it share tensors through servers of its own.
+    ``Connection.send``: torch has it share tensors through servers.
     """
 
     def __init__(self, pipe: Any) -> None:
