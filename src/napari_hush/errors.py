@@ -14,7 +14,7 @@ HushError
 ├── MissingFileError (FileNotFoundError)
 └── ExistingFileError (FileExistsError)
 
-Each message is one sentence that says what was given, what is allowed and what to do.
+Each message is one sentence: the value that was given, the allowed values, the advice.
 The command line prints it and exits with code 2; the dock shows it as a notification.
 """
 

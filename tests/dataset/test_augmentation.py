@@ -18,8 +18,8 @@ def test_operations_are_the_eight_symmetries():
     assert len({transformed(patch, op).tobytes() for op in range(8)}) == 8
     for turns in range(4):
         np.testing.assert_array_equal(transformed(patch, turns), np.rot90(patch, turns))
-        mirrored = np.rot90(patch[:, ::-1], turns)
-        np.testing.assert_array_equal(transformed(patch, 4 + turns), mirrored)
+        flipped = np.rot90(patch[:, ::-1], turns)
+        np.testing.assert_array_equal(transformed(patch, 4 + turns), flipped)
 
 
 def test_flips_are_one_axis_at_a_time():

@@ -62,5 +62,5 @@ def test_wide_integers_are_exact():
     np.testing.assert_allclose(patch[0], image[0].astype(float) - 3e9, atol=1e-4)
 
 
-def test_statistics_are_told(image):
+def test_statistics_are_reported(image):
     assert dataset(image).get_data_statistics() == ([0.0], [1.0 - 1e-6])

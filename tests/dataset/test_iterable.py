@@ -31,7 +31,7 @@ class File:
 
 @pytest.fixture
 def files():
-    """Twenty files whose pixels tell where they are."""
+    """Twenty files whose pixels are their positions."""
     y, x = np.mgrid[:40, :56]
     return [File((n * 10_000 + y * 100 + x)[None].astype("float32")) for n in range(20)]
 

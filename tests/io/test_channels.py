@@ -40,7 +40,7 @@ def test_channels_in_memory_and_on_disk_are_those_of_the_array(axes, choice, tmp
 
 
 def test_other_channels_are_other_pixels(tmp_path):
-    """What is remembered of some channels is not taken for what others are."""
+    """Cached statistics of some channels are not used for others."""
     write_tiff(tmp_path / "a.tif", np.zeros((3, 8, 8), "uint8"), "CYX")
     (image,) = open_images(tmp_path / "a.tif", "tiff", "CYX")
     prints = {fingerprint_of(select_channels(image, choice)) for choice in [None, *CHOICES]}

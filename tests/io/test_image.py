@@ -49,7 +49,7 @@ def test_no_more_is_read_than_asked():
 
 
 @pytest.mark.parametrize("chunks", [(1, 8, 16), ((1, 1, 1), (8, 8), (16, 4))])
-def test_chunks_are_told_in_canonical_order(chunks):
+def test_chunks_are_in_canonical_order(chunks):
     pixels = OnDisk(np.zeros((3, 16, 20)), chunks)
     assert Sample(pixels, AxesMap("TXY", (3, 16, 20)), 0).chunks == (1, 16, 8)
 

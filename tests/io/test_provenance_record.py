@@ -1,4 +1,4 @@
-"""How an image came about, kept in its file."""
+"""Provenance of an image in its file."""
 
 import json
 

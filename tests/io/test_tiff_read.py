@@ -278,7 +278,7 @@ def test_an_image_in_several_files(tmp_path):
         TiffPixels(a)
 
 
-def test_a_file_is_told_by_its_fingerprint(files):
+def test_a_file_is_identified_by_its_fingerprint(files):
     path, _ = files["pages"]
     assert TiffPixels(path).fingerprint() == TiffPixels(str(path)).fingerprint()
     assert TiffPixels(path).fingerprint() != TiffPixels(files["tiles"][0]).fingerprint()

@@ -104,7 +104,7 @@ class TestRefused:
             self.call(measure, np.eye(16) * 1j, np.eye(16))
 
 
-def test_constant_truth_has_no_range():
+def test_constant_ground_truth_has_no_range():
     with pytest.raises(DataError, match="ground truth is 7 everywhere"):
         si_psnr(np.eye(4), np.full((4, 4), 7))
 
@@ -116,6 +116,11 @@ def test_range_must_be_positive(data_range):
             measure(np.eye(16), np.eye(16), data_range=data_range)
 
 
-def test_ssim_needs_room_for_its_window():
+def test_ssim_needs_images_as_large_as_its_window():
     with pytest.raises(DataError, match="window of 11 pixels"):
         ssim(np.ones((5, 64, 64)), np.ones((5, 64, 64)), data_range=1)
+
+
+def test_the_old_name_of_the_ground_truth_still_works(truth):
+    with pytest.warns(DeprecationWarning, match="ground_truth"):
+        assert psnr(truth, truth=truth, data_range=255) == float("inf")

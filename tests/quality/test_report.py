@@ -69,7 +69,7 @@ def test_hot_pixels_ask_for_n2v2(cells, noise_of):
     assert report.channels[0].hot_share == pytest.approx(1e-3, rel=0.3)
 
 
-def test_saturation_and_noise_level_are_told(noise_of):
+def test_saturation_and_noise_level_are_reported(noise_of):
     image = np.clip(200 + 40 * noise_of(), 0, 255).astype(np.uint8)
     channel = check_data(image, "YX").channels[0]
     assert channel.saturated_share == pytest.approx((image == 255).mean())
@@ -85,7 +85,7 @@ def test_channels_have_reports_of_their_own_and_one_advice(cells, noise_of):
     assert check_data(np.stack([lines, columns]), "CYX").axis == "cross"
 
 
-def test_noise_along_z_is_told():
+def test_noise_along_z_is_reported():
     white = np.random.default_rng(0).normal(size=(9, 128, 128))
     volume = white[1:, :, 1:] + white[:-1, :, 1:] + 0.5 * white[1:, :, :-1]
     report = check_data(volume, "ZYX")

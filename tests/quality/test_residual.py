@@ -45,7 +45,7 @@ def test_structure_in_one_corner_is_found(noise_of):
     assert report.verdict == "structure"
 
 
-def test_noise_that_was_left_is_told(cells, noise_of):
+def test_noise_that_is_left_is_reported(cells, noise_of):
     noise = 0.2 * noise_of()
     report = check_residual(cells + noise, cells + 0.7 * noise)
     assert report.verdict == "noise left"

@@ -76,7 +76,7 @@ def test_blocks_are_bounded():
 
 
 @pytest.mark.parametrize("shape", [(15, 64), (64, 15), (1, 1)])
-def test_too_small_to_judge(shape):
+def test_too_small_to_measure_noise(shape):
     with pytest.raises(
         DataError, match=f"{shape[0]} x {shape[1]} pixels, too small.*16 x 16"
     ):

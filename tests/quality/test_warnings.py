@@ -34,7 +34,7 @@ def test_independent_noise_is_nothing_to_speak_of(clean):
     assert kinds([clean + noise(clean.shape)]) == set()
 
 
-def test_correlated_noise_is_told_where_it_matters(clean):
+def test_correlated_noise_is_reported_where_it_matters(clean):
     along_x = uniform_filter(noise(clean.shape, 100), (1, 2))
     assert kinds([clean + along_x]) == {"noise"}
     assert kinds([clean + along_x], hides=True) == set()
@@ -47,7 +47,7 @@ def test_one_of_many_images_is_enough(clean):
     assert kinds([good, good, good, bad]) == {"noise"}
 
 
-def test_images_too_small_or_too_plain_to_be_judged_pass():
+def test_images_too_small_or_constant_pass():
     assert kinds([np.zeros((64, 64), np.uint16), noise((8, 8))]) == set()
 
 
@@ -70,7 +70,7 @@ def test_structure_in_the_residual(clean):
 
 
 @pytest.mark.parametrize(
-    ("size", "unit", "told"),
+    ("size", "unit", "warned"),
     [
         (0.2, "micrometer", True),
         (0.1, "micrometer", False),
@@ -80,10 +80,10 @@ def test_structure_in_the_residual(clean):
         (0.2, "second", False),
     ],
 )
-def test_pixel_sizes_are_compared_in_one_unit(size, unit, told):
+def test_pixel_sizes_are_compared_in_one_unit(size, unit, warned):
     trained = ImageMetadata.of(None, {"X": 0.1}, {"X": "micrometer"})
     here = ImageMetadata.of(None, {"X": size}, {"X": unit})
-    assert (size_warning("it", here, trained) is not None) is told
+    assert (size_warning("it", here, trained) is not None) is warned
     assert size_warning("it", here, ImageMetadata()) is None
 
 

@@ -34,13 +34,13 @@ def test_what_fails_leaves_what_was_there(tmp_path):
         (errno.EIO, "check the disk"),
     ],
 )
-def test_the_reason_is_told(tmp_path, code, words):
+def test_the_reason_is_reported(tmp_path, code, words):
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(UnwritableFileError, match=words) as told, whole_file(path):
+    with pytest.raises(UnwritableFileError, match=words) as caught, whole_file(path):
         raise OSError(code, os.strerror(code))
-    assert str(path) in str(told.value)
-    assert isinstance(told.value, OSError)
+    assert str(path) in str(caught.value)
+    assert isinstance(caught.value, OSError)
     assert path.read_text() == "old"
 
 

@@ -42,7 +42,7 @@ def files(noisy, tmp_path):
 
 @contextmanager
 def no_file_larger_than(size):
-    """As on a disk that has no more room than that; for this process alone."""
+    """Limit the size of files, as a full disk does, for this process."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -99,9 +99,9 @@ def test_a_run_whose_state_does_not_fit_any_more_can_be_resumed(
 
 def test_results_that_are_whole_are_kept(careamist, files, tmp_path, noisy):
     write_tiff(files / "9 large.tif", np.tile(noisy, (4, 4)), "YX")
-    room = 2 * noisy.nbytes
+    space = 2 * noisy.nbytes
     with (
-        no_file_larger_than(room),
+        no_file_larger_than(space),
         pytest.raises(UnwritableFileError, match=r"9 large\.tiff"),
     ):
         careamist.predict_to_disk(
@@ -257,8 +257,8 @@ def test_memory_that_runs_out_in_the_middle(careamist, tmp_path, monkeypatch, no
 
 
 def test_a_sentence_stays_the_sentence_that_it_is():
-    with pytest.raises(OutOfMemoryError, match=r"^No room$"), explain_memory_error("it"):
-        raise OutOfMemoryError("No room")
+    with pytest.raises(OutOfMemoryError, match=r"^No space$"), explain_memory_error("it"):
+        raise OutOfMemoryError("No space")
 
 
 def test_the_command_line_says_it_in_one_line(careamist, files, tmp_path, capsys):

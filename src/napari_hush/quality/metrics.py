@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.deprecation import former_keywords
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ _RADIUS = 5  # ... which is 11 pixels wide
 _K1, _K2 = 0.01, 0.03  # keep SSIM finite where there is nothing (Wang 2004)
 
 
-def psnr(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
+@former_keywords(truth="ground_truth")
+def psnr(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> float:
     """Peak signal to noise ratio: ``10 log10(data_range**2 / mean squared error)``.
 
     Parameters
     ----------
-    image, truth : array_like
+    image, ground_truth : array_like
         Image and ground truth of one shape, in the same grey values.
     data_range : float
         The peak, in grey values: 255 for 8-bit images, or the range of the ground truth.
@@ -39,12 +41,13 @@ def psnr(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
     DataError
         If the shapes differ, a pixel is not finite, or the range is not above 0.
     """
-    a, b = _pair(image, truth)
+    a, b = _pair(image, ground_truth)
     _check_range(data_range)
     return _decibel(data_range, float(np.mean((a - b) ** 2)))
 
 
-def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
+@former_keywords(truth="ground_truth")
+def si_psnr(image: ArrayLike, ground_truth: ArrayLike) -> float:
     """Scale-invariant PSNR (Weigert et al., Nature Methods 2018).
 
     The map ``a * image + b`` onto the ground truth is fitted by least squares, and the
@@ -52,7 +55,7 @@ def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
 
     Parameters
     ----------
-    image, truth : array_like
+    image, ground_truth : array_like
         Image and ground truth of one shape; their grey values may differ.
 
     Returns
@@ -65,7 +68,7 @@ def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
     DataError
         If the shapes differ, a pixel is not finite, or the ground truth is constant.
     """
-    a, b = _pair(image, truth)
+    a, b = _pair(image, ground_truth)
     span = float(b.max() - b.min())
     if span == 0:
         raise DataError(
@@ -78,7 +81,8 @@ def si_psnr(image: ArrayLike, truth: ArrayLike) -> float:
     return _decibel(span, float(np.mean((scale * a - b) ** 2)))
 
 
-def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
+@former_keywords(truth="ground_truth")
+def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> float:
     """Structural similarity (Wang et al., IEEE TIP 2004), with a Gaussian window.
 
     The window has a sigma of 1.5 pixels and is 11 pixels wide along every dimension; the
@@ -86,7 +90,7 @@ def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
 
     Parameters
     ----------
-    image, truth : array_like
+    image, ground_truth : array_like
         Image and ground truth of one shape, every dimension 11 pixels or more.
     data_range : float
         As for `psnr`.
@@ -102,7 +106,7 @@ def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
         If the shapes differ, a dimension is too short, a pixel is not finite, or the
         range is not above 0.
     """
-    a, b = _pair(image, truth)
+    a, b = _pair(image, ground_truth)
     _check_range(data_range)
     if min(a.shape, default=0) < 2 * _RADIUS + 1:
         raise DataError(
@@ -119,9 +123,9 @@ def ssim(image: ArrayLike, truth: ArrayLike, *, data_range: float) -> float:
     return float(np.mean(above / below))
 
 
-def _pair(image: Any, truth: Any) -> tuple[Floats, Floats]:
+def _pair(image: Any, ground_truth: Any) -> tuple[Floats, Floats]:
     pair = []
-    for name, given in (("image", image), ("ground truth", truth)):
+    for name, given in (("image", image), ("ground truth", ground_truth)):
         array = np.asarray(given)
         if array.dtype.kind not in "buif":
             raise DataError(
