@@ -1,6 +1,8 @@
 import json
+from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from napari_hush.config import (
     Configuration,
@@ -11,6 +13,7 @@ from napari_hush.config import (
     save_configuration,
     set_field,
 )
+from napari_hush.config.base import NEW
 from napari_hush.errors import ConfigurationError, MissingFileError, UnreadableFileError
 
 
@@ -125,3 +128,20 @@ def test_what_is_too_deep_or_too_large(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UnreadableFileError, match="plain values"):
         load_configuration(path)
+
+
+def test_hashes_do_not_depend_on_names_and_new_settings():
+    recorded = Path(__file__).parents[1] / "pinned/data/configurations.json"
+    before = json.loads(recorded.read_text(encoding="utf-8"))["files"]["saved-n2v.yml"]
+    config = Configuration.build(before, written_by_hush=True)
+    assert json.loads(config.stable_json()) == before, (
+        "a field that 0.1 does not have needs json_schema_extra=NEW"
+    )
+
+
+def test_a_new_setting_is_hashed_unless_it_has_its_default():
+    class Newer(TrainingConfig):
+        warmup: int = Field(0, json_schema_extra=NEW)
+
+    assert Newer().stable_json() == TrainingConfig().stable_json()
+    assert '"warmup":3' in Newer(warmup=3).stable_json()

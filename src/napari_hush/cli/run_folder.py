@@ -97,7 +97,9 @@ def load_command(folder: Path) -> Command:
 
 
 @contextmanager
-def kept(command: Command, *, is_new: bool) -> Iterator[tuple[Path | None, Path | None]]:
+def open_run(
+    command: Command, *, is_new: bool
+) -> Iterator[tuple[Path | None, Path | None]]:
     """Keep the folder until the model is saved, or if training fails after a checkpoint.
 
     Yields ``state_dir`` and ``resume`` for ``CAREamist.train``, one of which is None. The

@@ -98,7 +98,7 @@ def train_and_save(
     first = is_first()
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(command.configuration, on_progress=bars)
-    with run_folder.kept(command, is_new=is_new) as (checkpoint_dir, resume):
+    with run_folder.open_run(command, is_new=is_new) as (checkpoint_dir, resume):
         careamist.train(
             **command.sources,
             checkpoint_dir=checkpoint_dir,

@@ -1,4 +1,4 @@
-"""What to do, as frozen values: every default, bound, unit and help text stands here."""
+"""Configurations: frozen values with all defaults, limits, units and help texts."""
 
 from napari_hush.config.algorithm import (
     AlgorithmConfig,

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
 
 _NO_WARNING = "no warning about former keys"
+NEW: dict[str, Any] = {"new": True}
+"""The ``json_schema_extra`` of fields that 0.1 does not have."""
 
 
 class Frozen(BaseModel):
     """A configuration that can be replaced but not changed; unknown keys are errors.
 
     A renamed field has its former key as ``serialization_alias``. That key is still read,
-    with a DeprecationWarning except from JSON, which programs write. Hashes are made of
-    the dump by alias, so that they do not change with a name.
+    with a DeprecationWarning except from JSON, which programs write.
     """
 
     former_keys: ClassVar[dict[str, str]] = {}
@@ -110,6 +111,22 @@ class Frozen(BaseModel):
         """A copy with `changes`, validated again."""
         changes = self._with_current_keys(changes, warns=True)
         return self.build({**self.model_dump(), **changes})
+
+    def stable_json(self) -> str:
+        """JSON for hashes, as in 0.1: former keys, without `NEW` fields at defaults."""
+        return self.model_dump_json(by_alias=True, exclude=_new_defaults(self))
+
+
+def _new_defaults(config: Frozen) -> dict[str, Any]:
+    """What to exclude from a dump to leave out `NEW` fields with default values."""
+    found: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, Frozen):
+            found[name] = _new_defaults(value)
+        elif field.json_schema_extra == NEW and value == field.default:
+            found[name] = True
+    return found
 
 
 def _warn_former(old: str, new: str) -> None:

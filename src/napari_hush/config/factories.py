@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.algorithm import UNetConfig, fitting_pool_z
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_hush.config.algorithm import PairedLoss
 
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
+_Common: TypeAlias = "tuple[str, DataType, str, Sequence[int], int, int]"
+"""Name, data type, axes, patch size, batch size and epochs."""
 
 
 def create_n2v_configuration(
@@ -77,7 +79,7 @@ def create_n2v_configuration(
         By default `XYFlipConfig` and `XYRandomRotate90Config`, restricted to what leaves
         the struct mask unchanged; ``[]`` for none.
     independent_channels : bool
-        Denoise each channel by itself (with shared weights), or all channels together.
+        Denoise each channel separately, with shared weights, or all channels together.
     use_n2v2 : bool
         N2V2 (Höck et al., 2022, arXiv:2211.08512): median replacement, blurred max
         pooling, no top skip connection; avoids checkerboards and copes with hot pixels.
@@ -137,12 +139,7 @@ def create_n2v_configuration(
     return _assemble(
         {"n2v_config": checked.model_dump()},
         (count, count),
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
+        (experiment_name, data_type, axes, patch_size, batch_size, num_epochs),
         num_steps=num_steps,
         augmentations=augmentations,
         independent_channels=independent_channels,
@@ -196,19 +193,9 @@ def create_care_configuration(
     ConfigurationError
         If a value is out of range, contradicts another, or is unknown.
     """
-    return _create_paired(
-        METHODS["care"],
-        loss,
-        n_channels_in,
-        n_channels_out,
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        **settings,
-    )
+    common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
+    channels = (n_channels_in, n_channels_out)
+    return _create_paired(METHODS["care"], loss, channels, common, settings)
 
 
 def create_n2n_configuration(
@@ -229,46 +216,34 @@ def create_n2n_configuration(
     Parameters, result and errors are those of `create_care_configuration`. The default
     loss is the squared error, whose minimum is the mean of the noisy images.
     """
-    return _create_paired(
-        METHODS["n2n"],
-        loss,
-        n_channels_in,
-        n_channels_out,
-        experiment_name=experiment_name,
-        data_type=data_type,
-        axes=axes,
-        patch_size=patch_size,
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        **settings,
-    )
+    common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
+    channels = (n_channels_in, n_channels_out)
+    return _create_paired(METHODS["n2n"], loss, channels, common, settings)
 
 
 def _create_paired(
     method: Method,
     loss: str,
-    n_channels_in: int | None,
-    n_channels_out: int | None,
-    **settings: Any,
+    n_channels: tuple[int | None, int | None],
+    common: _Common,
+    settings: dict[str, Any],
 ) -> Configuration:
-    known = signature(_assemble).parameters
-    if unknown := settings.keys() - known.keys():
-        optional = sorted(
-            name for name in known if known[name].default is not known[name].empty
-        )
+    known = [
+        p.name for p in signature(_assemble).parameters.values() if p.kind == p.KEYWORD_ONLY
+    ]
+    if unknown := settings.keys() - set(known):
         raise ConfigurationError(
-            f"There is no setting {min(unknown)!r}; there are {', '.join(optional)}."
+            f"There is no setting {min(unknown)!r}; there are {', '.join(sorted(known))}."
         )
-    axes, targets = settings["axes"], settings.get("target_channels")
-    inputs = _count_channels(axes, n_channels_in, settings.get("channels"))
-    outputs = n_channels_out or inputs
+    axes, targets = common[2], settings.get("target_channels")
+    inputs = _count_channels(axes, n_channels[0], settings.get("channels"))
+    outputs = n_channels[1] or inputs
     if targets is not None:
-        outputs = _count_channels(axes, n_channels_out, targets)
+        outputs = _count_channels(axes, n_channels[1], targets)
     if inputs != outputs:
         settings["independent_channels"] = False
-    return _assemble(
-        {"algorithm": method.algorithm, "loss": loss}, (inputs, outputs), **settings
-    )
+    algorithm = {"algorithm": method.algorithm, "loss": loss}
+    return _assemble(algorithm, (inputs, outputs), common, **settings)
 
 
 def _count_channels(
@@ -299,13 +274,8 @@ def _count_channels(
 def _assemble(
     algorithm: dict[str, Any],
     counts: tuple[int, int],
+    common: _Common,
     *,
-    experiment_name: str,
-    data_type: DataType,
-    axes: str,
-    patch_size: Sequence[int],
-    batch_size: int,
-    num_epochs: int,
     num_steps: int | None = None,
     augmentations: Sequence[Transform] | None = None,
     independent_channels: bool = True,
@@ -319,6 +289,7 @@ def _assemble(
     target_channels: Sequence[int] | None = None,
 ) -> Configuration:
     """Build a configuration; `counts` are the channels of images and of results."""
+    experiment_name, data_type, axes, patch_size, batch_size, num_epochs = common
     axes = validate_axes(axes)
     network = dict(model_params or {})
     depth = network.get("depth", UNetConfig().depth)

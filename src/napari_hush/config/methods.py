@@ -47,35 +47,21 @@ class Paper:
 
 @dataclass(frozen=True)
 class Method:
-    """A denoising method.
-
-    Attributes
-    ----------
-    key : str
-        Its name on the command line and in files.
-    label, name : str
-        Its short and its full name.
-    sentence : str
-        What it learns from, and for which noise.
-    paper : Paper
-        Where it was published.
-    algorithm, loss : str
-        Values of `AlgorithmConfig`; the loss is the default one.
-    n2v2 : bool
-        Whether it uses the network and the masking of N2V2.
-    builds_on : tuple of str
-        Keys of the methods to cite with it.
-    """
+    """A denoising method; `algorithm`, `loss` and `n2v2` are its settings."""
 
     key: str
+    """Its name on the command line and in files."""
     label: str
+    """Its short name."""
     name: str
     sentence: str
+    """Its data and the noise that it is for."""
     paper: Paper
     algorithm: Literal["n2v", "n2n", "care"] = "n2v"
     loss: Literal["n2v", "mae", "mse"] = "n2v"
     n2v2: bool = False
     builds_on: tuple[str, ...] = ()
+    """Keys of other methods to cite."""
 
     @property
     def needs_targets(self) -> bool:

@@ -120,8 +120,7 @@ def provenance_of(
 
 def model_hash(model: Model) -> str:
     """SHA-256 of weights, statistics and configuration, which determine results."""
-    # By alias, so that a renamed setting changes no hash of an earlier model.
-    digest = hashlib.sha256(model.config.model_dump_json(by_alias=True).encode())
+    digest = hashlib.sha256(model.config.stable_json().encode())
     for scaling in (model.normalization, model.target_normalization):
         digest.update(json.dumps(scaling and asdict(scaling)).encode())
     for name, tensor in sorted(model.network.state_dict().items()):
