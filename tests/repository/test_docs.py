@@ -75,7 +75,7 @@ def test_settings_come_with_default_and_bounds(site):
     text = (site / "api/config.html").read_text(encoding="utf-8")
     plain = re.sub(r"<[^>]+>", "", text)
     setting = plain[plain.index("num_epochs¶") :][:200]
-    assert "Epochs to train for." in setting
+    assert "Number of epochs." in setting
     assert "Default 100, at least 1, at most 1,000,000." in setting
 
 
