@@ -7,14 +7,12 @@ T are joined, S slowest; S and C are added where missing. `AxesMap` converts bot
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import ConfigurationError, DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CANONICAL = "STCZYX"
 """All axis letters, in the order the engine uses."""

@@ -20,11 +20,8 @@ The command line prints it and exits with code 2; the dock shows it as a notific
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 
 class HushError(Exception):

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from napari_hush.deprecation import former_names
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __getattr__ = former_names(
     __name__, {"BatchHalved": "BatchSplit", "Caution": "WarningIssued"}

@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+from collections.abc import Collection, Sequence
 from enum import IntEnum
 from importlib import import_module
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from napari_hush import __version__
 from napari_hush.errors import HushError
 from napari_hush.system.job_env import rank
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
 
 COMMANDS = {
     "train": "train a model on noisy images",

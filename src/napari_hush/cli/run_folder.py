@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_hush.config import Configuration
 from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
@@ -17,9 +18,6 @@ from napari_hush.lightning import refuse_if_interrupted, remove_checkpoint
 from napari_hush.lightning.checkpoint import FILE
 from napari_hush.system.atomic_write import make_folder, whole_file
 from napari_hush.system.job_env import is_first
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 COMMAND = "command.json"
 """Name of the file that holds the command."""

@@ -8,15 +8,13 @@ class to `Transform`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from napari_hush.config.base import Frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class XYFlipConfig(Frozen):

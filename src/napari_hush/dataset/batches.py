@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from napari_hush.dataset.patch_dataset import _ORDER, PatchDataset
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 class PatchSampler(Sampler[int]):

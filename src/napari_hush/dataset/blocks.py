@@ -12,14 +12,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.boxes import Box, box_size, spans
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BLOCK_BYTES = 32 * 2**20
 """Bytes of pixels in a block at most, unless one chunk has more."""

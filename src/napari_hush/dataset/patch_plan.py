@@ -7,16 +7,13 @@ window and only the last two along an axis can overlap.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.boxes import flush_starts
 from napari_hush.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Windows = NDArray[np.int64]
 

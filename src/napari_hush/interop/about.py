@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from napari_hush.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _ANONYMOUS = ({"name": "not named"},)
 LICENSE = "CC-BY-4.0"

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from napari_hush.models import Model, fuse_batch_norm
 from napari_hush.system.atomic_write import whole_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Denoiser(nn.Module):

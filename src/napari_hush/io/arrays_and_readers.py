@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
@@ -27,12 +30,6 @@ from napari_hush.io.image import Pixels
 from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes
 from napari_hush.io.metadata import letters_of
 from napari_hush.io.zarr_read import ZarrPixels, array_axes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 
 def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 CACHE_BYTES = 256 * 2**20
 """Bytes of decoded pixels in the cache of a process."""

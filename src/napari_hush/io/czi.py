@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.optional import require
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 _TYPES = {"Gray8": "uint8", "Gray16": "uint16", "Gray32Float": "float32"}
 _COLOURS = {"Bgr24": "uint8", "Bgr48": "uint16"}

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from napari_hush.errors import LostProcessError
 from napari_hush.system.atomic_write import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 _EVERY = 0.2
 """Seconds between two looks at the files of the other processes."""

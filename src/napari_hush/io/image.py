@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.boxes import Box, Boxes, box_size
@@ -15,12 +18,6 @@ from napari_hush.errors import DataError, HushError
 from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.memory import require_memory
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 _AT_ONCE = 2**25
 """Bytes read at once from files without chunks."""

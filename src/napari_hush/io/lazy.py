@@ -6,14 +6,11 @@ import itertools
 import math
 import operator
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 Bounds = tuple[tuple[int, int], ...]
 """Start and stop along each dimension, both within the shape."""

@@ -8,14 +8,11 @@ Zarr store counts as one file.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 TIFF_PATTERN = "*.tif*"
 ZARR_PATTERN = "*.zarr"

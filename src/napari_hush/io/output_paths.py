@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.listing import ZARR_MARKS
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
-    from pathlib import Path
-
 
 _TIFF = (".tif", ".tiff")
 _ZARR = (".zarr", ".ome.zarr")

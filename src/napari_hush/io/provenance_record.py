@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from xml.etree.ElementTree import ParseError
 
 from tifffile import xml2dict
@@ -12,9 +13,6 @@ from tifffile import xml2dict
 from napari_hush.io.listing import is_zarr
 from napari_hush.io.tiff_layout import opened
 from napari_hush.io.zarr_read import attributes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 RECORD = "napari_hush"
 """Key of the record in the metadata of files and layers."""

@@ -5,14 +5,10 @@ No dependency has a raw, noisy micrograph, so the demo trains on the simulated o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import HushError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 OFFSET = 100.0
 """Grey value of the camera in the dark."""

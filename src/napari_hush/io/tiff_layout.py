@@ -8,21 +8,18 @@ import os
 import re
 import struct
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from napari_hush.errors import DataError, HushError, UnreadableFileError
 from napari_hush.io.metadata import UNNAMED, ImageMetadata
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 _DAMAGE = re.compile(r"invalid (page )?offset|corrupted")
 """Log messages of tifffile that mean that pages at the end of a file are missing."""

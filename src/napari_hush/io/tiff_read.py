@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.lazy import Bounds, LazyPixels, gather
 from napari_hush.io.tiff_layout import TiffLayout, layout_of, opened, truncated
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 _BRIDGED_GAP = 16 * 2**10
 """Bytes between two rows that are faster to read than to seek over."""

@@ -7,10 +7,12 @@ import math
 import os
 import uuid
 import warnings
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, UnreadableFileError
@@ -19,11 +21,6 @@ from napari_hush.io.lazy import Bounds, LazyPixels, gather
 from napari_hush.io.listing import ZARR_MARKS
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, letters_of
 from napari_hush.system.optional import require
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 LARGEST = 2**63 - 1
 """Largest size of an axis, in pixels."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 EPSILON = 1e-6
 """Added to standard deviations, so that no division is by zero."""

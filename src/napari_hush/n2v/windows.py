@@ -8,16 +8,13 @@ sizes alone and are made once per device.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Offsets = tuple[tuple[int, ...], ...]
 """Neighbours as offsets ``((Z), Y, X)`` in pixels, in ascending order."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
 from napari_hush.io import Image
@@ -13,9 +14,6 @@ from napari_hush.quality.correlation import autocorrelation, noise_correlation
 from napari_hush.quality.intensities import noise_level
 from napari_hush.quality.report import as_image, constant_error
 from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Verdict = Literal["noise", "structure", "noise left"]
 

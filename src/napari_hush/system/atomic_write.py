@@ -5,14 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from napari_hush.errors import ExistingFileError, HushError, UnwritableFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space, or choose a folder on another disk",

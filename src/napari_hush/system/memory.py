@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import psutil
 
 from napari_hush.errors import HushError, OutOfMemoryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def free_memory() -> int:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.io.arrays_and_readers import lazily
 from napari_hush.system.atomic_write import writing
 from napari_hush.system.memory import free_memory
 from napari_hush.widgets.data.training_data import TrainingData
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 MAX_BYTES = 2**30
 """More pixels are not copied: the user would wait too long."""

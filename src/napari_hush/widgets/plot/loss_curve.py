@@ -5,16 +5,12 @@ from __future__ import annotations
 import bisect
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 SMOOTHING = 0.02
 """Weight of a new step in the moving average, from step 2500 on."""

@@ -6,20 +6,17 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import OutOfMemoryError, UnwritableFileError
 from napari_hush.system.memory import format_bytes, free_memory
 from napari_hush.widgets.user_settings import data_folder, new_path, safe_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import DTypeLike, NDArray
 
 MAX_SHARE = 0.5
 """Share of the free memory that an image and its result may take."""

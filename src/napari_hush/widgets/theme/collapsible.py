@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 CLOSED, OPEN = "▸", "▾"
 NO_LIMIT = 2**24 - 1

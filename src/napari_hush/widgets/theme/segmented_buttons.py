@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.widgets.theme.widgets import row
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class SegmentedButtons(QWidget):
