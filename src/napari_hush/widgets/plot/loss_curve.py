@@ -56,14 +56,12 @@ class LossCurve:
         return bool(np.all(np.isfinite(values)) and np.all(values > 0))
 
 
-HEADER = ("run", "step", "training_loss", "training_loss_smoothed", "validation_loss")
-
-
 def write_csv(path: Path, runs: Sequence[LossCurve]) -> None:
     """Write `runs` as a table with a row per step."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(HEADER)
+        losses = ("training_loss", "training_loss_smoothed", "validation_loss")
+        table.writerow(("run", "step", *losses))
         for number, run in enumerate(runs, start=1):
             val = dict(zip(run.val_steps, run.val, strict=True))
             for row in zip(run.steps, run.train, run.smooth, strict=True):
