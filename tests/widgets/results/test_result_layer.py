@@ -1,4 +1,4 @@
-"""The layer of a result: made first, shown a moment later."""
+"""The layer of a result: added first, shown a moment later."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from napari_hush.widgets.results.canvas import Canvas
 from napari_hush.widgets.results.result_layer import ResultLayer
 
 
-@pytest.fixture
-def result(viewer, noisy):
+def made(viewer, noisy) -> ResultLayer:
     layer = viewer.add_image(noisy, name="cells")
     canvas = Canvas(noisy, "YX", rgb=False)
     return ResultLayer(viewer, Origin.of(layer), canvas)
+
+
+@pytest.fixture
+def result(viewer, noisy):
+    return made(viewer, noisy)
 
 
 def shown(viewer):
     return viewer.layers["cells denoised"].visible
 
 
-def test_it_is_made_in_one_turn_of_the_event_loop_and_shown_in_another(
-    viewer, result, qtbot
-):
+def test_the_layer_is_shown_after_the_event_that_adds_it(viewer, noisy, qtbot):
+    result = made(viewer, noisy)  # not a fixture: events are handled after those
     assert (result.is_seen, shown(viewer)) == (False, False)
     qtbot.waitUntil(lambda: result.is_seen)
     assert shown(viewer)
 
 
-def test_one_that_is_hidden_by_hand_stays_hidden(viewer, result, qtbot):
+def test_a_layer_that_the_user_hides_stays_hidden(viewer, result, qtbot):
     qtbot.waitUntil(lambda: result.is_seen)
     viewer.layers["cells denoised"].visible = False
     result.finish()
@@ -37,7 +40,7 @@ def test_one_that_is_hidden_by_hand_stays_hidden(viewer, result, qtbot):
 
 
 @pytest.mark.parametrize("tiles", [None, 1])
-def test_a_quick_end_does_not_wait(viewer, result, tiles):
+def test_the_layer_is_shown_at_the_end_of_a_fast_run(viewer, result, tiles):
     if tiles is None:
         result.finish()
         assert shown(viewer)
