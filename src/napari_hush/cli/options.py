@@ -20,6 +20,10 @@ def print_answer(options: argparse.Namespace, text: str, values: dict[str, Any])
 
 
 def help_of(description: str | None, default: Any) -> str:
-    """The first line of a field's description, with its default."""
-    first = (description or "").split("\n")[0].rstrip(".").replace("%", "%%")
-    return first if default is None else f"{first} (default: {default})"
+    """The first line of a field's description, as argparse help with the default."""
+    text = (description or "").split("\n")[0].rstrip(".").replace("%", "%%")
+    text = text[:1].lower() + text[1:]
+    text, _, without = text.partition("; None ")  # which no option can be
+    if default is None and without:
+        default = without.partition(" ")[2]
+    return text if default is None else f"{text} (default: {default})"

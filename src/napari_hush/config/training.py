@@ -51,7 +51,7 @@ class TrainingConfig(Frozen):
     the command line and for scripts.
     """
     nodes: int = Field(1, ge=1, le=100_000)
-    """Number of machines; SLURM or torchrun starts the processes."""
+    """Number of machines, on which SLURM or torchrun starts the processes."""
     strategy: Literal["auto", "ddp"] = "auto"
     """Distributed training: ddp splits every batch between devices."""
     process_timeout: float = Field(1800.0, gt=0, le=86_400 * 7)
