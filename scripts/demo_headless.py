@@ -69,11 +69,9 @@ def demonstrate(image: DemoImage, epochs: int) -> None:
     print(f"Training    {trained - began:6.1f} seconds")
     print(f"Prediction  {predicted - trained:6.1f} seconds")
     print(f"Residual    std {residual.std():.3g}, mean {residual.mean():.2g} grey values")
-    if image.truth is not None:
-        before, after = psnr(image.data, image.truth), psnr(denoised, image.truth)
-        print(
-            f"PSNR        {before:.1f} dB before, {after:.1f} dB after (the truth is known)"
-        )
+    if image.ground_truth is not None:
+        before, after = (psnr(data, image.ground_truth) for data in (image.data, denoised))
+        print(f"PSNR        {before:.1f} dB before, {after:.1f} dB after")
 
 
 def training_axes(axes: str) -> str:
@@ -137,7 +135,7 @@ def write(image: DemoImage, denoised: NDArray[Any], model: CAREamist) -> dict[st
             lambda path: model.save(path, overwrite=True),
         ),
     }
-    if image.truth is not None:
+    if image.ground_truth is not None:
         jobs[f"{image.name}_noisy.tif"] = (
             "the simulated image, as the camera saw it",
             lambda path: write_tiff(path, image.data, image.axes, overwrite=True),
@@ -150,10 +148,10 @@ def write(image: DemoImage, denoised: NDArray[Any], model: CAREamist) -> dict[st
     return {name: what for name, (what, _) in jobs.items()}
 
 
-def psnr(image: NDArray[Any], truth: NDArray[Any]) -> float:
-    """Peak signal-to-noise ratio in decibels, over the truth's own range."""
-    error = np.mean((image.astype(np.float64) - truth) ** 2)
-    return float(20 * np.log10(np.ptp(truth) / np.sqrt(error)))
+def psnr(image: NDArray[Any], ground_truth: NDArray[Any]) -> float:
+    """Peak signal-to-noise ratio in decibels, over the range of the ground truth."""
+    error = np.mean((image.astype(np.float64) - ground_truth) ** 2)
+    return float(20 * np.log10(np.ptp(ground_truth) / np.sqrt(error)))
 
 
 if __name__ == "__main__":

@@ -23,16 +23,16 @@ class DemoImage:
     """File name without its ending, for the names of the results."""
     data: NDArray[Any]
     axes: str
-    truth: NDArray[Any] | None = None
+    ground_truth: NDArray[Any] | None = None
     """The same image without noise, where it is simulated."""
 
 
 def load(path: Path | None, say: Any = print) -> DemoImage:
     """Read the image, or simulate one; `say` gets lines about anything unexpected."""
     if path is None:
-        noisy, truth = simulated()
+        noisy, ground_truth = simulated()
         say("No image named: taking a simulated micrograph (cells, short exposure).")
-        return DemoImage("simulated", noisy, "YX", truth)
+        return DemoImage("simulated", noisy, "YX", ground_truth)
     if not path.is_file():
         raise MissingFileError(
             f"There is no file {str(path)!r}; give the path of a TIFF, PNG or JPEG image."

@@ -59,17 +59,18 @@ def draw_tutorial(name: str) -> None:
             exec(compile(code, f"{name}.md", "exec"), made)  # noqa: S102
         finally:
             os.chdir(before)
-    noisy, denoised, truth = (
-        np.asarray(made[key], np.float32)[DETAIL] for key in ("noisy", "denoised", "truth")
+    noisy, denoised, ground_truth = (
+        np.asarray(made[key], np.float32)[DETAIL]
+        for key in ("noisy", "denoised", "ground_truth")
     )
-    grey = grey_scale(truth)
+    grey = grey_scale(ground_truth)
     draw_row(
         f"tutorial-{name}.png",
         [
             ("Before", noisy, grey),
             ("After", denoised, grey),
-            ("Ground truth", truth, grey),
-            ("Residual", noisy - denoised, signed_scale(noisy - truth)),
+            ("Ground truth", ground_truth, grey),
+            ("Residual", noisy - denoised, signed_scale(noisy - ground_truth)),
         ],
     )
 
@@ -79,11 +80,11 @@ def draw_tutorial(name: str) -> None:
 
 def draw_reading() -> None:
     """Curves, residuals and autocorrelations, good and bad."""
-    noisy, truth = simulated()
+    noisy, ground_truth = simulated()
     good = trained(n2v(), noisy)
     draw_losses(good)
-    draw_residuals(noisy, truth, good.predict(noisy))
-    draw_correlations(truth)
+    draw_residuals(noisy, ground_truth, good.predict(noisy))
+    draw_correlations(ground_truth)
 
 
 def n2v(**settings: Any) -> Any:
@@ -101,7 +102,7 @@ def trained(config: Any, image: Any) -> CAREamist:
 
 def draw_losses(good: CAREamist) -> None:
     """A run as it should be, one that is too short, one that learns by heart."""
-    noisy, truth = simulated()
+    noisy, ground_truth = simulated()
     slow = trained(n2v(optimizer_params={"lr": 3e-5}), noisy)
     few = create_care_configuration(
         "by heart", "array", "YX", [32, 32], 4, 300, augmentations=[],
@@ -111,9 +112,9 @@ def draw_losses(good: CAREamist) -> None:
     here, there = np.s_[150:214, 120:184], np.s_[300:364, 300:364]
     heart.train(
         train_source=noisy[here],
-        train_target=truth[here],
+        train_target=ground_truth[here],
         val_source=noisy[there],
-        val_target=truth[there],
+        val_target=ground_truth[there],
     )
     panels = (
         ("Good: falls, then stays level", good),
@@ -137,7 +138,7 @@ def draw_losses(good: CAREamist) -> None:
 
 
 def draw_residuals(
-    noisy: NDArray[Any], truth: NDArray[Any], denoised: NDArray[Any]
+    noisy: NDArray[Any], ground_truth: NDArray[Any], denoised: NDArray[Any]
 ) -> None:
     """What good, greedy and timid denoising remove."""
     image = noisy.astype(np.float32)
@@ -146,7 +147,7 @@ def draw_residuals(
         ("Structure in it", blurred(image, 3.0)),
         ("Noise left", 0.5 * (denoised + image)),
     )
-    scale = signed_scale(image[DETAIL] - truth[DETAIL])
+    scale = signed_scale(image[DETAIL] - ground_truth[DETAIL])
     panels = []
     for title, result in results:
         report = check_residual(image, result, "YX")
@@ -155,9 +156,9 @@ def draw_residuals(
     draw_row("interpretation-residual.png", panels)
 
 
-def draw_correlations(truth: NDArray[Any]) -> None:
+def draw_correlations(ground_truth: NDArray[Any]) -> None:
     """The autocorrelation of four kinds of noise, as check_data finds it."""
-    white = np.random.default_rng(0).normal(0, 14, truth.shape)
+    white = np.random.default_rng(0).normal(0, 14, ground_truth.shape)
     lines = sum(
         share * np.roll(white, shift, axis=1)
         for shift, share in enumerate((0.75, 0.55, 0.35))
@@ -171,7 +172,7 @@ def draw_correlations(truth: NDArray[Any]) -> None:
     scale = {"cmap": "gray", "vmin": 0, "vmax": 1}
     panels = []
     for title, noise in kinds:
-        report = check_data((truth + noise).astype(np.float32), "YX")
+        report = check_data((ground_truth + noise).astype(np.float32), "YX")
         said = " ".join(
             str(part)
             for part in (report.suggestion, report.axis, report.span)

@@ -106,7 +106,7 @@ class TestDemoImage:
         said = []
         image = load(None, said.append)
         assert image.axes == "YX"
-        assert image.truth is not None
+        assert image.ground_truth is not None
         assert "simulated" in said[0]
 
     def test_tiff_comes_with_its_axes(self, tmp_path):
