@@ -1,4 +1,4 @@
-"""docs/features.md names the tests and pictures that prove each row: they must exist."""
+"""The tests and pictures that docs/features.md names as evidence exist."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_no_row_is_left_out():
 @pytest.mark.parametrize(
     ("what", "proofs"), [(what, proofs) for _, what, there, proofs in ROWS if there == "Y"]
 )
-def test_what_is_there_is_proven(what, proofs):
+def test_evidence_of_each_feature_exists(what, proofs):
     named = re.findall(r"`([^`]+)`", proofs)
     assert named, what
     for name in named:

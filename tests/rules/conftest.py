@@ -18,12 +18,6 @@ AS_IT_IS = {"image_means": (0.0,), "image_stds": (1.0 - 1e-6,)}
 """Statistics that leave intensities as they are."""
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    """Remember no statistics between tests."""
-    monkeypatch.setenv("HUSH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-
-
 @pytest.fixture
 def as_it_is():
     """Settings under which patches hold the intensities of the image."""
