@@ -101,13 +101,13 @@ def take_states(stage: Stage) -> None:
     until(find("denoise").isEnabled)
     find("denoise").click()
     until(find("denoise").isEnabled)
-    until(lambda: "PSNR" in find("look_numbers").text())
-    find("look_swipe").click()
+    until(lambda: "PSNR" in find("compare_numbers").text())
+    find("compare_swipe").click()
     stage.take("state-compare", whole=True)
     stage.viewer.theme = "light"
     stage.take("state-compare-light", whole=True)
     stage.viewer.theme = "dark"
-    find("look_swipe").click()
+    find("compare_swipe").click()
     take_half_way(stage)
     take_interrupted(stage)
     take_failure(stage)

@@ -261,7 +261,7 @@ def test_the_dock_knows_its_settings_and_goes_on_with_a_training(
     wait(lambda: find("interrupted").isVisible())
     assert "“cells”" in find("interrupted_words").text()
     find("apart").setChecked(False)
-    qtbot.mouseClick(find("interrupted_continue"), Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(find("interrupted_resume"), Qt.MouseButton.LeftButton)
     wait(lambda: find("save_model").isEnabled())
     model = kept_by_the_dock / "cells.safetensors"
     dock.saveModel(model)

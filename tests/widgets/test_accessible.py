@@ -87,14 +87,14 @@ def test_every_button_and_field_can_be_reached_with_the_tab_key(unfolded):
         *("noisy_layer", "num_epochs", "patch_size_yx", "apart", "reset_all"),
         *("train", "train_on", "pause", "stop", "live_preview", "snapshots"),
         *("denoise", "scope", "cancel", "keep_type", "save_model", "load_model"),
-        *("look_swipe", "look_side_by_side", "look_residual", "look_blink"),
+        *("compare_swipe", "compare_side_by_side", "compare_residual", "compare_blink"),
     ):
         assert name in reached, name
 
 
 def test_the_tab_key_goes_down_the_column(unfolded):
     """Never up by more than a row; within a row from left to right."""
-    column = unfolded.dock._controls
+    column = unfolded.find("controls")
     inside = [
         (widget.objectName(), widget.mapTo(column, widget.rect().topLeft()))
         for widget in _controls(unfolded.dock)
@@ -127,7 +127,8 @@ def test_the_dock_is_whole_on_a_scaled_screen(factor):
         "_, dock = viewer.window.add_plugin_dock_widget('napari-hush', 'Denoise')",
         "QApplication.processEvents()",
         f"assert abs(dock.devicePixelRatioF() - {factor}) < 0.01, dock.devicePixelRatioF()",
-        "width = dock._controls.minimumSizeHint().width()",
+        "from qtpy.QtWidgets import QWidget",
+        "width = dock.findChild(QWidget, 'controls').minimumSizeHint().width()",
         "assert width <= 300, width",
         "os._exit(0)",
     )

@@ -43,8 +43,8 @@ def test_the_slice_alone_can_be_denoised_and_results_are_numbered(viewer, traine
     assert second.metadata["lab"] == "ours"
     assert second.metadata["napari_hush"]["number"] == 2
     assert viewer.layers["movie"].metadata == {"lab": "ours"}
-    assert trained.dock._controls.look.pair[1] is second
-    trained.until(lambda: "structure removed" in trained.find("look_numbers").text())
+    assert trained.find("compare").pair[1] is second
+    trained.until(lambda: "structure removed" in trained.find("compare_numbers").text())
 
 
 def test_what_is_in_view_is_denoised_first_and_alone_if_wanted(viewer, trained, qtbot):
@@ -80,7 +80,7 @@ def test_a_truth_layer_brings_psnr_and_ssim(viewer, trained, noisy):
     viewer.add_image(np.full((4, 64, 72), 20.0) + np.arange(72), name="truth")
     trained.find("truth_layer").setCurrentText("truth")
     trained.denoise()
-    numbers = trained.find("look_numbers")
+    numbers = trained.find("compare_numbers")
     trained.until(lambda: "PSNR" in numbers.text())
     assert "SSIM" in numbers.text()
     assert "“truth”" in numbers.toolTip()

@@ -26,7 +26,7 @@ def training(viewer, hand, noisy, quick):
     yield hand
     if hand.find("stop").isEnabled():
         hand.click("stop")
-    hand.until(lambda: not hand.dock._run.state.busy)
+    hand.until(lambda: not hand.dock.state.busy)
 
 
 def test_closing_the_window_asks_first_and_a_no_leaves_the_run_alone(
@@ -47,9 +47,9 @@ def test_closing_the_window_asks_first_and_a_no_leaves_the_run_alone(
     viewer.window._qt_window.closeEvent(event)
     assert "training on “cells”" in asked[0]
     assert ignored == [True]
-    done = training.dock._shown.state.done
-    training.until(lambda: training.dock._shown.state.done > done)
-    assert training.dock._shown.state.phase is Phase.RUNNING
+    done = training.dock.state.done
+    training.until(lambda: training.dock.state.done > done)
+    assert training.dock.state.phase is Phase.RUNNING
 
 
 def test_a_new_training_begins_at_nought_and_its_epochs_are_the_new_ones(training, quick):

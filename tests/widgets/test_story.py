@@ -26,7 +26,7 @@ def test_from_a_dropped_layer_to_a_comparison(viewer, hand, noisy, tmp_path, own
     viewer.window._qt_window.resize(1500, 1050)
     cells = viewer.add_image(noisy, name="cells", scale=(0.5, 0.5))
     viewer.add_image(noisy[::-1].copy(), name="another")
-    chooser = hand.dock._inputs.data.fields["noisy"]
+    chooser = hand.find("noisy_layers")
     chooser.setLayers([viewer.layers["another"]])
     _look_at(hand, chooser)
     assert drop(chooser, drag_of_layers(viewer, cells))
@@ -54,12 +54,12 @@ def test_from_a_dropped_layer_to_a_comparison(viewer, hand, noisy, tmp_path, own
     assert result.data.std() < noisy.std()
 
     kept = _shown(viewer)
-    _click(hand, "look_swipe")
+    _click(hand, "compare_swipe")
     drag_in_canvas(viewer, 1, 0, 36, 12)
     picture = viewer.layers["cells | cells denoised"]
     assert np.array_equal(np.asarray(picture.data)[:, :10], noisy[:, :10])
     assert np.array_equal(np.asarray(picture.data)[:, 14:], result.data[:, 14:])
-    _click(hand, "look_swipe")
+    _click(hand, "compare_swipe")
     assert _shown(viewer) == kept
 
 

@@ -49,9 +49,9 @@ def test_a_letter_that_is_elsewhere_changes_places(chips):
     assert chips.value() == "XY"
 
 
-def test_each_chip_says_what_it_stands_for_and_how_long_it_is(chips):
+def test_each_chip_says_its_meaning_and_size(chips):
     chips.setValue("ZYX", (12, 64, 72))
     assert "volume" in chip(chips, 0).toolTip()
-    assert "12 long" in chip(chips, 0).toolTip()
+    assert "size 12" in chip(chips, 0).toolTip()
     assert "depth" in chip(chips, 0).accessibleName()
     assert chip(chips, 0).focusPolicy() & Qt.FocusPolicy.TabFocus

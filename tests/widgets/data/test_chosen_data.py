@@ -1,4 +1,4 @@
-"""Layers that are chosen together, and the parts of them that are learned from."""
+"""Layers that are chosen together, and the parts of them to train on."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ CELLS, OTHER = image(name="cells"), image(name="other")
 PROBLEMS = {
     "no target": (ChosenData((CELLS,), "YX"), "target of “cells”"),
     "same layer": (ChosenData((CELLS,), "YX", (CELLS,)), "both the image and its target"),
-    "other size": (ChosenData((CELLS,), "YX", (image((60, 72)),)), "same pixels"),
+    "other size": (ChosenData((CELLS,), "YX", (image((60, 72)),)), "same size"),
     "too few": (ChosenData((CELLS, OTHER), "YX", (OTHER,)), "2 noisy images and 1 targets"),
     "validation without target": (
         ChosenData((CELLS,), "YX", (OTHER,), (image(),)),
@@ -120,13 +120,16 @@ PROBLEMS = {
     ),
     "target without validation": (
         ChosenData((CELLS,), "YX", (OTHER,), (), (image(),)),
-        "no partner",
+        "target without image",
     ),
     "validated on itself": (
         ChosenData((CELLS,), "YX", (OTHER,), (CELLS,), (OTHER,)),
-        "both learned from and validated on",
+        "for training and for validation",
     ),
-    "other dimensions": (ChosenData((CELLS, image((3, 64, 72))), "YX"), "of one kind"),
+    "other dimensions": (
+        ChosenData((CELLS, image((3, 64, 72))), "YX"),
+        "same axes",
+    ),
     "mask": (
         ChosenData((CELLS,), "YX", (OTHER,), mask=(Labels(np.ones((9, 9), int)),)),
         "mask",

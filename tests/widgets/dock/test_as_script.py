@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gestures import drag_of_files, drop
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from safetensors.numpy import load_file
@@ -138,7 +139,7 @@ def test_a_file_of_nonsense_changes_nothing(hand, tmp_path, notifications):
     path = tmp_path / "mine.yml"
     path.write_text("epochs: many")
     before = hand.dock.value()
-    hand.dock._inputs.files.load(path)
+    drop(hand.dock, drag_of_files(path))
     assert hand.dock.value() == before
     assert "mine.yml" in notifications()[0]
 

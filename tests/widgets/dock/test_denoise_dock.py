@@ -9,13 +9,12 @@ import time
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_hush.careamist import CAREamist
-from napari_hush.config import Configuration, DataConfig
+from napari_hush.config import DataConfig
 from napari_hush.config.training import PRESETS
 from napari_hush.events import TilesDone
-from napari_hush.widgets.model.current_model import CurrentModel
 
 CONTROLS = (
     "noisy_layer",
@@ -96,7 +95,7 @@ def test_nothing_is_wider_than_a_narrow_dock(viewer, hand, layer, theme):
     hand.find("axes").setValue("ZYX")
     hand.dock.resize(300, 900)
     QApplication.processEvents()
-    assert hand.dock._controls.minimumSizeHint().width() <= 290
+    assert hand.find("controls").minimumSizeHint().width() <= 290
 
 
 # ---- The whole way
@@ -135,7 +134,7 @@ def test_train_stop_denoise(viewer, ready, layer, quick, notifications):
     # trained for a moment, the model takes structure away
     assert all("In “cells”: Structure is left" in told for told in notifications())
     record = result.metadata["napari_hush"]["provenance"]
-    model = ready.dock._model.engine.model
+    model = ready.dock.model
     assert record["model"]["sha256"] == model.sha256
     assert record["source"]["name"] == "cells"
     assert record["source"]["sha256"] == model.provenance.sources[0].sha256
@@ -144,9 +143,9 @@ def test_train_stop_denoise(viewer, ready, layer, quick, notifications):
 
 def test_one_button_is_lit_and_a_grey_one_says_why(ready):
     def lit() -> list[str]:
-        return [name for name, button in buttons.items() if button.property("lit")]
+        buttons = ready.dock.findChildren(QPushButton)
+        return [button.objectName() for button in buttons if button.property("lit")]
 
-    buttons = ready.dock._controls.buttons
     assert lit() == ["train"]
     assert ready.find("denoise").toolTip().startswith("There is no model yet")
     ready.train()
@@ -157,12 +156,12 @@ def test_one_button_is_lit_and_a_grey_one_says_why(ready):
 
 def test_stop_before_the_first_step_keeps_the_earlier_model(ready):
     ready.train()
-    model = ready.dock._model.model
+    model = ready.dock.model
     ready.click("train")
     ready.click("stop")
     ready.until_ready("train")
     assert "Stopped" in ready.status
-    assert ready.dock._model.model is model or ready.dock._shown.state.done > 0
+    assert ready.dock.model is model or ready.dock.state.done > 0
     assert ready.find("denoise").isEnabled()
 
 
@@ -179,7 +178,7 @@ def test_a_layer_renamed_or_removed_during_a_run_breaks_nothing(
     viewer.layers.remove(layer)
     assert ready.find("noisy_layer").count() == 0
     ready.click("stop")
-    ready.until(lambda: not ready.dock._shown.state.busy)
+    ready.until(lambda: not ready.dock.state.busy)
     assert ready.find("save_model").isEnabled()
     assert "image" in ready.find("train").toolTip()
 
@@ -209,7 +208,7 @@ def test_cancel_keeps_the_finished_part(viewer, ready, layer, monkeypatch):
     ready.train()
     _hold_the_fourth_tile(monkeypatch)
     ready.click("denoise")
-    ready.until(lambda: ready.dock._shown.state.done >= 2)
+    ready.until(lambda: ready.dock.state.done >= 2)
     ready.click("cancel")
     ready.until_ready("denoise")
     partial = viewer.layers["cells denoised (partial)"]
@@ -334,7 +333,7 @@ def test_a_model_that_does_not_suit_the_layer_says_so_before_the_run(viewer, rea
 # ---- Models and files
 
 
-def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypatch):
+def test_save_load_denoise_gives_the_same_bits(viewer, ready, quick, tmp_path, monkeypatch):
     path = tmp_path / "cells.safetensors"
     _choose(monkeypatch, "getSaveFileName", tmp_path / "cells")
     _choose(monkeypatch, "getOpenFileName", path)
@@ -344,8 +343,7 @@ def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypa
     assert path.is_file()
     ready.denoise()
 
-    ready.dock.setValue(Configuration())
-    ready.dock._model = CurrentModel()
+    _train_another(ready, quick)
     ready.click("load_model")
     ready.until_ready("denoise")
     assert ready.dock.value().training_config.num_epochs == 2
@@ -355,7 +353,7 @@ def test_save_load_denoise_gives_the_same_bits(viewer, ready, tmp_path, monkeypa
     assert np.array_equal(first, second)
 
 
-def test_saved_as_a_package_and_loaded_again(viewer, ready, tmp_path, monkeypatch):
+def test_saved_as_a_package_and_loaded_again(viewer, ready, quick, tmp_path, monkeypatch):
     pytest.importorskip("onnx")
     path = tmp_path / "cells.zip"
     for dialog in ("getSaveFileName", "getOpenFileName"):
@@ -364,9 +362,8 @@ def test_saved_as_a_package_and_loaded_again(viewer, ready, tmp_path, monkeypatc
     ready.click("save_model")
     ready.until_ready("train")
     assert path.is_file()
-    assert ready.dock._model.kept
     ready.denoise()
-    ready.dock._model = CurrentModel()
+    _train_another(ready, quick)
     ready.click("load_model")
     ready.until_ready("denoise")
     ready.denoise()
@@ -392,6 +389,14 @@ def test_closing_the_file_dialog_does_nothing(ready, monkeypatch):
     _choose(monkeypatch, "getOpenFileName", "")
     ready.click("load_model")
     assert ready.find("load_model").isEnabled()
+
+
+def _train_another(ready, quick) -> None:
+    """Replace the current model, and the settings."""
+    ready.dock.setValue(quick(num_epochs=1))
+    model = ready.dock.model
+    ready.train()
+    assert ready.dock.model is not model
 
 
 def _choose(monkeypatch, dialog: str, path) -> None:
@@ -454,7 +459,7 @@ def test_closing_the_dock_stops_the_job(viewer, ready, quick):
     ready.click("train")
     ready.until(lambda: ready.find("loss_plot").history.steps != [])
     viewer.window.remove_dock_widget(ready.dock)
-    ready.until(lambda: not ready.dock._run.state.busy)
+    ready.until(lambda: not ready.dock.state.busy)
 
 
 def test_closing_the_window_lists_the_job_and_stops_it(viewer, ready, quick):
@@ -464,5 +469,5 @@ def test_closing_the_window_lists_the_job_and_stops_it(viewer, ready, quick):
     tasks = viewer.window._task_status_manager
     assert tasks.get_status() == ["napari-worker: Executing training on “cells”"]
     tasks.cancel_all()  # what closing the window does, once it was confirmed
-    ready.until(lambda: not ready.dock._run.state.busy)
+    ready.until(lambda: not ready.dock.state.busy)
     QApplication.processEvents()

@@ -31,13 +31,13 @@ def test_a_card_is_not_woken_up_to_be_asked(monkeypatch):
     assert describe_machine("cuda:0").startswith("CPU")
 
 
-@pytest.mark.parametrize("told", ["", "A card · 1.0 of 2 GB"])
-def test_what_another_process_tells_comes_first(qtbot, told):
+@pytest.mark.parametrize("reported", ["", "A card · 1.0 of 2 GB"])
+def test_what_another_process_reports_comes_first(qtbot, reported):
     footer = Footer()
     qtbot.addWidget(footer)
-    footer.showRun("cpu", busy=True, told=told)
+    footer.showRun("cpu", busy=True, reported=reported)
     assert footer._timer.isActive()
-    assert footer.text() == told or "GB in use" in footer.text()
+    assert footer.text() == reported or "GB in use" in footer.text()
     footer.showRun("cpu", busy=False)
     assert "GB in use" in footer.text()
     assert not footer._timer.isActive()

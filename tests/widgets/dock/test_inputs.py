@@ -12,7 +12,7 @@ from napari_hush.io import write_tiff
 
 
 def field(hand, role):
-    return hand.dock._inputs.data.fields[role]
+    return hand.find(f"{role}_layers")
 
 
 def names(hand, role):
@@ -91,7 +91,7 @@ def test_the_target_row_appears_for_pairs_and_the_same_layer_is_refused(
     hand.find("target_layer").setCurrentIndex(2)
     hand.train()
     assert "Trained" in hand.status
-    assert hand.dock._model.engine.config.algorithm_config.algorithm == "n2n"
+    assert hand.dock.model.config.algorithm_config.algorithm == "n2n"
 
 
 def test_several_layers_in_memory_and_not_are_one_training_set(
@@ -127,7 +127,7 @@ def test_a_run_inside_a_shape_learns_from_that_part_alone(viewer, hand, layers, 
     viewer.add_shapes([box, box + 30], shape_type="rectangle")
     hand.until_ready("train")
     hand.train()
-    statistics = hand.dock._model.engine.model.normalization
+    statistics = hand.dock.model.normalization
     parts = np.concatenate([layers[0].data[a : a + 20, a : a + 20] for a in (0, 30)])
     assert statistics.means[0] == pytest.approx(parts.mean(), rel=0.05)
     assert "Trained" in hand.status

@@ -1,4 +1,4 @@
-"""The dock offers to go on with a training that was cut off."""
+"""The dock offers to resume an interrupted training."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def crash(event) -> None:
 
 
 @pytest.fixture
-def cut_off(quick, noisy):
-    """A training on "cells" of 6 steps, cut off after 3 or more."""
+def interrupted(quick, noisy):
+    """A training on "cells" of 6 steps, interrupted after 3 or more."""
 
     def crashed(name: str = "cells"):
         config = quick()
@@ -62,31 +62,31 @@ def answer(monkeypatch):
     return said
 
 
-def test_nothing_is_offered_where_nothing_was_cut_off(hand):
+def test_nothing_is_offered_without_an_interrupted_training(hand):
     assert not hand.find("interrupted").isVisible()
 
 
-def test_it_goes_on_with_one_click_and_no_layer(cut_off, viewer, offered):
-    cut_off()
+def test_it_resumes_with_one_click_and_no_layer(interrupted, viewer, offered):
+    interrupted()
     hand = offered()
     offer = hand.find("interrupted")
     words = hand.find("interrupted_words").text()
-    assert words.startswith("The training on “cells” was cut off today at ")
-    hand.click("interrupted_continue")
+    assert words.startswith("Training on “cells” was interrupted today at ")
+    hand.click("interrupted_resume")
     assert not offer.isVisible()
-    assert hand.dock._run.state.subject == "cells"
+    assert hand.dock.state.subject == "cells"
     hand.until_ready("save_model")
     assert not offer.isVisible()
-    assert hand.dock._model.model.steps == 6
-    assert hand.dock._model.name == "cells"
+    assert hand.dock.model.steps == 6
+    assert hand.find("model_name").text() == "cells"
     assert hand.find("loss_plot").history.steps == [1, 2, 3, 4, 5, 6]
     assert interrupted_runs() == []
 
 
 def test_it_shows_previews_on_the_layer_of_that_name(
-    cut_off, viewer, offered, noisy, monkeypatch
+    interrupted, viewer, offered, noisy, monkeypatch
 ):
-    cut_off()
+    interrupted()
     viewer.add_image(noisy, name="cells")
     hand = offered()
     trained = []
@@ -99,45 +99,44 @@ def test_it_shows_previews_on_the_layer_of_that_name(
             train(task, layer, *rest, **more),
         ),
     )
-    hand.click("interrupted_continue")
+    hand.click("interrupted_resume")
     hand.until_ready("save_model")
     assert trained == [viewer.layers["cells"]]
     hand.denoise()
     assert viewer.layers["cells denoised"].data.shape == noisy.shape
 
 
-def test_a_layer_of_other_dimensions_is_another_one(cut_off, viewer, offered, noisy):
-    cut_off()
+def test_a_layer_of_other_dimensions_is_another_one(interrupted, viewer, offered, noisy):
+    interrupted()
     viewer.add_image(np.stack([noisy] * 2), name="cells")
     hand = offered()
-    hand.click("interrupted_continue")
+    hand.click("interrupted_resume")
     hand.until_ready("save_model")
-    assert hand.dock._model.model.steps == 6
+    assert hand.dock.model.steps == 6
 
 
 @pytest.mark.process
-def test_it_goes_on_in_a_process_of_its_own(cut_off, viewer, offered):
-    cut_off()
+def test_it_resumes_in_a_separate_process(interrupted, viewer, offered):
+    interrupted()
     hand = offered()
-    hand.dock._inputs.settings.apart.setChecked(True)
-    hand.click("interrupted_continue")
+    hand.find("apart").setChecked(True)
+    hand.click("interrupted_resume")
     hand.until_ready("save_model")
-    assert hand.dock._model.model.steps == 6
+    assert hand.dock.model.steps == 6
     assert interrupted_runs() == []
 
 
-def test_its_model_can_be_taken_and_the_rest_discarded(
-    cut_off, viewer, offered, noisy, answer
+def test_its_model_can_be_used_and_the_rest_discarded(
+    interrupted, viewer, offered, noisy, answer
 ):
-    cut_off("cells, 0.5 uM")
+    interrupted("cells, 0.5 uM")
     viewer.add_image(noisy, name="other")
     hand = offered()
-    hand.click("interrupted_take")
+    hand.click("interrupted_use_model")
     hand.until_ready("save_model")
-    assert hand.dock._model.model.steps >= 3
-    assert hand.dock._model.name == "cells, 0.5 uM"
-    assert not hand.dock._model.kept
-    assert "The model “cells, 0.5 uM” is loaded." in hand.status
+    assert hand.dock.model.steps >= 3
+    assert hand.find("model_name").text() == "cells, 0.5 uM"
+    assert "Loaded the model “cells, 0.5 uM”." in hand.status
     hand.denoise()
     assert hand.find("interrupted").isVisible()
     answer["now"] = QMessageBox.StandardButton.No
@@ -151,9 +150,11 @@ def test_its_model_can_be_taken_and_the_rest_discarded(
     assert "“cells, 0.5 uM”" in answer["asked"][0]
 
 
-def test_several_are_counted_and_come_one_after_the_other(cut_off, viewer, offered, answer):
-    cut_off("one")
-    cut_off("two")
+def test_several_are_counted_and_come_one_after_the_other(
+    interrupted, viewer, offered, answer
+):
+    interrupted("one")
+    interrupted("two")
     hand = offered()
     words = hand.find("interrupted_words")
     assert words.text().endswith(" 1 more after it.")
@@ -164,33 +165,37 @@ def test_several_are_counted_and_come_one_after_the_other(cut_off, viewer, offer
     assert "more" not in words.text()
 
 
-def test_without_its_pixels_only_the_model_is_left(cut_off, viewer, offered, monkeypatch):
+def test_without_its_pixels_only_the_model_is_left(
+    interrupted, viewer, offered, monkeypatch
+):
     from napari_hush.widgets.jobs import pixel_copies
 
     monkeypatch.setattr(pixel_copies, "MAX_BYTES", 100)
-    cut_off()
+    interrupted()
     hand = offered()
-    assert not hand.find("interrupted_continue").isEnabled()
-    assert "too large to be copied" in hand.find("interrupted_continue").toolTip()
-    assert hand.find("interrupted_take").isEnabled()
+    assert not hand.find("interrupted_resume").isEnabled()
+    assert "too large to be copied" in hand.find("interrupted_resume").toolTip()
+    assert hand.find("interrupted_use_model").isEnabled()
 
 
-def test_pixels_that_are_damaged_are_told(cut_off, viewer, offered, notifications):
-    run = cut_off()
+def test_damaged_pixels_are_reported(interrupted, viewer, offered, notifications):
+    run = interrupted()
     hand = offered()
     (run.folder / "noisy-0.npy").unlink()
-    hand.click("interrupted_continue")
+    hand.click("interrupted_resume")
     assert any("take its model" in said for said in notifications())
-    assert not hand.dock._run.state.busy
+    assert not hand.dock.state.busy
 
 
-def test_a_training_that_fails_is_offered_again(cut_off, viewer, offered, notifications):
+def test_a_training_that_fails_is_offered_again(
+    interrupted, viewer, offered, notifications
+):
     from napari_hush.lightning.checkpoint import FILE
 
-    run = cut_off()
+    run = interrupted()
     hand = offered()
     (run.folder / FILE).write_bytes(b"nothing of the kind")
-    hand.click("interrupted_continue")
-    hand.until(lambda: not hand.dock._run.state.busy)
+    hand.click("interrupted_resume")
+    hand.until(lambda: not hand.dock.state.busy)
     assert any("start a new run" in said for said in notifications())
     assert hand.find("interrupted").isVisible()

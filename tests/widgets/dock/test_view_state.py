@@ -20,12 +20,12 @@ READY = DockState(layer="cells")
 TRAINED = replace(READY, model="cells")
 
 
-def can_be_pressed(situation: DockState) -> set[str]:
-    return {name for name, why in resolve(situation).blocked.items() if not why}
+def can_be_pressed(dock: DockState) -> set[str]:
+    return {name for name, why in resolve(dock).blocked.items() if not why}
 
 
-def during(activity: Activity, situation: DockState = TRAINED) -> DockState:
-    return replace(situation, state=begin(activity, "cells", 0.0))
+def during(activity: Activity, dock: DockState = TRAINED) -> DockState:
+    return replace(dock, state=begin(activity, "cells", 0.0))
 
 
 def test_at_rest():
@@ -46,13 +46,13 @@ def test_at_rest():
     ],
 )
 def test_while_busy_only_the_way_out_is_open(activity, way_out):
-    situation = during(activity)
-    assert can_be_pressed(situation) == way_out
-    assert can_be_pressed(replace(situation, state=stop(situation.state))) == set()
+    dock = during(activity)
+    assert can_be_pressed(dock) == way_out
+    assert can_be_pressed(replace(dock, state=stop(dock.state))) == set()
 
 
 @pytest.mark.parametrize(
-    ("situation", "lit"),
+    ("dock", "lit"),
     [
         (READY, "train"),
         (during(Activity.TRAINING), "stop"),
@@ -65,36 +65,36 @@ def test_while_busy_only_the_way_out_is_open(activity, way_out):
         (DockState(readiness=Readiness("no image", "no image")), ""),
     ],
 )
-def test_the_next_sensible_step_is_lit(situation, lit):
-    face = resolve(situation)
-    assert face.primary == lit
-    assert not lit or not face.blocked[lit]
+def test_the_next_sensible_step_is_lit(dock, lit):
+    view = resolve(dock)
+    assert view.primary == lit
+    assert not lit or not view.blocked[lit]
 
 
 def test_every_grey_button_says_why():
-    for situation in (
+    for dock in (
         READY,
         TRAINED,
         during(Activity.TRAINING),
         during(Activity.DENOISING),
     ):
-        face = resolve(situation)
-        for name, why in face.blocked.items():
-            assert face.tooltips[name]
-            assert not why or face.tooltips[name] == why
+        view = resolve(dock)
+        for name, why in view.blocked.items():
+            assert view.tooltips[name]
+            assert not why or view.tooltips[name] == why
 
 
 def test_the_status_says_what_stands_in_the_way_of_training():
     problem = replace(READY, readiness=Readiness("Axes do not fit.", axes_wrong=True))
-    face = resolve(problem)
-    assert (face.status, face.status_kind) == ("Axes do not fit.", "problem")
+    view = resolve(problem)
+    assert (view.status, view.status_kind) == ("Axes do not fit.", "problem")
 
 
-def test_a_failure_is_told_until_the_inputs_change():
+def test_a_failure_is_shown_until_the_inputs_change():
     failed = replace(READY, state=fail(begin(Activity.TRAINING, "cells", 0.0), "NaN."))
-    face = resolve(failed)
-    assert (face.status, face.status_kind) == ("NaN.", "failed")
-    assert not face.blocked["train"]
+    view = resolve(failed)
+    assert (view.status, view.status_kind) == ("NaN.", "failed")
+    assert not view.blocked["train"]
 
 
 def test_settings_rest_while_training():
@@ -131,27 +131,27 @@ def _training(**changes) -> DockState:
     return replace(READY, state=state)
 
 
-def test_a_training_can_be_paused_and_gone_on_with():
+def test_a_training_can_be_paused_and_resumed():
     running, paused = _training(), _training(phase=Phase.PAUSED)
     assert {"pause", "stop"} <= can_be_pressed(running)
     assert {"pause", "stop"} <= can_be_pressed(paused)
     assert not resolve(running).paused
     assert resolve(paused).paused
     assert resolve(paused).primary == "pause"
-    assert "go on" in resolve(paused).tooltips["pause"]
+    assert "Resume" in resolve(paused).tooltips["pause"]
     assert resolve(paused).status.startswith("Paused")
 
 
 def test_the_model_in_training_can_be_denoised_with_once_it_is_there():
     assert "wait" in resolve(_training()).blocked["denoise"]
-    situation = replace(_training(), has_latest=True)
-    assert "denoise" in can_be_pressed(situation)
-    beside = replace(situation, aside=begin(Activity.DENOISING, "cells", 0.0))
+    dock = replace(_training(), has_latest=True)
+    assert "denoise" in can_be_pressed(dock)
+    beside = replace(dock, aside=begin(Activity.DENOISING, "cells", 0.0))
     assert can_be_pressed(beside) == {"pause", "stop", "cancel"}
     assert len(resolve(beside).status.splitlines()) == 2
-    over = replace(situation, aside=finish(begin(Activity.DENOISING, "a", 0.0), "Done."))
+    over = replace(dock, aside=finish(begin(Activity.DENOISING, "a", 0.0), "Done."))
     assert resolve(over).status.endswith("Done.")
-    failed = replace(situation, aside=fail(begin(Activity.DENOISING, "a", 0.0), "Bad."))
+    failed = replace(dock, aside=fail(begin(Activity.DENOISING, "a", 0.0), "Bad."))
     assert resolve(failed).status_kind == "failed"
 
 
@@ -162,6 +162,6 @@ def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, aside):
     state = replace(begin(activity, "cells", 0.0), phase=phase, total=3, message="Said.")
     beside = begin(Activity.DENOISING, "cells", 0.0) if aside else RunState()
     for model in ("", "model"):
-        face = resolve(replace(READY, state=state, aside=beside, model=model))
-        assert not face.primary or not face.blocked[face.primary]
-        assert all(face.tooltips.values())
+        view = resolve(replace(READY, state=state, aside=beside, model=model))
+        assert not view.primary or not view.blocked[view.primary]
+        assert all(view.tooltips.values())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.config import create_care_configuration, create_n2v_configuration
-from napari_hush.config.methods import METHODS
+from napari_hush.config.methods import METHODS, method_of
 from napari_hush.widgets.inspect.check_task import DataCheck
 from napari_hush.widgets.jobs.tasks import StopRequest
 
@@ -51,14 +51,14 @@ def test_a_check_suggests_a_method_and_one_click_takes_it(viewer, hand, striped)
     assert hand.dock.findChild(object, "check_data") is None  # made when it is needed
     hand.click("fold_check")
     hand.until(hand.find("accept_suggestion").isVisible)
-    report = hand.dock._inputs._check._checked.report
+    report = hand.find("check_panel").result.report
     assert hand.find("check_reason").text() == report.reason
     assert report.suggestion == "structn2v"
     assert "structN2V fits" in hand.find("fold_check").text()
     assert not hand.find("check_map").pixmap().isNull()
     assert "background" in hand.find("check_shares").text()
     hand.click("accept_suggestion")
-    assert hand.dock._inputs.settings.method.method() is METHODS["structn2v"]
+    assert method_of(hand.dock.value().model_dump()) is METHODS["structn2v"]
     masks = hand.dock.value().algorithm_config.n2v_config
     assert (masks.struct_mask_axis, masks.struct_mask_span) == (report.axis, report.span)
 

@@ -1,4 +1,4 @@
-"""Ways of looking, by clicks on the dock and drags in the canvas of a real window."""
+"""Views that compare layers, by clicks on the dock and drags in a real canvas."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _add_pair(viewer, noisy, **attributes):
 
 
 def _state(viewer) -> dict:
-    """All that a way of looking might change, but for the camera."""
+    """All that a view might change, except the camera."""
     attributes = ("visible", "opacity", "blending", "contrast_limits", "name", "mouse_pan")
     return {
         "layers": [layer.name for layer in viewer.layers],
@@ -46,29 +46,33 @@ def _state(viewer) -> dict:
     }
 
 
+def _open_view(hand) -> str:
+    return next((way for way in WAYS if hand.find(f"compare_{way}").isChecked()), "")
+
+
 def _show(hand, way):
-    hand.click(f"look_{way}")
+    hand.click(f"compare_{way}")
     QApplication.processEvents()
 
 
-def test_one_click_looks_and_one_click_leaves_everything_as_it_was(viewer, hand, pair):
+def test_a_second_click_restores_everything(viewer, hand, pair):
     viewer.add_points([[1, 2]], name="points")
     before = _state(viewer)
     for way in WAYS:
         _show(hand, way)
-        assert hand.dock._controls.look.way == way
+        assert _open_view(hand) == way
         assert _state(viewer) != before
         _show(hand, way)
-        assert hand.dock._controls.look.way == ""
+        assert _open_view(hand) == ""
         assert _state(viewer) == before
 
 
-def test_another_way_of_looking_takes_the_place_of_the_first(viewer, hand, pair):
+def test_another_view_replaces_the_first(viewer, hand, pair):
     before = _state(viewer)
     for way in (*WAYS, *reversed(WAYS)):
-        if hand.dock._controls.look.way != way:
+        if _open_view(hand) != way:
             _show(hand, way)
-        assert hand.dock._controls.look.way == way
+        assert _open_view(hand) == way
     _show(hand, way)
     assert _state(viewer) == before
 
@@ -82,9 +86,9 @@ def test_the_line_is_dragged_in_the_canvas_whatever_axes_are_shown(
     viewer.dims.order = order
     viewer.reset_view()
     _show(hand, "swipe")
-    swipe = hand.dock._controls.look._view
+    swipe = hand.find("compare").view
     axis = order[-1]
-    assert swipe._pixels.axis == axis
+    assert swipe.axis == axis
     centre = viewer.scene.camera.center
     half = volume.shape[axis] // 2
     assert swipe.split == half
@@ -104,12 +108,12 @@ def test_the_line_is_dragged_in_the_canvas_whatever_axes_are_shown(
 def test_a_drag_beside_the_line_does_not_move_it(viewer, hand, pair):
     _show(hand, "swipe")
     drag_in_canvas(viewer, 1, 0, 8, 20)
-    assert hand.dock._controls.look._view.split == 36
+    assert hand.find("compare").view.split == 36
 
 
 def test_side_by_side_shows_before_left_of_after_and_nothing_else(viewer, hand, pair):
     viewer.add_image(np.zeros((64, 72)), name="other")
-    hand.dock._inputs.data.fields["noisy"].setLayers([pair[0]])
+    hand.find("noisy_layers").setLayers([pair[0]])
     _show(hand, "side_by_side")
     grid = viewer.canvas.grid
     layers = list(viewer.layers)
@@ -121,7 +125,7 @@ def test_side_by_side_shows_before_left_of_after_and_nothing_else(viewer, hand, 
     assert not viewer.layers["other"].visible
 
 
-def test_what_was_removed_is_shown_around_zero(viewer, hand, pair):
+def test_the_residual_is_shown_around_zero(viewer, hand, pair):
     _show(hand, "residual")
     (residual,) = [layer for layer in viewer.layers if is_view(layer)]
     low, high = residual.contrast_limits
@@ -132,26 +136,26 @@ def test_what_was_removed_is_shown_around_zero(viewer, hand, pair):
     assert np.array_equal(np.asarray(residual.data), before - after)
 
 
-def test_a_layer_that_goes_ends_the_looking(viewer, hand, pair):
+def test_removing_a_layer_closes_the_view(viewer, hand, pair):
     for way in WAYS:
         before, after = _add_pair(viewer, pair[0].data)
-        hand.dock._inputs.data.fields["noisy"].setLayers([before])
+        hand.find("noisy_layers").setLayers([before])
         _show(hand, way)
         viewer.layers.remove(after)
-        assert hand.dock._controls.look.way == ""
+        assert _open_view(hand) == ""
         assert not any(is_view(layer) for layer in viewer.layers)
         assert before.visible
         assert not viewer.canvas.grid.enabled
-        assert not hand.find(f"look_{way}").isEnabled()
-        assert "Denoise first" in hand.find(f"look_{way}").toolTip()
-        hand.dock._inputs.data.fields["noisy"].setLayers([pair[0]])
+        assert not hand.find(f"compare_{way}").isEnabled()
+        assert "Denoise first" in hand.find(f"compare_{way}").toolTip()
+        hand.find("noisy_layers").setLayers([pair[0]])
 
 
-def test_removing_the_added_layer_by_hand_ends_the_looking(viewer, hand, pair):
+def test_removing_the_added_layer_closes_the_view(viewer, hand, pair):
     for way in ("swipe", "residual", "blink"):
         _show(hand, way)
         viewer.layers.remove(next(layer for layer in viewer.layers if is_view(layer)))
-        assert hand.dock._controls.look.way == ""
+        assert _open_view(hand) == ""
         assert len(viewer.layers) == 2
 
 
@@ -162,7 +166,7 @@ def test_added_layers_are_nothing_to_train_on(viewer, hand, pair):
     assert names == ["cells", "clean"]
 
 
-def test_closing_the_dock_ends_the_looking(viewer, hand, pair):
+def test_closing_the_dock_closes_the_view(viewer, hand, pair):
     before = _state(viewer)
     _show(hand, "swipe")
     viewer.window.remove_dock_widget(hand.dock)
@@ -177,12 +181,12 @@ def test_the_newest_result_is_compared(viewer, hand, pair):
         metadata=result_mark(origin.source_id, number=2),
         **origin.appearance,
     )
-    assert hand.dock._controls.look.pair == (pair[0], newer)
-    hand.dock._inputs.data.fields["noisy"].setLayers([pair[1]])
-    assert hand.dock._controls.look.pair == pair
+    assert hand.find("compare").pair == (pair[0], newer)
+    hand.find("noisy_layers").setLayers([pair[1]])
+    assert hand.find("compare").pair == pair
 
 
-def test_colours_can_be_looked_at(viewer, hand, noisy):
+def test_rgb_layers_can_be_compared(viewer, hand, noisy):
     colours = np.stack([noisy, noisy + 20, noisy // 2], axis=-1).astype(np.uint8)
     before = viewer.add_image(colours, name="tissue", rgb=True)
     origin = Origin.of(before)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.quality import psnr, ssim
-from napari_hush.widgets.inspect.quality_job import PLANES, QualityCheck, closeness
+from napari_hush.widgets.inspect.quality_job import PLANES, QualityCheck, psnr_and_ssim
 from napari_hush.widgets.jobs.tasks import StopRequest
 
 
@@ -21,7 +21,7 @@ def pair():
 def test_stacks_are_compared_plane_by_plane(pair, axes):
     made, truth = pair
     span = float(np.ptp(truth))
-    decibel, similarity = closeness(made, truth, axes)
+    decibel, similarity = psnr_and_ssim(made, truth, axes)
     flat = [
         (a, b)
         for a, b in zip(made.reshape(-1, 20, 24), truth.reshape(-1, 20, 24), strict=True)
@@ -34,7 +34,7 @@ def test_stacks_are_compared_plane_by_plane(pair, axes):
 def test_of_many_planes_some_are_compared(pair):
     made, truth = (np.repeat(one[0, :1], 3 * PLANES, axis=0) for one in pair)
     truth[1] += 1000  # between the first two of those that are looked at
-    assert closeness(made, truth, "TYX")[0] > 20
+    assert psnr_and_ssim(made, truth, "TYX")[0] > 20
 
 
 def test_numbers_against_the_truth_stand_beside_the_structure(pair):
@@ -43,7 +43,7 @@ def test_numbers_against_the_truth_stand_beside_the_structure(pair):
     said = QualityCheck(noisy, made, "YX", truth=truth, truth_name="clean")(
         lambda event: None, StopRequest()
     )
-    decibel, similarity = closeness(made, truth, "YX")
+    decibel, similarity = psnr_and_ssim(made, truth, "YX")
     assert f"PSNR {decibel:.1f} dB · SSIM {similarity:.3f}" in said.words
     assert "“clean”" in said.explanation
 

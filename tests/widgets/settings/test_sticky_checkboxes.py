@@ -44,4 +44,3 @@ def test_the_boxes_of_the_next_dock_are_as_they_were(viewer, open_dock):
     assert not second.find("live_preview").isChecked()
     assert second.find("keep_type").isChecked()
     assert not second.find("apart").isChecked()
-    assert not second.dock._run._wants_preview

@@ -1,4 +1,4 @@
-"""The layers chosen for a run: whether they go together, and their pixels. No Qt here."""
+"""The layers chosen for a training: whether they fit together, and their pixels."""
 
 from __future__ import annotations
 
@@ -19,23 +19,21 @@ if TYPE_CHECKING:
     from napari_hush.boxes import Box
     from napari_hush.config import Configuration
 
-__all__ = ["ChosenData"]
-
 
 @dataclass(frozen=True, eq=False)
 class ChosenData:
-    """Layers by what they are for.
+    """Layers by role.
 
     Attributes
     ----------
     noisy : tuple of Image
         At least one.
     target, validation, validation_target, mask : tuple of Image
-        Empty where nothing was chosen.
+        Empty where none was chosen.
     axes : str
         Of all of them; masks may lack the C.
     extent : Extent
-        How much of the noisy layers is learned from.
+        The part of the noisy layers to train on.
     shapes : Shapes, optional
         For `Extent.SHAPES`.
     """
@@ -50,22 +48,22 @@ class ChosenData:
     shapes: Shapes | None = None
 
     def problem(self, *, needs_targets: bool) -> str:
-        """Why these layers do not go together, in one sentence; empty if they do.
+        """Why these layers do not fit together, in one sentence; empty if they do.
 
-        Nothing is read, and nothing is said of the sizes of patches.
+        Reads nothing; `fit_problem` checks the patch size.
         """
         first = self.noisy[0]
         for other in (*self.noisy[1:], *self.validation):
             if self._kind(other) != self._kind(first):
                 return (
                     f"“{other.name}” has other dimensions or channels than "
-                    f"“{first.name}”; learn from images of one kind."
+                    f"“{first.name}”; choose images with the same axes and channels."
                 )
         for layer in self.validation:
             if layer in self.noisy:
                 return (
-                    f"“{layer.name}” is both learned from and validated on; choose "
-                    "another image for validation, or none to set a tenth aside."
+                    f"“{layer.name}” is used for training and for validation; choose "
+                    "another image for validation, or none to use a tenth of the data."
                 )
         if needs_targets:
             problem = self._pairing("noisy", "target")
@@ -75,7 +73,7 @@ class ChosenData:
         return self._masking()
 
     def windows(self, viewer: napari.viewer.Viewer) -> list[list[Box]]:
-        """For each noisy layer, the windows into it that are learned from."""
+        """For each noisy layer, the windows into it to train on."""
         return [
             windows_of(layer, self.axes, self.extent, viewer, self.shapes)
             for layer in self.noisy
@@ -86,11 +84,11 @@ class ChosenData:
         data = configuration.data_config
         if not any(windows):
             return {
-                Extent.SHAPES: "There is no shape on the image; draw a rectangle to learn "
-                "inside of, or learn from everything.",
-                Extent.VIEW: "Nothing of the image is in view; move it there, or learn "
-                "from everything.",
-            }.get(self.extent, "There is nothing to learn from; choose another part.")
+                Extent.SHAPES: "There is no shape on the image; draw a rectangle to train "
+                "inside of, or train on everything.",
+                Extent.VIEW: "The image is not visible; move it into view, or train on "
+                "everything.",
+            }.get(self.extent, "There is nothing to train on; choose another part.")
         for layer, parts in zip(self.noisy, windows, strict=True):
             for window in parts:
                 for letter, patch in zip(
@@ -102,7 +100,7 @@ class ChosenData:
         return ""
 
     def pixels(self, viewer: napari.viewer.Viewer, *, needs_targets: bool) -> TrainingData:
-        """What a run with these layers learns from, still on disk where it is."""
+        """The training data, still on disk where the layers are."""
         parts = self.windows(viewer)
 
         def of(layers: tuple[Image, ...]) -> tuple[Any, ...]:
@@ -123,8 +121,6 @@ class ChosenData:
             of(self.mask) if self.mask else (),
         )
 
-    # ---- private
-
     def _kind(self, layer: Image) -> tuple[int, int]:
         shape = pixel_shape(layer)
         matching = "C" in self.axes and len(shape) == len(self.axes)
@@ -133,11 +129,9 @@ class ChosenData:
     def _pairing(self, name: str, partner: str) -> str:
         images, partners = getattr(self, name), getattr(self, partner)
         if not partners:
-            return (
-                f"This method learns from pairs; choose the target of “{images[0].name}”."
-            )
+            return f"This method needs targets; choose the target of “{images[0].name}”."
         if not images:
-            return f"“{partners[0].name}” has no partner; choose its validation image."
+            return f"“{partners[0].name}” is a target without image; choose its image."
         if len(images) != len(partners):
             return (
                 f"There are {len(images)} noisy images and {len(partners)} targets; choose "
@@ -146,13 +140,13 @@ class ChosenData:
         for image, other in zip(images, partners, strict=True):
             if image is other:
                 return (
-                    f"“{image.name}” is both the image and its target, which teaches "
-                    "nothing; choose another target."
+                    f"“{image.name}” is both the image and its target; choose another "
+                    "target."
                 )
             if self._plane(image) != self._plane(other):
                 return (
                     f"“{image.name}” has the size {pixel_shape(image)} and its target "
-                    f"“{other.name}” {pixel_shape(other)}; both must show the same pixels."
+                    f"“{other.name}” {pixel_shape(other)}; both must have the same size."
                 )
         return ""
 
@@ -168,12 +162,12 @@ class ChosenData:
             if self._plane(image) != self._plane(mask):
                 return (
                     f"“{image.name}” has the size {pixel_shape(image)} and the mask "
-                    f"“{mask.name}” {pixel_shape(mask)}; both must have the same pixels."
+                    f"“{mask.name}” {pixel_shape(mask)}; both must have the same size."
                 )
         return ""
 
     def _plane(self, layer: Image) -> tuple[int, ...]:
-        """Sizes without the channels, which may differ."""
+        """Shape without the channels, which may differ."""
         shape = list(pixel_shape(layer))
         if "C" in self.axes and len(shape) == len(self.axes):
             del shape[self.axes.index("C")]
@@ -181,10 +175,10 @@ class ChosenData:
 
     def _too_small(self, layer: Image, letter: str, part: slice, patch: int) -> str:
         size = part.stop - part.start
-        what = "image" if self.extent is Extent.EVERYTHING else "part to learn from"
+        what = "image" if self.extent is Extent.EVERYTHING else "part to train on"
         several = f" “{layer.name}”" if len(self.noisy) > 1 else ""
         return (
-            f"The {what}{several} is {size} pixels along {letter} but the patches are "
+            f"The {what}{several} has {size} pixels along {letter} but the patches have "
             f"{patch}; use smaller patches or a larger {what.split()[0]}."
         )
 
@@ -195,9 +189,9 @@ class ChosenData:
         if lacks_channels and len(parts) == len(self.axes):
             del parts[self.axes.index("C")]
         elif "C" in self.axes and not lacks_channels:
-            channel = self.axes.index("C")  # RGB without alpha, targets with their own
+            channel = self.axes.index("C")  # without alpha; targets may have others
             parts[channel] = slice(0, shape[channel])
         part = cut(source, tuple(parts))
-        if lacks_channels:  # a mask is one for all channels
+        if lacks_channels:  # a mask for all channels
             return np.expand_dims(np.asarray(part), self.axes.index("C"))
         return part

@@ -1,14 +1,13 @@
-"""What to learn from: layers, their axes, and which part of them."""
+"""Chooses the training data: layers, their axes, and which part of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_hush.errors import HushError
 from napari_hush.widgets.data import layers
@@ -18,34 +17,33 @@ from napari_hush.widgets.data.open_as_layers import open_as_layers
 from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.settings.fields import ChoiceField
 from napari_hush.widgets.theme.collapsible import Collapsible
+from napari_hush.widgets.theme.widgets import column, form, quiet_label, show_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import napari.viewer
 
-__all__ = ["DataPanel"]
-
 ROLES = {
-    "noisy": ("Noisy", "The noisy image to learn from; the first one is also denoised."),
-    "target": ("Target", "What the noisy image should become: same scene, same size."),
+    "noisy": ("Noisy", "Noisy images to train on; the first one is also denoised."),
+    "target": ("Target", "The same scene as the noisy image, with less noise; same size."),
     "validation": (
         "Validation",
-        "Noisy images kept aside to watch the training; none takes a tenth of the data.",
+        "Noisy images for validation only; without any, a tenth of the data is used.",
     ),
-    "validation_target": ("… target", "The targets of the validation images."),
+    "validation_target": ("Val. target", "The targets of the validation images."),
     "truth": (
-        "Truth",
-        "A clean picture of the same scene, if there is one: results are measured by it\n"
-        "(PSNR, SSIM), and nothing is learned from it.",
+        "Ground truth",
+        "A clean image of the same scene. Results are compared with it (PSNR, SSIM);\n"
+        "it is not used for training.",
     ),
-    "mask": ("Mask", "Labels or an image: only patches that touch it are learned from."),
+    "mask": ("Mask", "Labels or an image; only patches that touch it are trained on."),
 }
-"""Words and help of the fields."""
+"""Labels and help of the fields."""
 
 
 class DataPanel(QWidget):
-    """Chooses the layers to learn from.
+    """Chooses the layers to train on.
 
     Attributes
     ----------
@@ -56,9 +54,9 @@ class DataPanel(QWidget):
     """
 
     valueChanged = Signal()
-    """Other layers, other axes, another part of them."""
+    """Layers, axes or the part to train on have changed."""
     layerChanged = Signal()
-    """The first noisy layer is another one, or has other dimensions."""
+    """Another first noisy layer was chosen."""
     renamed = Signal()
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
@@ -78,45 +76,35 @@ class DataPanel(QWidget):
             for role, (_, tip) in ROLES.items()
         }
         self.axes = AxesChips()
-        self._facts = QElidingLabel()
-        self._facts.setObjectName("facts")
-        self._facts.setProperty("role", "quiet")
-        self._facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._facts = quiet_label("facts")
         self.extent = ChoiceField([extent.value for extent in Extent])
         self.extent.setObjectName("extent")
-        self.extent.setAccessibleName("Part to learn from")
+        self.extent.setAccessibleName("Part to train on")
         self.extent.setToolTip(
-            "Learn from everything, from what the viewer shows, from the step that is "
-            "shown, or from the rectangles around drawn shapes."
+            "Train on everything, on the visible region, on the current slice, or on the "
+            "bounding boxes of shapes."
         )
-        self.shapes = LayerChooser(
-            viewer.layers,
-            "shapes_layer",
-            "The shapes to learn inside of.",
-            (Shapes,),
-        )
+        tip = "The shapes to train inside of."
+        self.shapes = LayerChooser(viewer.layers, "shapes_layer", tip, (Shapes,))
         self.shapes.setPlaceholderText("no Shapes layer yet")
         self.fold = Collapsible("fold_data", "More data", QWidget)
 
         # ---- layout
-        self._form = _form()
+        self._form = form()
         self._labels: dict[str, QLabel] = {}
         self._add(self._form, "noisy")
         self._form.addRow("Axes", self.axes)
         self._form.addRow("", self._facts)
         self._add(self._form, "target")
         more = QWidget()
-        self._more_form = _form()
-        more.setLayout(self._more_form)
+        self._more_form = form(more)
         self._more_form.setContentsMargins(0, 0, 0, 0)
         for role in ("validation", "validation_target", "mask", "truth"):
             self._add(self._more_form, role)
         self._more_form.addRow("Part", self.extent)
         self._more_form.addRow("Shapes", self.shapes)
         self.fold.content().layout().addWidget(more)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = column(self)
         layout.addLayout(self._form)
         layout.addWidget(self.fold)
 
@@ -144,34 +132,32 @@ class DataPanel(QWidget):
         return self.fields["noisy"].chooser.value()
 
     def part(self) -> Extent:
-        """How much of the layers is learned from."""
+        """The part of the layers to train on."""
         return Extent(self.extent.value())
 
     def showTargets(self, needed: bool) -> None:
-        """Show the rows for targets, where the method learns from pairs."""
+        """Show the rows for targets, for methods that need them."""
         for role in ("target", "validation_target"):
             self.fields[role].setVisible(needed)
             self._labels[role].setVisible(needed)
 
     def showFacts(self, facts: str, *, axes_wrong: bool) -> None:
-        """Show the size of the image in words, and whether its axes are wrong."""
-        if self._facts.text() != facts:
-            self._facts.setText(facts)
-            self._facts.setToolTip(facts)
+        """Show the size of the image, and whether its axes are wrong."""
+        show_text(self._facts, facts)
         self.axes.setWrong(axes_wrong)
 
     def labels(self) -> list[QLabel]:
-        """Labels of all rows, which share one left edge."""
+        """Labels of all rows, for aligning them."""
         found = []
-        for form in (self._form, self._more_form):
-            for row in range(form.rowCount()):
-                item = form.itemAt(row, QFormLayout.ItemRole.LabelRole)
+        for rows in (self._form, self._more_form):
+            for row in range(rows.rowCount()):
+                item = rows.itemAt(row, QFormLayout.ItemRole.LabelRole)
                 if item is not None and item.widget() is not None:
                     found.append(item.widget())
         return found
 
     def openFiles(self, paths: list[Path], role: str = "noisy") -> None:
-        """Open files as layers and choose them for `role`; say what cannot be opened."""
+        """Open files as layers and choose them for `role`; show errors."""
         opened = []
         for path in paths:
             try:
@@ -183,14 +169,14 @@ class DataPanel(QWidget):
 
     # ---- Private API
 
-    def _add(self, form: QFormLayout, role: str) -> None:
+    def _add(self, rows: QFormLayout, role: str) -> None:
         words, tip = ROLES[role]
         field = self.fields[role]
         label = QLabel(words)
         label.setToolTip(tip)
         label.setBuddy(field.chooser)
         field.chooser.setAccessibleName(words)
-        form.addRow(label, field)
+        rows.addRow(label, field)
         self._labels[role] = label
 
     def _on_noisy(self) -> None:
@@ -219,12 +205,3 @@ class DataPanel(QWidget):
         if layer is not None:
             with QSignalBlocker(self.axes):
                 self.axes.setValue(layers.infer_axes(layer), layers.pixel_shape(layer))
-
-
-def _form() -> QFormLayout:
-    form: Any = QFormLayout()
-    form.setHorizontalSpacing(10)
-    form.setVerticalSpacing(6)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-    return form

@@ -1,4 +1,4 @@
-"""What people drop onto the dock: layers from napari's list, files from the desktop."""
+"""Drag and drop of layers from the layer list and of files."""
 
 from __future__ import annotations
 
@@ -16,23 +16,21 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QMimeData
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["DropTarget", "Dropped", "read_drop"]
-
 LAYERS = "application/x-list-index"
-"""Format that napari's layer list drags its layers in."""
+"""MIME type of layers dragged from the layer list of napari."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """What was dropped: layers or paths, one of the two."""
+    """Dropped layers or paths; one of the two is empty."""
 
     layers: tuple[Any, ...] = ()
     paths: tuple[Path, ...] = ()
 
 
 def read_drop(mime: QMimeData, layers: LayerList) -> Dropped | None:
-    """What `mime` holds that can be used here; None if that is nothing."""
-    # What napari drags brings the layers themselves; else what is dragged is selected.
+    """The layers or paths in `mime`; None if there are none."""
+    # The data of napari may have the layers as items; otherwise they are the selected ones.
     items = getattr(mime, "items", None)
     if items is None and mime.hasFormat(LAYERS):
         items = [layer for layer in layers if layer in layers.selection]
@@ -44,18 +42,10 @@ def read_drop(mime: QMimeData, layers: LayerList) -> Dropped | None:
 
 
 class DropTarget(QObject):
-    """Lets layers and files be dropped on a widget and its children.
-
-    Parameters
-    ----------
-    widget : QWidget
-        What they are dropped on; it is marked while something hovers over it.
-    layers : LayerList
-        The viewer's layers.
-    """
+    """Accepts layers and files dropped on `widget`, which is marked while they hover."""
 
     dropped = Signal(object)
-    """Somebody dropped this `Dropped`."""
+    """This `Dropped` was dropped."""
 
     def __init__(self, widget: QWidget, layers: LayerList) -> None:
         super().__init__(widget)
@@ -71,7 +61,7 @@ class DropTarget(QObject):
             if dropped is None:
                 return False
             mark(self._widget, "hover", kind != QEvent.Type.Drop)
-            # The list of layers offers moving alone, yet keeps what was taken from it.
+            # The layer list offers only to move, but keeps the layers.
             event.setDropAction(
                 Qt.DropAction.MoveAction if dropped.layers else Qt.DropAction.CopyAction
             )

@@ -1,7 +1,6 @@
-"""Layers that only show other layers in another way, and are gone when one has looked.
+"""Temporary layers that show other layers in another way.
 
-They are nobody's data: choosers leave them out, and so does whatever goes through the
-layers of a viewer to work on them.
+They hold no data: choosers and everything that works on layers leave them out.
 """
 
 from __future__ import annotations
@@ -13,25 +12,17 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-__all__ = ["MARK", "add_quietly", "bare", "is_view", "remove_quietly"]
-
 MARK = "napari_hush_view"
-"""Key in a layer's metadata that says so."""
+"""Key in the metadata of such layers."""
 
 
 def is_view(layer: Layer) -> bool:
-    """Whether `layer` only shows other layers."""
+    """Whether `layer` is such a layer."""
     return MARK in layer.metadata
 
 
 def add_quietly(viewer: Any, add: str, *args: Any, **attributes: Any) -> Layer:
-    """Call ``viewer.<add>`` and leave selected what was selected.
-
-    Returns
-    -------
-    Layer
-        The layer itself, marked as a view.
-    """
+    """Call ``viewer.<add>``, keep the selection, and mark the layer as a view."""
     before = set(viewer.layers.selection)
     metadata = {**attributes.pop("metadata", {}), MARK: True}
     layer = bare(getattr(viewer, add)(*args, metadata=metadata, **attributes))
@@ -40,7 +31,7 @@ def add_quietly(viewer: Any, add: str, *args: Any, **attributes: Any) -> Layer:
 
 
 def remove_quietly(viewer: Any, layers: Iterable[Layer]) -> None:
-    """Remove those of `layers` that are still there; leave selected what was selected."""
+    """Remove those of `layers` that still exist, and keep the selection."""
     for layer in layers:
         if layer in viewer.layers:
             kept = set(viewer.layers.selection) - {layer}
@@ -49,5 +40,5 @@ def remove_quietly(viewer: Any, layers: Iterable[Layer]) -> None:
 
 
 def bare(proxied: Any) -> Any:
-    """The object behind the proxy that napari hands to plugins."""
+    """The object behind the proxy that napari gives to plugins."""
     return getattr(proxied, "__wrapped__", proxied)

@@ -1,60 +1,45 @@
-"""A field for one layer or several, which layers and files can be dropped on."""
+"""Fields to choose layers, which also take layers and files by drag and drop."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
     QMenu,
-    QSizePolicy,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
-from superqt import QElidingLabel
 
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.settings.fields import ComboBox
+from napari_hush.widgets.theme.widgets import column, quiet_label, row, small_button
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import LayerList
-    from qtpy.QtGui import QWheelEvent
-
-__all__ = ["LayerField"]
 
 
 class LayerField(QWidget):
-    """Chooses layers: one in the box, further ones in the menu beside it.
+    """Chooses layers: one in a `LayerChooser`, further ones in a menu if `several`.
 
-    Parameters
-    ----------
-    layers : LayerList
-        The viewer's layers.
-    name, tip, kinds, optional
-        See `LayerChooser`.
-    several : bool
-        Offer the menu for further layers.
-    parent : QWidget, optional
-        As of every widget.
+    The objectName of the chooser is `name`, that of this widget ``{name}s``.
 
     Attributes
     ----------
     chooser : LayerChooser
-        The box.
+        Chooses the first layer.
     """
 
     valueChanged = Signal()
     """Other layers were chosen."""
     edited = Signal(str)
-    """What `LayerChooser.edited` says of the layer in the box."""
+    """`LayerChooser.edited` of the first layer."""
     filesDropped = Signal(list)
-    """Paths were dropped here; `setLayers` with what was opened of them."""
+    """Paths were dropped; open them and call `setLayers`."""
 
     def __init__(
         self,
@@ -74,53 +59,42 @@ class LayerField(QWidget):
         self._more: list[Image] = []
 
         # ---- widgets
-        self.setToolTip(f"{tip}\nLayers and files can be dropped here.")
+        self.setObjectName(f"{name}s")
+        self.setToolTip(f"{tip}\nDrop layers or files here.")
         self.chooser = LayerChooser(layers, name, tip, kinds, optional=optional)
-        self._button = QToolButton()
-        self._button.setText("+")
-        self._button.setObjectName(f"{name}_more")
-        self._button.setAccessibleName("Further layers")
-        self._button.setToolTip("Learn from further layers as well.")
-        self._button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._button.setProperty("role", "small")
-        self._button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._button.setVisible(several)
+        more = small_button(f"{name}_more", "+", "Train on further layers, too.")
+        more.setAccessibleName("Further layers")
+        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        more.setVisible(several)
         self._menu = QMenu(self)
-        self._button.setMenu(self._menu)
-        self._others = QElidingLabel()
-        self._others.setProperty("role", "quiet")
-        self._others.setObjectName(f"{name}_others")
-        self._others.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        more.setMenu(self._menu)
+        self._others = quiet_label(f"{name}_others")
         self._others.hide()
-        self._drops = DropTarget(self, layers)
 
         # ---- layout
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        row.addWidget(self.chooser, 1)
-        row.addWidget(self._button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(row)
+        line = row(spacing=4)
+        line.addWidget(self.chooser, 1)
+        line.addWidget(more)
+        layout = column(self, spacing=2)
+        layout.addLayout(line)
         layout.addWidget(self._others)
 
         # ---- connections
         self.chooser.valueChanged.connect(self._on_chosen)
         self.chooser.edited.connect(self._on_edited)
         self._menu.aboutToShow.connect(self._fill_menu)
-        self._drops.dropped.connect(self._on_dropped)
+        DropTarget(self, layers).dropped.connect(self._on_dropped)
         layers.events.removed.connect(self._on_removed)
 
     # ---- Public API
 
     def value(self) -> list[Image]:
-        """The chosen layers, that in the box first."""
+        """The chosen layers."""
         first = self.chooser.value()
         return [] if first is None else [first, *self._more]
 
     def setLayers(self, layers: Sequence[Any]) -> bool:
-        """Choose those of `layers` that can be chosen; False if none can."""
+        """Choose those of `layers` that are of the right kind; False if none is."""
         fit = [layer for layer in layers if isinstance(layer, self._kinds)]
         if not fit:
             return False
@@ -185,39 +159,24 @@ class LayerField(QWidget):
 
 
 MATTERS = ("data", "axis_labels", "scale", "units", "name")
-"""Events of a layer after which its axes or what is said about it may be others."""
+"""Events of a layer that may change its axes or its description."""
 NONE = "none"
-"""What no layer is called where there may be none."""
+"""Text for no layer."""
 MINIMUM_WIDTH = 100
 """Pixels."""
 
 
-class LayerChooser(QComboBox):
-    """Chooses one image layer of a viewer, by identity and not by name.
+class LayerChooser(ComboBox):
+    """Chooses one layer of the given `kinds`, or none if `optional`.
 
-    The choice survives renaming and reordering. When the chosen layer goes, the first
-    of the others is chosen.
-
-    Parameters
-    ----------
-    layers : LayerList
-        The viewer's layers.
-    name : str
-        The objectName.
-    tip : str
-        What the chosen layer is for.
-    kinds : tuple of types
-        Kinds of layers to choose from.
-    optional : bool
-        Offer "none", which is also what there is at first.
-    parent : QWidget, optional
-        As of every widget.
+    The choice survives renaming and reordering. When the chosen layer is removed, the
+    first of the others is chosen.
     """
 
     valueChanged = Signal(object)
-    """The chosen layer, or None if there is no image layer any more."""
+    """The chosen layer, or None."""
     edited = Signal(str)
-    """Something about the chosen layer that matters here: one of `MATTERS`."""
+    """An event of the chosen layer, one of `MATTERS`."""
 
     def __init__(
         self,
@@ -229,7 +188,7 @@ class LayerChooser(QComboBox):
         optional: bool = False,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(MINIMUM_WIDTH, parent)
         self._layers = layers
         self._kinds = kinds
         self._optional = optional
@@ -239,10 +198,6 @@ class LayerChooser(QComboBox):
         self.setObjectName(name)
         self.setToolTip(tip)
         self.setPlaceholderText("no image layer yet")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        # A long name must not widen the dock: it is cut, and shown whole in the list.
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(MINIMUM_WIDTH)
 
         self.currentIndexChanged.connect(self._on_index_changed)
         events = layers.events
@@ -253,20 +208,17 @@ class LayerChooser(QComboBox):
     # ---- Public API
 
     def value(self) -> Image | None:
-        """The chosen layer; None if there is no layer to choose, or none was chosen."""
+        """The chosen layer, or None."""
         return self._chosen
 
     def setValue(self, layer: Image | None) -> None:
         """Choose `layer`, which must be in the viewer."""
         self.setCurrentIndex(self._choices.index(layer))
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()  # the wheel scrolls the dock
-
     # ---- Private API
 
     def _on_list_changed(self, event: Any = None) -> None:
-        # Iterating gives the layers themselves, indexing napari's proxies of them.
+        # Iterating gives the layers themselves, indexing gives napari's proxies.
         found = [
             layer
             for layer in self._layers

@@ -1,7 +1,4 @@
-"""From a layer to an array and its axes, and back to a layer that lies in the same place.
-
-Pure functions on layers and arrays; nothing here touches the viewer.
-"""
+"""Pixels, axes and metadata of layers, as pure functions."""
 
 from __future__ import annotations
 
@@ -23,18 +20,6 @@ if TYPE_CHECKING:
 
     from napari_hush.events import Event
 
-__all__ = [
-    "Origin",
-    "as_pixels",
-    "channel_count",
-    "describe",
-    "infer_axes",
-    "pixel_shape",
-    "pixel_size_of",
-    "result_name",
-    "source_of",
-]
-
 _LETTERS = {
     "S": ("s", "sample", "samples", "scene", "position", "pos", "p"),
     "T": ("t", "time", "frame", "frames", "timepoint"),
@@ -46,10 +31,10 @@ _LETTERS = {
 _LETTER_OF = {name: letter for letter, names in _LETTERS.items() for name in names}
 
 _BY_NDIM = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
-"""Axes of layers that do not name theirs.
+"""Axes of layers without axis labels.
 
-A stack counts as T: its planes are denoised one by one, which suits movies and volumes
-alike and is quick; a person who knows better writes Z.
+A stack is taken for T, so planes are denoised one by one: fast, and valid for movies and
+volumes.
 """
 
 _KEPT = (
@@ -71,28 +56,28 @@ _KEPT = (
     "projection_mode",
     "rgb",
 )
-"""Attributes of a layer that its denoised twin keeps."""
+"""Attributes of a layer that its result keeps."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a result takes over from its source, which may be gone when it comes."""
+    """What a result takes from its source layer, which may be removed meanwhile."""
 
     name: str
     appearance: dict[str, Any]
-    """Keyword arguments of ``add_image`` for the same place and the same look."""
+    """Keyword arguments of ``add_image`` for the same transform and display."""
     source_id: str = ""
-    """What napari calls the layer among all layers, whatever its name."""
+    """``unique_id`` of the layer."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the layer carries along, for the result to carry, too."""
+    """Metadata of the layer."""
     pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
     """Pixel sizes and units, where the layer has units of length."""
     path: str = ""
-    """Where the layer was opened from; empty if it was made here."""
+    """File of the layer, or empty."""
 
     @classmethod
     def of(cls, layer: Image) -> Origin:
-        """Take it from `layer` as it is now."""
+        """The origin of results of `layer`."""
         _, attributes, _ = layer.as_layer_data_tuple()
         kept = {key: attributes[key] for key in _KEPT if key in attributes}
         return cls(
@@ -106,7 +91,7 @@ class Origin:
 
 
 def pixel_size_of(layer: Image) -> ImageMetadata:
-    """Pixel sizes along X, Y and Z as the layer has them; empty if it counts in pixels."""
+    """Pixel sizes along X, Y and Z; empty if the units of the layer are pixels."""
     last = list(zip("XYZ", layer.scale[::-1], layer.units[::-1], strict=False))
     known = [(axis, float(size), str(unit)) for axis, size, unit in last]
     flat = all(unit != "pixel" for _, _, unit in known[:2])
@@ -117,42 +102,36 @@ def pixel_size_of(layer: Image) -> ImageMetadata:
 
 
 def infer_axes(layer: Image) -> str:
-    """Axes of the layer's pixels, from its axis labels if they mean something.
-
-    Returns
-    -------
-    str
-        One letter per dimension of `pixel_shape`, a trailing C for RGB included.
-    """
+    """One letter per dimension of `pixel_shape`, from the axis labels if they are known."""
     ndim = len(pixel_shape(layer)) - bool(layer.rgb)
     axes = _from_labels(layer.axis_labels) or _BY_NDIM.get(ndim, "")
     return axes + "C" if layer.rgb else axes
 
 
 def source_of(layer: Image) -> Any:
-    """The layer's data as napari holds them; the full resolution if there are several."""
+    """The data of the layer, at full resolution if it is multiscale."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
 def as_pixels(source: Any, *, rgb: bool) -> NDArray[Any]:
-    """Read `source` (numpy, dask, zarr, xarray …) into memory, without an alpha channel."""
+    """Read `source` into memory, without an alpha channel."""
     pixels = np.asarray(source)
     return pixels[..., :3] if rgb else pixels
 
 
 def pixel_shape(layer: Image) -> tuple[int, ...]:
-    """Shape of what `as_pixels` will return, without reading anything."""
+    """Shape of the pixels without an alpha channel; reads nothing."""
     shape = tuple(int(size) for size in source_of(layer).shape)
     return (*shape[:-1], 3) if getattr(layer, "rgb", False) else shape
 
 
 def channel_count(axes: str, shape: Sequence[int]) -> int:
-    """Size of the C axis of data with `axes` and `shape`, 1 if there is none."""
+    """Size of the C axis, 1 if there is none."""
     return int(shape[axes.index("C")]) if "C" in axes else 1
 
 
 def describe(layer: Image) -> str:
-    """Size and pixel size in a few words, e.g. ``"512 × 512 px · 0.25 µm"``."""
+    """Size and pixel size, e.g. ``"512 × 512 px · 0.25 µm"``."""
     text = " × ".join(str(size) for size in pixel_shape(layer)) + " px"
     unit, step = layer.units[-1], float(layer.scale[-1])
     if str(unit) != "pixel":
@@ -161,7 +140,7 @@ def describe(layer: Image) -> str:
 
 
 def result_name(layer_name: str, number: int = 1, *, partial: bool = False) -> str:
-    """What the denoised twin of a layer is called; `number` counts its twins, from 1."""
+    """Name of a result of a layer; `number` counts the results, from 1."""
     name = f"{layer_name} denoised" + (f" {number}" if number > 1 else "")
     return f"{name} (partial)" if partial else name
 
@@ -173,15 +152,15 @@ def _from_labels(labels: Sequence[str]) -> str:
 
 
 def of_layer(event: Event, name: str) -> Event:
-    """`event`, where a caution calls the array by the name of its layer."""
+    """`event`; a warning names the layer in place of "the array"."""
     if isinstance(event, WarningIssued):
         return replace(event, message=_named(event.message, name))
     return event
 
 
 @contextmanager
-def refusals_name(name: str) -> Iterator[None]:
-    """Have refusals raised in here call the array by the name of its layer."""
+def errors_name_layer(name: str) -> Iterator[None]:
+    """Errors raised within name the layer in place of "the array"."""
     try:
         yield
     except HushError as error:

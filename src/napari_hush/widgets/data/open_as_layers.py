@@ -1,4 +1,4 @@
-"""Files and folders as layers: big ones stay on disk and are read as they are looked at."""
+"""Opens files and folders as layers; large ones stay on disk and are read on demand."""
 
 from __future__ import annotations
 
@@ -15,24 +15,22 @@ if TYPE_CHECKING:
 
     from napari_hush.io import Image, ImageMetadata
 
-__all__ = ["open_as_layers"]
-
 IN_MEMORY = 64 * 2**20
-"""Bytes of pixels from which a file stays on disk."""
+"""Files with more bytes of pixels stay on disk."""
 TIFFS = (".tif", ".tiff")
 
 
 def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
-    """Open what is at `path` as layers of `viewer`.
+    """Open the file or folder at `path` as layers of `viewer`.
 
-    TIFF files, Zarr stores and folders of TIFF files are opened by the engine, with their
-    axes and pixel sizes; whatever else, and files that name no axes, by napari. The images
-    of a folder become one stack if they are alike, else a layer each.
+    The engine opens TIFF files, Zarr stores and folders of TIFF files, with their axes and
+    pixel sizes; napari opens the rest, and files without axes. Images of a folder become
+    one stack if they have the same axes and shape, else a layer each.
 
     Raises
     ------
     HushError
-        If a file is not what it should be, or a folder holds no images.
+        If a file is damaged, or a folder has no images.
     """
     if path.is_dir() and not is_zarr(path):
         return _open_folder(viewer, path)

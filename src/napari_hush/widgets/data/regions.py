@@ -1,4 +1,4 @@
-"""Which part of a layer is trained on: all, what is shown, or inside shapes. No Qt."""
+"""The part of a layer to train on: all, what is visible, or inside shapes. No Qt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.widgets.data.layers import pixel_shape
+from napari_hush.widgets.data.viewport import displayed_axes, shown_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
 
     from napari_hush.boxes import Box
 
-__all__ = ["Extent", "windows_of"]
-
 
 class Extent(Enum):
-    """How much of a layer is trained on."""
+    """How much of a layer to train on."""
 
     EVERYTHING = "Everything"
     VIEW = "Current view"
@@ -37,32 +36,16 @@ def windows_of(
     viewer: napari.viewer.Viewer,
     shapes: Shapes | None = None,
 ) -> list[Box]:
-    """Windows into the layer's pixels, one slice per dimension.
+    """Windows into the pixels of `layer`, a tuple of slices each, without empty ones.
 
-    Parameters
-    ----------
-    layer : Image
-        Whose pixels.
-    axes : str
-        Their axes, one letter per dimension of `pixel_shape`.
-    extent : Extent
-        How much. Of a volume that is shown plane by plane all planes count: only steps
-        along S and T can be left out.
-    viewer : Viewer
-        What is shown.
-    shapes : Shapes, optional
-        For `Extent.SHAPES`: each of its shapes gives the rectangle around it.
-
-    Returns
-    -------
-    list of tuple of slice
-        Empty if nothing of the layer is inside.
+    `axes` has a letter per dimension of `pixel_shape`. Only S and T are cut to the current
+    slice; of volumes, all planes are used. `shapes` give their bounding boxes.
     """
     shape = pixel_shape(layer)
     whole = tuple(slice(0, size) for size in shape)
     if extent is Extent.EVERYTHING:
         return [whole]
-    shown = _shown_step(layer, axes, viewer)
+    shown = _current_slice(layer, axes, viewer)
     if extent is Extent.SLICE:
         return [_put(whole, shown)]
     if extent is Extent.VIEW:
@@ -74,33 +57,35 @@ def windows_of(
     return _not_empty(_put(whole, box) for box in boxes)
 
 
-def _shown_step(layer: Image, axes: str, viewer: napari.viewer.Viewer) -> dict[int, slice]:
-    """The step that is shown along S and T, where these are on sliders."""
-    point = np.rint(layer.world_to_data(viewer.dims.point)).astype(int)
-    steps = {}
-    for axis in range(layer.ndim):
-        if axes[axis] in "ST" and axis not in _displayed(layer, viewer):
-            at = int(np.clip(point[axis], 0, pixel_shape(layer)[axis] - 1))
-            steps[axis] = slice(at, at + 1)
-    return steps
+def _current_slice(
+    layer: Image, axes: str, viewer: napari.viewer.Viewer
+) -> dict[int, slice]:
+    """The current slice along S and T, where these are on sliders."""
+    displayed = displayed_axes(viewer, layer)
+    bounds = shown_slice(viewer, layer)
+    return {
+        axis: bounds[axis]
+        for axis in range(layer.ndim)
+        if axes[axis] in "ST" and axis not in displayed
+    }
 
 
 def _visible(layer: Image, viewer: napari.viewer.Viewer) -> dict[int, slice]:
-    """What the canvas shows of the layer, along the dimensions that it shows."""
+    """The visible pixels of the layer, along the displayed dimensions."""
     factors = np.ones(layer.ndim)
     if layer.multiscale:  # corners are those of the level that is shown
         factors = np.asarray(layer.downsample_factors[layer.data_level][: layer.ndim])
     low, high = layer.corner_pixels * factors
     return {
         axis: slice(int(np.floor(low[axis])), int(np.ceil(high[axis] + factors[axis])))
-        for axis in _displayed(layer, viewer)
+        for axis in displayed_axes(viewer, layer)
     }
 
 
 def _box(
     layer: Image, axes: str, shapes: Shapes, vertices: NDArray[Any]
 ) -> dict[int, slice]:
-    """The rectangle around one shape, and its step along S and T if it has one."""
+    """The bounding box of one shape, and its slice along S and T if it has one."""
     points = np.array([_to_data(layer, shapes, vertex) for vertex in vertices])
     known = range(layer.ndim - min(layer.ndim, shapes.ndim), layer.ndim)
     low, high = points.min(axis=0), points.max(axis=0)
@@ -121,13 +106,8 @@ def _to_data(layer: Image, shapes: Shapes, vertex: NDArray[Any]) -> NDArray[Any]
     return np.asarray(layer.world_to_data(padded))
 
 
-def _displayed(layer: Image, viewer: napari.viewer.Viewer) -> list[int]:
-    missing = viewer.dims.ndim - layer.ndim
-    return [axis - missing for axis in viewer.dims.displayed if axis >= missing]
-
-
 def _put(window: Box, parts: dict[int, slice]) -> Box:
-    """`window`, narrowed along some dimensions; never beyond it."""
+    """`window`, narrowed along some dimensions."""
     narrowed = list(window)
     for axis, part in parts.items():
         start = max(part.start, window[axis].start)

@@ -1,4 +1,4 @@
-"""Images to try the dock with, in File > Open Sample > Hush."""
+"""Sample data, in File > Open Sample > Hush."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from napari_hush.io import samples
 if TYPE_CHECKING:
     LayerData = tuple[Any, dict[str, Any], str]
 
-__all__ = ["real_sample", "simulated_sample"]
-
 
 def simulated_sample() -> list[LayerData]:
-    """A simulated micrograph and, hidden at first, the picture without its noise."""
+    """A simulated micrograph and, hidden at first, its ground truth."""
     noisy, ground_truth = samples.simulated()
     limits = [float(ground_truth.min()), float(ground_truth.max())]
     return [
@@ -27,5 +25,5 @@ def simulated_sample() -> list[LayerData]:
 
 
 def real_sample() -> list[LayerData]:
-    """A micrograph of tissue that comes with scikit-image; nothing is downloaded."""
+    """A micrograph of tissue from scikit-image; nothing is downloaded."""
     return [(samples.real(), {"name": "tissue"}, "image")]

@@ -1,4 +1,4 @@
-"""What a run learns from: pixels behind layers, on disk where they are. No Qt here."""
+"""Training data from layers, which stay on disk if they are there. No Qt here."""
 
 from __future__ import annotations
 
@@ -19,22 +19,13 @@ if TYPE_CHECKING:
 
     from napari_hush.boxes import Box
 
-__all__ = ["TrainingData", "cut", "whole_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """Arrays for the engine, all with the axes of the configuration.
 
-    Attributes
-    ----------
-    noisy : tuple of arrays
-        What is learned from, one or several.
-    target, validation, validation_target : tuple of arrays
-        Partners of the noisy ones, in the same order; what to validate on; the partners
-        of these. Empty where there are none.
-    mask : tuple of arrays
-        Not zero where there is something to learn from; empty for everywhere.
+    There is at least one noisy array. The other tuples are empty or as long as their
+    partner; masks are not zero where to train.
     """
 
     noisy: tuple[Any, ...]
@@ -44,7 +35,7 @@ class TrainingData:
     mask: tuple[Any, ...] = ()
 
     def sources(self) -> dict[str, Any]:
-        """Arguments for a `TrainDataModule`: one array or a list, None where empty."""
+        """Arguments of `TrainDataModule`: one array, a list, or None."""
         names = {
             "train_data": self.noisy,
             "train_data_target": self.target,
@@ -58,17 +49,7 @@ class TrainingData:
 def cut(array: Any, window: Box) -> Any:
     """The part of `array` inside `window`, without reading it.
 
-    Parameters
-    ----------
-    array : array
-        numpy, dask, zarr, xarray, or any that reads regions.
-    window : tuple of slice
-        One slice with start and stop per dimension, within the shape.
-
-    Returns
-    -------
-    array
-        A view of numpy and dask arrays; of others, pixels that are read when asked for.
+    `window` has a slice with start and stop per dimension, within the shape.
     """
     whole = all(
         part == slice(0, int(size)) for part, size in zip(window, array.shape, strict=True)
@@ -81,15 +62,7 @@ def cut(array: Any, window: Box) -> Any:
 
 
 class Window(LazyPixels):
-    """A part of pixels that are left where they are.
-
-    Parameters
-    ----------
-    pixels : array
-        What reads regions.
-    window : tuple of slice
-        One slice with start and stop per dimension.
-    """
+    """The part `window` of `pixels`, read on demand."""
 
     def __init__(self, pixels: Any, window: Sequence[slice]) -> None:
         super().__init__([part.stop - part.start for part in window], pixels.dtype)
@@ -105,7 +78,7 @@ class Window(LazyPixels):
 
 
 def whole_of(layer: Image) -> Any:
-    """All pixels of a layer that count, without reading them: no alpha, finest level."""
+    """The pixels of a layer, unread, without alpha and at full resolution."""
     return cut(source_of(layer), tuple(slice(0, size) for size in pixel_shape(layer)))
 
 

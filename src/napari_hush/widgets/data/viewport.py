@@ -1,7 +1,4 @@
-"""Which pixels of a layer the viewer shows now, in the layer's axes and in canonical ones.
-
-Called in the main thread; nothing is read.
-"""
+"""The visible pixels of a layer, in its own axes and in canonical ones; reads nothing."""
 
 from __future__ import annotations
 
@@ -17,22 +14,17 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-__all__ = ["Bounds", "canonical_region", "shown_bounds", "shown_slice"]
-
 Bounds = tuple[slice, ...]
-"""A box of a layer's pixels: start and stop along each of its axes, colours included."""
+"""Start and stop along each axis of the pixels of a layer, RGB included."""
 
 
 def shown_bounds(viewer: Any, layer: Image) -> Bounds:
-    """The pixels of `layer` that are in the window: this slice, this cut-out.
-
-    Empty along an axis where the window shows nothing of the layer.
-    """
+    """The visible pixels of `layer` in the current slice; may be empty."""
     corners = np.asarray(layer.corner_pixels, float)
-    if layer.multiscale:  # they count the pixels of the level that is shown
+    if layer.multiscale:  # corners are in pixels of the displayed level
         corners *= np.asarray(layer.downsample_factors)[layer.data_level][: layer.ndim]
     bounds = list(shown_slice(viewer, layer))
-    for axis in _displayed(viewer, layer):
+    for axis in displayed_axes(viewer, layer):
         size = pixel_shape(layer)[axis]
         first, last = np.floor(corners[0, axis]), np.ceil(corners[1, axis]) + 1
         start = int(np.clip(first, 0, size))
@@ -41,11 +33,11 @@ def shown_bounds(viewer: Any, layer: Image) -> Bounds:
 
 
 def shown_slice(viewer: Any, layer: Image) -> Bounds:
-    """The whole slice of `layer` that the viewer is at."""
+    """The current slice of `layer`."""
     shape = pixel_shape(layer)
     point = np.asarray(viewer.dims.point, float)[-layer.ndim :]
     place = np.round(layer.world_to_data(point)).astype(int)
-    displayed = _displayed(viewer, layer)
+    displayed = displayed_axes(viewer, layer)
     bounds = []
     for axis, size in enumerate(shape):
         whole = axis in displayed or axis >= layer.ndim
@@ -55,9 +47,9 @@ def shown_slice(viewer: Any, layer: Image) -> Bounds:
 
 
 def canonical_region(bounds: Bounds, axes: str, shape: Sequence[int]) -> tuple[slice, ...]:
-    """`bounds` as a region of ``(S, C, (Z), Y, X)``, or a little more than them.
+    """The smallest region of ``(S, C, (Z), Y, X)`` that contains `bounds`.
 
-    S and T become one, S first; so a range of both is widened to all between the ends.
+    S and T become one axis, S first, so a range of both includes all between its ends.
     """
     part = dict(zip(axes, bounds, strict=True))
     frames = dict(zip(axes, shape, strict=True)).get("T", 1)
@@ -69,6 +61,7 @@ def canonical_region(bounds: Bounds, axes: str, shape: Sequence[int]) -> tuple[s
     return samples, slice(None), *(part[letter] for letter in spatial_axes(axes))
 
 
-def _displayed(viewer: Any, layer: Image) -> tuple[int, ...]:
+def displayed_axes(viewer: Any, layer: Image) -> tuple[int, ...]:
+    """The axes of `layer` that the canvas displays."""
     missing = viewer.dims.ndim - layer.ndim
     return tuple(axis - missing for axis in viewer.dims.displayed if axis >= missing)

@@ -1,4 +1,4 @@
-"""Keys for the buttons of the dock, while the dock has the keyboard."""
+"""Keyboard shortcuts of the dock, and the menu entry "Denoise (quick)"."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import napari.viewer
     from qtpy.QtWidgets import QPushButton, QWidget
 
-__all__ = ["SHORTCUTS", "add_shortcuts"]
-
 SHORTCUTS = {
     "train": "Alt+T",
     "train_on": "Alt+Shift+T",
@@ -29,14 +27,14 @@ SHORTCUTS = {
     "save_model": "Alt+M",
     "load_model": "Alt+O",
 }
-"""By the button's name; they hold only within the dock.
+"""By the name of the button, while the focus is in the dock.
 
-Most of those with Ctrl, and Alt+S, are napari's own.
+napari uses Alt+S and most combinations with Ctrl.
 """
 
 
 def add_shortcuts(dock: QWidget, buttons: Mapping[str, QPushButton]) -> None:
-    """Let keys press `buttons`; a grey one stays unpressed."""
+    """Let shortcuts click `buttons`; disabled ones ignore it."""
     for name, keys in SHORTCUTS.items():
         shortcut = QShortcut(QKeySequence(keys), dock)
         shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -47,10 +45,7 @@ PLUGIN, DOCK = "napari-hush", "Denoise"
 
 
 def denoise_quickly(viewer: napari.viewer.Viewer) -> None:
-    """Train on the selected image layer with the shortest preset, and denoise it.
-
-    Opens the dock, where all of it can be seen and stopped.
-    """
+    """Train on the selected image layer with the shortest preset, and denoise it."""
     layer = _selected_image(viewer)
     if layer is None:
         notify("No image layer is selected; select one in the layer list.")

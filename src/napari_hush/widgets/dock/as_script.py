@@ -1,4 +1,4 @@
-"""The dock's run as text: Python, or a command, that makes the same model elsewhere."""
+"""A training as text: a Python script or a command line that makes the same model."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ if TYPE_CHECKING:
     from napari_hush.config import Configuration
     from napari_hush.widgets.data.chosen_data import ChosenData
 
-__all__ = ["as_command", "as_python", "file_of"]
-
 
 def as_python(
     configuration: Configuration, data: ChosenData, viewer: napari.viewer.Viewer
 ) -> str:
-    """A script that trains and saves the model that the dock would train.
+    """A script that trains and saves the same model as the dock.
 
-    Layers that are whole files are read from there; of others the script takes the pixels
-    out of the viewer, for napari's console.
+    It reads layers that are whole files from there, and takes the pixels of others from
+    ``viewer``, for the console of napari.
     """
     needs_targets = configuration.algorithm_config.needs_targets
     roles = _roles(data, needs_targets)
@@ -65,12 +63,12 @@ def as_python(
 
 
 def as_command(configuration: Configuration, data: ChosenData) -> str:
-    """Lines for a shell that train and save the model that the dock would train.
+    """Shell commands that train and save the same model as the dock.
 
     Raises
     ------
     SourceTypeError
-        If the command line cannot do that: it reads whole TIFF files, without partners.
+        If not all layers are whole TIFF files, or there are targets or masks.
     """
     needs_targets = configuration.algorithm_config.needs_targets
     roles = _roles(data, needs_targets)
@@ -80,8 +78,8 @@ def as_command(configuration: Configuration, data: ChosenData) -> str:
         )
     if data.extent is not Extent.EVERYTHING:
         raise SourceTypeError(
-            "The command line learns from whole files; copy as Python instead, or learn "
-            "from everything."
+            "The command line trains on whole files; copy as Python instead, or train on "
+            "everything."
         )
     if _data_type(data, roles) != "tiff":
         name = next(
@@ -110,13 +108,13 @@ def as_command(configuration: Configuration, data: ChosenData) -> str:
 
 
 def file_of(layer: Image) -> Path | None:
-    """The file a layer was opened from, None if it was made or changed here."""
+    """The file of a layer; None if it has none."""
     named = layer.source.path or layer.metadata.get("path")
     return Path(named) if named else None
 
 
 _CUT = ("train_data", "train_data_target", "train_mask")
-"""What is learned from only in part where people want a part."""
+"""Roles that are cut to the part to train on."""
 
 
 def _roles(data: ChosenData, needs_targets: bool) -> dict[str, tuple[Image, ...]]:
@@ -131,7 +129,7 @@ def _roles(data: ChosenData, needs_targets: bool) -> dict[str, tuple[Image, ...]
 
 
 def _data_type(data: ChosenData, roles: dict[str, tuple[Image, ...]]) -> str | None:
-    """What all layers are files of; None if some are none, or count in part."""
+    """The common type of files of all layers; None if there is none or a part is used."""
     types = {_type_of(layer) for layers in roles.values() for layer in layers}
     whole = data.extent is Extent.EVERYTHING and "train_mask" not in roles
     return types.pop() if len(types) == 1 and whole else None
@@ -167,7 +165,7 @@ def _arrays(layers: Sequence[Image], windows: list[list[Box]] | None) -> str:
 
 
 def _index(window: Box | None, layer: Any) -> str:
-    """The window as it is written; nothing where it is all of the layer."""
+    """The window as an index; empty if it is all of the layer."""
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
     if window is None:
         return ""

@@ -1,4 +1,4 @@
-"""The column of controls: their order, and the one function that dresses them."""
+"""The controls of the dock, in the order of the work, and their state."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLayout,
     QProgressBar,
-    QPushButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 from superqt import QElidingLabel
@@ -27,7 +25,14 @@ from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
 from napari_hush.widgets.settings.sticky_checkboxes import persist
 from napari_hush.widgets.theme.collapsible import order_tabs
-from napari_hush.widgets.theme.widgets import Rule
+from napari_hush.widgets.theme.widgets import (
+    Rule,
+    column,
+    mark,
+    push_button,
+    row,
+    show_text,
+)
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -36,36 +41,34 @@ if TYPE_CHECKING:
     from napari_hush.widgets.dock.view_state import ViewState
     from napari_hush.widgets.theme.theme import Colours
 
-__all__ = ["Controls"]
-
 _BUTTONS = {
     "train": "Train",
-    "train_on": "Train on",
+    "train_on": "Train more",
     "pause": "Pause",
     "stop": "Stop",
     "denoise": "Denoise",
     "cancel": "Cancel",
-    "snapshots": "Go back …",
+    "snapshots": "Snapshots …",
     "save_model": "Save …",
     "load_model": "Load …",
 }
 
 
 class Controls(QWidget):
-    """Everything the dock shows, in the order of the work. Decides nothing.
+    """All controls of the dock. Decides nothing.
 
     Attributes
     ----------
-    interrupted : InterruptedPanel
-        What was cut off, and can go on.
-    inputs, plot, look, card : Inputs, LossPlot, LookPanel, ModelPanel
-        Data and settings, the loss curve, the ways of comparing, what the model is.
+    recovery : RecoveryPanel
+        Offers to resume an interrupted training.
+    inputs, plot, compare, card : Inputs, LossPlot, ComparePanel, ModelPanel
+        Data and settings, loss curves, before and after, the current model.
     buttons : dict of str to QPushButton
-        By objectName: train, train_on, pause, stop, denoise, cancel, save_model,
-        load_model.
-    scope, keep_type, preview, footer, log
-        What to denoise and into what, whether to show previews, the machine, what was
-        done.
+        By objectName, see `_BUTTONS`.
+    scope, keep_type : ScopeChooser, QCheckBox
+        How much to denoise, and whether into the data type of the source.
+    preview, footer, log : QCheckBox, Footer, LogPane
+        Live preview, the device, the log.
     """
 
     def __init__(
@@ -74,23 +77,24 @@ class Controls(QWidget):
         super().__init__(parent)
 
         # ---- widgets
-        self.interrupted = RecoveryPanel()
+        self.setObjectName("controls")
+        self.recovery = RecoveryPanel()
         self.inputs = Inputs(viewer)
-        self.look = ComparePanel(viewer, self.inputs.chosen)
+        self.compare = ComparePanel(viewer, self.inputs.chosen)
         self.plot = LossPlot(colours)
         self.preview = QCheckBox("Live preview")
         self.preview.setObjectName("live_preview")
         self.preview.setChecked(True)
         self.preview.setToolTip(
-            "While training, show what the model makes of what you look at, every few\n"
-            "seconds. It may take one twentieth of the time."
+            "While training, denoise the visible region every few seconds and show it.\n"
+            "Takes at most 5 % of the time."
         )
         self.scope = ScopeChooser()
-        self.keep_type = QCheckBox("Result in the type of the source")
+        self.keep_type = QCheckBox("Keep the data type of the layer")
         self.keep_type.setObjectName("keep_type")
         self.keep_type.setToolTip(
-            "Round the result into the type that the layer has, for example uint16.\n"
-            "Otherwise it is float32, with all decimals."
+            "Round the result to the data type of the layer, e.g. uint16.\n"
+            "Otherwise the result is float32."
         )
         self.card = ModelPanel()
         self.footer = Footer()
@@ -100,27 +104,35 @@ class Controls(QWidget):
         self._progress.setTextVisible(False)
         self._status = StatusLine()
         self._model = QElidingLabel()
+        self._model.setObjectName("model_name")
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.buttons = {name: _button(name, words) for name, words in _BUTTONS.items()}
+        self.buttons = {name: push_button(name, words) for name, words in _BUTTONS.items()}
 
         # ---- layout
-        layout = QVBoxLayout(self)
+        preview_row = row()
+        preview_row.addWidget(self.preview, 1)
+        preview_row.addWidget(self.buttons["snapshots"])
+        denoising_row = self._row(denoise=3, cancel=2)
+        denoising_row.insertWidget(1, self.scope, 6)
+        model_row = self._row(save_model=0, load_model=0)
+        model_row.insertWidget(0, self._model, 1)
+        model_row.addWidget(self.card.recent)
+        layout = column(self, spacing=8)
         layout.setContentsMargins(12, 10, 12, 12)
-        layout.setSpacing(8)
-        layout.addWidget(self.interrupted)
+        layout.addWidget(self.recovery)
         layout.addWidget(self.inputs)
         layout.addWidget(Rule())
-        layout.addLayout(self._training_row())
-        layout.addWidget(self.plot, 50)  # takes what room there is, up to its height
+        layout.addLayout(self._row(train=3, train_on=3, pause=2, stop=2))
+        layout.addWidget(self.plot, 50)
         layout.addWidget(self._progress)
         layout.addWidget(self._status)
-        layout.addLayout(self._preview_row())
+        layout.addLayout(preview_row)
         layout.addWidget(Rule())
-        layout.addLayout(self._denoising_row())
+        layout.addLayout(denoising_row)
         layout.addWidget(self.keep_type)
-        layout.addWidget(self.look)
+        layout.addWidget(self.compare)
         layout.addWidget(Rule())
-        layout.addLayout(self._model_row())
+        layout.addLayout(model_row)
         layout.addWidget(self.card)
         layout.addWidget(self.footer)
         layout.addWidget(self.log)
@@ -130,26 +142,24 @@ class Controls(QWidget):
     # ---- Public API
 
     def followPreferences(self) -> None:
-        """Check boxes as people left them last, and remember how they leave them."""
+        """Restore the check boxes from the preferences, and save their changes there."""
         boxes = {"preview": self.preview, "keep_type": self.keep_type}
         persist({"apart": self.inputs.settings.apart, **boxes})
 
-    def showFace(self, face: ViewState) -> None:
-        """Show `face`: the only place where a control's state is set."""
-        self.inputs.showLocked(not face.settings_enabled)
-        self.interrupted.setOffered(face.settings_enabled, enabled=face.offers_enabled)
+    def showView(self, view: ViewState) -> None:
+        """Show `view`; the states of controls are set nowhere else."""
+        self.inputs.showLocked(not view.settings_enabled)
+        self.recovery.setOffered(view.settings_enabled, enabled=view.offers_enabled)
         for name, button in self.buttons.items():
-            button.setEnabled(not face.blocked[name])
-            button.setToolTip(face.tooltips[name])
-            _mark(button, "lit", name == face.primary)
-        pause = "Resume" if face.paused else "Pause"
+            button.setEnabled(not view.blocked[name])
+            button.setToolTip(view.tooltips[name])
+            mark(button, "lit", name == view.primary)
+        pause = "Resume" if view.paused else "Pause"
         if self.buttons["pause"].text() != pause:
             self.buttons["pause"].setText(pause)
-        self._show_progress(*face.progress)
-        self._status.setText(face.status, face.status_kind)
-        if self._model.text() != face.model:
-            self._model.setText(face.model)
-            self._model.setToolTip(face.model)
+        self._show_progress(*view.progress)
+        self._status.setText(view.status, view.status_kind)
+        show_text(self._model, view.model)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -164,7 +174,7 @@ class Controls(QWidget):
     # ---- Private API
 
     def _settle(self) -> None:
-        """Ask all for their sizes again: only now they know the theme's paddings."""
+        """Lay out again, now that the stylesheet of the theme has set the paddings."""
         self._align_labels()
         for layout in self.findChildren(QLayout):
             layout.invalidate()
@@ -173,60 +183,23 @@ class Controls(QWidget):
 
     def _show_progress(self, value: int, maximum: int) -> None:
         bar = self._progress
-        bar.setUpdatesEnabled(False)  # it would be drawn at once, and the window with it
+        bar.setUpdatesEnabled(False)  # or each change repaints the window
         bar.setMaximum(maximum)
         bar.setValue(value)
         bar.setUpdatesEnabled(True)
 
-    def _training_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        for name, stretch in (("train", 3), ("train_on", 2), ("pause", 2), ("stop", 2)):
-            row.addWidget(self.buttons[name], stretch)
-        return row
-
-    def _preview_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.addWidget(self.preview, 1)
-        row.addWidget(self.buttons["snapshots"])
-        return row
-
-    def _denoising_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self.buttons["denoise"], 3)
-        row.addWidget(self.scope, 6)
-        row.addWidget(self.buttons["cancel"], 2)
-        return row
-
-    def _model_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self._model, 1)
-        row.addWidget(self.buttons["save_model"])
-        row.addWidget(self.buttons["load_model"])
-        row.addWidget(self.card.recent)
-        return row
+    def _row(self, **stretches: int) -> QHBoxLayout:
+        """A row of the buttons with these names."""
+        layout = row()
+        for name, stretch in stretches.items():
+            layout.addWidget(self.buttons[name], stretch)
+        return layout
 
     def _align_labels(self) -> None:
-        """Give all forms one left edge."""
+        """Give the fields of all forms one left edge."""
         labels = self.inputs.labels()
         for label in labels:
-            label.ensurePolished()  # only then it has the font of the theme
+            label.ensurePolished()  # sets the font of the theme
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
-
-
-def _button(name: str, words: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setObjectName(name)
-    return button
-
-
-def _mark(widget: QWidget, name: str, value: object) -> None:
-    """Set a property that the stylesheet looks at, and have it look again."""
-    if widget.property(name) != value:
-        widget.setProperty(name, value)
-        widget.style().unpolish(widget)
-        widget.style().polish(widget)

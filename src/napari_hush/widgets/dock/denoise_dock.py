@@ -1,8 +1,4 @@
-"""The dock "Denoise": what happens when.
-
-People's clicks start runs, the worker's events move their states on, and `Presenter` alone
-shows what is.
-"""
+"""The dock "Denoise": clicks start runs, their events advance states, `Presenter` shows."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QScrollArea, QWidget
 
 from napari_hush.config.training import PRESETS
 from napari_hush.errors import HushError
@@ -23,7 +19,7 @@ from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import tasks
 from napari_hush.widgets.jobs.denoising_plan import LayerView, layer_called, plan_denoising
 from napari_hush.widgets.jobs.denoising_run import DenoisingRun
-from napari_hush.widgets.jobs.run_state import Activity, Phase, after_training
+from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState, after_training
 from napari_hush.widgets.jobs.training_run import TrainingRun
 from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
@@ -31,6 +27,7 @@ from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
+from napari_hush.widgets.theme.widgets import column
 from napari_hush.widgets.user_settings import add_recent_model
 
 if TYPE_CHECKING:
@@ -44,11 +41,10 @@ if TYPE_CHECKING:
     from napari_hush.config import Configuration
     from napari_hush.events import Event
     from napari_hush.lightning import Snapshot
+    from napari_hush.models import Model
     from napari_hush.widgets.data.drag_and_drop import Dropped
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
     from napari_hush.widgets.model.current_model import Earlier
-
-__all__ = ["DenoiseDock"]
 
 
 class DenoiseDock(QWidget):
@@ -57,17 +53,17 @@ class DenoiseDock(QWidget):
     Parameters
     ----------
     viewer : napari.viewer.Viewer
-        Whose layers there are to choose from, and where results go.
+        Its layers are the inputs; results are added to it.
     """
 
     valueChanged = Signal()
-    """A setting was edited. Ask `value` for the result, which may not be allowed."""
+    """A setting was edited; `value` may raise."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._model = CurrentModel()
-        self._asked_for: Path | None = None
+        self._loading: Path | None = None
         self._denoise_next = False
         self._views: list[LayerView] = []
 
@@ -77,9 +73,9 @@ class DenoiseDock(QWidget):
         self._inputs = self._controls.inputs
         self._run = TrainingRun(viewer, self, self._on_result)
         self._denoising = DenoisingRun(viewer, self)
-        self._judging = QualityRun(self._controls.look, self._inputs, self)
+        self._quality = QualityRun(self._controls.compare, self)
         self._drawing = DrawingContext(viewer, self)
-        self._shown = Presenter(
+        self._presenter = Presenter(
             self, viewer, self._controls, self._model, self._run, self._denoising
         )
         self._warm_up = WarmUp(self._inputs.awaitSpeed, self)
@@ -87,23 +83,21 @@ class DenoiseDock(QWidget):
         # ---- layout
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the tab key has no business there
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self._controls)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        column(self).addWidget(scroll)
 
         # ---- connections
         self._inputs.valueChanged.connect(self._on_edited)
-        self._inputs.renamed.connect(self._shown.update)
+        self._inputs.renamed.connect(self._presenter.update)
         self._controls.card.chosen.connect(self.loadModel)
-        self._controls.interrupted.continued.connect(self._on_continue)
-        self._controls.interrupted.taken.connect(self._on_take_model)
+        self._controls.recovery.resumed.connect(self._on_resume)
+        self._controls.recovery.modelAsked.connect(self._on_use_model)
         DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
         for name, slot in (
-            ("train", self._on_train),
-            ("train_on", self._on_train_on),
+            ("train", lambda: self._train(None)),
+            ("train_on", lambda: self._train(self._model.engine)),
             ("pause", self._run.pauseOrResume),
             ("stop", self._on_stop),
             ("denoise", self._on_denoise),
@@ -121,41 +115,51 @@ class DenoiseDock(QWidget):
         self._denoising.ended.connect(self._on_denoised)
         add_shortcuts(self, self._controls.buttons)
         self._controls.followPreferences()
-        self._shown.update()
+        self._presenter.update()
 
     # ---- Public API
 
     def value(self) -> Configuration:
-        """The configuration that Train would use.
+        """The configuration for the next training.
 
         Raises
         ------
         ConfigurationError
-            If what was typed cannot be; the dock shows why.
+            If the inputs are not valid; the dock shows why.
         """
         return self._inputs.value()
 
     def setValue(self, configuration: Configuration) -> None:
-        """Show `configuration`; settings without a control here are kept, too."""
+        """Show `configuration`."""
         self._inputs.setValue(configuration)
 
+    @property
+    def model(self) -> Model | None:
+        """The current model, which Denoise uses and Save writes."""
+        return self._model.model
+
+    @property
+    def state(self) -> RunState:
+        """The state of the run in progress, or of the last one."""
+        return self._presenter.state
+
     def saveModel(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the model to `path`, in the worker."""
+        """Save the current model to `path`, in the background."""
         if self._model.engine is not None:
             task = tasks.Saving(self._model.engine, path, overwrite)
             self._run.start(Activity.SAVING, path.name, task)
-            self._begun()
+            self._show_started()
 
     def loadModel(self, path: Path) -> None:
-        """Read a model from `path`, in the worker, and show its settings."""
-        self._asked_for = path
+        """Load a model from `path`, in the background, and show its settings."""
+        self._loading = path
         self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
-        self._begun()
+        self._show_started()
 
     def denoiseQuickly(self, layer: Image) -> None:
         """Train on `layer` with the shortest preset, then denoise it."""
         if self._run.state.busy or self._denoising.state.busy:
-            notify("The dock is at work already; wait for its end, or stop it.")
+            notify("The dock is busy; wait until it has finished, or stop it.")
             return
         self._inputs.data.fields["noisy"].setLayers([layer])
         config = self.value()
@@ -172,43 +176,36 @@ class DenoiseDock(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._controls.interrupted.refresh()
+        self._controls.recovery.refresh()
         self._warm_up.start()
 
     def event(self, event: QEvent) -> bool:
-        # When its frame is closed, napari takes the dock out of it.
+        # napari removes the dock from its frame when that is closed.
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._leave()
+            self._close_runs()
         return bool(super().event(event))
 
-    # ---- What people do
+    # ---- Clicks and drops
 
-    def _on_train(self) -> None:
-        self._train(None)
-
-    def _on_train_on(self) -> None:
-        if self._model.engine is not None:
-            self._train(self._model.engine)
-
-    def _on_continue(self, run: InterruptedTraining) -> None:
-        """Go on with what was cut off, showing it on the layer that it was about."""
+    def _on_resume(self, run: InterruptedTraining) -> None:
+        """Resume `run`, with previews on its layer if that is open."""
         try:
             task = tasks.Training.of(run)
         except HushError as error:
             notify(str(error))
-            self._controls.interrupted.refresh()
+            self._controls.recovery.refresh()
             return
         axes = run.configuration.data_config.axes
         layer = layer_called(run.name, len(axes), self._viewer)
         self._inputs.showSettingsOf(run.configuration)
         apart = self._inputs.settings.apart.isChecked()
         self._run.train(task, layer, axes, apart=apart)
-        self._begun()
+        self._show_started()
 
-    def _on_take_model(self, run: InterruptedTraining) -> None:
-        self._asked_for = None
+    def _on_use_model(self, run: InterruptedTraining) -> None:
+        self._loading = None
         self._run.start(Activity.LOADING, run.name, tasks.LoadingRecovered(run))
-        self._begun()
+        self._show_started()
 
     def _on_denoise(self) -> None:
         chosen = self._inputs.chosen()
@@ -226,16 +223,16 @@ class DenoiseDock(QWidget):
         self._denoising.denoise(plan[0])
         if not self._run.state.busy:
             self._run.closePreview()
-        self._shown.denoised_last = True
-        self._shown.update()
+        self._presenter.denoised_last = True
+        self._presenter.update()
 
     def _on_stop(self) -> None:
         self._run.stop()
-        self._shown.update()
+        self._presenter.update()
 
     def _on_cancel(self) -> None:
         self._denoising.stop()
-        self._shown.update()
+        self._presenter.update()
 
     def _on_snapshots(self) -> None:
         button = self._controls.buttons["snapshots"]
@@ -245,11 +242,11 @@ class DenoiseDock(QWidget):
     def _go_back(self, moment: Snapshot | Earlier) -> None:
         if not self._run.state.busy:
             message = self._model.goBackTo(moment)
-            self._shown.updateModel()
+            self._presenter.updateModel()
             self._run.showMessage(message)
-            self._shown.denoised_last = False
+            self._presenter.denoised_last = False
             self._controls.log.addLine(message)
-            self._shown.update()
+            self._presenter.update()
 
     def _on_save(self) -> None:
         if self._model.model is None:
@@ -268,35 +265,35 @@ class DenoiseDock(QWidget):
             self.loadModel(path)
 
     def _on_edited(self) -> None:
-        """Take notice of other inputs; what was said about the last run is history."""
-        self._controls.look.refresh()
+        self._controls.compare.refresh()
         for run in (self._run, self._denoising):
             run.reset()
-        self._shown.update()
+        self._presenter.update()
         self.valueChanged.emit()
 
-    # ---- What the worker says
+    # ---- Events of the runs
 
     def _on_progressed(self, events: list[Event]) -> None:
         self._controls.plot.addEvents(events)
         if self._run.preview_was_removed:
             self._controls.preview.setChecked(False)
-        self._shown.updateAndPaint(self._run)
+        self._presenter.updateAndPaint(self._run)
 
     def _on_tiles(self) -> None:
         for view in self._views:
             view.update(self._viewer)
         if self._denoising.is_seen:
-            self._shown.updateAndPaint(self._denoising)
-        else:  # its first drawing takes long, and is no measure for the others
-            self._shown.update()
+            self._presenter.updateAndPaint(self._denoising)
+        else:  # the first paint takes long and says nothing about the others
+            self._presenter.update()
 
     def _on_denoised(self) -> None:
-        self._shown.denoised_last = True
+        self._presenter.denoised_last = True
         self._controls.log.addLine(self._denoising.state.message)
-        self._controls.look.refresh()
-        self._judging.judge(self._denoising)
-        self._shown.update()
+        self._controls.compare.refresh()
+        inputs = self._inputs
+        self._quality.check(self._denoising, inputs.chosen(), inputs.axes(), inputs.truth())
+        self._presenter.update()
 
     def _on_result(self, value: Any) -> str:
         state = self._run.state
@@ -304,30 +301,30 @@ class DenoiseDock(QWidget):
             case Activity.TRAINING:
                 return self._after_training(value)
             case Activity.SAVING:
-                if value.suffix in READABLE:  # it can come back from there
+                if value.suffix in READABLE:
                     self._model.noteSaved(value)
                     add_recent_model(value)
-                return f"The model is saved as “{value.name}”."
+                return f"Saved the model as “{value.name}”."
             case Activity.LOADING:
-                path = self._asked_for  # None: it is out of a training that was cut off
+                path = self._loading  # None: recovered from an interrupted training
                 name = state.subject if path is None else path.stem
                 self._model.take(value, name, kept=path is not None)
                 self._inputs.showSettingsOf(value.config)
                 if path is not None:
                     add_recent_model(path)
-                return f"The model “{state.subject}” is loaded."
+                return f"Loaded the model “{state.subject}”."
         return ""
 
     def _on_refused(self, sentence: str) -> None:
         notify(sentence, Show_the_log=self._controls.log.expand)
 
     def _on_ended(self) -> None:
-        self._shown.updateModel()
-        self._controls.interrupted.refresh()
+        self._presenter.updateModel()
+        self._controls.recovery.refresh()
         state = self._run.state
         self._controls.log.addLine(state.message)
         denoise, self._denoise_next = self._denoise_next, False
-        self._shown.update()
+        self._presenter.update()
         if denoise and state.phase is Phase.DONE and not state.stopped:
             self._on_denoise()
 
@@ -339,27 +336,27 @@ class DenoiseDock(QWidget):
             apart = self._inputs.settings.apart.isChecked()
             task = replace(task, model=engine)
             self._run.train(task, layer, self._inputs.axes(), apart=apart)
-            self._begun()
+            self._show_started()
 
-    def _begun(self) -> None:
-        self._shown.denoised_last = False
+    def _show_started(self) -> None:
+        self._presenter.denoised_last = False
         self._denoising.reset()
         state = self._run.state
         self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
-        self._shown.update()
+        self._presenter.update()
 
-    def _leave(self) -> None:
-        """The dock goes: what runs ends, and what was learned is kept in a file."""
-        for run in (self._run, self._denoising, self._judging):
+    def _close_runs(self) -> None:
+        """Stop all runs, since the dock closes; a model in training is kept in a file."""
+        for run in (self._run, self._denoising, self._quality):
             run.abandon()
         self._run.closePreview()
-        self._controls.look.close_view()
-        self._shown.close()
+        self._controls.compare.closeView()
+        self._presenter.close()
 
     def _after_training(self, engine: CAREamist | None) -> str:
         state = self._run.state
         if engine is None:
-            return "Stopped before the first step; nothing was learned yet."
+            return "Stopped before the first step; there is no new model."
         self._model.take(engine, state.subject, kept=False)
         if state.patches_per_second:
             self._inputs.noteSpeed(state.patches_per_second)

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QProgressBar,
-    QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -26,14 +22,12 @@ from napari_hush.widgets.model.file_dialogs import FILE_FILTER
 from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, stylesheet
-from napari_hush.widgets.theme.widgets import mark
+from napari_hush.widgets.theme.widgets import column, form, mark, push_button, row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import napari.viewer
-
-__all__ = ["FilesDock"]
 
 
 class FilesDock(QWidget):
@@ -42,7 +36,7 @@ class FilesDock(QWidget):
     Parameters
     ----------
     viewer : napari.viewer.Viewer
-        Whose theme to follow.
+        Its theme sets the colours.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
@@ -56,21 +50,22 @@ class FilesDock(QWidget):
         self._source = PathField("files_source", "The folder with the images to denoise.")
         self._model = PathField("files_model", "The model to denoise with.", FILE_FILTER)
         self._output = PathField(
-            "files_output", "The folder for the results; nothing in it is replaced."
+            "files_output",
+            "The folder for the results; no file is overwritten.",
         )
         self._axes = QLineEdit()
         self._axes.setObjectName("files_axes")
-        self._axes.setPlaceholderText("as the model was trained")
-        self._axes.setToolTip("Axes of the files (TYX …); empty: those of the model.")
-        self._resume = QCheckBox("Only what is missing")
+        self._axes.setPlaceholderText("axes of the model")
+        self._axes.setToolTip("Axes of the files, e.g. TYX; if empty, those of the model.")
+        self._resume = QCheckBox("Only missing results")
         self._resume.setObjectName("files_resume")
         self._resume.setToolTip(
-            "Leave the results that are there, and go on with one that was cut off."
+            "Keep the results that exist, and complete one that was interrupted."
         )
-        self._start = QPushButton("Denoise")
-        self._start.setObjectName("files_start")
-        self._cancel = QPushButton("Cancel")
-        self._cancel.setObjectName("files_cancel")
+        self._start = push_button("files_start", "Denoise")
+        self._cancel = push_button(
+            "files_cancel", "Cancel", "Stop, and keep the finished files."
+        )
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._status = StatusLine()
@@ -78,24 +73,19 @@ class FilesDock(QWidget):
         self._run = Run(self, self._summary)
 
         # ---- layout
-        form = QFormLayout()
-        form.setHorizontalSpacing(10)
-        form.setVerticalSpacing(6)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Images", self._source)
-        form.addRow("Model", self._model)
-        form.addRow("Results", self._output)
-        form.addRow("Axes", self._axes)
-        form.addRow("", self._resume)
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self._start, 2)
-        row.addWidget(self._cancel, 1)
-        layout = QVBoxLayout(self)
+        fields = form()
+        fields.addRow("Images", self._source)
+        fields.addRow("Model", self._model)
+        fields.addRow("Results", self._output)
+        fields.addRow("Axes", self._axes)
+        fields.addRow("", self._resume)
+        buttons = row()
+        buttons.addWidget(self._start, 2)
+        buttons.addWidget(self._cancel, 1)
+        layout = column(self, spacing=10)
         layout.setContentsMargins(12, 10, 12, 12)
-        layout.setSpacing(10)
-        layout.addLayout(form)
-        layout.addLayout(row)
+        layout.addLayout(fields)
+        layout.addLayout(buttons)
         layout.addWidget(self._progress)
         layout.addWidget(self._status)
         layout.addStretch(1)
@@ -174,12 +164,11 @@ class FilesDock(QWidget):
         for field in fields:
             field.setEnabled(not state.busy)
         self._start.setEnabled(not state.busy and not missing)
-        self._start.setToolTip(missing or "Denoise every image of the folder.")
+        self._start.setToolTip(missing or "Denoise all images of the folder.")
         self._cancel.setEnabled(running)
-        self._cancel.setToolTip("End, and keep the results that are whole.")
         mark(self._start, "lit", self._start.isEnabled())
         mark(self._cancel, "lit", running)
-        self._progress.setUpdatesEnabled(False)  # or the window would be drawn at once
+        self._progress.setUpdatesEnabled(False)  # or each change repaints the window
         self._progress.setMaximum(max(1, state.total))
         self._progress.setValue(state.done)
         self._progress.setUpdatesEnabled(True)
@@ -189,7 +178,7 @@ class FilesDock(QWidget):
             if state.total:
                 words += f" · tile {state.done} of {state.total}"
         elif state.phase is Phase.STOPPING:
-            words = "Stopping, results that are whole are kept …"
+            words = "Stopping; finished files are kept …"
         else:
             words = state.message or missing or "Ready."
         kind = "failed" if state.phase is Phase.FAILED else "plain"

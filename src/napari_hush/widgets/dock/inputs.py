@@ -1,4 +1,4 @@
-"""The upper half of the dock: what to learn from, and how."""
+"""The upper half of the dock: the training data and the settings."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_hush.axes import validate_axes
 from napari_hush.config import Configuration, DataConfig
 from napari_hush.config.files import SUFFIXES as YAML_SUFFIXES
-from napari_hush.errors import HushError
+from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.data_panel import DataPanel
 from napari_hush.widgets.data.training_data import whole_of
-from napari_hush.widgets.dock.readiness import Readiness, judge
+from napari_hush.widgets.dock.as_script import as_command, as_python
+from napari_hush.widgets.dock.readiness import Readiness, check_inputs
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
 from napari_hush.widgets.inspect.check_task import DataCheck
@@ -32,7 +33,7 @@ from napari_hush.widgets.settings.cost_estimate import (
 from napari_hush.widgets.settings.settings_form import SettingsForm
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.theme import Colours
-from napari_hush.widgets.theme.widgets import Rule
+from napari_hush.widgets.theme.widgets import Rule, column
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
@@ -44,29 +45,25 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.data.drag_and_drop import Dropped
 
-__all__ = ["Inputs"]
-
 MEASURED = ("_means", "_stds")
-"""How fields end that are measured on the training data and saved with the model."""
-LOOK_MS = 1000
-"""Milliseconds between two looks for the speed of a device that is being measured."""
+"""Suffixes of the fields that are measured on the training data."""
+POLL_MS = 1000
+"""Milliseconds between two checks whether the benchmark of the device has finished."""
 
 
 class Inputs(QWidget):
-    """Chooses data and settings, and judges whether they go together.
+    """Chooses data and settings, and checks whether they fit together.
 
     Attributes
     ----------
     data, settings : DataPanel, SettingsForm
         The two groups.
-    files : SettingsFiles
-        Settings in files, on the clipboard, and in the next session.
     """
 
     valueChanged = Signal()
-    """Something was edited; `readiness` is up to date."""
+    """Something was edited; `readiness` is updated already."""
     renamed = Signal()
-    """A chosen layer has another name; nothing else changed."""
+    """A chosen layer was renamed."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,73 +75,71 @@ class Inputs(QWidget):
         # ---- widgets
         self.data = DataPanel(viewer)
         self.settings = SettingsForm()
-        self.files = SettingsFiles(self, viewer)
+        self._files = SettingsFiles(
+            self, self.showSettingsOf, self.namedValue, self._as_text
+        )
         self._check: CheckPanel | None = None
         self._check_fold = Collapsible("fold_check", "Check data", self._build_check)
 
         # ---- layout
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(10)
+        layout = column(self, spacing=10)
         layout.addWidget(self.data)
         self.data.layout().addWidget(self._check_fold)
         layout.addWidget(Rule())
         layout.addWidget(self.settings)
 
         self._timer = QTimer(self)
-        self._timer.setInterval(LOOK_MS)
+        self._timer.setInterval(POLL_MS)
 
         # ---- connections
-        self._timer.timeout.connect(self._look_for_speed)
+        self._timer.timeout.connect(self._poll_speed)
         self.data.valueChanged.connect(self._on_edited)
         self.data.renamed.connect(self.renamed)
         self.data.layerChanged.connect(self._on_layer_changed)
         self._check_fold.toggled.connect(self._on_check_opened)
         self.settings.valueChanged.connect(self._on_edited)
+        self.settings.actions.resetAsked.connect(self.settings.reset)
+        self._files.connectTo(self.settings.actions)
 
-        self.files.recall()
+        self._files.restore()
         self._on_edited()
 
     # ---- Public API
 
     @property
     def readiness(self) -> Readiness:
-        """What stands in the way of training and denoising."""
+        """Why training or denoising cannot start, if so."""
         return self._readiness
 
     def axes(self) -> str:
-        """Axes of the noisy layer, right or wrong."""
+        """Axes of the noisy layer, valid or not."""
         return self.data.axes.value()
 
     def value(self) -> Configuration:
-        """The configuration that training would use.
+        """The configuration for the next training.
 
         Raises
         ------
         ConfigurationError
-            If what was typed cannot be.
+            If the inputs are not valid.
         """
         validate_axes(self.axes())
         return self.settings.value()
 
-    def named(self) -> Configuration:
-        """The configuration, called after the image unless people gave it a name.
+    def namedValue(self) -> Configuration:
+        """`value`, with the name of the layer unless the user has set one.
 
         Raises
         ------
         ConfigurationError
-            If what was typed cannot be.
+            If the inputs are not valid.
         """
         configuration, layer = self.value(), self.chosen()
         unnamed = configuration.experiment_name == Configuration().experiment_name
-        name = (
-            "" if layer is None else re.sub(r"[^A-Za-z0-9_\- ]+", "_", layer.name).strip()
-        )
-        return (
-            configuration.replace(experiment_name=name)
-            if unnamed and name
-            else (configuration)
-        )
+        if layer is None or not unnamed:
+            return configuration
+        name = re.sub(r"[^A-Za-z0-9_\- ]+", "_", layer.name).strip()
+        return configuration.replace(experiment_name=name) if name else configuration
 
     def setValue(self, configuration: Configuration) -> None:
         """Show `configuration`, its axes included."""
@@ -154,8 +149,8 @@ class Inputs(QWidget):
         self._on_edited()
 
     def showSettingsOf(self, configuration: Configuration) -> None:
-        """Show a model's settings, for training another one on the chosen layer."""
-        # Intensities are measured anew, and the axes are those of the layer.
+        """Show the settings of a model, for training another one on the chosen layer."""
+        # Intensities are measured again, and the axes are those of the layer.
         measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
         data = configuration.data_config.model_dump() | dict.fromkeys(measured)
         data |= {"data_type": "array", "level": 0}
@@ -186,20 +181,20 @@ class Inputs(QWidget):
         )
 
     def truth(self) -> Image | None:
-        """What a result should come close to: the truth, or the target of a method."""
+        """Ground truth for the result: that layer, or the target of the method."""
         truth = self.data.fields["truth"].chooser.value()
         if truth is None and self.settings.method.method().needs_targets:
             return self.data.fields["target"].chooser.value()
         return truth
 
     def training(self) -> Training | None:
-        """The job that Train starts; None where something stands in the way by now."""
-        self._on_edited()  # what is shown may be another part by now
+        """The next training; None if it cannot start."""
+        self._on_edited()  # the visible part may have changed
         data = self.chosenData()
         if data is None or self._readiness.training:
             return None
-        configuration = self.named()
-        self.files.remember()
+        configuration = self.namedValue()
+        self._files.keep(self.value())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
         first = data.noisy[0]
@@ -207,38 +202,38 @@ class Inputs(QWidget):
         return Training(configuration, pixels, first.name, pixel_size=size)
 
     def labels(self) -> list[QLabel]:
-        """Labels of all rows, which share one left edge."""
+        """Labels of all rows, for aligning them."""
         return self.data.labels()
 
     def showLocked(self, locked: bool) -> None:
-        """Show whether settings can be edited now."""
+        """Disable the settings during a training."""
         self.settings.setEnabled(not locked)
         self.data.axes.setEnabled(not locked)
 
     def noteSpeed(self, patches_per_second: float) -> None:
-        """Take notice of how fast a run with these settings was."""
+        """Save the speed of a run with these settings, for later estimates."""
         try:
             configuration = self.value()
-        except HushError:  # edited into something else since
+        except HushError:  # edited meanwhile
             return
         speeds = dict(load_setting("speeds", {}))
         device = configuration.training_config.device
-        # A small network or a busy moment only ever make a device look slower.
+        # Small networks and other work only ever reduce the measured speed.
         speed = speed_of_run(configuration, patches_per_second)
         speeds[device] = max(speed, speeds.get(device, 0.0))
         save_setting("speeds", speeds)
         self._show_cost()
 
     def setModel(self, model: Model | None) -> None:
-        """Judge from now on whether `model` can denoise the chosen layer, too."""
+        """Check from now on whether `model` can denoise the chosen layer."""
         if model is not self._model:
             self._model = model
-            self._judge()
+            self._check_all()
 
     def take(self, dropped: Dropped) -> Path | None:
-        """Use what was dropped beside the fields; a model file is handed back.
+        """Use dropped layers and images as training data, and YAML files as settings.
 
-        Layers and images are what is learned from; YAML files are settings.
+        Returns the path of a dropped model file, for the caller to load.
         """
         if dropped.layers:
             self.data.fields["noisy"].setLayers(dropped.layers)
@@ -247,13 +242,13 @@ class Inputs(QWidget):
         settings = [path for path in dropped.paths if path.suffix in YAML_SUFFIXES]
         images = [path for path in dropped.paths if path not in (*models, *settings)]
         for path in settings:
-            self.files.load(path)
+            self._files.load(path)
         if images:
             self.data.openFiles(images)
         return models[-1] if models else None
 
     def awaitSpeed(self) -> None:
-        """Show what a run costs as soon as somebody has measured the device."""
+        """Show the cost of a run as soon as the benchmark of the device has finished."""
         self._timer.start()
 
     def setColours(self, colours: Colours) -> None:
@@ -264,6 +259,15 @@ class Inputs(QWidget):
             self._check.setColours(colours)
 
     # ---- Private API
+
+    def _as_text(self, python: bool) -> str:
+        data = self.chosenData()
+        if data is None or self._readiness.training:
+            raise ConfigurationError(self._readiness.training)
+        configuration = self.namedValue()
+        if python:
+            return as_python(configuration, data, self._viewer)
+        return as_command(configuration, data)
 
     def _build_check(self) -> QWidget:
         self._check = CheckPanel(self._colours)
@@ -297,33 +301,33 @@ class Inputs(QWidget):
 
     def _on_layer_changed(self) -> None:
         if self._check is not None:
-            self._check.forget()
+            self._check.clear()
 
-    def _look_for_speed(self) -> None:
+    def _poll_speed(self) -> None:
         if load_setting("speeds", {}):
             self._timer.stop()
             self._show_cost()
 
     def _on_edited(self) -> None:
-        self._judge()
+        self._check_all()
         self.valueChanged.emit()
 
-    def _judge(self) -> None:
+    def _check_all(self) -> None:
         method = self.settings.method.method()
         self.data.showTargets(method.needs_targets)
         layer = self.chosen()
-        with QSignalBlocker(self.settings):  # it may change in being judged
-            self._readiness = judge(layer, self.axes(), self.settings)
+        with QSignalBlocker(self.settings):  # check_inputs may change it
+            self._readiness = check_inputs(layer, self.axes(), self.settings)
             if layer is not None and not self._readiness.axes_wrong:
-                self._judge_data()
+                self._check_data()
                 if self._model is not None:
                     unfit = why_not_for(self._model, layer, self.axes())
                     self._readiness = replace(self._readiness, denoising=unfit)
         self.data.showFacts(self._readiness.facts, axes_wrong=self._readiness.axes_wrong)
         self._show_cost()
 
-    def _judge_data(self) -> None:
-        """Judge the other layers, too, and the part of them that is learned from."""
+    def _check_data(self) -> None:
+        """Check the other layers, and whether patches fit into the part to train on."""
         data = self.chosenData()
         if data is None:
             return
@@ -339,7 +343,7 @@ class Inputs(QWidget):
             except HushError:
                 problem = self._readiness.training
         if problem:
-            self._readiness = self._readiness.but(problem)
+            self._readiness = replace(self._readiness, training=problem)
 
     def _show_cost(self) -> None:
         data = self.chosenData()
@@ -347,7 +351,7 @@ class Inputs(QWidget):
             configuration = self.value()
             shapes = [] if data is None else [layers.pixel_shape(one) for one in data.noisy]
             steps = steps_per_epoch(configuration, shapes)
-        except (HushError, ValueError):  # said where training is judged
+        except (HushError, ValueError):  # shown as the reason why training cannot start
             self.settings.preset.showCost(None, 0)
             return
         speed = load_setting("speeds", {}).get(configuration.training_config.device)

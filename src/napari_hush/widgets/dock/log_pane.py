@@ -1,4 +1,4 @@
-"""What was done and said, with the time, folded away until somebody wants to know."""
+"""The log of the dock, collapsed at first."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from qtpy.QtWidgets import QPlainTextEdit, QWidget
 
 from napari_hush.widgets.theme.collapsible import Collapsible
 
-__all__ = ["LogPane"]
-
 LINES = 1000
-"""The last so many are kept."""
+"""Lines kept."""
 HEIGHT = 130
 """Pixels."""
 
 
 class _Relay(QObject):
-    """Carries lines from whatever thread they are logged in to the main thread."""
+    """Passes lines from any thread to the main thread."""
 
     line = Signal(str)
 
 
 class _Handler(logging.Handler):
+    """Logs to a relay; removes itself with the first record after that is destroyed."""
+
     def __init__(self, relay: _Relay) -> None:
         super().__init__(logging.INFO)
         self._relay = relay
@@ -33,12 +33,12 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._relay.line.emit(self.format(record))
-        except RuntimeError:  # the window is gone, and Qt's side of the relay with it
+        except RuntimeError:  # the relay is destroyed
             logging.getLogger("napari_hush").removeHandler(self)
 
 
 class LogPane(Collapsible):
-    """Shows the lines of this dock, and what the engine logs."""
+    """Shows lines with their time: those of the dock and those the engine logs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._lines = QPlainTextEdit()
@@ -52,15 +52,10 @@ class LogPane(Collapsible):
         self.built()
         relay = _Relay(self)
         relay.line.connect(self.addLine)
-        self._handler = _Handler(relay)
-        logging.getLogger("napari_hush").addHandler(self._handler)
-        handler = self._handler
-        self.destroyed.connect(
-            lambda: logging.getLogger("napari_hush").removeHandler(handler)
-        )
+        logging.getLogger("napari_hush").addHandler(_Handler(relay))
 
     def addLine(self, words: str) -> None:
-        """Append `words` with the time."""
+        """Append `words`, with the time."""
         self._lines.appendPlainText(f"{time.strftime('%H:%M:%S')}  {words}")
 
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""A field for a file or a folder: typed, chosen in a dialog, or dropped."""
+"""A field for the path of a file or folder: typed, chosen in a dialog, or dropped."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
+
+from napari_hush.widgets.theme.widgets import push_button, row
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
-__all__ = ["PathField"]
-
 
 class PathField(QWidget):
-    """Holds a path.
+    """Holds a path. `name` is the objectName of the line, `help` its tool tip.
 
-    Parameters
-    ----------
-    name : str
-        Becomes the objectName of the field.
-    help : str
-        What the path is for.
-    kinds : str
-        Filter of the dialog, e.g. ``"Models (*.safetensors)"``; empty for folders.
+    `kinds` is the filter of the dialog, e.g. ``"Models (*.safetensors)"``; empty for
+    folders.
     """
 
     valueChanged = Signal()
@@ -38,22 +32,18 @@ class PathField(QWidget):
         self._edit.setObjectName(name)
         self._edit.setToolTip(help)
         self._edit.setPlaceholderText("drop or choose a " + ("file" if kinds else "folder"))
-        self._button = QPushButton("…")
-        self._button.setObjectName(f"{name}_choose")
-        self._button.setToolTip(help)
-        self._button.setFixedWidth(32)
+        button = push_button(f"{name}_choose", "…", help)
+        button.setFixedWidth(32)
         self.setAcceptDrops(True)
-        self._edit.setAcceptDrops(False)  # or the text of the address would be pasted
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        self._edit.setAcceptDrops(False)  # or the URL would be pasted as text
+        layout = row(self)
         layout.addWidget(self._edit, 1)
-        layout.addWidget(self._button)
+        layout.addWidget(button)
         self._edit.textChanged.connect(self.valueChanged)
-        self._button.clicked.connect(self._choose)
+        button.clicked.connect(self._choose)
 
     def value(self) -> Path | None:
-        """The path; None if there is none."""
+        """The path; None if the line is empty."""
         text = self._edit.text().strip()
         return Path(text).expanduser() if text else None
 
@@ -66,8 +56,7 @@ class PathField(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        path = event.mimeData().urls()[0].toLocalFile()
-        if path:
+        if path := event.mimeData().urls()[0].toLocalFile():
             self.setValue(Path(path))
             event.acceptProposedAction()
 

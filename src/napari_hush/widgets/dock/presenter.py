@@ -1,4 +1,4 @@
-"""What the dock shows of its runs, its model and its inputs."""
+"""Shows the state of runs, model and inputs on the controls of the dock."""
 
 from __future__ import annotations
 
@@ -22,25 +22,14 @@ if TYPE_CHECKING:
     from napari_hush.widgets.jobs.training_run import TrainingRun
     from napari_hush.widgets.model.current_model import CurrentModel
 
-__all__ = ["Presenter"]
-
 
 class Presenter(QObject):
-    """Brings what is onto the controls; decides nothing else.
-
-    Parameters
-    ----------
-    dock : QWidget
-        Which has the controls; this ends with it.
-    viewer : napari.viewer.Viewer
-        Whose theme it follows.
-    controls, model, run, denoising
-        What is shown, and on what.
+    """Shows runs, model and inputs on the controls, by `resolve`; ends with the dock.
 
     Attributes
     ----------
     denoised_last : bool
-        Whether the last run was one of denoising, so that its end is what people look for.
+        Whether the status is that of the last denoising rather than of the last training.
     """
 
     def __init__(
@@ -65,11 +54,11 @@ class Presenter(QObject):
         self._on_theme()
 
     def update(self) -> None:
-        """Show everything as it is now."""
+        """Show the current state of everything."""
         inputs, model, run = self._controls.inputs, self._model, self._run
         layer = inputs.chosen()
         state, aside = self.state, self._denoising.state
-        self._controls.showFace(
+        self._controls.showView(
             resolve(
                 DockState(
                     state,
@@ -84,7 +73,9 @@ class Presenter(QObject):
             )
         )
         busy = state.busy or aside.busy
-        self._controls.footer.showRun(run.state.device, busy=busy, told=run.device_memory)
+        self._controls.footer.showRun(
+            run.state.device, busy=busy, reported=run.device_memory
+        )
         for bar, of in zip(self._bars, (run.state, aside), strict=True):
             bar.show(of)
 
@@ -94,18 +85,18 @@ class Presenter(QObject):
         run.setPaintTime(paint_now(self._dock))
 
     def updateModel(self) -> None:
-        """Show what the model is, and what it fits."""
+        """Show the current model, and whether it fits the chosen layer."""
         self._controls.card.setModel(self._model.model)
         self._controls.inputs.setModel(self._model.model)
 
     def close(self) -> None:
-        """Take away what is outside of the dock."""
+        """Remove the bars in napari's activity dock."""
         for bar in self._bars:
             bar.close()
 
     @property
     def state(self) -> RunState:
-        """The state of what people look at: what runs, or ran last."""
+        """The state of the run in progress, or of the last one."""
         if self._run.state.busy:
             return self._run.state
         aside = self._denoising.state

@@ -1,8 +1,8 @@
-"""Whether a layer, its axes and the settings go together, said before anything starts."""
+"""Checks, before a run, whether a layer, its axes and the settings fit together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_hush.axes import AxesMap, validate_axes
@@ -14,31 +14,25 @@ if TYPE_CHECKING:
 
     from napari_hush.widgets.settings.settings_form import SettingsForm
 
-__all__ = ["Readiness", "judge"]
-
 
 @dataclass(frozen=True)
 class Readiness:
-    """What stands in the way, each in one sentence; empty where nothing does."""
+    """Why a run cannot start, each reason in one sentence or empty."""
 
     training: str = ""
     """Why training cannot start."""
     denoising: str = ""
-    """Why the layer cannot be denoised, whatever the model."""
+    """Why the layer cannot be denoised."""
     axes_wrong: bool = False
-    """Whether it is the axes."""
+    """Whether the axes are the reason."""
     facts: str = ""
-    """The layer's size in words."""
-
-    def but(self, training: str) -> Readiness:
-        """The same, but training cannot start for another reason."""
-        return replace(self, training=training)
+    """Size and pixel size of the layer."""
 
 
-def judge(layer: Image | None, axes: str, settings: SettingsForm) -> Readiness:
-    """Judge the inputs together. Tells `settings` what image they are for.
+def check_inputs(layer: Image | None, axes: str, settings: SettingsForm) -> Readiness:
+    """Check the inputs together, and adapt `settings` to the axes and channels of `layer`.
 
-    Nothing is read: pixels that cannot be trained on are found out by the engine.
+    Reads no pixels; the engine refuses those that cannot be trained on.
     """
     facts = "" if layer is None else describe(layer)
     shape = () if layer is None else pixel_shape(layer)
@@ -50,17 +44,17 @@ def judge(layer: Image | None, axes: str, settings: SettingsForm) -> Readiness:
         return Readiness(str(error), str(error), axes_wrong=True, facts=facts)
     settings.setImage(axes, None if layer is None else channel_count(axes, shape))
     if layer is None:
-        nothing = "Open or add an image to begin."
+        nothing = "Open an image to begin."
         return Readiness(nothing, nothing)
     try:
         settings.value()
     except HushError as error:
-        return Readiness(_plainly(str(error)), facts=facts)
+        return Readiness(_without_path(str(error)), facts=facts)
     return Readiness(facts=facts)
 
 
-def _plainly(sentence: str) -> str:
-    """The sentence without the place in the file that it would name for a programmer."""
+def _without_path(sentence: str) -> str:
+    """The sentence without the name of the field in the configuration."""
     _, _, rest = sentence.rpartition("config: ")
     plain = rest.removeprefix("the configuration: ")
     return plain[:1].upper() + plain[1:]

@@ -1,4 +1,4 @@
-"""Offers to go on with a training that was cut off."""
+"""Offers to resume an interrupted training."""
 
 from __future__ import annotations
 
@@ -8,47 +8,40 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
-    QHBoxLayout,
     QLabel,
     QMessageBox,
-    QPushButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_hush.errors import TrainingError
 from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
 from napari_hush.widgets.notifications import notify
+from napari_hush.widgets.theme.widgets import column, push_button, row
 
 if TYPE_CHECKING:
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
 
-__all__ = ["RecoveryPanel"]
-
 TOO_LARGE = (
-    "Its images were too large to be copied, so it cannot go on;\n"
-    "take its model, and train that on."
+    "Its images were too large to be copied, so it cannot be resumed;\n"
+    "use its model and train that further."
 )
 HELP = {
-    "interrupted_continue": (
-        "Go on from its last state; the model comes out as if nothing had happened."
+    "interrupted_resume": (
+        "Resume from the last checkpoint; the model will be the same as without a crash."
     ),
-    "interrupted_take": "Take the model as it was last, to denoise with it or to save it.",
-    "interrupted_discard": "Remove it, and what was learned in it.",
+    "interrupted_use_model": "Use the model of the last checkpoint to denoise or to save.",
+    "interrupted_discard": "Delete this training and its model.",
 }
 
 
 class RecoveryPanel(QFrame):
-    """Names the last training that was cut off, and what can be done about it.
+    """Shows the last interrupted training; hidden without one and during a training."""
 
-    Hidden where there is none, and while another training runs.
-    """
-
-    continued = Signal(object)
-    """Somebody wants this `InterruptedTraining` to go on."""
-    taken = Signal(object)
-    """Somebody wants the model of this `InterruptedTraining`."""
+    resumed = Signal(object)
+    """Resume this `InterruptedTraining`."""
+    modelAsked = Signal(object)
+    """Use the model of this `InterruptedTraining`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,50 +56,47 @@ class RecoveryPanel(QFrame):
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self._words.setWordWrap(True)
         self._words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        names = ("Continue", "Take its model", "Discard …")
-        self._buttons = [
-            _button(name, words) for name, words in zip(HELP, names, strict=True)
-        ]
+        texts = ("Resume", "Use its model", "Discard …")
+        self._resume, use_model, remove = (
+            push_button(name, text, HELP[name])
+            for name, text in zip(HELP, texts, strict=True)
+        )
 
         # ---- layout
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        for button, stretch in zip(self._buttons, (3, 4, 3), strict=True):
-            row.addWidget(button, stretch)
-        layout = QVBoxLayout(self)
+        buttons = row()
+        buttons.addWidget(self._resume, 3)
+        buttons.addWidget(use_model, 4)
+        buttons.addWidget(remove, 3)
+        layout = column(self, spacing=6)
         layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSpacing(6)
         layout.addWidget(self._words)
-        layout.addLayout(row)
+        layout.addLayout(buttons)
 
         # ---- connections
-        go_on, take, remove = self._buttons
-        go_on.clicked.connect(lambda: self.continued.emit(self._run))
-        take.clicked.connect(lambda: self.taken.emit(self._run))
+        self._resume.clicked.connect(lambda: self.resumed.emit(self._run))
+        use_model.clicked.connect(lambda: self.modelAsked.emit(self._run))
         remove.clicked.connect(self._on_discard)
         self.hide()
 
     # ---- Public API
 
     def refresh(self) -> None:
-        """Look for trainings that were cut off."""
+        """Look for interrupted trainings."""
         runs = interrupted_runs()
         self._run = runs[0] if runs else None
         self._show()
         if self._run is None:
             return
-        words = f"The training on “{self._run.name}” was cut off {_when(self._run.when)}."
+        words = f"Training on “{self._run.name}” was interrupted {_when(self._run.when)}."
         if len(runs) > 1:
             words += f" {len(runs) - 1} more after it."
         self._words.setText(words)
-        go_on = self._buttons[0]
-        go_on.setEnabled(self._run.has_pixels)
-        go_on.setToolTip(
-            HELP["interrupted_continue"] if self._run.has_pixels else TOO_LARGE
-        )
+        possible = self._run.has_pixels
+        self._resume.setEnabled(possible)
+        self._resume.setToolTip(HELP["interrupted_resume"] if possible else TOO_LARGE)
 
     def setOffered(self, offered: bool, *, enabled: bool) -> None:
-        """Say whether anything is offered now, and whether it can be taken."""
+        """Set whether the panel may be visible, and whether its buttons are enabled."""
         self._offered = offered
         self.setEnabled(enabled)
         self._show()
@@ -121,8 +111,8 @@ class RecoveryPanel(QFrame):
             return
         answer = QMessageBox.question(
             self,
-            "Discard the training",
-            f"Remove the training on “{self._run.name}” and what was learned in it?",
+            "Discard training",
+            f"Delete the training on “{self._run.name}” and its model?",
         )
         if answer == QMessageBox.StandardButton.Yes:
             try:
@@ -138,10 +128,3 @@ def _when(seconds: float) -> str:
     day = time.strftime("%Y-%m-%d", then)
     today = day == time.strftime("%Y-%m-%d")
     return f"{'today' if today else day} at {time.strftime('%H:%M', then)}"
-
-
-def _button(name: str, words: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setObjectName(name)
-    button.setToolTip(HELP[name])
-    return button

@@ -1,4 +1,4 @@
-"""Settings in files and on the clipboard, and from one session to the next."""
+"""Settings in YAML files, on the clipboard, and from the last session."""
 
 from __future__ import annotations
 
@@ -7,108 +7,103 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_hush.config import Configuration, load_configuration, save_configuration
 from napari_hush.errors import HushError
-from napari_hush.widgets.dock.as_script import as_command, as_python
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
-    import napari.viewer
+    from collections.abc import Callable
 
-    from napari_hush.widgets.dock.inputs import Inputs
-
-__all__ = ["SettingsFiles"]
+    from napari_hush.widgets.settings.settings_form import SettingsActions
 
 YAML = "Settings (*.yml *.yaml)"
 
 
 class SettingsFiles(QObject):
-    """Does what the buttons of `SettingsActions` say.
+    """Loads, saves and copies settings.
 
     Parameters
     ----------
-    inputs : Inputs
-        Whose settings.
-    viewer : Viewer
-        Whose layers.
+    parent : QWidget
+        Parent of dialogs.
+    show : callable
+        Shows a configuration.
+    current : callable
+        Returns the current configuration, with the name of the image.
+    as_text : callable
+        Returns the run as a Python script (True) or a command line (False). It and
+        `current` raise `HushError` where the inputs are not valid.
     """
 
-    def __init__(self, inputs: Inputs, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(inputs)
-        self._inputs = inputs
-        self._viewer = viewer
-        actions = inputs.settings.actions
-        actions.resetAsked.connect(inputs.settings.reset)
+    def __init__(
+        self,
+        parent: QWidget,
+        show: Callable[[Configuration], None],
+        current: Callable[[], Configuration],
+        as_text: Callable[[bool], str],
+    ) -> None:
+        super().__init__(parent)
+        self._parent = parent
+        self._show = show
+        self._current = current
+        self._as_text = as_text
+
+    def connectTo(self, actions: SettingsActions) -> None:
+        """Do what the buttons of `actions` ask for."""
         actions.loadAsked.connect(self._on_load)
         actions.saveAsked.connect(self._on_save)
-        actions.pythonAsked.connect(lambda: self._copy(python=True))
-        actions.commandAsked.connect(lambda: self._copy(python=False))
-
-    # ---- Public API
+        actions.pythonAsked.connect(lambda: self._copy(True))
+        actions.commandAsked.connect(lambda: self._copy(False))
 
     def load(self, path: Path) -> None:
-        """Show the settings in the YAML file at `path`, or say what is wrong with it."""
+        """Show the settings in the YAML file at `path`, or the error in it."""
         try:
-            self._inputs.showSettingsOf(load_configuration(path))
+            self._show(load_configuration(path))
         except HushError as error:
             show_error(str(error))
 
-    def recall(self) -> None:
+    def restore(self) -> None:
         """Show the settings of the last run, of this session or an earlier one."""
         values = load_setting("configuration")
         if values is None:
             return
         try:
-            self._inputs.showSettingsOf(Configuration.build(values, written_by_hush=True))
-        except HushError:  # of another version: today's defaults are as good a start
+            self._show(Configuration.build(values, written_by_hush=True))
+        except HushError:  # written by another version
             save_setting("configuration", None)
 
-    def remember(self) -> None:
-        """Remember the settings for the next session."""
-        save_setting("configuration", self._inputs.value().model_dump(mode="json"))
-
-    # ---- Private API
+    def keep(self, configuration: Configuration) -> None:
+        """Keep `configuration` for `restore`."""
+        save_setting("configuration", configuration.model_dump(mode="json"))
 
     def _on_load(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(
-            self._inputs, "Load settings", "", f"{YAML};;All files (*)"
+            self._parent, "Load settings", "", f"{YAML};;All files (*)"
         )
         if chosen:
             self.load(Path(chosen))
 
     def _on_save(self) -> None:
         try:
-            configuration = self._inputs.named()
+            configuration = self._current()
+            suggestion = f"{configuration.experiment_name}.yml"
             chosen, _ = QFileDialog.getSaveFileName(
-                self._inputs,
-                "Save settings",
-                f"{configuration.experiment_name}.yml",
-                YAML,
+                self._parent, "Save settings", suggestion, YAML
             )
             if chosen:
                 path = Path(chosen)
                 path = path if path.suffix else path.with_suffix(".yml")
                 save_configuration(configuration, path)
-                show_info(f"The settings are in “{path.name}”.")
+                show_info(f"Saved the settings as “{path.name}”.")
         except (HushError, OSError) as error:
             show_error(str(error))
 
-    def _copy(self, *, python: bool) -> None:
-        data = self._inputs.chosenData()
-        if data is None or self._inputs.readiness.training:
-            show_error(self._inputs.readiness.training)
-            return
+    def _copy(self, python: bool) -> None:
         try:
-            configuration = self._inputs.named()
-            text = (
-                as_python(configuration, data, self._viewer)
-                if python
-                else as_command(configuration, data)
-            )
+            QApplication.clipboard().setText(self._as_text(python))
         except HushError as error:
             show_error(str(error))
-            return
-        QApplication.clipboard().setText(text)
-        show_info("Copied. Pasted elsewhere, it trains the same model.")
+        else:
+            show_info("Copied. Run it anywhere to train the same model.")

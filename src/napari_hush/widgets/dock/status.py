@@ -1,4 +1,4 @@
-"""A run's bar in napari's activity dock."""
+"""Status of runs: the bar in napari's activity dock, the status line, the footer."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from superqt import QElidingLabel
 
 from napari_hush.system.hardware import describe_machine
 from napari_hush.widgets.jobs.run_state import RunState
+from napari_hush.widgets.theme.widgets import mark, show_text
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
 
-__all__ = ["ActivityBar"]
-
 EVERY_MS = 1000
-"""Milliseconds between two changes: each has the whole window drawn."""
+"""Milliseconds between two updates; each repaints the whole window."""
 
 
 class ActivityBar(QObject):
     """Shows a `RunState` in napari's activity dock while it is busy.
 
-    The bar is only touched from the event loop. napari draws the window at once when a
-    bar changes, and in the middle of a change of a layer, where `show` may be called, that
-    would draw pixels which are not there any more.
+    The bar changes only in the event loop: napari repaints the window at once, and `show`
+    may be called while a layer changes, whose old pixels are gone.
     """
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -39,13 +37,13 @@ class ActivityBar(QObject):
         self._timer.timeout.connect(self._on_timeout)
 
     def show(self, state: RunState) -> None:
-        """Show where `state` is, before long; the bar goes when the run ends."""
+        """Show `state` soon; the bar is removed when the run ends."""
         self._state = state
         if state.busy and not self._timer.isActive():
             self._timer.start()
 
     def close(self) -> None:
-        """Take the bar away, now."""
+        """Remove the bar at once."""
         self._timer.stop()
         bar, self._bar = self._bar, None
         if bar is not None:
@@ -67,16 +65,16 @@ class ActivityBar(QObject):
 
 
 LINES = 2
-"""Lines kept free, so that a long sentence moves nothing else."""
+"""Height in lines, so that most sentences do not move the controls below."""
 MARGINS = 14
-"""Pixels that the label takes above and below its lines."""
+"""Pixels above and below the lines."""
 
 
 class StatusLine(QWidget):
-    """A sentence in a room of its own, which grows only if the sentence needs it.
+    """A sentence of up to two lines; it grows for longer ones.
 
-    The label is in no layout: its text changes many times a second, and each change
-    would have the whole dock laid out and drawn again.
+    The label is in no layout, because each change of its text, many per second, would lay
+    out and repaint the whole dock.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -87,14 +85,9 @@ class StatusLine(QWidget):
         self._label.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
-    # ---- Public API
-
     def setText(self, text: str, kind: str) -> None:
-        """Show `text`; `kind` is what the stylesheet looks at."""
-        if self._label.property("kind") != kind:
-            self._label.setProperty("kind", kind)
-            self._label.style().unpolish(self._label)
-            self._label.style().polish(self._label)
+        """Show `text`; `kind` selects its colour."""
+        mark(self._label, "kind", kind)
         self._label.setText(text)
         self._fit()
 
@@ -107,10 +100,8 @@ class StatusLine(QWidget):
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._fit()
 
-    # ---- Private API
-
     def _fit(self) -> None:
-        self._label.ensurePolished()  # only then it has the font of the theme
+        self._label.ensurePolished()  # or it has not the font of the theme yet
         kept_free = LINES * self._label.fontMetrics().lineSpacing() + MARGINS
         height = max(kept_free, self._label.heightForWidth(self.width()))
         if height != self.minimumHeight():
@@ -119,39 +110,37 @@ class StatusLine(QWidget):
 
 
 FOOTER_EVERY_MS = 2000
-"""Milliseconds between two looks while something runs."""
+"""Milliseconds between two updates while something runs."""
 
 
 class Footer(QElidingLabel):
-    """Says which device works and how much of its memory is in use."""
+    """Shows the device and how much of its memory is in use."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._device = self._told = ""
+        self._device = self._reported = ""
         self.setObjectName("footer")
         self.setProperty("role", "quiet")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._timer = QTimer(self)
         self._timer.setInterval(FOOTER_EVERY_MS)
-        self._timer.timeout.connect(self._look)
-        self._look()
+        self._timer.timeout.connect(self._update)
+        self._update()
 
-    def showRun(self, device: str, *, busy: bool, told: str = "") -> None:
-        """Show the device that torch calls `device`; keep looking while `busy`.
+    def showRun(self, device: str, *, busy: bool, reported: str = "") -> None:
+        """Show the torch device `device`, and update it while `busy`.
 
-        Where another process works on it, it alone can look; then `told` is what it said.
+        `reported` comes from the process that uses the device, if it is another one.
         """
-        if (device and device != self._device) or told != self._told:
-            self._device, self._told = device or self._device, told
-            self._look()
+        if (device and device != self._device) or reported != self._reported:
+            self._device, self._reported = device or self._device, reported
+            self._update()
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():
             self._timer.stop()
-            self._look()
+            self._update()
 
-    def _look(self) -> None:
-        words = self._told or describe_machine(self._device)
-        if words != self.text():
-            self.setText(words)
-            self.setToolTip(words)
+    def _update(self) -> None:
+        words = self._reported or describe_machine(self._device)
+        show_text(self, words)

@@ -1,4 +1,4 @@
-"""Loading what the first run will need, while nobody waits for it."""
+"""Loads the engine in the background, before the first run needs it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,14 @@ if TYPE_CHECKING:
 
     from qtpy.QtCore import QObject
 
-__all__ = ["WarmUp"]
-
 WARM_UP_MS = 300
 """Milliseconds after the dock is shown."""
 
 
 class WarmUp(QTimer):
-    """Loads the engine in a thread of its own, a moment after it was started.
+    """Loads the engine in a thread, a moment after `start`.
 
-    Parameters
-    ----------
-    begun : callable
-        Called when the loading begins; not at all where the engine is there already.
-    parent : QObject
-        As of every QObject.
+    Calls `begun` when loading begins; never if the engine is loaded already.
     """
 
     def __init__(self, begun: Callable[[], None], parent: QObject) -> None:

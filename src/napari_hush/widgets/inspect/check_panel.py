@@ -1,25 +1,18 @@
-"""What the data look like before anything is trained, and which method fits them."""
+"""Shows the check of the data, and suggests a method."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import (
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_hush.config.methods import METHODS
 from napari_hush.widgets.inspect.check_task import PATCHES
 from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity
+from napari_hush.widgets.theme.widgets import column, push_button, row
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPixmap
@@ -28,52 +21,53 @@ if TYPE_CHECKING:
     from napari_hush.widgets.inspect.check_task import DataCheck, DataCheckResult
     from napari_hush.widgets.theme.theme import Colours
 
-__all__ = ["CheckPanel"]
-
 SIDE = 84
-"""Pixels of a picture's side."""
+"""Width and height of an image in pixels."""
 
 
 class CheckPanel(QWidget):
-    """Runs a check in a worker of its own, and shows what it found."""
+    """Runs a data check in the background and shows its result."""
 
     asked = Signal()
-    """Somebody wants a check: `start` it."""
+    """A check is wanted; call `start`."""
     accepted = Signal(object, object, object)
-    """Somebody takes the suggestion: method, direction and reach (or None)."""
+    """The suggestion is accepted: method, axis and span of the noise (or None)."""
     summed = Signal(str)
-    """What was found, in a few words."""
+    """The result in a few words."""
 
     def __init__(self, colours: Colours, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._colours = colours
-        self._checked: DataCheckResult | None = None
+        self.result: DataCheckResult | None = None
         self._run = Run(self, self._show_result)
+        self.setObjectName("check_panel")
 
         # ---- widgets
-        self._check = _button("check_data", "Check data", "Look at the noise of the image.")
-        self._accept = _button("accept_suggestion", "", "Switch to the suggested method.")
+        self._check = push_button(
+            "check_data", "Check data", "Check the noise of the image."
+        )
+        self._accept = push_button("accept_suggestion", "", "Use the suggested method.")
         self._accept.hide()
-        self._reason = QLabel("How noise is distributed decides which method can work.")
+        self._reason = QLabel("The correlation of the noise decides which method works.")
         self._reason.setObjectName("check_reason")
         self._reason.setWordWrap(True)
         self._shares = QLabel()
         self._shares.setObjectName("check_shares")
         self._shares.setProperty("role", "quiet")
         self._shares.setWordWrap(True)
-        self._map = _picture("check_map", "Correlation of the noise with its neighbours")
+        self._map = _picture("check_map", "Autocorrelation of the noise")
         self._map.setToolTip(
-            "How much noise a pixel shares with those around it. A single point in the "
-            "middle is what N2V needs; a line is noise with a direction."
+            "Autocorrelation of the noise. N2V needs a single point in the centre; a line "
+            "means noise that is correlated along an axis."
         )
         self._patches = [
-            _picture(f"check_patch_{n}", "Patch with hidden pixels") for n in range(PATCHES)
+            _picture(f"check_patch_{n}", "Patch with masked pixels") for n in range(PATCHES)
         ]
         self._pictures = QWidget()
         self._pictures.hide()
 
         # ---- layout
-        buttons = QHBoxLayout()
+        buttons = row()
         buttons.addWidget(self._check)
         buttons.addWidget(self._accept, 1)
         buttons.addStretch(0)
@@ -81,14 +75,12 @@ class CheckPanel(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
         grid.addWidget(_caption("noise"), 0, 0)
-        grid.addWidget(_caption("patches, hidden pixels"), 0, 1, 1, 2)
+        grid.addWidget(_caption("patches, masked pixels"), 0, 1, 1, 2)
         grid.addWidget(self._map, 1, 0, Qt.AlignmentFlag.AlignTop)
         grid.setColumnStretch(1 + PATCHES, 1)
         for number, picture in enumerate(self._patches):
             grid.addWidget(picture, 1, 1 + number)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout = column(self, spacing=6)
         layout.addLayout(buttons)
         layout.addWidget(self._reason)
         layout.addWidget(self._pictures)
@@ -103,24 +95,24 @@ class CheckPanel(QWidget):
 
     @property
     def was_asked(self) -> bool:
-        """Whether something was found already, or is being looked for."""
-        return self._checked is not None or self._run.state.busy
+        """Whether there is a result, or a check is running."""
+        return self.result is not None or self._run.state.busy
 
     def start(self, task: DataCheck) -> None:
-        """Check, unless a check is under way."""
+        """Run `task`, unless a check is running."""
         if not self._run.state.busy:
             self._check.setEnabled(False)
-            self._say(f"Looking at “{task.name}” …")
+            self._say(f"Checking “{task.name}” …")
             self._run.start(Activity.CHECKING, task.name, task)
 
     def showProblem(self, sentence: str) -> None:
-        """Say why nothing can be checked now."""
+        """Show why no check is possible."""
         self._say(sentence)
 
-    def forget(self) -> None:
-        """Another image was chosen: what was found is of the earlier one."""
-        if self._checked is not None:
-            self._checked = None
+    def clear(self) -> None:
+        """Remove the result, since another image was chosen."""
+        if self.result is not None:
+            self.result = None
             self._accept.hide()
             self._pictures.hide()
             self._shares.setText("")
@@ -130,14 +122,14 @@ class CheckPanel(QWidget):
     def setColours(self, colours: Colours) -> None:
         """Draw in these colours."""
         self._colours = colours
-        if self._checked is not None:
-            self._draw(self._checked)
+        if self.result is not None:
+            self._draw(self.result)
 
     # ---- Private API
 
     def _on_accept(self) -> None:
-        if self._checked is not None:
-            report = self._checked.report
+        if self.result is not None:
+            report = self.result.report
             struct = report.suggestion == "structn2v"
             self.accepted.emit(
                 METHODS[report.suggestion],
@@ -147,7 +139,7 @@ class CheckPanel(QWidget):
 
     def _show_result(self, checked: DataCheckResult) -> str:
         report = checked.report
-        self._checked = checked
+        self.result = checked
         method = METHODS.get(report.suggestion)
         self._accept.setVisible(method is not None)
         if method is not None:
@@ -179,20 +171,13 @@ def _shares(report: DataReport) -> str:
     full = max(channel.saturated_share for channel in report.channels)
     sigma = " and ".join(f"{channel.sigma:.3g}" for channel in report.channels)
     parts = [
-        f"noise of {sigma} grey values",
+        f"noise SD {sigma}",
         f"{dark:.0%} background",
         f"{hot:.3%} hot pixels" if hot else "no hot pixels",
     ]
     if full:
         parts.append(f"{full:.2%} saturated")
     return " · ".join(parts)
-
-
-def _button(name: str, words: str, tip: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    return button
 
 
 def _picture(name: str, words: str) -> QLabel:
@@ -212,7 +197,7 @@ def _caption(words: str) -> QLabel:
 
 
 def _show(label: QLabel, picture: QPixmap) -> None:
-    """Fill `label` with `picture`, pixel by pixel, unsmoothed."""
+    """Fill `label` with `picture`, without smoothing."""
     label.setPixmap(
         picture.scaled(
             label.size(),

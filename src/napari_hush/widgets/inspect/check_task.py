@@ -1,4 +1,4 @@
-"""The job that looks at the data before training. No Qt here."""
+"""The check of the data before training, as a task. No Qt here."""
 
 from __future__ import annotations
 
@@ -15,31 +15,23 @@ if TYPE_CHECKING:
     from napari_hush.quality import DataReport
     from napari_hush.widgets.jobs.tasks import StopRequest
 
-__all__ = ["DataCheck", "DataCheckResult", "Patch"]
-
 PATCHES = 2
 """Patches in the preview."""
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """One patch as training sees it.
-
-    Attributes
-    ----------
-    pixels : ndarray
-        ``(Y, X)`` in grey values; the middle plane of a volume.
-    masked : ndarray
-        ``(Y, X)`` bool: pixels that are hidden. All False where nothing is.
-    """
+    """A training patch, or its middle plane."""
 
     pixels: NDArray[np.float32]
+    """``(Y, X)``, intensities of the image."""
     masked: NDArray[np.bool_]
+    """``(Y, X)``, True where training masks a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class DataCheckResult:
-    """What was found, and a few patches."""
+    """A report on the data, and a few patches."""
 
     report: DataReport
     patches: tuple[Patch, ...]
@@ -47,10 +39,10 @@ class DataCheckResult:
 
 @dataclass(frozen=True, eq=False)
 class DataCheck:
-    """Judge the noise of a layer and cut a few patches; returns `DataCheckResult`."""
+    """Checks the noise of a layer and cuts a few patches; returns `DataCheckResult`."""
 
     source: Any
-    """What is learned from: any array, on disk or not."""
+    """Array, on disk or in memory."""
     configuration: Configuration
     name: str
 
@@ -96,7 +88,7 @@ def _patches(image: Any, configuration: Configuration) -> tuple[Patch, ...]:
         hidden = (masked.patches != batch).numpy()
         flat = hidden.reshape(len(batch), -1)
         for row, pixels in zip(flat, masked.pixels.numpy(), strict=True):
-            row[pixels] = True  # also where the new value happens to be the old one
+            row[pixels] = True  # also where the new value equals the old one
     plane = batch.shape[2] // 2  # of volumes
     return tuple(
         Patch(pixels[0], spots[0])

@@ -1,4 +1,4 @@
-"""Before and after in turns, in the same place: the eye sees at once what has changed."""
+"""Views that compare two layers: blinking, side by side, and the residual."""
 
 from __future__ import annotations
 
@@ -15,22 +15,12 @@ from napari_hush.widgets.inspect.compared_pixels import Difference, Swiped
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
-__all__ = ["Blink"]
-
 MILLISECONDS = 600
-"""How long each of them is seen."""
+"""Duration of each image."""
 
 
 class Blink:
-    """Shows `before` and `after` in turns, in a layer of its own, until it is closed.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Where both layers are.
-    before, after : Image
-        Of one shape and place.
-    """
+    """Shows `before` and `after` alternately, in an additional layer."""
 
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
         self._viewer = viewer
@@ -49,11 +39,11 @@ class Blink:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layer that this added."""
+        """The added layer."""
         return (self._picture,)
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the layer."""
         self._timer.stop()
         remove_quietly(self._viewer, self.layers)
 
@@ -65,15 +55,7 @@ class Blink:
 
 
 class SideBySide:
-    """Shows `before` and `after` in napari's grid, and nothing else, until it is closed.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Where both layers are.
-    before, after : Image
-        For the left and the right panel.
-    """
+    """Shows only `before` (left) and `after` (right), in the grid of napari."""
 
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
         self._viewer = viewer
@@ -85,7 +67,7 @@ class SideBySide:
         }
         for layer in layers:
             layer.visible = layer in (before, after)
-        # napari begins with the lowest layer, or with the uppermost if told -1.
+        # The grid starts with the lowest layer, or with the topmost for stride -1.
         self._grid.stride = -1 if layers.index(before) > layers.index(after) else 1
         self._grid.shape = (1, 2)
         self._grid.enabled = True
@@ -93,11 +75,11 @@ class SideBySide:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers that this added: none."""
+        """No layers are added."""
         return ()
 
     def close(self) -> None:
-        """Show again what was shown before, as it was."""
+        """Restore the grid and the visibility of all layers."""
         for name, value in self._before.items():
             setattr(self._grid, name, value)
         for layer, visible in self._visible.items():
@@ -106,25 +88,17 @@ class SideBySide:
 
 
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-"""What it takes over from the source."""
+"""Attributes taken from the source."""
 COLOURS = [[0.13, 0.35, 0.67, 1], [0.97, 0.97, 0.97, 1], [0.70, 0.11, 0.17, 1]]
-"""Taken away too much, nothing, too little; readable without telling red from green."""
+"""Negative, zero, positive; readable with red-green colour blindness."""
 SPREAD = 4.0
-"""Standard deviations of the residual from the middle of the colours to either end."""
+"""Standard deviations of the residual between the middle and the end of the colormap."""
 SAMPLED = 256
-"""Pixels along each axis of the plane that this is measured on."""
+"""Pixels along each axis of the plane on which that is measured."""
 
 
 class ResidualLayer:
-    """Shows `before` minus `after`, computed slice by slice where one looks.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Where both layers are.
-    before, after : Image
-        Of one shape and place.
-    """
+    """Shows `before` minus `after`, computed for the displayed slice."""
 
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
         self._viewer = viewer
@@ -148,16 +122,16 @@ class ResidualLayer:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layer that this added."""
+        """The added layer."""
         return (self._layer,)
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the layer."""
         self._after.events.set_data.disconnect(self._on_new_pixels)
         remove_quietly(self._viewer, self.layers)
 
     def _reach(self, before: Image) -> float:
-        """Half the range of the colours, from the middle of the plane that is shown."""
+        """Half the contrast range, from the middle of the displayed plane."""
         missing = self._viewer.dims.ndim - self._pixels.ndim
         steps = self._viewer.dims.current_step[missing:]
         shown = {axis - missing for axis in self._viewer.dims.displayed[-2:]}

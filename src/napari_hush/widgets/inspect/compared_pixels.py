@@ -1,7 +1,6 @@
-"""Two images as one: an array-like that is put together where it is looked at. No Qt here.
+"""Two images as one array-like, computed for the slice that napari displays. No Qt here.
 
-napari asks for the slice that it shows and nothing else, so a comparison of volumes on
-disk costs what one plane of them costs.
+Comparing volumes on disk thus reads one plane of each.
 """
 
 from __future__ import annotations
@@ -12,26 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Difference", "Swiped"]
-
 
 class _Pair:
-    """What both have in common: the shape, and what was read last.
-
-    Parameters
-    ----------
-    before, after : array-like
-        Of one shape: numpy, dask, zarr or xarray.
-
-    Raises
-    ------
-    ValueError
-        If their shapes differ.
-    """
+    """Base class: two array-likes of the same shape, and the slice that was read last."""
 
     def __init__(self, before: Any, after: Any) -> None:
         if tuple(before.shape) != tuple(after.shape):
-            raise ValueError(f"{before.shape} and {after.shape} are not of one shape")
+            raise ValueError(f"the shapes {before.shape} and {after.shape} differ")
         self._before = before
         self._after = after
         self._read: dict[bool, tuple[Any, NDArray[Any]]] = {}
@@ -40,7 +26,7 @@ class _Pair:
         self.dtype = np.dtype(np.float32)
 
     def forget(self) -> None:
-        """Read anew what is shown, for pixels that have changed."""
+        """Read again, since pixels have changed."""
         self._read.clear()
 
     def __array__(
@@ -52,7 +38,7 @@ class _Pair:
         raise NotImplementedError
 
     def _pixels(self, key: Any, *, after: bool) -> NDArray[Any]:
-        """``before[key]`` or ``after[key]``; what is on disk is read once per slice."""
+        """``before[key]`` or ``after[key]``, reading each slice from disk once."""
         source = self._after if after else self._before
         if isinstance(source, np.ndarray):
             return np.asarray(source[key])
@@ -64,16 +50,9 @@ class _Pair:
 
 
 class Swiped(_Pair):
-    """One image before the line, the other behind it.
+    """`before` for the first `split` pixels along `axis`, `after` for the rest.
 
-    Parameters
-    ----------
-    before, after : array-like
-        Of one shape.
-    axis : int
-        The axis that the line cuts.
-    split : int
-        Pixels of `before` along it; the rest is `after`. May be set at any time.
+    `axis` and `split` may be set at any time.
     """
 
     def __init__(self, before: Any, after: Any, axis: int, split: int) -> None:
@@ -110,15 +89,7 @@ class Swiped(_Pair):
 
 
 class Difference(_Pair):
-    """What was taken away: `before` minus `after`, float32.
-
-    Parameters
-    ----------
-    before, after : array-like
-        Of one shape.
-    rgb : bool
-        Whether the last axis holds colours; then it is their mean, without that axis.
-    """
+    """`before` minus `after` in float32; with `rgb`, the mean over the last axis."""
 
     def __init__(self, before: Any, after: Any, *, rgb: bool = False) -> None:
         super().__init__(before, after)

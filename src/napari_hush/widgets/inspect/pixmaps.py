@@ -1,4 +1,4 @@
-"""Small pictures of arrays, in grey values and in the colours of the theme."""
+"""Pixmaps of small arrays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ if TYPE_CHECKING:
 
     from napari_hush.widgets.inspect.check_task import Patch
 
-__all__ = ["picture_of_map", "picture_of_patch"]
-
 
 def picture_of_map(values: NDArray[np.floating], low: str, high: str) -> QPixmap:
-    """Draw a map of -1 to 1: 0 is black, negative values in `low`, positive in `high`.
+    """Draw values from -1 to 1: 0 in black, negative in `low`, positive in `high`.
 
-    The square root is drawn, so that a correlation of 0.1 is seen beside one of 1.
+    Shows square roots, so that a correlation of 0.1 is visible next to one of 1.
     """
     strength = np.sqrt(np.abs(np.clip(values, -1, 1)))[..., None]
     colours = np.where(values[..., None] < 0, _rgb(low), _rgb(high))
@@ -26,7 +24,7 @@ def picture_of_map(values: NDArray[np.floating], low: str, high: str) -> QPixmap
 
 
 def picture_of_patch(patch: Patch, mark: str) -> QPixmap:
-    """Draw a patch in grey, between its own extremes, with hidden pixels in `mark`."""
+    """Draw a patch in grey, with masked pixels in `mark`."""
     low, high = np.quantile(patch.pixels, [0.005, 0.995])
     grey = np.clip((patch.pixels - low) / max(high - low, 1e-9), 0, 1)
     colours = np.repeat((255 * grey)[..., None], 3, axis=-1)
@@ -42,4 +40,4 @@ def _rgb(colour: str) -> NDArray[np.float64]:
 def _pixmap(colours: NDArray[np.uint8]) -> QPixmap:
     height, width, _ = colours.shape
     image = QImage(colours.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(image.copy())  # the array goes, the picture stays
+    return QPixmap.fromImage(image.copy())  # owns its pixels

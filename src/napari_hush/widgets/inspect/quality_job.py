@@ -1,4 +1,4 @@
-"""How good a result is, in a few words and numbers: a job of the dock. No Qt here."""
+"""The quality check of a result: its residual, and PSNR and SSIM with ground truth."""
 
 from __future__ import annotations
 
@@ -19,40 +19,36 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     from napari_hush.events import OnProgress
-    from napari_hush.widgets.dock.inputs import Inputs
     from napari_hush.widgets.inspect.compare_panel import ComparePanel
     from napari_hush.widgets.jobs.denoising_run import DenoisingRun
     from napari_hush.widgets.jobs.tasks import StopRequest
 
-__all__ = ["Quality", "QualityCheck", "closeness"]
-
 PLANES = 32
-"""Planes that are compared with the truth at most, evenly spread; SSIM takes its time."""
+"""Most planes that are compared with ground truth, evenly spread; SSIM is slow."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What is said about a result."""
+    """The result of a quality check."""
 
     words: str
-    """Numbers with their names, on one line."""
+    """Metrics on one line."""
     explanation: str
-    """What they mean, for the tool tip."""
+    """Explanation for the tool tip."""
 
 
 @dataclass(frozen=True)
 class QualityCheck:
-    """Judge a result by what was taken away, and by the truth if there is one."""
+    """Check a result by its residual, and against ground truth if there is any."""
 
     noisy: Any
-    """What the layer holds, with alpha if RGB."""
+    """Pixels of the layer, with alpha if RGB."""
     clean: Any
     axes: str
     rgb: bool = False
     truth: Any = None
-    """Array of the same shape; None where the truth is not known."""
+    """Ground truth of the same shape, if known."""
     truth_name: str = ""
-    """What people call it."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Quality:
         from napari_hush.quality import check_residual
@@ -69,23 +65,23 @@ class QualityCheck:
         if self.truth is not None and not stop.is_set():
             try:
                 truth = as_pixels(self.truth, rgb=False)
-                decibel, similarity = closeness(self.clean, truth, self.axes)
+                decibel, similarity = psnr_and_ssim(self.clean, truth, self.axes)
             except DataError as error:
                 reasons.append(str(error))
             else:
                 parts += [f"PSNR {decibel:.1f} dB", f"SSIM {similarity:.3f}"]
                 reasons.append(
-                    "PSNR and SSIM tell how close the result is to "
-                    f"“{self.truth_name}”: the higher, the closer."
+                    f"PSNR and SSIM compare the result with “{self.truth_name}”; higher is "
+                    "better."
                 )
         return Quality(" · ".join(parts), "\n".join(reasons))
 
     def __str__(self) -> str:
-        return "judging of the result"
+        return "quality check"
 
 
-def closeness(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
-    """How close `clean` is to `truth`: PSNR in dB, and SSIM, both of planes.
+def psnr_and_ssim(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
+    """PSNR in dB and mean SSIM of the planes of `clean`, compared with `truth`.
 
     Parameters
     ----------
@@ -97,7 +93,7 @@ def closeness(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
     Raises
     ------
     DataError
-        If pixels are not finite, the truth shows nothing, or it is too small to compare.
+        If pixels are not finite, or `truth` is constant or too small.
     """
     from napari_hush.quality import psnr, ssim
 
@@ -114,7 +110,7 @@ def closeness(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
 
 
 def _planes(array: Any, axes: str) -> list[Any]:
-    """All planes ``(Y, X)`` of `array`, not read yet where it is on disk."""
+    """All planes ``(Y, X)`` of `array`, without reading it."""
     samples = AxesMap(axes, tuple(array.shape)).samples(array)
     planes = []
     for sample in samples:
@@ -127,38 +123,34 @@ def _planes(array: Any, axes: str) -> list[Any]:
 
 
 class QualityRun(Run):
-    """Shows the quality of a result in `look`; ground truth comes from `inputs`."""
+    """Checks results of denoising and shows their quality in `compare`."""
 
-    def __init__(self, look: ComparePanel, inputs: Inputs, parent: QObject) -> None:
+    def __init__(self, compare: ComparePanel, parent: QObject) -> None:
         super().__init__(parent, self._show)
-        self._look = look
-        self._inputs = inputs
+        self._compare = compare
 
-    def judge(self, denoising: DenoisingRun) -> None:
-        """Judge what `denoising` has made, unless it is only a part of a layer."""
-        self._look.setNumbers("")
-        canvas, noisy = denoising.whole, self._inputs.chosen()
+    def check(
+        self, denoising: DenoisingRun, noisy: Image | None, axes: str, truth: Image | None
+    ) -> None:
+        """Check the result of `denoising` if it is all of the layer `noisy`."""
+        self._compare.setNumbers("")
+        canvas = denoising.whole
         if canvas is None or noisy is None or denoising.state.subject != noisy.name:
             return
         if pixel_shape(noisy) != canvas.out.shape or self.state.busy:
             return
-        truth = self._truth_for(noisy)
+        if truth is not None and pixel_shape(truth) != pixel_shape(noisy):
+            truth = None
         task = QualityCheck(
             source_of(noisy),
             canvas.out,
-            self._inputs.axes(),
+            axes,
             rgb=bool(noisy.rgb),
             truth=None if truth is None else whole_of(truth),
             truth_name="" if truth is None else truth.name,
         )
         self.start(Activity.CHECKING, noisy.name, task)
 
-    def _truth_for(self, noisy: Image) -> Image | None:
-        truth = self._inputs.truth()
-        if truth is None or pixel_shape(truth) != pixel_shape(noisy):
-            return None
-        return truth
-
     def _show(self, quality: Quality) -> str:
-        self._look.setNumbers(quality.words, quality.explanation)
+        self._compare.setNumbers(quality.words, quality.explanation)
         return quality.words

@@ -1,4 +1,4 @@
-"""Before and after on either side of a line that one can drag."""
+"""Compares two layers on either side of a line that can be dragged."""
 
 from __future__ import annotations
 
@@ -18,31 +18,21 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-__all__ = ["Swipe"]
-
 REACH = 10
-"""Pixels of the screen from the line, within which it can be taken hold of."""
+"""Screen pixels from the line within which it can be dragged."""
 STROKE = 2.0
-"""Width of every stroke of the handle, in pixels of the screen."""
+"""Width of the strokes of the handle, in screen pixels."""
 GRIP = (6.0, 14.0)
-"""How far the two bars of the grip are from the line, and half their height, likewise."""
+"""Distance of the two bars of the grip from the line and half their height, likewise."""
 WHITE, BLACK = (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.0)
 REST = 2.0
-"""Times as long as a drawing took, until the next while the line is dragged."""
+"""Pause between two paints while dragging, in durations of a paint."""
 
 
 class Swipe:
-    """Shows `before` left of a line and `after` right of it, in a layer of its own.
+    """Shows `before` left of a line and `after` right of it, in an additional layer.
 
-    The line runs across whatever axis lies horizontally, follows when the axes are
-    turned, and can be dragged. Neither layer is touched; `close` takes everything away.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Where both layers are.
-    before, after : Image
-        Of one shape and place.
+    The line cuts the horizontal axis, also after the axes were rolled or transposed.
     """
 
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
@@ -84,16 +74,21 @@ class Swipe:
 
     @property
     def layers(self) -> tuple[Any, ...]:
-        """The layers that this added."""
+        """The added layers."""
         return self._picture, self._line
 
     @property
+    def axis(self) -> int:
+        """The horizontal axis, which the line cuts."""
+        return self._pixels.axis
+
+    @property
     def split(self) -> int:
-        """How many pixels of `before` are shown along the horizontal axis."""
+        """How many pixels of `before` are shown along `axis`."""
         return self._pixels.split
 
     def close(self) -> None:
-        """Take it all away."""
+        """Remove the layers and the callbacks."""
         self._timer.stop()
         bare(self._viewer).mouse_drag_callbacks.remove(self._on_drag)
         dims, camera = self._viewer.dims.events, self._viewer.scene.camera.events
@@ -106,7 +101,7 @@ class Swipe:
         remove_quietly(self._viewer, self.layers)
 
     def moveTo(self, split: float) -> None:
-        """Move the line to `split`, pixels of `before` along the horizontal axis."""
+        """Move the line to `split` pixels along `axis`."""
         size = self._pixels.shape[self._pixels.axis]
         split = round(min(max(split, 0), size))
         if split != self._pixels.split:
@@ -122,7 +117,7 @@ class Swipe:
             return
         if abs(self._place(event.position) - self.split) > REACH * self._screen_pixel()[1]:
             return
-        event.handled = True  # so that the picture is not dragged along
+        event.handled = True  # or napari would pan
         yield
         while event.type == "mouse_move":
             event.handled = True
@@ -185,15 +180,15 @@ class Swipe:
         return self._displayed(layer)[1]
 
     def _displayed(self, layer: Any) -> tuple[int, int]:
-        """The layer's axes that lie vertically and horizontally."""
+        """The vertical and the horizontal axis of the layer."""
         missing = self._viewer.dims.ndim - layer.ndim
         shown = [axis - missing for axis in self._viewer.dims.displayed[-2:]]
-        if min(shown) < 0:  # the layer has no such axis: it is a flat one in a turned view
+        if min(shown) < 0:  # a 2D layer in a view along other axes
             return layer.ndim - 2, layer.ndim - 1
         return shown[0], shown[1]
 
     def _place(self, position: Any) -> float:
-        """Pixels along the horizontal axis up to a position in the world."""
+        """Pixels along the horizontal axis up to a position in world coordinates."""
         return float(self._data_at(position)[self._pixels.axis]) + 0.5
 
     def _data_at(self, position: Any) -> NDArray[np.float64]:
@@ -207,7 +202,7 @@ class Swipe:
         return world
 
     def _screen_pixel(self) -> tuple[float, float]:
-        """How tall and wide a pixel of the screen is, in pixels of the picture."""
+        """Height and width of a screen pixel, in pixels of the layer."""
         step = 1 / self._viewer.scene.camera.zoom
         centre = self._world_centre()
         moves = []

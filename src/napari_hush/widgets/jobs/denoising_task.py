@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_hush.events import Event, ImageStarted
 from napari_hush.io.arrays_and_readers import lazily
-from napari_hush.widgets.data.layers import as_pixels, of_layer, refusals_name
+from napari_hush.widgets.data.layers import as_pixels, errors_name_layer, of_layer
 from napari_hush.widgets.jobs.task_events import CanvasReady
 from napari_hush.widgets.results.canvas import (
     Canvas,
@@ -63,7 +63,7 @@ class Denoising:
         trained = self.model.provenance.pixel_size
         if warning := size_warning(f"“{name}”", self.origin.pixel_size, trained):
             report(warning)
-        with refusals_name(name):
+        with errors_name_layer(name):
             # not the engine of the model, which may be training
             CAREamist(self.model, on_progress=relay).predict(
                 source=pixels,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
 from napari_hush.events import StepsDone, WarningIssued
-from napari_hush.widgets.data.layers import of_layer, refusals_name
+from napari_hush.widgets.data.layers import of_layer, errors_name_layer
 from napari_hush.widgets.jobs.crash_recovery import (
     new_recovery,
     recovered_path,
@@ -121,7 +121,7 @@ class Training:
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
-            with self._recovery(report) as recovery, refusals_name(self.name):
+            with self._recovery(report) as recovery, errors_name_layer(self.name):
                 engine.on_progress = partial(self._relay, recovery, report)
                 engine.train(
                     datamodule=self._data(engine, recovery.data, checkpoint),
