@@ -32,7 +32,7 @@ def training(hand, layer, quick, monkeypatch):
     yield hand
     if hand.find("stop").isEnabled():
         hand.click("stop")
-    hand.until(lambda: not hand.dock._run.state.busy)
+    hand.until(lambda: not hand.dock.state.busy)
 
 
 def _previews(viewer):
@@ -62,18 +62,18 @@ def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
 
 def test_pause_and_resume(training):
     training.click("pause")
-    training.until(lambda: training.dock._shown.state.phase is Phase.PAUSED)
+    training.until(lambda: training.dock.state.phase is Phase.PAUSED)
     assert training.find("pause").text() == "Resume"
     assert "Paused" in training.status
-    done = training.dock._shown.state.done
+    done = training.dock.state.done
     training.click("pause")
-    training.until(lambda: training.dock._shown.state.done > done)
+    training.until(lambda: training.dock.state.done > done)
     assert training.find("pause").text() == "Pause"
 
 
 def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, training):
     training.click("pause")
-    training.until(lambda: training.dock._shown.state.phase is Phase.PAUSED)
+    training.until(lambda: training.dock.state.phase is Phase.PAUSED)
     training.click("stop")
     training.until_ready("denoise")
     assert "Stopped" in training.status
@@ -84,13 +84,13 @@ def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, tra
 
 def test_denoising_while_training(viewer, training):
     training.until_ready("denoise")
-    done = training.dock._shown.state.done
+    done = training.dock.state.done
     training.click("denoise")
     training.until(lambda: "Denoised into" in training.status)
-    assert training.dock._shown.state.phase is Phase.RUNNING
+    assert training.dock.state.phase is Phase.RUNNING
     result = viewer.layers["cells denoised"]
     assert not np.array_equal(result.data, viewer.layers["cells"].data)
-    training.until(lambda: training.dock._shown.state.done > done)
+    training.until(lambda: training.dock.state.done > done)
 
 
 def test_the_source_layer_can_be_removed_during_training(viewer, training, layer):
@@ -99,8 +99,8 @@ def test_the_source_layer_can_be_removed_during_training(viewer, training, layer
     layer.data = layer.data[:32]
     viewer.layers.remove(layer)
     assert _previews(viewer) == []
-    done = training.dock._shown.state.done
-    training.until(lambda: training.dock._shown.state.done > done)
+    done = training.dock.state.done
+    training.until(lambda: training.dock.state.done > done)
     assert _previews(viewer) == []
     training.click("stop")
     training.until_ready("save_model")
@@ -113,7 +113,7 @@ def test_closing_the_dock_saves_the_model_in_training(
 
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path))
     viewer.window.remove_dock_widget(training.dock)
-    training.until(lambda: not training.dock._run.state.busy)
+    training.until(lambda: not training.dock.state.busy)
     (kept,) = (tmp_path / "recovered").iterdir()
     assert kept.name.startswith("cells")
     assert CAREamist(source=kept).is_trained
@@ -128,11 +128,11 @@ def test_training_on_a_model_and_restoring_its_snapshot(hand, layer, quick):
     hand.until_ready("train_on")
     history = hand.find("loss_plot").history
     assert history.steps == list(range(1, 13))
-    assert hand.dock._model.engine.model.steps == 12
+    assert hand.dock.model.steps == 12
     first = hand.dock._model.engine.snapshots[0]
     assert first.steps < 12
     hand.dock._go_back(first)
-    assert hand.dock._model.engine.model.steps == first.steps
+    assert hand.dock.model.steps == first.steps
     assert f"after {first.steps} steps" in hand.status
     hand.denoise()
 
@@ -144,7 +144,7 @@ def test_a_second_training_is_new_and_keeps_the_first_curve(hand, layer, quick):
     plot = hand.find("loss_plot")
     assert plot.history.steps == [1, 2, 3, 4, 5, 6]
     assert [run.steps for run in plot.runs[:-1]] == [[1, 2, 3, 4, 5, 6]]
-    assert hand.dock._model.engine.model.steps == 6
+    assert hand.dock.model.steps == 6
 
 
 def test_train_right_after_stop(training):
@@ -152,5 +152,5 @@ def test_train_right_after_stop(training):
     assert not training.find("train").isEnabled()
     training.until_ready("train")
     training.click("train")
-    training.until(lambda: training.dock._shown.state.done > 0)
-    assert training.dock._shown.state.phase is Phase.RUNNING
+    training.until(lambda: training.dock.state.done > 0)
+    assert training.dock.state.phase is Phase.RUNNING

@@ -183,7 +183,7 @@ def test_damaged_pixels_are_reported(interrupted, viewer, offered, notifications
     hand = offered()
     (run.folder / "noisy-0.npy").unlink()
     hand.click("interrupted_resume")
-    assert any("take its model" in said for said in notifications())
+    assert any("use its model" in said for said in notifications())
     assert not hand.dock.state.busy
 
 

@@ -408,7 +408,7 @@ def test_damaged_folders_raise_or_are_skipped(quick, noisy, caplog):
     with pytest.raises(UnreadableFileError, match="“cells” cannot be read"):
         Training.of(run)
     (run.folder / "noisy-0.npy").unlink()
-    with pytest.raises(UnreadableFileError, match="take its model"):
+    with pytest.raises(UnreadableFileError, match="use its model"):
         Training.of(run)
     assert len(caplog.text) == 0
     words = json.loads((run.folder / "run.json").read_text())

@@ -63,7 +63,7 @@ def test_a_loaded_model_can_be_trained_on(viewer, hand, noisy, model_file):
     hand.until_ready("train_on")
     hand.click("train_on")
     hand.until_ready("train_on")
-    assert hand.dock._model.model.steps == 12
+    assert hand.dock.model.steps == 12
     assert hand.find("loss_plot").history.steps == list(range(7, 13))
 
 
@@ -71,15 +71,15 @@ def test_the_menu_restores_the_model_before(viewer, hand, noisy, quick, model_fi
     viewer.add_image(noisy, name="cells")
     hand.dock.loadModel(model_file)
     hand.until_ready("train")
-    loaded = hand.dock._model.model
+    loaded = hand.dock.model
     hand.dock.setValue(quick(num_epochs=1))
     hand.train()
-    assert hand.dock._model.model.steps == 3
+    assert hand.dock.model.steps == 3
     hand.click("snapshots")
     menu = hand.dock.findChild(QMenu, "snapshot_menu")
     menu.actions()[-1].trigger()
     menu.close()
-    assert hand.dock._model.model is loaded
+    assert hand.dock.model is loaded
     assert "“earlier” after 6 steps" in hand.status
     assert "6 steps" in hand.find("model_card").text()
 

@@ -74,7 +74,7 @@ class InterruptedTraining:
         except (OSError, ValueError, TypeError) as error:
             raise UnreadableFileError(
                 f"The pixels of the training on “{self.name}” cannot be read ({error}); "
-                "take its model, or train again."
+                "use its model, or train again."
             ) from error
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
 from napari_hush.events import StepsDone, WarningIssued
-from napari_hush.widgets.data.layers import of_layer, errors_name_layer
+from napari_hush.widgets.data.layers import errors_name_layer, of_layer
 from napari_hush.widgets.jobs.crash_recovery import (
     new_recovery,
     recovered_path,
