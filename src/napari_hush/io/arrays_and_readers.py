@@ -15,7 +15,6 @@ needs to be neither thread-safe nor picklable.
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.image import Pixels
-from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes
+from napari_hush.io.lazy import Bounds, LazyPixels, SerialPixels, chunk_sizes
 from napari_hush.io.metadata import letters_of
 from napari_hush.io.zarr_read import ZarrPixels, array_axes
 
@@ -49,7 +48,7 @@ def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
     return RegionPixels(file, axes, func, found)
 
 
-class RegionPixels(LazyPixels):
+class RegionPixels(SerialPixels):
     """Pixels behind an object of a custom reader, read region by region.
 
     `file`, `axes` and `func` make the object `found` again in another process.
@@ -59,14 +58,9 @@ class RegionPixels(LazyPixels):
         super().__init__(found.shape, found.dtype, chunk_sizes(found))
         self._call = (file, axes, func)
         self._found = found
-        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_found": None, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
+        return {**super().__getstate__(), "_found": None}
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         file, _, func = self._call

@@ -8,7 +8,6 @@ Use it as a custom reader: ``data_type="custom"``, ``read_source_func=read_czi``
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.lazy import Bounds, LazyPixels
+from napari_hush.io.lazy import Bounds, SerialPixels
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.optional import require
 
@@ -58,7 +57,7 @@ def read_czi(path: str | Path, axes: str, *, scene: int | None = None) -> CziPix
     return CziPixels(Path(path), axes, scene)
 
 
-class CziPixels(LazyPixels):
+class CziPixels(SerialPixels):
     """Pixels of one scene that stay in the CZI file; 0 where no tile covers the scene.
 
     The file is opened for each read, since its handle can neither be pickled nor used by
@@ -69,7 +68,6 @@ class CziPixels(LazyPixels):
         self.path = path
         self._axes = validate_axes(axes)
         self._scene = scene
-        self._lock = threading.Lock()
         with _opened(path) as file:
             sizes, self._corner, self._starts = _sizes(path, file, scene)
             types = set(file.pixel_types.values())
@@ -100,13 +98,6 @@ class CziPixels(LazyPixels):
         super().__init__(
             [sizes.get(a, 1) for a in letters], (_TYPES | _COLOURS)[self._type]
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         letters = [self._file_letters.get(a, a) for a in self._axes]

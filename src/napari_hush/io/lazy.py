@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -90,6 +91,23 @@ class LazyPixels(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
+
+
+class SerialPixels(LazyPixels):
+    """Pixels that one thread at a time may read, in a ``with self._lock`` block."""
+
+    def __init__(
+        self, shape: Sequence[int], dtype: Any, chunks: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(shape, dtype, chunks)
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
 
 class SelectedDimensions(LazyPixels):

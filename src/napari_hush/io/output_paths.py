@@ -79,7 +79,7 @@ def plan_targets(
         if mine and target.exists() and not (overwrite or resume):
             raise ExistingFileError(
                 f"The file {str(target)!r} exists already; choose another name or folder, "
-                "or allow it to be replaced (overwrite) or to be left (resume)."
+                "or use the option overwrite to replace it or resume to keep it."
             )
         if target.is_dir() and not _is_store(target):
             raise ExistingFileError(

@@ -187,15 +187,7 @@ class PartialOutput:
             self._part.unlink(missing_ok=True)
 
     def complete(self) -> None:
-        """Move it to its final path, once every process is done.
-
-        Raises
-        ------
-        ExistingFileError
-            If a file of that name appeared in the meantime and `overwrite` is off.
-        LostProcessError
-            If another process makes no progress.
-        """
+        """Move it to its final path, once every process is done."""
         self.keep()
         if self._barrier is not None:
             if not self._barrier.is_first:
@@ -209,7 +201,7 @@ class PartialOutput:
             if target.exists() and not self._overwrite:
                 raise ExistingFileError(
                     f"{str(target)!r} was created by another program while the image was "
-                    "denoised; move it away and denoise again, or overwrite it."
+                    "denoised; move it away, or denoise again with the option overwrite."
                 )
             if target.is_dir():  # a folder cannot be replaced by another
                 old = target.with_name(f".{target.name}.{os.getpid()}.old")
@@ -246,15 +238,7 @@ class Journal:
 
     @classmethod
     def reopen(cls, path: Path, job: Mapping[str, Any], count: int) -> Journal | None:
-        """Open the file of this job; None if there is none.
-
-        Raises
-        ------
-        ExistingFileError
-            If it belongs to another job; names the difference.
-        UnreadableFileError
-            If it is damaged.
-        """
+        """Open the file; None if missing, an error if of another job or damaged."""
         try:
             with path.open("rb") as file:
                 header = file.readline(_HEADER_BYTES)
@@ -277,7 +261,7 @@ class Journal:
             raise ExistingFileError(
                 f"There is an unfinished result in {str(path.parent)!r} ({path.name}), "
                 f"begun with another {other}; resume it with the same {other}, or "
-                "overwrite it."
+                "use the option overwrite to begin again."
             )
         return cls(path, np.frombuffer(table, _TYPE).copy(), len(header))
 
