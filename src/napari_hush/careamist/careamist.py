@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import NDArray
 
 from napari_hush.careamist.checkpoints import known_statistics, open_checkpoint
 from napari_hush.careamist.predicting import (
@@ -45,10 +48,7 @@ from napari_hush.system import job_env
 from napari_hush.system.atomic_write import refuse_existing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import pytorch_lightning as L
-    from numpy.typing import NDArray
 
     from napari_hush.events import Event, OnProgress
     from napari_hush.io import ReadSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,8 +11,6 @@ from napari_hush.errors import SourceTypeError
 from napari_hush.io import axes_of, is_path, read_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_hush.events import OnProgress
     from napari_hush.models import Model
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
@@ -36,11 +39,6 @@ from napari_hush.system import job_env
 from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from napari_hush.config import DataConfig
     from napari_hush.io import Image, ReadSource
     from napari_hush.models import Model

@@ -6,6 +6,7 @@ A new paired loss is one function and its line in ``_LOSSES``, and its name in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,6 @@ from torch.nn import functional
 from napari_hush import n2v
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
     from torch import Tensor
 

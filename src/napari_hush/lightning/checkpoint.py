@@ -7,6 +7,7 @@ the next ones, and no generator state is stored. Reading a checkpoint executes n
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,8 +35,6 @@ from napari_hush.models.provenance import Provenance
 from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from torch import Tensor
 
 _Value = TypeVar("_Value")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.errors import UnwritableFileError
@@ -14,8 +15,6 @@ from napari_hush.lightning.checkpoint import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_hush.lightning.checkpoint import Fingerprint, Position
     from napari_hush.lightning.losses import Losses
     from napari_hush.lightning.module import HushModule

@@ -7,14 +7,13 @@ launch than to run. A CUDA graph launches all of them in one call.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from torch import nn
 
 _log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,6 @@ from napari_hush.lightning.cuda_graph import StepGraph
 from napari_hush.models import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from napari_hush.dataset import Share
     from napari_hush.events import OnProgress
     from napari_hush.lightning.algorithms import Algorithm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger
@@ -11,8 +12,6 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.events import EarlierLosses, EpochDone, Event, StepsDone
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_hush.config import Configuration
     from napari_hush.lightning.checkpoint import Position
 

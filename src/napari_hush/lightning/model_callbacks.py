@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ from napari_hush.events import PreviewFailed, SnapshotTaken
 from napari_hush.lightning.module import HushModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from napari_hush.models import Model
 
 _log = logging.getLogger(__name__)

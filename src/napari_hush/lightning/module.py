@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytorch_lightning as L
@@ -28,8 +29,6 @@ from napari_hush.lightning.sync_batchnorm import plain
 from napari_hush.models import Model, Precision, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_hush.dataset import Share
     from napari_hush.events import Event, OnProgress
     from napari_hush.lightning.checkpoint import TrainingCheckpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,8 +13,6 @@ from napari_hush.config import CosineConfig
 from napari_hush.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from torch import Tensor, nn
     from torch.optim.lr_scheduler import LRScheduler
 

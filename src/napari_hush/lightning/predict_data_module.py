@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,6 @@ from napari_hush.models.unet import halo
 from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_hush.config import InferenceConfig
     from napari_hush.io import ReadSource
 

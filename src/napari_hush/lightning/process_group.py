@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +12,6 @@ import torch.distributed as dist
 from napari_hush.errors import DataError, HushError, TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from torch import Tensor, nn
 
 _Value = TypeVar("_Value")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,8 +36,6 @@ from napari_hush.io import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_hush.config import DataConfig
     from napari_hush.io import ImageMetadata, ReadSource
 

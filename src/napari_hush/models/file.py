@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +27,6 @@ from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
     from napari_hush.config import UNetConfig

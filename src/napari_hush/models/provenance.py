@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,8 +15,6 @@ from napari_hush import __version__
 from napari_hush.io import ImageMetadata, content_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_hush.io import Image
     from napari_hush.models.file import Model
 

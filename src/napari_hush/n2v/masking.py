@@ -8,6 +8,7 @@ on the draws, so that a GPU never waits.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -27,8 +28,6 @@ from napari_hush.n2v.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_hush.config import N2VManipulateConfig
 
 

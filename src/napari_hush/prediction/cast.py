@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_hush.io import Image
 
 

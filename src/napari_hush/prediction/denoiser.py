@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_hush.dataset import require_finite
 from napari_hush.errors import OutOfMemoryError
@@ -32,9 +34,6 @@ from napari_hush.prediction.tiles import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_hush.config import InferenceConfig

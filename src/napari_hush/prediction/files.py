@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,6 @@ from napari_hush.events import FileFailed, FileKept, FileWritten
 from napari_hush.io import is_path, list_files, plan_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_hush.events import OnProgress
 
 _OF_ONE_FILE = (DataError, MissingFileError, UnreadableFileError)

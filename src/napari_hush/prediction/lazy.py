@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.boxes import spans
 from napari_hush.io import require
@@ -21,10 +23,6 @@ from napari_hush.prediction.tiles import within
 from napari_hush.prediction.to_array import check_suits, result_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
     from napari_hush.models import Model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDon
 from napari_hush.quality import residual_warning, saturation, size_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     import numpy as np
 
     from napari_hush.io import Image

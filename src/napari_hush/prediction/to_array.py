@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
@@ -13,10 +16,6 @@ from napari_hush.prediction.tiles import Region, group_by_shape, in_order, restr
 from napari_hush.quality import UnseenIntensities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
     from napari_hush.prediction.progress import ImageProgress

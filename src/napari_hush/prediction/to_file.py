@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
@@ -35,12 +39,6 @@ from napari_hush.quality import UnseenIntensities
 from napari_hush.system.atomic_write import make_folder, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-    from types import TracebackType
-
-    from numpy.typing import NDArray
-
     from napari_hush.config import InferenceConfig
     from napari_hush.io.partial_output import PartialOutput
     from napari_hush.prediction.progress import ImageProgress
