@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from numpy.typing import NDArray
 
-from napari_hush.careamist.checkpoints import known_statistics, open_checkpoint
 from napari_hush.careamist.predicting import (
-    SUFFIXES,
     FileJob,
-    check_out,
-    default_data_type,
-    default_level,
-    default_write_type,
+    PredictSettings,
+    denoise_images,
     inference_config,
     open_images,
-    predict_arrays,
+    result_format,
 )
+from napari_hush.careamist.training import data_module, known_statistics, open_folders
 from napari_hush.config import Configuration, load_configuration
 from napari_hush.deprecation import former_keywords
 from napari_hush.errors import ConfigurationError, ModelFileError, TrainingError
 from napari_hush.events import TrainingStarted, WarningIssued
-from napari_hush.interop import (
-    About,
-    export_model,
-    open_model,
-    write_package,
-)
+from napari_hush.interop import About, export_model, open_model, write_package
 from napari_hush.io import explain_memory_error
-from napari_hush.lightning import (
-    Losses,
-    RunControl,
-    RunFolders,
-    TrainDataModule,
-    thinned,
-    train,
-)
+from napari_hush.lightning import Losses, RunControl, thinned, train
 from napari_hush.models import Model, save_model
-from napari_hush.prediction import ImageProgress, denoise_lazily, predict_files
+from napari_hush.prediction import ImageProgress
 from napari_hush.prediction.progress import never
-from napari_hush.system import job_env
 from napari_hush.system.atomic_write import refuse_existing
 
 if TYPE_CHECKING:
@@ -52,7 +37,7 @@ if TYPE_CHECKING:
 
     from napari_hush.events import Event, OnProgress
     from napari_hush.io import ReadSource
-    from napari_hush.lightning import Snapshot
+    from napari_hush.lightning import Snapshot, TrainDataModule
     from napari_hush.prediction import Region
 
 _log = logging.getLogger(__name__)
@@ -86,12 +71,6 @@ class CAREamist:
     ------
     MissingFileError, ModelFileError, ConfigurationError, UnreadableFileError
         If `source` is a path that does not lead to a valid configuration or model.
-
-    Examples
-    --------
-    >>> careamist = CAREamist(source=config)              # doctest: +SKIP
-    >>> careamist.train(train_source=noisy)               # doctest: +SKIP
-    >>> clean = careamist.predict(source=noisy)           # doctest: +SKIP
     """
 
     def __init__(
@@ -166,17 +145,11 @@ class CAREamist:
         datamodule : TrainDataModule, optional
             Your own data module, instead of the images below. To train a model further, it
             has to normalise as the model does.
-        train_source : array, str, Path, or list of one kind of them
-            Images to train on.
-        val_source : same, optional
-            Images to validate on; by default part of the training patches.
-        train_target, val_target : optional
-            Targets of the images, for Noise2Noise and CARE.
-        use_in_memory : bool
-            Has no effect on arrays.
-        val_percentage, val_minimum_split : float, int
-            Fraction of the training patches used for validation, 0 to 1, and their least
-            number.
+        train_source, val_source, train_target, val_target : optional
+            Images and targets, the `train_data`, `val_data`, `train_data_target` and
+            `val_data_target` of `TrainDataModule`.
+        use_in_memory, val_percentage, val_minimum_split
+            See `TrainDataModule`.
         checkpoint_dir : str or Path, optional
             Folder for checkpoints, written at least once a minute, from which the run can
             be resumed after a crash; relative to `work_dir`. By default none are written.
@@ -185,8 +158,7 @@ class CAREamist:
             checkpoint and, on a CPU in 32 bit, ends with the same bits as an uninterrupted
             one. Needs the same data and configuration.
         checkpoint_required : bool
-            Whether training fails if a checkpoint cannot be written, for example on a full
-            disk. If False, it continues with a `WarningIssued`.
+            False to continue with a `WarningIssued` if a checkpoint cannot be written.
         log_dir : str or Path, optional
             Folder for a log of the losses, in the format that the configuration names;
             relative to `work_dir`. By default nothing is logged.
@@ -198,46 +170,31 @@ class CAREamist:
             `checkpoint_dir` holds an interrupted run, or `resume` holds none. The model
             is left unchanged.
         """
-        if (datamodule is None) == (train_source is None):
-            raise ConfigurationError("Give either a datamodule or a train_source.")
-        if datamodule is not None and not isinstance(datamodule, TrainDataModule):
-            raise ConfigurationError(
-                f"datamodule is a {type(datamodule).__name__}; give a TrainDataModule or a "
-                "subclass of it."
-            )
-        folder, resumed = open_checkpoint(
-            self.config, self.work_dir, checkpoint_dir, resume
+        folders, resumed = open_folders(
+            self.config, self.work_dir, checkpoint_dir, resume, log_dir
         )
         self._running = True
         try:
-            if datamodule is None:
-                statistics = known_statistics(self.model, resumed)
-                datamodule = TrainDataModule(
-                    self.config.data_config.replace(**statistics),
-                    train_source,
-                    val_source,
-                    train_target,
-                    val_target,
-                    val_percentage=val_percentage,
-                    val_minimum_split=val_minimum_split,
-                    use_in_memory=use_in_memory,
-                )
+            data = data_module(
+                datamodule,
+                self.config.data_config,
+                known_statistics(self.model, resumed),
+                (train_source, val_source, train_target, val_target),
+                val_percentage=val_percentage,
+                val_minimum_split=val_minimum_split,
+                use_in_memory=use_in_memory,
+            )
             with explain_memory_error("training"):
                 self.model = train(
                     self.config,
-                    datamodule,
+                    data,
                     self.model,
                     resumed=resumed,
                     on_progress=self._on_event,
                     on_snapshot=self._keep_snapshot,
                     control=self._control,
                     losses=self._losses,
-                    folders=RunFolders(
-                        folder,
-                        checkpoint_required,
-                        None if log_dir is None else self._below_work_dir(log_dir),
-                        self.work_dir,
-                    ),
+                    folders=replace(folders, checkpoints_required=checkpoint_required),
                     callbacks=self.callbacks,
                 )
         finally:
@@ -262,13 +219,10 @@ class CAREamist:
         return self._control.is_paused
 
     def get_losses(self) -> dict[str, list[float]]:
-        """Losses of all runs of this object so far.
+        """Losses of all runs of this object so far, as lists by name.
 
-        Returns
-        -------
-        dict of str to list
-            ``train_step`` and ``train_step_loss`` per optimizer step; ``train_epoch`` and
-            ``train_loss``, ``val_epoch`` and ``val_loss`` per epoch.
+        They are ``train_step`` and ``train_step_loss`` per optimizer step; ``train_epoch``
+        and ``train_loss``, ``val_epoch`` and ``val_loss`` per epoch.
         """
         return self._losses.as_dict()
 
@@ -278,10 +232,9 @@ class CAREamist:
         return tuple(self._snapshots)
 
     def go_back(self, snapshot: Snapshot) -> None:
-        """Restore the model of `snapshot`; further training starts from it.
+        """Restore the model of `snapshot`; TrainingError while training is running.
 
-        Losses and snapshots of later steps are kept until then. Raises a TrainingError
-        while training is running.
+        Losses and snapshots of later steps are kept until the model is trained further.
         """
         if self._running:
             raise TrainingError(
@@ -307,22 +260,15 @@ class CAREamist:
         self,
         source: Any,
         *,
-        axes: str | None = None,
-        data_type: str | None = None,
-        tile_size: Sequence[int] | None = None,
-        tile_overlap: Sequence[int] | None = None,
-        batch_size: int | None = None,
-        level: int | None = None,
-        tta: bool | int = False,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
         out: NDArray[Any] | None = None,
         should_stop: Callable[[], bool] | None = None,
-        dtype: Literal["float32", "source"] = "float32",
         region: Region | None = None,
         first: Callable[[], Region | None] | None = None,
         check: bool = True,
         lazy: bool = False,
+        **settings: Unpack[PredictSettings],
     ) -> Any:
         """Denoise images.
 
@@ -330,36 +276,13 @@ class CAREamist:
         ----------
         source : array, str, Path, or list of one kind of them
             Images of any size, from one pixel up.
-        axes : str, optional
-            Their axes, slowest first; by default those of the training data.
-        data_type : {"array", "tiff", "zarr", "custom"}, optional
-            By default "array" for arrays; for files "custom" if the training data were,
-            else "zarr" or "tiff" by name; for folders that of the training data.
-        tile_size : sequence of int, optional
-            Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; affects memory, not the
-            result.
-        tile_overlap : sequence of int, optional
-            Least overlap of neighbouring tiles in pixels; the default and minimum is the
-            receptive field of the network.
-        batch_size : int, optional
-            Tiles per forward pass, 1 by default.
-        level : int, optional
-            Resolution level of OME-Zarr images, 0 for the finest; by default that of the
-            training data.
-        tta : bool or int
-            Test-time augmentation: average over 2, 4 or 8 flips and rotations; True for 8.
-        read_source_func : callable, optional
-            For custom data: called as ``func(path, axes)``, returns an array.
-        extension_filter : str
-            For custom data: pattern of the file names, e.g. ``"*.npy"``.
+        read_source_func, extension_filter
+            For custom data, see `PredictDataModule`.
         out : ndarray, optional
             For one array: array of the result's shape and type that is filled tile by tile.
         should_stop : callable, optional
             Returns True to stop after the current tiles; `out` keeps those that are done,
             the rest is unchanged (zeros where `out` was not given).
-        dtype : {"float32", "source"}
-            Type of the results. "source" is that of each image: integers are rounded and
-            clipped, and a `PixelsClipped` event counts them.
         region : tuple of slice, optional
             Part of each image, ``(S, C, (Z), Y, X)`` in pixels (T counts as S): only tiles
             that meet it are denoised.
@@ -367,12 +290,18 @@ class CAREamist:
             Called before every forward pass; returns a region that is denoised before the
             rest, or None.
         check : bool
-            Whether to check results and report `WarningIssued` events: structure in the
-            residual, intensities or pixel sizes outside those of the training data,
-            saturation. Takes some hundredths of a second per image.
+            Whether to report `WarningIssued` events: structure in the residual, saturation,
+            intensities or pixel sizes outside those of the training data. Takes some
+            hundredths of a second per image.
         lazy : bool
             Return dask arrays with one chunk per tile, computed on access. Without `out`,
             `region`, `first`, `should_stop`, events and checks.
+        **settings
+            `axes`, `data_type`, `level`, `tile_size`, `tile_overlap`, `batch_size`, `tta`
+            and `dtype` of `InferenceConfig`. By default axes and level are those of the
+            training data. The type is "array" for arrays; for files "custom" if the
+            training data were, else "zarr" or "tiff" by name; for folders that of the
+            training data. A `tta` of True is 8.
 
         Returns
         -------
@@ -387,47 +316,22 @@ class CAREamist:
             If there is no model yet, or an image does not suit it.
         """
         model = self.trained
-        config = inference_config(
-            self.config.data_config,
-            model,
-            source,
-            {
-                "axes": axes,
-                "data_type": data_type,
-                "tile_size": tile_size,
-                "tile_overlap": tile_overlap,
-                "batch_size": batch_size,
-                "level": level,
-                "tta": tta,
-                "dtype": dtype,
-            },
-        )
+        config = inference_config(self.config.data_config, model, source, settings)
         images = open_images(config, source, model, read_source_func, extension_filter)
         is_single = config.data_type == "array" and not isinstance(source, list | tuple)
-        if out is not None:
-            if not is_single:
-                raise ConfigurationError(
-                    "out takes the result of a single array; omit it otherwise."
-                )
-            check_out(out, model, images, config)
-        results: list[Any]
-        if lazy:
-            if any(given is not None for given in (out, region, first, should_stop)):
-                raise ConfigurationError(
-                    "A lazy result is computed on access; omit out, region, first and "
-                    "should_stop."
-                )
-            results = [denoise_lazily(model, image, config) for image in images]
-        else:
-            results = predict_arrays(
-                model,
-                images,
-                config,
-                ImageProgress(self.on_progress, should_stop or never, check=check),
-                out=out,
-                region=region,
-                first=first,
+        if out is not None and not is_single:
+            raise ConfigurationError(
+                "out takes the result of a single array; omit it otherwise."
             )
+        if lazy and any(given is not None for given in (out, region, first, should_stop)):
+            raise ConfigurationError(
+                "A lazy result is computed on access; omit out, region, first and "
+                "should_stop."
+            )
+        progress = ImageProgress(self.on_progress, should_stop or never, check=check)
+        results = denoise_images(
+            model, images, config, progress, out=out, region=region, first=first, lazy=lazy
+        )
         return results[0] if is_single else results
 
     @former_keywords(judge="check")
@@ -442,13 +346,11 @@ class CAREamist:
         write_func_kwargs: dict[str, Any] | None = None,
         overwrite: bool = False,
         resume: bool = False,
-        data_type: str | None = None,
-        level: int | None = None,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
         should_stop: Callable[[], bool] | None = None,
         check: bool = True,
-        **settings: Any,
+        **settings: Unpack[PredictSettings],
     ) -> list[Path]:
         """Denoise files one after the other, each into its own file.
 
@@ -476,13 +378,8 @@ class CAREamist:
             Replace existing results, including partial ones of another model.
         resume : bool
             Keep existing results and denoise the missing ones.
-        should_stop : callable, optional
-            Returns True to stop after the current tiles.
-        data_type, level, read_source_func, extension_filter, check
+        read_source_func, extension_filter, should_stop, check, **settings
             See `predict`.
-        **settings
-            `axes`, `tile_size`, `tile_overlap`, `batch_size`, `tta` and `dtype` of
-            `predict`.
 
         Returns
         -------
@@ -497,64 +394,36 @@ class CAREamist:
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """
-        model, trained_on = self.trained, self.config.data_config
-        data_type = data_type or default_data_type(source, trained_on)
-        if level is None:
-            level = default_level(data_type, trained_on)
-        settings |= {"data_type": data_type, "level": level}
-        output = self._below_work_dir(prediction_dir)
-        kind = write_type or default_write_type(output, data_type)
-        if kind not in SUFFIXES and kind != "custom":
-            raise ConfigurationError(
-                f"write_type is {write_type!r}; it can be 'tiff', 'zarr' or 'custom'."
-            )
-        write = None
-        if kind == "custom":
-            if write_func is None or not write_extension:
-                raise ConfigurationError(
-                    "write_type is 'custom' but write_func or write_extension is missing; "
-                    "give a function that writes one array, and the ending of its files."
-                )
-            write = partial(write_func, **(write_func_kwargs or {}))
+        trained_on = self.config.data_config
+        config = inference_config(trained_on, self.trained, source, settings)
+        output = (self.work_dir or Path()) / prediction_dir
+        form = result_format(
+            output,
+            config.data_type,
+            write_type,
+            write_extension,
+            write_func and partial(write_func, **(write_func_kwargs or {})),
+        )
         job = FileJob(
-            model,
-            inference_config(trained_on, model, source, settings),
+            self.trained,
+            config,
             ImageProgress(self.on_progress, should_stop or never, check=check),
-            kind,
+            form,
             overwrite,
             read_source_func,
             extension_filter,
-            settings,
+            {**settings, "data_type": config.data_type, "level": config.level},
             self.config.training_config.process_timeout,
-            write,
         )
-        return predict_files(
-            job,
-            source,
-            output,
-            data_type=data_type,
-            extension_filter=extension_filter,
-            suffix=SUFFIXES.get(kind) or f".{(write_extension or '').lstrip('.')}",
-            overwrite=overwrite,
-            resume=resume,
-            on_progress=self.on_progress,
-            rank=job_env.rank(),
-            ranks=job_env.count(),
-        )
-
-    def _below_work_dir(self, path: str | Path) -> Path:
-        return (self.work_dir or Path()) / path
+        return job.run(source, output, resume=resume)
 
     # ---- saving
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save weights, normalisation and configuration as one ``.safetensors`` file.
 
-        Raises
-        ------
-        TrainingError, ModelFileError, ExistingFileError
-            If there is no model yet, the name has another ending, or the file exists and
-            `overwrite` is off.
+        Raises TrainingError if there is no model yet, ModelFileError if the name has
+        another ending, and ExistingFileError if the file exists and `overwrite` is off.
         """
         return save_model(self.trained, path, overwrite=overwrite)
 
@@ -589,13 +458,12 @@ class CAREamist:
         ----------
         path_to_archive : str or Path
             File to write; ends in ``.zip``.
-        friendly_model_name, general_description, data_description : str
-            Displayed name, one sentence, and the training data as Markdown; the first two
-            by default made of the experiment's name and the method.
         input_array : array, str or Path, optional
             An image that the model denoises, in the axes of the training data. Its centre
             becomes test image and cover; by default a simulated pattern does.
-        authors, covers, channel_names, model_version, license
+        friendly_model_name, general_description, data_description, model_version
+            `name`, `description`, `data_description` and `version` of the next.
+        authors, covers, channel_names, license
             See `napari_hush.interop.About`.
         overwrite : bool
             Replace an existing file.
@@ -603,11 +471,9 @@ class CAREamist:
         Raises
         ------
         HushError
-            If there is no model yet, or metadata or path are not valid; see
-            `napari_hush.interop.write_package`.
+            If there is no model yet, or metadata or path are not valid.
         """
-        model = self.trained
-        path = Path(path_to_archive)
+        model, path = self.trained, Path(path_to_archive)
         if path.suffix.lower() != ".zip":
             raise ModelFileError(
                 f"Cannot export a package as {path.name!r}; end the name in .zip."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ from napari_hush.prediction import (
     ImageProgress,
     check_suits,
     denoise,
+    denoise_lazily,
     denoise_to_file,
+    predict_files,
     result_axes,
     result_dtype,
 )
@@ -47,35 +49,31 @@ if TYPE_CHECKING:
 SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
 
 
-def default_data_type(source: Any, trained_on: DataConfig) -> str:
-    """The data type of `source` where none is given."""
-    if not is_path(source):
-        return "array"
-    if trained_on.data_type == "custom":
-        return "custom"
-    return file_type(source, trained_on.data_type)
+class PredictSettings(TypedDict, total=False):
+    """Settings of `predict` and `predict_to_disk`, fields of `InferenceConfig`."""
 
-
-def default_level(data_type: str, trained_on: DataConfig) -> int:
-    """The resolution level to read where none is given."""
-    return trained_on.level if data_type == "zarr" else 0
+    axes: str | None
+    data_type: str | None
+    level: int | None
+    tile_size: Sequence[int] | None
+    tile_overlap: Sequence[int] | None
+    batch_size: int | None
+    tta: bool | int
+    dtype: Literal["float32", "source"]
 
 
 def inference_config(
-    trained_on: DataConfig, model: Model, source: Any, settings: dict[str, Any]
+    trained_on: DataConfig, model: Model, source: Any, settings: PredictSettings
 ) -> InferenceConfig:
     """All predict settings: those given (not None), those of training, or defaults."""
     given = {name: value for name, value in settings.items() if value is not None}
-    data_type = given.get("data_type") or default_data_type(source, trained_on)
+    data_type = given.get("data_type") or _data_type(source, trained_on)
     if isinstance(given.get("tta"), bool):
         given["tta"] = 8 if given["tta"] else 1
-    for name in ("tile_size", "tile_overlap"):
-        if name in given:
-            given[name] = tuple(given[name])
     return InferenceConfig.build(
         {
             "channels": trained_on.channels,
-            "level": default_level(data_type, trained_on),
+            "level": trained_on.level if data_type == "zarr" else 0,
             **given,
             "data_type": data_type,
             "axes": given.get("axes") or trained_on.axes,
@@ -83,6 +81,15 @@ def inference_config(
             "image_stds": model.normalization.stds,
         }
     )
+
+
+def _data_type(source: Any, trained_on: DataConfig) -> str:
+    """The data type of `source` where none is given."""
+    if not is_path(source):
+        return "array"
+    if trained_on.data_type == "custom":
+        return "custom"
+    return file_type(source, trained_on.data_type)
 
 
 def open_images(
@@ -103,20 +110,7 @@ def open_images(
     return data.images
 
 
-def check_out(
-    out: NDArray[Any], model: Model, images: Sequence[Image], config: InferenceConfig
-) -> None:
-    """Refuse an array that the result of the only image cannot be written into."""
-    shape = result_axes(model, images[0]).shape
-    dtype = result_dtype(images[0], config.dtype)
-    if out.shape != shape or out.dtype != dtype:
-        raise DataError(
-            f"out is {out.dtype} of shape {out.shape}; it must be {dtype} of the result's "
-            f"shape {shape}."
-        )
-
-
-def predict_arrays(
+def denoise_images(
     model: Model,
     images: Sequence[Image],
     config: InferenceConfig,
@@ -125,8 +119,19 @@ def predict_arrays(
     out: NDArray[Any] | None = None,
     region: Region | None = None,
     first: Callable[[], Region | None] | None = None,
-) -> list[NDArray[Any]]:
+    lazy: bool = False,
+) -> list[Any]:
     """Denoise images into arrays, see `CAREamist.predict`; fewer if it was stopped."""
+    if out is not None:
+        shape = result_axes(model, images[0]).shape
+        dtype = result_dtype(images[0], config.dtype)
+        if out.shape != shape or out.dtype != dtype:
+            raise DataError(
+                f"out is {out.dtype} of shape {out.shape}; it must be {dtype} of the "
+                f"result's shape {shape}."
+            )
+    if lazy:
+        return [denoise_lazily(model, image, config) for image in images]
     results = []
     for index, image in enumerate(images):
         result = _zeros(model, image, config) if out is None else out
@@ -154,6 +159,43 @@ def _zeros(model: Model, image: Image, config: InferenceConfig) -> NDArray[Any]:
     return np.zeros(shape, dtype)
 
 
+class ResultFormat(NamedTuple):
+    """Format of result files."""
+
+    kind: str
+    """"tiff", "zarr" or "custom"."""
+    suffix: str
+    """Ending of the files, with its dot."""
+    write: Callable[[Path, NDArray[Any]], Any] | None
+    """Writes a custom result."""
+
+
+def result_format(
+    output: Path,
+    data_type: str,
+    kind: str | None,
+    extension: str | None,
+    write: Callable[[Path, NDArray[Any]], Any] | None,
+) -> ResultFormat:
+    """The format of results in `output`, see `CAREamist.predict_to_disk`."""
+    if kind is None:
+        name = output.name.lower()
+        is_zarr = data_type == "zarr" or name.endswith(".zarr")
+        kind = "zarr" if is_zarr and not name.endswith((".tif", ".tiff")) else "tiff"
+    if kind in SUFFIXES:
+        return ResultFormat(kind, SUFFIXES[kind], None)
+    if kind != "custom":
+        raise ConfigurationError(
+            f"write_type is {kind!r}; it can be 'tiff', 'zarr' or 'custom'."
+        )
+    if write is None or not extension:
+        raise ConfigurationError(
+            "write_type is 'custom' but write_func or write_extension is missing; give a "
+            "function that writes one array, and the ending of its files."
+        )
+    return ResultFormat(kind, f".{extension.lstrip('.')}", write)
+
+
 @dataclass(frozen=True)
 class FileJob:
     """Denoises files into files, all with the same settings."""
@@ -161,7 +203,7 @@ class FileJob:
     model: Model
     config: InferenceConfig
     progress: ImageProgress
-    write_type: str
+    form: ResultFormat
     overwrite: bool
     read_source_func: ReadSource | None
     extension_filter: str
@@ -169,8 +211,20 @@ class FileJob:
     """The predict settings that were given, for the metadata of the results."""
     process_timeout: float
     """Seconds without progress after which other processes count as lost."""
-    write_func: Callable[..., Any] | None
-    """Called as ``write_func(path, array)`` for custom results."""
+
+    def run(self, source: Any, output: Path, *, resume: bool) -> list[Path]:
+        """Denoise all files, see `CAREamist.predict_to_disk`."""
+        return predict_files(
+            self,
+            source,
+            output,
+            data_type=self.config.data_type,
+            extension_filter=self.extension_filter,
+            suffix=self.form.suffix,
+            overwrite=self.overwrite,
+            resume=resume,
+            on_progress=self.progress.on_progress,
+        )
 
     def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:
         """Denoise one file; False if it was stopped."""
@@ -178,12 +232,17 @@ class FileJob:
         (image,) = open_images(
             self.config, [file], self.model, self.read_source_func, self.extension_filter
         )
-        if self.write_func is not None:
-            return self._write_array(image, target, self.write_func)
+        if self.form.write is not None:
+            (result,) = denoise_images(self.model, [image], self.config, self.progress)
+            if self.progress.should_stop():
+                return False
+            make_folder(target.parent)
+            self.form.write(target, result)
+            return True
         settings = {"extension_filter": self.extension_filter, **self.settings}
         destination = FileTarget(
             target,
-            "zarr" if self.write_type == "zarr" else "tiff",
+            "zarr" if self.form.kind == "zarr" else "tiff",
             fingerprint_of(image) or file_stamp(file),
             result_record(self.model, image, **_as_json(settings)),
             self.overwrite,
@@ -194,22 +253,12 @@ class FileJob:
                 self.model, image, destination, self.config, progress, barrier
             )
 
-    def _write_array(
-        self, image: Image, target: Path, write_func: Callable[..., Any]
-    ) -> bool:
-        (result,) = predict_arrays(self.model, [image], self.config, self.progress)
-        if self.progress.should_stop():
-            return False
-        make_folder(target.parent)
-        write_func(target, result)
-        return True
-
     def _barrier(self, target: Path) -> FileBarrier | None:
         """What several processes need to write one result; several files they divide."""
         ranks = job_env.count()
         if ranks == 1:
             return None
-        if self.write_type != "zarr":
+        if self.form.kind != "zarr":
             raise ConfigurationError(
                 f"{target.name!r} is one file, which {ranks} processes cannot write "
                 "together; write OME-Zarr (a name ending in .ome.zarr), or use one process."
@@ -217,14 +266,6 @@ class FileJob:
         return FileBarrier(
             target, job_env.rank(), ranks, job_env.job(), self.process_timeout
         )
-
-
-def default_write_type(output: Path, data_type: str) -> str:
-    """The format of a result where none is given."""
-    name = output.name.lower()
-    if name.endswith((".tif", ".tiff")):
-        return "tiff"
-    return "zarr" if data_type == "zarr" or name.endswith(".zarr") else "tiff"
 
 
 def _as_json(settings: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from napari_hush.interop.careamics import careamics_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
 from napari_hush.models import load_model
+from napari_hush.models.file import MALFORMED
 from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.memory import require_memory
 
@@ -102,16 +103,6 @@ _DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
 _OWN = ".safetensors"
 _NETWORK = "model."
 """Prefix of the network's weights in a checkpoint."""
-_FLAWS = (
-    AttributeError,
-    KeyError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""Errors that invalid or recursive values raise."""
 
 
 def open_model(path: str | Path) -> Model:
@@ -146,7 +137,7 @@ def open_model(path: str | Path) -> Model:
         raise ModelFileError(
             f"The model in {str(path)!r} cannot be used: {_message(error).rstrip('.')}."
         ) from error
-    except _FLAWS as error:
+    except (*MALFORMED, OSError) as error:
         raise ModelFileError(
             f"{str(path)!r} is not a readable model ({_message(error)}); give a package "
             "that napari-hush or CAREamics wrote, or a checkpoint of CAREamics."

@@ -16,6 +16,7 @@ from napari_hush.errors import (
 )
 from napari_hush.events import FileFailed, FileKept, FileWritten
 from napari_hush.io import is_path, list_files, plan_targets
+from napari_hush.system import job_env
 
 if TYPE_CHECKING:
     from napari_hush.events import OnProgress
@@ -35,42 +36,14 @@ def predict_files(
     overwrite: bool = False,
     resume: bool = False,
     on_progress: OnProgress,
-    rank: int = 0,
-    ranks: int = 1,
 ) -> list[Path]:
     """Denoise files one after the other, each into its own file.
 
-    Parameters
-    ----------
-    denoise : callable
-        Called as ``denoise(file, target, index, num_files)``, writes the result of one
-        file; returns False if it was stopped.
-    source, data_type, extension_filter, overwrite, resume
-        See `CAREamist.predict_to_disk`.
-    output : Path
-        Folder of the results, created if necessary; for one file also the result itself.
-    suffix : str
-        Ending of the results, with its dot.
-    on_progress : callable
-        Gets a `FileWritten` for each result, a `FileKept` for each that existed, and a
-        `FileFailed` for each file that cannot be denoised.
-    rank, ranks : int
-        Number of this process and of all processes. Several files are divided among them;
-        a single one is for all.
-
-    Returns
-    -------
-    list of Path
-        The complete results, in the order of the files.
-
-    Raises
-    ------
-    SomeFilesFailedError
-        At the end, if some of several files could not be denoised.
-    HushError
-        Before anything is computed: if arrays are given, names collide, a result would
-        replace a source, or exists already. Later, if the only file cannot be denoised
-        or a result cannot be written.
+    ``denoise(file, target, index, num_files)`` writes the result of one file and returns
+    False if it was stopped. `on_progress` gets a `FileWritten` for each result, a
+    `FileKept` for each that existed, and a `FileFailed` for each file that cannot be
+    denoised. Several files are divided among the processes of a job; a single one is for
+    all of them. Everything else is documented at `CAREamist.predict_to_disk`.
     """
     if not is_path(source):
         raise SourceTypeError(
@@ -79,6 +52,7 @@ def predict_files(
         )
     roots = source if isinstance(source, list | tuple) else [source]
     files = list_files(source, data_type, extension_filter)
+    rank, ranks = job_env.rank(), job_env.count()
     if 1 < len(files) < ranks:
         raise ConfigurationError(
             f"There are {len(files)} files but {ranks} processes share them, so some would "

@@ -166,19 +166,11 @@ class Training:
         self, engine: CAREamist, pixels: TrainingData, checkpoint: TrainingCheckpoint | None
     ) -> TrainDataModule:
         """The data; a model that is trained on keeps its normalization."""
+        from napari_hush.careamist.training import known_statistics
         from napari_hush.lightning import TrainDataModule
 
-        config = self.configuration.data_config
-        if checkpoint is not None and checkpoint.position.first_step:
-            config = config.replace(**checkpoint.data.statistics)
-        if (model := engine.model) is not None:
-            target = model.target_normalization
-            config = config.replace(
-                image_means=model.normalization.means,
-                image_stds=model.normalization.stds,
-                target_means=None if target is None else target.means,
-                target_stds=None if target is None else target.stds,
-            )
+        statistics = known_statistics(engine.model, checkpoint)
+        config = self.configuration.data_config.replace(**statistics)
         # val_minimum_split as in CAREamist.train
         data = TrainDataModule(config, **pixels.sources(), val_minimum_split=1)
         data.pixel_size = self.pixel_size
