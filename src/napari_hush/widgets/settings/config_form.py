@@ -129,7 +129,11 @@ class ConfigForm(QWidget):
         line = row(spacing=2)
         line.addWidget(editor, 1)
         line.addWidget(reset)
-        layout.addRow(label, line)
+        if isinstance(editor, ConfigForm | UnionForm | OptionalForm | SubsetForm):
+            layout.addRow(label)  # nested forms need the whole width
+            layout.addRow(line)
+        else:
+            layout.addRow(label, line)
         self._editors[name], self._resets[name] = editor, reset
         editor.valueChanged.connect(self._on_edited)
         reset.clicked.connect(lambda: editor.setValue(self._default(name)))

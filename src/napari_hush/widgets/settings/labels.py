@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 _WORDS = {
     "batch_size": "Batch size",
     "depth": "U-Net depth",
+    "early_stopping_epochs": "Early stopping",
     "experiment_name": "Model name",
     "ema_decay": "EMA of weights",
+    "flip_x": "Flip along X",
+    "flip_y": "Flip along Y",
     "gradient_clip_norm": "Gradient clipping",
     "half_turns_only": "Only by 180°",
     "image_means": "Mean intensity",

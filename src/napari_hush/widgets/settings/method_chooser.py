@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_hush.config import N2VManipulateConfig
 from napari_hush.config.methods import (
@@ -115,8 +115,9 @@ class MethodChooser(QWidget):
         label = QLabel("Noise axis")
         label.setBuddy(self._axis)
         layout.addWidget(label)
-        layout.addWidget(self._axis, 1)
-        layout.addWidget(self._span)
+        self._span.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout.addWidget(self._axis, 3)
+        layout.addWidget(self._span, 2)
         return widget
 
     def _on_edited(self) -> None:
