@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
 
 # Networks here are so small that threads cost more than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +29,15 @@ hypothesis.settings.register_profile(
     "ci", hypothesis.settings.get_profile("default"), derandomize=True
 )
 hypothesis.settings.load_profile("ci" if CI else "default")
+
+
+@pytest.fixture(autouse=True)
+def fixed_global_seeds():
+    """Start each test with the same global random state, in whatever order tests run."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
