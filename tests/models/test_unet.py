@@ -122,7 +122,7 @@ def test_the_weights_do_not_depend_on_which_levels_halve_z():
     ("settings", "message"),
     [
         ({"pool_z": (True, True)}, "pool_z is for volumes"),
-        ({"conv_dims": 3, "pool_z": (True,)}, r"1 entries but the network 2 levels"),
+        ({"conv_dims": 3, "pool_z": (True,)}, "1 entries but the depth is 2"),
     ],
 )
 def test_pool_z_that_does_not_fit_the_network_is_refused(settings, message):
