@@ -29,6 +29,10 @@ TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
 READ_ONLY = {"docs/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
+# Menus of napari, and of plugins in it; and a word in italics that is no label.
+MENUS = {"Plugins", "Filter", "Install/Uninstall", "Denoise (Hush)", "Denoise files (Hush)"}
+NO_LABELS = {"italics"}
+GUIDES = ["README.md", "docs/start.md", "docs/troubleshooting.md", "docs/interpretation.md"]
 WIDEST = 60  # characters; longer text in italics quotes a message
 
 
@@ -172,3 +176,13 @@ def test_troubleshooting_quotes_what_hush_says():
         pieces = [piece.strip(" '") for piece in sentence.split("…")]
         pattern = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)
         assert any(pattern.search(message) for message in known), sentence
+
+
+@pytest.mark.parametrize("page", [*GUIDES, *(p for p in PAGES if "tutorials" in p)])
+def test_labels_in_italics_are_those_of_the_dock(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    italics = re.findall(r"(?<![*\w])\*([^*\n|]{3,59})\*(?![*\w])", text)
+    labels = {part for found in italics if "…" not in found for part in found.split(" > ")}
+    known = "\n".join(messages()) + (ROOT / "src/napari_hush/napari.yaml").read_text()
+    assert {label for label in labels if label not in known} <= MENUS | NO_LABELS
