@@ -1,4 +1,4 @@
-"""What people are told while a run goes on."""
+"""Warnings and errors during a run."""
 
 import logging
 

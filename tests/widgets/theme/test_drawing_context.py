@@ -1,4 +1,4 @@
-"""What is deleted of a layer is deleted where it was made."""
+"""Textures of layers are deleted in the OpenGL context of the canvas."""
 
 from __future__ import annotations
 

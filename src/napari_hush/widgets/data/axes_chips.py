@@ -45,8 +45,6 @@ class AxesChips(QWidget):
         self._layout.addStretch(1)
         self.setValue(field.default)
 
-    # ---- Public API
-
     def value(self) -> str:
         """The letters, valid or not."""
         return "".join(chip.text() for chip in self._chips)
@@ -76,8 +74,6 @@ class AxesChips(QWidget):
         if event.type() == QEvent.Type.KeyPress and watched in self._chips:
             return self._type(self._chips.index(watched), event)
         return False
-
-    # ---- Private API
 
     def _add_chip(self) -> None:
         chip = QToolButton()

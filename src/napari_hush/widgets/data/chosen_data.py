@@ -22,20 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ChosenData:
-    """Layers by role.
+    """Layers by role, all with the axes `axes`; masks may lack the C.
 
-    Attributes
-    ----------
-    noisy : tuple of Image
-        At least one.
-    target, validation, validation_target, mask : tuple of Image
-        Empty where none was chosen.
-    axes : str
-        Of all of them; masks may lack the C.
-    extent : Extent
-        The part of the noisy layers to train on.
-    shapes : Shapes, optional
-        For `Extent.SHAPES`.
+    There is at least one noisy layer; the other tuples may be empty. `extent` is the part
+    of the noisy layers to train on, `shapes` are for `Extent.SHAPES`.
     """
 
     noisy: tuple[Image, ...]

@@ -125,8 +125,6 @@ class DataPanel(QWidget):
         self._on_extent()
         self._infer_axes()
 
-    # ---- Public API
-
     def layer(self) -> Image | None:
         """The first noisy layer, which is also the one to denoise."""
         return self.fields["noisy"].chooser.value()
@@ -166,8 +164,6 @@ class DataPanel(QWidget):
                 show_error(str(error))
         if opened:
             self.fields[role].setLayers(opened)
-
-    # ---- Private API
 
     def _add(self, rows: QFormLayout, role: str) -> None:
         words, tip = ROLES[role]

@@ -86,8 +86,6 @@ class LayerField(QWidget):
         DropTarget(self, layers).dropped.connect(self._on_dropped)
         layers.events.removed.connect(self._on_removed)
 
-    # ---- Public API
-
     def value(self) -> list[Image]:
         """The chosen layers."""
         first = self.chooser.value()
@@ -105,8 +103,6 @@ class LayerField(QWidget):
         else:
             self.chooser.setValue(fit[0])
         return True
-
-    # ---- Private API
 
     def _fill_menu(self) -> None:
         self._menu.clear()
@@ -205,8 +201,6 @@ class LayerChooser(ComboBox):
             event.connect(self._on_list_changed)
         self._on_list_changed()
 
-    # ---- Public API
-
     def value(self) -> Image | None:
         """The chosen layer, or None."""
         return self._chosen
@@ -214,8 +208,6 @@ class LayerChooser(ComboBox):
     def setValue(self, layer: Image | None) -> None:
         """Choose `layer`, which must be in the viewer."""
         self.setCurrentIndex(self._choices.index(layer))
-
-    # ---- Private API
 
     def _on_list_changed(self, event: Any = None) -> None:
         # Iterating gives the layers themselves, indexing gives napari's proxies.

@@ -27,10 +27,7 @@ def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     pixel sizes; napari opens the rest, and files without axes. Images of a folder become
     one stack if they have the same axes and shape, else a layer each.
 
-    Raises
-    ------
-    HushError
-        If a file is damaged, or a folder has no images.
+    Raises `HushError`.
     """
     if path.is_dir() and not is_zarr(path):
         return _open_folder(viewer, path)

@@ -63,13 +63,7 @@ def as_python(
 
 
 def as_command(configuration: Configuration, data: ChosenData) -> str:
-    """Shell commands that train and save the same model as the dock.
-
-    Raises
-    ------
-    SourceTypeError
-        If not all layers are whole TIFF files, or there are targets or masks.
-    """
+    """Shell commands that train the same model as the dock from whole TIFF files."""
     needs_targets = configuration.algorithm_config.needs_targets
     roles = _roles(data, needs_targets)
     if set(roles) - {"train_data", "val_data"}:

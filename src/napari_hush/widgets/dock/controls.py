@@ -139,8 +139,6 @@ class Controls(QWidget):
         layout.addStretch(1)
         order_tabs(self)
 
-    # ---- Public API
-
     def followPreferences(self) -> None:
         """Restore the check boxes from the preferences, and save their changes there."""
         boxes = {"preview": self.preview, "keep_type": self.keep_type}
@@ -170,8 +168,6 @@ class Controls(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._align_labels()
-
-    # ---- Private API
 
     def _settle(self) -> None:
         """Lay out again, now that the stylesheet of the theme has set the paddings."""

@@ -117,8 +117,6 @@ class DenoiseDock(QWidget):
         self._controls.followPreferences()
         self._presenter.update()
 
-    # ---- Public API
-
     def value(self) -> Configuration:
         """The configuration for the next training.
 
@@ -327,8 +325,6 @@ class DenoiseDock(QWidget):
         self._presenter.update()
         if denoise and state.phase is Phase.DONE and not state.stopped:
             self._on_denoise()
-
-    # ---- Private API
 
     def _train(self, engine: CAREamist | None) -> None:
         task, layer = self._inputs.training(), self._inputs.chosen()

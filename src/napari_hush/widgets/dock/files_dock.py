@@ -111,8 +111,6 @@ class FilesDock(QWidget):
             self._bar.close()
         return bool(super().event(event))
 
-    # ---- Private API
-
     def _on_edited(self) -> None:
         self._run.reset()
         self._render()

@@ -104,8 +104,6 @@ class Inputs(QWidget):
         self._files.restore()
         self._on_edited()
 
-    # ---- Public API
-
     @property
     def readiness(self) -> Readiness:
         """Why training or denoising cannot start, if so."""
@@ -116,24 +114,12 @@ class Inputs(QWidget):
         return self.data.axes.value()
 
     def value(self) -> Configuration:
-        """The configuration for the next training.
-
-        Raises
-        ------
-        ConfigurationError
-            If the inputs are not valid.
-        """
+        """The configuration for the next training; raises if the inputs are not valid."""
         validate_axes(self.axes())
         return self.settings.value()
 
     def namedValue(self) -> Configuration:
-        """`value`, with the name of the layer unless the user has set one.
-
-        Raises
-        ------
-        ConfigurationError
-            If the inputs are not valid.
-        """
+        """`value`, with the name of the layer unless the user has set one."""
         configuration, layer = self.value(), self.chosen()
         unnamed = configuration.experiment_name == Configuration().experiment_name
         if layer is None or not unnamed:
@@ -257,8 +243,6 @@ class Inputs(QWidget):
         self.settings.method.setLinkColour(colours.curve)
         if self._check is not None:
             self._check.setColours(colours)
-
-    # ---- Private API
 
     def _as_text(self, python: bool) -> str:
         data = self.chosenData()

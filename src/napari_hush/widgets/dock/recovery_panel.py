@@ -78,8 +78,6 @@ class RecoveryPanel(QFrame):
         remove.clicked.connect(self._on_discard)
         self.hide()
 
-    # ---- Public API
-
     def refresh(self) -> None:
         """Look for interrupted trainings."""
         runs = interrupted_runs()
@@ -100,8 +98,6 @@ class RecoveryPanel(QFrame):
         self._offered = offered
         self.setEnabled(enabled)
         self._show()
-
-    # ---- Private API
 
     def _show(self) -> None:
         self.setVisible(self._offered and self._run is not None)

@@ -91,8 +91,6 @@ class CheckPanel(QWidget):
         self._accept.clicked.connect(self._on_accept)
         self._run.ended.connect(self._on_ended)
 
-    # ---- Public API
-
     @property
     def was_asked(self) -> bool:
         """Whether there is a result, or a check is running."""
@@ -124,8 +122,6 @@ class CheckPanel(QWidget):
         self._colours = colours
         if self.result is not None:
             self._draw(self.result)
-
-    # ---- Private API
 
     def _on_accept(self) -> None:
         if self.result is not None:

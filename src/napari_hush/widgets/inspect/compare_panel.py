@@ -94,8 +94,6 @@ class ComparePanel(QWidget):
             event.connect(self._on_layers_changed)
         self.refresh()
 
-    # ---- Public API
-
     @property
     def pair(self) -> tuple[Image, Image] | None:
         """Noisy and denoised layer; None if there is no result."""
@@ -135,8 +133,6 @@ class ComparePanel(QWidget):
                 view.close()
             finally:
                 self._changing = False
-
-    # ---- Private API
 
     def _button(self, name: str) -> QPushButton:
         button = push_button(f"compare_{name}", VIEWS[name][0])

@@ -90,10 +90,7 @@ def psnr_and_ssim(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
     axes : str
         Any of STCZYX.
 
-    Raises
-    ------
-    DataError
-        If pixels are not finite, or `truth` is constant or too small.
+    Raises `DataError`.
     """
     from napari_hush.quality import psnr, ssim
 

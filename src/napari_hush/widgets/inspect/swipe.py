@@ -70,8 +70,6 @@ class Swipe:
         after.events.set_data.connect(self._on_new_pixels)
         self._draw_line()
 
-    # ---- Public API
-
     @property
     def layers(self) -> tuple[Any, ...]:
         """The added layers."""
@@ -109,8 +107,6 @@ class Swipe:
             self._draw_line()
             if not self._timer.isActive():
                 self._timer.start(round(1000 * REST * self._cost))
-
-    # ---- Private API
 
     def _on_drag(self, viewer: Any, event: Any) -> Iterator[None]:
         if viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:

@@ -88,8 +88,6 @@ class ConfigForm(QWidget):
             self._add_row(layout, name)
         self._show_resets()
 
-    # ---- Public API
-
     def isEmpty(self) -> bool:
         """Whether there is no row."""
         return not self._fields
@@ -104,8 +102,6 @@ class ConfigForm(QWidget):
             if name in values:
                 show_value(editor, values[name])
         self._show_resets()
-
-    # ---- Private API
 
     def _add_row(self, layout: QFormLayout, name: str) -> None:
         words, tip = words_of(name), help_of(name, self._fields[name])
@@ -176,7 +172,7 @@ def _as_dicts(value: Any) -> Any:
     return value
 
 
-# ---- Editors of nested configurations. The field `name` tells kinds apart; it is chosen.
+# ---- Editors of nested configurations. Their field `name` is chosen, not edited.
 
 
 class UnionForm(QWidget):

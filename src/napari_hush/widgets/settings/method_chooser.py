@@ -60,8 +60,6 @@ class MethodChooser(QWidget):
         self._segments.setValue(0)
         self._show()
 
-    # ---- Public API
-
     def setLinkColour(self, colour: str) -> None:
         """Show links in `colour`, ``#rrggbb``."""
         self._link = colour
@@ -90,8 +88,6 @@ class MethodChooser(QWidget):
             show_value(self._span, span)
         self._set(method, axis)
         self.valueChanged.emit()
-
-    # ---- Private API
 
     def _set(self, method: Method, axis: str | None) -> None:
         self._segments.setValue(_METHODS.index(method))

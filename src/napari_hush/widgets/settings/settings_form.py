@@ -105,16 +105,8 @@ class SettingsForm(QWidget):
 
         self._show()
 
-    # ---- Public API
-
     def value(self) -> Configuration:
-        """The edited configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            If the settings are not valid, e.g. a patch size that the depth does not allow.
-        """
+        """The edited configuration. Raises `ConfigurationError`."""
         return Configuration.build(deepcopy(self._tree))
 
     def setValue(self, configuration: Configuration) -> None:
@@ -149,8 +141,6 @@ class SettingsForm(QWidget):
             self._follow(axes, channels, targets)
             self._show()
             self.valueChanged.emit()
-
-    # ---- Private API
 
     def _add_common_rows(self) -> None:
         widget = QWidget()

@@ -52,8 +52,6 @@ class Collapsible(QCollapsible):
         self.toggled.connect(self._on_toggled)
         self._show_title()
 
-    # ---- Public API
-
     def built(self) -> None:
         """Make the content now."""
         if self._build is not None:
@@ -67,8 +65,6 @@ class Collapsible(QCollapsible):
         self._title = title
         self.toggleButton().setAccessibleName(title)
         self._show_title()
-
-    # ---- Private API
 
     def _on_toggled(self, opened: bool) -> None:
         if opened:
