@@ -146,7 +146,7 @@ def test_statistics_per_channel():
     ("changes", "says"),
     [
         ({"tile_size": (64,)}, "need 2, one each for Y, X"),
-        ({"tile_size": (64, 0)}, "must be positive"),
+        ({"tile_size": (64, 0)}, "must be 1 or more"),
         ({"image_stds": (1.0, 2.0)}, "one of each per channel"),
     ],
 )

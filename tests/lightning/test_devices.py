@@ -102,8 +102,8 @@ def test_several_machines_need_somebody_who_says_which_is_which():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"device": "cuda:1", "devices": 2}, "names one GPU but devices is 2"),
-        ({"device": "mps", "devices": 2}, "a Mac has one GPU but devices is 2"),
+        ({"device": "cuda:1", "devices": 2}, "is one GPU but devices is 2"),
+        ({"device": "mps", "devices": 2}, "device 'mps' is one GPU but devices is 2"),
         ({"devices": 0}, "devices: .*greater than or equal to 1"),
         ({"strategy": "fsdp"}, "strategy: .*'auto' or 'ddp'"),
     ],

@@ -14,6 +14,7 @@ from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import (
     BackgroundConfig,
     DataConfig,
+    InferenceConfig,
     MeanStdConfig,
     MinMaxConfig,
     NoNormalizationConfig,
@@ -26,7 +27,6 @@ from napari_hush.config.factories import (
     create_n2v_configuration,
 )
 from napari_hush.config.files import as_yaml, load_configuration, save_configuration
-from napari_hush.config.inference import InferenceConfig
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,

@@ -35,10 +35,7 @@ class UNetConfig(Frozen):
     """Blurred max pooling and no top skip connection, to avoid checkerboards (N2V2)."""
     pool_z: tuple[bool, ...] | None = None
     """Levels that downsample Z as well, from first to last; None for all of them.
-
-    For thin volumes, the first levels downsample the plane only. If no level downsamples
-    Z, patches and tiles can have any number of planes.
-    """
+    Without any, patches and tiles can have any number of planes."""
 
     @property
     def pooling(self) -> tuple[tuple[bool, ...], ...]:
@@ -75,25 +72,15 @@ class UNetConfig(Frozen):
         return self
 
 
-_LEAST_PLANES = 4
-
-
 def fitting_pool_z(planes: int, depth: int) -> tuple[bool, ...]:
-    """The levels that downsample Z, for patches with a number of `planes`.
+    """The levels that downsample Z, for patches with a number of `planes` along Z.
 
     Downsampling leaves 4 planes or more. The last levels do it: the spacing of planes is
     mostly larger than that of pixels, which the first levels adjust (as in nnU-Net,
     Isensee et al., Nature Methods 2021).
-
-    Parameters
-    ----------
-    planes : int
-        Size of the patches along Z.
-    depth : int
-        Number of levels.
     """
     levels = 0
-    while levels < depth and planes % 2 == 0 and planes // 2 >= _LEAST_PLANES:
+    while levels < depth and planes % 2 == 0 and planes >= 8:
         planes //= 2
         levels += 1
     return (False,) * (depth - levels) + (True,) * levels
@@ -173,21 +160,22 @@ class AlgorithmConfig(Frozen):
             raise ValueError(
                 f"the loss {self.loss!r} is not for {self.algorithm}; use {fit}"
             )
-        if self.model.n2v2 and self.needs_targets:
+        network, strategy = self.model, self.n2v_config.strategy
+        if self.needs_targets:
+            if network.n2v2:
+                raise ValueError(
+                    f"n2v2 is for n2v, not for {self.algorithm}; set n2v2 to False"
+                )
+            return self
+        if network.num_classes != network.in_channels:
             raise ValueError(
-                f"n2v2 is for n2v, not for {self.algorithm}; set n2v2 to False"
+                "Noise2Void needs as many output as input channels, but in_channels is "
+                f"{network.in_channels} and num_classes {network.num_classes}; set both to "
+                "the same number"
             )
-        if not self.needs_targets:
-            if self.model.num_classes != self.model.in_channels:
-                raise ValueError(
-                    "Noise2Void needs as many output as input channels, but in_channels is "
-                    f"{self.model.in_channels} and num_classes {self.model.num_classes}; "
-                    "set both to the same number"
-                )
-            fit = strategy_for(self.model.n2v2)
-            if self.n2v_config.strategy != fit:
-                raise ValueError(
-                    f"a network with n2v2 = {self.model.n2v2} needs the strategy {fit!r}, "
-                    f"not {self.n2v_config.strategy!r}"
-                )
+        if strategy != (fit := strategy_for(network.n2v2)):
+            raise ValueError(
+                f"a network with n2v2 = {network.n2v2} needs the strategy {fit!r}, not "
+                f"{strategy!r}"
+            )
         return self

@@ -6,27 +6,20 @@ import ast
 import difflib
 import inspect
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin
 from warnings import warn
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from napari_hush.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from pydantic.fields import FieldInfo
-
 
 _NO_WARNING = "no warning about former keys"
 NEW: dict[str, Any] = {"new": True}
@@ -44,10 +37,7 @@ class Frozen(BaseModel):
     """Former keys and what they are called now."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-        protected_namespaces=(),
+        frozen=True, extra="forbid", validate_default=True, protected_namespaces=()
     )
 
     @classmethod
@@ -93,17 +83,13 @@ class Frozen(BaseModel):
 
     @classmethod
     def build(cls, values: Any, *, written_by_hush: bool = False) -> Self:
-        """Validate a dict of values; without warnings if hush itself wrote former keys.
+        """Validate a dict of values, or raise a ConfigurationError of one sentence.
 
-        Raises
-        ------
-        ConfigurationError
-            If a value is missing, unknown or out of range; in one sentence.
+        Former keys give no warning if they were `written_by_hush` itself.
         """
+        context = _NO_WARNING if written_by_hush else None
         try:
-            return cls.model_validate(
-                values, context=_NO_WARNING if written_by_hush else None
-            )
+            return cls.model_validate(values, context=context)
         except ValidationError as error:
             raise ConfigurationError(_sentence(cls, error)) from error
 
@@ -143,7 +129,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             parts.append(unknown_setting(model, problem["loc"]))
             continue
-        where = ".".join(str(step) for step in problem["loc"]) or "the configuration"
+        where = ".".join(map(str, problem["loc"])) or "the configuration"
         message = problem["msg"].removeprefix("Value error, ").rstrip(".")
         given = problem["input"]
         if isinstance(given, str | int | float | bool | list | tuple | None):
@@ -185,41 +171,20 @@ def field_paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return found
 
 
-def _former_paths(model: type[BaseModel]) -> dict[str, str]:
-    """The former keys of `model` and of its parts, by dotted paths."""
-    found = dict(getattr(model, "former_keys", {}))
-    for name, info in model.model_fields.items():
-        for part in _parts(info.annotation):
-            for old, new in _former_paths(part).items():
-                found[f"{name}.{old}"] = f"{name}.{new}"
-    return found
-
-
 def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: Any) -> str:
-    """Set one value in the dump of a `model`, in place; return its path.
+    """Set one value in a dump of `model`, in place and not validated; return its path.
 
-    Parameters
-    ----------
-    model : type
-        A configuration class.
-    values : dict
-        Nested, as ``model_dump()`` returns them.
-    name : str
-        The path of a setting, or its unambiguous end: ``num_epochs``, ``optimizer.name``.
-        It may continue with a key of a dictionary: ``optimizer.parameters.weight_decay``.
-    value : Any
-        Not validated.
-
-    Raises
-    ------
-    ConfigurationError
-        If no setting, or more than one, matches `name`.
+    `name` is the path of a setting or its unambiguous end (``optimizer.name``), and may
+    continue with a key of a dictionary (``optimizer.parameters.weight_decay``). Raises a
+    ConfigurationError if no setting, or more than one, matches.
     """
-    for old, new in _former_paths(model).items():
-        if f".{old}".endswith(f".{name}"):
-            _warn_former(old, new)
-            name = new
     paths = field_paths(model)
+    for new, info in paths.items():
+        if info.serialization_alias is not None:
+            old = ".".join([*new.split(".")[:-1], info.serialization_alias])
+            if f".{old}".endswith(f".{name}"):
+                _warn_former(old, new)
+                name = new
     path = _resolved(paths, name)
     *parents, key = path.split(".")
     inner = values
@@ -243,43 +208,40 @@ def unknown_setting(model: type[BaseModel], where: Sequence[int | str]) -> str:
         if named:
             parts = [q for p in named for q in _parts(p.model_fields[str(step)].annotation)]
             above.append(str(step))
-        else:  # the kind that a union was narrowed to
-            kinds = [p for p in parts if _kind(p) == step]
-            parts = kinds or parts
+        else:  # the name of a union's member, or the number of an item
+            parts = [p for p in parts if _name(p) == step] or parts
     key = str(where[-1])
     here = sorted({name for part in parts for name in part.model_fields})
     place = f" in {'.'.join(above)}" if above else ""
-    elsewhere = {path.rpartition(".")[2]: path for path in field_paths(model)}
-    if near := difflib.get_close_matches(key, here, 1):
-        hint = f"did you mean {near[0]!r}"
-    elif near := difflib.get_close_matches(key, elsewhere, 1):
-        hint = f"did you mean {elsewhere[near[0]]!r}"
-    else:
-        hint = f"there are {', '.join(here)}"
+    otherwise = f"there are {', '.join(here)}"
+    hint = _nearest(key, here) or _nearest(key, field_paths(model)) or otherwise
     return f"there is no setting {key!r}{place}; {hint}"
+
+
+def _nearest(key: str, paths: Iterable[str]) -> str:
+    """A question for the path whose end is most similar to `key`, if any."""
+    ends = {path.rpartition(".")[2]: path for path in paths}
+    near = difflib.get_close_matches(key, ends, 1)
+    return f"did you mean {ends[near[0]]!r}" if near else ""
 
 
 def _resolved(paths: dict[str, FieldInfo], name: str) -> str:
     if name in paths:
         return name
     ends = [path for path in paths if path.endswith(f".{name}")]
-    if len(ends) == 1:
-        return ends[0]
-    if ends:
+    if len(ends) > 1:
         raise ConfigurationError(
             f"Several settings are called {name!r}; give one of {', '.join(ends)}."
         )
-    head, dot, key = name.rpartition(".")
-    if dot and head:
-        try:
+    if ends:
+        return ends[0]
+    head, _, key = name.rpartition(".")
+    if head:
+        with suppress(ConfigurationError):
             outer = _resolved(paths, head)
-        except ConfigurationError:
-            outer = ""
-        if outer and get_origin(paths[outer].annotation) is dict:
-            return f"{outer}.{key}"
-    last = {path.rpartition(".")[2]: path for path in paths}
-    near = difflib.get_close_matches(name.rpartition(".")[2], last, 1)
-    hint = f"did you mean {last[near[0]]!r}" if near else "'hush config n2v' lists all"
+            if get_origin(paths[outer].annotation) is dict:
+                return f"{outer}.{key}"
+    hint = _nearest(key, paths) or "'hush config n2v' lists all"
     raise ConfigurationError(f"There is no setting {name!r}; {hint}.")
 
 
@@ -292,6 +254,6 @@ def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _parts(inner)
 
 
-def _kind(part: type[BaseModel]) -> Any:
+def _name(part: type[BaseModel]) -> Any:
     name = part.model_fields.get("name")
     return None if name is None else name.default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -52,59 +53,42 @@ class Configuration(Frozen):
         ):
             if size % step:
                 near = max(step, round(size / step) * step)
+                fewer = ", or fewer levels that downsample Z (pool_z)" * (axis == "Z")
                 raise ValueError(
                     f"patch_size along {axis} is {size}; a network of depth "
-                    f"{network.depth} needs a multiple of {step}, for example {near}"
-                    + (
-                        ", or fewer levels that downsample Z (pool_z)"
-                        if axis == "Z"
-                        else ""
-                    )
+                    f"{network.depth} needs a multiple of {step}, for example {near}{fewer}"
                 )
         if "C" not in data.axes and network.in_channels > 1:
             raise ValueError(
                 f"the network has {network.in_channels} channels but the axes "
                 f"{data.axes!r} have no C; add it or use one channel"
             )
-        for name, chosen, count in (
-            ("channels", data.channels, network.in_channels),
-            ("target_channels", data.target_channels, network.num_classes),
+        inputs, outputs = network.in_channels, network.num_classes
+        for name, count in (
+            ("channels", inputs),
+            ("image_means", inputs),
+            ("target_channels", outputs),
+            ("target_means", outputs),
         ):
-            if chosen is not None and len(chosen) != count:
+            given = getattr(data, name)
+            if given and len(given) != count:
                 raise ValueError(
-                    f"{name} {list(chosen)} selects {len(chosen)} channels but the network "
-                    f"has {count}; select {count}"
+                    f"{name} {list(given)} has {len(given)} entries but the network has "
+                    f"{count} channels; give one per channel"
                 )
-        if data.image_means and len(data.image_means) != network.in_channels:
-            raise ValueError(
-                f"image_means has {len(data.image_means)} entries but there are "
-                f"{network.in_channels} channels; give one per channel"
-            )
-        if data.target_means and len(data.target_means) != network.num_classes:
-            raise ValueError(
-                f"target_means has {len(data.target_means)} entries but there are "
-                f"{network.num_classes} channels in the targets; give one per channel"
-            )
         if not algorithm.needs_targets:
-            self._check_masking(data)
-            self._check_struct_mask(data)
+            self._check_masking()
         return self
 
-    def _check_masking(self, data: DataConfig) -> None:
-        pixels = 1
-        for size in data.patch_size:
-            pixels *= size
-        percentage = self.algorithm_config.n2v_config.masked_pixel_percentage
+    def _check_masking(self) -> None:
+        data, masking = self.data_config, self.algorithm_config.n2v_config
+        dims = self.algorithm_config.model.conv_dims
+        pixels, percentage = prod(data.patch_size), masking.masked_pixel_percentage
         if pixels * percentage / 100 < 1:
             raise ValueError(
-                f"masking {percentage} % of a patch of {list(data.patch_size)} leaves "
-                f"less than one pixel; mask at least {100 / pixels:.2g} % or use "
-                "larger patches"
+                f"masking {percentage} % of a patch of {list(data.patch_size)} leaves less "
+                f"than one pixel; mask at least {100 / pixels:.2g} % or use larger patches"
             )
-
-    def _check_struct_mask(self, data: DataConfig) -> None:
-        masking = self.algorithm_config.n2v_config
-        dims = self.algorithm_config.model.conv_dims
         if masking.struct_dims > dims:
             what = "struct_mask" if masking.struct_mask else "struct_mask_axis 'z'"
             raise ValueError(

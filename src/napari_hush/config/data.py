@@ -1,18 +1,15 @@
-"""Images, patches, normalisation and augmentation."""
+"""Images, patches, normalisation and augmentation; settings of a prediction."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import Frozen
-from napari_hush.config.transforms import (
-    Transform,
-    XYFlipConfig,
-    XYRandomRotate90Config,
-)
+from napari_hush.config.transforms import Transform, XYFlipConfig, XYRandomRotate90Config
 
 
 class MeanStdConfig(Frozen):
@@ -88,9 +85,7 @@ class DataConfig(Frozen):
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None
     """Channels of the images to use, numbered from 0; None for all.
-
-    Images to denoise have all channels; the result has the selected ones.
-    """
+    Images to denoise have all channels, their results the selected ones."""
     target_channels: Channels = None
     """Channels of the targets to use, numbered from 0; None for all."""
     level: int = Field(0, ge=0)
@@ -122,19 +117,13 @@ class DataConfig(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> DataConfig:
-        check_level(self.level, self.data_type)
-        spatial = spatial_axes(self.axes)
-        if len(self.patch_size) != len(spatial):
-            raise ValueError(
-                f"patch_size {list(self.patch_size)} has {len(self.patch_size)} entries "
-                f"but the axes {self.axes!r} need {len(spatial)}, one each for "
-                f"{', '.join(spatial)}"
-            )
-        for axis, size in zip(spatial, self.patch_size, strict=True):
+        _check_level(self.level, self.data_type)
+        _check_count("patch_size", self.patch_size, self.axes)
+        for axis, size in zip(spatial_axes(self.axes), self.patch_size, strict=True):
             if size < (least := 1 if axis == "Z" else 8):
                 raise ValueError(f"patch_size along {axis} is {size}; use {least} or more")
         for name in ("channels", "target_channels"):
-            check_channel_numbers(name, getattr(self, name), self.axes)
+            _check_channels(name, getattr(self, name), self.axes)
         names = [transform.name for transform in self.transforms]
         if len(set(names)) < len(names):
             raise ValueError(f"transforms contains {', '.join(names)}; give each one once")
@@ -143,8 +132,54 @@ class DataConfig(Frozen):
         return self
 
 
-def check_channel_numbers(name: str, chosen: Channels, axes: str) -> None:
-    """Refuse channels that are empty or repeated, or if `axes` have no C."""
+class InferenceConfig(Frozen):
+    """Settings of a prediction."""
+
+    data_type: DataType = "array"
+    """Type of the images: arrays, TIFF files, Zarr stores, or files of a custom reader."""
+    axes: Axes = "YX"
+    """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
+    channels: Channels = None
+    """Channels of the images that the model was trained on; None for all."""
+    level: int = Field(0, ge=0)
+    """Resolution level of OME-Zarr images; 0 is the full resolution."""
+    tile_size: tuple[int, ...] | None = None
+    """Size of the tiles in pixels, (Y, X) or (Z, Y, X); None for automatic."""
+    tile_overlap: tuple[int, ...] | None = None
+    """Overlap of tiles in pixels, at least the network's halo; None for the halo."""
+    batch_size: int = Field(1, ge=1, le=4096)
+    """Tiles per forward pass."""
+    tta: Literal[1, 2, 4, 8] = 1
+    """Test-time augmentation: number of flips and rotations to average; 1 for none."""
+    dtype: Literal["float32", "source"] = "float32"
+    """Data type of the results: float32, or that of each image, rounded and clipped."""
+    image_means: tuple[float, ...] = Field(min_length=1)
+    """Mean intensity of each channel of the training data."""
+    image_stds: tuple[float, ...] = Field(min_length=1)
+    """Standard deviation of each channel of the training data."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> InferenceConfig:
+        _check_level(self.level, self.data_type)
+        for name, least in (("tile_size", 1), ("tile_overlap", 0)):
+            if (sizes := getattr(self, name)) is not None:
+                _check_count(name, sizes, self.axes)
+                if min(sizes) < least:
+                    raise ValueError(f"{name} {list(sizes)} must be {least} or more")
+        _check_pairs("image", self.image_means, self.image_stds)
+        return self
+
+
+def _check_count(name: str, sizes: Sequence[int], axes: str) -> None:
+    spatial = spatial_axes(axes)
+    if len(sizes) != len(spatial):
+        raise ValueError(
+            f"{name} {list(sizes)} has {len(sizes)} entries but the axes {axes!r} need "
+            f"{len(spatial)}, one each for {', '.join(spatial)}"
+        )
+
+
+def _check_channels(name: str, chosen: Channels, axes: str) -> None:
     if chosen is None:
         return
     if not chosen:
@@ -158,8 +193,7 @@ def check_channel_numbers(name: str, chosen: Channels, axes: str) -> None:
         )
 
 
-def check_level(level: int, data_type: DataType) -> None:
-    """Refuse a resolution level for data that have none."""
+def _check_level(level: int, data_type: DataType) -> None:
     if level and data_type != "zarr":
         raise ValueError(
             f"level is {level} but data_type is {data_type!r}, and only Zarr has levels; "
@@ -174,12 +208,15 @@ def _check_statistics(
         raise ValueError(
             f"only one of {what}_means and {what}_stds is set; give both or none"
         )
-    if means is None or stds is None:
-        return
+    if means is not None and stds is not None:
+        _check_pairs(what, means, stds)
+        if min(stds, default=0) < 0:
+            raise ValueError(f"{what}_stds contains a negative number")
+
+
+def _check_pairs(what: str, means: Sequence[float], stds: Sequence[float]) -> None:
     if len(means) != len(stds):
         raise ValueError(
             f"{what}_means has {len(means)} entries and {what}_stds {len(stds)}; give one "
             "of each per channel"
         )
-    if any(std < 0 for std in stds):
-        raise ValueError(f"{what}_stds contains a negative number")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Sequence
+from inspect import getfullargspec
+from typing import Any, Literal
 
 from napari_hush.axes import spatial_axes, validate_axes
-from napari_hush.config.algorithm import UNetConfig, fitting_pool_z
+from napari_hush.config.algorithm import PairedLoss, UNetConfig, fitting_pool_z
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import DataConfig, DataType
 from napari_hush.config.methods import METHODS, Method
@@ -20,14 +21,7 @@ from napari_hush.config.transforms import (
 )
 from napari_hush.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_hush.config.algorithm import PairedLoss
-
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
-_Common: TypeAlias = "tuple[str, DataType, str, Sequence[int], int, int]"
-"""Name, data type, axes, patch size, batch size and epochs."""
 
 
 def create_n2v_configuration(
@@ -61,57 +55,36 @@ def create_n2v_configuration(
     ----------
     experiment_name : str
         Name of the model: letters, digits, blanks, hyphens and underscores.
-    data_type : {"array", "tiff", "zarr", "custom"}
-        Type of the training data.
-    axes : str
-        One letter per dimension out of S, T, C, Z, Y, X, slowest first.
-    patch_size : sequence of int
-        ``[Y, X]`` or ``[Z, Y, X]`` in pixels, multiples of ``2**depth``, 8 or more; along Z
-        any number, which decides at how many levels the network downsamples Z
-        (`fitting_pool_z`).
-    batch_size : int
-        Patches per optimizer step.
-    num_epochs : int
-        Epochs to train for.
-    num_steps : int, optional
-        Optimizer steps per epoch; by default as many as visit every patch once.
+    data_type, axes, patch_size, batch_size, seed, channels
+        Fields of `DataConfig`. The size of patches along Z decides at how many levels the
+        network downsamples Z (`fitting_pool_z`).
+    num_epochs, num_steps
+        Fields of `TrainingConfig`.
     augmentations : sequence, optional
         By default `XYFlipConfig` and `XYRandomRotate90Config`, restricted to what leaves
         the struct mask unchanged; ``[]`` for none.
-    independent_channels : bool
-        Denoise each channel separately, with shared weights, or all channels together.
+    independent_channels, model_params
+        A field of `UNetConfig`, and a dict of others, e.g. ``{"depth": 3}``.
     use_n2v2 : bool
         N2V2 (Höck et al., 2022, arXiv:2211.08512): median replacement, blurred max
         pooling, no top skip connection; avoids checkerboards and copes with hot pixels.
     n_channels : int, optional
         Number of channels; required if `axes` has a C and `channels` is not given.
-    roi_size : int
-        Side of the window a masked pixel's replacement is drawn from, odd, 3 to 21.
-    masked_pixel_percentage : float, optional
-        Share of masked pixels in percent, 0.05 to 10; by default that of
-        `N2VManipulateConfig`.
+    roi_size, masked_pixel_percentage
+        Fields of `N2VManipulateConfig`.
     struct_n2v_axis : {"none", "horizontal", "vertical", "z", "cross", "square"}
         Mask neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
         correlated along X, Y, Z, both X and Y, or in the whole YX plane.
     struct_n2v_span : int
         Length of that mask in pixels, the masked pixel included, odd, 3 to 31.
-    model_params : dict, optional
-        Further fields of `UNetConfig`, e.g. ``{"depth": 3}``.
-    optimizer : {"Adam", "AdamW", "Adamax", "SGD"}
-        Optimizer of ``torch.optim``.
-    optimizer_params : dict, optional
-        Its keyword arguments; ``"lr"`` is the learning rate.
-    lr_scheduler : {"CosineAnnealingLR", "ReduceLROnPlateau", "StepLR"}
-        Learning rate schedule.
-    lr_scheduler_params : dict, optional
-        Fields of that scheduler's configuration.
-    seed : int
-        Seed of every random draw.
+    optimizer, optimizer_params
+        Name in ``torch.optim``, and a dict of its arguments; ``"lr"`` is the learning rate.
+    lr_scheduler, lr_scheduler_params
+        "CosineAnnealingLR", "ReduceLROnPlateau" or "StepLR", and a dict of other fields of
+        `CosineConfig`, `ReduceLROnPlateauConfig` or `StepLRConfig`.
     struct_n2v_mask : array or nested sequences, optional
         Instead of an axis: the neighbours to mask, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and 1
         centred on the masked pixel, with odd sides.
-    channels : sequence of int, optional
-        Train on these channels only, numbered from 0; by default on all.
 
     Returns
     -------
@@ -168,6 +141,8 @@ def create_care_configuration(
 ) -> Configuration:
     """Configure CARE (Weigert et al., Nature Methods 2018): pairs of noisy and clean.
 
+    Result and errors are those of `create_n2v_configuration`.
+
     Parameters
     ----------
     experiment_name, data_type, axes, patch_size, batch_size, num_epochs
@@ -178,20 +153,9 @@ def create_care_configuration(
         Channels of images and targets; the first is required if `axes` has a C, the
         second defaults to the first. If they differ, channels are not independent.
     **settings
-        Others of `create_n2v_configuration`: num_steps, augmentations,
-        independent_channels, model_params, optimizer, optimizer_params, lr_scheduler,
-        lr_scheduler_params, seed, channels. Also target_channels, the channels of the
-        targets to use.
-
-    Returns
-    -------
-    Configuration
-        Frozen and checked.
-
-    Raises
-    ------
-    ConfigurationError
-        If a value is out of range, contradicts another, or is unknown.
+        num_steps, augmentations, independent_channels, model_params, optimizer,
+        optimizer_params, lr_scheduler, lr_scheduler_params, seed, channels; also
+        target_channels, the channels of the targets to use.
     """
     common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
     channels = (n_channels_in, n_channels_out)
@@ -225,12 +189,10 @@ def _create_paired(
     method: Method,
     loss: str,
     n_channels: tuple[int | None, int | None],
-    common: _Common,
+    common: tuple[Any, ...],
     settings: dict[str, Any],
 ) -> Configuration:
-    known = [
-        p.name for p in signature(_assemble).parameters.values() if p.kind == p.KEYWORD_ONLY
-    ]
+    known = getfullargspec(_assemble).kwonlyargs
     if unknown := settings.keys() - set(known):
         raise ConfigurationError(
             f"There is no setting {min(unknown)!r}; there are {', '.join(sorted(known))}."
@@ -249,7 +211,6 @@ def _create_paired(
 def _count_channels(
     axes: str, n_channels: int | None, chosen: Sequence[int] | None = None
 ) -> int:
-    """The number of channels, or a ConfigurationError if `axes` contradict it."""
     axes = validate_axes(axes)
     if chosen is not None:
         if n_channels not in (None, len(chosen)):
@@ -274,7 +235,7 @@ def _count_channels(
 def _assemble(
     algorithm: dict[str, Any],
     counts: tuple[int, int],
-    common: _Common,
+    common: tuple[Any, ...],
     *,
     num_steps: int | None = None,
     augmentations: Sequence[Transform] | None = None,
@@ -288,7 +249,10 @@ def _assemble(
     channels: Sequence[int] | None = None,
     target_channels: Sequence[int] | None = None,
 ) -> Configuration:
-    """Build a configuration; `counts` are the channels of images and of results."""
+    """Build a configuration from numbers of channels and the arguments all methods share.
+
+    `counts` are for images and results; `common` is name to epochs in the usual order.
+    """
     experiment_name, data_type, axes, patch_size, batch_size, num_epochs = common
     axes = validate_axes(axes)
     network = dict(model_params or {})

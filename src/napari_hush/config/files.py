@@ -10,11 +10,7 @@ import yaml
 
 from napari_hush.config.base import Frozen
 from napari_hush.config.configuration import Configuration
-from napari_hush.errors import (
-    ConfigurationError,
-    MissingFileError,
-    UnreadableFileError,
-)
+from napari_hush.errors import ConfigurationError, MissingFileError, UnreadableFileError
 from napari_hush.system.atomic_write import whole_file
 
 SUFFIXES = (".yml", ".yaml")
@@ -26,7 +22,7 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
     Parameters
     ----------
     config : Configuration
-        The configuration.
+        Settings.
     path : str or Path
         A ``.yml`` or ``.yaml`` file, or a folder, in which ``config.yml`` is written.
 
@@ -78,31 +74,26 @@ def load_configuration(path: str | Path) -> Configuration:
         If a setting in it is unknown, out of range or contradicts another.
     """
     path = Path(path)
+    name = repr(str(path))
     if not path.is_file():
-        raise MissingFileError(
-            f"There is no configuration file {str(path)!r}; check the path."
-        )
+        raise MissingFileError(f"There is no configuration file {name}; check the path.")
     try:
         with path.open("rb") as file:
             values = plain_values(file.read(BYTES + 1))
+        if not isinstance(values, dict):
+            raise ValueError("it has no settings")
+        return Configuration.build(values)
     except OSError as error:
         raise UnreadableFileError(
-            f"{str(path)!r} could not be read ({error}); check the disk."
+            f"{name} could not be read ({error}); check the disk."
         ) from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"In {name}: {error}") from error
     except ValueError as error:
         raise UnreadableFileError(
-            f"{str(path)!r} is not a YAML file of plain values; give a file that "
+            f"{name} is not a configuration of plain values; give a file that "
             "save_configuration wrote."
         ) from error
-    if not isinstance(values, dict):
-        raise UnreadableFileError(
-            f"{str(path)!r} contains no configuration; give a file that "
-            "save_configuration wrote."
-        )
-    try:
-        return Configuration.build(values)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"In {str(path)!r}: {error}") from error
 
 
 BYTES = 256 * 2**10
@@ -119,16 +110,13 @@ def plain_values(content: bytes) -> Any:
     """
     if len(content) > BYTES:
         raise ValueError(f"it has more than {BYTES} bytes")
-    text = content.decode("utf-8")
-    depth = 0
+    text, depth = content.decode("utf-8"), 0
     try:
         for event in yaml.parse(text, _Loader):
             if isinstance(event, yaml.AliasEvent):
                 raise ValueError("it has aliases")
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEPTH:
                 raise ValueError("it is nested too deeply")
         return yaml.load(text, _Loader)  # noqa: S506  (one of the safe loaders)

@@ -69,78 +69,75 @@ class Method:
         return self.algorithm != "n2v"
 
 
-METHODS = {
-    method.key: method
-    for method in (
-        Method(
-            "n2v",
-            "N2V",
-            "Noise2Void",
-            "Learns from noisy images alone; for noise that is independent in each pixel.",
-            Paper(
-                "Krull et al. (2019), Noise2Void: Learning Denoising from Single Noisy "
-                "Images",
-                "CVPR 2019",
-                "10.1109/CVPR.2019.00223",
-            ),
+_ALL = (
+    Method(
+        "n2v",
+        "N2V",
+        "Noise2Void",
+        "Learns from noisy images alone; for noise that is independent in each pixel.",
+        Paper(
+            "Krull et al. (2019), Noise2Void: Learning Denoising from Single Noisy Images",
+            "CVPR 2019",
+            "10.1109/CVPR.2019.00223",
         ),
-        Method(
-            "n2v2",
-            "N2V2",
-            "N2V2",
-            "Like N2V, but avoids checkerboard artifacts and copes with hot pixels.",
-            Paper(
-                "Höck et al. (2022), N2V2: Fixing Noise2Void Checkerboard Artifacts "
-                "with Modified Sampling Strategies and a Tweaked Network Architecture",
-                "ECCV Workshops 2022",
-                "10.48550/arXiv.2211.08512",
-            ),
-            n2v2=True,
-            builds_on=("n2v",),
+    ),
+    Method(
+        "n2v2",
+        "N2V2",
+        "N2V2",
+        "Like N2V, but avoids checkerboard artifacts and copes with hot pixels.",
+        Paper(
+            "Höck et al. (2022), N2V2: Fixing Noise2Void Checkerboard Artifacts "
+            "with Modified Sampling Strategies and a Tweaked Network Architecture",
+            "ECCV Workshops 2022",
+            "10.48550/arXiv.2211.08512",
         ),
-        Method(
-            "structn2v",
-            "structN2V",
-            "structN2V",
-            "Like N2V, for noise that is correlated between neighbouring pixels.",
-            Paper(
-                "Broaddus et al. (2020), Removing Structured Noise with "
-                "Self-Supervised Blind-Spot Networks",
-                "ISBI 2020",
-                "10.1109/ISBI45749.2020.9098336",
-            ),
-            builds_on=("n2v",),
+        n2v2=True,
+        builds_on=("n2v",),
+    ),
+    Method(
+        "structn2v",
+        "structN2V",
+        "structN2V",
+        "Like N2V, for noise that is correlated between neighbouring pixels.",
+        Paper(
+            "Broaddus et al. (2020), Removing Structured Noise with "
+            "Self-Supervised Blind-Spot Networks",
+            "ISBI 2020",
+            "10.1109/ISBI45749.2020.9098336",
         ),
-        Method(
-            "n2n",
-            "N2N",
-            "Noise2Noise",
-            "Learns from pairs of noisy images of the same scene.",
-            Paper(
-                "Lehtinen et al. (2018), Noise2Noise: Learning Image Restoration "
-                "without Clean Data",
-                "ICML 2018",
-                "10.48550/arXiv.1803.04189",
-            ),
-            algorithm="n2n",
-            loss="mse",
+        builds_on=("n2v",),
+    ),
+    Method(
+        "n2n",
+        "N2N",
+        "Noise2Noise",
+        "Learns from pairs of noisy images of the same scene.",
+        Paper(
+            "Lehtinen et al. (2018), Noise2Noise: Learning Image Restoration "
+            "without Clean Data",
+            "ICML 2018",
+            "10.48550/arXiv.1803.04189",
         ),
-        Method(
-            "care",
-            "CARE",
-            "CARE",
-            "Learns from pairs of noisy and clean images of the same scene.",
-            Paper(
-                "Weigert et al. (2018), Content-Aware Image Restoration: Pushing the "
-                "Limits of Fluorescence Microscopy",
-                "Nature Methods 2018",
-                "10.1038/s41592-018-0216-7",
-            ),
-            algorithm="care",
-            loss="mae",
+        algorithm="n2n",
+        loss="mse",
+    ),
+    Method(
+        "care",
+        "CARE",
+        "CARE",
+        "Learns from pairs of noisy and clean images of the same scene.",
+        Paper(
+            "Weigert et al. (2018), Content-Aware Image Restoration: Pushing the "
+            "Limits of Fluorescence Microscopy",
+            "Nature Methods 2018",
+            "10.1038/s41592-018-0216-7",
         ),
-    )
-}
+        algorithm="care",
+        loss="mae",
+    ),
+)
+METHODS = {method.key: method for method in _ALL}
 """Every method by its key, in the order in which they are shown."""
 
 UNET = Paper(
@@ -183,14 +180,7 @@ def with_method(
 ) -> Tree:
     """A copy of a configuration that follows `method`, with all other settings kept.
 
-    Parameters
-    ----------
-    tree : dict
-        The configuration.
-    method : Method
-        One of `METHODS`.
-    axis, span : str, int
-        For structN2V: ``struct_mask_axis``, and ``struct_mask_span`` in pixels.
+    For structN2V, `axis` is its ``struct_mask_axis`` and `span` its ``struct_mask_span``.
     """
     struct = method is METHODS["structn2v"]
     n2v2 = method.n2v2
@@ -205,9 +195,7 @@ def with_method(
     network["n2v2"] = n2v2
     if not method.needs_targets:
         network["num_classes"] = network["in_channels"]
-    defaults = N2VManipulateConfig.model_validate(
-        {"struct_mask_axis": axis if struct else "none"}
-    )
+    defaults = N2VManipulateConfig.build({"struct_mask_axis": axis if struct else "none"})
     masking["strategy"] = strategy_for(n2v2)
     masking["struct_mask"], masking["struct_mask_axis"] = None, defaults.struct_mask_axis
     masking["struct_mask_span"] = span if struct else defaults.struct_mask_span

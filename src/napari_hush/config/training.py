@@ -16,10 +16,7 @@ class TrainingConfig(Frozen):
     num_epochs: int = Field(100, ge=1, le=1_000_000)
     """Number of epochs."""
     num_steps: int | None = Field(None, ge=1, le=10_000_000)
-    """Optimizer steps per epoch; None to visit every training patch once.
-
-    With more steps, patches are visited repeatedly, with new augmentation.
-    """
+    """Optimizer steps per epoch; None to visit every training patch once."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """32: float32; bf16: mixed precision (bfloat16); auto: bf16 where it is faster."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
@@ -34,10 +31,8 @@ class TrainingConfig(Frozen):
     """Smallest decrease that counts, as a fraction of the lowest loss (0 to 1)."""
     early_stopping_epochs: int = Field(0, ge=0)
     """Stop after this many epochs without a lower validation loss; 0 for never.
-
-    Without validation data, the training loss counts. The last weights are kept. Not
-    recommended for Noise2Void, whose loss says little about the quality of the result.
-    """
+    Without validation data, the training loss counts. Not recommended for Noise2Void,
+    whose loss says little about the quality of the result."""
     snapshots: int = Field(10, ge=0, le=1000)
     """Number of models of earlier epochs to keep in memory; 0 for none."""
     checkpoint_every: float = Field(60.0, ge=0, serialization_alias="save_state_every")
@@ -45,11 +40,7 @@ class TrainingConfig(Frozen):
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv"
     """Logger of the losses, for hush train or if a log_dir is given."""
     devices: int = Field(1, ge=1, le=1024)
-    """Number of GPUs, or of processes without a GPU, on each machine.
-
-    They split every batch, so that results differ by rounding only. More than one is for
-    the command line and for scripts.
-    """
+    """Number of GPUs, or of processes without a GPU, on each machine; one in napari."""
     nodes: int = Field(1, ge=1, le=100_000)
     """Number of machines, on which SLURM or torchrun starts the processes."""
     strategy: Literal["auto", "ddp"] = "auto"
@@ -63,17 +54,11 @@ class TrainingConfig(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.devices == 1:
-            return self
-        if ":" in self.device:
+        other = "cpu" if self.device == "mps" else "cuda"
+        if self.devices > 1 and (self.device == "mps" or ":" in self.device):
             raise ValueError(
                 f"device {self.device!r} is one GPU but devices is {self.devices}; set "
-                "device to cuda, or devices to 1"
-            )
-        if self.device == "mps":
-            raise ValueError(
-                f"a Mac has one GPU but devices is {self.devices}; set devices to 1, or "
-                "device to cpu"
+                f"device to {other}, or devices to 1"
             )
         return self
 
@@ -96,19 +81,9 @@ class Preset:
 
 
 PRESETS = (
-    Preset(
-        "Quick look",
-        "Shows whether the method works on these images.",
-        num_epochs=4,
-        num_steps=50,
-    ),
-    Preset("Balanced", "A good result on most images.", num_epochs=20, num_steps=50),
-    Preset(
-        "Best",
-        "For final results; longer training improves little.",
-        num_epochs=100,
-        num_steps=50,
-    ),
+    Preset("Quick look", "Shows whether the method works on these images.", 4, 50),
+    Preset("Balanced", "A good result on most images.", 20, 50),
+    Preset("Best", "For final results; longer training improves little.", 100, 50),
 )
 """200, 1,000 and 5,000 steps. Most of the improvement comes from the first 200
 (docs/performance.md, "Quality"), a minute or two without a GPU."""
@@ -118,10 +93,5 @@ DEFAULT = PRESETS[1]
 
 def preset_of(training: TrainingConfig) -> Preset | None:
     """The preset with the epochs and steps of `training`, if any."""
-    for preset in PRESETS:
-        if (training.num_epochs, training.num_steps) == (
-            preset.num_epochs,
-            preset.num_steps,
-        ):
-            return preset
-    return None
+    duration = training.num_epochs, training.num_steps
+    return next((p for p in PRESETS if (p.num_epochs, p.num_steps) == duration), None)

@@ -36,9 +36,7 @@ class XYFlipConfig(Frozen):
     @model_validator(mode="after")
     def _some_axis(self) -> XYFlipConfig:
         if not (self.flip_x or self.flip_y):
-            raise ValueError(
-                "flip_x and flip_y are both off; to flip no patches, leave XYFlip out"
-            )
+            raise ValueError("flip_x and flip_y are both off; leave XYFlip out")
         return self
 
 
@@ -78,11 +76,7 @@ class N2VManipulateConfig(Frozen):
     roi_size: int = Field(11, ge=3, le=21)
     """Side of the window a masked pixel's replacement is drawn from, in pixels (odd)."""
     masked_pixel_percentage: float = Field(5.0, ge=0.05, le=10)
-    """Percentage of the pixels of each patch that are masked.
-
-    The default is lower where neighbours are masked with each of them (structN2V).
-    """
-
+    """Percentage of the pixels of each patch that are masked; lower for structN2V."""
     strategy: Literal["uniform", "median"] = "uniform"
     """Replace by a random pixel of the window, or by its median (N2V2)."""
     struct_mask_axis: StructAxis = "none"
@@ -90,20 +84,16 @@ class N2VManipulateConfig(Frozen):
     struct_mask_span: int = Field(5, ge=3, le=31)
     """Length of the mask along that axis, the masked pixel included, in pixels (odd)."""
     struct_mask: tuple[Plane, ...] | Plane | None = None
-    """Neighbours to mask, as rows of 0 and 1 around the masked pixel; None for an axis.
-
-    Sides are odd, and the masked pixel is in the centre. Three levels of nesting are
-    (Z, Y, X), two are (Y, X) in one plane.
-    """
+    """Neighbours to mask: 0 and 1, (Y, X) or (Z, Y, X), odd sides; None for an axis."""
 
     @model_validator(mode="before")
     @classmethod
     def _lower_default_percentage(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "masked_pixel_percentage" in values:
-            return values
-        has_axis = values.get("struct_mask_axis", "none") != "none"
-        if has_axis or values.get("struct_mask") is not None:
-            return {**values, "masked_pixel_percentage": STRUCT_PERCENTAGE}
+        if isinstance(values, dict) and (
+            values.get("struct_mask_axis", "none") != "none"
+            or values.get("struct_mask") is not None
+        ):
+            return {"masked_pixel_percentage": STRUCT_PERCENTAGE, **values}
         return values
 
     @field_validator("struct_mask", mode="before")
@@ -142,15 +132,8 @@ class N2VManipulateConfig(Frozen):
     def hidden(self, dims: int) -> tuple[tuple[int, ...], ...]:
         """Neighbours masked with a masked pixel (structN2V, Broaddus et al., ISBI 2020).
 
-        Parameters
-        ----------
-        dims : {2, 3}
-            Dimensions of the images, at least `struct_dims`.
-
-        Returns
-        -------
-        tuple of tuple of int
-            Offsets ``((Z), Y, X)`` in pixels, sorted, without the masked pixel itself.
+        Sorted offsets ``((Z), Y, X)`` in pixels, without the masked pixel itself, for
+        images of `dims` dimensions, 2 or 3 and at least `struct_dims`.
         """
         return _hidden(self.struct_mask_axis, self.struct_mask_span, self.struct_mask, dims)
 
@@ -160,22 +143,16 @@ def _hidden(
     axis: StructAxis, span: int, mask: Any, dims: int
 ) -> tuple[tuple[int, ...], ...]:
     along = range(-(span // 2), span // 2 + 1)
-    y, x = {(i, 0) for i in along}, {(0, i) for i in along}
-    found: set[tuple[int, ...]] = set()
-    if mask is not None:
-        found = set(_offsets(mask))
-    match axis:
-        case "horizontal":
-            found = {*x}
-        case "vertical":
-            found = {*y}
-        case "z":
-            found = {(i, 0, 0) for i in along}
-        case "cross":
-            found = {*y, *x}
-        case "square":
-            found = {(i, j) for i in along for j in along}
-    full = {(0,) * (dims - len(offset)) + offset for offset in found}
+    y, x = [(i, 0) for i in along], [(0, i) for i in along]
+    found: dict[str, Sequence[tuple[int, ...]]] = {
+        "none": [] if mask is None else _offsets(mask),
+        "horizontal": x,
+        "vertical": y,
+        "z": [(i, 0, 0) for i in along],
+        "cross": y + x,
+        "square": [(i, j) for i in along for j in along],
+    }
+    full = {(0,) * (dims - len(offset)) + offset for offset in found[axis]}
     return tuple(sorted(full - {(0,) * dims}))
 
 
@@ -194,10 +171,8 @@ def _shape(mask: Any) -> tuple[int, ...]:
 def _offsets(mask: Any) -> list[tuple[int, ...]]:
     if not isinstance(mask, tuple):
         return [()] if mask else []
-    half = len(mask) // 2
-    return [
-        (place - half, *rest) for place, part in enumerate(mask) for rest in _offsets(part)
-    ]
+    rows = enumerate(mask, -(len(mask) // 2))
+    return [(place, *rest) for place, part in rows for rest in _offsets(part)]
 
 
 def _check_mask(mask: Any) -> None:
@@ -214,36 +189,16 @@ def _check_mask(mask: Any) -> None:
         )
     if not any(any(offset) for offset in _offsets(mask)):
         raise ValueError(
-            "struct_mask contains no pixel but the masked one; set a neighbour to 1, or "
-            "leave struct_mask out"
+            "struct_mask contains no neighbour; set one to 1, or leave struct_mask out"
         )
 
 
-# ---- Augmentation that fits a struct mask: a rotated patch has noise along another axis,
-# ---- which the mask does not cover, so only symmetries of the mask are allowed.
-
-_OPERATIONS = (
-    "no change",
-    "rotation by 90 degrees",
-    "rotation by 180 degrees",
-    "rotation by 270 degrees",
-    "flipping along X",
-    "flipping along a diagonal",
-    "flipping along Y",
-    "flipping along a diagonal",
-)
+# A rotated patch has noise along another axis, which the struct mask does not cover, so
+# only symmetries of the mask are allowed.
 
 
 def fitting_transforms(config: N2VManipulateConfig, dims: int) -> list[Transform]:
-    """All flips and rotations that leave the struct mask unchanged.
-
-    Parameters
-    ----------
-    config : N2VManipulateConfig
-        The masking; without a struct mask, all of them fit.
-    dims : {2, 3}
-        Dimensions of the images.
-    """
+    """All flips and rotations of 2D or 3D images that leave the struct mask unchanged."""
     misfits = _misfits(config, dims)
     fitting: list[Transform] = []
     quarter, half, flip_x, flip_y = (number not in misfits for number in (1, 2, 4, 6))
@@ -259,10 +214,10 @@ def misfit_of(
 ) -> str | None:
     """The first operation of `transforms` that changes the struct mask, if any."""
     misfits = _misfits(config, dims)
-    for transform in transforms:
-        for number in transform.operations:
-            if number in misfits:
-                return _OPERATIONS[number]
+    names = {4: "flipping along X", 6: "flipping along Y"}
+    for number in (number for transform in transforms for number in transform.operations):
+        if number in misfits:
+            return names.get(number, f"rotation by {90 * number} degrees")
     return None
 
 
@@ -270,15 +225,14 @@ def _misfits(config: N2VManipulateConfig, dims: int) -> set[int]:
     hidden = set(config.hidden(dims))
     return {
         number
-        for number in range(len(_OPERATIONS))
+        for number in range(8)
         if {(*rest, *_transformed(number, y, x)) for *rest, y, x in hidden} != hidden
     }
 
 
 def _transformed(number: int, y: int, x: int) -> tuple[int, int]:
     flip, turns = divmod(number, 4)
-    if flip:
-        x = -x
+    x = -x if flip else x
     for _ in range(turns):
         y, x = -x, y
     return y, x
