@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 def result_dtype(image: Image, wish: Literal["float32", "source"]) -> np.dtype[Any]:
     """The dtype of the denoised `image`: float32, or its own ("source").
 
-    Raises
-    ------
-    DataError
-        If the source is boolean and `wish` is "source".
+    Raises DataError if that is boolean.
     """
     if wish == "float32":
         return np.dtype(np.float32)

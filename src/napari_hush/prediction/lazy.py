@@ -32,28 +32,12 @@ _one_at_a_time = threading.RLock()
 
 
 def denoise_lazily(model: Model, image: Image, config: InferenceConfig) -> Any:
-    """Denoise `image` when pixels of the result are asked for.
+    """A dask array in the axes of `image` with the pixels of `denoise`, one chunk per tile.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    image : Image
-        In memory, on disk, or a dask array. Of a dask array, the pixels of a tile and its
-        halo are computed anew for each tile.
-    config : InferenceConfig
-        Tile size and overlap, test-time augmentation and the type of the result. The
-        batch size makes tiles smaller; each is computed alone.
-
-    Returns
-    -------
-    dask.array.Array
-        In the image's axes, one chunk per tile, with the pixels of `denoise`.
-
-    Raises
-    ------
-    HushError
-        If dask is not installed, or the image does not suit the model.
+    Each tile is computed alone, when its pixels are asked for; `batch_size` only makes
+    tiles smaller. If the image is a dask array itself, the pixels of a tile and its halo
+    are computed anew for each tile. Raises HushError if dask is not installed, or the image
+    does not suit the model.
     """
     da = require("dask.array", "lazy", "A lazy result")
     check_suits(model, image)

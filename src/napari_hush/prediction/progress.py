@@ -26,19 +26,11 @@ def never() -> bool:
 
 @dataclass
 class ImageProgress:
-    """Reports the denoising of one image, and asks whether to stop it.
+    """Reports the denoising of image `index` of `num_images`, and asks whether to stop it.
 
-    Parameters
-    ----------
-    on_progress : callable
-        Gets `ImageStarted`, `TilesDone`, `PixelsClipped` for integer results, and
-        `WarningIssued`.
-    should_stop : callable
-        Called before every forward pass; True ends the denoising.
-    index, num_images : int
-        Number of the image, from 0, and how many there are.
-    check : bool
-        Whether to check the result and report warnings.
+    `on_progress` gets `ImageStarted`, `TilesDone`, `PixelsClipped` for integer results
+    and, if `check` is on, `WarningIssued`. `should_stop` is called before every forward
+    pass.
     """
 
     on_progress: OnProgress
@@ -86,9 +78,9 @@ class ImageProgress:
         unseen: UnseenIntensities,
         region: Region | None = None,
     ) -> None:
-        """Report what can be found wrong with the result without ground truth.
+        """Report warnings about the result `clean`, an array or an `Image`.
 
-        `clean` is the result, an array or an `Image`; `region` the part that was denoised.
+        `region` is the part that was denoised.
         """
         warnings = [
             unseen.warning(image.name),
@@ -98,6 +90,5 @@ class ImageProgress:
         # CARE may remove more than noise on purpose.
         if region is None and model.config.algorithm_config.algorithm != "care":
             warnings.append(residual_warning(image, clean))
-        for warning in warnings:
-            if warning is not None:
-                self.on_progress(warning)
+        for warning in filter(None, warnings):
+            self.on_progress(warning)

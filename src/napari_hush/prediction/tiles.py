@@ -27,22 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of an image that is denoised at once.
-
-    Attributes
-    ----------
-    sample : int
-        Index along S.
-    inner : tuple of slice
-        Region of the result it fills, ``((Z), Y, X)``.
-    outer : tuple of (int, int)
-        First pixel that it reads and the one after the last, per spatial axis; may lie
-        outside the image.
-    """
+    """A part of an image that is denoised at once."""
 
     sample: int
+    """Index along S."""
     inner: tuple[slice, ...]
+    """Region of the result that it fills, ``((Z), Y, X)``."""
     outer: tuple[tuple[int, int], ...]
+    """First pixel that it reads and the one after the last, along each spatial axis."""
 
     @property
     def region(self) -> tuple[slice, ...]:
@@ -69,34 +61,18 @@ def plan_tiles(
     multiple: int | Sequence[int],
     tile_size: Sequence[int],
 ) -> list[Tile]:
-    """Cut an image into tiles.
+    """Cut an image of `shape` ``(S, C, (Z), Y, X)`` into tiles.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        ``(S, C, (Z), Y, X)``.
-    halo : int or sequence of int
-        Pixels that a tile reads beyond each side (`UNet.halo`), one number or one per
-        axis.
-    multiple : int or sequence of int
-        Outer regions start and end at multiples of it (`UNet.multiple`), one number or one
-        per axis.
-    tile_size : sequence of int
-        Inner size, ``((Z), Y, X)`` in pixels; rounded up to multiples of the network's
-        pooling.
+    A tile fills `tile_size` pixels ``((Z), Y, X)``, rounded up to `multiple`, and reads
+    `halo` pixels beyond each side, to the next multiple. `halo` and `multiple` are those
+    of the `UNet`, one number or one per axis.
     """
     spatial = shape[2:]
+    dims = len(spatial)
+    along = zip(spatial, tile_size, _each(halo, dims), _each(multiple, dims), strict=True)
     per_axis = [
-        _along(size, tile, beyond, step, reflected=axis >= len(spatial) - 2)
-        for axis, (size, tile, beyond, step) in enumerate(
-            zip(
-                spatial,
-                tile_size,
-                _each(halo, len(spatial)),
-                _each(multiple, len(spatial)),
-                strict=True,
-            )
-        )
+        _along(size, tile, beyond, step, reflected=axis >= dims - 2)
+        for axis, (size, tile, beyond, step) in enumerate(along)
     ]
     return [
         Tile(sample, tuple(p[0] for p in pieces), tuple(p[1] for p in pieces))
@@ -154,17 +130,11 @@ def read_tile(pixels: Any, tile: Tile) -> NDArray[Any]:
     ]
     if any(map(any, beyond)):
         read = np.pad(read, [(0, 0), *beyond], mode="reflect")
-    return read[
-        (
-            slice(None),
-            *(
-                slice(first + before - part.start, last + before - part.start)
-                for (first, last), (before, _), part in zip(
-                    tile.outer, beyond, region, strict=True
-                )
-            ),
-        )
-    ]
+    wanted = (
+        slice(first + before - part.start, last + before - part.start)
+        for (first, last), (before, _), part in zip(tile.outer, beyond, region, strict=True)
+    )
+    return read[(slice(None), *wanted)]
 
 
 def group_by_shape(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
@@ -229,9 +199,8 @@ def fitting_tile(
 ) -> tuple[int, ...]:
     """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
 
-    `at_once` tiles, or augmented copies of one, share the memory. The size depends on the
-    network and the total memory, not on other programs; `MemoryLimit` splits tiles that
-    do not fit all the same.
+    `at_once` tiles, or augmented copies of one, share the memory. The size does not depend
+    on other programs; `MemoryLimit` splits tiles that do not fit.
     """
     halo = network.halo
     dims = len(halo)
@@ -314,8 +283,3 @@ def in_order(
 def _place(tile: Tile, region: Region) -> tuple[object, ...]:
     where = (tile.sample, *(part.start for part in tile.inner))
     return (not meets(tile, region), where)
-
-
-def restricted(tiles: Iterable[Tile], region: Region | None) -> list[Tile]:
-    """Tiles that meet `region`; all if it is None."""
-    return [tile for tile in tiles if region is None or meets(tile, region)]

@@ -12,7 +12,7 @@ from napari_hush.errors import DataError
 from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put
 from napari_hush.prediction.denoiser import Denoiser
-from napari_hush.prediction.tiles import Region, group_by_shape, in_order, restricted
+from napari_hush.prediction.tiles import Region, group_by_shape, in_order, meets
 from napari_hush.quality import UnseenIntensities
 
 if TYPE_CHECKING:
@@ -32,45 +32,21 @@ def denoise(
     region: Region | None = None,
     first: Callable[[], Region | None] | None = None,
 ) -> bool:
-    """Write the denoised `image` into `out`, tile by tile.
+    """Write the denoised `image` into `out`, tile by tile; False if it was stopped.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    image : Image
-        Image with the channels and dimensions that the model was trained on.
-    out : ndarray
-        Of the shape and axes of `result_axes`, float or integer; gets the source's
-        intensities, rounded and clipped if it is integer.
-    config : InferenceConfig
-        Tile size and overlap, batch size and test-time augmentation.
-    progress : ImageProgress
-        Gets the events of the image and says when to stop.
-    region : tuple of slice, optional
-        Part of the image, ``(S, C, (Z), Y, X)``: only tiles that meet it are denoised,
-        each of them whole; the rest of `out` is left unchanged.
-    first : callable, optional
-        Called before every forward pass; returns a region whose tiles come before the
-        others, or None.
+    `out` has the axes and shape of `result_axes` and gets the source's intensities, rounded
+    and clipped if it is integer. Only tiles that meet `region` ``(S, C, (Z), Y, X)`` are
+    denoised, each of them whole; the rest of `out` is left unchanged. ``first()``, called
+    before every forward pass, returns a region whose tiles come before the others, or None.
 
-    Returns
-    -------
-    bool
-        True if every tile was written, False if it was stopped.
-
-    Raises
-    ------
-    DataError
-        If the image does not suit the model or holds NaN or infinite pixels.
-    OutOfMemoryError
-        If not even a small tile fits; where a large one does not, smaller ones are used.
+    Raises DataError if the image does not suit the model or holds NaN or infinite pixels,
+    and OutOfMemoryError if not even a small tile fits.
     """
     check_suits(model, image)
     results = result_axes(model, image).samples(out)
     unseen = UnseenIntensities(model.provenance.ranges)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
-    tiles = restricted(denoiser.plan(), region)
+    tiles = [tile for tile in denoiser.plan() if region is None or meets(tile, region)]
     progress.start(image.name, len(tiles))
     clipped = 0
     groups = group_by_shape(in_order(tiles, first), config.batch_size)
@@ -99,13 +75,7 @@ def result_axes(model: Model, image: Image) -> AxesMap:
 
 
 def check_suits(model: Model, image: Image) -> None:
-    """Refuse an image with other channels or dimensions than those of the model.
-
-    Raises
-    ------
-    DataError
-        With what the image has and what the model needs.
-    """
+    """Raise DataError if `image` has other channels or dimensions than the model."""
     shape = image.axes.canonical_shape
     network = model.config.algorithm_config.model
     if len(shape) - 2 != network.conv_dims:

@@ -46,26 +46,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileTarget:
-    """Where a result is written, and the metadata it gets.
-
-    Attributes
-    ----------
-    path : Path
-        File or store; it appears under this name once it is complete.
-    kind : {"tiff", "zarr"}
-        TIFF or OME-Zarr.
-    source : str
-        Fingerprint that changes when the source changes.
-    record : mapping
-        Provenance of the result, kept in its metadata.
-    overwrite : bool
-        Whether an existing file may be replaced.
-    """
+    """Where a result is written, and the metadata it gets."""
 
     path: Path
+    """File or store; it appears under this name once it is complete."""
     kind: Literal["tiff", "zarr"]
     source: str
+    """Fingerprint that changes when the source changes."""
     record: Mapping[str, Any]
+    """Provenance of the result, kept in its metadata."""
     overwrite: bool = False
 
 
@@ -78,38 +67,16 @@ def denoise_to_file(
     progress: ImageProgress,
     barrier: FileBarrier | None = None,
 ) -> bool:
-    """Write the denoised `image` into a file, tile by tile.
+    """Write the denoised `image` into a file, tile by tile; False if it was stopped.
 
     A partial result lies beside its place under a name that starts with a dot; the same
-    call denoises the missing tiles and ends with the same bits as one without a break.
+    call denoises the missing tiles and ends with the same bits as an uninterrupted one.
+    Several processes that write one OME-Zarr, each its own shards, share a `barrier`.
 
-    Parameters
-    ----------
-    model, image, config, progress
-        See `denoise`; here `config` also has the type of the result.
-    target : FileTarget
-        Where to write.
-    barrier : FileBarrier, optional
-        Of several processes that write one OME-Zarr, each its own shards.
-
-    Returns
-    -------
-    bool
-        True if the result is complete, or this process has done its part of it; False if
-        it was stopped.
-
-    Raises
-    ------
-    DataError, OutOfMemoryError
-        See `denoise`.
-    ConfigurationError
-        If there are more processes than shards.
-    ExistingFileError
-        If there is a partial result of another model, source or setting and
-        `target.overwrite` is off.
-    UnwritableFileError, LostProcessError
-        If it cannot be written, or another process does not respond; finished tiles are
-        kept.
+    Raises the errors of `denoise`; ConfigurationError if there are more processes than
+    shards; ExistingFileError if there is a partial result of another model, source or
+    setting and `target.overwrite` is off; UnwritableFileError or LostProcessError if it
+    cannot be written or another process does not respond, and then keeps finished tiles.
     """
     check_suits(model, image)
     if progress.should_stop():
