@@ -19,10 +19,7 @@ Precision = Literal["32", "bf16"]
 def choose_device(wish: str) -> torch.device:
     """Turn ``"auto"``, ``"cpu"``, ``"mps"``, ``"cuda"`` or ``"cuda:1"`` into a device.
 
-    Raises
-    ------
-    ConfigurationError
-        If the machine does not have the device.
+    Raises ConfigurationError if the machine does not have it.
     """
     if wish == "auto":
         if torch.cuda.is_available():

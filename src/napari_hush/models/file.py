@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
@@ -75,14 +75,9 @@ class Model:
 def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write `model` to `path`, atomically.
 
-    Raises
-    ------
-    ModelFileError
-        If the name does not end in ``.safetensors``.
-    ExistingFileError
-        If the file exists and `overwrite` is off.
-    UnwritableFileError
-        If it cannot be written, for example on a full disk.
+    Raises ModelFileError if the name does not end in ``.safetensors``, ExistingFileError
+    if the file exists and `overwrite` is off, and UnwritableFileError if it cannot be
+    written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -107,12 +102,8 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
 def load_model(path: str | Path) -> Model:
     """Read a model file.
 
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    ModelFileError
-        If it is not a model file of this package, or is damaged.
+    Raises MissingFileError if there is none, and ModelFileError if it is not a model file
+    of this package, or is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -133,27 +124,19 @@ def load_model(path: str | Path) -> Model:
     try:
         config = Configuration.model_validate_json(header["configuration"])
         network_config = config.algorithm_config.model
-        normalization = _normalization(header["normalization"], network_config.in_channels)
+        channels = network_config.in_channels
+        normalization = _normalization(header["normalization"], channels)
         target = header["target_normalization"]
         target_normalization = (
             None if target == "null" else _normalization(target, network_config.num_classes)
         )
         trained = _counts(header["trained"])
-        provenance = Provenance()
         if "provenance" in header:  # older models have none
-            channels = network_config.in_channels
-            provenance = Provenance.from_json(header["provenance"], channels)
+            trained["provenance"] = Provenance.from_json(header["provenance"], channels)
         check_weights(file.shapes, network_config)
         network = UNet(network_config)
         network.load_state_dict(file.tensors())
-        return Model(
-            config,
-            network.eval(),
-            normalization,
-            target_normalization,
-            **trained,
-            provenance=provenance,
-        )
+        return Model(config, network.eval(), normalization, target_normalization, **trained)
     except MALFORMED as error:
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged or of another version "
@@ -169,7 +152,7 @@ def _normalization(text: str, channels: int) -> Normalization:
     return Normalization(means, stds)
 
 
-def _counts(text: str) -> dict[str, int]:
+def _counts(text: str) -> dict[str, Any]:
     counts = json.loads(text)
     if counts.keys() != {"epochs", "steps"} or not all(
         type(count) is int and count >= 0 for count in counts.values()

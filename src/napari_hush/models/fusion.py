@@ -42,19 +42,8 @@ def fuse_relu(network: UNet, precision: Precision) -> UNet:
 
     The result has the same bits and takes less time, since intermediate results are not
     written and read. (Torch alone does not use oneDNN for very small images, and rounds
-    differently there.)
-
-    Parameters
-    ----------
-    network : UNet
-        A result of `fuse_batch_norm`; changed in place.
-    precision : {"32", "bf16"}
-        Arithmetic of the network; not every CPU has instructions for bfloat16.
-
-    Returns
-    -------
-    UNet
-        `network`.
+    differently there.) Takes a result of `fuse_batch_norm`, and returns it, changed in
+    place; `precision` is its arithmetic: not every CPU has instructions for bfloat16.
     """
     if not _can_fuse(torch.bfloat16 if precision == "bf16" else torch.float32):
         return network

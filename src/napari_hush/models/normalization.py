@@ -17,13 +17,10 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class Normalization:
-    """Scaling per channel: ``(x - mean) / (std + 1e-6)``.
+    """Scaling per channel: ``(x - mean) / (std + 1e-6)``, in intensities of the source.
 
-    Attributes
-    ----------
-    means, stds : tuple of float
-        One per channel, in the intensities of the source. For other scalings, the
-        intensity that becomes 0 and its distance to the one that becomes 1.
+    For other scalings, `means` are the intensities that become 0, and `stds` their
+    distances to those that become 1.
     """
 
     means: tuple[float, ...]

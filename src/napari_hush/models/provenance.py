@@ -28,14 +28,12 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Source:
-    """One training image: its file name, and the hash of `napari_hush.io.Content`.
-
-    `whole` is False if the hash is of boxes spread over the pixels.
-    """
+    """One training image: its file name, and the hash of `napari_hush.io.Content`."""
 
     name: str
     sha256: str
     whole: bool = True
+    """False if the hash is of boxes spread over the pixels."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,10 @@ class Provenance:
         return cls(
             str(found["date"]),
             {str(name): str(number) for name, number in found["software"].items()},
-            tuple(Source(**_plain_source(one)) for one in found["sources"]),
+            tuple(
+                Source(str(one["name"]), str(one["sha256"]), bool(one["whole"]))
+                for one in found["sources"]
+            ),
             int(found["num_sources"]),
             ranges,
             ImageMetadata.of(None, dict(size["scale"]), dict(size["units"])),
@@ -85,14 +86,8 @@ def provenance_of(
 ) -> Provenance:
     """Provenance of a model that is trained on `images` now.
 
-    Parameters
-    ----------
-    images : sequence of Image
-        Training images; may be empty if they are unknown.
-    before : Provenance, optional
-        Provenance of the model before.
-    size : ImageMetadata, optional
-        Pixel sizes; by default those of the first image that has any.
+    `images` are empty if they are unknown. `before` is the provenance of the model before,
+    `size` has the pixel sizes; by default they are those of the first image that has any.
     """
     known = before or Provenance()
     contents = [content_of(image) for image in images[:_SOURCES]]
@@ -130,16 +125,9 @@ def model_hash(model: Model) -> str:
 
 
 def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]:
-    """Provenance of a denoised image, as JSON can hold it.
+    """Provenance of the denoised `image`, as JSON can hold it.
 
-    Parameters
-    ----------
-    model : Model
-        The model.
-    image : Image
-        The noisy image; parts of it are read for its hash.
-    **settings
-        Settings of the prediction.
+    `settings` are those of the prediction. Parts of the image are read for its hash.
     """
     content = content_of(image)
     known = model.provenance
@@ -147,9 +135,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
         "date": now(),
         "software": versions(),
         "source": {
-            "name": content.name,
-            "sha256": content.sha256,
-            "whole": content.whole,
+            **asdict(Source(content.name, content.sha256, content.whole)),
             "shape": list(image.axes.shape),
             "axes": image.axes.axes,
         },
@@ -182,11 +168,3 @@ def versions() -> dict[str, str]:
 def now() -> str:
     """The current time, ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _plain_source(found: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": str(found["name"]),
-        "sha256": str(found["sha256"]),
-        "whole": bool(found["whole"]),
-    }

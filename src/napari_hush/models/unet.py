@@ -22,17 +22,7 @@ class UNet(nn.Module):
     X and repeat the border plane along Z, because stacks are thin.
 
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
-    `multiple`.
-
-    Parameters
-    ----------
-    config : UNetConfig
-        Depth, initial filters, channels and dimensions.
-
-    Attributes
-    ----------
-    steps : list of tuple of int
-        Downsampling factor of each level along ``((Z), Y, X)``.
+    `multiple`. `steps` has the downsampling factor of each level along ``((Z), Y, X)``.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -92,13 +82,8 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a normalised batch ``(B, C, (Z), Y, X)``.
 
-        Parameters
-        ----------
-        x : Tensor
-            The batch.
-        margin : int
-            Pixels to crop from either end of Y and X. Values that affect only these are
-            not computed; other pixels are the same.
+        `margin` pixels are cropped from either end of Y and X; values that affect only
+        these are not computed.
         """
         batch, channels = x.shape[:2]
         if self.config.independent_channels and channels > 1:
@@ -161,21 +146,11 @@ def _dense(gradient: Tensor) -> Tensor:
 def halo(pooled: Sequence[bool], *, n2v2: bool = False) -> int:
     """Radius of the receptive field of a U-Net along one axis.
 
-    Follows the interval of input pixels that one output pixel depends on through every
-    layer, for each position relative to the pooling grid.
-
-    Parameters
-    ----------
-    pooled : sequence of bool
-        For each level, whether it downsamples the axis.
-    n2v2 : bool
-        Whether pooling blurs.
-
-    Returns
-    -------
-    int
-        Pixels on the wider side: 10, 26, 58, 122 for 1, 2, 3, 4 levels that all pool; 11,
-        29, 65, 137 with the blur pooling of N2V2; 6, 10, 14, 18 if none pools.
+    `pooled` says for each level whether it downsamples the axis. Follows the interval of
+    input pixels that one output pixel depends on through every layer, for each position
+    relative to the pooling grid; returns pixels on the wider side: 10, 26, 58, 122 for 1,
+    2, 3, 4 levels that all pool; 11, 29, 65, 137 with the blur pooling of N2V2; 6, 10, 14,
+    18 if none pools.
     """
     reach = 0
     for pixel in range(2 ** sum(pooled)):
