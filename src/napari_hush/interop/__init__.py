@@ -1,8 +1,8 @@
 """Export models to the formats of other programs, and open theirs."""
 
 from napari_hush.deprecation import former_names
-from napari_hush.interop.about import About
 from napari_hush.interop.bioimageio import write_package
+from napari_hush.interop.bioimageio_rdf import About
 from napari_hush.interop.files import export_model, open_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript

@@ -8,38 +8,39 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from napari_hush import __version__
 from napari_hush.axes import spatial_axes
 from napari_hush.config import as_yaml
 from napari_hush.config.methods import method_of, papers_of
+from napari_hush.dataset import require_finite
 from napari_hush.errors import ConfigurationError, MissingFileError
-from napari_hush.interop.about import About
 from napari_hush.interop.bioimageio_rdf import (
+    About,
     architecture_source,
     described,
     description_of,
+    least_sizes,
     name_of,
+    round_up,
 )
-from napari_hush.interop.example_tensors import least_sizes, sample_pair
 from napari_hush.interop.onnx import onnx_model
-from napari_hush.interop.torchscript import write_torchscript
+from napari_hush.interop.torchscript import Denoiser, write_torchscript
 from napari_hush.models import Model, save_model
+from napari_hush.prediction import check_suits
+from napari_hush.prediction.tiles import Tile, read_tile
 from napari_hush.system.atomic_write import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.io import Image
-    from napari_hush.models import Model
 
 DESCRIPTION = "rdf.yaml"
 """Name of the description in a package."""
@@ -53,30 +54,13 @@ def write_package(
     """Write `model` as a BioImage.IO package.
 
     It contains the weights (PyTorch, TorchScript and ONNX), the normalisation, test images,
-    a cover, documentation, and the model file, which `open_model` reads back exactly.
+    a cover, documentation, and the model file, which `open_model` reads back exactly. The
+    centre of the noisy `image` becomes test image and cover; by default these are
+    simulated.
 
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    path : Path
-        A ``.zip`` file, which is written atomically.
-    image : Image, optional
-        A noisy image, whose centre becomes the test image and the cover; by default, these
-        are simulated.
-    about : About, optional
-        Metadata.
-
-    Raises
-    ------
-    HushError
-        If the package onnx is not installed.
-    ConfigurationError, MissingFileError
-        If `about` has wrong channel names or covers.
-    DataError
-        If the image does not fit the model.
-    UnwritableFileError
-        If the package cannot be written.
+    Raises a HushError without the package onnx, a ConfigurationError or MissingFileError
+    for wrong channel names or covers in `about`, a DataError for an image that does not
+    fit the model, and an UnwritableFileError.
     """
     about = about or About()
     noisy, clean = sample_pair(model, image)
@@ -94,10 +78,9 @@ def write_package(
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     text = described(model, about, hashes, list(covers), clean)
+    rdf = yaml.safe_dump(text, sort_keys=False, allow_unicode=True)
     with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as pack:
-        pack.writestr(
-            DESCRIPTION, yaml.safe_dump(text, sort_keys=False, allow_unicode=True)
-        )
+        pack.writestr(DESCRIPTION, rdf)
         for name, content in files.items():
             pack.writestr(name, content)
 
@@ -119,7 +102,7 @@ def _covers(paths: tuple[Path, ...]) -> dict[str, bytes]:
     return found
 
 
-def _npy(pixels: np.ndarray) -> bytes:
+def _npy(pixels: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, pixels)
     return buffer.getvalue()
@@ -138,6 +121,55 @@ def _made_as_files(model: Model) -> dict[str, bytes]:
         write_torchscript(model, script, scaled=False)
         own = save_model(model, Path(folder, "model.safetensors"))
         return {path.name: path.read_bytes() for path in (script, own)}
+
+
+_SIZES = {2: (256, 256), 3: (16, 64, 64)}
+"""Sizes ``((Z), Y, X)`` of test images, unless the network needs larger ones."""
+
+
+def sample_pair(
+    model: Model, image: Image | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A noisy image and its result, both float32 ``(1, C, (Z), Y, X)``.
+
+    The noisy one is the centre of the first sample of `image`, padded by reflection if it
+    is too small; by default a noisy pattern with the mean and standard deviation of the
+    training data. The result is computed with zero padding, as other programs do.
+    """
+    least, steps = least_sizes(model), model.network.multiple
+    sizes = tuple(
+        round_up(max(pair), step)
+        for *pair, step in zip(least, _SIZES[len(steps)], steps, strict=True)
+    )
+    noisy = _simulated(model, sizes) if image is None else _cut(model, image, sizes)
+    with torch.inference_mode():
+        clean = Denoiser(model).eval()(torch.from_numpy(noisy[None]))
+    return noisy[None], clean.numpy()
+
+
+def _cut(model: Model, image: Image, sizes: tuple[int, ...]) -> NDArray[np.float32]:
+    check_suits(model, image)
+    sample = image.samples[0]
+    outer = tuple(
+        ((have - want) // 2, (have - want) // 2 + want)
+        for have, want in zip(sample.shape[1:], sizes, strict=True)
+    )
+    pixels = read_tile(sample, Tile(0, (), outer))
+    require_finite(pixels, image.name)
+    return np.ascontiguousarray(pixels, np.float32)
+
+
+def _simulated(model: Model, sizes: tuple[int, ...]) -> NDArray[np.float32]:
+    rng = np.random.default_rng(0)
+    pattern: Any = 0.0
+    for axis, grid in enumerate(np.meshgrid(*map(np.arange, sizes), indexing="ij")):
+        pattern = pattern + np.sin(grid / (5.0 + 2 * axis))
+    pattern = pattern / pattern.std()
+    channels = []
+    for mean, std in zip(model.normalization.means, model.normalization.stds, strict=True):
+        noise = rng.normal(0, 1, sizes)
+        channels.append(mean + std * (0.8 * pattern + 0.6 * noise))
+    return np.stack(channels).astype(np.float32)
 
 
 _SIDE = 256
@@ -198,7 +230,10 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
     """The documentation as Markdown; `simulated` test images are declared as such."""
     config = model.config
     algorithm, data = config.algorithm_config, config.data_config
-    network, letters = algorithm.model, spatial_axes(config.data_config.axes)
+    network, axes = algorithm.model, ", ".join(spatial_axes(data.axes))
+    filters = f"{network.num_channels_init} filters{', N2V2' * network.n2v2}"
+    together = ", independent" if network.independent_channels else ", together"
+    together *= network.in_channels > 1
     test = (
         "a simulated pattern with noise, with the mean and standard deviation of the "
         "training data: they show that the model runs, not how well it denoises"
@@ -217,12 +252,9 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
 | | |
 |---|---|
 | method | {method_of(config).name} |
-| network | U-Net {network.conv_dims}D, depth {network.depth}, {network.num_channels_init} \
-filters{", N2V2" if network.n2v2 else ""} |
-| channels | {network.in_channels} in, {network.num_classes} out\
-{"" if network.in_channels == 1 else _together(network.independent_channels)} |
-| patches | {_sizes(data.patch_size)} pixels ({", ".join(letters)}), \
-batch size {data.batch_size} |
+| network | U-Net {network.conv_dims}D, depth {network.depth}, {filters} |
+| channels | {network.in_channels} in, {network.num_classes} out{together} |
+| patches | {_sizes(data.patch_size)} pixels ({axes}), batch size {data.batch_size} |
 | training | {model.epochs} epochs, {model.steps} steps |
 | loss | {algorithm.loss} |
 | mean of the input | {_numbers(model.normalization.means)} |
@@ -230,9 +262,9 @@ batch size {data.batch_size} |
 
 ## How to run it
 
-Sizes along {", ".join(letters)} are {_sizes(least_sizes(model))} pixels or more, in steps
-of {_sizes(model.network.multiple)}. Tiles need a halo of \
-{_sizes(model.network.halo)} pixels, which is cropped.
+Sizes along {axes} are {_sizes(least_sizes(model))} pixels or more, in steps
+of {_sizes(model.network.multiple)}. Tiles need a halo of {_sizes(model.network.halo)} \
+pixels, which is cropped.
 Normalisation is part of the description (pre- and postprocessing), so that input and
 output are intensities.
 
@@ -258,10 +290,6 @@ and SSIM. Do not expect good results for another microscope, exposure or magnifi
 
 {papers}
 """
-
-
-def _together(independent: bool) -> str:
-    return ", independent" if independent else ", together"
 
 
 def _sizes(sizes: Sequence[int]) -> str:

@@ -1,31 +1,88 @@
-"""The description of a model for the BioImage Model Zoo (rdf.yaml, format 0.5)."""
+"""Metadata of a model for the BioImage Model Zoo, and its rdf.yaml (format 0.5)."""
 
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 
 from napari_hush import __version__
 from napari_hush.config.methods import method_of, papers_of
 from napari_hush.errors import ConfigurationError
-from napari_hush.interop.example_tensors import least_sizes
 from napari_hush.interop.onnx import INPUT, OPSET, OUTPUT
 from napari_hush.io.metadata import METERS
 from napari_hush.models import unet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
-    from numpy.typing import NDArray
 
     from napari_hush.config import UNetConfig
-    from napari_hush.interop.about import About
     from napari_hush.models import Model
     from napari_hush.models.normalization import Normalization
+
+LICENSE = "CC-BY-4.0"
+"""Default licence of shared models: use with attribution."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Metadata of a shared model; a ConfigurationError if one of them is invalid."""
+
+    name: str = ""
+    """5 to 128 letters, digits, spaces, ``_ + - ( )``; default: experiment and method."""
+    authors: tuple[dict[str, str], ...] = ({"name": "not named"},)
+    """Each with a "name"; optionally "affiliation", "email", "github_user", "orcid"."""
+    description: str = ""
+    """One sentence; by default it names the method."""
+    data_description: str = ""
+    """Description of the training data, as Markdown."""
+    license: str = LICENSE
+    """An SPDX identifier."""
+    version: str = "0.1.0"
+    """Version of the model."""
+    covers: tuple[Path, ...] = ()
+    """PNG, JPEG or GIF images; by default one is made of the test images."""
+    channel_names: tuple[str, ...] = ()
+    """Names of the input channels; by default ``channel0`` and so on."""
+
+    def __post_init__(self) -> None:
+        if self.name and not re.fullmatch(r"[A-Za-z0-9_+\- ()]{5,128}", self.name):
+            raise ConfigurationError(
+                f"The model name {self.name!r} cannot be used; give 5 to 128 letters, "
+                "digits, spaces, and _ + - ( )."
+            )
+        known = {"name", "affiliation", "email", "github_user", "orcid"}
+        for author in self.authors:
+            if not author.get("name") or "/" in author["name"] or author.keys() - known:
+                raise ConfigurationError(
+                    f"The author {author} cannot be used; give a dict with a 'name' that "
+                    "has no slash, and optionally 'affiliation', 'email', 'github_user' "
+                    "and 'orcid'."
+                )
+        if not re.fullmatch(r"\d+\.\d+(\.\d+)?[A-Za-z0-9.+-]*", self.version):
+            raise ConfigurationError(
+                f"The model version {self.version!r} cannot be used; give one such as "
+                "'0.1.0'."
+            )
+        if not re.fullmatch(r"[A-Za-z0-9.+-]+", self.license):
+            raise ConfigurationError(
+                f"The licence {self.license!r} is not an SPDX identifier; give one such as "
+                "'CC-BY-4.0', 'CC0-1.0' or 'MIT'."
+            )
+        for name in self.channel_names:
+            if not name.isidentifier():
+                raise ConfigurationError(
+                    f"The channel name {name!r} cannot be used; give letters, digits and "
+                    "underscores, such as 'DAPI' or 'ch_2'."
+                )
+
 
 FORMAT = "0.5.4"
 """Version of the format; later ones read it."""
@@ -103,83 +160,89 @@ def described(
 
 def name_of(model: Model, about: About) -> str:
     """The display name."""
-    config = model.config
-    dims = config.algorithm_config.model.conv_dims
+    config, dims = model.config, model.config.algorithm_config.model.conv_dims
     made = f"{config.experiment_name} - {method_of(config).name} {dims}D"
     return about.name or made[:128]
 
 
 def description_of(model: Model, about: About) -> str:
     """One sentence on the purpose of the model."""
-    network = model.config.algorithm_config.model
+    network, method = model.config.algorithm_config.model, method_of(model.config)
     what = "volumes" if network.conv_dims == 3 else "images"
-    method = method_of(model.config)
-    name = method.name
-    if network.n2v2 and not method.n2v2:
-        name += " and the architecture of N2V2"
-    return about.description or (
-        f"Denoises {what} like those it was trained on, with {name}."
-    )
+    also = " and the architecture of N2V2" * (network.n2v2 and not method.n2v2)
+    made = f"Denoises {what} like those it was trained on, with {method.name}{also}."
+    return about.description or made
+
+
+def least_sizes(model: Model) -> tuple[int, ...]:
+    """The smallest sizes ``((Z), Y, X)`` with a pixel outside of the halo."""
+    network = model.network
+    pairs = zip(network.halo, network.multiple, strict=True)
+    return tuple(round_up(2 * halo + 1, step) for halo, step in pairs)
+
+
+def round_up(number: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-number // step) * step
 
 
 def _input(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
     channels = model.config.algorithm_config.model.in_channels
-    names = list(about.channel_names) or [f"channel{i}" for i in range(channels)]
+    names = list(about.channel_names) or _numbered(channels)
     if len(names) != channels:
         raise ConfigurationError(
             f"{len(names)} channel names were given but the model has {channels} channels; "
             "give one name for each."
         )
-    least, step = least_sizes(model), model.network.multiple
+    pairs = zip(least_sizes(model), model.network.multiple, strict=True)
+    sizes = [{"size": {"min": least, "step": step}} for least, step in pairs]
     return {
         "id": INPUT,
         "description": "Intensities to denoise.",
-        "axes": [
-            {"type": "batch"},
-            {"type": "channel", "channel_names": names},
-            *(
-                {
-                    "type": "space",
-                    "id": axis,
-                    "size": {"min": least[i], "step": step[i]},
-                    **_pixel(model, axis),
-                }
-                for i, axis in enumerate("zyx"[-len(step) :])
-            ),
-        ],
-        "data": {"type": "float32"},
-        "test_tensor": test,
+        **_tensor(model, names, sizes, test),
         "preprocessing": _scaled(model.normalization),
     }
 
 
 def _output(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
     network = model.config.algorithm_config.model
-    names = [f"channel{i}" for i in range(network.num_classes)]
+    names = _numbered(network.num_classes)
     if about.channel_names and network.num_classes == network.in_channels:
         names = list(about.channel_names)
-    halo = model.network.halo
+    sizes = [
+        {"halo": halo, "size": {"tensor_id": INPUT, "axis_id": axis}}
+        for halo, axis in zip(model.network.halo, _letters(model), strict=True)
+    ]
+    unscale = model.output_normalization
     return {
         "id": OUTPUT,
         "description": "Denoised intensities.",
-        "axes": [
-            {"type": "batch"},
-            {"type": "channel", "channel_names": names},
-            *(
-                {
-                    "type": "space",
-                    "id": axis,
-                    "halo": halo[i],
-                    "size": {"tensor_id": INPUT, "axis_id": axis},
-                    **_pixel(model, axis),
-                }
-                for i, axis in enumerate("zyx"[-len(halo) :])
-            ),
-        ],
+        **_tensor(model, names, sizes, test),
+        "postprocessing": _linear(unscale.scales, unscale.means),
+    }
+
+
+def _tensor(
+    model: Model, names: list[str], sizes: list[dict[str, Any]], test: dict[str, str]
+) -> dict[str, Any]:
+    spatial = [
+        {"type": "space", "id": axis, **size, **_pixel(model, axis)}
+        for axis, size in zip(_letters(model), sizes, strict=True)
+    ]
+    channel = {"type": "channel", "channel_names": names}
+    return {
+        "axes": [{"type": "batch"}, channel, *spatial],
         "data": {"type": "float32"},
         "test_tensor": test,
-        "postprocessing": _unscaled(model.output_normalization),
     }
+
+
+def _letters(model: Model) -> str:
+    return "zyx"[-len(model.network.multiple) :]
+
+
+def _numbered(channels: int) -> list[str]:
+    return [f"channel{i}" for i in range(channels)]
 
 
 def _pixel(model: Model, axis: str) -> dict[str, Any]:
@@ -197,16 +260,8 @@ def _scaled(by: Normalization) -> list[dict[str, Any]]:
         gains = tuple(1 / scale for scale in by.scales)
         offsets = tuple(-m / scale for m, scale in zip(by.means, by.scales, strict=True))
         return _linear(gains, offsets)
-    return [
-        {
-            "id": "fixed_zero_mean_unit_variance",
-            "kwargs": _per_channel(mean=by.means, std=by.stds),
-        }
-    ]
-
-
-def _unscaled(by: Normalization) -> list[dict[str, Any]]:
-    return _linear(by.scales, by.means)
+    kwargs = _per_channel(mean=by.means, std=by.stds)
+    return [{"id": "fixed_zero_mean_unit_variance", "kwargs": kwargs}]
 
 
 def _linear(gains: tuple[float, ...], offsets: tuple[float, ...]) -> list[dict[str, Any]]:

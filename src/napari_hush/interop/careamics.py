@@ -7,9 +7,10 @@ patch and batch size and masking are imported; other settings have their default
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from napari_hush.config import Configuration
+from napari_hush.config import Configuration, UNetConfig
 from napari_hush.config.data import DataType
 from napari_hush.config.transforms import N2VManipulateConfig
 from napari_hush.errors import ConfigurationError
@@ -18,22 +19,10 @@ from napari_hush.models.file import check_weights
 from napari_hush.models.normalization import EPSILON, Normalization
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 _METHODS = ("n2v", "n2n", "care")
-_NETWORK = (
-    "conv_dims",
-    "in_channels",
-    "num_classes",
-    "depth",
-    "num_channels_init",
-    "residual",
-    "independent_channels",
-    "use_batch_norm",
-    "n2v2",
-)
+_NETWORK = UNetConfig.model_fields.keys() - {"architecture", "pool_z"}
 _MASKING = ("roi_size", "masked_pixel_percentage", "strategy")
 _BLOCKS = {
     "encoder.encoder_blocks": "encoder",
@@ -74,11 +63,10 @@ def careamics_model(
     )
     made = config.algorithm_config.model
     renamed = {
-        ours: tensor.float() if tensor.is_floating_point() else tensor
-        for ours, tensor in (
-            (_renamed(name, norm=made.use_batch_norm), each)
-            for name, each in weights.items()
+        _renamed(name, norm=made.use_batch_norm): (
+            tensor.float() if tensor.is_floating_point() else tensor
         )
+        for name, tensor in weights.items()
     }
     if made.residual:  # added to the image there, subtracted from it here
         for name in ("last.weight", "last.bias"):
@@ -146,11 +134,8 @@ def _hidden(masking: Mapping[str, Any]) -> dict[str, Any]:
         axis, span = masking.get("struct_mask_axis"), masking.get("struct_mask_span")
     if axis in (None, "none"):
         return {}
-    plain = N2VManipulateConfig()
-    return {
-        "struct_mask_axis": axis,
-        "struct_mask_span": plain.struct_mask_span if span is None else span,
-    }
+    span = N2VManipulateConfig().struct_mask_span if span is None else span
+    return {"struct_mask_axis": axis, "struct_mask_span": span}
 
 
 def _data(theirs: Mapping[str, Any], dims: int, *, struct: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tempfile
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,8 +29,6 @@ from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from napari_hush.models import Model
 
 _FILES = 10_000
@@ -80,13 +79,8 @@ class Archive:
             raise ValueError(f"it has no {name!r}")
         try:
             content = self._zip.read(name)
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,  # it requires a password
-        ) as error:
+        # RuntimeError: a password is required, or the compression is unknown
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
             raise ValueError(f"{name!r} in it is damaged: {error}") from error
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256.lower():
             raise ValueError(f"{name!r} in it does not have its SHA-256")
@@ -106,22 +100,12 @@ _NETWORK = "model."
 
 
 def open_model(path: str | Path) -> Model:
-    """Read a model file, a package or a checkpoint, without running any code in it.
+    """Read a model without running any code in its file.
 
-    Parameters
-    ----------
-    path : str or Path
-        A ``.safetensors`` file that `save_model` wrote; a BioImage.IO package (``.zip``)
-        that `write_package` or CAREamics wrote; a checkpoint (``.ckpt``) of CAREamics.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    ModelFileError
-        If it contains no model that can be used.
-    OutOfMemoryError
-        If it does not fit into memory.
+    A ``.safetensors`` file that `save_model` wrote; a BioImage.IO package (``.zip``) that
+    `write_package` or CAREamics wrote; a checkpoint (``.ckpt``) of CAREamics. Raises a
+    MissingFileError, a ModelFileError if there is no usable model in it, or an
+    OutOfMemoryError.
     """
     path = Path(path)
     read = _READERS.get(path.suffix.lower())
@@ -248,17 +232,8 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
 
     Input and output are float32 intensities ``(B, C, (Z), Y, X)`` with spatial sizes that
     are multiples of `UNet.multiple`. `write_package` takes metadata for a package.
-
-    Raises
-    ------
-    ModelFileError
-        If the name has another suffix.
-    ExistingFileError
-        If the file exists and `overwrite` is off.
-    UnwritableFileError
-        If the file cannot be written.
-    HushError
-        If the package onnx is needed and not installed.
+    Raises a ModelFileError for another suffix, an ExistingFileError unless `overwrite` is
+    on, an UnwritableFileError, or a HushError if the package onnx is not installed.
     """
     path = Path(path)
     write = _WRITERS.get(path.suffix.lower())

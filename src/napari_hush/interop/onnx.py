@@ -7,6 +7,8 @@ Batch normalisation is fused into the weights. Runtimes of 2022 and later read t
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,9 +20,6 @@ from napari_hush.system.atomic_write import whole_file
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from napari_hush.models import UNet
     from napari_hush.models.normalization import Normalization
 
@@ -35,25 +34,9 @@ INPUT, OUTPUT = "raw", "denoised"
 def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
     """Write the network of `model` as an ONNX file.
 
-    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size. Spatial sizes are
-    multiples of `UNet.multiple`, as the names of the axes say.
-
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    path : Path
-        The file, which is written atomically.
-    scaled : bool
-        Whether input and output are intensities, with normalisation in the graph;
-        otherwise they are normalised.
-
-    Raises
-    ------
-    HushError
-        If the package onnx is not installed.
-    UnwritableFileError
-        If the file cannot be written.
+    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, intensities if
+    `scaled` and else normalised. Spatial sizes are multiples of `UNet.multiple`, as the
+    names of the axes say. Raises a HushError if the package onnx is not installed.
     """
     proto = onnx_model(model, scaled=scaled)
     with whole_file(path) as part:
@@ -95,13 +78,12 @@ def onnx_model(model: Model, *, scaled: bool = True) -> Any:
 
 
 def _properties(model: Model, scaled: bool) -> dict[str, str]:
-    multiple, halo = model.network.multiple, model.network.halo
     return {
         "name": model.config.experiment_name,
         "intensities": "original" if scaled else "normalised",
         "axes": "BC" + "".join(spatial_axes(model.config.data_config.axes)),
-        "size_multiple_of": json.dumps(list(multiple)),
-        "halo": json.dumps(list(halo)),
+        "size_multiple_of": json.dumps(model.network.multiple),
+        "halo": json.dumps(model.network.halo),
         "configuration": model.config.model_dump_json(),
     }
 
@@ -127,8 +109,7 @@ def _network(graph: _Graph, network: UNet, x: str) -> str:
     apart = config.independent_channels and channels > 1
     if apart:
         x = graph.reshaped(x, 1)
-    skips = []
-    at = x
+    skips, at = [], x
     for block, step in zip(network.encoder, network.steps, strict=True):
         at = graph.block(cast("nn.Sequential", block), at)
         skips.append(at)

@@ -38,23 +38,8 @@ class Denoiser(nn.Module):
 def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
     """Write the network of `model` as TorchScript.
 
-    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size. Spatial sizes are
-    multiples of `UNet.multiple`.
-
-    Parameters
-    ----------
-    model : Model
-        Network and statistics.
-    path : Path
-        The file, which is written atomically.
-    scaled : bool
-        Whether input and output are intensities, with normalisation in the network;
-        otherwise they are normalised.
-
-    Raises
-    ------
-    UnwritableFileError
-        If the file cannot be written.
+    Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, intensities if
+    `scaled` and else normalised. Spatial sizes are multiples of `UNet.multiple`.
     """
     network = Denoiser(model).eval() if scaled else fuse_batch_norm(model.network).cpu()
     multiple = model.network.multiple
