@@ -52,18 +52,12 @@ def spatial_axes(axes: str) -> str:
 
 @dataclass(frozen=True)
 class AxesMap:
-    """Conversion of an array from its axes to ``SC(Z)YX`` and back.
-
-    Attributes
-    ----------
-    axes : str
-        Axes of the array, one letter per dimension.
-    shape : tuple of int
-        Shape of the array.
-    """
+    """Conversion of an array from its axes to ``SC(Z)YX`` and back."""
 
     axes: str
+    """Axes of the array, one letter per dimension."""
     shape: tuple[int, ...]
+    """Shape of the array."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "axes", validate_axes(self.axes))

@@ -22,18 +22,12 @@ OPERATIONS = 8
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random flips and rotations, drawn for many patches at once.
-
-    Attributes
-    ----------
-    transforms : sequence of transform configurations
-        Applied one after the other, independently; empty for none.
-    square : bool
-        Whether patches are square; others are never rotated by 90 or 270 degrees.
-    """
+    """Random flips and rotations, drawn for many patches at once."""
 
     transforms: Sequence[Transform]
+    """Applied one after the other, independently; empty for none."""
     square: bool
+    """Whether patches are square; others are never rotated by 90 or 270 degrees."""
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw one operation (0 to 7; 0 changes nothing) for each of `n`."""

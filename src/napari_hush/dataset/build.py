@@ -50,21 +50,14 @@ _KEY_VERSION = 1
 
 @dataclass(frozen=True)
 class Collection:
-    """Images with their targets and masks.
-
-    Attributes
-    ----------
-    images : list of Image
-        Input of the network.
-    targets : list of Image, optional
-        Its wanted output, of the same samples and sizes.
-    masks : list of Image, optional
-        Not zero where there is something to learn from.
-    """
+    """Images with their targets and masks."""
 
     images: list[Image]
+    """Input of the network."""
     targets: list[Image] | None = None
+    """Its wanted output, of the same samples and sizes."""
     masks: list[Image] | None = None
+    """Not zero where there is something to learn from."""
 
     def __post_init__(self) -> None:
         first = self.images[0]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.image import Pixels
-from napari_hush.io.lazy import Bounds, LazyPixels, SerialPixels, chunk_sizes
+from napari_hush.io.lazy import Bounds, LazyPixels, SerialPixels, chunk_sizes, extent
 from napari_hush.io.metadata import letters_of
 from napari_hush.io.zarr_read import ZarrPixels, array_axes
 
@@ -34,10 +34,8 @@ from napari_hush.io.zarr_read import ZarrPixels, array_axes
 def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
     """Call a custom reader: returns an ndarray or `LazyPixels`.
 
-    Raises
-    ------
-    UnreadableFileError
-        If it fails or returns another object; names function and file.
+    Raises an UnreadableFileError that names function and file if it fails or returns
+    another object.
     """
     found = _called(file, axes, func)
     if type(found) is np.ndarray:
@@ -79,11 +77,10 @@ class RegionPixels(SerialPixels):
                     f"{str(file)!r} ({type(error).__name__}: {error}); correct the "
                     "function or leave the file out."
                 ) from error
-        wanted = tuple(stop - start for start, stop in bounds)
-        if pixels.shape != wanted:
+        if pixels.shape != extent(bounds):
             raise UnreadableFileError(
-                f"The object that {_name(func)} returned for {str(file)!r} has a "
-                f"region of shape {pixels.shape} not {wanted}; correct the function."
+                f"The object that {_name(func)} returned for {str(file)!r} has a region "
+                f"of shape {pixels.shape} not {extent(bounds)}; correct the function."
             )
         return pixels
 
@@ -204,13 +201,7 @@ def check_array(array: Any) -> None:
 
 
 def axes_of(array: Any) -> str | None:
-    """Axes named by an xarray or Zarr array, one letter per dimension.
-
-    Returns
-    -------
-    str or None
-        None if it has no dimension names, or unknown ones.
-    """
+    """Axes named by an xarray or Zarr array, one letter per dimension; None if unknown."""
     kind = _kind(array)
     if kind == ("xarray", "DataArray"):
         return letters_of(array.dims)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.lazy import Bounds, SerialPixels
+from napari_hush.io.lazy import Bounds, SerialPixels, extent
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.optional import require
 
@@ -108,9 +108,7 @@ class CziPixels(SerialPixels):
         roi = (x + left, y + top, right - left, bottom - top)
         coloured = self._type in _COLOURS
         channels = (0, 1) if coloured else c
-        out = np.empty(
-            [b - a for a, b in (t, c, z, (top, bottom), (left, right))], self.dtype
-        )
+        out = np.empty(extent((t, c, z, box["Y"], box["X"])), self.dtype)
         with self._lock, _opened(self.path) as file:
             for frame, channel, depth in itertools.product(
                 range(*t), range(*channels), range(*z)
@@ -125,7 +123,7 @@ class CziPixels(SerialPixels):
                     into[channel - c[0]] = pixels[..., 0]
         order = ["TCZYX".index(a) for a in letters]
         rest = [i for i in range(5) if i not in order]
-        return out.transpose([*rest, *order]).reshape([b - a for a, b in bounds])
+        return out.transpose([*rest, *order]).reshape(extent(bounds))
 
 
 def czi_metadata(path: str | Path) -> ImageMetadata:

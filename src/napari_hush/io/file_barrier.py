@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_hush.errors import LostProcessError
@@ -18,26 +19,20 @@ _EVERY = 0.2
 """Seconds between two looks at the files of the other processes."""
 
 
+@dataclass(frozen=True)
 class FileBarrier:
-    """The processes of one job, seen from one of them.
+    """The processes of one job, seen from one of them."""
 
-    Parameters
-    ----------
-    target : Path
-        Path of the result; the files lie beside it and begin with a dot.
-    rank, ranks : int
-        Number of this process, and number of processes.
-    job : str
-        Distinguishes this start of the job from earlier ones.
-    timeout : float
-        Seconds without progress after which the others count as lost.
-    """
-
-    def __init__(
-        self, target: Path, rank: int, ranks: int, job: str, timeout: float
-    ) -> None:
-        self.rank, self.ranks = rank, ranks
-        self._target, self._job, self._timeout = target, job, timeout
+    target: Path
+    """Path of the result; the files lie beside it and begin with a dot."""
+    rank: int
+    """Number of this process."""
+    ranks: int
+    """Number of processes."""
+    job: str
+    """Distinguishes this start of the job from earlier ones."""
+    timeout: float
+    """Seconds without progress after which the others count as lost."""
 
     @property
     def is_first(self) -> bool:
@@ -54,16 +49,10 @@ class FileBarrier:
         self._send(0, 0)
 
     def join(self) -> None:
-        """Wait until the first process has begun the result.
-
-        Raises
-        ------
-        LostProcessError
-            After `timeout` seconds.
-        """
+        """Wait for the first process to begin; LostProcessError after `timeout` seconds."""
         began = time.monotonic()
         while self._received(0) is None:
-            if time.monotonic() - began > self._timeout:
+            if time.monotonic() - began > self.timeout:
                 raise self._lost(0)
             time.sleep(_EVERY)
 
@@ -74,15 +63,8 @@ class FileBarrier:
     def gather(self, missing: Callable[[], int]) -> int:
         """Wait, in the first process, for all others; returns their clipped pixels.
 
-        Parameters
-        ----------
-        missing : callable
-            Number of missing parts; while it falls, no process counts as lost.
-
-        Raises
-        ------
-        LostProcessError
-            After `timeout` seconds without progress.
+        No process counts as lost while `missing`, the number of missing parts, falls.
+        Raises a LostProcessError after `timeout` seconds without progress.
         """
         least, moved = missing(), time.monotonic()
         while True:
@@ -94,7 +76,7 @@ class FileBarrier:
             now = missing()
             if now < least:
                 least, moved = now, time.monotonic()
-            if time.monotonic() - moved > self._timeout:
+            if time.monotonic() - moved > self.timeout:
                 raise self._lost(received.index(None) + 1)
             time.sleep(_EVERY)
 
@@ -104,11 +86,11 @@ class FileBarrier:
             self._file(rank).unlink(missing_ok=True)
 
     def _file(self, rank: int) -> Path:
-        return self._target.with_name(f".{self._target.name}.process-{rank}")
+        return self.target.with_name(f".{self.target.name}.process-{rank}")
 
     def _send(self, rank: int, number: int) -> None:
         with whole_file(self._file(rank)) as part:
-            part.write_text(json.dumps([self._job, number]), encoding="utf-8")
+            part.write_text(json.dumps([self.job, number]), encoding="utf-8")
 
     def _received(self, rank: int) -> int | None:
         """The number that a process sent in this job, or None."""
@@ -116,10 +98,10 @@ class FileBarrier:
             job, number = json.loads(self._file(rank).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
-        return int(number) if job == self._job else None
+        return int(number) if job == self.job else None
 
     def _lost(self, rank: int) -> LostProcessError:
         return LostProcessError(
-            f"Process {rank} of {self.ranks} made no progress for {self._timeout:g} s and "
-            f"counts as lost; run the same command again to resume {self._target.name!r}."
+            f"Process {rank} of {self.ranks} made no progress for {self.timeout:g} s and "
+            f"counts as lost; run the same command again to resume {self.target.name!r}."
         )

@@ -27,26 +27,19 @@ _BOX = 2**19
 
 @dataclass(frozen=True)
 class Content:
-    """Hash and range of the pixels of an image.
-
-    Attributes
-    ----------
-    name : str
-        Name of the file without its folder, or "the array".
-    sha256 : str
-        Hash of shape, dtype and pixels in the order ``(S, C, (Z), Y, X)``, so it does not
-        depend on the file format and the order of axes.
-    whole : bool
-        Whether all pixels were read, or evenly spread boxes.
-    lowest, highest : tuple of float
-        Range of the pixels that were read, one per channel, without NaN.
-    """
+    """Hash and range of the pixels of an image."""
 
     name: str
+    """Name of the file without its folder, or "the array"."""
     sha256: str
+    """Hash of shape, dtype and pixels in the order ``(S, C, (Z), Y, X)``, so it does not
+    depend on the file format and the order of axes."""
     whole: bool
+    """Whether all pixels were read, or evenly spread boxes."""
     lowest: tuple[float, ...]
+    """Smallest of the pixels that were read, one per channel, without NaN."""
     highest: tuple[float, ...]
+    """Largest of them, one per channel."""
 
 
 def content_of(image: Image) -> Content:
@@ -79,13 +72,9 @@ def content_of(image: Image) -> Content:
 
 
 def fingerprint_of(image: Image) -> str | None:
-    """Identify pixels on disk without reading them.
+    """Identify pixels on disk without reading them: equal for an unchanged file and axes.
 
-    Returns
-    -------
-    str or None
-        The same for the same unchanged file and axes; None for pixels in memory or behind
-        a custom reader.
+    None for pixels in memory or behind a custom reader.
     """
     known = image.data.fingerprint() if isinstance(image.data, LazyPixels) else None
     if known is None:

@@ -100,37 +100,25 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """Pixels with their axes, name and metadata.
-
-    Attributes
-    ----------
-    data : ndarray or Pixels
-        Pixels in the axes of the source; any integer, boolean or real dtype.
-    axes : AxesMap
-        Conversion of these axes to ``(S, C, (Z), Y, X)`` and back.
-    name : str
-        File name, or "the array"; used in messages.
-    path : Path or None
-        Its file.
-    metadata : ImageMetadata
-        Known pixel sizes and units.
-    """
+    """Pixels with their axes, name and metadata."""
 
     data: Any
+    """Pixels in the axes of the source; any integer, boolean or real dtype."""
     axes: AxesMap
+    """Conversion of these axes to ``(S, C, (Z), Y, X)`` and back."""
     name: str
+    """File name, or "the array"; used in messages."""
     path: Path | None = None
+    """Its file, if it has one."""
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
+    """Known pixel sizes and units."""
 
     @classmethod
     def from_array(cls, array: Any, axes: str, name: str = "the array") -> Image:
         """Check axes and dtype, and wrap `array`.
 
-        Raises
-        ------
-        DataError
-            If the axes do not fit the shape, an axis is empty, or the pixels are not real
-            numbers.
+        Raises a DataError if the axes do not fit the shape, an axis is empty, or the pixels
+        are not real numbers.
         """
         if not isinstance(array, Pixels):
             array = np.asarray(array)
@@ -163,13 +151,7 @@ class Image:
         return [Sample(self.data, self.axes, n) for n in range(number)]
 
     def loaded(self) -> Image:
-        """The same image with its pixels in memory.
-
-        Raises
-        ------
-        OutOfMemoryError
-            If there is less memory than they take.
-        """
+        """The image with its pixels in memory; OutOfMemoryError if they do not fit."""
         if self.in_memory:
             return self
         require_memory(
@@ -186,19 +168,10 @@ class Image:
 
 
 def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
-    """The image with a selection of its channels, in this order; nothing is read.
+    """The image with these channels, numbers from 0 in this order; nothing is read.
 
-    Parameters
-    ----------
-    image : Image
-        In memory or on disk. Without a C axis it is returned unchanged.
-    channels : sequence of int, optional
-        Numbers from 0; None for all.
-
-    Raises
-    ------
-    DataError
-        If the image lacks one of them.
+    With None, or without a C axis, it is returned unchanged. Raises a DataError if the
+    image lacks a channel.
     """
     axes, shape = image.axes.axes, image.axes.shape
     if channels is None or "C" not in axes:

@@ -17,21 +17,18 @@ Bounds = tuple[tuple[int, int], ...]
 """Start and stop along each dimension, both within the shape."""
 
 
+def extent(bounds: Bounds) -> tuple[int, ...]:
+    """Shape of a box."""
+    return tuple(stop - start for start, stop in bounds)
+
+
 class LazyPixels(ABC):
     """Pixels on disk that look like an array: indexing reads a region.
 
     A subclass reads boxes; integers, slices of any step and an ellipsis are converted to
     boxes here. No subclass keeps a file open between reads, and each can be pickled and
-    read from several threads.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Size along each dimension.
-    dtype : dtype
-        Dtype of a pixel.
-    chunks : tuple of int, optional
-        Shape of a chunk, which can only be read whole; None if any region can be read.
+    read from several threads. A chunk, of shape `chunks`, can only be read whole; without
+    chunks any region can be read.
     """
 
     def __init__(
@@ -76,10 +73,8 @@ class LazyPixels(ABC):
 
     def _region(self, key: Any, read: Callable[[Bounds], NDArray[Any]]) -> NDArray[Any]:
         bounds, finish = box_of(key, self.shape)
-        if any(start == stop for start, stop in bounds):
-            block = np.empty([stop - start for start, stop in bounds], self.dtype)
-        else:
-            block = read(bounds)
+        shape = extent(bounds)
+        block = np.empty(shape, self.dtype) if 0 in shape else read(bounds)
         result: NDArray[Any] = block[finish]
         return result
 
@@ -127,10 +122,10 @@ class SelectedDimensions(LazyPixels):
         return self.pixels.fingerprint()
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
-        return self._without(self.pixels[self._key(bounds)], bounds)
+        return self.pixels[self._key(bounds)].reshape(extent(bounds))
 
     def _read_uncached(self, bounds: Bounds) -> NDArray[Any]:
-        return self._without(self.pixels.read_uncached(self._key(bounds)), bounds)
+        return self.pixels.read_uncached(self._key(bounds)).reshape(extent(bounds))
 
     def _key(self, bounds: Bounds) -> tuple[slice, ...]:
         key = [slice(0, 1)] * self.pixels.ndim
@@ -138,18 +133,12 @@ class SelectedDimensions(LazyPixels):
             key[position] = slice(start, stop)
         return tuple(key)
 
-    def _without(self, pixels: NDArray[Any], bounds: Bounds) -> NDArray[Any]:
-        return pixels.reshape([stop - start for start, stop in bounds])
-
 
 def box_of(key: Any, shape: tuple[int, ...]) -> tuple[Bounds, tuple[int | slice, ...]]:
     """Split a numpy index into the smallest box to read and an index into that box.
 
-    Raises
-    ------
-    IndexError
-        If the index has other items than integers, slices and an ellipsis, or is too long
-        or out of range.
+    Raises an IndexError if the index has other items than integers, slices and an ellipsis,
+    or is too long or out of range.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
     if (dots := sum(part is Ellipsis for part in parts)) > 1:
@@ -198,7 +187,7 @@ def gather(
     `chunk_at` returns the pixels of the chunk at a position in the grid of chunks; chunks
     at the far border may be smaller than `chunks`.
     """
-    out = np.empty([stop - start for start, stop in bounds], dtype)
+    out = np.empty(extent(bounds), dtype)
     grid = [
         range(start // size, (stop - 1) // size + 1)
         for (start, stop), size in zip(bounds, chunks, strict=True)

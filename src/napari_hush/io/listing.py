@@ -23,20 +23,18 @@ ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr store, or a group or an array in one."""
-    return path.is_dir() and (
-        path.suffix.lower() == ".zarr" or any((path / mark).exists() for mark in ZARR_MARKS)
-    )
+    return path.is_dir() and (path.suffix.lower() == ".zarr" or bool(zarr_marks(path)))
+
+
+def zarr_marks(folder: Path) -> list[Path]:
+    """The `ZARR_MARKS` that a folder has."""
+    return [folder / mark for mark in ZARR_MARKS if (folder / mark).exists()]
 
 
 def file_type(source: str | Path | Sequence[str | Path], otherwise: str) -> str:
-    """``"zarr"`` or ``"tiff"``, by the first path of `source`.
+    """``"zarr"`` or ``"tiff"``, by the first path of `source` (files and folders).
 
-    Parameters
-    ----------
-    source : str, Path or sequence of them
-        Files and folders.
-    otherwise : str
-        Type of the files in a folder; ``"tiff"`` unless it is ``"zarr"``.
+    The files in a folder are ``"tiff"`` unless `otherwise` is ``"zarr"``.
     """
     first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
     if first.is_dir() and not is_zarr(first):
@@ -47,24 +45,15 @@ def file_type(source: str | Path | Sequence[str | Path], otherwise: str) -> str:
 def list_files(
     source: str | Path | Sequence[str | Path], data_type: str, extension_filter: str = ""
 ) -> list[Path]:
-    """List the files of `source`, sorted.
+    """List the files of `source`, files and folders, sorted.
 
-    Parameters
-    ----------
-    source : str, Path or sequence of them
-        Files and folders, which are searched recursively. For Zarr also a group or an
-        array in a store, ``"image.zarr/1"``.
-    data_type : {"tiff", "zarr", "custom"}
-        Which files match: ``*.tif*``, Zarr stores, or `extension_filter`.
-    extension_filter : str
-        A pattern such as ``"*.npy"`` for custom data; by default every name matches.
+    Folders are searched recursively. Of `data_type` ``"tiff"`` the files ``*.tif*`` match,
+    of ``"zarr"`` the Zarr stores (`source` may be a group or an array in one,
+    ``"image.zarr/1"``), and of ``"custom"`` the pattern `extension_filter`, for example
+    ``"*.npy"``, or by default every name.
 
-    Raises
-    ------
-    MissingFileError
-        If a path does not exist.
-    SourceTypeError
-        If a folder has no matching file, or a file does not match.
+    Raises a MissingFileError if a path does not exist, and a SourceTypeError if a folder
+    has no matching file or a file does not match.
     """
     if not isinstance(source, str | Path):
         return [
@@ -121,16 +110,7 @@ def pair_files(sources: Sequence[Path], targets: Sequence[Path]) -> list[tuple[P
     """Pair noisy and clean files of the same name, in the order of `sources`.
 
     Where names repeat in several folders, the folders below the common one must match too.
-
-    Parameters
-    ----------
-    sources, targets : sequence of Path
-        As `list_files` returns them.
-
-    Raises
-    ------
-    SourceTypeError
-        If a file has no partner or several; names those.
+    Raises a SourceTypeError that names the files with no partner or several.
     """
     by_name, wanted = _keyed(targets), _keyed(sources)
     if max(map(len, (*by_name.values(), *wanted.values())), default=0) > 1:

@@ -56,21 +56,14 @@ _NO_UNITS = ("", "pixel", "pixels", "px", "null", "none", "reference frame")
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """Axes, pixel sizes and units of a file, as far as it has them.
-
-    Attributes
-    ----------
-    axes : str or None
-        One letter of S, T, C, Z, Y, X per dimension; None unless all are named.
-    scale : dict of str to float
-        Size of one step along an axis, by letter.
-    units : dict of str to str
-        Unit of that size as in OME-Zarr ("micrometer", "second"), by letter.
-    """
+    """Axes, pixel sizes and units of a file, as far as it has them."""
 
     axes: str | None = None
+    """One letter of S, T, C, Z, Y, X per dimension; None unless all are named."""
     scale: dict[str, float] = field(default_factory=dict)
+    """Size of one step along an axis, by letter."""
     units: dict[str, str] = field(default_factory=dict)
+    """Unit of that size as in OME-Zarr ("micrometer", "second"), by letter."""
 
     @classmethod
     def of(
@@ -78,12 +71,8 @@ class ImageMetadata:
     ) -> ImageMetadata:
         """Keep valid values: positive sizes, known letters, long names of units.
 
-        Parameters
-        ----------
-        axes : str or None
-            None as well if it contains `UNNAMED`.
-        scale, units : mapping
-            Values of the file by letter, or None.
+        `scale` and `units` are those of the file by letter, or None; `axes` with `UNNAMED`
+        become None.
         """
         known = (
             axes is not None and set(axes) <= set(CANONICAL) and len(set(axes)) == len(axes)
@@ -121,10 +110,7 @@ def unit_symbol(unit: str) -> str:
 def convert(size: float, unit: str, wanted: str) -> float:
     """Convert a size to another unit; unchanged without a unit on either side.
 
-    Raises
-    ------
-    ValueError
-        If one is a length and the other a time, or a unit is unknown.
+    Raises a ValueError if one is a length and the other a time, or a unit is unknown.
     """
     unit, wanted = unit_name(unit), unit_name(wanted)
     if unit == wanted or not unit or not wanted:
@@ -164,11 +150,7 @@ def fitting_dimensions(
     Returns the dimensions to keep, ascending. Dimensions of size 1 that `axes` lack are
     dropped. T, Z and S may stand for each other; the places of C, Y and X must agree, and
     the order of stack axes that both name. `named` has `UNNAMED` for unnamed dimensions.
-
-    Raises
-    ------
-    DataError
-        If file and user disagree; a wrong number of dimensions is reported later.
+    Raises a DataError if they disagree; a wrong number of dimensions is reported later.
     """
     kept = list(range(len(shape)))
     droppable = [i for i in kept if shape[i] == 1 and named[i] not in axes + UNNAMED]

@@ -55,23 +55,14 @@ class Result(Protocol):
     def reopen(self, path: Path, *, alone: bool = True) -> None:
         """Open an unfinished result; `alone` unless other processes write to it.
 
-        Raises
-        ------
-        UnreadableFileError
-            If it does not fit this result.
+        Raises an UnreadableFileError if it does not fit this result.
         """
 
     def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
-        """Write a region.
+        """Write `pixels` ``(C, (Z), Y, X)``, of the dtype of the result.
 
-        Parameters
-        ----------
-        sample : int
-            Index along S and T, S slowest.
-        inner : sequence of slice
-            Its place, ``((Z), Y, X)``.
-        pixels : ndarray
-            ``(C, (Z), Y, X)``, of the dtype of the result.
+        Their place is `inner` ``((Z), Y, X)`` of `sample`, the index along S and T, S
+        slowest.
         """
 
     def force(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
-from napari_hush.io.listing import ZARR_MARKS
+from napari_hush.io.listing import zarr_marks
 
 _TIFF = (".tif", ".tiff")
 _ZARR = (".zarr", ".ome.zarr")
@@ -25,25 +25,12 @@ def plan_targets(
 ) -> list[Path]:
     """Plan one result per file before anything is computed.
 
-    Parameters
-    ----------
-    files : sequence of Path
-        Files to denoise.
-    roots : sequence of Path
-        The files and folders that the user gave; inner folders are kept in `output`.
-    output : Path
-        Folder of the results; for one file also the result itself, if it ends in `suffix`
-        (``.tif`` and ``.tiff`` are equal, ``.zarr`` and ``.ome.zarr`` as well) and is not
-        a folder.
-    suffix : str
-        Extension of the results with its dot; replaces that of the source.
-    overwrite : bool
-        Replace existing results.
-    resume : bool
-        Keep existing results.
-    own : container of int, optional
-        Numbers of the files that this process denoises; the results of other processes may
-        exist. By default all.
+    The folders of `files` below the `roots`, which the user gave, are kept in the folder
+    `output`. For one file `output` may also be the result itself, if it ends in `suffix`
+    (``.tif`` and ``.tiff`` are equal, ``.zarr`` and ``.ome.zarr`` as well) and is not a
+    folder. The `suffix` with its dot replaces that of the source. Existing results are
+    replaced with `overwrite` and kept with `resume`. `own` are the numbers of the files
+    that this process denoises, by default all; the results of other processes may exist.
 
     Raises
     ------
@@ -81,7 +68,7 @@ def plan_targets(
                 f"The file {str(target)!r} exists already; choose another name or folder, "
                 "or use the option overwrite to replace it or resume to keep it."
             )
-        if target.is_dir() and not _is_store(target):
+        if target.is_dir() and not zarr_marks(target):
             raise ExistingFileError(
                 f"{str(target)!r} is a folder of other files; choose another name."
             )
@@ -95,10 +82,6 @@ def _harmed(target: Path, sources: Mapping[Path, Path]) -> Path | None:
         if place in sources:
             return sources[place]
     return next((file for known, file in sources.items() if target in known.parents), None)
-
-
-def _is_store(folder: Path) -> bool:
-    return any((folder / mark).exists() for mark in ZARR_MARKS)
 
 
 def _is_result(output: Path, suffix: str) -> bool:

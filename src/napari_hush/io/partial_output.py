@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,19 +46,13 @@ def open_partial_output(
 ) -> Iterator[PartialOutput]:
     """Begin or resume a result; whatever happens inside, the parts on disk are kept.
 
-    Parameters and errors are those of `PartialOutput`.
-
-    Raises
-    ------
-    ExistingFileError
-        If another process is writing this result.
+    Arguments and errors are those of `PartialOutput`; also raises an ExistingFileError if
+    another process is writing this result.
     """
     with nullcontext() if barrier and not barrier.is_first else _locked(target):
         with ExitStack() as failing:
             failing.callback(result.close)
-            output = PartialOutput(
-                result, target, job, count, overwrite=overwrite, barrier=barrier
-            )
+            output = PartialOutput(result, target, job, count, overwrite, barrier)
             failing.pop_all()
         try:
             yield output
@@ -65,61 +60,44 @@ def open_partial_output(
             output.leave()
 
 
+@dataclass
 class PartialOutput:
     """A result while it is written. One of a single part has no journal and is not kept.
 
-    Parameters
-    ----------
-    result : Result
-        Writes the pixels.
-    target : Path
-        Its final path, in an existing folder.
-    job : mapping
-        Everything the result depends on, ready for JSON; its keys (``"model"``,
-        ``"source"``) appear in messages.
-    count : int
-        Number of parts.
-    overwrite : bool
-        Whether to replace a file at `target`, or an unfinished result of another job.
-    barrier : FileBarrier, optional
-        Synchronises several processes that write parts of one result. The first process
-        begins the result and moves it to `target`.
-
-    Raises
-    ------
-    ExistingFileError
-        If there is an unfinished result of another job and `overwrite` is off.
-    UnreadableFileError
-        If the unfinished result is damaged.
-    LostProcessError
-        If the first process does not begin.
+    Raises an ExistingFileError if there is an unfinished result of another job and
+    `overwrite` is off, an UnreadableFileError if the unfinished result is damaged, and a
+    LostProcessError if the first process does not begin.
     """
 
-    def __init__(
-        self,
-        result: Result,
-        target: Path,
-        job: Mapping[str, Any],
-        count: int,
-        *,
-        overwrite: bool,
-        barrier: FileBarrier | None = None,
-    ) -> None:
-        self._result, self._target, self._overwrite = result, target, overwrite
-        self._job, self._count, self._barrier = dict(job), count, barrier
-        single = count <= 1 and barrier is None
+    result: Result
+    target: Path
+    """Its final path, in an existing folder."""
+    job: Mapping[str, Any]
+    """Everything the result depends on, ready for JSON; its keys (``"model"``,
+    ``"source"``) appear in messages."""
+    count: int
+    """Number of parts."""
+    overwrite: bool
+    """Whether to replace a file at `target`, or an unfinished result of another job."""
+    barrier: FileBarrier | None = None
+    """Synchronises processes that write parts of one result. The first process begins the
+    result and moves it to `target`."""
+
+    def __post_init__(self) -> None:
+        target, barrier = self.target, self.barrier
+        single = self.count <= 1 and barrier is None
         owner = f".{os.getpid()}" if single else ""
         self._part = target.with_name(f".{target.name}{owner}.part")
         self._file = target.with_name(f".{target.name}.tiles")
         self._journal: Journal | None = None
-        self.missing = list(range(count))  # parts that this process has to write
+        self.missing = list(range(self.count))  # parts that this process has to write
         self.clipped = 0  # pixels, in the parts on disk
         if barrier is None or barrier.is_first:
             self._begin(single=single)
         else:
             barrier.join()
             self._journal = self._reopened()
-            self._result.reopen(self._part, alone=False)
+            self.result.reopen(self._part, alone=False)
             self.missing = self._journal.missing
         if barrier is not None:
             self.missing = barrier.mine(self.missing)
@@ -129,25 +107,25 @@ class PartialOutput:
     def _begin(self, *, single: bool) -> None:
         if not single:
             try:
-                self._journal = Journal.reopen(self._file, self._job, self._count)
+                self._journal = Journal.reopen(self._file, self.job, self.count)
             except ExistingFileError:
-                if not self._overwrite:
+                if not self.overwrite:
                     raise
         if self._journal is not None and self._part.exists():
-            self._result.reopen(self._part)
+            self.result.reopen(self._part)
             self.missing, self.clipped = self._journal.missing, self._journal.clipped
             return
         self.forget()  # a journal without its result, or the reverse, or another job's
-        with writing(self._target):
-            self._result.begin(self._part)
+        with writing(self.target):
+            self.result.begin(self._part)
         if not single:
-            self._journal = Journal.begin(self._file, self._job, self._count)
+            self._journal = Journal.begin(self._file, self.job, self.count)
 
     def _reopened(self) -> Journal:
-        journal = Journal.reopen(self._file, self._job, self._count)
+        journal = Journal.reopen(self._file, self.job, self.count)
         if journal is None:
             raise UnreadableFileError(
-                f"The unfinished result of {str(self._target)!r} was deleted while it was "
+                f"The unfinished result of {str(self.target)!r} was deleted while it was "
                 "written; run the same command again."
             )
         return journal
@@ -161,24 +139,24 @@ class PartialOutput:
     def keep(self) -> None:
         """Force the written parts to the disk, then the journal."""
         if self._journal is not None:
-            with writing(self._target):
-                self._result.force()
+            with writing(self.target):
+                self.result.force()
                 self._journal.commit()
 
     def leave(self) -> None:
         """Close it: kept if there is a part to resume from, else removed."""
         with suppress(OSError):  # the disk may be full; parts kept earlier stay
             self.keep()
-        self._result.close()
-        if self._barrier is not None:  # other processes may be writing
+        self.result.close()
+        if self.barrier is not None:  # other processes may be writing
             return
-        if self._journal is None or len(self._journal.missing) == self._count:
+        if self._journal is None or len(self._journal.missing) == self.count:
             self.forget()
 
     def forget(self) -> None:
         """Remove the unfinished result and its journal."""
         self._journal = None
-        if self._barrier is not None and not self._barrier.is_first:
+        if self.barrier is not None and not self.barrier.is_first:
             return
         self._file.unlink(missing_ok=True)
         if self._part.is_dir() and not self._part.is_symlink():
@@ -189,16 +167,16 @@ class PartialOutput:
     def complete(self) -> None:
         """Move it to its final path, once every process is done."""
         self.keep()
-        if self._barrier is not None:
-            if not self._barrier.is_first:
-                self._barrier.leave(self.clipped)
+        if self.barrier is not None:
+            if not self.barrier.is_first:
+                self.barrier.leave(self.clipped)
                 return
-            self.clipped += self._barrier.gather(lambda: len(self._reopened().missing))
-        target, old = self._target, None
+            self.clipped += self.barrier.gather(lambda: len(self._reopened().missing))
+        target, old = self.target, None
         with writing(target):
-            self._result.finish()
-            self._result.close()
-            if target.exists() and not self._overwrite:
+            self.result.finish()
+            self.result.close()
+            if target.exists() and not self.overwrite:
                 raise ExistingFileError(
                     f"{str(target)!r} was created by another program while the image was "
                     "denoised; move it away, or denoise again with the option overwrite."

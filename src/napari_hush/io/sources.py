@@ -10,11 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_hush.axes import validate_axes
-from napari_hush.errors import (
-    ConfigurationError,
-    DataError,
-    SourceTypeError,
-)
+from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io.arrays_and_readers import (
     WholeFilePixels,
     axes_of,
@@ -49,12 +45,8 @@ def check_source(
 ) -> None:
     """Check that `source` matches `data_type`; nothing is read.
 
-    Raises
-    ------
-    SourceTypeError
-        If it does not, or a list mixes arrays and paths.
-    ConfigurationError
-        If custom data have no `read_source_func`.
+    Raises a SourceTypeError if it does not or if a list mixes arrays and paths, and a
+    ConfigurationError if custom data have no `read_source_func`.
     """
     parts: Sequence[Any] = source if isinstance(source, list | tuple) else [source]
     if not parts:
@@ -156,20 +148,10 @@ def load_images(*arguments: Any, **more: Any) -> list[Image]:
 def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
     """Read axes, pixel sizes and units from the metadata of a file.
 
-    Parameters
-    ----------
-    path : str or Path
-        A TIFF file, a Zarr store (or a group or array in one) or a CZI file; the result is
-        empty for files of other types.
-    level : int
-        Resolution level of an OME-Zarr image; 0 is the finest.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file cannot be read.
-    DataError
-        If a Zarr store has several arrays and no OME-Zarr metadata.
+    `path` is a TIFF file, a Zarr store (or a group or array in one) or a CZI file; the
+    result is empty for files of other types. `level` is the resolution level of an OME-Zarr
+    image, 0 the finest. Raises an UnreadableFileError if the file cannot be read, and a
+    DataError if a Zarr store has several arrays and no OME-Zarr metadata.
     """
     path = Path(path)
     if is_zarr(path):
@@ -182,17 +164,8 @@ def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
 def named_axes(path: str | Path, level: int = 0) -> str:
     """Read the axes of a TIFF file or Zarr store, one letter per dimension.
 
-    Parameters
-    ----------
-    path, level
-        See `read_metadata`.
-
-    Raises
-    ------
-    DataError
-        If its metadata do not name all dimensions.
-    UnreadableFileError
-        If the file cannot be read.
+    Arguments and errors are those of `read_metadata`; also raises a DataError if the
+    metadata do not name all dimensions.
     """
     axes = read_metadata(path, level).axes
     if axes is None:

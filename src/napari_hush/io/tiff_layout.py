@@ -84,12 +84,8 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
 def layout_of(path: str | Path) -> TiffLayout:
     """Find the pixels of the first image series of a TIFF file, without reading them.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is empty, no TIFF, damaged, truncated, or its codec is not installed.
-    DataError
-        If it is one of several files of one image.
+    Raises an UnreadableFileError if the file is empty, no TIFF, damaged, truncated, or its
+    codec is not installed, and a DataError if it is one of several files of one image.
     """
     path = Path(os.path.abspath(path))
     with opened(path) as file:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.io.lazy import Bounds, LazyPixels, gather
+from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
 from napari_hush.io.tiff_layout import TiffLayout, layout_of, opened, truncated
 
 _BRIDGED_GAP = 16 * 2**10
@@ -97,7 +97,7 @@ class TiffPixels(LazyPixels):
     def _plain(self, file: BinaryIO, bounds: Bounds) -> NDArray[Any]:
         layout = self.layout
         lead = len(layout.shape) - len(layout.page)
-        box = [stop - start for start, stop in bounds]
+        box = extent(bounds)
         out = np.empty(box, self.dtype)
         for index in np.ndindex(*box[:lead]):
             numbers = [start + i for (start, _), i in zip(bounds, index, strict=False)]
@@ -185,7 +185,6 @@ def read_box(
     The array has the given `shape` and `dtype`, in the byte order of the file, and begins
     at byte `offset` of the unbuffered `file`.
     """
-    box = [stop - start for start, stop in bounds]
     # Dimensions that are read whole are merged with the one before.
     sizes, parts = [1, *shape], [(0, 1), *bounds]
     while len(sizes) > 2 and parts[-1] == (0, sizes[-1]):
@@ -198,7 +197,7 @@ def read_box(
     rows_at_once = 1
     if (width - run) * dtype.itemsize <= _BRIDGED_GAP:
         rows_at_once = max(1, _BAND // (width * dtype.itemsize))
-    out = np.empty((*(stop - start for start, stop in parts[:-1]), run), dtype)
+    out = np.empty(extent(tuple(parts)), dtype)
     for index in np.ndindex(*out.shape[:-2]):
         outer = [start + i for (start, _), i in zip(parts, index, strict=False)]
         first = int(np.ravel_multi_index(outer, sizes[:-2])) * sizes[-2] if outer else 0
@@ -214,7 +213,7 @@ def read_box(
                 last = (rows - 1) * width
                 target[:-1] = band[:last].reshape(rows - 1, width)[:, :run]
                 target[-1] = band[last:]
-    return out.reshape(box).astype(dtype.newbyteorder("="), copy=False)
+    return out.reshape(extent(bounds)).astype(dtype.newbyteorder("="), copy=False)
 
 
 def _fill(file: BinaryIO, start: int, target: NDArray[Any]) -> None:

@@ -131,10 +131,7 @@ _NO_UNIT = {"second": "s", "micrometer": "pixel"}
 def read_tiff(path: str | Path) -> NDArray[Any]:
     """Read the first image series of a TIFF file, in the axes of the file.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is no TIFF or is damaged.
+    Raises an UnreadableFileError if the file is no TIFF or is damaged.
     """
     return TiffPixels(path)[...]
 
@@ -212,12 +209,7 @@ def write_tiff(
     image = ResultImage(AxesMap(axes, array.shape), array.dtype, sizes, record)
     form = tiff_form(path, image)
     with whole_file(path) as part:
-        tifffile.imwrite(
-            part,
-            _turned(array, image.axes, form),
-            **form.file,
-            **form.page,
-        )
+        tifffile.imwrite(part, _turned(array, image.axes, form), **form.file, **form.page)
     return path
 
 
@@ -250,13 +242,7 @@ class TiffResult:
         self._file: FileIO | None = None
 
     def begin(self, path: Path) -> None:
-        """Create the file in its full size; see `Result`.
-
-        Raises
-        ------
-        UnwritableFileError
-            If the disk has too little space.
-        """
+        """Create the file in its full size; UnwritableFileError if the disk is too full."""
         form = self._form
         _require_space(path, self._image.nbytes)
         with tifffile.TiffWriter(path, **form.file) as file:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.io.lazy import Bounds, LazyPixels, gather
-from napari_hush.io.listing import ZARR_MARKS
+from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
+from napari_hush.io.listing import ZARR_MARKS, zarr_marks
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, letters_of
 from napari_hush.system.optional import require
 
@@ -69,9 +69,8 @@ class ZarrPixels(LazyPixels):
                 status = os.stat(os.path.join(folder, name))
                 number, size = number + 1, size + status.st_size
                 newest = max(newest, status.st_mtime_ns)
-        for mark in ZARR_MARKS:
-            if (self.path / mark).exists():
-                digest.update((self.path / mark).read_bytes())
+        for mark in zarr_marks(self.path):
+            digest.update(mark.read_bytes())
         digest.update(repr((number, size, newest)).encode())
         return digest.hexdigest()
 
@@ -80,15 +79,13 @@ class ZarrPixels(LazyPixels):
 
     def _marked(self) -> tuple[int, ...]:
         """Times of modification of the metadata."""
-        if self.path is None:
-            return ()
-        marks = (self.path / mark for mark in ZARR_MARKS)
-        return tuple(os.stat(mark).st_mtime_ns for mark in marks if mark.exists())
+        marks = zarr_marks(self.path) if self.path else ()
+        return tuple(mark.stat().st_mtime_ns for mark in marks)
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
         # Large chunks are left to zarr, which needs no memory for missing ones.
         chunk = math.prod(self.chunks or ())
-        asked = math.prod(stop - start for start, stop in bounds)
+        asked = math.prod(extent(bounds))
         size = max(asked, chunk) * self.dtype.itemsize
         if self._is_all(bounds) or 2 * size > chunk_cache.limit:
             return self._read_uncached(bounds)
@@ -141,14 +138,9 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
 
     `path` is a store, or a group or an array in one (``image.zarr/1``); of an OME-Zarr
     image (version 0.4 or 0.5) the first multiscale counts, and `level` 0 is the finest.
-    Axes without a name are `UNNAMED`.
-
-    Raises
-    ------
-    UnreadableFileError
-        If it is no Zarr store or its metadata are damaged.
-    DataError
-        If it has no array, several without OME-Zarr metadata, or no such level.
+    Axes without a name are `UNNAMED`. Raises an UnreadableFileError if it is no Zarr store
+    or its metadata are damaged, and a DataError if it has no array, several without
+    OME-Zarr metadata, or no such level.
     """
     node = _opened(path)
     if not hasattr(node, "members"):
@@ -196,7 +188,7 @@ def _within(path: Path, name: str) -> Path:
 def _opened(path: Path) -> Any:
     zarr = zarr_module()
     try:
-        marks = [path / mark for mark in ZARR_MARKS if (path / mark).exists()]
+        marks = zarr_marks(path)
     except OSError as error:  # a name in the metadata that no file can have
         raise UnreadableFileError(
             f"{str(path)[:200]!r} cannot be opened ({error.strerror}); correct the "
@@ -257,7 +249,7 @@ def _multiscale(path: Path, group: Any) -> Any:
 def _beside(path: Path) -> tuple[Any, Any]:
     """The multiscale and dataset of an array, from one of the groups around it."""
     for parent in path.parents:
-        if not any((parent / mark).exists() for mark in ZARR_MARKS):
+        if not zarr_marks(parent):
             break
         scales = _multiscale(parent, _opened(parent))
         for dataset in scales.datasets if scales else ():

@@ -34,21 +34,8 @@ class ZarrResult:
     """An OME-Zarr image; coarse resolutions are computed at the end.
 
     Every resolution is a sharded array (Zarr 3) with the axes TCZYX of the image; S and T
-    are joined as T.
-
-    Parameters
-    ----------
-    image : ResultImage
-        Axes, dtype and metadata.
-    tile : sequence of int
-        Size ``((Z), Y, X)`` of the tiles that will fill it.
-    target : Path
-        Its final path.
-
-    Raises
-    ------
-    HushError
-        If zarr is not installed.
+    are joined as T. `tile` is the size ``((Z), Y, X)`` of the tiles that will fill it, and
+    `target` its final path. Raises a HushError if zarr is not installed.
     """
 
     def __init__(self, image: ResultImage, tile: Sequence[int], target: Path) -> None:
@@ -159,12 +146,7 @@ class ZarrResult:
             if any(corner):
                 places.append({"type": "translation", "translation": corner})
             datasets.append({"path": str(level), "coordinateTransformations": places})
-        return {
-            "name": self._name,
-            "axes": axes,
-            "datasets": datasets,
-            "type": "mean",
-        }
+        return {"name": self._name, "axes": axes, "datasets": datasets, "type": "mean"}
 
     def _put(self, level: int, bounds: Bounds, pixels: NDArray[Any]) -> None:
         array = self._arrays[level]

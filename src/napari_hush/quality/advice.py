@@ -32,24 +32,17 @@ _LEVELLING = 0.02  # regularises the equations of nearly smooth noise
 
 @dataclass(frozen=True)
 class Advice:
-    """The recommended method.
-
-    Attributes
-    ----------
-    method : {"n2v", "n2v2", "structn2v", "none"}
-        ``"none"`` where no blind-spot method can separate noise from structure.
-    axis : {"none", "horizontal", "vertical", "cross", "square"}
-        ``struct_mask_axis`` of structN2V.
-    span : int
-        ``struct_mask_span`` of structN2V, in pixels; 1 for other methods.
-    reason : str
-        One sentence.
-    """
+    """The recommended method."""
 
     method: Method
+    """``"n2v"``, ``"n2v2"``, ``"structn2v"``, or ``"none"`` where no blind-spot method can
+    separate noise from structure."""
     axis: StructAxis
+    """``struct_mask_axis`` of structN2V; ``"none"`` for other methods."""
     span: int
+    """``struct_mask_span`` of structN2V, in pixels; 1 for other methods."""
     reason: str
+    """One sentence."""
 
 
 def leak(profile: NDArray[np.float64], hidden: int = 0) -> float:

@@ -39,25 +39,17 @@ _MIXED_DIFFERENCE = 9 / 4  # the same for first differences along two axes
 
 @dataclass(frozen=True, eq=False)
 class NoiseCorrelation:
-    """Autocorrelation of the noise of one channel.
-
-    Attributes
-    ----------
-    map : ndarray
-        ``(2 L + 1, 2 L + 1)`` float64, offsets along Y and X in pixels, lag 0 with a value
-        of 1 in the centre; about 0 for independent pixels.
-    z : ndarray
-        Lags 0, 1, ... along Z; only lag 0 without Z.
-    structure : float
-        Share of structure in the variance of the flattest blocks, 0 to 1.
-    scatter : float
-        Standard error of the values along the axes if the noise is white.
-    """
+    """Autocorrelation of the noise of one channel."""
 
     map: NDArray[np.float64]
+    """``(2 L + 1, 2 L + 1)`` float64, offsets along Y and X in pixels, lag 0 with a value
+    of 1 in the centre; about 0 for independent pixels."""
     z: NDArray[np.float64]
+    """Lags 0, 1, ... along Z; only lag 0 without Z."""
     structure: float
+    """Share of structure in the variance of the flattest blocks, 0 to 1."""
     scatter: float
+    """Standard error of the values along the axes if the noise is white."""
 
     @property
     def x(self) -> NDArray[np.float64]:

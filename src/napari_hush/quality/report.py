@@ -29,46 +29,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ChannelReport:
-    """Measurements of one channel.
-
-    Attributes
-    ----------
-    noise : NoiseCorrelation
-        Autocorrelation of the noise: ``noise.map``, and ``noise.x``, ``noise.y`` and
-        ``noise.z`` along the axes.
-    sigma : float
-        Standard deviation of the noise in the median block, in grey values.
-    hot_share, background_share, saturated_share : float
-        Shares of the pixels, 0 to 1.
-    advice : Advice
-        The method for this channel alone.
-    """
+    """Measurements of one channel."""
 
     noise: NoiseCorrelation
+    """Autocorrelation of the noise: ``noise.map``, and ``noise.x``, ``noise.y`` and
+    ``noise.z`` along the axes."""
     sigma: float
+    """Standard deviation of the noise in the median block, in grey values."""
     hot_share: float
+    """Share of hot pixels, 0 to 1."""
     background_share: float
+    """Share of the area that is background, 0 to 1."""
     saturated_share: float
+    """Share of saturated pixels, 0 to 1."""
     advice: Advice
+    """The method for this channel alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class DataReport:
-    """Measurements of an image, and the recommended method.
-
-    Attributes
-    ----------
-    channels : tuple of ChannelReport
-        One per channel.
-    advice : Advice
-        The method for all channels together.
-    pixels : int
-        Number of pixels measured.
-    """
+    """Measurements of an image, and the recommended method."""
 
     channels: tuple[ChannelReport, ...]
+    """One per channel."""
     advice: Advice
+    """The method for all channels together."""
     pixels: int
+    """Number of pixels measured."""
 
     @property
     def suggestion(self) -> Method:

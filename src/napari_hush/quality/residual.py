@@ -28,38 +28,27 @@ _UPPER, _MIDDLE, _LOWER = 0.9, 0.5, 0.1
 
 @dataclass(frozen=True, eq=False)
 class ResidualReport:
-    """Measurements of the residual, noisy minus denoised.
-
-    Attributes
-    ----------
-    mean : float
-        Mean in grey values; about 0 if brightness is preserved.
-    std : float
-        Standard deviation in grey values.
-    noise_share : float
-        Standard deviation over that of the noise, in the median block; about 1 if all
-        noise was removed.
-    map : ndarray
-        ``(2 L + 1, 2 L + 1)`` autocorrelation of the residual, lag 0 in the centre.
-    noise_map : ndarray
-        The same of the noise, estimated from the noisy image.
-    structure : float
-        Excess correlation of neighbours over the noise, 0 to 1: the larger of the mean and
-        of the worst tenth of the blocks.
-    verdict : {"noise", "structure", "noise left"}
-        Whether the residual is noise, contains structure, or has too little noise.
-    reason : str
-        The verdict in one sentence.
-    """
+    """Measurements of the residual, noisy minus denoised."""
 
     mean: float
+    """Mean in grey values; about 0 if brightness is preserved."""
     std: float
+    """Standard deviation in grey values."""
     noise_share: float
+    """Standard deviation over that of the noise, in the median block; about 1 if all noise
+    was removed."""
     map: NDArray[np.float64]
+    """``(2 L + 1, 2 L + 1)`` autocorrelation of the residual, lag 0 in the centre."""
     noise_map: NDArray[np.float64]
+    """The same of the noise, estimated from the noisy image."""
     structure: float
+    """Excess correlation of neighbours over the noise, 0 to 1: the larger of the mean and
+    of the worst tenth of the blocks."""
     verdict: Verdict
+    """``"noise"``, ``"structure"`` if it has some, or ``"noise left"`` if it has too little
+    noise."""
     reason: str
+    """The verdict in one sentence."""
 
 
 def check_residual(
