@@ -342,7 +342,7 @@ def record_predictions(work):
     print(sorted(path.name for path in folder.iterdir()))
 
 
-# ---- Trainings that were cut off
+# ---- Interrupted trainings
 
 
 class CutAt:
@@ -417,7 +417,7 @@ def _write_results(name, results):
 
 
 def record_dock(work):
-    """What the dock keeps in its two folders: its settings, and a training cut off."""
+    """What the dock keeps in its two folders: its settings, and an interrupted training."""
     folder = emptied("dock")
     os.environ["HUSH_CONFIG_DIR"] = str(folder / "config")
     os.environ["HUSH_DATA_DIR"] = str(work)

@@ -61,10 +61,10 @@ def test_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
         entry_point()([*([command] if command else []), "--help"])
     assert not ended.value.code
-    told = capsys.readouterr().out
-    assert told.startswith(f"usage: hush {command or ''}".strip())
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"usage: hush {command or ''}".strip())
     if command is None:
-        assert set(COMMANDS) <= set(told.split())
+        assert set(COMMANDS) <= set(printed.split())
 
 
 def test_the_version(capsys):

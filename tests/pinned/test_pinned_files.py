@@ -1,6 +1,6 @@
 """Files that d419436 wrote: configurations, models, unfinished predictions and trainings.
 
-Each is opened, and work goes on with it.
+Each is opened and used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BITS = recorded("bits")["cases"]
 
 
 def check(exact, careamist, known, expected, case):
-    """What was trained has the recorded bits, or at least denoises nearly alike."""
+    """Models have the recorded bits, or at least denoise nearly alike."""
     plain = careamist.predict(to_denoise(case), data_type="array")
     np.testing.assert_allclose(plain, expected, **TRAINED)
     if exact:
@@ -148,7 +148,7 @@ def test_an_unfinished_prediction_is_finished(kind, done, count, unfinished, exa
     assert left == [RESULTS[kind]]
 
 
-# ---- Trainings that were cut off
+# ---- Interrupted trainings
 
 
 def begun(folder):
@@ -203,7 +203,7 @@ def test_a_command_that_was_cut_off_goes_on(line, exact, tmp_path):
 
 @pytest.fixture
 def kept_by_the_dock(tmp_path, monkeypatch):
-    """Copies of the folders of its settings and of trainings that were cut off."""
+    """Copies of the folders of its settings and of interrupted trainings."""
     config, data = tmp_path / "config", tmp_path / "data"
     shutil.copytree(DATA / "dock/config", config)
     shutil.copytree(DATA / "dock/interrupted", data / "interrupted" / "cells 0a1b2c")

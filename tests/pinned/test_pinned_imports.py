@@ -1,4 +1,4 @@
-"""Names that README and docs tell people to import.
+"""Names that README and docs import.
 
 A name may come to lie elsewhere, as long as the old path still leads to it; it may say
 that it is deprecated. The tables are what `record.py imports` printed at d419436.
