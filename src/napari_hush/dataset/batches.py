@@ -14,26 +14,14 @@ from napari_hush.dataset.patch_dataset import _ORDER, PatchDataset
 
 
 class PatchSampler(Sampler[int]):
-    """All patches in random order, pass after pass, a given number per epoch.
+    """All patches in random order, pass after pass, `per_epoch` of them per epoch.
 
     A `PatchDataset` has its own order and gets indices beyond its length for later passes;
-    any other dataset is shuffled uniformly. The order of a pass depends on the seed and
-    the pass alone, so it is the same in a resumed run.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        A dataset with a length.
-    per_epoch : int
-        Patches per epoch; an epoch that ends within a pass drops the rest of that pass.
-    seed : int
-        Seed of the order, for datasets other than `PatchDataset`.
-    first_epoch : int
-        Epochs trained before this run.
-    shuffle : bool
-        Whether the order is random.
-    skip : int
-        Patches of the first epoch that were trained on before the run was interrupted.
+    any other dataset with a length is shuffled uniformly, by `seed`. The order of a pass
+    depends on the seed and the pass alone, so it is the same in a resumed run. An epoch
+    that ends within a pass drops the rest of that pass. `first_epoch` counts the epochs
+    trained before this run, `skip` the patches of its first epoch that were trained on
+    before it was interrupted.
     """
 
     def __init__(
@@ -111,20 +99,12 @@ def share(whole: int, rank: int, ranks: int) -> Share:
 
 
 class SharedBatches(Sampler[list[int]]):
-    """Batches of which each process loads its part.
+    """Batches of `batch_size` patches, of which each process loads its part.
 
-    The patches in a batch do not depend on the number of processes. All processes have the
-    same number of batches; in place of an empty part the first patch of the batch is
-    loaded, and `share` leaves it out.
-
-    Parameters
-    ----------
-    sampler : Sampler
-        The order of the patches, the same in every process; has a length.
-    batch_size : int
-        Patches per batch, of all processes together.
-    rank, ranks : int
-        Number of this process, and number of processes.
+    The patches in a batch do not depend on the number of processes (`ranks`), each of which
+    has the same `sampler`, with a length. All processes have the same number of batches; in
+    place of an empty part the first patch of the batch is loaded, and `share` leaves it
+    out.
     """
 
     def __init__(

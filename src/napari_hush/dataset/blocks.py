@@ -41,12 +41,8 @@ class Block:
 def cut(samples: Sequence[Any], least: Sequence[int]) -> list[Block]:
     """Cut samples into blocks that cover them once; the last along an axis are larger.
 
-    Parameters
-    ----------
-    samples : sequence
-        Each with ``shape`` ``(C, (Z), Y, X)``, ``dtype`` and perhaps ``chunks``.
-    least : sequence of int
-        Smallest size of a block, ``((Z), Y, X)``: the patch size.
+    Samples have a ``shape`` ``(C, (Z), Y, X)``, a ``dtype`` and perhaps ``chunks``; `least`
+    is the smallest size of a block, ``((Z), Y, X)``: the patch size.
     """
     blocks = []
     for number, sample in enumerate(samples):
@@ -106,10 +102,7 @@ class LoadedBlocks(Sequence["NDArray[Any]"]):
             return self._kept[index]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        state["_kept"] = OrderedDict()
-        del state["_lock"]
-        return state
+        return {**self.__dict__, "_kept": OrderedDict(), "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

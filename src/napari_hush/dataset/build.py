@@ -7,6 +7,7 @@ over them, drop background, and fit the normalization to the training pixels alo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +31,6 @@ from napari_hush.io import fingerprint_of
 from napari_hush.models.normalization import Normalization
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.config import DataConfig
     from napari_hush.io import Image
 
@@ -98,18 +95,14 @@ def in_memory(
 ) -> tuple[PatchDataset, PatchDataset | None]:
     """Datasets of pixels in memory; windows side by side, split by windows.
 
-    Raises
-    ------
-    DataError
-        If channels differ, a pixel is not finite, an image is smaller than a patch, or
-        there is nothing to train on.
+    Raises a DataError if channels differ, a pixel is not finite, an image is smaller than a
+    patch, or there is nothing to train on.
     """
     _check_channels(train, val)
     for collection in filter(None, (train, val)):
         _check_finite(collection)
     learned = validated = _Part(train, config)
-    windows = learned.windows()
-    windows = windows[learned.kept(windows)]
+    windows = learned.foreground()
     if val is None:
         rng = np.random.default_rng([config.seed, _SPLIT])
         windows, held_out = patch_plan.split(
@@ -132,12 +125,8 @@ def on_disk(
 ) -> tuple[PatchDataset, PatchDataset | None]:
     """Datasets of pixels on disk; windows at random positions, split by files.
 
-    A single file is split by the blocks it is read in.
-
-    Raises
-    ------
-    DataError
-        As for `in_memory`, or if there are too few files to set any aside.
+    A single file is split by the blocks it is read in. Raises a DataError as `in_memory`
+    does, or if there are too few files to set any aside.
     """
     _check_channels(train, val)
     blocks = cut(samples_of(train.images), config.patch_size)
@@ -160,9 +149,7 @@ def on_disk(
     learned = _Part(train, config, blocks)
     scalings = learned.scalings(checked=validated)
 
-    windows = learned.windows()
-    windows = windows[learned.kept(windows)]
-    training = learned.dataset(windows, scalings, training=True)
+    training = learned.dataset(learned.foreground(), scalings, training=True)
     if not held_out:
         return training, None
     return training, validated.dataset(validated.windows(), scalings, training=False)
@@ -209,9 +196,9 @@ class _Part:
         size, letters = self.config.patch_size, spatial_axes(self.config.axes)
         return patch_plan.grid(shapes, size, self.names(images), letters)
 
-    def kept(self, windows: patch_plan.Windows) -> NDArray[np.bool_]:
-        """Which windows to train on, by the mask and by the background threshold."""
-        config = self.config
+    def foreground(self) -> patch_plan.Windows:
+        """The windows to train on, by the mask and by the background threshold."""
+        config, windows = self.config, self.windows()
         kept = np.ones(len(windows), bool)
         rng = np.random.default_rng([config.seed, _BACKGROUND])
         if self.source.masks is not None:
@@ -226,7 +213,7 @@ class _Part:
                 f"All {len(windows)} patches are background, so none is left to train on; "
                 "lower the background threshold, or use another mask."
             )
-        return kept
+        return windows[kept]
 
     def dataset(
         self, windows: patch_plan.Windows, scalings: Scalings, *, training: bool

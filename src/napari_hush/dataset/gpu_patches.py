@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from napari_hush.dataset.augmentation import OPERATIONS, transformed
 from napari_hush.models.normalization import EPSILON, exact_float
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.dataset.patch_dataset import PatchDataset
     from napari_hush.dataset.patch_plan import Windows
     from napari_hush.models.normalization import Normalization
@@ -27,15 +25,7 @@ _PLAIN = {"b1", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"}
 
 
 class DevicePatches(Dataset[tuple[torch.Tensor, ...]]):
-    """The batches of an in-memory dataset, with equal bits, made on a device.
-
-    Parameters
-    ----------
-    dataset : PatchDataset
-        Its pixels are copied to the device.
-    device : torch.device
-        Device of the batches.
-    """
+    """The batches of an in-memory dataset, with equal bits, made on `device`."""
 
     def __init__(self, dataset: PatchDataset, device: torch.device) -> None:
         self._dataset = dataset
@@ -88,18 +78,22 @@ class _Pixels:
         # Strides of each unit: (units, 1 + spatial).
         behind = np.cumprod(shapes[:, :0:-1], axis=1)[:, ::-1]
         self._strides = np.hstack([behind, np.ones((len(units), 1), np.int64)])
-        self._flat = torch.empty(sum(sizes), dtype=_torch_type(carrier), device=device)
+        stored = torch.from_numpy(np.empty(0, carrier)).dtype
+        self._flat = torch.empty(sum(sizes), dtype=stored, device=device)
         for unit, start in zip(units, self._starts, strict=True):
             native = np.ascontiguousarray(unit, dtype.newbyteorder("="))
             pixels = torch.from_numpy(native.view(carrier).reshape(-1))
             self._flat[start : start + len(pixels)] = pixels
         self._places = _places(patch_size).to(device)
         self._fixed = [
-            torch.arange(n, device=device).reshape(_along(axis, len(patch_size)))
+            torch.arange(n, device=device).reshape(-1, *(1,) * (len(patch_size) - axis))
             for axis, n in enumerate((shapes[0, 0], *patch_size[:-2]))
         ]
         self._dtype = getattr(torch, exact_float(dtype).__name__)
-        self._means, self._factors = _constants(scaling, self._dtype, device, patch_size)
+        # Rounded as `Normalization.normalize_array` rounds them.
+        constants = np.array([scaling.means, 1 / (np.array(scaling.stds) + EPSILON)])
+        constants = constants.reshape(2, 1, -1, *(1,) * len(patch_size))
+        self._means, self._factors = torch.tensor(constants, dtype=self._dtype).to(device)
 
     def batch(self, windows: Windows, operations: NDArray[np.int64]) -> torch.Tensor:
         """Cut, transform and normalize: ``(B, C, (Z), Y, X)`` float32."""
@@ -133,26 +127,5 @@ def _places(patch_size: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(np.stack(fits))
 
 
-def _along(axis: int, spatial: int) -> tuple[int, ...]:
-    return tuple(-1 if axis == n else 1 for n in range(1 + spatial))
-
-
-def _constants(
-    scaling: Normalization,
-    dtype: torch.dtype,
-    device: torch.device,
-    patch_size: tuple[int, ...],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rounded as `Normalization.normalize_array` rounds them."""
-    shape = (1, -1, *(1,) * len(patch_size))
-    factors = 1 / (np.array(scaling.stds) + EPSILON)
-    numbers = torch.tensor(np.array([scaling.means, factors]), dtype=dtype, device=device)
-    return numbers[0].reshape(shape), numbers[1].reshape(shape)
-
-
 def _kind(dtype: Any) -> str:
     return str(np.dtype(dtype).str[1:])
-
-
-def _torch_type(kind: str) -> torch.dtype:
-    return torch.from_numpy(np.empty(0, kind)).dtype

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from napari_hush.dataset.augmentation import transformed
@@ -13,14 +15,9 @@ from napari_hush.dataset.blocks import LoadedBlocks
 from napari_hush.models.normalization import Normalization, exact_float
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.dataset.augmentation import Augmentation
     from napari_hush.dataset.blocks import Block
     from napari_hush.dataset.patch_plan import Windows
-    from napari_hush.models.normalization import Normalization
 
 _DRAWS = 1
 """Marks augmentation among the random streams of a seed."""
@@ -101,12 +98,8 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
     def planned(self, indices: Sequence[int]) -> tuple[Windows, NDArray[np.int64]]:
         """Windows of a batch, and the flip and rotation of each.
 
-        Returns
-        -------
-        windows : ndarray
-            ``(B, 1 + spatial)``: unit, corner.
-        operations : ndarray
-            ``(B,)``, 0 to 7, see `napari_hush.dataset.augmentation.transformed`.
+        Windows are ``(B, 1 + spatial)``: unit, corner; operations ``(B,)``, 0 to 7, as for
+        `napari_hush.dataset.augmentation.transformed`.
         """
         passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
         return self._windows(passes, which), self._operations(passes, which)

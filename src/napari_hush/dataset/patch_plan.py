@@ -27,12 +27,7 @@ def grid(
     """All windows ``(n, 1 + spatial)`` of all images, in order: image, corner.
 
     The `shapes` are ``(C, (Z), Y, X)``; `names` of images and `letters` of axes are for
-    messages.
-
-    Raises
-    ------
-    DataError
-        If an image is smaller than a patch.
+    messages. Raises a DataError if an image is smaller than a patch.
     """
     parts = []
     for position, (shape, name) in enumerate(zip(shapes, names, strict=True)):
@@ -61,12 +56,8 @@ def split(
     """Draw windows for validation so that no pixel is in both parts; training comes first.
 
     Windows that overlap stay together. About ``max(round(n * percentage), minimum)``
-    windows are drawn, or none where that would leave nothing to train on.
-
-    Raises
-    ------
-    DataError
-        If `percentage` (0 to 1) or `minimum` is out of range.
+    windows are drawn, or none where that would leave nothing to train on. Raises a
+    DataError if `percentage` (0 to 1) or `minimum` is out of range.
     """
     total = len(windows)
     _check_percentage(percentage)
@@ -100,12 +91,8 @@ def set_aside(
 ) -> set[int]:
     """Draw numbers of whole files, or of blocks of a single file, for validation.
 
-    Blocks are fewer than `minimum` where the file has few; one is left for training.
-
-    Raises
-    ------
-    DataError
-        If `percentage` is out of range, or no file is left for training.
+    Blocks are fewer than `minimum` where the file has few; one is left for training. Raises
+    a DataError if `percentage` is out of range, or no file is left for training.
     """
     _check_percentage(percentage)
     wanted = max(round(total * percentage), minimum)

@@ -6,11 +6,13 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from napari_hush.boxes import Boxes, box_size
 from napari_hush.config import (
@@ -21,12 +23,9 @@ from napari_hush.config import (
 )
 from napari_hush.errors import DataError
 from napari_hush.models.normalization import EPSILON, Normalization
+from napari_hush.system.atomic_write import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.config import NormalizationConfig
     from napari_hush.dataset.patch_plan import Windows
 
@@ -40,17 +39,12 @@ _SKETCH = 1 << 20
 
 
 class Statistics:
-    """Mean, standard deviation, range and quantiles per channel.
+    """Mean, standard deviation, range and, if wanted, quantiles per channel.
 
     8 and 16 bit integers are counted in a histogram, which gives exact results. For other
     types mean and variance are updated in float64 as by Chan, Golub and LeVeque (1979),
-    which keeps precision at large offsets, and every n-th value is kept for the
-    quantiles, about a million.
-
-    Parameters
-    ----------
-    quantiles : bool
-        Whether to keep values for `quantiles`.
+    which keeps precision at large offsets, and every n-th value is kept for the quantiles,
+    about a million.
     """
 
     def __init__(self, *, quantiles: bool = True) -> None:
@@ -151,23 +145,10 @@ def measure(
 ) -> Statistics:
     """Statistics of all pixels of `samples` outside of held-out windows.
 
-    Parameters
-    ----------
-    samples : sequence
-        Each indexed by slices ``(C, (Z), Y, X)``, in memory or on disk.
-    names : sequence of str
-        Their names, for messages.
-    held_out : dict
-        Number of a sample to the corners ``(n, spatial)`` of windows of `patch_size`.
-    patch_size : tuple of int
-        ``((Z), Y, X)``.
-    quantiles : bool
-        Whether quantiles are needed.
-
-    Raises
-    ------
-    DataError
-        If a pixel is NaN or infinite, in held-out windows too.
+    Samples are indexed by slices ``(C, (Z), Y, X)``, in memory or on disk; `names` are for
+    messages. `held_out` maps the number of a sample to the corners ``(n, spatial)`` of
+    windows of `patch_size` ``((Z), Y, X)``. Raises a DataError if a pixel is NaN or
+    infinite, in held-out windows too.
     """
     found = Statistics(quantiles=quantiles)
     for number, (sample, name) in enumerate(zip(samples, names, strict=True)):
@@ -190,13 +171,7 @@ def regions(sample: Any) -> Boxes:
 
 
 def require_finite(pixels: NDArray[Any], name: str) -> None:
-    """Refuse NaN and infinite pixels.
-
-    Raises
-    ------
-    DataError
-        If there are any, with their number and the image's `name`.
-    """
+    """Raise a DataError with the image's `name` if pixels are NaN or infinite."""
     if pixels.dtype.kind != "f":
         return
     finite = np.isfinite(pixels)
@@ -215,13 +190,9 @@ def _outside(
     end = np.array([part.stop for part in region])
     keep = np.ones(tuple(end - origin), bool)
     meets = ((corners < end) & (corners + patch_size > origin)).all(axis=1)
-    for corner in corners[meets] - origin:
-        keep[
-            tuple(
-                slice(max(int(c), 0), int(c) + p)
-                for c, p in zip(corner, patch_size, strict=True)
-            )
-        ] = False
+    for corner in (corners[meets] - origin).tolist():
+        window = [slice(max(c, 0), c + p) for c, p in zip(corner, patch_size, strict=True)]
+        keep[tuple(window)] = False
     return keep
 
 
@@ -249,9 +220,8 @@ def cached(key: list[object] | None, measure: Callable[[], Normalization]) -> No
     found = measure()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"means": found.means, "stds": found.stds}))
-        os.replace(part, path)
+        with whole_file(path) as part:
+            part.write_text(json.dumps({"means": found.means, "stds": found.stds}))
     except OSError as error:
         _log.warning("The statistics cannot be cached in %s: %s", path, error)
     return found
@@ -262,10 +232,7 @@ def fit_normalization(
 ) -> Normalization:
     """The normalization of `config`, from the statistics of the pixels.
 
-    Raises
-    ------
-    DataError
-        If a channel of `what` (e.g. "the training data") is constant.
+    Raises a DataError if a channel of `what` (e.g. "the training data") is constant.
     """
     channels = len(found.mean)
     match config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,6 @@ import torch
 from napari_hush.system.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_hush.io import Image
 
 SHARE = 0.8
@@ -35,16 +34,9 @@ def choose_storage(
 ) -> Storage:
     """Decide whether `images`, targets included, are loaded or stay on disk.
 
-    Files are loaded if all of them, decoded, take less than 80 % of the available memory.
-
-    Parameters
-    ----------
-    images : sequence of Image
-        All images, targets included.
-    wish_memory : bool
-        False never loads files.
-    processes : int
-        Number of processes on this machine that load the same images.
+    Files are loaded if all of them, decoded, take less than 80 % of the available memory,
+    divided by the number of `processes` on this machine that load the same images. Without
+    `wish_memory` files are never loaded.
     """
     if all(image.in_memory for image in images):
         return Storage(True, "The images are arrays, so they are in memory.")

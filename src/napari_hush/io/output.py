@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
 
 from napari_hush.axes import CANONICAL
 from napari_hush.errors import UnreadableFileError
 from napari_hush.io.metadata import ImageMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     import numpy as np
-    from numpy.typing import NDArray
 
     from napari_hush.axes import AxesMap
     from napari_hush.io.lazy import Bounds

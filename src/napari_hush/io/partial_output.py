@@ -9,21 +9,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import ExistingFileError, UnreadableFileError
 from napari_hush.system.atomic_write import force, whole_file, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from napari_hush.io.file_barrier import FileBarrier
     from napari_hush.io.output import Result
 

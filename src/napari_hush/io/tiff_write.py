@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap, validate_axes
 from napari_hush.errors import DataError, UnwritableFileError
@@ -23,11 +26,6 @@ from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from io import FileIO
-
-    from numpy.typing import NDArray
-
     from napari_hush.io.lazy import Bounds
 
 _IMAGEJ_AXES = "TZCYX"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.boxes import Boxes, box_size
 from napari_hush.io.output import ResultImage, damaged, ordered, placed
@@ -16,10 +18,6 @@ from napari_hush.system.atomic_write import force
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.io.lazy import Bounds
 
 _VERSION = "0.5"

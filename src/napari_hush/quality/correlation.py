@@ -16,14 +16,11 @@ For white noise the quantile is below zero by chance, which is corrected.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 LAGS = 10
 """Largest lag in pixels, where blocks are large enough."""

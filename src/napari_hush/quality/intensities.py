@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.quality.correlation import NoiseCorrelation
 
-    Floats = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 _CELL = 8  # side of the cells that mean and variance are measured in, in pixels
 _BINS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.99, 1)  # few cells may be bright

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from napari_hush.deprecation import former_keywords
 from napari_hush.errors import DataError
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 _SIGMA = 1.5  # of the Gaussian window of SSIM, in pixels (Wang 2004)
 _RADIUS = 5  # ... which is 11 pixels wide

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.config.methods import METHODS
 from napari_hush.errors import DataError
@@ -22,8 +23,6 @@ from napari_hush.quality.intensities import (
 from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_hush.config.transforms import StructAxis
 
 

@@ -7,16 +7,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.boxes import flush_starts
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_hush.io import Image
 
-    Floats = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 MOST_PIXELS = 2**24
 """Largest number of pixels read, channels included."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
 from napari_hush.events import WarningIssued
@@ -16,10 +18,6 @@ from napari_hush.quality.residual import check_residual
 from napari_hush.quality.sampling import SMALLEST, read_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_hush.io import ImageMetadata
 
 SATURATED = 0.001
