@@ -75,8 +75,6 @@ class Controls(QWidget):
         self, viewer: Viewer, colours: Colours, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-
-        # ---- widgets
         self.setObjectName("controls")
         self.recovery = RecoveryPanel()
         self.inputs = Inputs(viewer)
@@ -107,8 +105,10 @@ class Controls(QWidget):
         self._model.setObjectName("model_name")
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.buttons = {name: push_button(name, words) for name, words in _BUTTONS.items()}
+        self._lay_out()
+        order_tabs(self)
 
-        # ---- layout
+    def _lay_out(self) -> None:
         preview_row = row()
         preview_row.addWidget(self.preview, 1)
         preview_row.addWidget(self.buttons["snapshots"])
@@ -137,7 +137,6 @@ class Controls(QWidget):
         layout.addWidget(self.footer)
         layout.addWidget(self.log)
         layout.addStretch(1)
-        order_tabs(self)
 
     def followPreferences(self) -> None:
         """Restore the check boxes from the preferences, and save their changes there."""
