@@ -124,7 +124,7 @@ class TestSet:
             (["--set", "num_epoch=3"], "did you mean 'training_config.num_epochs'"),
             (["--set", "name=SGD"], "algorithm_config.optimizer.name"),
             (["--set", "num_epochs"], "write --set num_epochs=VALUE"),
-            (["--set", "patch_size=[1"], "not valid YAML"),
+            (["--set", "patch_size=[1"], "is not YAML"),
             (["--set", "num_epochs=0"], "greater than or equal to 1 (given: 0)"),
             (["--set", "num_epochs=3", "--epochs", "4"], "--epochs and --set num_epochs"),
             (

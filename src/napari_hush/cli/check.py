@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import print_answer
+from napari_hush.cli.main import print_answer
 from napari_hush.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import argparse
 
 DESCRIPTION = (
     "Analyse the noise of an image (TIFF, Zarr or CZI) and suggest a denoising method."

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
+from napari_hush.cli.main import COMMANDS, build_parser
 from napari_hush.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import argparse
 
 DESCRIPTION = (
     "Print a shell completion script for the commands and options of hush. Requires the "
@@ -24,8 +22,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from napari_hush.cli.main import COMMANDS, build_parser
-
     try:
         import shtab
     except ImportError as error:

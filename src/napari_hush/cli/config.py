@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import IMAGES, print_answer
+from napari_hush.cli.main import IMAGES, print_answer
 from napari_hush.cli.settings import METHOD_HELP, add_settings, configuration
 from napari_hush.config import as_yaml, save_configuration
 from napari_hush.config.methods import METHODS
 from napari_hush.system.atomic_write import refuse_existing
-
-if TYPE_CHECKING:
-    import argparse
 
 DESCRIPTION = (
     "Write a configuration file (YAML) that lists and explains every setting, to edit and "

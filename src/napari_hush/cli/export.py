@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import print_answer
+from napari_hush.cli.main import print_answer
 from napari_hush.errors import ConfigurationError
 from napari_hush.system.atomic_write import refuse_existing
-
-if TYPE_CHECKING:
-    import argparse
 
 DESCRIPTION = (
     "Export a model for other programs: ONNX (.onnx) for onnxruntime, TorchScript (.pt) "

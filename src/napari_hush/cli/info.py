@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.cli.options import print_answer
+from napari_hush.cli.main import print_answer
 from napari_hush.errors import UnreadableFileError
 
 if TYPE_CHECKING:
-    import argparse
-
     from napari_hush.models import Model
 
 DESCRIPTION = (
@@ -34,18 +33,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    if _is_image(Path(options.model)):
-        record = _record(Path(options.model))
+    from napari_hush.io.listing import is_zarr
+
+    path = Path(options.model)
+    if path.suffix.lower().startswith(".tif") or is_zarr(path):
+        record = _record(path)
         print_answer(options, _lines(_of_result(record)), record)
         return
     from napari_hush.interop import open_model
 
     model = open_model(options.model)
     values = described(model)
-    whole = values | {
-        "configuration": model.config.model_dump(),
-        "provenance": asdict(model.provenance),
-    }
+    config, provenance = model.config.model_dump(), asdict(model.provenance)
+    whole = values | {"configuration": config, "provenance": provenance}
     print_answer(options, _lines(values), whole)
 
 
@@ -75,12 +75,6 @@ def described(model: Model) -> dict[str, Any]:
     }
 
 
-def _is_image(path: Path) -> bool:
-    from napari_hush.io.listing import is_zarr
-
-    return path.suffix.lower().startswith(".tif") or is_zarr(path)
-
-
 def _record(path: Path) -> dict[str, Any]:
     from napari_hush.io import list_files, read_record
 
@@ -97,14 +91,13 @@ def _record(path: Path) -> dict[str, Any]:
 def _of_result(record: dict[str, Any]) -> dict[str, Any]:
     """Facts about a denoised image."""
     source, model = record.get("source", {}), record.get("model", {})
-    trained_on = [one.get("name") for one in model.get("sources", [])]
     return {
         "denoised": record.get("date"),
         "source": source.get("name"),
         "source_sha256": source.get("sha256"),
         "model_sha256": model.get("sha256"),
         "trained": model.get("trained"),
-        "trained_on": trained_on,
+        "trained_on": [one.get("name") for one in model.get("sources", [])],
         "epochs": model.get("epochs"),
         "steps": model.get("steps"),
         "seed": model.get("seed"),

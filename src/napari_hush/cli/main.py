@@ -7,13 +7,14 @@ command that is called is imported, so ``hush --help`` loads neither torch nor p
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import textwrap
 from collections.abc import Collection, Sequence
 from enum import IntEnum
 from importlib import import_module
 from shutil import get_terminal_size
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from napari_hush import __version__
 from napari_hush.errors import HushError
@@ -63,18 +64,7 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        By default those of the process.
-
-    Returns
-    -------
-    int
-        An `ExitCode`.
-    """
+    """Run one command, by default that of the process; return an `ExitCode`."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
@@ -116,14 +106,34 @@ def build_parser(
             conflict_handler="resolve",
         )
         module.add_options(command)
-        command.add_argument(
-            "--quiet", action="store_true", help="print neither progress nor results"
-        )
-        command.add_argument(
-            "--json", action="store_true", help="print the result as one line of JSON"
-        )
+        for option, text in (
+            ("--quiet", "print neither progress nor results"),
+            ("--json", "print the result as one line of JSON"),
+        ):
+            command.add_argument(option, action="store_true", help=text)
     return parser, dict(commands.choices)
 
 
 def _module(name: str) -> Command:
     return cast("Command", import_module(f"napari_hush.cli.{name}"))
+
+
+IMAGES = "TIFF files or Zarr stores, or a folder of TIFF files"
+
+
+def help_of(description: str | None, default: Any) -> str:
+    """The first line of a field's description, as argparse help with the default."""
+    text = (description or "").split("\n")[0].rstrip(".").replace("%", "%%")
+    text = text[:1].lower() + text[1:]
+    text, _, without = text.partition("; None ")  # which no option can be
+    if default is None and without:
+        default = without.partition(" ")[2]
+    return text if default is None else f"{text} (default: {default})"
+
+
+def print_answer(options: argparse.Namespace, text: str, values: dict[str, Any]) -> None:
+    """Print the result of a command as text or as JSON, or nothing with ``--quiet``."""
+    if options.json:
+        print(json.dumps(values))
+    elif not options.quiet:
+        print(text)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import IMAGES, help_of
+from napari_hush.cli.main import IMAGES, ExitCode, help_of
 from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
-
-if TYPE_CHECKING:
-    import argparse
 
 DESCRIPTION = (
     "Denoise TIFF or Zarr images, of any size, with a model that hush train or napari "
@@ -46,13 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX (default: as in training)"
     )
-    level = InferenceConfig.model_fields["level"]
-    parser.add_argument(
-        "--level",
-        type=int,
-        metavar="N",
-        help=help_of(level.description, "as in training"),
-    )
+    level = help_of(InferenceConfig.model_fields["level"].description, "as in training")
+    parser.add_argument("--level", type=int, metavar="N", help=level)
     parser.add_argument(
         "--tile-size",
         type=int,
@@ -78,7 +70,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
-    from napari_hush.cli.main import ExitCode
     from napari_hush.io import file_type
 
     first = is_first()  # of the processes that share the work

@@ -7,23 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from napari_hush.events import (
-    BatchSplit,
-    EarlyStopped,
-    EpochDone,
-    Event,
-    FileFailed,
-    FileKept,
-    FileWritten,
-    ImageStarted,
-    PixelsClipped,
-    Plateau,
-    StepsDone,
-    TilesDone,
-    TrainingDone,
-    TrainingStarted,
-    WarningIssued,
-)
+from napari_hush import events
 
 _LINE_EVERY = 10.0
 """Seconds between two lines of a log."""
@@ -32,23 +16,7 @@ _LINE_EVERY = 10.0
 class Bars:
     """Shows progress on stderr and results on stdout; for ``on_progress``.
 
-    Parameters
-    ----------
-    quiet : bool
-        Show nothing.
-    json : bool
-        Print no results, because the command prints them as JSON.
-
-    Attributes
-    ----------
-    training : dict
-        Facts about the training run, serialisable as JSON.
-    files : list of str
-        Results that were written.
-    clipped : dict
-        Number of clipped pixels by name of the image.
-    warnings : list of dict
-        Warnings, each with its topic (``about``) and a ``message``.
+    With `quiet` it shows nothing, with `json` no results, which the command then prints.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
@@ -57,35 +25,38 @@ class Bars:
         self._bar: Any = None
         self._val_loss = ""
         self.training: dict[str, Any] = {}
+        """Facts about the training run, serialisable as JSON."""
         self.files: list[str] = []
         self.clipped: dict[str, int] = {}
+        """Number of clipped pixels by name of the image."""
         self.warnings: list[dict[str, str]] = []
+        """Each with its topic (``about``) and a ``message``."""
 
     @property
     def warnings_answer(self) -> dict[str, Any]:
         """The warnings for ``--json``, under their former key as well (until 0.3)."""
         return {"warnings": self.warnings, "cautions": self.warnings}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Show `event`."""
         self._show_training(event)
         self._show_denoising(event)
-        if isinstance(event, WarningIssued):
+        if isinstance(event, events.WarningIssued):
             self.warnings.append({"about": event.about, "message": event.message})
             self._note(f"Warning: {event.message}")
 
-    def _show_training(self, event: Event) -> None:
+    def _show_training(self, event: events.Event) -> None:
         match event:
-            case TrainingStarted():
+            case events.TrainingStarted():
                 self._start_training(event)
-            case StepsDone():
+            case events.StepsDone():
                 self._bar.set_postfix_str(
                     f"loss {event.losses[-1]:.3f}{self._val_loss}, "
                     f"{event.patches_per_second:.0f} patches/s",
                     refresh=False,
                 )
                 self._bar.update(len(event.losses))
-            case EpochDone():
+            case events.EpochDone():
                 if event.val_loss is not None:
                     self._val_loss = f", validation {event.val_loss:.3f}"
                 self.training |= {
@@ -94,19 +65,19 @@ class Bars:
                     "train_loss": event.train_loss,
                     "val_loss": event.val_loss,
                 }
-            case BatchSplit():
+            case events.BatchSplit():
                 self._note(
                     f"Memory is short: batches are processed {event.new} patches at a time"
                 )
-            case Plateau():
+            case events.Plateau():
                 self._note(f"The loss has not decreased for {event.epochs} epochs")
-            case EarlyStopped():
+            case events.EarlyStopped():
                 self._note(f"Stopped early: no improvement for {event.epochs} epochs")
-            case TrainingDone():
+            case events.TrainingDone():
                 self.training |= {"stopped": event.stopped, "seconds": event.seconds}
                 self._close()
 
-    def _start_training(self, event: TrainingStarted) -> None:
+    def _start_training(self, event: events.TrainingStarted) -> None:
         self.training = {
             "device": event.device,
             "precision": event.precision,
@@ -121,30 +92,30 @@ class Bars:
             done = event.resumed_step - event.first_epoch * event.steps_per_epoch
             self._bar.update(done)
 
-    def _show_denoising(self, event: Event) -> None:
+    def _show_denoising(self, event: events.Event) -> None:
         match event:
-            case ImageStarted():
+            case events.ImageStarted():
                 self._close()
                 self._open(f"Denoising {Path(event.name).name}", event.num_tiles, "tile")
-            case TilesDone():
+            case events.TilesDone():
                 self._bar.update(event.done - self._bar.n)
                 if event.done == event.num_tiles:
                     self._close()
-            case PixelsClipped() if event.clipped:
+            case events.PixelsClipped() if event.clipped:
                 self._close()
                 self.clipped[event.name] = event.clipped
                 self._print(
                     f"{event.clipped} of {event.num_pixels} pixels of {event.name} were "
                     f"outside the range of {event.dtype} and were clipped"
                 )
-            case FileWritten():
+            case events.FileWritten():
                 self._close()
                 self.files.append(str(event.path))
                 self._print(f"Wrote {event.path}")
-            case FileKept():
+            case events.FileKept():
                 self.files.append(str(event.path))
                 self._print(f"Kept {event.path}, which exists already")
-            case FileFailed():
+            case events.FileFailed():
                 self._close()
 
     def _print(self, text: str) -> None:

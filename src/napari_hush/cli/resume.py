@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_hush.cli.train import train_and_save
-
-if TYPE_CHECKING:
-    import argparse
 
 DESCRIPTION = (
     "Resume an interrupted training run with its images and settings, from its last "

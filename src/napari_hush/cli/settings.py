@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from napari_hush.axes import spatial_axes, validate_axes
-from napari_hush.cli.options import help_of
-from napari_hush.config import (
-    Configuration,
-    fitting_pool_z,
-    load_configuration,
-    set_field,
-)
+from napari_hush.cli.main import help_of
+from napari_hush.config import Configuration, fitting_pool_z, load_configuration, set_field
 from napari_hush.config.base import field_paths
 from napari_hush.config.files import SUFFIXES
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import file_type, list_files, named_axes, open_images
 
-if TYPE_CHECKING:
-    import argparse
-
 METHOD_HELP = " ".join(f"{key}: {each.sentence}" for key, each in METHODS.items())
 
-_TRAINING, _DATA = "training_config", "data_config"
-_ALGORITHM = "algorithm_config"
-_INT = {"type": int, "metavar": "N"}
-_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    # option: (setting, arguments of add_argument)
-    "--channels": (f"{_DATA}.channels", {**_INT, "nargs": "+"}),
-    "--struct-axis": (
-        f"{_ALGORITHM}.n2v_config.struct_mask_axis",
-        {"choices": STRUCT_AXES},
-    ),
-    "--struct-span": (f"{_ALGORITHM}.n2v_config.struct_mask_span", _INT),
-    "--patch-size": (f"{_DATA}.patch_size", {**_INT, "nargs": "+"}),
-    "--epochs": (f"{_TRAINING}.num_epochs", _INT),
-    "--steps": (f"{_TRAINING}.num_steps", _INT),
-    "--level": (f"{_DATA}.level", _INT),
-    "--batch-size": (f"{_DATA}.batch_size", _INT),
-    "--learning-rate": (
-        f"{_ALGORITHM}.optimizer.learning_rate",
-        {"type": float, "metavar": "RATE"},
-    ),
+_OPTIONS: dict[str, tuple[str, type, str | None]] = {
+    # option: (setting, type, metavar)
+    "--channels": ("data_config.channels", int, "N"),
+    "--struct-axis": ("algorithm_config.n2v_config.struct_mask_axis", str, None),
+    "--struct-span": ("algorithm_config.n2v_config.struct_mask_span", int, "N"),
+    "--patch-size": ("data_config.patch_size", int, "N"),
+    "--epochs": ("training_config.num_epochs", int, "N"),
+    "--steps": ("training_config.num_steps", int, "N"),
+    "--level": ("data_config.level", int, "N"),
+    "--batch-size": ("data_config.batch_size", int, "N"),
+    "--learning-rate": ("algorithm_config.optimizer.learning_rate", float, "RATE"),
     "--masked-pixels": (
-        f"{_ALGORITHM}.n2v_config.masked_pixel_percentage",
-        {"type": float, "metavar": "PERCENT"},
+        "algorithm_config.n2v_config.masked_pixel_percentage",
+        float,
+        "PERCENT",
     ),
-    "--depth": (f"{_ALGORITHM}.model.depth", _INT),
-    "--filters": (f"{_ALGORITHM}.model.num_channels_init", _INT),
-    "--seed": (f"{_DATA}.seed", _INT),
-    "--device": (f"{_TRAINING}.device", {"metavar": "DEVICE"}),
-    "--precision": (f"{_TRAINING}.precision", {"metavar": "{auto,32,bf16}"}),
-    "--logger": (f"{_TRAINING}.logger", {"metavar": "{csv,tensorboard,wandb,none}"}),
-    "--devices": (f"{_TRAINING}.devices", _INT),
-    "--nodes": (f"{_TRAINING}.nodes", _INT),
-    "--strategy": (f"{_TRAINING}.strategy", {"metavar": "{auto,ddp}"}),
+    "--depth": ("algorithm_config.model.depth", int, "N"),
+    "--filters": ("algorithm_config.model.num_channels_init", int, "N"),
+    "--seed": ("data_config.seed", int, "N"),
+    "--device": ("training_config.device", str, "DEVICE"),
+    "--precision": ("training_config.precision", str, "{auto,32,bf16}"),
+    "--logger": ("training_config.logger", str, "{csv,tensorboard,wandb,none}"),
+    "--devices": ("training_config.devices", int, "N"),
+    "--nodes": ("training_config.nodes", int, "N"),
+    "--strategy": ("training_config.strategy", str, "{auto,ddp}"),
 }
 """Options for the settings that people change most; ``--set`` takes the others."""
 
+_CHOICES = {"--struct-axis": STRUCT_AXES}
+_NARGS = {"--channels": "+", "--patch-size": "+"}
 _DEFAULTS = {"--patch-size": "64 64, or 16 64 64", "--struct-axis": STRUCT_AXES[0]}
 """Defaults to show where they depend on the axes or on the method."""
 
@@ -72,11 +58,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--axes", help="one letter per dimension, e.g. ZYX (default: read from the file)"
     )
     fields = field_paths(Configuration)
-    for option, (path, arguments) in _OPTIONS.items():
+    for option, (path, kind, metavar) in _OPTIONS.items():
         field = fields[path]
         text = help_of(field.description, _DEFAULTS.get(option, field.default))
         prefix = "for structn2v: " * option.startswith("--struct")
-        parser.add_argument(option, help=prefix + text, **arguments)
+        parser.add_argument(
+            option,
+            type=kind,
+            metavar=metavar,
+            choices=_CHOICES.get(option),
+            nargs=_NARGS.get(option),
+            help=prefix + text,
+        )
     parser.add_argument(
         "--set",
         action="append",
@@ -96,20 +89,10 @@ def configuration(
     *,
     paired: bool = False,
 ) -> Configuration:
-    """The configuration of a file, or the default one, changed by the options.
+    """The configuration of `file`, or the default one, changed by the options.
 
-    Parameters
-    ----------
-    options : Namespace
-        Holds the options of `add_settings`.
-    images : list of str
-        Axes and channels are read from the first one, unless given; may be empty.
-    method : str, optional
-        A key of `METHODS`; by default that of the file, or n2v.
-    file : str, optional
-        A configuration to start from.
-    paired : bool
-        Whether there are targets.
+    Axes and channels are read from the first of the images, if any, unless given.
+    `paired` is whether there are targets.
     """
     tree = (load_configuration(file) if file else Configuration()).model_dump()
     _set_axes(tree, options, images, read_axes=file is None)
@@ -130,7 +113,8 @@ def configuration(
         raise ConfigurationError(
             "--target is for methods that learn from pairs; add --algorithm n2n or care."
         )
-    if network["conv_dims"] == 3 and not file and f"{_ALGORITHM}.model.pool_z" not in given:
+    keeps_pool_z = file or "algorithm_config.model.pool_z" in given
+    if network["conv_dims"] == 3 and not keeps_pool_z:
         planes = tree["data_config"]["patch_size"][0]
         network["pool_z"] = fitting_pool_z(planes, network["depth"])
     return Configuration.build(tree)
@@ -179,7 +163,7 @@ def _set_channels(tree: Tree, count: int) -> None:
 def _set_options(tree: Tree, options: argparse.Namespace) -> set[str]:
     """Put the options and the values of ``--set`` into `tree`; return their paths."""
     given = {"data_config.axes": "--axes"} if options.axes else {}
-    for option, (path, _) in _OPTIONS.items():
+    for option, (path, *_) in _OPTIONS.items():
         value = getattr(options, option[2:].replace("-", "_"))
         if value is not None:
             set_field(Configuration, tree, path, value)
@@ -194,8 +178,7 @@ def _set_options(tree: Tree, options: argparse.Namespace) -> set[str]:
             path = set_field(Configuration, tree, name, yaml.safe_load(value))
         except yaml.YAMLError as error:
             raise ConfigurationError(
-                f"--set {text} is not valid YAML; write for example --set "
-                "patch_size='[32, 32]'."
+                f"--set {text} is not YAML; write for example --set patch_size='[32, 32]'."
             ) from error
         if path in given:
             raise ConfigurationError(

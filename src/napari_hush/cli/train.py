@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_hush.cli.options import IMAGES, print_answer
+from napari_hush.cli.main import IMAGES, print_answer
 from napari_hush.cli.progress import Bars
 from napari_hush.cli.settings import (
     METHOD_HELP,
@@ -19,8 +20,6 @@ from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.job_env import is_first
 
 if TYPE_CHECKING:
-    import argparse
-
     from napari_hush.cli.run_folder import Command
 
 DESCRIPTION = (
