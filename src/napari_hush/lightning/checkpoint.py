@@ -24,12 +24,7 @@ from napari_hush.errors import (
 )
 from napari_hush.lightning.losses import Losses
 from napari_hush.models import Model, UNet
-from napari_hush.models.file import (
-    MALFORMED,
-    check_weights,
-    open_tensors,
-    write_tensors,
-)
+from napari_hush.models.file import MALFORMED, check_weights, open_tensors, write_tensors
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
 from napari_hush.system.atomic_write import make_folder
@@ -151,12 +146,8 @@ def save_checkpoint(checkpoint: TrainingCheckpoint, folder: Path) -> None:
 def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
     """Read the checkpoint in `folder`.
 
-    Raises
-    ------
-    MissingFileError
-        If there is none.
-    UnreadableFileError
-        If the file is damaged or in another format.
+    Raises MissingFileError if there is none, and UnreadableFileError if it is damaged or in
+    another format.
     """
     path = Path(folder) / FILE
     if not path.is_file():
@@ -170,10 +161,10 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
         if header.get("format") != _FORMAT:
             raise ValueError("it was not written by this version of napari-hush")
         config = Configuration.model_validate_json(header["configuration"])
-        for part in ("network", "average"):
-            shapes = _under(part, file.shapes)
-            if shapes or part == "network":
-                check_weights(shapes, config.algorithm_config.model)
+        network = config.algorithm_config.model
+        check_weights(_under("network", file.shapes), network)
+        if average := _under("average", file.shapes):
+            check_weights(average, network)
         # Copies: Windows cannot replace a file that is mapped, as these would be.
         tensors = {name: tensor.clone() for name, tensor in file.tensors().items()}
         losses = {name: tensors.pop(f"losses.{name}").tolist() for name in vars(Losses())}
@@ -216,10 +207,7 @@ def _under(prefix: str, named: Mapping[str, _Value]) -> dict[str, _Value]:
 def interrupted_run(folder: str | Path) -> TrainingCheckpoint | None:
     """The checkpoint in `folder` if its run was interrupted, otherwise None.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is damaged or in another format.
+    Raises UnreadableFileError if it is damaged or in another format.
     """
     if not (Path(folder) / FILE).is_file():
         return None
@@ -228,13 +216,7 @@ def interrupted_run(folder: str | Path) -> TrainingCheckpoint | None:
 
 
 def refuse_if_interrupted(folder: Path) -> None:
-    """Protect the checkpoint of an interrupted run in `folder` from a new run.
-
-    Raises
-    ------
-    ExistingFileError
-        If there is one.
-    """
+    """Raise ExistingFileError if `folder` has the checkpoint of an interrupted run."""
     checkpoint = interrupted_run(folder)
     if checkpoint is not None:
         done = checkpoint.position.epochs
@@ -256,10 +238,7 @@ def remove_checkpoint(folder: Path) -> None:
 def model_of(checkpoint: TrainingCheckpoint) -> Model:
     """The model of an interrupted run, with EMA weights if there are any.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the weights do not fit the network of the configuration.
+    Raises UnreadableFileError if the weights do not fit the configured network.
     """
     position, data = checkpoint.position, checkpoint.data
     with explain_damage("the interrupted run"):
@@ -303,9 +282,8 @@ def check_alike(what: str, found: Any, expected: Any) -> None:
         kinds = (bool,) if isinstance(expected, bool) else (int, float, type(None))
     elif isinstance(expected, list | tuple):
         kinds = (list, tuple)
-    if not isinstance(found, kinds) or isinstance(found, bool) != isinstance(
-        expected, bool
-    ):
+    is_bool = isinstance(expected, bool)
+    if not isinstance(found, kinds) or isinstance(found, bool) != is_bool:
         raise ValueError(f"{what} is {found!r}")
 
 
@@ -325,12 +303,7 @@ def restore_optimizer(
     """Restore the result of `optimizer_tensors` and the settings of the groups.
 
     Moments get the memory layout of their weights, because sums in another order would
-    round differently.
-
-    Raises
-    ------
-    ValueError
-        If they belong to another optimizer.
+    round differently. Raises ValueError if they belong to another optimizer.
     """
     known = optimizer.state_dict()["param_groups"]
     check_alike("the optimizer", groups, known)

@@ -18,44 +18,36 @@ class RunControl:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._stop = False
-        self._paused = False
-
-    @property
-    def should_stop(self) -> bool:
+        self.should_stop = False
         """Whether the run is to end after the current step."""
-        return self._stop
-
-    @property
-    def is_paused(self) -> bool:
+        self.is_paused = False
         """Whether the run is paused, or is to pause after the current step."""
-        return self._paused
 
     def stop(self) -> None:
         """End the run after the current step, or at once if it is paused."""
-        self._set(stop=True)
+        self._set(should_stop=True)
 
     def pause(self) -> None:
         """Pause the run after the current step."""
-        self._set(paused=True)
+        self._set(is_paused=True)
 
     def resume(self) -> None:
         """Continue a paused run."""
-        self._set(paused=False)
+        self._set(is_paused=False)
 
     def reset(self) -> None:
         """Forget all requests."""
-        self._set(stop=False, paused=False)
+        self._set(should_stop=False, is_paused=False)
 
     def wait(self) -> None:
         """Sleep while paused, until the run is resumed or stopped."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stop or not self._paused)
+            self._changed.wait_for(lambda: self.should_stop or not self.is_paused)
 
-    def _set(self, *, stop: bool | None = None, paused: bool | None = None) -> None:
+    def _set(self, **requests: bool) -> None:
+        """Set attributes, and wake the threads that wait."""
         with self._changed:
-            self._stop = self._stop if stop is None else stop
-            self._paused = self._paused if paused is None else paused
+            vars(self).update(requests)
             self._changed.notify_all()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytorch_lightning.loggers import CSVLogger, Logger
 
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Losses:
-    """Losses by step and by epoch, both counted over all runs of a model, from 0.
-
-    Attributes
-    ----------
-    train_step, train_step_loss : list
-        One entry per optimizer step.
-    train_epoch, train_loss : list
-        One entry per epoch.
-    val_epoch, val_loss : list
-        One entry per epoch with validation.
-    """
+    """Losses by optimizer step and by epoch, counted over all runs of a model, from 0."""
 
     train_step: list[int] = field(default_factory=list)
     train_step_loss: list[float] = field(default_factory=list)
@@ -116,8 +106,7 @@ class LossLog:
     def __init__(self, logger: Logger | None, config: Configuration) -> None:
         self.logger = logger
         if logger is not None:
-            settings: dict[str, Any] = config.model_dump(mode="json")
-            logger.log_hyperparams(settings)
+            logger.log_hyperparams(config.model_dump(mode="json"))
 
     def record(self, event: Event) -> None:
         """Log the losses of `event`, if it has any."""

@@ -94,21 +94,11 @@ class PreviewCallback(L.Callback):
     Previews do not change the result of training: the model is a copy in evaluation mode,
     with EMA weights if there are any, and global random states are restored.
 
-    Parameters
-    ----------
-    take : callable
-        Called as ``take(model)`` in the training thread, which waits for it; it may denoise
-        an image, and may keep the model. If it raises, a `PreviewFailed` event is reported,
-        training continues, and `take` is not called again in that run.
-    share : float
-        Largest fraction of the run's time for `take`, above 0 and up to 1.
-    every_s : float
-        Least number of seconds between two calls.
-
-    Raises
-    ------
-    ConfigurationError
-        If `share` or `every_s` is out of range.
+    ``take(model)`` is called in the training thread, which waits for it; it may denoise an
+    image, and may keep the model. If it raises, a `PreviewFailed` event is reported,
+    training continues, and `take` is not called again in that run. It gets at most the
+    fraction `share` of the run's time, above 0 and up to 1, and is called at most every
+    `every_s` seconds; ConfigurationError if one of them is out of range.
     """
 
     def __init__(

@@ -14,7 +14,6 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from napari_hush.config import Configuration, CosineConfig
 from napari_hush.dataset.batches import share as share_of
 from napari_hush.errors import TrainingError
-from napari_hush.lightning.algorithms import algorithm
 from napari_hush.lightning.checkpoint import (
     check_alike,
     explain_damage,
@@ -22,7 +21,13 @@ from napari_hush.lightning.checkpoint import (
     restore_optimizer,
 )
 from napari_hush.lightning.control import RunClock
-from napari_hush.lightning.gradients import MASKS, Gradients, MicroBatches, split_batch
+from napari_hush.lightning.gradients import (
+    MASKS,
+    Gradients,
+    MicroBatches,
+    algorithm,
+    split_batch,
+)
 from napari_hush.lightning.optimizers import EMAWeights, build_optimizer, build_schedule
 from napari_hush.lightning.process_group import ProcessGroup
 from napari_hush.lightning.sync_batchnorm import plain
@@ -47,42 +52,10 @@ class HushModule(L.LightningModule):
     """Train a U-Net with the algorithm of a configuration.
 
     `training_step` takes the whole optimizer step: gradients, gradient clipping,
-    optimizer, schedule and EMA weights.
-
-    Parameters
-    ----------
-    config : Configuration
-        Algorithm, optimizer, schedule and seed.
-    network : UNet
-        Network to train, in place.
-    total_steps : int
-        Optimizer steps of the whole run, for schedules that end with it.
-    first_step, first_epoch : int
-        Steps and epochs before this run; keep random draws from repeating.
-    normalization, target_normalization : Normalization, optional
-        Statistics of the training data, which belong to the model.
-    on_progress : callable, optional
-        Gets the events of callbacks.
-    clock : RunClock, optional
-        Time of the run without its pauses.
-
-    Attributes
-    ----------
-    epochs, steps : int
-        Epochs and optimizer steps done, those before this run included.
-    step_losses : list of Tensor
-        Losses to report, on the device: fetching each one would make a GPU wait.
-    val_loss : float or None
-        Validation loss of the last epoch, if it is not reported yet.
-    batch_size : int
-        Patches in the batch of the last step, over all processes.
-    stop_requests : Tensor or None
-        Scalar: number of processes that are to stop, the same in all of them.
-    micro_batches : MicroBatches
-        Number of patches that fit into memory at once.
-    precision, resumed, ranks, wants_stop, provenance
-        Set before a run: its arithmetic, the checkpoint to resume from, the processes that
-        train together, whether this process is to stop, and the provenance of its models.
+    optimizer, schedule and EMA weights. `network` is trained in place, for `total_steps` in
+    the whole run. `first_step` and `first_epoch` are done before it, so that random draws
+    do not repeat. The normalizations, statistics of the training data, belong to the model.
+    `on_progress` gets the events of callbacks; `clock` leaves out pauses.
     """
 
     def __init__(
@@ -103,24 +76,30 @@ class HushModule(L.LightningModule):
         self.config = config
         self.network = network
         self.total_steps = total_steps
-        self.first_step = self.steps = first_step
-        self.epochs = first_epoch
+        self.first_step = first_step
+        # Done so far, before this run included.
+        self.epochs, self.steps = first_epoch, first_step
         self.normalization = normalization
         self.target_normalization = target_normalization
         self.on_progress = on_progress
         self.clock = clock or RunClock()
         self.micro_batches = MicroBatches(on_progress)
+        # Losses to report, on the device: fetching each one would make a GPU wait.
         self.step_losses: list[Tensor] = []
-        self.val_loss: float | None = None
+        self.val_loss: float | None = None  # of the last epoch, until it is reported
+        self.batch_size = 0  # patches of the last step, over all processes
+        # Number of processes that are to stop, a scalar; the same in all of them.
+        self.stop_requests: Tensor | None = None
+        # Set before a run.
         self.precision: Precision = "32"
         self.resumed: TrainingCheckpoint | None = None
         self.ranks = ProcessGroup()
         self.wants_stop: Callable[[], bool] = lambda: False
-        self.batch_size = 0
-        self.stop_requests: Tensor | None = None
         self.provenance = Provenance()
         self._ema: EMAWeights | None = None
         self._schedule: LRScheduler | None = None
+        wanted = config.algorithm_config.lr_scheduler
+        self._steps_schedule = isinstance(wanted, CosineConfig)  # others step by epoch
         self._algorithm = algorithm(config.algorithm_config)
         self.gradients = Gradients(
             network, self._algorithm, config.data_config.seed, self.micro_batches
@@ -159,7 +138,7 @@ class HushModule(L.LightningModule):
             optimizer.step()
         if self._ema is not None:
             self._ema.update(self.steps - self.first_step)
-        if self._schedule is not None and self._schedule_by_step:
+        if self._schedule is not None and self._steps_schedule:
             self._schedule.step()
         self.steps += 1
         self.step_losses.append(loss)
@@ -208,7 +187,7 @@ class HushModule(L.LightningModule):
         schedule = self._schedule
         if isinstance(schedule, ReduceLROnPlateau):
             schedule.step(monitored_loss)
-        elif schedule is not None and not self._schedule_by_step:
+        elif schedule is not None and not self._steps_schedule:
             schedule.step()
 
     def numbers(self) -> dict[str, Any]:
@@ -225,7 +204,7 @@ class HushModule(L.LightningModule):
         found = {f"network.{n}": t for n, t in self.network.state_dict().items()}
         if self._ema is not None:
             averaged = self._ema.network.state_dict()
-            found.update({f"average.{n}": t for n, t in averaged.items()})
+            found |= {f"average.{n}": t for n, t in averaged.items()}
         moments = optimizer_tensors(self.trainer.optimizers[0])
         return found | {f"optimizer.{n}": t for n, t in moments.items()}
 
@@ -284,7 +263,3 @@ class HushModule(L.LightningModule):
             return share_of(len(batch[0]), 0, 1)
         share: Share = self.trainer.datamodule.share(which, number)  # type: ignore[attr-defined]
         return share
-
-    @property
-    def _schedule_by_step(self) -> bool:
-        return isinstance(self.config.algorithm_config.lr_scheduler, CosineConfig)

@@ -28,10 +28,7 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer of `config` for `parameters`, fused if their device has it.
 
-    Raises
-    ------
-    ConfigurationError
-        If the optimizer does not accept its parameters.
+    Raises ConfigurationError if it does not accept its configured parameters.
     """
     wanted = config.optimizer
     optimizer_class: type[torch.optim.Optimizer] = getattr(torch.optim, wanted.name)

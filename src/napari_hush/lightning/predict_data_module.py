@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from napari_hush.io import (
 )
 from napari_hush.models.normalization import Normalization, exact_float
 from napari_hush.models.unet import halo
-from napari_hush.prediction.tiles import Tile, plan_tiles, read_tile
+from napari_hush.prediction.tiles import Tile, group_by_shape, plan_tiles, read_tile
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
@@ -155,15 +156,9 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
 
     def batches(self, size: int) -> list[list[int]]:
         """Indices in order, in groups of at most `size` tiles of one size."""
-        found: list[list[int]] = []
-        for index, (_, tile) in enumerate(self._tiles):
-            last = found[-1] if found else []
-            same = last and self._tiles[last[0]][1].outer_shape == tile.outer_shape
-            if same and len(last) < size:
-                last.append(index)
-            else:
-                found.append([index])
-        return found
+        indices = iter(range(len(self._tiles)))
+        groups = group_by_shape((tile for _, tile in self._tiles), size)
+        return [list(itertools.islice(indices, len(group))) for group in groups]
 
     def __len__(self) -> int:
         return len(self._tiles)

@@ -27,17 +27,10 @@ class ProcessGroup:
     def __init__(self, rank: int = 0, count: int = 1, timeout: float = 0.0) -> None:
         self.rank = rank
         self.count = count
-        self._timeout = timeout
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether there is only this process."""
-        return self.count == 1
-
-    @property
-    def is_first(self) -> bool:
+        self.is_alone = count == 1
+        self.is_first = rank == 0
         """Whether this is the process that writes files and reports."""
-        return self.rank == 0
+        self._timeout = timeout
 
     def from_first(self, work: Callable[[], _Value]) -> _Value:
         """Call `work` in the first process alone; return its result in all of them.

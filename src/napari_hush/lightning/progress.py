@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as L
 import torch
 
-from napari_hush.errors import TrainingError
+from napari_hush.errors import TrainingError, UnwritableFileError
 from napari_hush.events import (
     EarlyStopped,
     EpochDone,
@@ -19,13 +20,19 @@ from napari_hush.events import (
     StepsDone,
     TrainingPaused,
     TrainingResumed,
+    WarningIssued,
 )
-from napari_hush.lightning.checkpoint import check_alike, explain_damage
+from napari_hush.lightning.checkpoint import (
+    TrainingCheckpoint,
+    check_alike,
+    explain_damage,
+    remove_checkpoint,
+    save_checkpoint,
+)
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
-    from napari_hush.lightning.checkpoint import Position
-    from napari_hush.lightning.checkpointer import Checkpointer
+    from napari_hush.lightning.checkpoint import Fingerprint, Position
     from napari_hush.lightning.control import RunClock, RunControl
     from napari_hush.lightning.losses import Losses, LossLog
     from napari_hush.lightning.module import HushModule
@@ -34,6 +41,8 @@ _PERIOD = 0.1
 """Seconds between two reports of losses: fetching them makes a GPU wait."""
 _STOP_PERIOD = 10
 """Steps on GPUs between two looks at stop requests: fetching them makes a GPU wait."""
+_MIN_INTERVAL = 20
+"""Least time between the checkpoints of two epochs, in multiples of the writing time."""
 _SMOOTHING = 0.7
 """Weight of the past in the smoothed training loss, in which plateaus are detected."""
 
@@ -213,7 +222,7 @@ class ProgressCallback(L.Callback):
         for number, loss in enumerate(losses, first):
             if not math.isfinite(loss):
                 if self._checkpointer is not None:
-                    self._checkpointer.discard()
+                    remove_checkpoint(self._checkpointer.folder)  # it cannot be continued
                 raise TrainingError(
                     f"The loss became {loss} at step {number}; train with a smaller "
                     "learning rate."
@@ -226,6 +235,62 @@ class ProgressCallback(L.Callback):
         self._on_progress(event)
 
 
+class Checkpointer:
+    """Write the checkpoint of a run into `folder`, `every_s` seconds within an epoch.
+
+    After shorter epochs one is written, too, as long as writing takes less than a twentieth
+    of the time. If one cannot be written, `on_unwritable` gets a `WarningIssued`, once, and
+    training continues; without it the error ends the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every_s: float,
+        data: Fingerprint,
+        losses: Losses,
+        on_unwritable: OnProgress | None = None,
+    ) -> None:
+        self.folder = folder
+        self._every = every_s
+        self._data = data
+        self._losses = losses
+        self._on_unwritable = on_unwritable
+        self._warned = False
+        self._saved_at = self._cost = 0.0
+
+    def is_due(self, *, epoch: bool = False) -> bool:
+        """Whether it is time for a checkpoint, within an epoch or at its end."""
+        waited = time.perf_counter() - self._saved_at
+        shortest = min(self._every, _MIN_INTERVAL * self._cost) if epoch else self._every
+        return waited >= shortest
+
+    def save(self, module: HushModule, position: Position, numbers: dict[str, Any]) -> None:
+        """Write `module` and `numbers` at `position` of the run."""
+        started = time.perf_counter()
+        checkpoint = TrainingCheckpoint(
+            module.config,
+            position,
+            self._data,
+            numbers=module.numbers() | numbers,
+            tensors=module.tensors(),
+            losses=self._losses,
+            provenance=module.provenance,
+        )
+        try:
+            save_checkpoint(checkpoint, self.folder)
+        except UnwritableFileError as error:
+            if self._on_unwritable is None:
+                raise
+            if not self._warned:
+                self._warned = True
+                message = f"After a crash this training cannot be resumed: {error}"
+                self._on_unwritable(WarningIssued("state", message))
+        self._saved_at = time.perf_counter()
+        self._cost = self._saved_at - started
+
+
+@dataclass
 class PlateauDetector:
     """Detect plateaus: `epochs` in which a smoothed loss did not fall; 0 for never.
 
@@ -233,30 +298,29 @@ class PlateauDetector:
     the weight of the past in the running mean of the losses, 0 (none) up to below 1.
     """
 
-    def __init__(self, epochs: int, tolerance: float, smoothing: float) -> None:
-        self._epochs = epochs
-        self._tolerance = tolerance
-        self._smoothing = smoothing
-        self._mean: float | None = None
-        self._lowest: float | None = None
-        self._still = 0
+    epochs: int
+    tolerance: float
+    smoothing: float
+    mean: float | None = None
+    lowest: float | None = None
+    still: int = 0
 
     def is_reached(self, loss: float) -> bool:
         """Add the loss of an epoch; True once for each plateau."""
-        before = loss if self._mean is None else self._mean
-        self._mean = self._smoothing * before + (1 - self._smoothing) * loss
-        lowest = self._lowest
-        if lowest is None or self._mean < lowest - self._tolerance * abs(lowest):
-            self._lowest, self._still = self._mean, 0
+        before = loss if self.mean is None else self.mean
+        self.mean = self.smoothing * before + (1 - self.smoothing) * loss
+        lowest = self.lowest
+        if lowest is None or self.mean < lowest - self.tolerance * abs(lowest):
+            self.lowest, self.still = self.mean, 0
         else:
-            self._still += 1
-        return self._epochs > 0 and self._still == self._epochs
+            self.still += 1
+        return 0 < self.epochs == self.still
 
     def state(self) -> dict[str, float | None]:
         """The counters, as JSON can hold them."""
-        return {"mean": self._mean, "lowest": self._lowest, "still": self._still}
+        return {"mean": self.mean, "lowest": self.lowest, "still": self.still}
 
     def restore(self, state: dict[str, float | None]) -> None:
         """Take the counters that `state` returned."""
-        self._mean, self._lowest = state["mean"], state["lowest"]
-        self._still = int(state["still"] or 0)
+        self.mean, self.lowest = state["mean"], state["lowest"]
+        self.still = int(state["still"] or 0)

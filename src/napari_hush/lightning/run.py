@@ -18,7 +18,6 @@ from napari_hush.errors import TrainingError
 from napari_hush.events import OnProgress, TrainingDone, TrainingStarted, WarningIssued
 from napari_hush.io import changes_of
 from napari_hush.lightning.checkpoint import Position, explain_damage
-from napari_hush.lightning.checkpointer import Checkpointer
 from napari_hush.lightning.control import RunClock, interrupts_stop
 from napari_hush.lightning.data_setup import check_scaling, open_data
 from napari_hush.lightning.devices import Launch
@@ -26,7 +25,7 @@ from napari_hush.lightning.losses import LossLog, new_logger
 from napari_hush.lightning.model_callbacks import SnapshotCallback
 from napari_hush.lightning.module import HushModule, ignore_event
 from napari_hush.lightning.process_group import is_lost_connection
-from napari_hush.lightning.progress import ProgressCallback
+from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.file import new_network as random_network
 from napari_hush.quality import data_warnings
@@ -74,40 +73,16 @@ def train(
     folders: RunFolders = RunFolders(),
     callbacks: Sequence[L.Callback] = (),
 ) -> Model | None:
-    """Train a new model, continue training of one, or resume an interrupted run.
+    """Train a new model, or `model` further, or resume the run of the checkpoint `resumed`.
 
-    Parameters
-    ----------
-    config : Configuration
-        Method, data and length of the run.
-    data : TrainDataModule
-        Training and validation data.
-    model : Model, optional
-        Model to continue training of; it is not changed.
-    resumed : TrainingCheckpoint, optional
-        Checkpoint to resume from; `model` then has no effect on the weights.
-    on_progress : callable
-        Gets the events of `napari_hush.events`, in this thread.
-    on_snapshot : callable
-        Gets models from during the run, evenly spread over it.
-    control : RunControl
-        Stops and pauses the run from other threads.
-    losses : Losses
-        Losses of earlier runs of the model; those of this run are appended.
-    folders : RunFolders
-        Folders for the checkpoint and the log of the losses; by default there are none.
-    callbacks : sequence of Callback
-        Further callbacks for Lightning.
+    Returns the trained model, or `model`, which is not changed, if the run was stopped
+    before its first step. `on_progress` gets the events of `napari_hush.events`, in this
+    thread, and `on_snapshot` models from during the run, evenly spread over it. `control`
+    stops and pauses the run from other threads. `losses` has those of earlier runs of the
+    model; those of this run are appended. `callbacks` are further ones for Lightning.
 
-    Returns
-    -------
-    Model or None
-        The trained model; `model` if the run was stopped before its first step.
-
-    Raises
-    ------
-    HushError
-        If data, configuration and model do not fit together, or the loss diverges.
+    Raises HushError if data, configuration and model do not fit together, or the loss
+    diverges.
     """
     clock = RunClock()
     start = Position() if model is None else Position(model.epochs, model.steps)

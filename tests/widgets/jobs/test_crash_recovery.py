@@ -343,9 +343,9 @@ def test_a_copy_that_does_not_fit_is_removed_and_training_runs(quick, noisy, mon
 
 
 def test_a_disk_that_fills_up_does_not_end_the_training(quick, noisy, monkeypatch):
-    from napari_hush.lightning import checkpointer
+    from napari_hush.lightning import progress
 
-    save, calls = checkpointer.save_checkpoint, []
+    save, calls = progress.save_checkpoint, []
 
     def sometimes(state, folder) -> None:
         calls.append(folder)
@@ -353,7 +353,7 @@ def test_a_disk_that_fills_up_does_not_end_the_training(quick, noisy, monkeypatc
             raise UnwritableFileError("the disk is full")
         save(state, folder)
 
-    monkeypatch.setattr(checkpointer, "save_checkpoint", sometimes)
+    monkeypatch.setattr(progress, "save_checkpoint", sometimes)
     events: list = []
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
     assert task(events.append, StopRequest()).model.steps == 9
