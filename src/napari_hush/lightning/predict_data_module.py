@@ -39,10 +39,8 @@ class PredictDataModule(L.LightningDataModule):
         Kind of the data, axes, tile size and overlap.
     pred_data : array, str, Path, or list of one kind of them
         Images of any size, or files and folders.
-    read_source_func : callable, optional
-        For custom data: called as ``func(path, axes)``, returns an array.
-    extension_filter : str
-        For custom data: which file names count, e.g. ``"*.npy"``.
+    read_source_func, extension_filter
+        For custom data, see `TrainDataModule`.
     network : UNetConfig, optional
         The network that denoises the tiles. They then overlap by at least its receptive
         field, so that the result does not depend on them, and have sizes that it can
@@ -107,8 +105,7 @@ class PredictDataModule(L.LightningDataModule):
         sides = tuple(halo(levels, n2v2=network.n2v2) for levels in network.pooling)
         if config.tile_overlap is not None:
             wished = tuple(-(-overlap // 2) for overlap in config.tile_overlap)
-            least = sides if self.network is not None else wished
-            sides = tuple(max(pair) for pair in zip(wished, least, strict=True))
+            sides = wished if self.network is None else tuple(map(max, wished, sides))
         dataset = TileDataset(
             self.images,
             Normalization(config.image_means, config.image_stds),

@@ -50,24 +50,24 @@ class _Synced(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common bas
     """The plain layer in evaluation, synchronised in training."""
 
     ranks: Any
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
         mean, var, count = _moments(x.detach(), self.ranks)
-        running_mean = cast("Tensor", self.running_mean)
-        running_var = cast("Tensor", self.running_var)
-        momentum = cast("float", self.momentum)
+        unbiased = var * (count / (count - 1).clamp(min=1))
         with torch.no_grad():
-            cast("Tensor", self.num_batches_tracked).add_(1)
-            running_mean.lerp_(mean, momentum)
-            running_var.lerp_(var * (count / (count - 1).clamp(min=1)), momentum)
-        return cast(
-            "Tensor",
-            _Normalize.apply(  # type: ignore[no-untyped-call]
-                x, self.weight, self.bias, mean, var, count, self.eps, self.ranks
-            ),
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+        result: Tensor = _Normalize.apply(  # type: ignore[no-untyped-call]
+            x, self.weight, self.bias, mean, var, count, self.eps, self.ranks
         )
+        return result
 
 
 class _Synced2d(_Synced, nn.BatchNorm2d):

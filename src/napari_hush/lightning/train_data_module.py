@@ -160,18 +160,13 @@ class TrainDataModule(L.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open the images, plan the patches and measure the statistics, once.
 
-        Raises
-        ------
-        DataError
-            If an image does not match the axes or the patch size, has NaN or infinite
-            pixels or is constant, or if images and targets do not match.
+        Raises DataError if an image does not match the axes or the patch size, has NaN or
+        infinite pixels or is constant, or if images and targets do not match.
         """
         if getattr(self, "train_dataset", None) is not None:
             return
-        train = Collection(
-            *self._open(self.train_data, self.train_data_target, self.train_mask)
-        )
-        val = None
+        targets, mask = self.train_data_target, self.train_mask
+        train, val = Collection(*self._open(self.train_data, targets, mask)), None
         if self.val_data is not None:
             val = Collection(*self._open(self.val_data, self.val_data_target))
         everything = train.everything + ([] if val is None else val.everything)
@@ -253,8 +248,7 @@ class TrainDataModule(L.LightningDataModule):
 
         Batches have the same bits.
         """
-        known = [d for d in (self.train_dataset, self.val_dataset) if d is not None]
-        for dataset in known:
+        for dataset in (self.train_dataset, self.val_dataset):
             if isinstance(dataset, InMemoryDataset):
                 nbytes = device_bytes(dataset)
                 if nbytes is not None and fits_on(device, nbytes):
@@ -267,8 +261,7 @@ class TrainDataModule(L.LightningDataModule):
     def get_data_statistics(self) -> tuple[list[float], list[float]]:
         """Means and standard deviations of the training pixels, per channel."""
         config = self.data_config
-        ask = getattr(self.train_dataset, "get_data_statistics", None)
-        if ask is not None:
+        if ask := getattr(self.train_dataset, "get_data_statistics", None):
             means, stds = ask()
             return list(means), list(stds)
         if config.image_means is None or config.image_stds is None:
@@ -290,52 +283,39 @@ class TrainDataModule(L.LightningDataModule):
         self._skip = first_step * self.data_config.batch_size
         return whole
 
-    def _open(self, *sources: Any) -> list[Any]:
-        return open_alike(
-            self.data_config, self.read_source_func, self.extension_filter, *sources
+    def _open(self, source: Any, *others: Any) -> list[Any]:
+        """Open images and their targets or masks, with the selected channels.
+
+        Files in folders are matched by name; arrays and listed files are matched by order.
+        """
+        config, extension = self.data_config, self.extension_filter
+        sources = [source]
+        if is_path(source):
+            sources[0] = list_files(source, config.data_type, extension)
+        for other in others:
+            if is_path(other):
+                files = list_files(other, config.data_type, extension)
+                if not (_are_files(source) and _are_files(other)):
+                    files = [partner for _, partner in pair_files(sources[0], files)]
+                other = files
+            sources.append(other)
+        chosen = config.channels, config.target_channels, None
+        return [
+            None if given is None else self._images(given, channels)
+            for given, channels in zip(sources, chosen, strict=False)
+        ]
+
+    def _images(self, source: Any, channels: tuple[int, ...] | None) -> list[Image]:
+        config, more = self.data_config, (self.read_source_func, self.extension_filter)
+        images = open_images(
+            source, config.data_type, config.axes, *more, level=config.level
         )
+        return [select_channels(image, channels) for image in images]
 
 
 def _collate(batch: Any) -> Any:
     """Stack single patches, which come as a list; whole batches stay as they are."""
     return default_collate(batch) if isinstance(batch, list) else batch
-
-
-def open_alike(
-    config: DataConfig,
-    read_source_func: ReadSource | None,
-    extension_filter: str,
-    source: Any,
-    *others: Any,
-) -> list[Any]:
-    """Open images and their targets or masks, with the selected channels.
-
-    Files in folders are matched by name; arrays and listed files are matched by order.
-    """
-    more = read_source_func, extension_filter
-    listed = _are_files(source)
-    if is_path(source):
-        source = list_files(source, config.data_type, extension_filter)
-    opened: list[list[Image] | None] = [
-        open_images(source, config.data_type, config.axes, *more, level=config.level)
-    ]
-    for other in others:
-        if other is None:
-            opened.append(None)
-            continue
-        if is_path(other):
-            files = list_files(other, config.data_type, extension_filter)
-            if not (listed and _are_files(other)):
-                files = [partner for _, partner in pair_files(source, files)]
-            other = files
-        opened.append(
-            open_images(other, config.data_type, config.axes, *more, level=config.level)
-        )
-    chosen = config.channels, config.target_channels, None
-    return [
-        images and [select_channels(image, channels) for image in images]
-        for images, channels in zip(opened, chosen, strict=False)
-    ]
 
 
 def _are_files(source: Any) -> bool:
