@@ -6,8 +6,8 @@ A new paired loss is one function and its line in ``_LOSSES``, and its name in
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Prepared = tuple[Tensor, Any, float | Tensor]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Algorithm:
     """The parts of training in which methods differ."""
 
@@ -80,6 +80,7 @@ _LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
 }
 
 
+@dataclass
 class MicroBatches:
     """Finds the number of patches that fit into memory at once, by trial.
 
@@ -87,10 +88,9 @@ class MicroBatches:
     train `alone` cannot split a batch, because each waits for the others within it.
     """
 
-    def __init__(self, on_progress: OnProgress, *, alone: bool = True) -> None:
-        self.patches: int | None = None
-        self.alone = alone
-        self._on_progress = on_progress
+    on_progress: OnProgress
+    alone: bool = True
+    patches: int | None = None
 
     def run(
         self, size: int, work: Callable[[int], Tensor], undo: Callable[[], None]
@@ -122,7 +122,7 @@ class MicroBatches:
                     "smaller patches, fewer filters, or another device."
                 )
             self.patches = (patches + 1) // 2
-            self._on_progress(BatchSplit(patches, self.patches))
+            self.on_progress(BatchSplit(patches, self.patches))
 
 
 def split_batch(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, Any, Any]]:
@@ -151,42 +151,38 @@ def _rows(answer: Any, patches: int, first: int, last: int) -> Any:
     if isinstance(answer, Tensor):
         rows = len(answer) // patches
         return answer[first * rows : last * rows]
-    fields = {
+    parts = {
         field.name: _rows(value, patches, first, last)
-        for field in dataclasses.fields(answer)
+        for field in fields(answer)
         if isinstance(value := getattr(answer, field.name), Tensor) and value.ndim
     }
-    return dataclasses.replace(answer, **fields)
+    return replace(answer, **parts)
 
 
 MASKS = 4
 """Number of the random stream of training masks."""
 
 
+@dataclass(eq=False)
 class Gradients:
     """Computes gradients in the weights of `network`, with a CUDA graph where possible."""
 
-    def __init__(
-        self,
-        network: UNet,
-        algorithm: Algorithm,
-        seed: int,
-        micro_batches: MicroBatches,
-    ) -> None:
-        self._network = network
-        self._algorithm = algorithm
-        self._seed = seed
-        self._micro_batches = micro_batches
+    network: UNet
+    algorithm: Algorithm
+    seed: int
+    micro_batches: MicroBatches
+
+    def __post_init__(self) -> None:
         self._graph: StepGraph | None = None
 
     def start(self, device: torch.device) -> None:
         """Allow a CUDA graph, now that the network is on `device`."""
-        self._graph = StepGraph(device, self._network.parameters())
+        self._graph = StepGraph(device, self.network.parameters())
 
     def end(self) -> None:
         """Free the memory of the CUDA graph and of the gradients."""
         self._graph = None
-        self._network.zero_grad()
+        self.network.zero_grad()
 
     def compute(self, batch: tuple[Tensor, ...], number: int, share: Share) -> Tensor:
         """Compute the gradients of step `number`; return its loss.
@@ -194,16 +190,13 @@ class Gradients:
         `batch` has tensors ``(B, C, (Z), Y, X)`` float32, which are `share` of the batch.
         Draws depend on `number`.
         """
-        graph, seed = self._graph, _mixed(self._seed, MASKS, number)
-        if (
-            self._micro_batches.patches is None
-            and self._micro_batches.alone
-            and graph is not None
-        ):
+        graph, seed = self._graph, _mixed(self.seed, MASKS, number)
+        limit = self.micro_batches
+        if graph is not None and limit.patches is None and limit.alone:
 
             def step(pixels: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
                 seen, answer, _ = self._draw(pixels, generator, share)
-                loss = self._algorithm.loss(self._network(seen), answer)
+                loss = self.algorithm.loss(self.network(seen), answer)
                 with torch.autocast(loss.device.type, enabled=False):
                     loss.backward()  # type: ignore[no-untyped-call]
                 return loss.detach()
@@ -211,7 +204,7 @@ class Gradients:
             loss = graph.gradients(batch, seed, step)
             if loss is not None:
                 return loss
-        self._network.zero_grad()
+        self.network.zero_grad()
         return self.backward(*self.prepare(batch, MASKS, number, share))
 
     def prepare(
@@ -227,35 +220,35 @@ class Gradients:
         """
         share = share or share_of(len(batch[0]), 0, 1)
         generator = torch.Generator(device=batch[0].device)
-        generator.manual_seed(_mixed(self._seed, stream, number))
+        generator.manual_seed(_mixed(self.seed, stream, number))
         return self._draw(batch, generator, share)
 
     def _draw(
         self, batch: tuple[Tensor, ...], generator: torch.Generator, share: Share
     ) -> Prepared:
         mine = tuple(tensor[: share.count] for tensor in batch)
-        seen, answer, part = self._algorithm.prepare(mine, generator, share)
+        seen, answer, part = self.algorithm.prepare(mine, generator, share)
         if seen.ndim == 4:
             seen = seen.contiguous(memory_format=torch.channels_last)
         return seen, answer, part
 
     def backward(self, seen: Tensor, answer: Any, part: float | Tensor = 1.0) -> Tensor:
         """Compute gradients of as many patches at once as fit; return the loss."""
-        statistics = [b for b in self._network.buffers() if b.is_floating_point()]
+        statistics = [b for b in self.network.buffers() if b.is_floating_point()]
         before = [buffer.clone() for buffer in statistics]
-        patches = len(seen)
+        patches, limit = len(seen), self.micro_batches
 
         def work(size: int) -> Tensor:
             losses = []
             for x, y, share in split_batch(seen, answer, size):
-                prediction = self._network(x)
+                prediction = self.network(x)
                 if patches:
-                    loss = self._algorithm.loss(prediction, y)
+                    loss = self.algorithm.loss(prediction, y)
                 else:  # takes part in the batch normalisation of the other processes
                     loss = prediction.float().sum()
                 if size < patches:
                     loss = loss * share
-                if not self._micro_batches.alone:
+                if not limit.alone:
                     loss = loss * part
                 with torch.autocast(loss.device.type, enabled=False):
                     loss.backward()  # type: ignore[no-untyped-call]
@@ -265,12 +258,12 @@ class Gradients:
         def undo() -> None:
             if self._graph is not None:  # which has a memory pool
                 self._graph.give_up()
-            self._network.zero_grad()
+            self.network.zero_grad()
             with torch.no_grad():
                 for buffer, value in zip(statistics, before, strict=True):
                     buffer.copy_(value)
 
-        return self._micro_batches.run(patches, work, undo)
+        return limit.run(patches, work, undo)
 
 
 def _mixed(*key: int) -> int:

@@ -36,23 +36,19 @@ class Snapshot:
     """The model, on the CPU."""
 
 
+@dataclass(eq=False)
 class SnapshotCallback(L.Callback):
     """Pass `count` snapshots, evenly spread over a run, to `take`; the last at its end.
 
     `first_step` is the number of steps before the run, `total_steps` those of the run.
     """
 
-    def __init__(
-        self,
-        count: int,
-        take: Callable[[Snapshot], None],
-        first_step: int,
-        total_steps: int,
-    ) -> None:
-        self._count = count
-        self._take = take
-        self._first_step = first_step
-        self._total_steps = total_steps
+    count: int
+    take: Callable[[Snapshot], None]
+    first_step: int
+    total_steps: int
+
+    def __post_init__(self) -> None:
         self._losses: list[torch.Tensor] = []
 
     def on_train_batch_end(
@@ -60,12 +56,12 @@ class SnapshotCallback(L.Callback):
     ) -> None:
         """Take a snapshot if it is due."""
         assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
-        if not self._count:
+        if not self.count:
             return
         self._losses.append(outputs["loss"])
-        done = pl_module.steps - self._first_step
-        before = (done - 1) * self._count // self._total_steps
-        if done * self._count // self._total_steps == before:
+        done = pl_module.steps - self.first_step
+        before = (done - 1) * self.count // self.total_steps
+        if done * self.count // self.total_steps == before:
             return
         model = pl_module.model()
         model.network.to("cpu")
@@ -73,7 +69,7 @@ class SnapshotCallback(L.Callback):
             model = replace(model, epochs=model.epochs + 1)
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
-        self._take(Snapshot(model.epochs, model.steps, loss, model))
+        self.take(Snapshot(model.epochs, model.steps, loss, model))
         pl_module.on_progress(SnapshotTaken(model.epochs, model.steps, loss))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,6 +47,7 @@ _SMOOTHING = 0.7
 """Weight of the past in the smoothed training loss, in which plateaus are detected."""
 
 
+@dataclass(eq=False)
 class ProgressCallback(L.Callback):
     """Report losses a few times a second; write checkpoints; pause and stop on request.
 
@@ -55,29 +56,19 @@ class ProgressCallback(L.Callback):
     `resumed` are the `numbers` of its checkpoint.
     """
 
-    def __init__(
-        self,
-        on_progress: OnProgress,
-        control: RunControl,
-        clock: RunClock,
-        config: TrainingConfig,
-        start: Position,
-        losses: Losses,
-        *,
-        log: LossLog | None = None,
-        checkpointer: Checkpointer | None = None,
-        resumed: dict[str, Any] | None = None,
-    ) -> None:
-        self.position = start
-        self._on_progress = on_progress
-        self._control = control
-        self._clock = clock
-        self._config = config
-        self._start = start
-        self._losses = losses
-        self._log = log
-        self._checkpointer = checkpointer
-        self._detectors = {
+    on_progress: OnProgress
+    control: RunControl
+    clock: RunClock
+    config: TrainingConfig
+    start: Position
+    losses: Losses
+    loss_log: LossLog | None = None
+    checkpointer: Checkpointer | None = None
+    resumed: InitVar[dict[str, Any] | None] = None
+
+    def __post_init__(self, resumed: dict[str, Any] | None) -> None:
+        self.position, config = self.start, self.config
+        self.detectors = {
             "plateau": PlateauDetector(
                 config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
             ),
@@ -85,16 +76,16 @@ class ProgressCallback(L.Callback):
         }
         if resumed is not None:
             with explain_damage("the interrupted run"):
-                for name, detector in self._detectors.items():
+                for name, detector in self.detectors.items():
                     check_alike(name, resumed[name], detector.state())
                     detector.restore(resumed[name])
         self._patches = 0
         self._learning_rate = 0.0
-        self._started = self._reported = self._clock()
+        self._started = self._reported = self.clock()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
-        self._started = self._reported = self._clock()
+        self._started = self._reported = self.clock()
 
     def on_train_epoch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule
@@ -120,10 +111,10 @@ class ProgressCallback(L.Callback):
         """Report if it is time; pause or stop on request."""
         module = cast("HushModule", pl_module)
         self._patches += module.batch_size
-        if self._clock() - self._reported >= _PERIOD:
+        if self.clock() - self._reported >= _PERIOD:
             self._report(module)
-        pauses = self._control.is_paused and not self._control.should_stop
-        due = self._checkpointer is not None and self._checkpointer.is_due()
+        pauses = self.control.is_paused and not self.control.should_stop
+        due = self.checkpointer is not None and self.checkpointer.is_due()
         if (pauses or due) and not trainer.is_last_batch:
             self._save(module)
         if pauses:
@@ -138,7 +129,7 @@ class ProgressCallback(L.Callback):
     def _must_stop(self, module: HushModule, step: int) -> bool:
         """Whether to stop; several processes have to do so after the same step."""
         if module.ranks.is_alone:
-            return self._control.should_stop
+            return self.control.should_stop
         requests = module.stop_requests
         if requests is None or (requests.device.type != "cpu" and step % _STOP_PERIOD):
             return False
@@ -151,7 +142,7 @@ class ProgressCallback(L.Callback):
         steps = self.position.steps_in_epoch
         if not steps:
             return
-        train_loss = sum(self._losses.train_step_loss[-steps:]) / steps
+        train_loss = sum(self.losses.train_step_loss[-steps:]) / steps
         val_loss, module.val_loss = module.val_loss, None
         module.log("train_loss", train_loss, logger=False)
         monitored = train_loss if val_loss is None else val_loss
@@ -161,34 +152,34 @@ class ProgressCallback(L.Callback):
         )
         module.end_epoch(self.position.model_epochs, monitored)
         self._record(EpochDone(epoch, self.position.model_steps, train_loss, val_loss))
-        if self._detectors["plateau"].is_reached(train_loss):
-            self._on_progress(Plateau(epoch, self._config.plateau_epochs))
-        if self._detectors["early"].is_reached(monitored):
-            self._on_progress(EarlyStopped(epoch, self._config.early_stopping_epochs))
+        if self.detectors["plateau"].is_reached(train_loss):
+            self.on_progress(Plateau(epoch, self.config.plateau_epochs))
+        if self.detectors["early"].is_reached(monitored):
+            self.on_progress(EarlyStopped(epoch, self.config.early_stopping_epochs))
             trainer.should_stop = True
         if trainer.is_last_batch:  # otherwise it was stopped, and saved, within the epoch
             last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-            due = self._checkpointer is not None and self._checkpointer.is_due(epoch=True)
+            due = self.checkpointer is not None and self.checkpointer.is_due(epoch=True)
             if last or due:
                 self._save(module, ended=last)
 
     def _save(self, module: L.LightningModule, *, ended: bool = False) -> None:
-        if self._checkpointer is None:
+        if self.checkpointer is None:
             return
         module = cast("HushModule", module)
         self._report(module)
-        numbers = {name: found.state() for name, found in self._detectors.items()}
-        self._checkpointer.save(module, replace(self.position, ended=ended), numbers)
+        numbers = {name: found.state() for name, found in self.detectors.items()}
+        self.checkpointer.save(module, replace(self.position, ended=ended), numbers)
 
     def _pause(self, module: HushModule) -> None:
         self._report(module)
-        self._on_progress(TrainingPaused(self.position.model_steps))
+        self.on_progress(TrainingPaused(self.position.model_steps))
         started = time.perf_counter()
-        with self._clock.stopped():
-            self._control.wait()
-        if not self._control.should_stop:
+        with self.clock.stopped():
+            self.control.wait()
+        if not self.control.should_stop:
             seconds = time.perf_counter() - started
-            self._on_progress(TrainingResumed(self.position.model_steps, seconds))
+            self.on_progress(TrainingResumed(self.position.model_steps, seconds))
 
     def _report(self, module: HushModule) -> None:
         """Report the steps since the last report."""
@@ -196,7 +187,7 @@ class ProgressCallback(L.Callback):
             return
         losses = tuple(torch.stack(module.step_losses).tolist())
         module.step_losses.clear()
-        now = self._clock()
+        now = self.clock()
         first = self.position.model_steps
         self._require_finite(losses, first)
         self.position = replace(
@@ -204,7 +195,7 @@ class ProgressCallback(L.Callback):
             steps=self.position.steps + len(losses),
             steps_in_epoch=self.position.steps_in_epoch + len(losses),
         )
-        seconds_per_step = (now - self._started) / (self.position.steps - self._start.steps)
+        seconds_per_step = (now - self._started) / (self.position.steps - self.start.steps)
         left = module.total_steps - self.position.steps
         self._record(
             StepsDone(
@@ -221,20 +212,21 @@ class ProgressCallback(L.Callback):
     def _require_finite(self, losses: tuple[float, ...], first: int) -> None:
         for number, loss in enumerate(losses, first):
             if not math.isfinite(loss):
-                if self._checkpointer is not None:
-                    remove_checkpoint(self._checkpointer.folder)  # it cannot be continued
+                if self.checkpointer is not None:
+                    remove_checkpoint(self.checkpointer.folder)  # it cannot be continued
                 raise TrainingError(
                     f"The loss became {loss} at step {number}; train with a smaller "
                     "learning rate."
                 )
 
     def _record(self, event: StepsDone | EpochDone) -> None:
-        self._losses.record(event)
-        if self._log is not None:
-            self._log.record(event)
-        self._on_progress(event)
+        self.losses.record(event)
+        if self.loss_log is not None:
+            self.loss_log.record(event)
+        self.on_progress(event)
 
 
+@dataclass(eq=False)
 class Checkpointer:
     """Write the checkpoint of a run into `folder`, `every_s` seconds within an epoch.
 
@@ -243,26 +235,20 @@ class Checkpointer:
     training continues; without it the error ends the run.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        every_s: float,
-        data: Fingerprint,
-        losses: Losses,
-        on_unwritable: OnProgress | None = None,
-    ) -> None:
-        self.folder = folder
-        self._every = every_s
-        self._data = data
-        self._losses = losses
-        self._on_unwritable = on_unwritable
+    folder: Path
+    every_s: float
+    data: Fingerprint
+    losses: Losses
+    on_unwritable: OnProgress | None = None
+
+    def __post_init__(self) -> None:
         self._warned = False
         self._saved_at = self._cost = 0.0
 
     def is_due(self, *, epoch: bool = False) -> bool:
         """Whether it is time for a checkpoint, within an epoch or at its end."""
         waited = time.perf_counter() - self._saved_at
-        shortest = min(self._every, _MIN_INTERVAL * self._cost) if epoch else self._every
+        shortest = min(self.every_s, _MIN_INTERVAL * self._cost) if epoch else self.every_s
         return waited >= shortest
 
     def save(self, module: HushModule, position: Position, numbers: dict[str, Any]) -> None:
@@ -271,21 +257,21 @@ class Checkpointer:
         checkpoint = TrainingCheckpoint(
             module.config,
             position,
-            self._data,
+            self.data,
             numbers=module.numbers() | numbers,
             tensors=module.tensors(),
-            losses=self._losses,
+            losses=self.losses,
             provenance=module.provenance,
         )
         try:
             save_checkpoint(checkpoint, self.folder)
         except UnwritableFileError as error:
-            if self._on_unwritable is None:
+            if self.on_unwritable is None:
                 raise
             if not self._warned:
                 self._warned = True
                 message = f"After a crash this training cannot be resumed: {error}"
-                self._on_unwritable(WarningIssued("state", message))
+                self.on_unwritable(WarningIssued("state", message))
         self._saved_at = time.perf_counter()
         self._cost = self._saved_at - started
 
