@@ -84,7 +84,7 @@ def test_targets_have_a_choice_of_their_own(image):
         ({"axes": "CYX", "channels": []}, "empty"),
         ({"axes": "CYX", "channels": [1, 1]}, "repeats a channel"),
         ({"axes": "CYX", "channels": [-1]}, "greater than or equal to 0"),
-        ({"axes": "CYX", "channels": [0, 1], "n_channels": 3}, "leave n_channels out"),
+        ({"axes": "CYX", "channels": [0, 1], "n_channels": 3}, "2 channels are given"),
     ],
 )
 def test_choices_that_mean_nothing_are_refused(settings, message):

@@ -155,17 +155,14 @@ class AlgorithmConfig(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> AlgorithmConfig:
+        method = self.algorithm
         if (self.loss == "n2v") == self.needs_targets:
             fit = " or ".join(get_args(PairedLoss)) if self.needs_targets else "n2v"
-            raise ValueError(
-                f"the loss {self.loss!r} is not for {self.algorithm}; use {fit}"
-            )
+            raise ValueError(f"the loss {self.loss!r} is not for {method}; use {fit}")
         network, strategy = self.model, self.n2v_config.strategy
         if self.needs_targets:
             if network.n2v2:
-                raise ValueError(
-                    f"n2v2 is for n2v, not for {self.algorithm}; set n2v2 to False"
-                )
+                raise ValueError(f"n2v2 is for n2v, not for {method}; set n2v2 to False")
             return self
         if network.num_classes != network.in_channels:
             raise ValueError(

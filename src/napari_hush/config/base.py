@@ -116,11 +116,8 @@ def _new_defaults(config: Frozen) -> dict[str, Any]:
 
 
 def _warn_former(old: str, new: str) -> None:
-    warn(
-        f"The setting {old!r} is now {new!r}; the old name goes with version 0.3.",
-        DeprecationWarning,
-        stacklevel=3,
-    )
+    text = f"The setting {old!r} is now {new!r}; the old name goes with version 0.3."
+    warn(text, DeprecationWarning, stacklevel=3)
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
@@ -145,8 +142,7 @@ def _field_docstrings(module: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     if path.suffix != ".py":  # installed without its source and so without help texts
         return found
-    source = path.read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef):
             texts = found.setdefault(node.name, {})
             for field, below in pairwise(node.body):
@@ -209,7 +205,8 @@ def unknown_setting(model: type[BaseModel], where: Sequence[int | str]) -> str:
             parts = [q for p in named for q in _parts(p.model_fields[str(step)].annotation)]
             above.append(str(step))
         else:  # the name of a union's member, or the number of an item
-            parts = [p for p in parts if _name(p) == step] or parts
+            kinds = [p for p in parts if "name" in p.model_fields]
+            parts = [p for p in kinds if p.model_fields["name"].default == step] or parts
     key = str(where[-1])
     here = sorted({name for part in parts for name in part.model_fields})
     place = f" in {'.'.join(above)}" if above else ""
@@ -252,8 +249,3 @@ def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
     else:
         for inner in get_args(annotation):
             yield from _parts(inner)
-
-
-def _name(part: type[BaseModel]) -> Any:
-    name = part.model_fields.get("name")
-    return None if name is None else name.default

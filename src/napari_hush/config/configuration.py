@@ -48,9 +48,8 @@ class Configuration(Frozen):
                 f"the network works in {network.conv_dims}D but the axes "
                 f"{data.axes!r} are {len(spatial)}D; set conv_dims to {len(spatial)}"
             )
-        for axis, size, step in zip(
-            spatial, data.patch_size, network.multiple, strict=True
-        ):
+        sizes = zip(spatial, data.patch_size, network.multiple, strict=True)
+        for axis, size, step in sizes:
             if size % step:
                 near = max(step, round(size / step) * step)
                 fewer = ", or fewer levels that downsample Z (pool_z)" * (axis == "Z")
@@ -64,12 +63,9 @@ class Configuration(Frozen):
                 f"{data.axes!r} have no C; add it or use one channel"
             )
         inputs, outputs = network.in_channels, network.num_classes
-        for name, count in (
-            ("channels", inputs),
-            ("image_means", inputs),
-            ("target_channels", outputs),
-            ("target_means", outputs),
-        ):
+        counts = {"channels": inputs, "image_means": inputs}
+        counts |= {"target_channels": outputs, "target_means": outputs}
+        for name, count in counts.items():
             given = getattr(data, name)
             if given and len(given) != count:
                 raise ValueError(

@@ -34,9 +34,7 @@ class QuantileConfig(Frozen):
     @model_validator(mode="after")
     def _ordered(self) -> QuantileConfig:
         if self.lower >= self.upper:
-            raise ValueError(
-                f"lower is {self.lower} and upper {self.upper}; lower must be the smaller"
-            )
+            raise ValueError(f"lower is {self.lower}; it must be below upper, {self.upper}")
         return self
 
 

@@ -53,13 +53,11 @@ def create_n2v_configuration(
 
     Parameters
     ----------
-    experiment_name : str
-        Name of the model: letters, digits, blanks, hyphens and underscores.
+    experiment_name, num_epochs, num_steps
+        Fields of `Configuration` and `TrainingConfig`.
     data_type, axes, patch_size, batch_size, seed, channels
         Fields of `DataConfig`. The size of patches along Z decides at how many levels the
         network downsamples Z (`fitting_pool_z`).
-    num_epochs, num_steps
-        Fields of `TrainingConfig`.
     augmentations : sequence, optional
         By default `XYFlipConfig` and `XYRandomRotate90Config`, restricted to what leaves
         the struct mask unchanged; ``[]`` for none.
@@ -72,19 +70,16 @@ def create_n2v_configuration(
         Number of channels; required if `axes` has a C and `channels` is not given.
     roi_size, masked_pixel_percentage
         Fields of `N2VManipulateConfig`.
-    struct_n2v_axis : {"none", "horizontal", "vertical", "z", "cross", "square"}
-        Mask neighbours as well (structN2V, Broaddus et al., ISBI 2020), for noise that is
-        correlated along X, Y, Z, both X and Y, or in the whole YX plane.
-    struct_n2v_span : int
-        Length of that mask in pixels, the masked pixel included, odd, 3 to 31.
+    struct_n2v_axis, struct_n2v_span, struct_n2v_mask
+        ``struct_mask_axis``, ``struct_mask_span`` and ``struct_mask`` of
+        `N2VManipulateConfig` (structN2V, Broaddus et al., ISBI 2020), for noise that is
+        correlated along X, Y, Z, both X and Y, or in the whole YX plane. The mask may be an
+        array.
     optimizer, optimizer_params
         Name in ``torch.optim``, and a dict of its arguments; ``"lr"`` is the learning rate.
     lr_scheduler, lr_scheduler_params
         "CosineAnnealingLR", "ReduceLROnPlateau" or "StepLR", and a dict of other fields of
         `CosineConfig`, `ReduceLROnPlateauConfig` or `StepLRConfig`.
-    struct_n2v_mask : array or nested sequences, optional
-        Instead of an axis: the neighbours to mask, ``(Y, X)`` or ``(Z, Y, X)`` of 0 and 1
-        centred on the masked pixel, with odd sides.
 
     Returns
     -------
@@ -215,8 +210,7 @@ def _count_channels(
     if chosen is not None:
         if n_channels not in (None, len(chosen)):
             raise ConfigurationError(
-                f"n_channels is {n_channels} but {len(chosen)} channels are chosen; leave "
-                "n_channels out."
+                f"n_channels is {n_channels} but {len(chosen)} channels are given; omit it."
             )
         n_channels = len(chosen)
     if "C" in axes and n_channels is None:

@@ -47,12 +47,11 @@ class Paper:
 
 @dataclass(frozen=True)
 class Method:
-    """A denoising method; `algorithm`, `loss` and `n2v2` are its settings."""
+    """A denoising method: its names, paper, and settings that it determines."""
 
     key: str
     """Its name on the command line and in files."""
     label: str
-    """Its short name."""
     name: str
     sentence: str
     """Its data and the noise that it is for."""

@@ -65,11 +65,10 @@ class TrainingConfig(Frozen):
 
 @dataclass(frozen=True)
 class Preset:
-    """Named numbers of epochs and steps."""
+    """Named numbers of epochs and steps, and their purpose in `words`."""
 
     name: str
     words: str
-    """Its purpose, in one sentence."""
     num_epochs: int
     num_steps: int
     """Optimizer steps per epoch, which bound the time for large data."""

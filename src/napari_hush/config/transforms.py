@@ -2,8 +2,7 @@
 
 Augmentations are symmetries of the square, numbered ``k + 4 * flip`` from 0 to 7: flip
 along X (if 4 or more), then rotate by ``k`` times 90 degrees. A transform applies one of
-its `operations`, each equally often, to a fraction `p` of the patches. To add one, add a
-class to `Transform`.
+its `operations`, each equally often, to a fraction `p` of the patches.
 """
 
 from __future__ import annotations
@@ -135,13 +134,12 @@ class N2VManipulateConfig(Frozen):
         Sorted offsets ``((Z), Y, X)`` in pixels, without the masked pixel itself, for
         images of `dims` dimensions, 2 or 3 and at least `struct_dims`.
         """
-        return _hidden(self.struct_mask_axis, self.struct_mask_span, self.struct_mask, dims)
+        return _hidden(self, dims)
 
 
 @lru_cache(maxsize=8)
-def _hidden(
-    axis: StructAxis, span: int, mask: Any, dims: int
-) -> tuple[tuple[int, ...], ...]:
+def _hidden(masking: N2VManipulateConfig, dims: int) -> tuple[tuple[int, ...], ...]:
+    span, mask = masking.struct_mask_span, masking.struct_mask
     along = range(-(span // 2), span // 2 + 1)
     y, x = [(i, 0) for i in along], [(0, i) for i in along]
     found: dict[str, Sequence[tuple[int, ...]]] = {
@@ -152,7 +150,9 @@ def _hidden(
         "cross": y + x,
         "square": [(i, j) for i in along for j in along],
     }
-    full = {(0,) * (dims - len(offset)) + offset for offset in found[axis]}
+    full = {
+        (0,) * (dims - len(offset)) + offset for offset in found[masking.struct_mask_axis]
+    }
     return tuple(sorted(full - {(0,) * dims}))
 
 
