@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
@@ -12,8 +13,6 @@ from napari_hush.config import DataConfig
 from napari_hush.widgets.theme.widgets import mark, row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from qtpy.QtGui import QKeyEvent
 
 MEANINGS = {

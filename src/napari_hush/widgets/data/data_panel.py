@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels, Shapes
@@ -20,8 +21,6 @@ from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.widgets import column, form, quiet_label, show_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import napari.viewer
 
 ROLES = {

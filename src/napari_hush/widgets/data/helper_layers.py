@@ -5,11 +5,10 @@ They hold no data: choosers and everything that works on layers leave them out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from napari.layers import Layer
 
 MARK = "napari_hush_view"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import (
-    QMenu,
-    QToolButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QMenu, QToolButton, QWidget
 
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.helper_layers import is_view
@@ -18,8 +15,6 @@ from napari_hush.widgets.settings.fields import ComboBox
 from napari_hush.widgets.theme.widgets import column, quiet_label, row, small_button
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari.components import LayerList
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.errors import HushError
 from napari_hush.events import WarningIssued
 from napari_hush.io.metadata import ImageMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from napari.layers import Image
-    from numpy.typing import NDArray
 
     from napari_hush.events import Event
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.io import list_files, open_images, read_metadata
 from napari_hush.io.listing import is_zarr
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import napari.viewer
     from napari.layers import Layer
 

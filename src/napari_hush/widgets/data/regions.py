@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.widgets.data.layers import pixel_shape
 from napari_hush.widgets.data.viewport import displayed_axes, shown_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import napari.viewer
     from napari.layers import Image, Shapes
-    from numpy.typing import NDArray
 
     from napari_hush.boxes import Box
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.io.arrays_and_readers import lazily
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.widgets.data.layers import pixel_shape, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari.layers import Image
-    from numpy.typing import NDArray
 
     from napari_hush.boxes import Box
 

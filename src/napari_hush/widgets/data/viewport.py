@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from napari_hush.axes import spatial_axes
 from napari_hush.widgets.data.layers import pixel_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari.layers import Image
 
 Bounds = tuple[slice, ...]

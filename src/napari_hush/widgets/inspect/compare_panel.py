@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QSignalBlocker
@@ -13,8 +14,6 @@ from napari_hush.widgets.results.pairing import pair_of, why_not_comparable
 from napari_hush.widgets.theme.widgets import column, push_button, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.layers import Image, Layer
 
 
@@ -33,22 +32,14 @@ VIEWS: dict[str, tuple[str, str, Callable[[Any, Image, Image], View]]] = {
         "Noisy on the left of a line, denoised on the right; drag the line.",
         Swipe,
     ),
-    "side_by_side": (
-        "Grid",
-        "Noisy and denoised in two linked panels.",
-        SideBySide,
-    ),
+    "side_by_side": ("Grid", "Noisy and denoised in two linked panels.", SideBySide),
     "residual": (
         "Residual",
         "Noisy minus denoised. It should contain only noise; outlines of structures\n"
         "mean that detail was lost.",
         ResidualLayer,
     ),
-    "blink": (
-        "Blink",
-        "Noisy and denoised alternately, in the same place.",
-        Blink,
-    ),
+    "blink": ("Blink", "Noisy and denoised alternately, in the same place.", Blink),
 }
 """Label, help and class of each view."""
 

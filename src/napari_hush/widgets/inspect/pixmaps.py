@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtGui import QColor, QImage, QPixmap
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_hush.widgets.inspect.check_task import Patch
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
@@ -13,10 +15,7 @@ from napari_hush.widgets.data.layers import Origin, source_of
 from napari_hush.widgets.inspect.compared_pixels import Swiped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari.layers import Image
-    from numpy.typing import NDArray
 
 REACH = 10
 """Screen pixels from the line within which it can be dragged."""

@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,8 +29,6 @@ from napari_hush.widgets.jobs.pixel_copies import copy_pixels, load_copies, read
 from napari_hush.widgets.user_settings import data_folder, new_path, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from filelock import BaseFileLock
 
 _log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.events import Event, TilesDone
@@ -14,8 +15,6 @@ from napari_hush.widgets.results.canvas import Canvas
 from napari_hush.widgets.results.result_layer import ResultLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from qtpy.QtCore import QObject
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.axes import spatial_axes
 from napari_hush.widgets.jobs.task_events import LatestModel, PreviewReady
 from napari_hush.widgets.results.canvas import as_type
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_hush.events import Event, OnProgress
     from napari_hush.models import Model
     from napari_hush.widgets.data.viewport import Bounds

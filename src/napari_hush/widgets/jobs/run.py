@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from napari_hush.widgets.jobs.thread_priority import in_low_priority_thread
 from napari_hush.widgets.notifications import WarningCollector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_hush.events import Event, OnProgress
     from napari_hush.widgets.jobs.tasks import Task
 
@@ -52,9 +51,7 @@ class Run(QObject):
     """The task has ended; `state` is `DONE` or `FAILED`."""
 
     def __init__(
-        self,
-        parent: QObject | None = None,
-        on_result: Callable[[Any], str] | None = None,
+        self, parent: QObject | None = None, on_result: Callable[[Any], str] | None = None
     ) -> None:
         super().__init__(parent)
         self.state = RunState()

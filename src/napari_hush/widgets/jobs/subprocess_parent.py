@@ -16,10 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from napari_hush.errors import SourceTypeError, TrainingError
 from napari_hush.widgets.jobs.crash_recovery import recovered_path
-from napari_hush.widgets.jobs.subprocess_child import (
-    Channel,
-    Returned,
-)
+from napari_hush.widgets.jobs.subprocess_child import Channel, Returned
 from napari_hush.widgets.jobs.task_events import EngineReady, LatestModel, ProcessDied
 from napari_hush.widgets.jobs.thread_priority import CREATION_FLAGS
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from numpy.typing import NDArray
+
 from napari_hush.events import Event
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_hush.models import Model
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.data.viewport import Bounds

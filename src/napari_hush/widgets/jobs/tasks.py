@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_hush.errors import TrainingError
@@ -25,10 +28,6 @@ from napari_hush.widgets.settings.cost_estimate import measure_speed
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
     from napari_hush.careamist import CAREamist
     from napari_hush.config import Configuration
     from napari_hush.events import Event, OnProgress

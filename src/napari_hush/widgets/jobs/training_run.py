@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,6 @@ from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.results.result_layer import PreviewLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.layers import Image
     from qtpy.QtCore import QObject
 

@@ -46,21 +46,9 @@ FOLLOWING = {
     "strategy",
 }
 """Fields determined by the data or the method."""
-PARTS = {
-    "algorithm_config",
-    "data_config",
-    "training_config",
-    "model",
-    "n2v_config",
-}
+PARTS = {"algorithm_config", "data_config", "training_config", "model", "n2v_config"}
 """Fields that are configurations shown as a group."""
-_INTENSITIES = (
-    "normalization",
-    "image_means",
-    "image_stds",
-    "target_means",
-    "target_stds",
-)
+_INTENSITIES = ("normalization", "image_means", "image_stds", "target_means", "target_stds")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Nested configurations are dicts in values, as in ``model_dump()``.
 from __future__ import annotations
 
 import types
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from qtpy.QtCore import Signal
@@ -38,8 +39,6 @@ from napari_hush.widgets.settings.patch_size_field import PatchSizeField
 from napari_hush.widgets.theme.widgets import column, form, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
     from pydantic.fields import FieldInfo
 
 NARROWEST = 84

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_hush.axes import spatial_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_hush.config import Configuration
 
 KEPT_PER_FILTER = 14

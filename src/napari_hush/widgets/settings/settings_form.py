@@ -239,12 +239,7 @@ class SettingsActions(QWidget):
         layout = row(self, spacing=3)
         layout.setContentsMargins(0, 0, 0, 2)
         for name, words, tip, signal in (
-            (
-                "reset_all",
-                "Reset",
-                "Restore all defaults.",
-                self.resetAsked,
-            ),
+            ("reset_all", "Reset", "Restore all defaults.", self.resetAsked),
             (
                 "load_settings",
                 "Load …",

@@ -7,13 +7,12 @@ napari 0.9 and later stores them in its preferences; with older versions, or whe
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from qtpy.QtWidgets import QCheckBox
 
 PREFERENCES = {"apart": False, "preview": True, "keep_type": False}
