@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -12,8 +13,6 @@ from napari_hush.widgets.data.helper_layers import bare, is_view
 from napari_hush.widgets.notifications import notify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import napari.viewer
     from qtpy.QtWidgets import QPushButton, QWidget
 

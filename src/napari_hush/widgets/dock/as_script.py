@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pprint
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from napari_hush.io.listing import is_zarr
 from napari_hush.widgets.data.regions import Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import napari.viewer
     from napari.layers import Image
 

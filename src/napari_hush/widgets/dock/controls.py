@@ -19,7 +19,7 @@ from napari_hush.widgets.data.scope_chooser import ScopeChooser
 from napari_hush.widgets.dock.inputs import Inputs
 from napari_hush.widgets.dock.log_pane import LogPane
 from napari_hush.widgets.dock.recovery_panel import RecoveryPanel
-from napari_hush.widgets.dock.status import Footer, StatusLine
+from napari_hush.widgets.dock.status import Footer, StatusLine, show_progress
 from napari_hush.widgets.inspect.compare_panel import ComparePanel
 from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from napari_hush.widgets.dock.view_state import ViewState
     from napari_hush.widgets.theme.theme import Colours
 
-_BUTTONS = {
+BUTTONS = {
     "train": "Train",
     "train_on": "Train more",
     "pause": "Pause",
@@ -52,24 +52,11 @@ _BUTTONS = {
     "save_model": "Save …",
     "load_model": "Load …",
 }
+"""Labels by objectName."""
 
 
 class Controls(QWidget):
-    """All controls of the dock. Decides nothing.
-
-    Attributes
-    ----------
-    recovery : RecoveryPanel
-        Offers to resume an interrupted training.
-    inputs, plot, compare, card : Inputs, LossPlot, ComparePanel, ModelPanel
-        Data and settings, loss curves, before and after, the current model.
-    buttons : dict of str to QPushButton
-        By objectName, see `_BUTTONS`.
-    scope, keep_type : ScopeChooser, QCheckBox
-        How much to denoise, and whether into the data type of the source.
-    preview, footer, log : QCheckBox, Footer, LogPane
-        Live preview, the device, the log.
-    """
+    """All controls of the dock. Decides nothing."""
 
     def __init__(
         self, viewer: Viewer, colours: Colours, parent: QWidget | None = None
@@ -104,7 +91,7 @@ class Controls(QWidget):
         self._model = QElidingLabel()
         self._model.setObjectName("model_name")
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.buttons = {name: push_button(name, words) for name, words in _BUTTONS.items()}
+        self.buttons = {name: push_button(name, words) for name, words in BUTTONS.items()}
         self._lay_out()
         order_tabs(self)
 
@@ -154,7 +141,7 @@ class Controls(QWidget):
         pause = "Resume" if view.paused else "Pause"
         if self.buttons["pause"].text() != pause:
             self.buttons["pause"].setText(pause)
-        self._show_progress(*view.progress)
+        show_progress(self._progress, *view.progress)
         self._status.setText(view.status, view.status_kind)
         show_text(self._model, view.model)
 
@@ -176,13 +163,6 @@ class Controls(QWidget):
         for child in (*self.findChildren(QWidget), self):
             child.updateGeometry()
 
-    def _show_progress(self, value: int, maximum: int) -> None:
-        bar = self._progress
-        bar.setUpdatesEnabled(False)  # or each change repaints the window
-        bar.setMaximum(maximum)
-        bar.setValue(value)
-        bar.setUpdatesEnabled(True)
-
     def _row(self, **stretches: int) -> QHBoxLayout:
         """A row of the buttons with these names."""
         layout = row()
@@ -192,7 +172,7 @@ class Controls(QWidget):
 
     def _align_labels(self) -> None:
         """Give the fields of all forms one left edge."""
-        labels = self.inputs.labels()
+        labels = self.inputs.data.labels()
         for label in labels:
             label.ensurePolished()  # sets the font of the theme
         width = max(label.sizeHint().width() for label in labels)

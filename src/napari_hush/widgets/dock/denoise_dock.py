@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QScrollArea, QWidget
 
 from napari_hush.config.training import PRESETS
@@ -14,7 +15,6 @@ from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.dock.actions import add_shortcuts
 from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.presenter import Presenter
-from napari_hush.widgets.dock.warm_up import WarmUp
 from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import tasks
 from napari_hush.widgets.jobs.denoising_plan import LayerView, layer_called, plan_denoising
@@ -31,8 +31,6 @@ from napari_hush.widgets.theme.widgets import column
 from napari_hush.widgets.user_settings import add_recent_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import napari.viewer
     from napari.layers import Image
     from qtpy.QtGui import QShowEvent
@@ -44,17 +42,15 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.data.drag_and_drop import Dropped
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
+    from napari_hush.widgets.jobs.run import Run
     from napari_hush.widgets.model.current_model import Earlier
+
+WARM_UP_MS = 300
+"""Milliseconds from showing the dock to loading the engine."""
 
 
 class DenoiseDock(QWidget):
-    """Trains a denoiser on an image layer and denoises layers with it.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Its layers are the inputs; results are added to it.
-    """
+    """Trains a denoiser on an image layer and denoises layers with it."""
 
     valueChanged = Signal()
     """A setting was edited; `value` may raise."""
@@ -78,7 +74,9 @@ class DenoiseDock(QWidget):
         self._presenter = Presenter(
             self, viewer, self._controls, self._model, self._run, self._denoising
         )
-        self._warm_up = WarmUp(self._inputs.awaitSpeed, self)
+        self._warm_up = QTimer(self)
+        self._warm_up.setSingleShot(True)
+        self._warm_up.setInterval(WARM_UP_MS)
 
         # ---- layout
         scroll = QScrollArea()
@@ -89,6 +87,7 @@ class DenoiseDock(QWidget):
         column(self).addWidget(scroll)
 
         # ---- connections
+        self._warm_up.timeout.connect(self._inputs.loadEngine)
         self._inputs.valueChanged.connect(self._on_edited)
         self._inputs.renamed.connect(self._presenter.update)
         self._controls.card.chosen.connect(self.loadModel)
@@ -99,9 +98,9 @@ class DenoiseDock(QWidget):
             ("train", lambda: self._train(None)),
             ("train_on", lambda: self._train(self._model.engine)),
             ("pause", self._run.pauseOrResume),
-            ("stop", self._on_stop),
+            ("stop", lambda: self._stop(self._run)),
             ("denoise", self._on_denoise),
-            ("cancel", self._on_cancel),
+            ("cancel", lambda: self._stop(self._denoising)),
             ("snapshots", self._on_snapshots),
             ("save_model", self._on_save),
             ("load_model", self._on_load),
@@ -118,13 +117,7 @@ class DenoiseDock(QWidget):
         self._presenter.update()
 
     def value(self) -> Configuration:
-        """The configuration for the next training.
-
-        Raises
-        ------
-        ConfigurationError
-            If the inputs are not valid; the dock shows why.
-        """
+        """The configuration for the next training; `ConfigurationError` if not valid."""
         return self._inputs.value()
 
     def setValue(self, configuration: Configuration) -> None:
@@ -163,8 +156,8 @@ class DenoiseDock(QWidget):
         config = self.value()
         training = config.training_config.replace(**PRESETS[0].changes)
         self.setValue(config.replace(training_config=training))
-        if self._inputs.readiness.training:
-            notify(self._inputs.readiness.training)
+        if problem := self._inputs.readiness.training:
+            notify(problem)
             return
         self._denoise_next = True
         self._train(None)
@@ -180,7 +173,11 @@ class DenoiseDock(QWidget):
     def event(self, event: QEvent) -> bool:
         # napari removes the dock from its frame when that is closed.
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._close_runs()
+            for run in (self._run, self._denoising, self._quality):
+                run.abandon()  # a model in training is saved to a file
+            self._run.closePreview()
+            self._controls.compare.closeView()
+            self._presenter.close()
         return bool(super().event(event))
 
     # ---- Clicks and drops
@@ -224,12 +221,8 @@ class DenoiseDock(QWidget):
         self._presenter.denoised_last = True
         self._presenter.update()
 
-    def _on_stop(self) -> None:
-        self._run.stop()
-        self._presenter.update()
-
-    def _on_cancel(self) -> None:
-        self._denoising.stop()
+    def _stop(self, run: Run) -> None:
+        run.stop()
         self._presenter.update()
 
     def _on_snapshots(self) -> None:
@@ -247,9 +240,9 @@ class DenoiseDock(QWidget):
             self._presenter.update()
 
     def _on_save(self) -> None:
-        if self._model.model is None:
-            return
-        if asked := ask_where_to(self, self._model.name):
+        if self._model.model is not None and (
+            asked := ask_where_to(self, self._model.name)
+        ):
             path, overwrite = asked
             self.saveModel(path, overwrite=overwrite)
 
@@ -340,14 +333,6 @@ class DenoiseDock(QWidget):
         state = self._run.state
         self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
         self._presenter.update()
-
-    def _close_runs(self) -> None:
-        """Stop all runs, since the dock closes; a model in training is kept in a file."""
-        for run in (self._run, self._denoising, self._quality):
-            run.abandon()
-        self._run.closePreview()
-        self._controls.compare.closeView()
-        self._presenter.close()
 
     def _after_training(self, engine: CAREamist | None) -> str:
         state = self._run.state

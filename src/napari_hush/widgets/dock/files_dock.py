@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QLineEdit,
-    QProgressBar,
-    QWidget,
-)
+from qtpy.QtCore import QEvent, QSize, Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QProgressBar, QWidget
 
 from napari_hush.events import Event, FileWritten, ImageStarted
-from napari_hush.widgets.dock.path_field import PathField
-from napari_hush.widgets.dock.status import ActivityBar, StatusLine
+from napari_hush.widgets.dock.status import ActivityBar, StatusLine, show_progress
 from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity, Phase
@@ -25,19 +20,12 @@ from napari_hush.widgets.theme.theme import Colours, stylesheet
 from napari_hush.widgets.theme.widgets import column, form, mark, push_button, row
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import napari.viewer
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
 
 class FilesDock(QWidget):
-    """Denoises all images of a folder with a model from a file.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Its theme sets the colours.
-    """
+    """Denoises all images of a folder with a model from a file."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -50,8 +38,7 @@ class FilesDock(QWidget):
         self._source = PathField("files_source", "The folder with the images to denoise.")
         self._model = PathField("files_model", "The model to denoise with.", FILE_FILTER)
         self._output = PathField(
-            "files_output",
-            "The folder for the results; no file is overwritten.",
+            "files_output", "The folder for the results; no file is overwritten."
         )
         self._axes = QLineEdit()
         self._axes.setObjectName("files_axes")
@@ -148,28 +135,26 @@ class FilesDock(QWidget):
         return f"{stopped}{count} denoised{where}."
 
     def _missing(self) -> str:
-        fields = {
-            "the folder with the images": self._source,
-            "a model": self._model,
-            "a folder for the results": self._output,
-        }
-        return next((f"Choose {n}." for n, f in fields.items() if f.value() is None), "")
+        for field, what in (
+            (self._source, "the folder with the images"),
+            (self._model, "a model"),
+            (self._output, "a folder for the results"),
+        ):
+            if field.value() is None:
+                return f"Choose {what}."
+        return ""
 
     def _render(self) -> None:
         state, missing = self._run.state, self._missing()
         running = state.phase is Phase.RUNNING
-        fields = (self._source, self._model, self._output, self._axes, self._resume)
-        for field in fields:
+        for field in (self._source, self._model, self._output, self._axes, self._resume):
             field.setEnabled(not state.busy)
         self._start.setEnabled(not state.busy and not missing)
         self._start.setToolTip(missing or "Denoise all images of the folder.")
         self._cancel.setEnabled(running)
         mark(self._start, "lit", self._start.isEnabled())
         mark(self._cancel, "lit", running)
-        self._progress.setUpdatesEnabled(False)  # or each change repaints the window
-        self._progress.setMaximum(max(1, state.total))
-        self._progress.setValue(state.done)
-        self._progress.setUpdatesEnabled(True)
+        show_progress(self._progress, state.done, max(1, state.total))
         if running:
             doing = f"“{self._file}”" if self._file else "the model"
             words = f"{len(self._written)} done · {doing}"
@@ -185,3 +170,59 @@ class FilesDock(QWidget):
 
     def _on_theme(self, event: Any = None) -> None:
         self.setStyleSheet(stylesheet(Colours.of(self._viewer.theme)))
+
+
+class PathField(QWidget):
+    """Holds the path of a file or folder: typed, chosen in a dialog, or dropped.
+
+    `name` is the objectName of the line, `help` its tool tip. `kinds` is the filter of the
+    dialog, e.g. ``"Models (*.safetensors)"``; empty for folders.
+    """
+
+    valueChanged = Signal()
+
+    def __init__(
+        self, name: str, help: str, kinds: str = "", parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._kinds = kinds
+        self._edit = QLineEdit()
+        self._edit.setObjectName(name)
+        self._edit.setToolTip(help)
+        self._edit.setPlaceholderText("drop or choose a " + ("file" if kinds else "folder"))
+        button = push_button(f"{name}_choose", "…", help)
+        button.setFixedWidth(32)
+        self.setAcceptDrops(True)
+        self._edit.setAcceptDrops(False)  # or the URL would be pasted as text
+        layout = row(self)
+        layout.addWidget(self._edit, 1)
+        layout.addWidget(button)
+        self._edit.textChanged.connect(self.valueChanged)
+        button.clicked.connect(self._choose)
+
+    def value(self) -> Path | None:
+        """The path; None if the line is empty."""
+        text = self._edit.text().strip()
+        return Path(text).expanduser() if text else None
+
+    def setValue(self, path: Path) -> None:
+        """Show `path`."""
+        self._edit.setText(str(path))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        if path := event.mimeData().urls()[0].toLocalFile():
+            self.setValue(Path(path))
+            event.acceptProposedAction()
+
+    def _choose(self) -> None:
+        start = self._edit.text()
+        if self._kinds:
+            chosen, _ = QFileDialog.getOpenFileName(self, "Choose", start, self._kinds)
+        else:
+            chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
+        if chosen:
+            self.setValue(Path(chosen))

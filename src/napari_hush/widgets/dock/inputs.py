@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_hush.axes import validate_axes
 from napari_hush.config import Configuration, DataConfig
@@ -22,7 +25,7 @@ from napari_hush.widgets.dock.readiness import Readiness, check_inputs
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
 from napari_hush.widgets.inspect.check_task import DataCheck
-from napari_hush.widgets.jobs.tasks import Training
+from napari_hush.widgets.jobs.tasks import Training, load_engine
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
 from napari_hush.widgets.model.model_panel import why_not_for
 from napari_hush.widgets.settings.cost_estimate import (
@@ -30,15 +33,13 @@ from napari_hush.widgets.settings.cost_estimate import (
     speed_of_run,
     steps_per_epoch,
 )
-from napari_hush.widgets.settings.settings_form import SettingsForm
+from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.theme.widgets import Rule, column
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import napari.viewer
     from napari.layers import Image
 
@@ -52,13 +53,7 @@ POLL_MS = 1000
 
 
 class Inputs(QWidget):
-    """Chooses data and settings, and checks whether they fit together.
-
-    Attributes
-    ----------
-    data, settings : DataPanel, SettingsForm
-        The two groups.
-    """
+    """Chooses data and settings, and checks whether they fit together."""
 
     valueChanged = Signal()
     """Something was edited; `readiness` is updated already."""
@@ -69,15 +64,13 @@ class Inputs(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._colours = Colours.of(viewer.theme)
-        self._readiness = Readiness()
+        self.readiness = Readiness()
         self._model: Model | None = None
 
         # ---- widgets
         self.data = DataPanel(viewer)
         self.settings = SettingsForm()
-        self._files = SettingsFiles(
-            self, self.showSettingsOf, self.namedValue, self._as_text
-        )
+        self._files = SettingsFiles(self)
         self._check: CheckPanel | None = None
         self._check_fold = Collapsible("fold_check", "Check data", self._build_check)
 
@@ -103,11 +96,6 @@ class Inputs(QWidget):
 
         self._files.restore()
         self._on_edited()
-
-    @property
-    def readiness(self) -> Readiness:
-        """Why training or denoising cannot start, if so."""
-        return self._readiness
 
     def axes(self) -> str:
         """Axes of the noisy layer, valid or not."""
@@ -177,19 +165,15 @@ class Inputs(QWidget):
         """The next training; None if it cannot start."""
         self._on_edited()  # the visible part may have changed
         data = self.chosenData()
-        if data is None or self._readiness.training:
+        if data is None or self.readiness.training:
             return None
         configuration = self.namedValue()
         self._files.keep(self.value())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
-        first = data.noisy[0]
-        size = layers.pixel_size_of(first)
-        return Training(configuration, pixels, first.name, pixel_size=size)
-
-    def labels(self) -> list[QLabel]:
-        """Labels of all rows, for aligning them."""
-        return self.data.labels()
+        layer = data.noisy[0]
+        size = layers.pixel_size_of(layer)
+        return Training(configuration, pixels, layer.name, pixel_size=size)
 
     def showLocked(self, locked: bool) -> None:
         """Disable the settings during a training."""
@@ -233,9 +217,23 @@ class Inputs(QWidget):
             self.data.openFiles(images)
         return models[-1] if models else None
 
-    def awaitSpeed(self) -> None:
-        """Show the cost of a run as soon as the benchmark of the device has finished."""
-        self._timer.start()
+    def loadEngine(self) -> None:
+        """Load the engine in a thread, unless it is loaded; it measures the device, too."""
+        if "napari_hush.careamist" not in sys.modules:
+            threading.Thread(
+                target=load_engine, args=[fresh_configuration()], name="hush-load-engine"
+            ).start()
+            self._timer.start()
+
+    def asText(self, python: bool) -> str:
+        """The training as a Python script or a command line; `HushError` if not valid."""
+        data = self.chosenData()
+        if data is None or self.readiness.training:
+            raise ConfigurationError(self.readiness.training)
+        configuration = self.namedValue()
+        if python:
+            return as_python(configuration, data, self._viewer)
+        return as_command(configuration, data)
 
     def setColours(self, colours: Colours) -> None:
         """Draw in these colours."""
@@ -243,15 +241,6 @@ class Inputs(QWidget):
         self.settings.method.setLinkColour(colours.curve)
         if self._check is not None:
             self._check.setColours(colours)
-
-    def _as_text(self, python: bool) -> str:
-        data = self.chosenData()
-        if data is None or self._readiness.training:
-            raise ConfigurationError(self._readiness.training)
-        configuration = self.namedValue()
-        if python:
-            return as_python(configuration, data, self._viewer)
-        return as_command(configuration, data)
 
     def _build_check(self) -> QWidget:
         self._check = CheckPanel(self._colours)
@@ -271,17 +260,15 @@ class Inputs(QWidget):
     def _on_check(self) -> None:
         if self._check is None:
             return
-        data = self.chosenData()
-        if data is None or self._readiness.axes_wrong:
-            self._check.showProblem(self._readiness.training)
-            return
+        layer = self.chosen()
         try:
             configuration = self.value()
-        except HushError:
-            self._check.showProblem(self._readiness.training)
-            return
-        layer = data.noisy[0]
-        self._check.start(DataCheck(whole_of(layer), configuration, layer.name))
+        except HushError:  # `readiness` has the reason
+            layer = None
+        if layer is None or self.readiness.axes_wrong:
+            self._check.showProblem(self.readiness.training)
+        else:
+            self._check.start(DataCheck(whole_of(layer), configuration, layer.name))
 
     def _on_layer_changed(self) -> None:
         if self._check is not None:
@@ -301,13 +288,13 @@ class Inputs(QWidget):
         self.data.showTargets(method.needs_targets)
         layer = self.chosen()
         with QSignalBlocker(self.settings):  # check_inputs may change it
-            self._readiness = check_inputs(layer, self.axes(), self.settings)
-            if layer is not None and not self._readiness.axes_wrong:
+            self.readiness = check_inputs(layer, self.axes(), self.settings)
+            if layer is not None and not self.readiness.axes_wrong:
                 self._check_data()
                 if self._model is not None:
                     unfit = why_not_for(self._model, layer, self.axes())
-                    self._readiness = replace(self._readiness, denoising=unfit)
-        self.data.showFacts(self._readiness.facts, axes_wrong=self._readiness.axes_wrong)
+                    self.readiness = replace(self.readiness, denoising=unfit)
+        self.data.showFacts(self.readiness.facts, axes_wrong=self.readiness.axes_wrong)
         self._show_cost()
 
     def _check_data(self) -> None:
@@ -325,9 +312,9 @@ class Inputs(QWidget):
             try:
                 problem = data.fit_problem(self.value(), data.windows(self._viewer))
             except HushError:
-                problem = self._readiness.training
+                problem = self.readiness.training
         if problem:
-            self._readiness = replace(self._readiness, training=problem)
+            self.readiness = replace(self.readiness, training=problem)
 
     def _show_cost(self) -> None:
         data = self.chosenData()

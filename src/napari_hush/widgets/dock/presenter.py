@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 
 class Presenter(QObject):
-    """Shows runs, model and inputs on the controls, by `resolve`; ends with the dock.
-
-    Attributes
-    ----------
-    denoised_last : bool
-        Whether the status is that of the last denoising rather than of the last training.
-    """
+    """Shows runs, model and inputs on the controls, by `resolve`; ends with the dock."""
 
     def __init__(
         self,
@@ -50,6 +44,7 @@ class Presenter(QObject):
         self._denoising = denoising
         self._bars = ActivityBar(self), ActivityBar(self)
         self.denoised_last = False
+        """Whether to show the state of the last denoising, not of the last training."""
         viewer.events.theme.connect(self._on_theme)
         self._on_theme()
 
@@ -58,20 +53,17 @@ class Presenter(QObject):
         inputs, model, run = self._controls.inputs, self._model, self._run
         layer = inputs.chosen()
         state, aside = self.state, self._denoising.state
-        self._controls.showView(
-            resolve(
-                DockState(
-                    state,
-                    readiness=inputs.readiness,
-                    layer="" if layer is None else layer.name,
-                    model=model.name,
-                    model_is_kept=model.kept,
-                    aside=aside if state is not aside else RunState(),
-                    has_snapshots=bool(model.snapshots or model.earlier),
-                    has_latest=run.latest is not None,
-                )
-            )
+        dock = DockState(
+            state,
+            readiness=inputs.readiness,
+            layer="" if layer is None else layer.name,
+            model=model.name,
+            model_is_kept=model.kept,
+            aside=aside if state is not aside else RunState(),
+            has_snapshots=bool(model.snapshots or model.earlier),
+            has_latest=run.latest is not None,
         )
+        self._controls.showView(resolve(dock))
         busy = state.busy or aside.busy
         self._controls.footer.showRun(
             run.state.device, busy=busy, reported=run.device_memory

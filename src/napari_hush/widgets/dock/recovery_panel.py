@@ -6,13 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QFrame,
-    QLabel,
-    QMessageBox,
-    QSizePolicy,
-    QWidget,
-)
+from qtpy.QtWidgets import QFrame, QLabel, QMessageBox, QSizePolicy, QWidget
 
 from napari_hush.errors import TrainingError
 from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs

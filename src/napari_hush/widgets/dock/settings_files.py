@@ -7,48 +7,25 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_hush.config import Configuration, load_configuration, save_configuration
 from napari_hush.errors import HushError
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from napari_hush.widgets.dock.inputs import Inputs
     from napari_hush.widgets.settings.settings_form import SettingsActions
 
 YAML = "Settings (*.yml *.yaml)"
 
 
 class SettingsFiles(QObject):
-    """Loads, saves and copies settings.
+    """Loads, saves and copies the settings of `inputs`."""
 
-    Parameters
-    ----------
-    parent : QWidget
-        Parent of dialogs.
-    show : callable
-        Shows a configuration.
-    current : callable
-        Returns the current configuration, with the name of the image.
-    as_text : callable
-        Returns the run as a Python script (True) or a command line (False). It and
-        `current` raise `HushError` where the inputs are not valid.
-    """
-
-    def __init__(
-        self,
-        parent: QWidget,
-        show: Callable[[Configuration], None],
-        current: Callable[[], Configuration],
-        as_text: Callable[[bool], str],
-    ) -> None:
-        super().__init__(parent)
-        self._parent = parent
-        self._show = show
-        self._current = current
-        self._as_text = as_text
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__(inputs)
+        self._inputs = inputs
 
     def connectTo(self, actions: SettingsActions) -> None:
         """Do what the buttons of `actions` ask for."""
@@ -60,7 +37,7 @@ class SettingsFiles(QObject):
     def load(self, path: Path) -> None:
         """Show the settings in the YAML file at `path`, or the error in it."""
         try:
-            self._show(load_configuration(path))
+            self._inputs.showSettingsOf(load_configuration(path))
         except HushError as error:
             show_error(str(error))
 
@@ -70,7 +47,8 @@ class SettingsFiles(QObject):
         if values is None:
             return
         try:
-            self._show(Configuration.build(values, written_by_hush=True))
+            configuration = Configuration.build(values, written_by_hush=True)
+            self._inputs.showSettingsOf(configuration)
         except HushError:  # written by another version
             save_setting("configuration", None)
 
@@ -80,17 +58,17 @@ class SettingsFiles(QObject):
 
     def _on_load(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(
-            self._parent, "Load settings", "", f"{YAML};;All files (*)"
+            self._inputs, "Load settings", "", f"{YAML};;All files (*)"
         )
         if chosen:
             self.load(Path(chosen))
 
     def _on_save(self) -> None:
         try:
-            configuration = self._current()
+            configuration = self._inputs.namedValue()
             suggestion = f"{configuration.experiment_name}.yml"
             chosen, _ = QFileDialog.getSaveFileName(
-                self._parent, "Save settings", suggestion, YAML
+                self._inputs, "Save settings", suggestion, YAML
             )
             if chosen:
                 path = Path(chosen)
@@ -102,7 +80,7 @@ class SettingsFiles(QObject):
 
     def _copy(self, python: bool) -> None:
         try:
-            QApplication.clipboard().setText(self._as_text(python))
+            QApplication.clipboard().setText(self._inputs.asText(python))
         except HushError as error:
             show_error(str(error))
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils import progress
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
 from napari_hush.system.hardware import describe_machine
@@ -62,6 +62,14 @@ class ActivityBar(QObject):
             self._bar = progress(total=state.total, desc=words)
         elif state.done > self._bar.n:
             self._bar.update(state.done - self._bar.n)
+
+
+def show_progress(bar: QProgressBar, value: int, maximum: int) -> None:
+    """Show `value` of `maximum`."""
+    bar.setUpdatesEnabled(False)  # or each change repaints the window
+    bar.setMaximum(maximum)
+    bar.setValue(value)
+    bar.setUpdatesEnabled(True)
 
 
 LINES = 2
@@ -142,5 +150,4 @@ class Footer(QElidingLabel):
             self._update()
 
     def _update(self) -> None:
-        words = self._reported or describe_machine(self._device)
-        show_text(self, words)
+        show_text(self, self._reported or describe_machine(self._device))
