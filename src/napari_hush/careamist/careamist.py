@@ -69,7 +69,7 @@ class CAREamist:
 
     Raises
     ------
-    MissingFileError, ModelFileError, ConfigurationError, UnreadableFileError
+    HushError
         If `source` is a path that does not lead to a valid configuration or model.
     """
 
@@ -114,9 +114,7 @@ class CAREamist:
     def trained(self) -> Model:
         """The model; raises a TrainingError if there is none yet."""
         if self.model is None:
-            raise TrainingError(
-                "There is no model yet; train one first, or load a model file."
-            )
+            raise TrainingError("There is no model yet; train one first, or load one.")
         return self.model
 
     # ---- training
@@ -237,9 +235,7 @@ class CAREamist:
         Losses and snapshots of later steps are kept until the model is trained further.
         """
         if self._running:
-            raise TrainingError(
-                "The model cannot be replaced while it is trained; stop training first."
-            )
+            raise TrainingError("The model is being trained; stop training first.")
         self.model = snapshot.model
 
     def _on_event(self, event: Event) -> None:
@@ -320,9 +316,7 @@ class CAREamist:
         images = open_images(config, source, model, read_source_func, extension_filter)
         is_single = config.data_type == "array" and not isinstance(source, list | tuple)
         if out is not None and not is_single:
-            raise ConfigurationError(
-                "out takes the result of a single array; omit it otherwise."
-            )
+            raise ConfigurationError("out is the result of a single array; omit it here.")
         if lazy and any(given is not None for given in (out, region, first, should_stop)):
             raise ConfigurationError(
                 "A lazy result is computed on access; omit out, region, first and "
@@ -394,18 +388,13 @@ class CAREamist:
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """
-        trained_on = self.config.data_config
-        config = inference_config(trained_on, self.trained, source, settings)
+        model = self.trained
+        config = inference_config(self.config.data_config, model, source, settings)
         output = (self.work_dir or Path()) / prediction_dir
-        form = result_format(
-            output,
-            config.data_type,
-            write_type,
-            write_extension,
-            write_func and partial(write_func, **(write_func_kwargs or {})),
-        )
+        write = write_func and partial(write_func, **(write_func_kwargs or {}))
+        form = result_format(output, config.data_type, write_type, write_extension, write)
         job = FileJob(
-            self.trained,
+            model,
             config,
             ImageProgress(self.on_progress, should_stop or never, check=check),
             form,

@@ -41,12 +41,8 @@ def denoise(
     lazy : bool
         Return a dask array with one chunk per tile, computed on access (``.compute()``, a
         slice, a viewer). Tiles are read with a halo, so their borders do not show.
-    tile_size : sequence of int, optional
-        Pixels denoised at once, ``[Y, X]`` or ``[Z, Y, X]``; the chunks of a lazy result.
-    tta : bool or int
-        Test-time augmentation: average over 2, 4 or 8 flips and rotations; True for 8.
-    dtype : {"float32", "source"}
-        Type of the result; "source" rounds and clips to that of the image.
+    tile_size, tta, dtype
+        Settings of `CAREamist.predict`; `tile_size` are also the chunks of a lazy result.
     on_progress : callable, optional
         Gets the events of `napari_hush.events`; a lazy result has none.
 

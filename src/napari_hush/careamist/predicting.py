@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.prediction import Region
 
-SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
+_SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
 
 
 class PredictSettings(TypedDict, total=False):
@@ -182,8 +182,8 @@ def result_format(
         name = output.name.lower()
         is_zarr = data_type == "zarr" or name.endswith(".zarr")
         kind = "zarr" if is_zarr and not name.endswith((".tif", ".tiff")) else "tiff"
-    if kind in SUFFIXES:
-        return ResultFormat(kind, SUFFIXES[kind], None)
+    if kind in _SUFFIXES:
+        return ResultFormat(kind, _SUFFIXES[kind], None)
     if kind != "custom":
         raise ConfigurationError(
             f"write_type is {kind!r}; it can be 'tiff', 'zarr' or 'custom'."
