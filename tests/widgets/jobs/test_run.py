@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from qtpy.QtCore import QCoreApplication, QEvent
+from qtpy.QtWidgets import QWidget
 
 from napari_hush.errors import DataError
 from napari_hush.events import Event, ImageStarted
@@ -141,6 +142,41 @@ def test_destroying_the_run_stops_its_task(qtbot):
     qtbot.waitUntil(started.is_set)
     owner.deleteLater()
     qtbot.waitUntil(stopped.is_set)
+
+
+@pytest.mark.parametrize("destroy", [True, False], ids=["destroyed", "collected"])
+def test_a_dock_that_is_gone_stops_its_task(qtbot, destroy):
+    stopped = threading.Event()
+    started = threading.Event()
+
+    class Dock(QWidget):
+        def __init__(self):
+            super().__init__()
+            self.run = Run(self, self.message)  # refers back to the dock: a cycle
+            self.run.ended.connect(self.message)
+
+        def message(self, result=None):
+            return ""
+
+    def task(report, stop):
+        stop.when_set(stopped.set)
+        started.set()
+        stopped.wait(10)
+
+    dock = Dock()
+    start(dock.run, task)
+    qtbot.waitUntil(started.is_set)
+    gone = weakref.ref(dock)
+    if destroy:
+        dock.deleteLater()
+    del dock
+    for _ in range(3):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+    assert gone() is None
+    assert stopped.is_set()
+    qtbot.wait(50)  # the end of the task reaches nobody
+    gc.collect()
 
 
 @pytest.mark.parametrize("ending", [None, DataError("no"), ZeroDivisionError("no")])

@@ -159,8 +159,9 @@ def interrupted_runs() -> list[InterruptedTraining]:
     for folder in filter(Path.is_dir, _root().glob("*")):
         training = _read(folder)
         try:
-            if training is None and not _is_abandoned(folder):
-                continue
+            age = time.time() - folder.stat().st_mtime
+            if training is None and ((folder / _SUMMARY).exists() or age <= _OLD_SECONDS):
+                continue  # unreadable, or it may still be written
             lock = _lock_of(folder)
             lock.acquire(timeout=0)
         except _LOCK_ERRORS:  # it runs in another window, or cannot be accessed
@@ -188,9 +189,6 @@ def recovered_path(name: str) -> Path:
     return new_path(folder, f"{safe_name(name, 'model')} {when}", ".safetensors")
 
 
-# ---- Private
-
-
 @contextmanager
 def _removed_at_end(lock: BaseFileLock, folder: Path, recovery: Recovery) -> Iterator[None]:
     """Release the lock at the end, and remove the folder unless it is still needed."""
@@ -198,8 +196,8 @@ def _removed_at_end(lock: BaseFileLock, folder: Path, recovery: Recovery) -> Ite
         yield
     finally:
         interrupted = recovery.has_steps and not recovery.finished
-        needed = recovery.folder is not None and interrupted
-        needed = needed and (folder / _CHECKPOINT).is_file()
+        written = recovery.folder is not None and (folder / _CHECKPOINT).is_file()
+        needed = interrupted and written
         if not needed:
             _empty(folder)
         lock.release()
@@ -233,17 +231,10 @@ def _empty(folder: Path) -> None:
 
     Windows keeps files that a virus scanner reads; they are removed a day later.
     """
-    files = sorted(folder.iterdir(), key=lambda path: path.name != _SUMMARY)
-    for path in files:
+    for path in sorted(folder.iterdir(), key=lambda path: path.name != _SUMMARY):
         if path.name != _LOCK:
             with suppress(OSError):
                 path.unlink()
-
-
-def _is_abandoned(folder: Path) -> bool:
-    """Whether no training will complete what is in `folder`."""
-    age = time.time() - folder.stat().st_mtime
-    return not (folder / _SUMMARY).exists() and age > _OLD_SECONDS
 
 
 def _root() -> Path:
@@ -258,8 +249,7 @@ def _read(folder: Path) -> InterruptedTraining | None:
         if summary.stat().st_size > _SUMMARY_MAX_BYTES:
             raise ValueError("it is too large")
         values: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
-        size = values["pixel_size"]
-        counts = values["pixels"]
+        size, counts = values["pixel_size"], values["pixels"]
         return InterruptedTraining(
             folder,
             str(values["name"]),

@@ -53,33 +53,21 @@ def layer_called(name: str, ndim: int, viewer: Any) -> Image | None:
     return None
 
 
-def layers_in_scope(viewer: Any, chosen: Image | None, scope: Scope) -> list[Image]:
-    """The layers to denoise, in the order of napari's list from top to bottom."""
-    if scope is not Scope.SELECTED:
-        return [] if chosen is None else [chosen]
-    selected = set(viewer.layers.selection)
-    return [
-        layer
-        for layer in reversed(list(viewer.layers))
-        if layer in selected and isinstance(layer, Image) and not is_view(layer)
-    ]
-
-
 def plan_denoising(
-    viewer: Any,
-    chosen: Image,
-    axes: str,
-    scope: Scope,
-    model: Model,
-    *,
-    keep_type: bool = False,
+    viewer: Any, chosen: Image, axes: str, scope: Scope, model: Model, *, keep_type: bool
 ) -> tuple[list[Denoising], list[LayerView]]:
     """Tasks that denoise `scope`, and the views to update while they run.
 
     `axes` are those of the chosen layer; those of others follow from their axis labels.
+    Selected layers are denoised in the order of napari's list from top to bottom.
     """
+    layers = [chosen]
+    if scope is Scope.SELECTED:
+        selected = [one for one in viewer.layers if one in viewer.layers.selection]
+        images = [one for one in selected if isinstance(one, Image) and not is_view(one)]
+        layers = images[::-1]
     tasks, views = [], []
-    for layer in layers_in_scope(viewer, chosen, scope):
+    for layer in layers:
         view = LayerView.of(layer, axes if layer is chosen else infer_axes(layer))
         view.update(viewer)
         tasks.append(

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 
 class DenoisingRun(Run):
-    """Denoises layers of `viewer` one after the other, each into a new layer.
-
-    Attributes
-    ----------
-    whole : Canvas or None
-        Result of the last run if it denoised one layer completely, in memory.
-    """
+    """Denoises layers of `viewer` one after the other, each into a new layer."""
 
     def __init__(self, viewer: Any, parent: QObject) -> None:
         super().__init__(parent, self._message)
@@ -33,11 +27,10 @@ class DenoisingRun(Run):
         self._results: list[ResultLayer] = []
         self._only_a_part = False
         self.whole: Canvas | None = None
+        """Result of the last run if it denoised one layer completely, in memory."""
         self.progressed.connect(self._on_progressed)
         self.refused.connect(notify)
         self.ended.connect(self._on_ended)
-
-    # ---- Public API
 
     def denoise(self, tasks: Sequence[Denoising]) -> None:
         """Run `tasks`, at least one."""
@@ -51,8 +44,6 @@ class DenoisingRun(Run):
     def is_seen(self) -> bool:
         """Whether the current result layer is visible."""
         return self._result is not None and self._result.is_seen
-
-    # ---- Private API
 
     @property
     def _result(self) -> ResultLayer | None:
@@ -89,7 +80,6 @@ class DenoisingRun(Run):
         return f"Denoised into {names}{where}."
 
     def _on_ended(self) -> None:
-        state = self.state
-        failed = state.phase is Phase.FAILED
-        if failed and self._result is not None and state.done < state.total:
-            self._result.finish_partial(state.done)
+        state, result = self.state, self._result
+        if state.phase is Phase.FAILED and result is not None and state.done < state.total:
+            result.finish_partial(state.done)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_hush.io.arrays_and_readers import lazily
 from napari_hush.system.atomic_write import writing
@@ -48,14 +47,11 @@ def read_copies(folder: Path, counts: Mapping[str, int]) -> TrainingData:
 
     OSError, ValueError or TypeError if they are missing or damaged.
     """
-    return TrainingData(
-        **{
-            kind: tuple(
-                np.load(_path(folder, kind, n), mmap_mode="r") for n in range(count)
-            )
-            for kind, count in counts.items()
-        }
-    )
+    copies = {}
+    for kind, count in counts.items():
+        paths = [_path(folder, kind, number) for number in range(count)]
+        copies[kind] = tuple(np.load(path, mmap_mode="r") for path in paths)
+    return TrainingData(**copies)
 
 
 def load_copies(data: TrainingData) -> TrainingData:
@@ -86,17 +82,12 @@ def _copy(array: Any, path: Path) -> Any:
     rest = tuple(slice(0, size) for size in shape[1:])
     # Not as a memory map, which ends the process where the disk is full.
     with writing(path), path.open("wb") as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
+        descr = np.lib.format.dtype_to_descr(dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, shape[0], rows):
-            part: NDArray[Any] = np.asarray(
-                pixels[(slice(start, min(start + rows, shape[0])), *rest)]
-            )
-            file.write(part.tobytes())
+            window = (slice(start, min(start + rows, shape[0])), *rest)
+            file.write(np.asarray(pixels[window]).tobytes())
     # In memory as in a resumed training, so that both draw the same patches.
     contiguous = type(array) is np.ndarray and array.flags.c_contiguous
     return array if contiguous else np.load(path)

@@ -67,7 +67,7 @@ class Previewer:
         started = time.perf_counter()
         self.report(PreviewReady(bounds, self._denoised(model, bounds)))
         ratio = TARGET_SECONDS / max(time.perf_counter() - started, 1e-3)
-        side = self._side * min(2.0, ratio ** (1 / 2))
+        side = self._side * min(2.0, ratio**0.5)
         self._side = round(min(max(side, MIN_SIDE), MAX_SIDE))
 
     def _limited(self, bounds: Bounds) -> Bounds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,13 +61,13 @@ class Run(QObject):
         self._mailbox: deque[Event] = deque()
         self._stop = StopRequest()
         self._current = _Current(self._stop)
-        self.destroyed.connect(self._current.abandon)  # once: connections keep a reference
+        self.destroyed.connect(self._current.abandon)
+        # Keeps it alive until then: garbage collection drops slots of its own garbage.
+        weakref.finalize(self, self._current.abandon).atexit = False
         self._outcome: _Outcome | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(SHORTEST_MS)
         self._timer.timeout.connect(self._deliver)
-
-    # ---- Public API
 
     def start(self, activity: Activity, subject: str, task: Task) -> None:
         """Call ``task(report, stop)`` in a worker thread; no other task may run."""
@@ -117,8 +118,6 @@ class Run(QObject):
         """
         milliseconds = round(1000 * seconds / PAINT_SHARE)
         self._timer.setInterval(min(max(milliseconds, SHORTEST_MS), LONGEST_MS))
-
-    # ---- Private API
 
     def _deliver(self) -> None:
         events = [self._mailbox.popleft() for _ in range(len(self._mailbox))]
@@ -221,17 +220,11 @@ class StoppableWorker(FunctionWorker):
         try:
             super().run()
         except RuntimeError:
-            # The window is gone, and with it the worker's signals. An error raised here
-            # would abort the process.
-            if self._signals_are_alive():
-                raise
+            try:
+                self.signals.objectName()
+            except RuntimeError:
+                return  # the window and its signals are gone: an error would abort Python
+            raise
 
     def quit(self) -> None:
         self._stop.abandon()
-
-    def _signals_are_alive(self) -> bool:
-        try:
-            self.signals.objectName()
-        except RuntimeError:
-            return False
-        return True

@@ -120,22 +120,20 @@ class _Child:
     def _listen(self) -> None:
         while True:
             try:
-                self._obey(self._channel.receive())
+                message = self._channel.receive()
             except (EOFError, OSError):
                 self._stop.abandon()
                 return
-
-    def _obey(self, message: Any) -> None:
-        engine, previewer = self._engine, self._training.previewer
-        match message:
-            case "stop":
-                self._stop.set()
-            case "pause" if engine is not None:
-                engine.pause_training()
-            case "resume" if engine is not None:
-                engine.resume_training()
-            case VisibleRegion() if previewer is not None:
-                previewer.visible = message
+            engine, previewer = self._engine, self._training.previewer
+            match message:
+                case "stop":
+                    self._stop.set()
+                case "pause" if engine is not None:
+                    engine.pause_training()
+                case "resume" if engine is not None:
+                    engine.resume_training()
+                case VisibleRegion() if previewer is not None:
+                    previewer.visible = message
 
 
 def main() -> None:

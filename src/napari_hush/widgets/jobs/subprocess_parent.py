@@ -151,14 +151,10 @@ def _start(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]:
         startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
         inherited = {"startupinfo": startup}
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    module = "napari_hush.widgets.jobs.subprocess_child"
     with theirs:  # closed here, so that its end is noticed
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [
-                sys.executable,
-                "-m",
-                "napari_hush.widgets.jobs.subprocess_child",
-                f"{handle}",
-            ],
+            [sys.executable, "-m", module, str(handle)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

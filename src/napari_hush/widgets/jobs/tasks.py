@@ -112,11 +112,14 @@ class Training:
         )
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
-        from napari_hush.lightning import load_checkpoint
+        from napari_hush.lightning import PreviewCallback, load_checkpoint
 
         checkpoint = None if self.interrupted is None else load_checkpoint(self.interrupted)
         engine = self._engine(checkpoint)
-        engine.callbacks = self._callbacks(report)
+        engine.callbacks = ()
+        if self.previewer is not None:
+            self.previewer.report = report
+            engine.callbacks = (PreviewCallback(self.previewer.update),)
         report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
@@ -174,14 +177,6 @@ class Training:
         data = TrainDataModule(config, **pixels.sources(), val_minimum_split=1)
         data.pixel_size = self.pixel_size
         return data
-
-    def _callbacks(self, report: OnProgress) -> tuple[Any, ...]:
-        from napari_hush.lightning import PreviewCallback
-
-        if self.previewer is None:
-            return ()
-        self.previewer.report = report
-        return (PreviewCallback(self.previewer.update),)
 
     def __str__(self) -> str:
         return f"training on “{self.name}”"

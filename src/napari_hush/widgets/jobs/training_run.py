@@ -33,15 +33,7 @@ if TYPE_CHECKING:
 
 
 class TrainingRun(Run):
-    """Trains with previews in `viewer`; saves and loads models.
-
-    Attributes
-    ----------
-    latest : Model or None
-        A copy of the model in training, a few seconds old.
-    device_memory : str
-        Device and memory in use, as the training process reports it.
-    """
+    """Trains with previews in `viewer`; saves and loads models."""
 
     def __init__(
         self, viewer: Any, parent: QObject, on_result: Callable[[Any], str]
@@ -53,11 +45,11 @@ class TrainingRun(Run):
         self._preview: PreviewLayer | None = None
         self._wants_preview = True
         self.latest: Model | None = None
+        """A copy of the model in training, a few seconds old."""
         self.device_memory = ""
+        """Device and memory in use, as the training process reports it."""
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.progressed.connect(self._on_progressed)
-
-    # ---- Public API
 
     def start(self, activity: Activity, subject: str, task: Task) -> None:
         self._engine = self.latest = self._view = None
@@ -79,9 +71,8 @@ class TrainingRun(Run):
             source, rgb, visible = source_of(layer), bool(layer.rgb), view.visible
             preview = PreviewLayer(self._viewer, Origin.of(layer))
         task = replace(task, previewer=Previewer(source, axes, rgb=rgb, visible=visible))
-        self.start(
-            Activity.TRAINING, task.name, SubprocessTraining(task) if apart else task
-        )
+        job = SubprocessTraining(task) if apart else task
+        self.start(Activity.TRAINING, task.name, job)
         self._view, self._preview = view, preview
 
     def pauseOrResume(self) -> None:
@@ -111,8 +102,6 @@ class TrainingRun(Run):
     def preview_was_removed(self) -> bool:
         """Whether the user has removed the preview layer."""
         return self._preview is not None and self._preview.was_removed
-
-    # ---- Private API
 
     def _on_layer_removed(self, event: Any) -> None:
         # At once: napari 0.9 crashes in OpenGL when a layer gets new pixels after one

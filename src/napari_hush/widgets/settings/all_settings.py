@@ -111,18 +111,19 @@ class AllSettings(QWidget):
         self._tree = tree
         for group in GROUPS:
             if form := self._forms.get(group.name):
-                form.setValue(_part(tree, group.path))
+                form.setValue(part_of(tree, group.path))
 
     def _form(self, group: Group) -> ConfigForm:
         form = ConfigForm(group.kind, only=group.fields)
         form.layout().setContentsMargins(10, 0, 0, 4)
-        form.setValue(_part(self._tree, group.path))
+        form.setValue(part_of(self._tree, group.path))
         form.valueChanged.connect(lambda: self.edited.emit(group.path, form.value()))
         self._forms[group.name] = form
         return form
 
 
-def _part(tree: Tree, path: tuple[str, ...]) -> Tree:
+def part_of(tree: Tree, path: tuple[str, ...]) -> Tree:
+    """The part of the configuration `tree` at `path`."""
     for step in path:
         tree = tree[step]
     return tree

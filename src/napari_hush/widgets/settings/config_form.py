@@ -48,17 +48,7 @@ INDENT = 10
 
 
 class ConfigForm(QWidget):
-    """Edits the fields of a configuration; each row has a button to reset it.
-
-    Parameters
-    ----------
-    kind : type of Frozen
-        The configuration.
-    only : collection of str, optional
-        The fields to show; all by default.
-    hidden : collection of str
-        Fields not to show.
-    """
+    """Edits the fields `only` (or all) of a configuration; each row has a reset button."""
 
     valueChanged = Signal()
     """A field was edited or reset by a person."""
@@ -67,15 +57,15 @@ class ConfigForm(QWidget):
         self,
         kind: type[Frozen],
         only: Collection[str] | None = None,
-        hidden: Collection[str] = (),
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._fields = {
             name: field
             for name, field in kind.model_fields.items()
-            if name not in hidden and (only is None or name in only)
+            if only is None or name in only
         }
+        self.is_empty = not self._fields
         self._editors: dict[str, Any] = {}
         self._resets: dict[str, QToolButton] = {}
         layout = form(self)
@@ -86,10 +76,6 @@ class ConfigForm(QWidget):
         for name in self._fields:
             self._add_row(layout, name)
         self._show_resets()
-
-    def isEmpty(self) -> bool:
-        """Whether there is no row."""
-        return not self._fields
 
     def value(self) -> dict[str, Any]:
         """The fields as shown, valid or not."""
@@ -145,8 +131,7 @@ class ConfigForm(QWidget):
 
     def _show_resets(self) -> None:
         for name, editor in self._editors.items():
-            changed = editor.value() != self._default(name)
-            self._resets[name].setVisible(changed)
+            self._resets[name].setVisible(editor.value() != self._default(name))
 
 
 def _reset_button(name: str, words: str) -> QToolButton:
@@ -209,7 +194,7 @@ class UnionForm(QWidget):
 
     def _show_form(self) -> None:
         for name, one in self._forms.items():
-            one.setVisible(name == self._kind.value() and not one.isEmpty())
+            one.setVisible(name == self._kind.value() and not one.is_empty)
 
 
 class OptionalForm(QWidget):
@@ -220,7 +205,7 @@ class OptionalForm(QWidget):
     def __init__(self, kind: type[Frozen]) -> None:
         super().__init__()
         self._on = QCheckBox("on")
-        self._form = ConfigForm(kind, hidden=["name"])
+        self._form = _without_name(kind)
         self._form.hide()
         layout = column(self)
         layout.addWidget(self._on)
@@ -279,10 +264,11 @@ class SubsetForm(QWidget):
 
 
 def _forms_by_name(kinds: Sequence[type[Frozen]]) -> dict[str, ConfigForm]:
-    return {
-        str(kind.model_fields["name"].default): ConfigForm(kind, hidden=["name"])
-        for kind in kinds
-    }
+    return {str(kind.model_fields["name"].default): _without_name(kind) for kind in kinds}
+
+
+def _without_name(kind: type[Frozen]) -> ConfigForm:
+    return ConfigForm(kind, only=[name for name in kind.model_fields if name != "name"])
 
 
 # ---- From the type of a field to its editor

@@ -45,10 +45,8 @@ def estimate(
     training = configuration.training_config
     steps = training.num_epochs * steps_per_epoch(configuration, shapes)
     work = steps * configuration.data_config.batch_size * _work_per_patch(configuration)
-    network = configuration.algorithm_config.model
-    pixels = configuration.data_config.batch_size * math.prod(
-        configuration.data_config.patch_size
-    )
+    network, data = configuration.algorithm_config.model, configuration.data_config
+    pixels = data.batch_size * math.prod(data.patch_size)
     activations = pixels * network.num_channels_init * KEPT_PER_FILTER * BYTES
     if network.independent_channels:
         activations *= network.in_channels
@@ -63,10 +61,8 @@ def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ..
     patches = 0
     for shape in shapes:
         size = dict(zip(data.axes, shape, strict=True))
-        windows = math.prod(
-            -(-size[letter] // patch)
-            for letter, patch in zip(spatial_axes(data.axes), data.patch_size, strict=True)
-        )
+        sides = zip(spatial_axes(data.axes), data.patch_size, strict=True)
+        windows = math.prod(-(-size[letter] // patch) for letter, patch in sides)
         patches += windows * size.get("S", 1) * size.get("T", 1)
     return max(1, -(-patches // data.batch_size))
 

@@ -6,6 +6,7 @@ the field as the configuration holds it, None included. `show_value` sets one si
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -189,18 +190,10 @@ class NumberField(QLineEdit):
 
     def _is_allowed(self) -> bool:
         number = self.value()
-        if not isinstance(number, self._type):
-            return False
-        tests = {
-            "ge": lambda bound: number >= bound,
-            "gt": lambda bound: number > bound,
-            "le": lambda bound: number <= bound,
-            "lt": lambda bound: number < bound,
-        }
-        return all(
-            test(getattr(constraint, name))
+        return isinstance(number, self._type) and all(
+            getattr(operator, name)(number, getattr(constraint, name))
             for constraint in self._field.metadata
-            for name, test in tests.items()
+            for name in ("ge", "gt", "le", "lt")
             if hasattr(constraint, name)
         )
 
@@ -226,10 +219,8 @@ class ValuesField(QLineEdit):
     def value(self) -> Any:
         """The parsed line; the text if it is not YAML, which the configuration refuses."""
         text = str(self.text()).strip()
-        if not text:
-            return self._empty
         try:
-            return yaml.safe_load(self._brackets % text)
+            return yaml.safe_load(self._brackets % text) if text else self._empty
         except yaml.YAMLError:
             return text
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from napari_hush.config import N2VManipulateConfig
-from napari_hush.config.methods import (
-    METHODS,
-    STRUCT_AXES,
-    Method,
-    Tree,
-    method_of,
-    with_method,
-)
+from napari_hush.config import N2VManipulateConfig, methods
+from napari_hush.config.methods import METHODS, STRUCT_AXES, Method, Tree
 from napari_hush.widgets.settings.fields import ChoiceField, CountField, show_value
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 from napari_hush.widgets.theme.widgets import column, row
@@ -71,15 +64,14 @@ class MethodChooser(QWidget):
 
     def applied(self, tree: Tree) -> Tree:
         """`tree`, changed to the chosen method."""
-        return with_method(
-            tree, self.method(), str(self._axis.value()), self._span.value() or 0
-        )
+        axis, span = str(self._axis.value()), self._span.value() or 0
+        return methods.with_method(tree, self.method(), axis, span)
 
     def setTree(self, tree: Tree) -> None:
         """Show the method of `tree`."""
         masks = tree["algorithm_config"]["n2v_config"]
         axis = masks["struct_mask_axis"]
-        self._set(method_of(tree), axis if axis in STRUCT_AXES else None)
+        self._set(methods.method_of(tree), axis if axis in STRUCT_AXES else None)
         show_value(self._span, masks["struct_mask_span"])
 
     def setValue(self, method: Method, axis: str | None, span: int | None) -> None:

@@ -33,7 +33,7 @@ class PatchSizeField(QWidget):
         layout = column(self)
         layout.addWidget(self._yx)
         layout.addWidget(self._z)
-        self._yx.valueChanged.connect(self._on_lateral_edited)
+        self._yx.valueChanged.connect(lambda side: self._set_lateral((side, side)))
         self._z.valueChanged.connect(self._emit)
 
         self._z.setValue(DEFAULT_Z)
@@ -64,9 +64,6 @@ class PatchSizeField(QWidget):
             box.setRange(2 * step, LARGEST_PATCH)
             box.setSingleStep(4 * step)
         self._z.setSingleStep(step)
-
-    def _on_lateral_edited(self, side: int) -> None:
-        self._set_lateral((side, side))
 
     def _set_lateral(self, lateral: tuple[int, ...]) -> None:
         height, width = lateral

@@ -28,14 +28,11 @@ class PresetChooser(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._segments = SegmentedButtons(
-            "preset",
-            {
-                preset.name: f"{preset.words}\n{preset.num_epochs} epochs of "
-                f"{preset.num_steps} steps."
-                for preset in PRESETS
-            },
-        )
+        tips = {
+            one.name: f"{one.words}\n{one.num_epochs} epochs of {one.num_steps} steps."
+            for one in PRESETS
+        }
+        self._segments = SegmentedButtons("preset", tips)
         self._cost = quiet_label("cost")
         layout = column(self, spacing=5)
         layout.addWidget(self._segments)

@@ -20,7 +20,7 @@ from napari_hush.axes import spatial_axes
 from napari_hush.config import Configuration, DataConfig, TrainingConfig
 from napari_hush.config.training import DEFAULT
 from napari_hush.errors import HushError
-from napari_hush.widgets.settings.all_settings import AllSettings
+from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
 from napari_hush.widgets.settings.labels import words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
@@ -32,7 +32,6 @@ from napari_hush.widgets.theme.widgets import column, form, row, small_button
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
     from napari_hush.config.methods import Tree
-    from napari_hush.config.training import Preset
 
 _COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
     ("training_config", TrainingConfig, "num_epochs"),
@@ -52,15 +51,7 @@ class SettingsForm(QWidget):
     """Edits a `Configuration`, held as one tree that every control shows a part of.
 
     The axes come from outside (`setImage`); dimensions and channels of the network follow.
-
-    Attributes
-    ----------
-    method, preset : MethodChooser, PresetChooser
-        The first two choices.
-    fold, actions : Collapsible, SettingsActions
-        All other settings, and the buttons to reset, load, save and copy them.
-    apart : QCheckBox
-        Whether to train in a separate process; not part of the configuration.
+    Whether to train in a separate process (`apart`) is not part of the configuration.
     """
 
     valueChanged = Signal()
@@ -96,12 +87,16 @@ class SettingsForm(QWidget):
 
         # ---- connections
         self.method.valueChanged.connect(self._on_method)
-        self.preset.chosen.connect(self._on_preset)
+        self.preset.chosen.connect(
+            lambda preset: self._on_edited(("training_config",), preset.changes)
+        )
         for part, _, name in _COUNTS:
             self._counts[name].valueChanged.connect(
                 lambda _, part=part, name=name: self._on_count(part, name)
             )
-        self._patch_size.valueChanged.connect(self._on_patch_size)
+        self._patch_size.valueChanged.connect(
+            lambda size: self._on_edited(("data_config",), {"patch_size": size})
+        )
 
         self._show()
 
@@ -112,8 +107,7 @@ class SettingsForm(QWidget):
     def setValue(self, configuration: Configuration) -> None:
         """Show `configuration`."""
         self._tree = configuration.model_dump()
-        self._show()
-        self.valueChanged.emit()
+        self._edited()
 
     def reset(self) -> None:
         """Restore the defaults, except for the axes and channels of the image."""
@@ -121,8 +115,7 @@ class SettingsForm(QWidget):
         axes, channels = data["axes"], network["in_channels"]
         self._tree = fresh_configuration().model_dump()
         self._follow(axes, channels, channels)
-        self._show()
-        self.valueChanged.emit()
+        self._edited()
 
     def setImage(
         self, axes: str, channels: int | None, target_channels: int | None = None
@@ -139,8 +132,7 @@ class SettingsForm(QWidget):
         now = data["axes"], network["in_channels"], network["num_classes"]
         if (axes, channels, targets) != now:
             self._follow(axes, channels, targets)
-            self._show()
-            self.valueChanged.emit()
+            self._edited()
 
     def _add_common_rows(self) -> None:
         widget = QWidget()
@@ -176,23 +168,11 @@ class SettingsForm(QWidget):
         self._tree = self.method.applied(self._tree)
         self._edited()
 
-    def _on_preset(self, preset: Preset) -> None:
-        self._tree["training_config"].update(preset.changes)
-        self._edited()
-
     def _on_count(self, part: str, name: str) -> None:
-        self._tree[part][name] = self._counts[name].value()
-        self._edited()
-
-    def _on_patch_size(self, size: tuple[int, ...]) -> None:
-        self._tree["data_config"]["patch_size"] = size
-        self._edited()
+        self._on_edited((part,), {name: self._counts[name].value()})
 
     def _on_edited(self, path: tuple[str, ...], values: dict[str, Any]) -> None:
-        part = self._tree
-        for step in path:
-            part = part[step]
-        part.update(values)
+        part_of(self._tree, path).update(values)
         self._edited()
 
     def _edited(self) -> None:

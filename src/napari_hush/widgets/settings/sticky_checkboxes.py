@@ -7,7 +7,7 @@ napari 0.9 and later stores them in its preferences; with older versions, or whe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.widgets.user_settings import load_setting, save_setting
@@ -40,16 +40,8 @@ def persist(boxes: Mapping[str, QCheckBox]) -> None:
     """Restore the state of `boxes`, given by name, and save each change."""
     for name, box in boxes.items():
         box.setChecked(load_preference(name))
-        box.clicked.connect(_saver(name))
-
-
-def _saver(name: str) -> Callable[[bool], None]:
-    """A slot that saves; PySide would call a `partial` without the argument."""
-
-    def save(chosen: bool) -> None:
-        save_preference(name, chosen)
-
-    return save
+        # not a `partial`, which PySide would call without the argument
+        box.clicked.connect(lambda chosen, name=name: save_preference(name, chosen))
 
 
 def _napari_settings() -> Any:
