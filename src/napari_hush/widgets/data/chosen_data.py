@@ -79,11 +79,10 @@ class ChosenData:
                 Extent.VIEW: "The image is not visible; move it into view, or train on "
                 "everything.",
             }.get(self.extent, "There is nothing to train on; choose another part.")
+        patches = dict(zip(spatial_axes(data.axes), data.patch_size, strict=True))
         for layer, parts in zip(self.noisy, windows, strict=True):
             for window in parts:
-                for letter, patch in zip(
-                    spatial_axes(data.axes), data.patch_size, strict=True
-                ):
+                for letter, patch in patches.items():
                     part = window[data.axes.index(letter)]
                     if part.stop - part.start < patch:
                         return self._too_small(layer, letter, part, patch)
@@ -129,15 +128,10 @@ class ChosenData:
             )
         for image, other in zip(images, partners, strict=True):
             if image is other:
-                return (
-                    f"“{image.name}” is both the image and its target; choose another "
-                    "target."
-                )
+                name = f"“{image.name}”"
+                return f"{name} is both the image and its target; choose another target."
             if self._plane(image) != self._plane(other):
-                return (
-                    f"“{image.name}” has the size {pixel_shape(image)} and its target "
-                    f"“{other.name}” {pixel_shape(other)}; both must have the same size."
-                )
+                return _other_size(image, "its target", other)
         return ""
 
     def _masking(self) -> str:
@@ -150,10 +144,7 @@ class ChosenData:
             )
         for image, mask in zip(self.noisy, self.mask, strict=True):
             if self._plane(image) != self._plane(mask):
-                return (
-                    f"“{image.name}” has the size {pixel_shape(image)} and the mask "
-                    f"“{mask.name}” {pixel_shape(mask)}; both must have the same size."
-                )
+                return _other_size(image, "the mask", mask)
         return ""
 
     def _plane(self, layer: Image) -> tuple[int, ...]:
@@ -185,3 +176,10 @@ class ChosenData:
         if lacks_channels:  # a mask for all channels
             return np.expand_dims(np.asarray(part), self.axes.index("C"))
         return part
+
+
+def _other_size(image: Image, what: str, other: Image) -> str:
+    return (
+        f"“{image.name}” has the size {pixel_shape(image)} and {what} “{other.name}” "
+        f"{pixel_shape(other)}; both must have the same size."
+    )

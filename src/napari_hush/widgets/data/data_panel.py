@@ -38,19 +38,11 @@ ROLES = {
     ),
     "mask": ("Mask", "Labels or an image; only patches that touch it are trained on."),
 }
-"""Labels and help of the fields."""
+"""Label and help of the field of each role."""
 
 
 class DataPanel(QWidget):
-    """Chooses the layers to train on.
-
-    Attributes
-    ----------
-    fields : dict of str to LayerField
-        By role: noisy, target, validation, validation_target, truth, mask.
-    axes : AxesChips
-        Of the noisy layer.
-    """
+    """Chooses the layers to train on, and their axes; `fields` are by role."""
 
     valueChanged = Signal()
     """Layers, axes or the part to train on have changed."""
@@ -145,13 +137,12 @@ class DataPanel(QWidget):
 
     def labels(self) -> list[QLabel]:
         """Labels of all rows, for aligning them."""
-        found = []
-        for rows in (self._form, self._more_form):
-            for row in range(rows.rowCount()):
-                item = rows.itemAt(row, QFormLayout.ItemRole.LabelRole)
-                if item is not None and item.widget() is not None:
-                    found.append(item.widget())
-        return found
+        items = [
+            rows.itemAt(row, QFormLayout.ItemRole.LabelRole)
+            for rows in (self._form, self._more_form)
+            for row in range(rows.rowCount())
+        ]
+        return [item.widget() for item in items if item is not None and item.widget()]
 
     def openFiles(self, paths: list[Path], role: str = "noisy") -> None:
         """Open files as layers and choose them for `role`; show errors."""

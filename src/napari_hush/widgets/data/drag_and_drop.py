@@ -62,8 +62,9 @@ class DropTarget(QObject):
                 return False
             mark(self._widget, "hover", kind != QEvent.Type.Drop)
             # The layer list offers only to move, but keeps the layers.
+            actions = Qt.DropAction
             event.setDropAction(
-                Qt.DropAction.MoveAction if dropped.layers else Qt.DropAction.CopyAction
+                actions.MoveAction if dropped.layers else actions.CopyAction
             )
             event.accept()
             if kind == QEvent.Type.Drop:

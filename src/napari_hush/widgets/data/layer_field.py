@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 class LayerField(QWidget):
     """Chooses layers: one in a `LayerChooser`, further ones in a menu if `several`.
 
-    The objectName of the chooser is `name`, that of this widget ``{name}s``.
-
-    Attributes
-    ----------
-    chooser : LayerChooser
-        Chooses the first layer.
+    The objectName of the `chooser` of the first layer is `name`, that of this widget
+    ``{name}s``.
     """
 
     valueChanged = Signal()
@@ -91,11 +87,11 @@ class LayerField(QWidget):
         fit = [layer for layer in layers if isinstance(layer, self._kinds)]
         if not fit:
             return False
-        self._more = fit[1:] if self._several else []
+        more = fit[1:] if self._several else []
         if fit[0] is self.chooser.value():
-            self._show()
-            self.valueChanged.emit()
+            self._set_more(more)
         else:
+            self._more = more
             self.chooser.setValue(fit[0])
         return True
 
@@ -111,17 +107,15 @@ class LayerField(QWidget):
             self._menu.addAction("There is no other layer.").setEnabled(False)
 
     def _on_ticked(self, layer: Image, on: bool) -> None:
-        if on:
-            self._more.append(layer)
-        else:
-            self._more.remove(layer)
-        self._show()
-        self.valueChanged.emit()
+        others = [one for one in self._more if one is not layer]
+        self._set_more([*others, layer] if on else others)
 
     def _on_chosen(self, layer: Image | None) -> None:
-        self._more = (
-            [] if layer is None else [one for one in self._more if one is not layer]
-        )
+        others = [one for one in self._more if one is not layer]
+        self._set_more([] if layer is None else others)
+
+    def _set_more(self, layers: list[Image]) -> None:
+        self._more = layers
         self._show()
         self.valueChanged.emit()
 
@@ -132,9 +126,7 @@ class LayerField(QWidget):
     def _on_removed(self, event: Any) -> None:
         left = [layer for layer in self._more if layer in self._layers]
         if len(left) < len(self._more):
-            self._more = left
-            self._show()
-            self.valueChanged.emit()
+            self._set_more(left)
 
     def _on_dropped(self, dropped: Any) -> None:
         if dropped.paths:

@@ -93,8 +93,7 @@ def pixel_size_of(layer: Image) -> ImageMetadata:
     """Pixel sizes along X, Y and Z; empty if the units of the layer are pixels."""
     last = list(zip("XYZ", layer.scale[::-1], layer.units[::-1], strict=False))
     known = [(axis, float(size), str(unit)) for axis, size, unit in last]
-    flat = all(unit != "pixel" for _, _, unit in known[:2])
-    if not flat:
+    if any(unit == "pixel" for _, _, unit in known[:2]):
         return ImageMetadata()
     scale = {axis: size for axis, size, unit in known if unit != "pixel"}
     return ImageMetadata.of(None, scale, {axis: unit for axis, _, unit in known})

@@ -30,15 +30,12 @@ def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     """
     if path.is_dir() and not is_zarr(path):
         return _open_folder(viewer, path)
-    data_type = "zarr" if is_zarr(path) else "tiff" if _is_tiff(path) else ""
+    tiff = "tiff" if path.suffix.lower() in TIFFS else ""
+    data_type = "zarr" if is_zarr(path) else tiff
     if data_type and read_metadata(path).axes:
         return [_add(viewer, path, data_type)]
     opened: list[Layer] = viewer.open(path)
     return opened
-
-
-def _is_tiff(path: Path) -> bool:
-    return path.suffix.lower() in TIFFS
 
 
 def _open_folder(viewer: napari.viewer.Viewer, folder: Path) -> list[Layer]:
@@ -55,12 +52,10 @@ def _open_folder(viewer: napari.viewer.Viewer, folder: Path) -> list[Layer]:
     axes = images[0].axes.axes
     if len(images) == 1 or len(alike) > 1 or "S" in axes:
         return [_add(viewer, file, "tiff") for file in files]
-    stack = da.stack(
-        [
-            da.from_array(image.data, chunks=image.axes.shape, asarray=False)
-            for image in images
-        ]
-    )
+    planes = [
+        da.from_array(one.data, chunks=one.axes.shape, asarray=False) for one in images
+    ]
+    stack = da.stack(planes)
     look = _appearance(f"S{axes}", metadata)
     return [
         viewer.add_image(stack, name=folder.name, metadata={"path": str(folder)}, **look)
@@ -84,7 +79,8 @@ def _pixels(path: Path, data_type: str) -> tuple[Image, ImageMetadata]:
 
 def _appearance(axes: str, metadata: ImageMetadata) -> dict[str, Any]:
     """Keyword arguments of ``add_image``: axis labels, and scale and units if known."""
-    look: dict[str, Any] = {"axis_labels": tuple(axes.lower())}
-    look["scale"] = [metadata.scale.get(letter, 1.0) for letter in axes]
-    look["units"] = [metadata.units.get(letter, "pixel") for letter in axes]
-    return look
+    return {
+        "axis_labels": tuple(axes.lower()),
+        "scale": [metadata.scale.get(letter, 1.0) for letter in axes],
+        "units": [metadata.units.get(letter, "pixel") for letter in axes],
+    }

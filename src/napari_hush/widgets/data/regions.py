@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +47,11 @@ def windows_of(
     if extent is Extent.SLICE:
         return [_put(whole, shown)]
     if extent is Extent.VIEW:
-        view = _put(_put(whole, shown), _visible(layer, viewer))
-        return _not_empty([view])
-    boxes = (
-        [] if shapes is None else [_box(layer, axes, shapes, one) for one in shapes.data]
-    )
-    return _not_empty(_put(whole, box) for box in boxes)
+        windows = [_put(_put(whole, shown), _visible(layer, viewer))]
+    else:
+        outlines = [] if shapes is None else shapes.data
+        windows = [_put(whole, _box(layer, axes, shapes, one)) for one in outlines]
+    return [window for window in windows if all(part.stop > part.start for part in window)]
 
 
 def _current_slice(
@@ -112,7 +110,3 @@ def _put(window: Box, parts: dict[int, slice]) -> Box:
         start = max(part.start, window[axis].start)
         narrowed[axis] = slice(start, max(start, min(part.stop, window[axis].stop)))
     return tuple(narrowed)
-
-
-def _not_empty(windows: Iterable[Box]) -> list[Box]:
-    return [window for window in windows if all(part.stop > part.start for part in window)]

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_hush.io import samples
 
-if TYPE_CHECKING:
-    LayerData = tuple[Any, dict[str, Any], str]
+LayerData = tuple[Any, dict[str, Any], str]
+"""Pixels, keyword arguments and type of a layer, as in the manifest of npe2."""
 
 
 def simulated_sample() -> list[LayerData]:
     """A simulated micrograph and, hidden at first, its ground truth."""
     noisy, ground_truth = samples.simulated()
-    limits = [float(ground_truth.min()), float(ground_truth.max())]
-    return [
-        (noisy, {"name": "cells", "contrast_limits": limits}, "image"),
-        (
-            ground_truth,
-            {"name": "cells (ground truth)", "contrast_limits": limits, "visible": False},
-            "image",
-        ),
-    ]
+    look = {"contrast_limits": [float(ground_truth.min()), float(ground_truth.max())]}
+    hidden = {"name": "cells (ground truth)", "visible": False, **look}
+    return [(noisy, {"name": "cells", **look}, "image"), (ground_truth, hidden, "image")]
 
 
 def real_sample() -> list[LayerData]:

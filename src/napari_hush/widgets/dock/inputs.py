@@ -266,7 +266,7 @@ class Inputs(QWidget):
         except HushError:  # `readiness` has the reason
             layer = None
         if layer is None or self.readiness.axes_wrong:
-            self._check.showProblem(self.readiness.training)
+            self._check.showMessage(self.readiness.training)
         else:
             self._check.start(DataCheck(whole_of(layer), configuration, layer.name))
 

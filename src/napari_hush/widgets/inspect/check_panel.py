@@ -100,12 +100,12 @@ class CheckPanel(QWidget):
         """Run `task`, unless a check is running."""
         if not self._run.state.busy:
             self._check.setEnabled(False)
-            self._say(f"Checking “{task.name}” …")
+            self.showMessage(f"Checking “{task.name}” …")
             self._run.start(Activity.CHECKING, task.name, task)
 
-    def showProblem(self, sentence: str) -> None:
-        """Show why no check is possible."""
-        self._say(sentence)
+    def showMessage(self, sentence: str) -> None:
+        """Show `sentence` in place of the reason for the suggestion."""
+        self._reason.setText(sentence)
 
     def clear(self) -> None:
         """Remove the result, since another image was chosen."""
@@ -114,7 +114,7 @@ class CheckPanel(QWidget):
             self._accept.hide()
             self._pictures.hide()
             self._shares.setText("")
-            self._say("Another image was chosen; check again.")
+            self.showMessage("Another image was chosen; check again.")
             self.summed.emit("")
 
     def setColours(self, colours: Colours) -> None:
@@ -147,7 +147,7 @@ class CheckPanel(QWidget):
 
     def _on_ended(self) -> None:
         self._check.setEnabled(True)
-        self._say(self._run.state.message)
+        self.showMessage(self._run.state.message)
 
     def _draw(self, checked: DataCheckResult) -> None:
         noise = checked.report.channels[0].noise
@@ -156,9 +156,6 @@ class CheckPanel(QWidget):
         for label, patch in zip(self._patches, checked.patches, strict=False):
             _show(label, picture_of_patch(patch, colours.mark))
         self._pictures.show()
-
-    def _say(self, sentence: str) -> None:
-        self._reason.setText(sentence)
 
 
 def _shares(report: DataReport) -> str:

@@ -51,8 +51,7 @@ class DataCheck:
 
         axes = self.configuration.data_config.axes
         image = Image.from_array(self.source, axes, f"“{self.name}”")
-        found = check_data(image)
-        return DataCheckResult(found, _patches(image, self.configuration))
+        return DataCheckResult(check_data(image), _patches(image, self.configuration))
 
     def __str__(self) -> str:
         return f"check of “{self.name}”"
@@ -69,15 +68,11 @@ def _patches(image: Any, configuration: Configuration) -> tuple[Patch, ...]:
     cut = []
     for _ in range(PATCHES):
         sample = samples[int(rng.integers(len(samples)))]
-        size = [
-            min(patch, n)
-            for patch, n in zip(data.patch_size, sample.shape[1:], strict=True)
-        ]
-        corner = [
-            int(rng.integers(n - part + 1))
-            for n, part in zip(sample.shape[1:], size, strict=True)
-        ]
-        window = [slice(a, a + part) for a, part in zip(corner, size, strict=True)]
+        window = []
+        for patch, n in zip(data.patch_size, sample.shape[1:], strict=True):
+            size = min(patch, n)
+            corner = int(rng.integers(n - size + 1))
+            window.append(slice(corner, corner + size))
         cut.append(np.asarray(sample[(slice(0, 1), *window)], np.float32))
     batch = torch.from_numpy(np.stack(cut))
     hidden = np.zeros(batch.shape, bool)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class View(Protocol):
     """A comparison that is shown."""
 
-    @property
-    def layers(self) -> tuple[Layer, ...]: ...
+    layers: tuple[Layer, ...]
+    """Layers that it has added."""
 
     def close(self) -> None: ...
 
@@ -55,10 +55,12 @@ class ComparePanel(QWidget):
         self, viewer: Any, chosen: Callable[[], Image | None], parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self.viewer = viewer
         self._chosen = chosen
-        self._pair: tuple[Image, Image] | None = None
-        self._view: View | None = None
+        self.pair: tuple[Image, Image] | None = None
+        """Noisy and denoised layer; None if there is no result."""
+        self.view: View | None = None
+        """The open view."""
         self._watched: tuple[Layer, ...] = ()
         self._changing = False
 
@@ -85,22 +87,12 @@ class ComparePanel(QWidget):
             event.connect(self._on_layers_changed)
         self.refresh()
 
-    @property
-    def pair(self) -> tuple[Image, Image] | None:
-        """Noisy and denoised layer; None if there is no result."""
-        return self._pair
-
-    @property
-    def view(self) -> View | None:
-        """The open view."""
-        return self._view
-
     def refresh(self) -> None:
         """Find the layers to compare again, after another layer was chosen."""
-        pair = pair_of(self._chosen(), self._viewer.layers)
-        if self._view is not None and pair != self._pair:
+        pair = pair_of(self._chosen(), self.viewer.layers)
+        if self.view is not None and pair != self.pair:
             self.closeView()
-        self._pair = pair
+        self.pair = pair
         why_not = why_not_comparable(pair)
         for name, button in self._buttons.items():
             button.setEnabled(not why_not)
@@ -113,7 +105,7 @@ class ComparePanel(QWidget):
 
     def closeView(self) -> None:
         """Close the open view."""
-        view, self._view = self._view, None
+        view, self.view = self.view, None
         self._watched = ()
         for button in self._buttons.values():
             with QSignalBlocker(button):
@@ -133,21 +125,21 @@ class ComparePanel(QWidget):
 
     def _on_toggled(self, name: str, on: bool) -> None:
         self.closeView()
-        if not on or self._pair is None:
+        if not on or self.pair is None:
             return
         with QSignalBlocker(self._buttons[name]):
             self._buttons[name].setChecked(True)
         self._changing = True
         try:
-            self._view = VIEWS[name][2](self._viewer, *self._pair)
+            self.view = VIEWS[name][2](self.viewer, *self.pair)
         finally:
             self._changing = False
-        self._watched = (*self._pair, *self._view.layers)
+        self._watched = (*self.pair, *self.view.layers)
 
     def _on_layers_changed(self, event: Any = None) -> None:
         if self._changing:
             return
-        there = list(self._viewer.layers)
+        there = list(self.viewer.layers)
         if any(layer not in there for layer in self._watched):
             self.closeView()
         self.refresh()

@@ -32,15 +32,11 @@ class Blink:
             viewer, "add_image", self._pixels, name=after.name, **look
         )
         self._picture.name = f"now: {after.name}"
+        self.layers: tuple[Layer, ...] = (self._picture,)
         self._timer = QTimer()
         self._timer.setInterval(MILLISECONDS)
         self._timer.timeout.connect(self._turn)
         self._timer.start()
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The added layer."""
-        return (self._picture,)
 
     def close(self) -> None:
         """Remove the layer."""
@@ -60,6 +56,7 @@ class SideBySide:
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
         self._viewer = viewer
         self._grid = viewer.canvas.grid
+        self.layers: tuple[Layer, ...] = ()
         layers = list(viewer.layers)
         self._visible = {layer: bool(layer.visible) for layer in layers}
         self._before = {
@@ -72,11 +69,6 @@ class SideBySide:
         self._grid.shape = (1, 2)
         self._grid.enabled = True
         viewer.reset_view()
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """No layers are added."""
-        return ()
 
     def close(self) -> None:
         """Restore the grid and the visibility of all layers."""
@@ -118,12 +110,8 @@ class ResidualLayer:
             blending="translucent_no_depth",
             **{key: place[key] for key in PLACE},
         )
+        self.layers: tuple[Layer, ...] = (self._layer,)
         after.events.set_data.connect(self._on_new_pixels)
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The added layer."""
-        return (self._layer,)
 
     def close(self) -> None:
         """Remove the layer."""

@@ -83,34 +83,26 @@ class QualityCheck:
 def psnr_and_ssim(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
     """PSNR in dB and mean SSIM of the planes of `clean`, compared with `truth`.
 
-    Parameters
-    ----------
-    clean, truth : array
-        Of one shape, with the axes `axes`. Of more than 32 planes, 32 are compared.
-    axes : str
-        Any of STCZYX.
-
+    Both have one shape and the axes `axes`. Of more than 32 planes, 32 are compared.
     Raises `DataError`.
     """
     from napari_hush.quality import psnr, ssim
 
     pairs = list(zip(_planes(clean, axes), _planes(truth, axes), strict=True))
     chosen = np.unique(np.linspace(0, len(pairs) - 1, min(PLANES, len(pairs))).astype(int))
-    read = [
-        tuple(np.asarray(plane, np.float32) for plane in pairs[number]) for number in chosen
-    ]
-    truths = np.stack([true for _, true in read])
-    span = float(np.ptp(truths))
-    decibel = psnr(np.stack([made for made, _ in read]), truths, data_range=span)
-    similarity = np.mean([ssim(made, true, data_range=span) for made, true in read])
-    return decibel, float(similarity)
+    made = np.stack([np.asarray(pairs[number][0], np.float32) for number in chosen])
+    true = np.stack([np.asarray(pairs[number][1], np.float32) for number in chosen])
+    span = float(np.ptp(true))
+    similarity = np.mean(
+        [ssim(*pair, data_range=span) for pair in zip(made, true, strict=True)]
+    )
+    return psnr(made, true, data_range=span), float(similarity)
 
 
 def _planes(array: Any, axes: str) -> list[Any]:
     """All planes ``(Y, X)`` of `array`, without reading it."""
-    samples = AxesMap(axes, tuple(array.shape)).samples(array)
     planes = []
-    for sample in samples:
+    for sample in AxesMap(axes, tuple(array.shape)).samples(array):
         for channel in range(sample.shape[0]):
             if sample.ndim == 3:
                 planes.append(sample[channel])

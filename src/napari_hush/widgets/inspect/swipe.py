@@ -15,7 +15,7 @@ from napari_hush.widgets.data.layers import Origin, source_of
 from napari_hush.widgets.inspect.compared_pixels import Swiped
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 REACH = 10
 """Screen pixels from the line within which it can be dragged."""
@@ -39,7 +39,7 @@ class Swipe:
         self._after = after
         look = Origin.of(before).appearance | {"blending": "translucent_no_depth"}
         look["opacity"] = 1.0
-        axis = self._horizontal(before)
+        axis = self._displayed(before)[1]
         pixels = Swiped(source_of(before), source_of(after), axis, 0)
         pixels.split = pixels.shape[axis] // 2
         self._pixels = pixels
@@ -55,6 +55,7 @@ class Swipe:
             **{key: look[key] for key in ("scale", "translate", "rotate", "shear")},
             **{key: look[key] for key in ("affine", "units", "axis_labels")},
         )
+        self.layers: tuple[Layer, ...] = (self._picture, self._line)
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._redraw)
@@ -68,11 +69,6 @@ class Swipe:
         camera.center.connect(self._draw_line)
         after.events.set_data.connect(self._on_new_pixels)
         self._draw_line()
-
-    @property
-    def layers(self) -> tuple[Any, ...]:
-        """The added layers."""
-        return self._picture, self._line
 
     @property
     def axis(self) -> int:
@@ -121,7 +117,7 @@ class Swipe:
         event.handled = True
 
     def _on_turned(self, event: Any = None) -> None:
-        axis = self._horizontal(self._picture)
+        axis = self._displayed(self._picture)[1]
         if axis != self._pixels.axis:
             self._pixels.axis = axis
             self._pixels.split = self._pixels.shape[axis] // 2
@@ -170,9 +166,6 @@ class Swipe:
         self._line.data = vectors
         if not dressed:
             self._line.edge_color = np.array([stroke[3] for stroke in strokes])
-
-    def _horizontal(self, layer: Image) -> int:
-        return self._displayed(layer)[1]
 
     def _displayed(self, layer: Any) -> tuple[int, int]:
         """The vertical and the horizontal axis of the layer."""

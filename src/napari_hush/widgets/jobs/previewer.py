@@ -36,21 +36,24 @@ class VisibleRegion:
     """Whether previews are wanted."""
 
 
+def _ignore(event: Event) -> None:
+    """Drop `event`."""
+
+
+@dataclass(eq=False)
 class Previewer:
     """Denoises the visible part of `source`, of the axes `axes`, in the training thread.
 
     With `rgb`, the last axis holds colours, and alpha if any.
     """
 
-    def __init__(
-        self, source: Any, axes: str, *, rgb: bool, visible: VisibleRegion
-    ) -> None:
-        self._source = source
-        self._axes = axes
-        self._rgb = rgb
-        self.visible = visible
-        self._side = FIRST_SIDE
-        self.report: OnProgress = _ignore
+    source: Any
+    axes: str
+    rgb: bool
+    visible: VisibleRegion
+    report: OnProgress = _ignore
+    side: int = FIRST_SIDE
+    """Pixels along each axis of the next preview, at most."""
 
     def update(self, model: Model) -> None:
         """Report a preview of `model`, if one is wanted, and `model` itself."""
@@ -67,17 +70,17 @@ class Previewer:
         started = time.perf_counter()
         self.report(PreviewReady(bounds, self._denoised(model, bounds)))
         ratio = TARGET_SECONDS / max(time.perf_counter() - started, 1e-3)
-        side = self._side * min(2.0, ratio**0.5)
-        self._side = round(min(max(side, MIN_SIDE), MAX_SIDE))
+        side = self.side * min(2.0, ratio**0.5)
+        self.side = round(min(max(side, MIN_SIDE), MAX_SIDE))
 
     def _limited(self, bounds: Bounds) -> Bounds:
         """The centre of `bounds`, of at most the current side; one frame of S and T."""
         limited = []
-        for letter, part in zip(self._axes, bounds, strict=True):
-            excess = part.stop - part.start - self._side
-            if letter in spatial_axes(self._axes) and excess > 0:
+        for letter, part in zip(self.axes, bounds, strict=True):
+            excess = part.stop - part.start - self.side
+            if letter in spatial_axes(self.axes) and excess > 0:
                 first = part.start + excess // 2
-                limited.append(slice(first, first + self._side))
+                limited.append(slice(first, first + self.side))
             elif letter in "ST" and part.stop - part.start > 1:
                 middle = (part.start + part.stop) // 2
                 limited.append(slice(middle, middle + 1))
@@ -88,21 +91,17 @@ class Previewer:
     def _denoised(self, model: Model, bounds: Bounds) -> NDArray[Any]:
         from napari_hush.careamist import CAREamist
 
-        halo = dict(zip(spatial_axes(self._axes), model.network.halo, strict=True))
-        shape = self._source.shape
+        halo = dict(zip(spatial_axes(self.axes), model.network.halo, strict=True))
+        shape = self.source.shape
         outer, crop = [], []
-        for letter, part, size in zip(self._axes, bounds, shape, strict=True):
+        for letter, part, size in zip(self.axes, bounds, shape, strict=True):
             margin = halo.get(letter, 0)
             first, last = max(0, part.start - margin), min(size, part.stop + margin)
             if letter == "C":
-                first, last = 0, 3 if self._rgb else size
+                first, last = 0, 3 if self.rgb else size
             outer.append(slice(first, last))
             crop.append(slice(part.start - first, part.stop - first))
-        noisy = np.asarray(self._source[tuple(outer)])
-        clean = np.asarray(CAREamist(model).predict(noisy, axes=self._axes, check=False))
+        noisy = np.asarray(self.source[tuple(outer)])
+        clean = np.asarray(CAREamist(model).predict(noisy, axes=self.axes, check=False))
         clean = clean[tuple(crop)]
-        return as_type(clean, noisy.dtype) if self._rgb else clean
-
-
-def _ignore(event: Event) -> None:
-    """Drop `event`."""
+        return as_type(clean, noisy.dtype) if self.rgb else clean

@@ -151,13 +151,11 @@ class Training:
     def _recovery(self, report: OnProgress) -> AbstractContextManager[Recovery]:
         if self.interrupted is not None:
             return resumed_recovery(self.interrupted, self.data)
-        return new_recovery(
-            self.name,
-            self.configuration,
-            self.data,
-            self.pixel_size,
-            lambda message: report(WarningIssued("state", message)),
-        )
+
+        def warn(message: str) -> None:
+            report(WarningIssued("state", message))
+
+        return new_recovery(self.name, self.configuration, self.data, self.pixel_size, warn)
 
     def _relay(self, recovery: Recovery, report: OnProgress, event: Event) -> None:
         """Report `event`, with the name of the layer in its message."""
@@ -193,10 +191,8 @@ class Saving:
     def __call__(self, report: OnProgress, stop: StopRequest) -> Path:
         from napari_hush.models.file import SUFFIX
 
-        if self.path.suffix == SUFFIX:
-            self.model.save(self.path, overwrite=self.overwrite)
-        else:
-            self.model.export(self.path, overwrite=self.overwrite)
+        save = self.model.save if self.path.suffix == SUFFIX else self.model.export
+        save(self.path, overwrite=self.overwrite)
         return self.path
 
     def __str__(self) -> str:

@@ -100,9 +100,8 @@ class AllSettings(QWidget):
         self.folds: dict[str, Collapsible] = {}
         layout = column(self, spacing=2)
         for group in GROUPS:
-            fold = Collapsible(
-                f"fold_{group.name}", group.title, partial(self._form, group)
-            )
+            build = partial(self._form, group)
+            fold = Collapsible(f"fold_{group.name}", group.title, build)
             self.folds[group.name] = fold
             layout.addWidget(fold)
 
