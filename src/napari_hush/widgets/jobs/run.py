@@ -62,7 +62,7 @@ class Run(QObject):
         self._stop = StopRequest()
         self._current = _Current(self._stop)
         self.destroyed.connect(self._current.abandon)
-        # Keeps it alive until then: garbage collection drops slots of its own garbage.
+        # Keeps `_current` alive: slots of objects that are garbage, too, are not called.
         weakref.finalize(self, self._current.abandon).atexit = False
         self._outcome: _Outcome | None = None
         self._timer = QTimer(self)
