@@ -77,7 +77,7 @@ def test_shape_and_type_count():
 
 @pytest.mark.parametrize("axes", ["YX", "TYX", "CYX"])
 def test_of_large_images_boxes_all_over_are_read(monkeypatch, axes):
-    monkeypatch.setattr("napari_hush.io.fingerprint.MOST_BYTES", 4096)
+    monkeypatch.setattr("napari_hush.io.fingerprint.MAX_HASHED_BYTES", 4096)
     monkeypatch.setattr("napari_hush.io.fingerprint._BOX", 512)
     shape = (3, 70, 90)[-len(axes) :]
     pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)

@@ -72,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
         number = rank()  # 0 is the first or only process
-        print(f"hush{f' (process {number})' * (number > 0)}: {error}", file=sys.stderr)
+        process = f" (process {number})" if number > 0 else ""
+        print(f"hush{process}: {error}", file=sys.stderr)
         return ExitCode.REFUSED
     except KeyboardInterrupt:
         print("hush: interrupted.", file=sys.stderr)
@@ -80,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser(
-    complete: Collection[str],
+    with_options: Collection[str],
 ) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser and its subparsers; only those named in `complete` have options."""
+    """The parser and its subparsers; only commands in `with_options` get theirs."""
     width = get_terminal_size().columns - 2
     parser = argparse.ArgumentParser(
         prog="hush",
@@ -92,7 +93,7 @@ def build_parser(
     parser.add_argument("--version", action="version", version=f"hush {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, summary in COMMANDS.items():
-        if name not in complete:
+        if name not in with_options:
             commands.add_parser(name, help=summary)
             continue
         module = _module(name)
@@ -103,7 +104,6 @@ def build_parser(
             description=textwrap.fill(module.DESCRIPTION, width),
             epilog=f"examples:\n{examples}\n\n{textwrap.fill(_CODES, width)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            conflict_handler="resolve",
         )
         module.add_options(command)
         for option, text in (
@@ -125,7 +125,8 @@ def help_of(description: str | None, default: Any) -> str:
     """The first line of a field's description, as argparse help with the default."""
     text = (description or "").split("\n")[0].rstrip(".").replace("%", "%%")
     text = text[:1].lower() + text[1:]
-    text, _, without = text.partition("; None ")  # which no option can be
+    # "None" is only for Python: on the command line, one leaves the option out.
+    text, _, without = text.partition("; None ")
     if default is None and without:
         default = without.partition(" ")[2]
     return text if default is None else f"{text} (default: {default})"

@@ -61,7 +61,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     for option, (path, kind, metavar) in _OPTIONS.items():
         field = fields[path]
         text = help_of(field.description, _DEFAULTS.get(option, field.default))
-        prefix = "for structn2v: " * option.startswith("--struct")
+        prefix = "for structn2v: " if option.startswith("--struct") else ""
         parser.add_argument(
             option,
             type=kind,

@@ -52,7 +52,9 @@ class Configuration(Frozen):
         for axis, size, step in sizes:
             if size % step:
                 near = max(step, round(size / step) * step)
-                fewer = ", or fewer levels that downsample Z (pool_z)" * (axis == "Z")
+                fewer = (
+                    ", or fewer levels that downsample Z (pool_z)" if axis == "Z" else ""
+                )
                 raise ValueError(
                     f"patch_size along {axis} is {size}; a network of depth "
                     f"{network.depth} needs a multiple of {step}, for example {near}{fewer}"

@@ -2,7 +2,14 @@
 
 A window is a row of integers ``(image, *corner)``; a plan is an array of them. Windows lie
 side by side, and the last one along an axis ends at the border, so every pixel is in a
-window and only the last two along an axis can overlap.
+window and only the last two along an axis can overlap. For patches of 4 x 4 pixels, a first
+image of 4 x 10 (Y, X) and a second one of 8 x 4, the plan is::
+
+    0  0 0      the corners in X are 0, 4 and 6, so that the last window
+    0  0 4      ends at the border, pixel 10
+    0  0 6
+    1  0 0      the second image has windows at Y = 0 and 4
+    1  4 0
 """
 
 from __future__ import annotations
@@ -72,6 +79,8 @@ def split(
     order = rng.permutation(groups.max() + 1)
     sizes = np.bincount(groups)
     taken = 0
+    # Groups are drawn whole. The first pass takes those that do not exceed the number
+    # wanted; if they are too few, the second one adds a single group that does.
     for exact in (True, False):
         for group in order:
             if taken >= wanted:

@@ -231,9 +231,10 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
     config = model.config
     algorithm, data = config.algorithm_config, config.data_config
     network, axes = algorithm.model, ", ".join(spatial_axes(data.axes))
-    filters = f"{network.num_channels_init} filters{', N2V2' * network.n2v2}"
-    together = ", independent" if network.independent_channels else ", together"
-    together *= network.in_channels > 1
+    filters = f"{network.num_channels_init} filters{', N2V2' if network.n2v2 else ''}"
+    together = ""
+    if network.in_channels > 1:
+        together = ", independent" if network.independent_channels else ", together"
     test = (
         "a simulated pattern with noise, with the mean and standard deviation of the "
         "training data: they show that the model runs, not how well it denoises"

@@ -169,7 +169,8 @@ def description_of(model: Model, about: About) -> str:
     """One sentence on the purpose of the model."""
     network, method = model.config.algorithm_config.model, method_of(model.config)
     what = "volumes" if network.conv_dims == 3 else "images"
-    also = " and the architecture of N2V2" * (network.n2v2 and not method.n2v2)
+    extra_n2v2 = network.n2v2 and not method.n2v2
+    also = " and the architecture of N2V2" if extra_n2v2 else ""
     made = f"Denoises {what} like those it was trained on, with {method.name}{also}."
     return about.description or made
 

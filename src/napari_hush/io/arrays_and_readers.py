@@ -140,9 +140,9 @@ def _called(file: Path, axes: str, func: Callable[..., Any]) -> Any:
 
 
 def _usable(found: Any) -> bool:
-    if not isinstance(found, Pixels) and not (
-        hasattr(found, "shape") and hasattr(found, "dtype") and hasattr(found, "read")
-    ):
+    needed = ("shape", "dtype", "read")
+    looks_like_pixels = isinstance(found, Pixels) or all(hasattr(found, n) for n in needed)
+    if not looks_like_pixels:
         return False
     try:
         np.dtype(found.dtype)

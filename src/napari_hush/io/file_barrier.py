@@ -1,7 +1,7 @@
-"""Synchronises processes that write parts of one result, by files beside it.
+"""Synchronizes processes that write parts of one result, through files next to it.
 
-The parts are independent, so the processes need no connection, and a lost one can be
-restarted, even on another machine.
+The parts are independent, so the processes need no network connection to each other, and
+a process that was lost can be restarted, even on another machine.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 from napari_hush.errors import LostProcessError
 from napari_hush.system.atomic_write import whole_file
 
-_EVERY = 0.2
-"""Seconds between two looks at the files of the other processes."""
+_POLL_INTERVAL = 0.2
+"""Seconds between checks of the files of the other processes."""
 
 
 @dataclass(frozen=True)
 class FileBarrier:
-    """The processes of one job, seen from one of them."""
+    """One of the processes of a job; it waits for the others and reports to them."""
 
     target: Path
-    """Path of the result; the files lie beside it and begin with a dot."""
+    """Path of the result; the files are next to it, with names that begin with a dot."""
     rank: int
     """Number of this process."""
     ranks: int
@@ -43,45 +43,45 @@ class FileBarrier:
         """The parts among `numbers` that this process writes."""
         return [number for number in numbers if number % self.ranks == self.rank]
 
-    def begin(self) -> None:
-        """Let the others start; called by the first process."""
-        self.forget()
+    def start(self) -> None:
+        """Let the other processes start; called by the first process."""
+        self.remove_files()
         self._send(0, 0)
 
-    def join(self) -> None:
-        """Wait for the first process to begin; LostProcessError after `timeout` seconds."""
+    def wait_for_start(self) -> None:
+        """Wait for `start` of the first process; LostProcessError after `timeout` s."""
         began = time.monotonic()
         while self._received(0) is None:
             if time.monotonic() - began > self.timeout:
                 raise self._lost(0)
-            time.sleep(_EVERY)
+            time.sleep(_POLL_INTERVAL)
 
-    def leave(self, clipped: int) -> None:
-        """Report that this process is done, and its number of clipped pixels."""
+    def report_done(self, clipped: int) -> None:
+        """Report that this process is done, and how many pixels it clipped."""
         self._send(self.rank, clipped)
 
-    def gather(self, missing: Callable[[], int]) -> int:
-        """Wait, in the first process, for all others; returns their clipped pixels.
+    def wait_for_others(self, missing: Callable[[], int]) -> int:
+        """In the first process, wait for all others; return their clipped pixels.
 
-        No process counts as lost while `missing`, the number of missing parts, falls.
-        Raises a LostProcessError after `timeout` seconds without progress.
+        `missing` returns the number of missing parts; while it falls, no process counts as
+        lost. Raises a LostProcessError after `timeout` seconds without progress.
         """
-        least, moved = missing(), time.monotonic()
+        fewest, last_progress = missing(), time.monotonic()
         while True:
             received = [self._received(rank) for rank in range(1, self.ranks)]
             clipped = [number for number in received if number is not None]
             if len(clipped) == len(received):
-                self.forget()
+                self.remove_files()
                 return sum(clipped)
             now = missing()
-            if now < least:
-                least, moved = now, time.monotonic()
-            if time.monotonic() - moved > self.timeout:
+            if now < fewest:
+                fewest, last_progress = now, time.monotonic()
+            if time.monotonic() - last_progress > self.timeout:
                 raise self._lost(received.index(None) + 1)
-            time.sleep(_EVERY)
+            time.sleep(_POLL_INTERVAL)
 
-    def forget(self) -> None:
-        """Remove the files."""
+    def remove_files(self) -> None:
+        """Remove the files of all processes."""
         for rank in range(self.ranks):
             self._file(rank).unlink(missing_ok=True)
 

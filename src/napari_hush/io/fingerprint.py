@@ -18,8 +18,9 @@ from napari_hush.io.lazy import LazyPixels
 if TYPE_CHECKING:
     from napari_hush.io.image import Image
 
-MOST_BYTES = 2**24
-"""Bytes of an image that are hashed; of larger images, boxes spread over it."""
+MAX_HASHED_BYTES = 2**24
+"""At most this many bytes of an image are hashed; larger images are sampled in evenly
+spread boxes."""
 _BOX = 2**19
 """Bytes of one box."""
 
@@ -42,7 +43,7 @@ class Content:
 
 
 def content_of(image: Image) -> Content:
-    """Hash an image; at most `MOST_BYTES` of it are read."""
+    """Hash an image; at most `MAX_HASHED_BYTES` of it are read."""
     samples = image.samples
     dtype = np.dtype(image.data.dtype)
     plain = dtype.newbyteorder("<")
@@ -52,7 +53,7 @@ def content_of(image: Image) -> Content:
     lowest = np.full(shape[1], np.inf)
     highest = np.full(shape[1], -np.inf)
     boxes = Boxes(shape, (1, *box_size(shape[1:], max(1, _BOX // dtype.itemsize))))
-    count = MOST_BYTES // _BOX if size > MOST_BYTES else len(boxes)
+    count = MAX_HASHED_BYTES // _BOX if size > MAX_HASHED_BYTES else len(boxes)
     for number in np.linspace(0, len(boxes) - 1, min(count, len(boxes))).round():
         sample, *box = boxes[int(number)]
         pixels = np.ascontiguousarray(samples[sample.start][tuple(box)], plain)
@@ -64,7 +65,7 @@ def content_of(image: Image) -> Content:
     return Content(
         image.path.name if image.path else image.name,
         digest.hexdigest(),
-        size <= MOST_BYTES,
+        size <= MAX_HASHED_BYTES,
         tuple(lowest.tolist()),
         tuple(highest.tolist()),
     )

@@ -93,14 +93,14 @@ class PartialOutput:
         if barrier is None or barrier.is_first:
             self._begin(single=single)
         else:
-            barrier.join()
+            barrier.wait_for_start()
             self._journal = self._reopened()
             self.result.reopen(self._part, alone=False)
             self.missing = self._journal.missing
         if barrier is not None:
             self.missing = barrier.mine(self.missing)
             if barrier.is_first:
-                barrier.begin()
+                barrier.start()
 
     def _begin(self, *, single: bool) -> None:
         if not single:
@@ -167,9 +167,11 @@ class PartialOutput:
         self.keep()
         if self.barrier is not None:
             if not self.barrier.is_first:
-                self.barrier.leave(self.clipped)
+                self.barrier.report_done(self.clipped)
                 return
-            self.clipped += self.barrier.gather(lambda: len(self._reopened().missing))
+            self.clipped += self.barrier.wait_for_others(
+                lambda: len(self._reopened().missing)
+            )
         target, old = self.target, None
         with writing(target):
             self.result.finish()

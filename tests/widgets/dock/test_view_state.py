@@ -146,22 +146,22 @@ def test_the_model_in_training_can_be_denoised_with_once_it_is_there():
     assert "wait" in resolve(_training()).blocked["denoise"]
     dock = replace(_training(), has_latest=True)
     assert "denoise" in can_be_pressed(dock)
-    beside = replace(dock, aside=begin(Activity.DENOISING, "cells", 0.0))
+    beside = replace(dock, concurrent=begin(Activity.DENOISING, "cells", 0.0))
     assert can_be_pressed(beside) == {"pause", "stop", "cancel"}
     assert len(resolve(beside).status.splitlines()) == 2
-    over = replace(dock, aside=finish(begin(Activity.DENOISING, "a", 0.0), "Done."))
+    over = replace(dock, concurrent=finish(begin(Activity.DENOISING, "a", 0.0), "Done."))
     assert resolve(over).status.endswith("Done.")
-    failed = replace(dock, aside=fail(begin(Activity.DENOISING, "a", 0.0), "Bad."))
+    failed = replace(dock, concurrent=fail(begin(Activity.DENOISING, "a", 0.0), "Bad."))
     assert resolve(failed).status_kind == "failed"
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize("activity", list(Activity))
-@pytest.mark.parametrize("aside", [False, True])
-def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, aside):
+@pytest.mark.parametrize("concurrent", [False, True])
+def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, concurrent):
     state = replace(begin(activity, "cells", 0.0), phase=phase, total=3, message="Said.")
-    beside = begin(Activity.DENOISING, "cells", 0.0) if aside else RunState()
+    beside = begin(Activity.DENOISING, "cells", 0.0) if concurrent else RunState()
     for model in ("", "model"):
-        view = resolve(replace(READY, state=state, aside=beside, model=model))
+        view = resolve(replace(READY, state=state, concurrent=beside, model=model))
         assert not view.primary or not view.blocked[view.primary]
         assert all(view.tooltips.values())

@@ -52,23 +52,23 @@ class Presenter(QObject):
         """Show the current state of everything."""
         inputs, model, run = self._controls.inputs, self._model, self._run
         layer = inputs.chosen()
-        state, aside = self.state, self._denoising.state
+        state, denoising = self.state, self._denoising.state
         dock = DockState(
             state,
             readiness=inputs.readiness,
             layer="" if layer is None else layer.name,
             model=model.name,
             model_is_kept=model.kept,
-            aside=aside if state is not aside else RunState(),
+            concurrent=denoising if state is not denoising else RunState(),
             has_snapshots=bool(model.snapshots or model.earlier),
             has_latest=run.latest is not None,
         )
         self._controls.showView(resolve(dock))
-        busy = state.busy or aside.busy
+        busy = state.busy or denoising.busy
         self._controls.footer.showRun(
             run.state.device, busy=busy, reported=run.device_memory
         )
-        for bar, of in zip(self._bars, (run.state, aside), strict=True):
+        for bar, of in zip(self._bars, (run.state, denoising), strict=True):
             bar.show(of)
 
     def updateAndPaint(self, run: Run) -> None:
@@ -91,8 +91,8 @@ class Presenter(QObject):
         """The state of the run in progress, or of the last one."""
         if self._run.state.busy:
             return self._run.state
-        aside = self._denoising.state
-        return aside if aside.busy or self.denoised_last else self._run.state
+        denoising = self._denoising.state
+        return denoising if denoising.busy or self.denoised_last else self._run.state
 
     def _on_theme(self, event: Any = None) -> None:
         colours = Colours.of(self._viewer.theme)

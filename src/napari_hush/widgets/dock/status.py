@@ -109,7 +109,7 @@ class StatusLine(QWidget):
             self._fit()
 
     def _fit(self) -> None:
-        self._label.ensurePolished()  # or it has not the font of the theme yet
+        self._label.ensurePolished()  # otherwise it does not have the theme's font yet
         kept_free = LINES * self._label.fontMetrics().lineSpacing() + MARGINS
         height = max(kept_free, self._label.heightForWidth(self.width()))
         if height != self.minimumHeight():

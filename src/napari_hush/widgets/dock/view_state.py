@@ -36,8 +36,8 @@ class DockState:
     """Everything that decides what the controls show."""
 
     state: RunState = field(default_factory=RunState)
-    aside: RunState = field(default_factory=RunState)
-    """A denoising during a training."""
+    concurrent: RunState = field(default_factory=RunState)
+    """State of denoising that runs concurrently with training."""
     has_snapshots: bool = False
     """Whether there are snapshots or earlier models."""
     has_latest: bool = False
@@ -53,7 +53,12 @@ class DockState:
 
 @dataclass(frozen=True)
 class ViewState:
-    """What every control shows."""
+    """What every control shows.
+
+    `resolve` derives it from a `DockState`, and `Controls.showView` applies it, comparing
+    the texts with those on screen so that only changes repaint. It is frozen because a new
+    state gives a new view: nothing else enables a button or sets a text.
+    """
 
     blocked: dict[str, str]
     """Per button, why it is disabled; empty if it is enabled."""
@@ -84,7 +89,7 @@ def resolve(dock: DockState) -> ViewState:
         primary=_primary(dock, blocked),
         paused=state.phase is Phase.PAUSED,
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
-        offers_enabled=not (state.busy or dock.aside.busy),
+        offers_enabled=not (state.busy or dock.concurrent.busy),
         model=dock.model or "No model",
         progress=_progress(state),
         status=status,
@@ -93,38 +98,55 @@ def resolve(dock: DockState) -> ViewState:
 
 
 def _blocked(dock: DockState) -> dict[str, str]:
-    state, aside = dock.state, dock.aside
-    busy = f"Wait for the end of {_DOING[state.activity]}." if state.busy else ""
-    busy = busy or ("Wait for the end of denoising." if aside.busy else "")
+    """Per button, the first reason why it is disabled; empty if it is enabled."""
+    state, readiness = dock.state, dock.readiness
+    busy = _busy(dock)
     no_model = "" if dock.model else "There is no model yet; train or load one."
-    stopping = state.phase is Phase.STOPPING and "It is stopping."
     no_snapshots = "" if dock.has_snapshots else "There is no snapshot yet."
-    training = state.is_running(Activity.TRAINING)
-    no_training = "" if training else stopping or "No training is running."
-    denoising = state.is_running(Activity.DENOISING) or (
-        aside.is_running(Activity.DENOISING)
-    )
+    no_training = no_denoising = ""
+    if not state.is_running(Activity.TRAINING):
+        no_training = _not_running(state, "training")
+    if not any(s.is_running(Activity.DENOISING) for s in (state, dock.concurrent)):
+        no_denoising = _not_running(state, "denoising")
+    preparing = "" if state.total else "Training is being prepared."
     return {
-        "train": busy or dock.readiness.training,
-        "train_on": busy or no_model or dock.readiness.training,
-        "pause": no_training or ("" if state.total else "Training is being prepared."),
+        "train": _first(busy, readiness.training),
+        "train_on": _first(busy, no_model, readiness.training),
+        "pause": _first(no_training, preparing),
         "stop": no_training,
-        "denoise": _denoising_blocked(dock, training)
-        or busy * (not training)
-        or ("" if training else no_model)
-        or dock.readiness.denoising,
-        "cancel": "" if denoising else stopping or "No denoising is running.",
-        "save_model": busy or no_model,
+        "denoise": _first(_denoising_blocked(dock, busy, no_model), readiness.denoising),
+        "cancel": no_denoising,
+        "save_model": _first(busy, no_model),
         "load_model": busy,
-        "snapshots": busy or no_model or no_snapshots,
+        "snapshots": _first(busy, no_model, no_snapshots),
     }
 
 
-def _denoising_blocked(dock: DockState, training: bool) -> str:
-    """Why nothing can be denoised during a training; empty without one."""
-    if not training:
-        return ""
-    if dock.aside.busy:
+def _first(*reasons: str) -> str:
+    """The first of the reasons that is not empty, or an empty string."""
+    return next((reason for reason in reasons if reason), "")
+
+
+def _busy(dock: DockState) -> str:
+    """What has to end before another run can start; empty if nothing runs."""
+    if dock.state.busy:
+        return f"Wait for the end of {_DOING[dock.state.activity]}."
+    if dock.concurrent.busy:
+        return "Wait for the end of denoising."
+    return ""
+
+
+def _not_running(state: RunState, activity: str) -> str:
+    if state.phase is Phase.STOPPING:
+        return "It is stopping."
+    return f"No {activity} is running."
+
+
+def _denoising_blocked(dock: DockState, busy: str, no_model: str) -> str:
+    """Why nothing can be denoised, whatever the layer."""
+    if not dock.state.is_running(Activity.TRAINING):
+        return _first(busy, no_model)
+    if dock.concurrent.busy:
         return "Wait for the end of denoising."
     if not dock.has_latest:
         return "Training has just started; wait a few seconds."
@@ -148,7 +170,7 @@ def _primary(dock: DockState, blocked: dict[str, str]) -> str:
         order = ["pause"]
     elif state.busy:
         order = ["stop", "cancel"]
-    elif dock.aside.busy:
+    elif dock.concurrent.busy:
         order = ["cancel"]
     elif not dock.model:
         order = ["train"]
@@ -171,11 +193,11 @@ def _progress(state: RunState) -> tuple[int, int]:
 
 def _status(dock: DockState) -> tuple[str, str]:
     words, kind = _status_of_run(dock)
-    aside = dock.aside
-    if aside.phase is Phase.FAILED:
-        return f"{words}\n{aside.message}", "failed"
-    if aside.phase is not Phase.IDLE:
-        said = _running(aside) if aside.busy else aside.message
+    concurrent = dock.concurrent
+    if concurrent.phase is Phase.FAILED:
+        return f"{words}\n{concurrent.message}", "failed"
+    if concurrent.phase is not Phase.IDLE:
+        said = _running(concurrent) if concurrent.busy else concurrent.message
         return f"{words}\n{said}", kind
     return words, kind
 
