@@ -1,3 +1,4 @@
+import inspect
 import threading
 
 import numpy as np
@@ -698,3 +699,10 @@ def test_what_cannot_go_to_files(model, folder, tmp_path):
         with pytest.raises(ValueError, match=says):
             careamist.predict_to_disk(**arguments)
     assert not (tmp_path / "predictions").exists()
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_to_disk"])
+def test_help_lists_every_predict_setting(method):
+    shown = inspect.signature(getattr(CAREamist, method)).parameters
+    assert {"tile_size", "tile_overlap", "tta", "dtype", "axes"} <= shown.keys()
+    assert "settings" not in shown

@@ -16,6 +16,7 @@ from napari_hush.careamist.predicting import (
     PredictSettings,
     denoise_images,
     inference_config,
+    lists_settings,
     open_images,
     result_format,
 )
@@ -71,6 +72,12 @@ class CAREamist:
     ------
     HushError
         If `source` is a path that does not lead to a valid configuration or model.
+
+    Examples
+    --------
+    >>> careamist = CAREamist(source=config)              # doctest: +SKIP
+    >>> careamist.train(train_source=noisy)               # doctest: +SKIP
+    >>> clean = careamist.predict(source=noisy)           # doctest: +SKIP
     """
 
     def __init__(
@@ -252,6 +259,7 @@ class CAREamist:
     # ---- prediction
 
     @former_keywords(judge="check")
+    @lists_settings
     def predict(
         self,
         source: Any,
@@ -329,6 +337,7 @@ class CAREamist:
         return results[0] if is_single else results
 
     @former_keywords(judge="check")
+    @lists_settings
     def predict_to_disk(
         self,
         source: Any,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.prediction import Region
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
 
 
@@ -60,6 +64,19 @@ class PredictSettings(TypedDict, total=False):
     batch_size: int | None
     tta: bool | int
     dtype: Literal["float32", "source"]
+
+
+def lists_settings(method: Callable[P, R]) -> Callable[P, R]:
+    """Show each of `PredictSettings` in the signature, for help and tab completion."""
+    shown = signature(method)
+    named = [p for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    settings = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in PredictSettings.__annotations__.items()
+    ]
+    full = shown.replace(parameters=[*named, *settings])
+    method.__signature__ = full  # type: ignore[attr-defined]
+    return method
 
 
 def inference_config(
