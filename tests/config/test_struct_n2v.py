@@ -1,5 +1,7 @@
 """structN2V: masks in the configuration, and augmentation that fits them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from napari_hush.config import (
     load_configuration,
     save_configuration,
 )
-from napari_hush.config.transforms import fitting_transforms
+from napari_hush.config.transforms import fitting_transforms, misfit_of
 from napari_hush.dataset.augmentation import transformed
 from napari_hush.errors import ConfigurationError
 
@@ -144,3 +146,15 @@ def test_given_augmentation_that_turns_the_noise_is_refused():
     with pytest.raises(ConfigurationError, match="90 degrees does not fit the vertical"):
         flat(struct_n2v_axis="vertical", augmentations=[TURNS])
     flat(struct_n2v_mask=np.eye(3), augmentations=[])
+
+
+def test_misfits_are_named_as_people_see_them():
+    names = {
+        (4,): "flipping along X",
+        (5,): "flipping along a diagonal",
+        (6,): "flipping along Y",
+        (3,): "rotation by 270 degrees",
+    }
+    corner = N2VManipulateConfig(struct_mask=((0, 0, 1), (0, 0, 0), (0, 0, 0)))
+    for operations, name in names.items():
+        assert misfit_of(corner, 2, [SimpleNamespace(operations=operations)]) == name

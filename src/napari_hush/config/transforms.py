@@ -209,15 +209,24 @@ def fitting_transforms(config: N2VManipulateConfig, dims: int) -> list[Transform
     return fitting
 
 
+_FLIPS = (
+    "flipping along X",
+    "flipping along a diagonal",
+    "flipping along Y",
+    "flipping along a diagonal",
+)
+"""A flip along X with 0 to 3 rotations by 90 degrees after it."""
+
+
 def misfit_of(
     config: N2VManipulateConfig, dims: int, transforms: Sequence[Transform]
 ) -> str | None:
     """The first operation of `transforms` that changes the struct mask, if any."""
     misfits = _misfits(config, dims)
-    names = {4: "flipping along X", 6: "flipping along Y"}
     for number in (number for transform in transforms for number in transform.operations):
         if number in misfits:
-            return names.get(number, f"rotation by {90 * number} degrees")
+            flip, turns = divmod(number, 4)
+            return _FLIPS[turns] if flip else f"rotation by {90 * turns} degrees"
     return None
 
 

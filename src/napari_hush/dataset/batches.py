@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch.utils.data import Sampler
 
-from napari_hush.dataset.patch_dataset import _ORDER, PatchDataset
+from napari_hush.dataset.patch_dataset import PatchDataset, RandomStream
 
 
 class PatchSampler(Sampler[int]):
@@ -70,7 +70,8 @@ class PatchSampler(Sampler[int]):
         elif own:
             order = self.dataset.order(number)
         else:
-            order = np.random.default_rng([self.seed, _ORDER, number]).permutation(length)
+            rng = np.random.default_rng([self.seed, RandomStream.ORDER, number])
+            order = rng.permutation(length)
         return order + number * length if own else order
 
 

@@ -18,7 +18,12 @@ from napari_hush.dataset import patch_plan
 from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
 from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
-from napari_hush.dataset.patch_dataset import InMemoryDataset, IterableDataset, PatchDataset
+from napari_hush.dataset.patch_dataset import (
+    InMemoryDataset,
+    IterableDataset,
+    PatchDataset,
+    RandomStream,
+)
 from napari_hush.dataset.statistics import (
     cached,
     fit_normalization,
@@ -37,10 +42,6 @@ if TYPE_CHECKING:
 Scalings = tuple[Normalization, "Normalization | None"]
 """Normalization of the images, and of the targets if there are any."""
 
-_SPLIT = 3
-"""Marks the validation split among the random streams of a seed."""
-_BACKGROUND = 7
-"""Marks the choice of background patches among the random streams of a seed."""
 _KEY_VERSION = 1
 """Raised when statistics are computed differently, so that cached ones do not count."""
 
@@ -104,7 +105,7 @@ def in_memory(
     learned = validated = _Part(train, config)
     windows = learned.foreground()
     if val is None:
-        rng = np.random.default_rng([config.seed, _SPLIT])
+        rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
         windows, held_out = patch_plan.split(
             windows, config.patch_size, split.percentage, split.minimum, rng
         )
@@ -135,7 +136,7 @@ def on_disk(
         files = [owners[block.sample] for block in blocks]
         if len(train.images) == 1:
             files = list(range(len(blocks)))
-        rng = np.random.default_rng([config.seed, _SPLIT])
+        rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
         units, several = max(files) + 1, len(train.images) > 1
         aside = patch_plan.set_aside(
             units, split.percentage, split.minimum, rng, files=several
@@ -200,7 +201,7 @@ class _Part:
         """The windows to train on, by the mask and by the background threshold."""
         config, windows = self.config, self.windows()
         kept = np.ones(len(windows), bool)
-        rng = np.random.default_rng([config.seed, _BACKGROUND])
+        rng = np.random.default_rng([config.seed, RandomStream.BACKGROUND])
         if self.source.masks is not None:
             share = 0.0 if config.background is None else config.background.kept
             masks = self.units(self.source.masks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from napari_hush.dataset.blocks import Block
     from napari_hush.dataset.patch_plan import Windows
 
-_DRAWS = 1
-"""Marks augmentation among the random streams of a seed."""
-_ORDER = 2
-"""Marks the order of patches among the random streams of a seed."""
-_JITTER = 6
-"""Marks random positions among the random streams of a seed."""
+
+class RandomStream(IntEnum):
+    """Independent streams of random numbers of one seed; a number is used only once."""
+
+    AUGMENTATION = 1
+    ORDER = 2
+    """Order of the patches."""
+    SPLIT = 3
+    """Validation split."""
+    TRAINING_MASKS = 4
+    VALIDATION_MASKS = 5
+    JITTER = 6
+    """Positions of the patches."""
+    BACKGROUND = 7
+    """Choice of background patches."""
 
 
 class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
@@ -106,7 +116,7 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
 
     def order(self, number: int) -> NDArray[np.int64]:
         """The order ``(len,)`` of the patches in pass `number`."""
-        return self._rng(_ORDER, number).permutation(len(self))
+        return self._rng(RandomStream.ORDER, number).permutation(len(self))
 
     def get_data_statistics(self) -> tuple[list[float], list[float]]:
         """Means and standard deviations of the training pixels, one each per channel."""
@@ -153,7 +163,7 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         for number in np.unique(passes).tolist():
             mine = passes == number
             if self._drawn is None or self._drawn[0] != number:
-                rng = self._rng(_DRAWS, number)
+                rng = self._rng(RandomStream.AUGMENTATION, number)
                 self._drawn = (number, self.augmentation.draw(len(self), rng))
             operations[mine] = self._drawn[1][which[mine]]
         return operations
@@ -235,7 +245,7 @@ class IterableDataset(PatchDataset):
 
     def order(self, number: int) -> NDArray[np.int64]:
         """The order ``(len,)`` of the patches in pass `number`."""
-        rng = self._rng(_ORDER, number)
+        rng = self._rng(RandomStream.ORDER, number)
         ranks = rng.permutation(len(self.units))  # of each block
         return np.lexsort((rng.random(len(self)), ranks[self.windows[:, 0]] // MIXED))
 
@@ -252,7 +262,8 @@ class IterableDataset(PatchDataset):
         if self._moved is None or self._moved[0] != number:
             half = np.array(self.patch_size) // 2
             corners = self.windows[:, 1:]
-            shift = self._rng(_JITTER, number).integers(-half, half + 1, corners.shape)
+            rng = self._rng(RandomStream.JITTER, number)
+            shift = rng.integers(-half, half + 1, corners.shape)
             moved = np.clip(corners + shift, 0, self._largest)
             self._moved = (number, np.hstack([self.windows[:, :1], moved]))
         return self._moved[1]

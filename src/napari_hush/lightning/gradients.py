@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from napari_hush import n2v
 from napari_hush.dataset.batches import share as share_of
+from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import TrainingError
 from napari_hush.events import BatchSplit
 from napari_hush.lightning.cuda_graph import StepGraph
@@ -159,10 +160,6 @@ def _rows(answer: Any, patches: int, first: int, last: int) -> Any:
     return replace(answer, **parts)
 
 
-MASKS = 4
-"""Number of the random stream of training masks."""
-
-
 @dataclass(eq=False)
 class Gradients:
     """Computes gradients in the weights of `network`, with a CUDA graph where possible."""
@@ -190,7 +187,7 @@ class Gradients:
         `batch` has tensors ``(B, C, (Z), Y, X)`` float32, which are `share` of the batch.
         Draws depend on `number`.
         """
-        graph, seed = self._graph, _mixed(self.seed, MASKS, number)
+        graph, seed = self._graph, _mixed(self.seed, RandomStream.TRAINING_MASKS, number)
         limit = self.micro_batches
         if graph is not None and limit.patches is None and limit.alone:
 
@@ -205,7 +202,8 @@ class Gradients:
             if loss is not None:
                 return loss
         self.network.zero_grad()
-        return self.backward(*self.prepare(batch, MASKS, number, share))
+        prepared = self.prepare(batch, RandomStream.TRAINING_MASKS, number, share)
+        return self.backward(*prepared)
 
     def prepare(
         self,

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from napari_hush.config import Configuration, CosineConfig
 from napari_hush.dataset.batches import share as share_of
+from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import TrainingError
 from napari_hush.lightning.checkpoint import (
     check_alike,
@@ -22,7 +23,6 @@ from napari_hush.lightning.checkpoint import (
 )
 from napari_hush.lightning.control import RunClock
 from napari_hush.lightning.gradients import (
-    MASKS,
     Gradients,
     MicroBatches,
     algorithm,
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from napari_hush.lightning.checkpoint import TrainingCheckpoint
     from napari_hush.models import UNet
     from napari_hush.models.normalization import Normalization
-
-_VAL_MASKS = 5
-"""Number of the random stream of validation masks."""
 
 
 def ignore_event(event: Event) -> None:
@@ -147,7 +144,9 @@ class HushModule(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
         share = self._share(batch, "val", batch_idx)
-        seen, answer, part = self.gradients.prepare(batch, _VAL_MASKS, batch_idx, share)
+        seen, answer, part = self.gradients.prepare(
+            batch, RandomStream.VALIDATION_MASKS, batch_idx, share
+        )
         network = self.best_network
 
         def evaluate(size: int) -> Tensor:
@@ -252,7 +251,7 @@ class HushModule(L.LightningModule):
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Training loss of a batch ``(B, C, (Z), Y, X)`` with the draws of step 0."""
-        seen, answer, _ = self.gradients.prepare(batch, MASKS, 0)
+        seen, answer, _ = self.gradients.prepare(batch, RandomStream.TRAINING_MASKS, 0)
         return self._algorithm.loss(self.network(seen), answer)
 
     def _share(

@@ -4,8 +4,9 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 
-from napari_hush.config import DataConfig, TrainingConfig
+from napari_hush.config import DataConfig, TrainingConfig, UNetConfig
 from napari_hush.widgets.settings.fields import CountField
+from napari_hush.widgets.settings.labels import help_of
 
 
 @pytest.fixture
@@ -24,6 +25,12 @@ def test_bounds_default_and_help_are_those_of_the_configuration(make):
     assert box.value() == DataConfig().batch_size
     assert box.objectName() == "batch_size"
     assert DataConfig.model_fields["batch_size"].description in box.toolTip()
+
+
+def test_default_in_the_help_is_the_value_of_the_field():
+    # "32" is a precision as well, which has a label.
+    field = UNetConfig.model_fields["num_channels_init"]
+    assert "Default: 32\n" in help_of("num_channels_init", field)
 
 
 def test_none_is_shown_as_automatic(make):

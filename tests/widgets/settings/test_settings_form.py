@@ -175,19 +175,22 @@ def test_groups_are_made_when_they_are_opened(form):
     assert form.findChild(object, "all_depth").value() == 2
 
 
-def fields_of(kind):
+def fields_of(kind, above=()):
     for name, field in kind.model_fields.items():
-        annotation = field.annotation
+        annotation, path = field.annotation, (*above, name)
         if isinstance(annotation, type) and issubclass(annotation, Frozen):
-            yield from fields_of(annotation)
+            yield from fields_of(annotation, path)
         else:
-            yield name, field
+            yield ".".join(path), field
 
 
 def test_every_field_of_the_configuration_is_reachable_with_its_help(open_form):
-    for name, field in fields_of(Configuration):
-        if name in FOLLOWING | ELSEWHERE:
+    paths = dict(fields_of(Configuration))
+    assert paths.keys() > FOLLOWING | ELSEWHERE
+    for path, field in paths.items():
+        if path in FOLLOWING | ELSEWHERE:
             continue
+        name = path.rpartition(".")[2]
         editor = open_form.findChild(QWidget, f"all_{name}")
         assert editor is not None, name
         assert field.description in editor.toolTip()

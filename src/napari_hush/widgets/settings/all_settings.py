@@ -26,28 +26,34 @@ if TYPE_CHECKING:
     from napari_hush.config.methods import Tree
 
 ELSEWHERE = {
-    "num_epochs",
-    "num_steps",
-    "batch_size",
-    "patch_size",
-    "algorithm",
-    "n2v2",
-    "axes",
+    "training_config.num_epochs",
+    "training_config.num_steps",
+    "data_config.batch_size",
+    "data_config.patch_size",
+    "data_config.axes",
+    "algorithm_config.algorithm",
+    "algorithm_config.model.n2v2",
 }
-"""Fields that have a control elsewhere in the dock."""
+"""Paths of fields that have a control elsewhere in the dock."""
 FOLLOWING = {
     "version",
-    "name",
-    "architecture",
-    "data_type",
-    "conv_dims",
-    "in_channels",
-    "num_classes",
-    "strategy",
+    "data_config.data_type",
+    "algorithm_config.model.architecture",
+    "algorithm_config.model.conv_dims",
+    "algorithm_config.model.in_channels",
+    "algorithm_config.model.num_classes",
+    "algorithm_config.n2v_config.name",
+    "algorithm_config.n2v_config.strategy",
 }
-"""Fields determined by the data or the method."""
-PARTS = {"algorithm_config", "data_config", "training_config", "model", "n2v_config"}
-"""Fields that are configurations shown as a group."""
+"""Paths of fields determined by the data or the method."""
+PARTS = {
+    "algorithm_config",
+    "algorithm_config.model",
+    "algorithm_config.n2v_config",
+    "data_config",
+    "training_config",
+}
+"""Paths of configurations shown as a group."""
 _INTENSITIES = ("normalization", "image_means", "image_stds", "target_means", "target_stds")
 
 
@@ -70,8 +76,12 @@ def _group(
     only: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
 ) -> Group:
-    left = {*ELSEWHERE, *FOLLOWING, *PARTS, *without}
-    fields = only or tuple(name for name in kind.model_fields if name not in left)
+    hidden = ELSEWHERE | FOLLOWING | PARTS
+    fields = only or tuple(
+        name
+        for name in kind.model_fields
+        if name not in without and ".".join((*path, name)) not in hidden
+    )
     return Group(title.lower().replace(" ", "_"), title, path, kind, fields)
 
 

@@ -78,7 +78,8 @@ def help_of(name: str, field: FieldInfo) -> str:
     """Help for the field `name`: its description, default and name."""
     default = field.get_default(call_default_factory=True)
     simple = isinstance(default, bool | int | float | str) and not field.is_required()
-    said = f"\nDefault: {CHOICES.get(str(default), default)}" if simple else ""
+    shown = CHOICES.get(default, default) if isinstance(default, str) else default
+    said = f"\nDefault: {shown}" if simple else ""
     return f"{field.description}{said}\n({name})"
 
 
