@@ -270,7 +270,7 @@ class Checkpointer:
                 raise
             if not self._warned:
                 self._warned = True
-                message = f"After a crash this training cannot be resumed: {error}"
+                message = f"After a crash this training run cannot be resumed: {error}"
                 self.on_unwritable(WarningIssued("state", message))
         self._saved_at = time.perf_counter()
         self._cost = self._saved_at - started

@@ -279,7 +279,7 @@ def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
         with ranks.connected():
             raise
     if name := changed_file():
-        message = f"{name} was changed during the training; train again to be sure."
+        message = f"{name} was changed during the training run; train again to be sure."
         run.report(WarningIssued("source", message))
 
 

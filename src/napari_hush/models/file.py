@@ -49,7 +49,7 @@ class Model:
     """A trained network with all that denoising needs."""
 
     config: Configuration
-    """Configuration of the training."""
+    """Configuration of the training run."""
     network: UNet
     normalization: Normalization
     """Statistics of the training pixels."""

@@ -41,7 +41,7 @@ class Provenance:
     """Provenance of a model; fields are empty if unknown."""
 
     date: str = ""
-    """Date of its last training, ISO 8601 in UTC."""
+    """Date of its last training run, ISO 8601 in UTC."""
     software: dict[str, str] = field(default_factory=dict)
     """Versions, by name."""
     sources: tuple[Source, ...] = ()

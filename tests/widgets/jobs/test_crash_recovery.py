@@ -304,7 +304,7 @@ def test_training_runs_where_nothing_can_be_written(quick, noisy, monkeypatch, t
     task = Training(quick(), TrainingData((noisy,)), "cells")
     events: list = []
     assert task(events.append, StopRequest()).is_trained
-    assert warned(events) == ["After a crash this training cannot be resumed: "]
+    assert warned(events) == ["After a crash this training run cannot be resumed: "]
 
 
 def test_training_runs_where_nothing_can_be_locked(quick, noisy, monkeypatch):
@@ -315,7 +315,7 @@ def test_training_runs_where_nothing_can_be_locked(quick, noisy, monkeypatch):
     events: list = []
     task = Training(quick(), TrainingData((noisy,)), "cells")
     assert task(events.append, StopRequest()).is_trained
-    assert warned(events) == ["After a crash this training cannot be resumed: "]
+    assert warned(events) == ["After a crash this training run cannot be resumed: "]
     assert folders() == []
     assert interrupted_runs() == []
 
@@ -337,7 +337,7 @@ def test_a_copy_that_does_not_fit_is_removed_and_training_runs(quick, noisy, mon
 
     task = Training(quick(), TrainingData((noisy,)), "cells")
     assert task(look, StopRequest()).is_trained
-    assert warned(events) == ["After a crash this training cannot be resumed: "]
+    assert warned(events) == ["After a crash this training run cannot be resumed: "]
     assert not [path for path in events if isinstance(path, Path)]
     assert folders() == []
 
@@ -357,7 +357,7 @@ def test_a_disk_that_fills_up_does_not_end_the_training(quick, noisy, monkeypatc
     events: list = []
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
     assert task(events.append, StopRequest()).model.steps == 9
-    assert warned(events) == ["After a crash this training cannot be resumed: "]
+    assert warned(events) == ["After a crash this training run cannot be resumed: "]
     assert len(calls) > 6
 
 

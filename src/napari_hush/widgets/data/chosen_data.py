@@ -1,4 +1,4 @@
-"""The layers chosen for a training: whether they fit together, and their pixels."""
+"""The layers chosen for a training run: whether they fit together, and their pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training as text: a Python script or a command line that makes the same model."""
+"""A training run as text: a Python script or a command line that makes the same model."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ class DenoiseDock(QWidget):
                     add_recent_model(value)
                 return f"Saved the model as “{value.name}”."
             case Activity.LOADING:
-                path = self._loading  # None: recovered from an interrupted training
+                path = self._loading  # None: recovered from an interrupted training run
                 name = state.subject if path is None else path.stem
                 self._model.take(value, name, kept=path is not None)
                 self._inputs.showSettingsOf(value.config)

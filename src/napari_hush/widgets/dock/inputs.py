@@ -176,7 +176,7 @@ class Inputs(QWidget):
         return Training(configuration, pixels, layer.name, pixel_size=size)
 
     def showLocked(self, locked: bool) -> None:
-        """Disable the settings during a training."""
+        """Disable the settings during training."""
         self.settings.setEnabled(not locked)
         self.data.axes.setEnabled(not locked)
 
@@ -226,7 +226,7 @@ class Inputs(QWidget):
             self._timer.start()
 
     def asText(self, python: bool) -> str:
-        """The training as a Python script or a command line; `HushError` if not valid."""
+        """The training run as a Python script or a command line; `HushError` if invalid."""
         data = self.chosenData()
         if data is None or self.readiness.training:
             raise ConfigurationError(self.readiness.training)

@@ -44,7 +44,7 @@ class Presenter(QObject):
         self._denoising = denoising
         self._bars = ActivityBar(self), ActivityBar(self)
         self.denoised_last = False
-        """Whether to show the state of the last denoising, not of the last training."""
+        """Whether to show the state of the last denoising, not of the last training run."""
         viewer.events.theme.connect(self._on_theme)
         self._on_theme()
 

@@ -1,4 +1,4 @@
-"""Offers to resume an interrupted training."""
+"""Offers to resume an interrupted training run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HELP = {
         "Resume from the last checkpoint; the model will be the same as without a crash."
     ),
     "interrupted_use_model": "Use the model of the last checkpoint to denoise or to save.",
-    "interrupted_discard": "Delete this training and its model.",
+    "interrupted_discard": "Delete this training run and its model.",
 }
 
 
 class RecoveryPanel(QFrame):
-    """Shows the last interrupted training; hidden without one and during a training."""
+    """Shows the last interrupted training run; hidden without one and during training."""
 
     resumed = Signal(object)
     """Resume this `InterruptedTraining`."""
@@ -73,7 +73,7 @@ class RecoveryPanel(QFrame):
         self.hide()
 
     def refresh(self) -> None:
-        """Look for interrupted trainings."""
+        """Look for interrupted training runs."""
         runs = interrupted_runs()
         self._run = runs[0] if runs else None
         self._show()
@@ -102,7 +102,7 @@ class RecoveryPanel(QFrame):
         answer = QMessageBox.question(
             self,
             "Discard training",
-            f"Delete the training on “{self._run.name}” and its model?",
+            f"Delete the training run on “{self._run.name}” and its model?",
         )
         if answer == QMessageBox.StandardButton.Yes:
             try:

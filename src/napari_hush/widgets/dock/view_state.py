@@ -25,7 +25,7 @@ _HELP = {
     "denoise": "Denoise into a new layer, tile by tile, the visible part first.",
     "denoise_now": "Denoise with the current weights while training continues.",
     "cancel": "Stop denoising and keep the finished tiles.",
-    "snapshots": "Return to a snapshot of this training, or to an earlier model.",
+    "snapshots": "Return to a snapshot of this training run, or to an earlier model.",
     "save_model": "Save the model to a file.",
     "load_model": "Load a model from a file.",
 }
@@ -69,7 +69,7 @@ class ViewState:
     """Whether the button "Pause" resumes training."""
     settings_enabled: bool
     offers_enabled: bool
-    """Whether an interrupted training can be resumed."""
+    """Whether an interrupted training run can be resumed."""
     model: str
     progress: tuple[int, int]
     """Value and maximum of the bar; an indeterminate bar would repaint the window."""

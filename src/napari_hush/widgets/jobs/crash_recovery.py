@@ -1,10 +1,10 @@
-"""Recovery folders, from which interrupted trainings are resumed. No Qt here.
+"""Recovery folders, from which interrupted training runs are resumed. No Qt here.
 
-Each training of the dock has a recovery folder while it runs: a copy of the pixels unless
+In the dock, each training run has a recovery folder while it lasts: a copy of pixels unless
 they are too large, the checkpoint of the engine, and a summary, which is written last and
 removed first, so that the folder counts only with one. A lock in the folder is held while
 the training runs, and released when its process dies: a folder that is not locked belongs
-to a training that was interrupted by a crash, a power cut or a closed window.
+to a training run that was interrupted by a crash, a power cut or a closed window.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _CHECKPOINT = "run-state.safetensors"
 _LOCK_SECONDS = 2.0
 """Time to wait for a lock that another window may hold for a moment, to look."""
 _OLD_SECONDS = 86_400.0
-"""Age at which a folder without a summary no longer belongs to a training that starts."""
+"""Age at which a folder without a summary no longer belongs to a starting training run."""
 _LOCK_ERRORS = (OSError, NotImplementedError)
 """Of a lock that is held, or on a file system without locks."""
 
 
 @dataclass(frozen=True)
 class InterruptedTraining:
-    """A training that was interrupted, as its recovery folder describes it."""
+    """A training run that was interrupted, as its recovery folder describes it."""
 
     folder: Path
     name: str
@@ -72,21 +72,21 @@ class InterruptedTraining:
             return read_copies(self.folder, self.counts or {})
         except (OSError, ValueError, TypeError) as error:
             raise UnreadableFileError(
-                f"The pixels of the training on “{self.name}” cannot be read ({error}); "
-                "use its model, or train again."
+                f"The pixels of the training run on “{self.name}” cannot be read "
+                f"({error}); use its model, or train again."
             ) from error
 
 
 @dataclass
 class Recovery:
-    """The recovery folder of a running training."""
+    """The recovery folder of a running training run."""
 
     folder: Path | None
     """For the engine's checkpoints; None if nothing can be written."""
     data: TrainingData
     """Pixels to train on."""
     has_steps: bool = False
-    """Set after the first steps: a training that fails before them leaves nothing."""
+    """Set after the first steps: a training run that fails before them leaves nothing."""
     finished: bool = False
     """Set when the model has been returned, so that the folder can be removed."""
 
@@ -99,7 +99,7 @@ def new_recovery(
     pixel_size: ImageMetadata | None,
     warn: Callable[[str], None],
 ) -> Iterator[Recovery]:
-    """Keep a recovery folder for a new training on the layer called `name`.
+    """Keep a recovery folder for a new training run on the layer called `name`.
 
     If it cannot be written, the training runs without one and `warn` gets a message.
     """
@@ -112,7 +112,7 @@ def new_recovery(
         lock.acquire(_LOCK_SECONDS)
     except _LOCK_ERRORS as error:
         shutil.rmtree(folder, ignore_errors=True)
-        warn(f"After a crash this training cannot be resumed: {error}")
+        warn(f"After a crash this training run cannot be resumed: {error}")
         yield Recovery(None, data)
         return
     recovery = Recovery(folder, data)
@@ -130,7 +130,7 @@ def new_recovery(
         except OSError as error:
             _empty(folder)
             recovery.folder, recovery.data = None, data
-            warn(f"After a crash this training cannot be resumed: {error}")
+            warn(f"After a crash this training run cannot be resumed: {error}")
         yield recovery
 
 
@@ -147,14 +147,14 @@ def resumed_recovery(folder: Path, data: TrainingData) -> Iterator[Recovery]:
             recovery.data = load_copies(data)
         except MemoryError as error:
             raise TrainingError(
-                "The pixels of the training do not fit into memory; close other programs "
-                "and resume it then."
+                "The pixels of the training run do not fit into memory; close other "
+                "programs and resume it then."
             ) from error
         yield recovery
 
 
 def interrupted_runs() -> list[InterruptedTraining]:
-    """Interrupted trainings, the last first; removes old, incomplete folders."""
+    """Interrupted training runs, the last first; removes old, incomplete folders."""
     found = []
     for folder in filter(Path.is_dir, _root().glob("*")):
         training = _read(folder)
@@ -182,7 +182,7 @@ def discard(folder: Path) -> None:
 
 
 def recovered_path(name: str) -> Path:
-    """New path for the model of a training whose dock was closed; `name` is its layer."""
+    """New path for the model of a run whose dock was closed; `name` is its layer."""
     folder = data_folder() / "recovered"
     folder.mkdir(parents=True, exist_ok=True)
     when = time.strftime("%Y-%m-%d %H.%M.%S")
@@ -212,7 +212,7 @@ def _lock_of(folder: Path) -> BaseFileLock:
 
 
 def _locked(folder: Path) -> BaseFileLock:
-    """The acquired lock of a training; `TrainingError` if it runs or is gone."""
+    """The acquired lock of a training run; `TrainingError` if it runs or is gone."""
     lock = _lock_of(folder)
     try:
         if not folder.is_dir():  # the lock would create it
@@ -242,7 +242,7 @@ def _root() -> Path:
 
 
 def _read(folder: Path) -> InterruptedTraining | None:
-    """The training of `folder`; None if it is incomplete, or, logged, unreadable."""
+    """The training run of `folder`; None if it is incomplete, or, logged, unreadable."""
     summary = folder / _SUMMARY
     try:
         when = (folder / _CHECKPOINT).stat().st_mtime
@@ -261,5 +261,5 @@ def _read(folder: Path) -> InterruptedTraining | None:
     except FileNotFoundError:
         return None
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        _log.warning("The interrupted training in %s cannot be read: %s", folder, error)
+        _log.warning("The interrupted training run in %s cannot be read: %s", folder, error)
         return None

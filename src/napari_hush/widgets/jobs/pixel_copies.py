@@ -55,7 +55,7 @@ def read_copies(folder: Path, counts: Mapping[str, int]) -> TrainingData:
 
 
 def load_copies(data: TrainingData) -> TrainingData:
-    """`data` as plain arrays in memory, as the interrupted training had them."""
+    """`data` as plain arrays in memory, as the interrupted training run had them."""
     arrays_of = _arrays_of(data).items()
     return TrainingData(
         **{kind: tuple(map(np.array, arrays)) for kind, arrays in arrays_of}

@@ -172,7 +172,7 @@ def fail(state: RunState, message: str) -> RunState:
 
 
 def after_training(state: RunState) -> str:
-    """Message at the end of a training that has produced a model."""
+    """Message at the end of a training run that has produced a model."""
     if state.stopped and not state.hint.startswith("Ended early"):
         return f"Stopped in epoch {state.epoch}; the model trained so far is ready."
     spent = format_duration(time.monotonic() - state.started)

@@ -1,4 +1,4 @@
-"""The training process: runs one training for `SubprocessTraining`. No Qt here.
+"""The process of one training run, started by `SubprocessTraining`. No Qt here.
 
     python -m napari_hush.widgets.jobs.subprocess_child HANDLE
 
@@ -72,13 +72,13 @@ class Channel:
 
 @dataclass(frozen=True)
 class Returned:
-    """The training has ended, with this result."""
+    """The training run has ended, with this result."""
 
     engine: CAREamist | None
 
 
 class _Child:
-    """Runs one training and obeys the messages that arrive meanwhile."""
+    """Does one training run and obeys the messages that arrive meanwhile."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -137,7 +137,7 @@ class _Child:
 
 
 def main() -> None:
-    """Run the training that arrives through the inherited pipe."""
+    """Do the training run that arrives through the inherited pipe."""
     lower_priority()
     handle = int(sys.argv[1])
     if sys.platform == "win32":

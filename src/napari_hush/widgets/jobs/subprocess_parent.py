@@ -32,7 +32,7 @@ END_SECONDS = 20.0
 
 
 class RemoteEngine:
-    """Pauses, resumes and stops a training in another process."""
+    """Pauses, resumes and stops a training run in another process."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -86,7 +86,7 @@ class SubprocessTraining:
     def _follow(
         self, channel: Channel, report: OnProgress, stop: StopRequest
     ) -> tuple[Returned | Exception | None, Model | None]:
-        """Send the training and report its events; how it ended, and the latest model."""
+        """Send the run and report its events; how it ended, and the latest model."""
         self._send_training(channel)
         engine = RemoteEngine(channel)
         stop.when_set(engine.stop_training)
@@ -134,7 +134,7 @@ class SubprocessTraining:
 
         if latest is None:
             raise TrainingError(
-                f"{cause} Resume the training at the top of the dock if it is listed "
+                f"{cause} Resume the training run at the top of the dock if it is listed "
                 "there, or train again."
             )
         report(ProcessDied(f"{cause} The model after {latest.steps:,} steps is kept."))

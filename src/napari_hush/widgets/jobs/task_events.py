@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Pausable(Protocol):
-    """A training that can be paused, in this process or another."""
+    """A training run that can be paused, in this process or another."""
 
     @property
     def is_paused(self) -> bool: ...

@@ -101,7 +101,7 @@ class Training:
     pixel_size: ImageMetadata | None = None
     """Pixel sizes of the training images."""
     interrupted: Path | None = None
-    """Recovery folder of the training to resume; `model` is None then."""
+    """Recovery folder of the training run to resume; `model` is None then."""
 
     @classmethod
     def of(cls, run: InterruptedTraining) -> Training:
@@ -216,7 +216,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class LoadingRecovered:
-    """Load the model of the last checkpoint of an interrupted training."""
+    """Load the model of the last checkpoint of an interrupted training run."""
 
     run: InterruptedTraining
 
@@ -227,8 +227,8 @@ class LoadingRecovered:
         checkpoint = load_checkpoint(self.run.folder)
         if not checkpoint.position.first_step + checkpoint.position.steps:
             raise TrainingError(
-                f"The training on “{self.run.name}” was interrupted before its first step, "
-                "so there is no model; resume the training, or discard it."
+                f"The training run on “{self.run.name}” was interrupted before its first "
+                "step, so there is no model; resume the training run, or discard it."
             )
         return CAREamist(source=model_of(checkpoint))
 

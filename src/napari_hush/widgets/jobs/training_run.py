@@ -76,7 +76,7 @@ class TrainingRun(Run):
         self._view, self._preview = view, preview
 
     def pauseOrResume(self) -> None:
-        """Pause the training after the current step, or resume it."""
+        """Pause the training run after the current step, or resume it."""
         if self._engine is None:
             return
         if self._engine.is_paused:

@@ -59,7 +59,7 @@ class CurrentModel:
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
-        """Snapshots of the training, oldest first."""
+        """Snapshots of the training run, oldest first."""
         return () if self.engine is None else self.engine.snapshots
 
     def take(self, engine: CAREamist, name: str, *, kept: bool) -> None:

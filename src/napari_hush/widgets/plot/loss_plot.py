@@ -79,7 +79,7 @@ class LossPlot(QWidget):
         return self.runs[-1]
 
     def addEvents(self, events: Iterable[Event]) -> None:
-        """Add the losses in `events`; a training that begins at epoch 0 is a new curve."""
+        """Add the losses in `events`; a run that begins at epoch 0 is a new curve."""
         for event in events:
             match event:
                 case TrainingStarted(first_epoch=0) if self.history.steps:

@@ -22,7 +22,7 @@ def paint_now(widget: QWidget) -> float:
 
     Also slows the animations in that window, such as napari's busy indicator, in
     proportion: each frame repaints the whole window, and without a GPU 30 frames per
-    second take half the time of a training.
+    second take half the time of a training run.
     """
     started = time.perf_counter()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
