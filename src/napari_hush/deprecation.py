@@ -28,7 +28,7 @@ def former_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         path = names[name] if "." in names[name] else f"{module}.{names[name]}"
         warn(
-            f"{module}.{name} is now {path}; the old name goes with version 0.3.",
+            f"{module}.{name} is now {path}; the old name will be removed in version 0.3.",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -55,8 +55,8 @@ def former_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 if new in kwargs:
                     raise TypeError(f"{function.__name__}() got both {new} and {old}")
                 warn(
-                    f"{old} of {function.__name__}() is now {new}; the old name goes with "
-                    "version 0.3.",
+                    f"{old} of {function.__name__}() is now {new}; the old name will be "
+                    "removed in version 0.3.",
                     DeprecationWarning,
                     stacklevel=2,
                 )

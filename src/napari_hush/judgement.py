@@ -3,6 +3,8 @@
 from napari_hush import quality
 from napari_hush.deprecation import former_names
 
+__all__ = list(quality.__all__)
+
 __getattr__ = former_names(
     __name__,
     {name: f"napari_hush.quality.{name}" for name in quality.__all__}

@@ -157,7 +157,7 @@ class AlgorithmConfig(Frozen):
     def _agree(self) -> AlgorithmConfig:
         method = self.algorithm
         if (self.loss == "n2v") == self.needs_targets:
-            fit = " or ".join(get_args(PairedLoss)) if self.needs_targets else "n2v"
+            fit = ", ".join(get_args(PairedLoss)) if self.needs_targets else "n2v"
             raise ValueError(f"the loss {self.loss!r} is not for {method}; use {fit}")
         network, strategy = self.model, self.n2v_config.strategy
         if self.needs_targets:

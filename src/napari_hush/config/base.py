@@ -116,7 +116,7 @@ def _new_defaults(config: Frozen) -> dict[str, Any]:
 
 
 def _warn_former(old: str, new: str) -> None:
-    text = f"The setting {old!r} is now {new!r}; the old name goes with version 0.3."
+    text = f"The setting {old!r} is now {new!r}; {old!r} will be removed in version 0.3."
     warn(text, DeprecationWarning, stacklevel=3)
 
 
