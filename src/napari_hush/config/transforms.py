@@ -30,7 +30,9 @@ class XYFlipConfig(Frozen):
     @property
     def operations(self) -> tuple[int, ...]:
         """Flip along X; along Y, which is a flip along X and a half turn."""
-        return (4,) * self.flip_x + (6,) * self.flip_y
+        along_x = (4,) if self.flip_x else ()
+        along_y = (6,) if self.flip_y else ()
+        return along_x + along_y
 
     @model_validator(mode="after")
     def _some_axis(self) -> XYFlipConfig:
