@@ -542,7 +542,7 @@ def test_kin_of_n2v(tiny_config, axes, method):
     assert np.abs(tiled - careamist.predict(image)).max() / scale < 1e-5
 
 
-# ---- the normalisation stays that of the weights ----
+# ---- the normalization stays that of the weights ----
 
 
 def data_module(config, noisy, **statistics):

@@ -97,7 +97,7 @@ def test_masks_survive_a_file(mask, tmp_path):
     make = deep if np.ndim(mask) == 3 else flat
     config = make(struct_n2v_mask=mask) if np.sum(mask) > 1 else None
     if config is None:
-        with pytest.raises(ConfigurationError, match="contains no neighbour"):
+        with pytest.raises(ConfigurationError, match="contains no neighbor"):
             make(struct_n2v_mask=mask)
         return
     path = save_configuration(config, tmp_path / "config.yml")
@@ -115,7 +115,7 @@ def test_masks_survive_a_file(mask, tmp_path):
         ([[1, 1, 1], [1, 1]], "equally long"),
         ([[[1], [1]], [[1]], [[1]]], "equally long"),
         ([[1, 2, 1]], "0 or 1"),
-        ([[0, 1, 0]], "contains no neighbour"),
+        ([[0, 1, 0]], "contains no neighbor"),
         ([1, 1, 1], "struct_mask"),
         ("cross", "struct_mask"),
         ([], "struct_mask"),

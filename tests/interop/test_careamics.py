@@ -278,7 +278,7 @@ def changed(path, value):
         (changed("data_config.axes", "QX"), "Q"),
         (
             changed("data_config.normalization", {"name": "mean_std"}),
-            "normalisation of intensities",
+            "normalization of intensities",
         ),
         (
             changed("data_config.normalization.input_means", ["x"]),

@@ -42,7 +42,7 @@ def test_the_model_is_the_ramped_average_of_all_steps(tiny_config, noisy, decay)
         for t, state in enumerate(watch.states):
             keep = min(decay, (1 + t) / (10 + t))
             wanted = keep * wanted + (1 - keep) * state[name]
-        if not found.is_floating_point():  # batch normalisation counts its batches
+        if not found.is_floating_point():  # batch normalization counts its batches
             wanted = watch.states[-1][name]
         torch.testing.assert_close(found.double(), wanted.double(), rtol=1e-4, atol=1e-6)
 

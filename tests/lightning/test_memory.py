@@ -21,7 +21,7 @@ def small_device(monkeypatch):
 
         def forward(self, x):
             calls.append(len(x))
-            result = real(self, x)  # batch normalisation has measured before it fails
+            result = real(self, x)  # batch normalization has measured before it fails
             if len(calls) > after and len(x) > fits:
                 raise error("CUDA out of memory. Tried to allocate 20.00 MiB.")
             return result

@@ -1,4 +1,4 @@
-"""Batch normalisation over the parts of a batch is that over the whole."""
+"""Batch normalization over the parts of a batch is that over the whole."""
 
 import copy
 import threading

@@ -8,7 +8,7 @@ from napari_hush.models import UNet, fuse_batch_norm
 
 
 def _trained(**settings):
-    """A network whose batch normalisations are far from doing nothing."""
+    """A network whose batch normalizations are far from doing nothing."""
     torch.manual_seed(0)
     network = UNet(UNetConfig(num_channels_init=8, depth=2, **settings))
     for module in network.modules():

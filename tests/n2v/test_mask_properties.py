@@ -46,7 +46,7 @@ def test_nothing_is_seen_of_a_masked_pixel_and_nothing_else_is_touched(case):
         assert not at_its_place.any()
         allowed = torch.zeros_like(flat, dtype=torch.bool).scatter(1, masked.pixels, True)
     else:
-        # A value from anywhere in the image is drawn where all neighbours are hidden.
+        # A value from anywhere in the image is drawn where all neighbors are hidden.
         assert at_its_place.float().mean() <= 0.5
         allowed = _hidden(masked.pixels, shape[2:], config, flat.shape)
     assert torch.equal(seen[~allowed], flat[~allowed])

@@ -53,7 +53,7 @@ def test_at_the_border_too_the_pixel_itself_is_never_drawn(spatial, generator):
 
 
 def test_where_all_of_its_window_is_hidden_a_pixel_is_drawn_itself(generator):
-    """Both neighbours are hidden in a row of windows of three; at the ends one is left."""
+    """Both neighbors are hidden in a row of windows of three; at the ends one is left."""
     every = torch.arange(8).repeat(50, 1)
     drawn = n2v.choose_neighbours(every, (1, 8), 3, generator, ((0, -1), (0, 1)))
     assert torch.equal(drawn, torch.tensor([2, 1, 2, 3, 4, 5, 6, 5]).repeat(50, 1))

@@ -53,7 +53,7 @@ class Hand:
         from qtpy.QtWidgets import QCheckBox
 
         button = self.find(name)
-        assert button.isEnabled(), f"{name} is grey: {button.toolTip()}"
+        assert button.isEnabled(), f"{name} is gray: {button.toolTip()}"
         # Right of its words a box takes no clicks, and it may be wider than they are.
         place = button.rect().center()
         if isinstance(button, QCheckBox):

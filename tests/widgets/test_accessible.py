@@ -1,4 +1,4 @@
-"""Whoever works without a mouse, without colours or with large letters gets everywhere."""
+"""Whoever works without a mouse, without colors or with large letters gets everywhere."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class CAREamist:
         ----------
         datamodule : TrainDataModule, optional
             Your own data module, instead of the images below. To train a model further, it
-            has to normalise as the model does.
+            has to normalize as the model does.
         train_source, val_source, train_target, val_target : optional
             Images and targets, the `train_data`, `val_data`, `train_data_target` and
             `val_data_target` of `TrainDataModule`.
@@ -418,7 +418,7 @@ class CAREamist:
     # ---- saving
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Save weights, normalisation and configuration as one ``.safetensors`` file.
+        """Save weights, normalization and configuration as one ``.safetensors`` file.
 
         Raises TrainingError if there is no model yet, ModelFileError if the name has
         another ending, and ExistingFileError if the file exists and `overwrite` is off.
@@ -457,7 +457,7 @@ class CAREamist:
         path_to_archive : str or Path
             File to write; ends in ``.zip``.
         input_array : array, str or Path, optional
-            An image that the model denoises, in the axes of the training data. Its centre
+            An image that the model denoises, in the axes of the training data. Its center
             becomes test image and cover; by default a simulated pattern does.
         friendly_model_name, general_description, data_description, model_version
             `name`, `description`, `data_description` and `version` of the next.

@@ -1,4 +1,4 @@
-"""``hush check``: analyse the noise of an image and suggest a method."""
+"""``hush check``: analyze the noise of an image and suggest a method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_hush.cli.main import print_answer
 from napari_hush.errors import ConfigurationError
 
 DESCRIPTION = (
-    "Analyse the noise of an image (TIFF, Zarr or CZI) and suggest a denoising method."
+    "Analyze the noise of an image (TIFF, Zarr or CZI) and suggest a denoising method."
 )
 EXAMPLES = ("hush check cells.tif",)
 

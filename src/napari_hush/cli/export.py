@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     package.add_argument("--name", help="display name of the model")
     package.add_argument("--description", help="its purpose, in one sentence")
     package.add_argument(
-        "--license", metavar="SPDX", help="licence of the model (default: CC-BY-4.0)"
+        "--license", metavar="SPDX", help="license of the model (default: CC-BY-4.0)"
     )
 
 

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def described(model: Model) -> dict[str, Any]:
-    """Facts about `model`, serialisable as JSON."""
+    """Facts about `model`, serializable as JSON."""
     from napari_hush.config.methods import method_of
 
     config = model.config

@@ -24,7 +24,7 @@ COMMANDS = {
     "train": "train a model on noisy images",
     "resume": "resume an interrupted training run",
     "predict": "denoise images with a model",
-    "check": "analyse the noise of an image and suggest a method",
+    "check": "analyze the noise of an image and suggest a method",
     "config": "write a configuration file",
     "export": "export a model to BioImage.IO, ONNX or TorchScript",
     "info": "describe a model or a denoised image",

@@ -25,7 +25,7 @@ class Bars:
         self._bar: Any = None
         self._val_loss = ""
         self.training: dict[str, Any] = {}
-        """Facts about the training run, serialisable as JSON."""
+        """Facts about the training run, serializable as JSON."""
         self.files: list[str] = []
         self.clipped: dict[str, int] = {}
         """Number of clipped pixels by name of the image."""

@@ -30,7 +30,7 @@ class UNetConfig(Frozen):
     independent_channels: bool = True
     """Denoise each channel separately, with shared weights."""
     use_batch_norm: bool = True
-    """Use batch normalisation."""
+    """Use batch normalization."""
     n2v2: bool = False
     """Blurred max pooling and no top skip connection, to avoid checkerboards (N2V2)."""
     pool_z: tuple[bool, ...] | None = None

@@ -91,7 +91,7 @@ class Configuration(Frozen):
             what = "struct_mask" if masking.struct_mask else "struct_mask_axis 'z'"
             raise ValueError(
                 f"{what} extends along Z but the axes {data.axes!r} are 2D; add Z to the "
-                "axes, or mask neighbours in the YX plane only"
+                "axes, or mask neighbors in the YX plane only"
             )
         if misfit := misfit_of(masking, dims, data.transforms):
             axis = "" if masking.struct_mask else f"{masking.struct_mask_axis} "

@@ -1,4 +1,4 @@
-"""Images, patches, normalisation and augmentation; settings of a prediction."""
+"""Images, patches, normalization and augmentation; settings of a prediction."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ Axes = Annotated[str, AfterValidator(validate_axes)]
 
 
 class DataConfig(Frozen):
-    """Images, patches, normalisation and augmentation."""
+    """Images, patches, normalization and augmentation."""
 
     data_type: DataType = "array"
     """Type of the images: arrays, TIFF files, Zarr stores, or files of a custom reader."""
@@ -95,7 +95,7 @@ class DataConfig(Frozen):
     transforms: tuple[Transform, ...] = (XYFlipConfig(), XYRandomRotate90Config())
     """Random flips and rotations of training patches; empty for none."""
     normalization: NormalizationConfig = MeanStdConfig()
-    """Normalisation of intensities."""
+    """Normalization of intensities."""
     background: BackgroundConfig | None = None
     """Background patches to exclude; None for none."""
     image_means: tuple[FiniteFloat, ...] | None = None

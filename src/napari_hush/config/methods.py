@@ -23,7 +23,7 @@ Tree = dict[str, Any]
 """A `Configuration` as nested dicts, not necessarily valid while it is edited."""
 
 STRUCT_AXES = tuple(axis for axis in get_args(StructAxis) if axis != "none")
-"""Values of ``struct_mask_axis`` that mask neighbours, the default first."""
+"""Values of ``struct_mask_axis`` that mask neighbors, the default first."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ _ALL = (
         "structn2v",
         "structN2V",
         "structN2V",
-        "Like N2V, for noise that is correlated between neighbouring pixels.",
+        "Like N2V, for noise that is correlated between neighboring pixels.",
         Paper(
             "Broaddus et al. (2020), Removing Structured Noise with "
             "Self-Supervised Blind-Spot Networks",

@@ -62,7 +62,7 @@ Plane = tuple[tuple[Literal[0, 1], ...], ...]
 StructAxis = Literal["none", "horizontal", "vertical", "z", "cross", "square"]
 
 STRUCT_PERCENTAGE = 1.5
-"""Default percentage of masked pixels if neighbours are masked with each of them."""
+"""Default percentage of masked pixels if neighbors are masked with each of them."""
 
 
 def strategy_for(n2v2: bool) -> Literal["uniform", "median"]:
@@ -81,11 +81,11 @@ class N2VManipulateConfig(Frozen):
     strategy: Literal["uniform", "median"] = "uniform"
     """Replace by a random pixel of the window, or by its median (N2V2)."""
     struct_mask_axis: StructAxis = "none"
-    """Axis along which neighbours are masked as well, for correlated noise (structN2V)."""
+    """Axis along which neighbors are masked as well, for correlated noise (structN2V)."""
     struct_mask_span: int = Field(5, ge=3, le=31)
     """Length of the mask along that axis, the masked pixel included, in pixels (odd)."""
     struct_mask: tuple[Plane, ...] | Plane | None = None
-    """Neighbours to mask: 0 and 1, (Y, X) or (Z, Y, X), odd sides; None for an axis."""
+    """Neighbors to mask: 0 and 1, (Y, X) or (Z, Y, X), odd sides; None for an axis."""
 
     @model_validator(mode="before")
     @classmethod
@@ -107,7 +107,7 @@ class N2VManipulateConfig(Frozen):
         for name in ("roi_size", "struct_mask_span"):
             if (size := getattr(self, name)) % 2 == 0:
                 raise ValueError(
-                    f"{name} must be odd, to have a centre, but is {size}; try {size + 1}"
+                    f"{name} must be odd, to have a center, but is {size}; try {size + 1}"
                 )
         if self.struct_mask is not None:
             if self.struct_mask_axis != "none":
@@ -120,7 +120,7 @@ class N2VManipulateConfig(Frozen):
 
     @property
     def hides_neighbours(self) -> bool:
-        """Whether neighbours are masked with each masked pixel (structN2V)."""
+        """Whether neighbors are masked with each masked pixel (structN2V)."""
         return self.struct_mask_axis != "none" or self.struct_mask is not None
 
     @property
@@ -131,7 +131,7 @@ class N2VManipulateConfig(Frozen):
         return len(_shape(self.struct_mask))
 
     def hidden(self, dims: int) -> tuple[tuple[int, ...], ...]:
-        """Neighbours masked with a masked pixel (structN2V, Broaddus et al., ISBI 2020).
+        """Neighbors masked with a masked pixel (structN2V, Broaddus et al., ISBI 2020).
 
         Sorted offsets ``((Z), Y, X)`` in pixels, without the masked pixel itself, for
         images of `dims` dimensions, 2 or 3 and at least `struct_dims`.
@@ -187,11 +187,11 @@ def _check_mask(mask: Any) -> None:
     if any(size % 2 == 0 or size > 31 for size in shape):
         raise ValueError(
             f"struct_mask is {' x '.join(map(str, shape))}; its sides must be odd, to have "
-            "a centre, and 31 at most"
+            "a center, and 31 at most"
         )
     if not any(any(offset) for offset in _offsets(mask)):
         raise ValueError(
-            "struct_mask contains no neighbour; set one to 1, or leave struct_mask out"
+            "struct_mask contains no neighbor; set one to 1, or leave struct_mask out"
         )
 
 

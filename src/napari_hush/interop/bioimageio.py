@@ -53,9 +53,9 @@ def write_package(
 ) -> None:
     """Write `model` as a BioImage.IO package.
 
-    It contains the weights (PyTorch, TorchScript and ONNX), the normalisation, test images,
+    It contains the weights (PyTorch, TorchScript and ONNX), the normalization, test images,
     a cover, documentation, and the model file, which `open_model` reads back exactly. The
-    centre of the noisy `image` becomes test image and cover; by default these are
+    center of the noisy `image` becomes test image and cover; by default these are
     simulated.
 
     Raises a HushError without the package onnx, a ConfigurationError or MissingFileError
@@ -132,7 +132,7 @@ def sample_pair(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A noisy image and its result, both float32 ``(1, C, (Z), Y, X)``.
 
-    The noisy one is the centre of the first sample of `image`, padded by reflection if it
+    The noisy one is the center of the first sample of `image`, padded by reflection if it
     is too small; by default a noisy pattern with the mean and standard deviation of the
     training data. The result is computed with zero padding, as other programs do.
     """
@@ -186,7 +186,7 @@ def cover(noisy: NDArray[Any], clean: NDArray[Any]) -> bytes:
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Grey values ``(Y, X)`` as a PNG file."""
+    """Gray values ``(Y, X)`` as a PNG file."""
     height, width = pixels.shape
     # Each row starts with the number of its filter, 0 for none.
     rows = np.zeros((height, width + 1), np.uint8)
@@ -212,7 +212,7 @@ def _plane(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _square(plane: NDArray[Any]) -> NDArray[Any]:
-    """The central square, resized by nearest neighbour."""
+    """The central square, resized by nearest neighbor."""
     side = min(*plane.shape, _SIDE)
     top, left = ((size - side) // 2 for size in plane.shape)
     index = np.arange(_SIDE) * side // _SIDE
@@ -266,7 +266,7 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
 Sizes along {axes} are {_sizes(least_sizes(model))} pixels or more, in steps
 of {_sizes(model.network.multiple)}. Tiles need a halo of {_sizes(model.network.halo)} \
 pixels, which is cropped.
-Normalisation is part of the description (pre- and postprocessing), so that input and
+Normalization is part of the description (pre- and postprocessing), so that input and
 output are intensities.
 
 - bioimageio.core: `bioimageio predict PACKAGE.zip`

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_hush.models.normalization import Normalization
 
 LICENSE = "CC-BY-4.0"
-"""Default licence of shared models: use with attribution."""
+"""Default license of shared models: use with attribution."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class About:
             )
         if not re.fullmatch(r"[A-Za-z0-9.+-]+", self.license):
             raise ConfigurationError(
-                f"The licence {self.license!r} is not an SPDX identifier; give one such as "
+                f"The license {self.license!r} is not an SPDX identifier; give one such as "
                 "'CC-BY-4.0', 'CC0-1.0' or 'MIT'."
             )
         for name in self.channel_names:
@@ -256,7 +256,7 @@ def _pixel(model: Model, axis: str) -> dict[str, Any]:
 
 
 def _scaled(by: Normalization) -> list[dict[str, Any]]:
-    """Normalisation of the input; programs add 1e-6 to the standard deviations, as here."""
+    """Normalization of the input; programs add 1e-6 to the standard deviations, as here."""
     if min(by.stds) < _LEAST_STD:
         gains = tuple(1 / scale for scale in by.scales)
         offsets = tuple(-m / scale for m, scale in zip(by.means, by.scales, strict=True))

@@ -1,6 +1,6 @@
 """Import of models that CAREamics 0.1 to 0.3 trained.
 
-Its U-Net has the same layers under other names. Network, weights, normalisation, axes,
+Its U-Net has the same layers under other names. Network, weights, normalization, axes,
 patch and batch size and masking are imported; other settings have their defaults.
 """
 
@@ -171,7 +171,7 @@ def _renamed(name: str, *, norm: bool) -> str:
 
 
 def _scaling(data: Mapping[str, Any], which: str) -> Normalization | None:
-    """Normalisation of the ``input`` or the ``target``, None if there is none."""
+    """Normalization of the ``input`` or the ``target``, None if there is none."""
     theirs = data.get("normalization")
     if not isinstance(theirs, dict):  # 0.1 has one kind
         first = "image" if which == "input" else "target"
@@ -195,9 +195,9 @@ def _floats(values: Any) -> tuple[float, ...]:
 
 
 def _fitting(scaling: Normalization | None, channels: int) -> Normalization:
-    """The normalisation with one value per channel."""
+    """The normalization with one value per channel."""
     if scaling is None:
-        raise ValueError("it has no normalisation of intensities")
+        raise ValueError("it has no normalization of intensities")
     if len(scaling.means) == 1:
         return Normalization(scaling.means * channels, scaling.stds * channels)
     if len(scaling.means) != channels or len(scaling.stds) != channels:

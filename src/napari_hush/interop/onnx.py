@@ -1,6 +1,6 @@
 """Export to ONNX, node by node, which gives the same graph with any version of torch.
 
-Batch normalisation is fused into the weights. Runtimes of 2022 and later read the graph
+Batch normalization is fused into the weights. Runtimes of 2022 and later read the graph
 (opset 17), whose sizes are free except for the number of channels.
 """
 
@@ -35,7 +35,7 @@ def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
     """Write the network of `model` as an ONNX file.
 
     Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, intensities if
-    `scaled` and else normalised. Spatial sizes are multiples of `UNet.multiple`, as the
+    `scaled` and else normalized. Spatial sizes are multiples of `UNet.multiple`, as the
     names of the axes say. Raises a HushError if the package onnx is not installed.
     """
     proto = onnx_model(model, scaled=scaled)

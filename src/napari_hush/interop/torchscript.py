@@ -14,9 +14,9 @@ from napari_hush.system.atomic_write import whole_file
 
 
 class Denoiser(nn.Module):
-    """A network with normalisation, so that input and output are intensities.
+    """A network with normalization, so that input and output are intensities.
 
-    It has a copy of the model's network, with batch normalisation fused into the weights.
+    It has a copy of the model's network, with batch normalization fused into the weights.
     """
 
     def __init__(self, model: Model) -> None:
@@ -39,7 +39,7 @@ def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
     """Write the network of `model` as TorchScript.
 
     Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, intensities if
-    `scaled` and else normalised. Spatial sizes are multiples of `UNet.multiple`.
+    `scaled` and else normalized. Spatial sizes are multiples of `UNet.multiple`.
     """
     network = Denoiser(model).eval() if scaled else fuse_batch_norm(model.network).cpu()
     multiple = model.network.multiple

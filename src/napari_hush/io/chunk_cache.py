@@ -1,4 +1,4 @@
-"""A cache of decoded chunks, so that neighbouring reads do not decode them again."""
+"""A cache of decoded chunks, so that neighboring reads do not decode them again."""
 
 from __future__ import annotations
 

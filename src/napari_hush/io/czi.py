@@ -35,7 +35,7 @@ def read_czi(path: str | Path, axes: str, *, scene: int | None = None) -> CziPix
         The file.
     axes : str
         Axes of the result, in any order, with every dimension of more than one step. T may
-        be called S. The colours of a camera (blue, green, red) are C.
+        be called S. The colors of a camera (blue, green, red) are C.
     scene : int, optional
         Number of the scene; required if there are several.
 
@@ -80,7 +80,7 @@ class CziPixels(SerialPixels):
         if self._type in _COLOURS:
             if sizes.get("C", 1) > 1:
                 raise DataError(
-                    f"{str(path)!r} has several channels with several colours each; export "
+                    f"{str(path)!r} has several channels with several colors each; export "
                     "the channels one by one."
                 )
             sizes["C"] = 3

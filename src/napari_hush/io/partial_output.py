@@ -78,7 +78,7 @@ class PartialOutput:
     overwrite: bool
     """Whether to replace a file at `target`, or an unfinished result of another job."""
     barrier: FileBarrier | None = None
-    """Synchronises processes that write parts of one result. The first process begins the
+    """Synchronizes processes that write parts of one result. The first process begins the
     result and moves it to `target`."""
 
     def __post_init__(self) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from napari_hush.errors import HushError
 
 OFFSET = 100.0
-"""Grey value of the camera in the dark."""
+"""Gray value of the camera in the dark."""
 GAIN = 2.0
-"""Grey values per photon."""
+"""Gray values per photon."""
 READ_NOISE = 1.6
 """Standard deviation of the noise of the camera, in photons."""
 
@@ -26,11 +26,11 @@ _CELL_SPACING = 178.0
 
 
 def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Simulate a camera image of cells with a labelled cytoskeleton, and its ground truth.
+    """Simulate a camera image of cells with a labeled cytoskeleton, and its ground truth.
 
     Each pixel counts photons, ``n ~ Poisson(p)``, and the camera adds read noise:
     ``noisy = OFFSET + GAIN * (n + READ_NOISE * g)`` with ``g ~ Normal(0, 1)``, rounded to
-    grey values. The noise is independent between pixels, with a variance of
+    gray values. The noise is independent between pixels, with a variance of
     ``GAIN * (truth - OFFSET) + (GAIN * READ_NOISE)**2``, plus 1/12 for the rounding.
 
     Parameters
@@ -41,9 +41,9 @@ def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
     Returns
     -------
     noisy : (512, 512) array of uint16
-        One exposure, in grey values.
+        One exposure, in gray values.
     truth : (512, 512) array of float32
-        Expected value in grey values.
+        Expected value in gray values.
     """
     rng = np.random.default_rng(seed)
     scene = np.zeros((_SIZE, _SIZE))
@@ -125,7 +125,7 @@ class _Outline:
     def reach(
         self, rows: NDArray[np.float64], columns: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Distance from the centre: 0 in the centre, 1 on the border."""
+        """Distance from the center: 0 in the center, 1 on the border."""
         down, right = rows - self.centre[0], columns - self.centre[1]
         distance: NDArray[np.float64] = np.hypot(down, right)
         return distance / self.radius_at(np.arctan2(down, right))

@@ -215,7 +215,7 @@ def _ones_at_the_end(
 
 def _metadata(file: tifffile.TiffFile, series: Any) -> tuple[ImageMetadata, str]:
     axes = series.axes
-    if series.keyframe.samplesperpixel > 1 and "S" in axes:  # colours
+    if series.keyframe.samplesperpixel > 1 and "S" in axes:  # colors
         axes = axes.replace("S", "C" if "C" not in axes else UNNAMED)
     axes = "".join(a if a in "STCZYX" else UNNAMED for a in axes)
     shaped: dict[str, Any] = (

@@ -142,7 +142,7 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     array : ndarray
         Pixels, one dimension per letter of `axes`.
     axes : str
-        Letters of S, T, C, Z, Y, X; the colours of an RGB image are C.
+        Letters of S, T, C, Z, Y, X; the colors of an RGB image are C.
 
     Raises
     ------

@@ -135,7 +135,7 @@ class ZarrResult:
         step = [sizes.scale.get(a, 1.0) for a in self.axes]
         corner = [0.0] * len(step)
         for level, factors in enumerate(self._factors):
-            # The centre of a coarse pixel is between those of its fine pixels.
+            # The center of a coarse pixel is between those of its fine pixels.
             corner = [
                 c + s * (f - 1) / 2 for c, s, f in zip(corner, step, factors, strict=True)
             ]

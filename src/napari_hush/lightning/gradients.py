@@ -242,7 +242,7 @@ class Gradients:
                 prediction = self.network(x)
                 if patches:
                     loss = self.algorithm.loss(prediction, y)
-                else:  # takes part in the batch normalisation of the other processes
+                else:  # takes part in the batch normalization of the other processes
                     loss = prediction.float().sum()
                 if size < patches:
                     loss = loss * share
@@ -265,5 +265,5 @@ class Gradients:
 
 
 def _mixed(*key: int) -> int:
-    """One seed from several numbers; neighbouring keys give unrelated draws."""
+    """One seed from several numbers; neighboring keys give unrelated draws."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)

@@ -77,7 +77,7 @@ def thinned(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
     """At most `count` of `snapshots`, evenly spread, with the last one."""
     kept = list(snapshots)
     while len(kept) > max(count, 1):
-        # Remove the one whose neighbours are closest to each other.
+        # Remove the one whose neighbors are closest to each other.
         steps = [0, *(snapshot.steps for snapshot in kept)]
         gaps = [steps[i + 1] - steps[i - 1] for i in range(1, len(kept))]
         del kept[gaps.index(min(gaps))]

@@ -66,7 +66,7 @@ class EMAWeights:
     After step ``t`` (from 0) the average moves towards the trained weights by
     ``1 - min(decay, (1 + t) / (10 + t))``; the ramp, that of TensorFlow's
     ``ExponentialMovingAverage``, removes the random initial weights within a few steps.
-    Means and variances of batch normalisation are averaged, too (after Polyak and
+    Means and variances of batch normalization are averaged, too (after Polyak and
     Juditsky, SIAM J. Control Optim. 30, 1992).
 
     The average spans about ``1 / (1 - decay)`` steps. `network` is the averaged network, in

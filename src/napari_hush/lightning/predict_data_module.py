@@ -97,7 +97,7 @@ class PredictDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> DataLoader[tuple[torch.Tensor, int, Tile]]:
         """Batches ``(pixels, images, tiles)`` of tiles of equal size.
 
-        ``pixels`` is float32 ``(B, C, (Z), Y, X)``, normalised; ``images`` and ``tiles``
+        ``pixels`` is float32 ``(B, C, (Z), Y, X)``, normalized; ``images`` and ``tiles``
         are lists that say where each result belongs.
         """
         config = self.pred_config
@@ -122,7 +122,7 @@ class PredictDataModule(L.LightningDataModule):
 
 
 class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
-    """The tiles of all images, normalised; read when they are indexed.
+    """The tiles of all images, normalized; read when they are indexed.
 
     ``dataset[i]`` is ``(pixels, image, tile)``: float32 ``(C, (Z), Y, X)``, the number of
     the image, and the `Tile` that says where the result belongs. A `tile_size` of None

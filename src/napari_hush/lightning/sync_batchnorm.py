@@ -1,4 +1,4 @@
-"""Batch normalisation over a batch that several processes share.
+"""Batch normalization over a batch that several processes share.
 
 ``torch.nn.SyncBatchNorm`` runs on GPUs alone. This one runs on any device, gives the bits
 of the plain layers in evaluation, and needs two short messages per layer and step.
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class SyncedBatchNorms(LayerSync):
-    """Lightning plugin that replaces batch normalisations while a network is trained."""
+    """Lightning plugin that replaces batch normalizations while a network is trained."""
 
     def __init__(self, ranks: ProcessGroup) -> None:
         self._ranks = ranks
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Synchronise every batch normalisation of `model`."""
+        """Synchronize every batch normalization of `model`."""
         for layer in model.modules():
             if (synced := _SYNCED.get(type(layer))) is not None:
                 layer.__class__ = synced
@@ -37,7 +37,7 @@ class SyncedBatchNorms(LayerSync):
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """`network`, with the plain batch normalisations of torch."""
+    """`network`, with the plain batch normalizations of torch."""
     for layer in network.modules():
         if isinstance(layer, _Synced):
             del layer.ranks
@@ -47,7 +47,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 class _Synced(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common base
-    """The plain layer in evaluation, synchronised in training."""
+    """The plain layer in evaluation, synchronized in training."""
 
     ranks: Any
     running_mean: Tensor

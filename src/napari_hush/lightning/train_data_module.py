@@ -48,14 +48,14 @@ class TrainDataModule(L.LightningDataModule):
     A subclass may override `setup` alone and set ``self.train_dataset`` and, for
     validation, ``self.val_dataset``. These may return whole batches from ``__getitems__``
     or single patches from ``__getitem__``, each a tuple of float32 tensors
-    ``(C, (Z), Y, X)``. The statistics of their normalisation come from
+    ``(C, (Z), Y, X)``. The statistics of their normalization come from
     ``get_data_statistics()`` of the dataset or, without it, from ``image_means`` and
     ``image_stds`` of the configuration.
 
     Parameters
     ----------
     data_config : DataConfig
-        Axes, patches, batches, augmentation, normalisation.
+        Axes, patches, batches, augmentation, normalization.
     train_data : array, str, Path, or list of one kind of them
         Images to train on: arrays, or files and folders, depending on
         ``data_config.data_type``.
@@ -267,7 +267,7 @@ class TrainDataModule(L.LightningDataModule):
         if config.image_means is None or config.image_stds is None:
             raise ConfigurationError(
                 f"{type(self.train_dataset).__name__} has no statistics of its "
-                "normalisation; give it get_data_statistics() or set image_means and "
+                "normalization; give it get_data_statistics() or set image_means and "
                 "image_stds in the data configuration."
             )
         return list(config.image_means), list(config.image_stds)

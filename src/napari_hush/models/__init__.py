@@ -1,4 +1,4 @@
-"""The U-Net, and the model file with weights, normalisation and configuration."""
+"""The U-Net, and the model file with weights, normalization and configuration."""
 
 from napari_hush.deprecation import former_names
 from napari_hush.models.device import (

@@ -1,4 +1,4 @@
-"""The model file: weights, normalisation and configuration in one safetensors file.
+"""The model file: weights, normalization and configuration in one safetensors file.
 
 Reading one executes nothing, and loads no weights before their shapes are known to be
 those of the configured network.

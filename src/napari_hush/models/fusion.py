@@ -20,9 +20,9 @@ _OPERATOR = "_convolution_pointwise"
 
 
 def fuse_batch_norm(network: UNet) -> UNet:
-    """A copy of `network` in evaluation mode, with batch normalisation in the weights.
+    """A copy of `network` in evaluation mode, with batch normalization in the weights.
 
-    A normalisation with fixed statistics is a factor and an offset per filter, which fit
+    A normalization with fixed statistics is a factor and an offset per filter, which fit
     into the convolution before it (Jacob et al., CVPR 2018, arXiv:1712.05877, section 3.2).
     Results differ by rounding alone.
     """

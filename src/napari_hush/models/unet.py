@@ -17,7 +17,7 @@ class UNet(nn.Module):
     """An encoder and a decoder with a skip connection at every level.
 
     Each level has two convolutions with kernels of size 3, each followed by batch
-    normalisation and ReLU. Max pooling downsamples by 2 and linear interpolation upsamples
+    normalization and ReLU. Max pooling downsamples by 2 and linear interpolation upsamples
     by 2, along Z only at the levels of ``pool_z``. Convolutions pad with zeros along Y and
     X and repeat the border plane along Z, because stacks are thin.
 
@@ -80,7 +80,7 @@ class UNet(nn.Module):
         return 5 * config.num_channels_init * channels
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
-        """Denoise a normalised batch ``(B, C, (Z), Y, X)``.
+        """Denoise a normalized batch ``(B, C, (Z), Y, X)``.
 
         `margin` pixels are cropped from either end of Y and X; values that affect only
         these are not computed.
@@ -189,12 +189,12 @@ def _encoded(first: int, last: int, pooled: Sequence[bool], n2v2: bool) -> tuple
 
 
 class _Block(nn.Sequential):
-    """Two convolutions, each with batch normalisation and ReLU."""
+    """Two convolutions, each with batch normalization and ReLU."""
 
     def __init__(self, inputs: int, middle: int, outputs: int, config: UNetConfig) -> None:
         layers: list[nn.Module] = []
         for i, o in ((inputs, middle), (middle, outputs)):
-            # A bias before batch normalisation has no effect but is kept, so that weights
+            # A bias before batch normalization has no effect but is kept, so that weights
             # of the usual layout fit.
             layers.append(_CONV[config.conv_dims](i, o, kernel_size=3, padding=1))
             if config.use_batch_norm:
@@ -204,7 +204,7 @@ class _Block(nn.Sequential):
 
 
 class _MaxBlurPool(nn.Module):
-    """Max blur pooling of N2V2: maxima of neighbours, blurred by (1, 2, 1) / 4, stride 2.
+    """Max blur pooling of N2V2: maxima of neighbors, blurred by (1, 2, 1) / 4, stride 2.
 
     After Zhang, "Making convolutional networks shift-invariant again", ICML 2019.
     """
@@ -221,12 +221,12 @@ class _MaxBlurPool(nn.Module):
     def _pool(self, x: Tensor, dim: int) -> Tensor:
         size = x.shape[dim]
         longer = torch.cat([x, x.narrow(dim, size - 1, 1)], dim)
-        # Equals torch.maximum of neighbours, whose gradient takes several times longer.
+        # Equals torch.maximum of neighbors, whose gradient takes several times longer.
         pair = [2 if axis == dim else 1 for axis in range(2, x.ndim)]
         maxima = _MAX_POOL[x.ndim](longer, pair, stride=1)
         padded = torch.cat([maxima.narrow(dim, 0, 1), maxima], dim)  # from -1 on
         left, centre, right = (_stride_2(padded, dim, start) for start in range(3))
-        # The last right-hand neighbour is inside, because sizes are even.
+        # The last right-hand neighbor is inside, because sizes are even.
         return (left + 2 * centre + right) / 4
 
 

@@ -1,6 +1,6 @@
 """Masking of Noise2Void (Krull et al., CVPR 2019, arXiv:1811.10980), N2V2 and structN2V.
 
-A few pixels of each patch are replaced by a random neighbour, and the network predicts
+A few pixels of each patch are replaced by a random neighbor, and the network predicts
 their original values. A whole batch is masked on its device, in shapes that do not depend
 on the draws, so that a GPU never waits.
 """
@@ -192,7 +192,7 @@ def choose_neighbours(
     generator : torch.Generator
         Source of the draws.
     hidden : tuple of offsets
-        Neighbours that are not drawn, as in `N2VManipulateConfig.hidden`.
+        Neighbors that are not drawn, as in `N2VManipulateConfig.hidden`.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def choose_neighbours(
 
 
 def struct_offsets(config: N2VManipulateConfig, dims: int) -> Tensor:
-    """Neighbours that structN2V masks with each pixel (Broaddus et al., ISBI 2020).
+    """Neighbors that structN2V masks with each pixel (Broaddus et al., ISBI 2020).
 
     Returns
     -------

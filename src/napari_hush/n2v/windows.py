@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 Offsets = tuple[tuple[int, ...], ...]
-"""Neighbours as offsets ``((Z), Y, X)`` in pixels, in ascending order."""
+"""Neighbors as offsets ``((Z), Y, X)`` in pixels, in ascending order."""
 
 
 @dataclass(frozen=True, eq=False)

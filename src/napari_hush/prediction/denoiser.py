@@ -122,7 +122,7 @@ class Denoiser:
             yield group, _arrived(results)
 
     def _compute(self, group: list[Tile]) -> list[Pending]:
-        """Read, normalise and denoise one batch."""
+        """Read, normalize and denoise one batch."""
         inputs = np.stack([read_tile(self._samples[tile.sample], tile) for tile in group])
         inputs = inputs.astype(exact_float(inputs.dtype), copy=False)
         require_finite(inputs, self._image.name)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 Method = Literal["n2v", "n2v2", "structn2v", "none"]
 
 LEAK = 0.04
-"""Predictable share of the noise from which neighbours have to be hidden."""
+"""Predictable share of the noise from which neighbors have to be hidden."""
 HOT = 3e-5
 """Share of hot pixels from which N2V2 is the better choice."""
 
 _ENOUGH = 0.15  # part of the leak that may stay: hiding more costs more than it gains
 _CERTAIN = 4.0  # standard errors from which a correlation is significant
 _VISIBLE = 0.05  # correlation above the scatter of the estimate
-_DIAGONAL = 0.1  # correlation of diagonal neighbours from which they are hidden as well
+_DIAGONAL = 0.1  # correlation of diagonal neighbors from which they are hidden as well
 _FARTHEST = 2  # longest correlation length along both axes, in pixels
 _LEVELLING = 0.02  # regularises the equations of nearly smooth noise
 
@@ -47,7 +47,7 @@ def leak(profile: NDArray[np.float64], hidden: int = 0) -> float:
     """Share of the noise variance (0 to 1) that a linear prediction from a line explains.
 
     `profile` is the autocorrelation along the line, lag 0 first; the prediction may not use
-    the `hidden` nearest neighbours on each side.
+    the `hidden` nearest neighbors on each side.
     """
     lags = len(profile) - 1
     places = [k for k in range(-lags, lags + 1) if abs(k) > hidden]
@@ -80,7 +80,7 @@ def advise(noises: Sequence[NoiseCorrelation], hot_share: float) -> Advice:
     if hot_share >= HOT:
         return Advice("n2v2", "none", 1, _spiky(hot_share))
     reason = (
-        "The noise of neighbouring pixels is independent (correlation "
+        "The noise of neighboring pixels is independent (correlation "
         f"{strongest.x[1]:.2f} along X, {strongest.y[1]:.2f} along Y), which is what "
         "Noise2Void needs."
     )
@@ -93,7 +93,7 @@ def _certain(noise: NoiseCorrelation, profile: NDArray[np.float64]) -> NDArray[n
 
 
 def _half(profile: NDArray[np.float64]) -> int:
-    """Number of neighbours on each side that have to be hidden."""
+    """Number of neighbors on each side that have to be hidden."""
     enough = max(LEAK, _ENOUGH * leak(profile))
     for hidden in range(len(profile)):
         if leak(profile, hidden) < enough:
@@ -124,7 +124,7 @@ def _struct_axis(
 def _correlated(noise: NoiseCorrelation, axis: StructAxis, span: int) -> str:
     where = {"horizontal": "along X", "vertical": "along Y"}.get(axis, "along X and Y")
     return (
-        f"Noise is correlated {where} (correlation of neighbours {noise.x[1]:.2f} along X, "
+        f"Noise is correlated {where} (correlation of neighbors {noise.x[1]:.2f} along X, "
         f"{noise.y[1]:.2f} along Y), so plain Noise2Void would keep it; structN2V with "
         f"axis {axis} and span {span} hides the correlated pixels."
     )
@@ -134,7 +134,7 @@ def _too_far(noise: NoiseCorrelation) -> str:
     reach = min(_reach(noise.x), _reach(noise.y))
     return (
         f"Noise is correlated over {reach} pixels in every direction "
-        f"(correlation of neighbours {noise.x[1]:.2f} along X, {noise.y[1]:.2f} along Y), "
+        f"(correlation of neighbors {noise.x[1]:.2f} along X, {noise.y[1]:.2f} along Y), "
         "as fine structure is, so Noise2Void cannot work and structN2V hardly: train on "
         "raw data that were neither smoothed nor enlarged, or on pairs (Noise2Noise, CARE)."
     )
@@ -142,7 +142,7 @@ def _too_far(noise: NoiseCorrelation) -> str:
 
 def _spiky(hot_share: float) -> str:
     return (
-        "The noise of neighbouring pixels is independent, but "
+        "The noise of neighboring pixels is independent, but "
         f"{hot_share * 1e6:,.0f} of a million pixels are hot, which gives checkerboard "
         "artifacts with plain Noise2Void; N2V2 avoids them."
     )

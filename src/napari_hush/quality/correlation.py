@@ -40,7 +40,7 @@ class NoiseCorrelation:
 
     map: NDArray[np.float64]
     """``(2 L + 1, 2 L + 1)`` float64, offsets along Y and X in pixels, lag 0 with a value
-    of 1 in the centre; about 0 for independent pixels."""
+    of 1 in the center; about 0 for independent pixels."""
     z: NDArray[np.float64]
     """Lags 0, 1, ... along Z; only lag 0 without Z."""
     structure: float
@@ -111,7 +111,7 @@ def _along_rows(planes: Floats, lags: int) -> NDArray[np.float64] | None:
 
 
 def _flattest(planes: Floats, lags: int) -> NDArray[np.float64] | None:
-    """Mean autocorrelation map of the blocks whose neighbours differ the most."""
+    """Mean autocorrelation map of the blocks whose neighbors differ the most."""
     flat = _levelled(planes)
     power = (flat**2).mean((1, 2))
     noisy = _is_noisy(power, planes)

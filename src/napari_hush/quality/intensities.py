@@ -1,4 +1,4 @@
-"""Noise level, hot pixels, background and saturation from the grey values of an image."""
+"""Noise level, hot pixels, background and saturation from the gray values of an image."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _CELL = 8  # side of the cells that mean and variance are measured in, in pixels
 _BINS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.99, 1)  # few cells may be bright
 _FREE = 0.3  # share of the cells of one brightness without structure and hot pixels
 _LOW = 0.8  # that quantile of a cell's variance, in units of the true variance
-_HOT = 6.0  # standard deviations above the brightest neighbour
-_APART = 2.0  # ... and this multiple of the range of the neighbours
+_HOT = 6.0  # standard deviations above the brightest neighbor
+_APART = 2.0  # ... and this multiple of the range of the neighbors
 _DARK = 3.0  # standard deviations of a cell's mean that count as equally dark
 _BELOW = 2.4  # bias of the mean of the darkest among equal cells, in these units
 _DARKEST = 0.02  # share of the cells that count as darkest
@@ -33,9 +33,9 @@ class PhotonTransfer:
     """Variance of the noise as a function of brightness: ``gain * value + offset``."""
 
     gain: float
-    """Grey values per photon (times excess noise); 0 if independent of brightness."""
+    """Gray values per photon (times excess noise); 0 if independent of brightness."""
     offset: float
-    """Variance at a grey value of 0; may be negative where black is above 0."""
+    """Variance at a gray value of 0; may be negative where black is above 0."""
     least: float
     """Smallest measured variance, above 0."""
 
@@ -48,7 +48,7 @@ class PhotonTransfer:
 
 
 def noise_level(blocks: Floats, noise: NoiseCorrelation) -> float:
-    """Standard deviation of the noise in grey values, the median over the blocks.
+    """Standard deviation of the noise in gray values, the median over the blocks.
 
     `blocks` are ``(n, Z, side, side)``; their correlation corrects the differences.
     """
@@ -97,7 +97,7 @@ def hot_share(planes: Sequence[NDArray[Any]], transfer: PhotonTransfer) -> float
     """Share of hot pixels.
 
     A hot pixel is 6 standard deviations of its noise brighter than the brightest of its
-    eight neighbours, and further above it than twice their range, since the optics blur
+    eight neighbors, and further above it than twice their range, since the optics blur
     real structure.
     """
     hot = total = 0
@@ -152,7 +152,7 @@ def _cells(plane: NDArray[Any]) -> Floats:
 
 
 def _around(plane: Floats, of: Any) -> Floats:
-    """Largest or smallest of the eight neighbours; reflected at the border."""
+    """Largest or smallest of the eight neighbors; reflected at the border."""
     padded = np.pad(plane, 1, mode="reflect")
     sides = of(padded[:, :-2], padded[:, 2:])
     rows = of(sides, padded[:, 1:-1])

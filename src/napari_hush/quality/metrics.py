@@ -24,9 +24,9 @@ def psnr(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
     Parameters
     ----------
     image, ground_truth : array_like
-        Image and ground truth of one shape, in the same grey values.
+        Image and ground truth of one shape, in the same gray values.
     data_range : float
-        The peak, in grey values: 255 for 8-bit images, or the range of the ground truth.
+        The peak, in gray values: 255 for 8-bit images, or the range of the ground truth.
         PSNRs are comparable for the same range only, so it has no default.
 
     Returns
@@ -54,7 +54,7 @@ def si_psnr(image: ArrayLike, ground_truth: ArrayLike) -> float:
     Parameters
     ----------
     image, ground_truth : array_like
-        Image and ground truth of one shape; their grey values may differ.
+        Image and ground truth of one shape; their gray values may differ.
 
     Returns
     -------

@@ -34,7 +34,7 @@ class ChannelReport:
     """Autocorrelation of the noise: ``noise.map``, and ``noise.x``, ``noise.y`` and
     ``noise.z`` along the axes."""
     sigma: float
-    """Standard deviation of the noise in the median block, in grey values."""
+    """Standard deviation of the noise in the median block, in gray values."""
     hot_share: float
     """Share of hot pixels, 0 to 1."""
     background_share: float
@@ -197,7 +197,7 @@ def _lines(channel: ChannelReport) -> list[str]:
         ("background", channel.background_share),
         ("saturated", channel.saturated_share),
     )
-    lines.append(f"  noise level         {channel.sigma:.3g} grey values")
+    lines.append(f"  noise level         {channel.sigma:.3g} gray values")
     lines += [f"  {name:<19} {share:.4%}" for name, share in shares]
     return lines
 

@@ -31,18 +31,18 @@ class ResidualReport:
     """Measurements of the residual, noisy minus denoised."""
 
     mean: float
-    """Mean in grey values; about 0 if brightness is preserved."""
+    """Mean in gray values; about 0 if brightness is preserved."""
     std: float
-    """Standard deviation in grey values."""
+    """Standard deviation in gray values."""
     noise_share: float
     """Standard deviation over that of the noise, in the median block; about 1 if all noise
     was removed."""
     map: NDArray[np.float64]
-    """``(2 L + 1, 2 L + 1)`` autocorrelation of the residual, lag 0 in the centre."""
+    """``(2 L + 1, 2 L + 1)`` autocorrelation of the residual, lag 0 in the center."""
     noise_map: NDArray[np.float64]
     """The same of the noise, estimated from the noisy image."""
     structure: float
-    """Excess correlation of neighbours over the noise, 0 to 1: the larger of the mean and
+    """Excess correlation of neighbors over the noise, 0 to 1: the larger of the mean and
     of the worst tenth of the blocks."""
     verdict: Verdict
     """``"noise"``, ``"structure"`` if it has some, or ``"noise left"`` if it has too little
@@ -64,7 +64,7 @@ def check_residual(
     Parameters
     ----------
     noisy, denoised : Image or array
-        Of one shape, in the same axes and grey values; they may be on disk.
+        Of one shape, in the same axes and gray values; they may be on disk.
     axes : str, optional
         Axes of arrays, one letter per dimension; ``"YX"`` for arrays of two dimensions.
     seed : int
@@ -145,7 +145,7 @@ def _channel(
 
 
 def _excess(maps: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Excess correlation of near neighbours over the noise, per map."""
+    """Excess correlation of near neighbors over the noise, per map."""
     lags = len(noise) // 2
     offset = np.arange(-lags, lags + 1)
     distance = np.hypot(offset[:, None], offset)

@@ -38,7 +38,7 @@ def data_warnings(
     """Saturation and correlated noise in a few of the training images, each once.
 
     Noise is checked for blind-spot methods only (`blind`); correlated noise is fine if they
-    hide neighbours as well (structN2V).
+    hide neighbors as well (structN2V).
     """
     step = max(1, -(-len(images) // _IMAGES))
     looked_at = images[::step]

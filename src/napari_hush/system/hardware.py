@@ -13,7 +13,7 @@ GIB = 1024**3
 def describe_machine(device: str) -> str:
     """``"CPU, 2 cores · 3.1 of 16 GB in use"``, or the name and memory of a GPU.
 
-    Neither imports torch nor initialises a GPU.
+    Neither imports torch nor initializes a GPU.
     """
     torch = sys.modules.get("torch")
     if device.startswith("cuda") and torch is not None and torch.cuda.is_initialized():

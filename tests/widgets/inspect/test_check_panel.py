@@ -13,7 +13,7 @@ from napari_hush.widgets.jobs.tasks import StopRequest
 
 @pytest.fixture
 def striped():
-    """Smooth structure with noise that is the same in three neighbours along X."""
+    """Smooth structure with noise that is the same in three neighbors along X."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:256, :256]
     noise = rng.normal(0, 30, (256, 258))

@@ -131,7 +131,7 @@ def test_the_residual_is_shown_around_zero(viewer, hand, pair):
     low, high = residual.contrast_limits
     assert low == -high < 0
     middle = residual.colormap.map(np.array([0.5]))[0]
-    assert np.ptp(middle[:3]) < 0.05  # no colour where nothing was taken away
+    assert np.ptp(middle[:3]) < 0.05  # no color where nothing was taken away
     before, after = (layer.data.astype(np.float32) for layer in pair)
     assert np.array_equal(np.asarray(residual.data), before - after)
 

@@ -236,7 +236,7 @@ class Inputs(QWidget):
         return as_command(configuration, data)
 
     def setColours(self, colours: Colours) -> None:
-        """Draw in these colours."""
+        """Draw in these colors."""
         self._colours = colours
         self.settings.method.setLinkColour(colours.curve)
         if self._check is not None:

@@ -94,7 +94,7 @@ class StatusLine(QWidget):
         self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def setText(self, text: str, kind: str) -> None:
-        """Show `text`; `kind` selects its colour."""
+        """Show `text`; `kind` selects its color."""
         mark(self._label, "kind", kind)
         self._label.setText(text)
         self._fit()

@@ -57,7 +57,7 @@ class CheckPanel(QWidget):
         self._shares.setWordWrap(True)
         self._map = _picture("check_map", "Autocorrelation of the noise")
         self._map.setToolTip(
-            "Autocorrelation of the noise. N2V needs a single point in the centre; a line "
+            "Autocorrelation of the noise. N2V needs a single point in the center; a line "
             "means noise that is correlated along an axis."
         )
         self._patches = [
@@ -118,7 +118,7 @@ class CheckPanel(QWidget):
             self.summed.emit("")
 
     def setColours(self, colours: Colours) -> None:
-        """Draw in these colours."""
+        """Draw in these colors."""
         self._colours = colours
         if self.result is not None:
             self._draw(self.result)

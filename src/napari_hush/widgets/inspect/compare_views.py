@@ -82,7 +82,7 @@ class SideBySide:
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Attributes taken from the source."""
 COLOURS = [[0.13, 0.35, 0.67, 1], [0.97, 0.97, 0.97, 1], [0.70, 0.11, 0.17, 1]]
-"""Negative, zero, positive; readable with red-green colour blindness."""
+"""Negative, zero, positive; readable with red-green color blindness."""
 SPREAD = 4.0
 """Standard deviations of the residual between the middle and the end of the colormap."""
 SAMPLED = 256

@@ -44,7 +44,7 @@ def _ignore(event: Event) -> None:
 class Previewer:
     """Denoises the visible part of `source`, of the axes `axes`, in the training thread.
 
-    With `rgb`, the last axis holds colours, and alpha if any.
+    With `rgb`, the last axis holds colors, and alpha if any.
     """
 
     source: Any
@@ -74,7 +74,7 @@ class Previewer:
         self.side = round(min(max(side, MIN_SIDE), MAX_SIDE))
 
     def _limited(self, bounds: Bounds) -> Bounds:
-        """The centre of `bounds`, of at most the current side; one frame of S and T."""
+        """The center of `bounds`, of at most the current side; one frame of S and T."""
         limited = []
         for letter, part in zip(self.axes, bounds, strict=True):
             excess = part.stop - part.start - self.side

@@ -105,7 +105,7 @@ class LossPlot(QWidget):
         self.update()
 
     def setColours(self, colours: Colours) -> None:
-        """Use the colours of a theme."""
+        """Use the colors of a theme."""
         self._colours = colours
         self.update()
 

@@ -26,7 +26,7 @@ class Canvas:
     """A result in memory, which starts as a copy of its source.
 
     `shown` and `out` are one float32 array, except for a result in the dtype of the source,
-    as of colour images: then finished tiles are rounded into `shown`.
+    as of color images: then finished tiles are rounded into `shown`.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Canvas:
     axes : str
         Axes of `out`.
     rgb : bool
-        Whether the last axis holds colours.
+        Whether the last axis holds colors.
     keep_type : bool
         Whether the result has the dtype of the source instead of float32.
 
@@ -79,7 +79,7 @@ def as_type(
 ) -> NDArray[Any]:
     """`values` clipped to the range of `dtype`, and rounded if it is an integer type.
 
-    With `unit`, floating point values are clipped to 0 to 1, the range of colours.
+    With `unit`, floating point values are clipped to 0 to 1, the range of colors.
     """
     if np.issubdtype(dtype, np.floating) and not unit:
         return values.astype(dtype)

@@ -1,6 +1,6 @@
 """Labels of the fields of a configuration and of their values. No Qt here.
 
-Fields without an entry are labelled with their name, with spaces for underscores.
+Fields without an entry are labeled with their name, with spaces for underscores.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WORDS = {
     "struct_mask_span": "structN2V span",
     "target_means": "Target mean",
     "target_stds": "Target deviation",
-    "use_batch_norm": "Batch normalisation",
+    "use_batch_norm": "Batch normalization",
 }
 
 UNITS = {
@@ -64,7 +64,7 @@ CHOICES = {
     "mse": "squared error",
     "n2v": "squared error, masked",
     "std": "standard deviation",
-    "uniform": "random neighbour",
+    "uniform": "random neighbor",
 }
 """Labels of values."""
 

@@ -97,7 +97,7 @@ class MethodChooser(QWidget):
         )
         self._span = CountField("struct_mask_span", fields["struct_mask_span"])
         self._span.setAccessibleName("Span of the noise")
-        self._span.setSingleStep(2)  # it is odd, to have a centre
+        self._span.setSingleStep(2)  # it is odd, to have a center
         widget = QWidget()
         layout = row(widget)
         label = QLabel("Noise axis")

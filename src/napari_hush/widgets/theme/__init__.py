@@ -1,1 +1,1 @@
-"""Colours, collapsible sections, segmented buttons, repainting."""
+"""Colors, collapsible sections, segmented buttons, repainting."""

@@ -1,4 +1,4 @@
-"""Colours and stylesheet of the dock, taken from napari's theme."""
+"""Colors and stylesheet of the dock, taken from napari's theme."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOR_LINES = 3.0
 
 @dataclass(frozen=True)
 class Colours:
-    """The colours of the dock, as ``#rrggbb``."""
+    """The colors of the dock, as ``#rrggbb``."""
 
     background: str
     text: str
@@ -38,7 +38,7 @@ class Colours:
 
     @classmethod
     def of(cls, theme: str) -> Colours:
-        """Colours of the napari theme with the id `theme`."""
+        """Colors of the napari theme with the id `theme`."""
         napari = get_theme(theme)
 
         def colour(name: str) -> QColor:
@@ -143,7 +143,7 @@ def _mix(one: QColor, other: QColor, share: float) -> QColor:
 
 
 def contrast_ratio(one: QColor, other: QColor) -> float:
-    """Contrast ratio of two colours after WCAG 2.1, 1 to 21."""
+    """Contrast ratio of two colors after WCAG 2.1, 1 to 21."""
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
