@@ -55,6 +55,25 @@ def test_folders(image, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.tiff", "b.tiff"]
 
 
+def test_folder_of_zarr_stores(image, tmp_path, capsys):
+    zarr = pytest.importorskip("zarr")
+    for name in ("a.zarr", "b.zarr"):
+        zarr.save_array(tmp_path / "in" / name, image)
+    train = ["train", "in", *QUICK, "--patch-size", "16", "16", "--axes", "YX"]
+    assert main([*train, "-o", "m.safetensors", "--quiet"]) == 0
+    assert CAREamist("m.safetensors").config.data_config.data_type == "zarr"
+    assert main(["predict", "m.safetensors", "in", "-o", "out", "--quiet"]) == 0
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["a.ome.zarr", "b.ome.zarr"]
+
+    write_tiff(tmp_path / "in" / "c.tif", image, "YX")
+    assert main([*train, "-o", "n.safetensors"]) == 2
+    assert "2 of type 'zarr' and 1 of type 'tiff'" in capsys.readouterr().err
+    chosen = ["--set", "data_type=tiff", "-o", "n.safetensors", "--quiet"]
+    assert main([*train, *chosen]) == 0
+    assert CAREamist("n.safetensors").config.data_config.data_type == "tiff"
+
+
 def test_axes_and_channels_come_from_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stack = np.random.default_rng(0).normal(9, 2, (2, 8, 16, 16)).astype("float32")
@@ -164,7 +183,7 @@ class TestCheck:
             (["unnamed.tif"], "--axes"),
             (["unnamed.tif", "--axes", "YX"], "dimensions"),
             (["flat.tif"], "constant"),
-            ([], "zarr"),
+            ([], "'.' has 2 images; give one"),
         ],
     )
     def test_one_sentence_for_what_cannot_be_judged(

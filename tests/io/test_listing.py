@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
-from napari_hush.io import list_files, open_images, pair_files
+from napari_hush.io import file_type, list_files, open_images, pair_files
 
 
 @pytest.fixture
@@ -122,3 +122,20 @@ def test_names_that_repeat_go_by_their_folders():
 def test_files_without_a_partner_are_named(sources, targets, says):
     with pytest.raises(SourceTypeError, match=says):
         pair_files(paths(*sources), paths(*targets))
+
+
+def test_type_of_a_folder_is_that_of_its_files(tmp_path):
+    (tmp_path / "deep" / "a.zarr").mkdir(parents=True)
+    assert file_type(tmp_path, "array") == "zarr"
+    assert file_type(tmp_path, "tiff") == "zarr"
+    assert file_type([tmp_path / "deep" / "a.zarr"], "tiff") == "zarr"
+    assert file_type(tmp_path / "no.tif", "zarr") == "tiff"
+
+
+def test_type_of_a_folder_with_several(folder):
+    (folder / "d.zarr").mkdir()
+    assert file_type(folder, "tiff") == "tiff"
+    assert file_type(folder, "zarr") == "zarr"
+    says = r"3 of type 'tiff' and 1 of type 'zarr'\); give .* example .*\*\.tif\*"
+    with pytest.raises(SourceTypeError, match=says):
+        file_type(folder, "array")

@@ -305,7 +305,8 @@ class CAREamist:
             and `dtype` of `InferenceConfig`. By default axes and level are those of the
             training data. The type is "array" for arrays; for files "custom" if the
             training data were, else "zarr" or "tiff" by name; for folders that of the
-            training data. A `tta` of True is 8.
+            training data if they have such files, else that of their files. A `tta` of
+            True is 8.
 
         Returns
         -------

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from napari_hush.cli.main import print_answer
-from napari_hush.errors import ConfigurationError
+from napari_hush.errors import ConfigurationError, SourceTypeError
 
 DESCRIPTION = (
     "Analyze the noise of an image (TIFF, Zarr or CZI) and suggest a denoising method."
@@ -22,19 +22,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from napari_hush.io import list_files, open_images, read_czi, read_metadata
+    from napari_hush.io import file_type, list_files, open_images, read_metadata
+    from napari_hush.io.formats import format_of
     from napari_hush.quality import check_data
 
     path = Path(options.image)
-    czi = path.suffix.lower() == ".czi"
-    data_type = "custom" if czi else "zarr" if path.is_dir() else "tiff"
-    list_files(path, data_type)
+    data_type = format_of(path) or file_type(path, "tiff")
+    path, *others = list_files(path, data_type)
+    if others:
+        raise SourceTypeError(
+            f"{options.image!r} has {1 + len(others)} images; give one, for example "
+            f"{str(path)!r}."
+        )
     axes = options.axes or read_metadata(path).axes
     if axes is None:
         raise ConfigurationError(
             f"{str(path)!r} does not name its axes; give them with --axes, one letter per "
             "dimension, for example --axes ZYX."
         )
-    (image,) = open_images(path, data_type, axes, read_czi if czi else None)
+    (image,) = open_images(path, data_type, axes)
     report = check_data(image)
     print_answer(options, report.as_text(), report.as_dict())

@@ -118,7 +118,7 @@ def _module(name: str) -> Command:
     return cast("Command", import_module(f"napari_hush.cli.{name}"))
 
 
-IMAGES = "TIFF files or Zarr stores, or a folder of TIFF files"
+IMAGES = "TIFF files or Zarr stores, or folders of them"
 
 
 def help_of(description: str | None, default: Any) -> str:

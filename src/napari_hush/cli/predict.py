@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     first = is_first()  # of the processes that share the work
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(options.model, on_progress=bars)
+    trained_on = careamist.config.data_config
     failed: SomeFilesFailedError | None = None
     try:
         careamist.predict_to_disk(
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             write_type=options.format,
             overwrite=options.overwrite,
             resume=options.resume,
-            data_type=file_type(options.images, "tiff"),
+            data_type=file_type(options.images, trained_on.data_type),
             axes=options.axes,
             level=options.level,
             tile_size=options.tile_size,

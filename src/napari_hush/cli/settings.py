@@ -137,7 +137,11 @@ def _set_axes(
 ) -> None:
     """Set the data type, axes and channels, and the dimensions that follow from them."""
     data, network = tree["data_config"], tree["algorithm_config"]["model"]
-    kind = data["data_type"] = file_type(images, "tiff") if images else "tiff"
+    chosen = dict(text.partition("=")[::2] for text in options.set)
+    preferred = data["data_type"]
+    for name in ("data_type", "data_config.data_type"):
+        preferred = chosen.get(name, preferred)
+    kind = data["data_type"] = file_type(images, preferred) if images else "tiff"
     level = data["level"] if options.level is None else options.level
     first = list_files(images, kind)[0] if images else None
     axes = options.axes

@@ -8,38 +8,36 @@ Zarr store counts as one file.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
+from napari_hush.io.formats import FORMATS, data_type_of, format_of
+from napari_hush.io.zarr_read import is_zarr
 
-TIFF_PATTERN = "*.tif*"
-ZARR_PATTERN = "*.zarr"
 ANY_PATTERN = "*.*"
-ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
-"""A Zarr group or array has one of these files."""
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr store, or a group or an array in one."""
-    return path.is_dir() and (path.suffix.lower() == ".zarr" or bool(zarr_marks(path)))
+def file_type(source: str | Path | Sequence[str | Path], preferred: str) -> str:
+    """``data_type`` of the first path of `source`, files and folders; by default "tiff".
 
-
-def zarr_marks(folder: Path) -> list[Path]:
-    """The `ZARR_MARKS` that a folder has."""
-    return [folder / mark for mark in ZARR_MARKS if (folder / mark).exists()]
-
-
-def file_type(source: str | Path | Sequence[str | Path], otherwise: str) -> str:
-    """``"zarr"`` or ``"tiff"``, by the first path of `source` (files and folders).
-
-    The files in a folder are ``"tiff"`` unless `otherwise` is ``"zarr"``.
+    That of a folder is `preferred` if it has such files, else the one type that it has.
+    Raises a SourceTypeError if it has several.
     """
     first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
-    if first.is_dir() and not is_zarr(first):
-        return "zarr" if otherwise == "zarr" else "tiff"
-    return "zarr" if is_zarr(first) else "tiff"
+    if not first.is_dir() or format_of(first):
+        return data_type_of(first) or "tiff"
+    counts = Counter(filter(None, map(data_type_of, sorted(_found(first, set())))))
+    if len(counts) > 1 and preferred not in counts:
+        found = " and ".join(f"{n} of type {name!r}" for name, n in counts.items())
+        pattern = FORMATS[next(iter(counts))].pattern
+        raise SourceTypeError(
+            f"The folder {str(first)!r} has files of several types ({found}); give the "
+            f"files of one type, for example {first / pattern}."
+        )
+    return preferred if preferred in counts else next(iter(counts), "tiff")
 
 
 def list_files(
@@ -47,9 +45,9 @@ def list_files(
 ) -> list[Path]:
     """List the files of `source`, files and folders, sorted.
 
-    Folders are searched recursively. Of `data_type` ``"tiff"`` the files ``*.tif*`` match,
-    of ``"zarr"`` the Zarr stores (`source` may be a group or an array in one,
-    ``"image.zarr/1"``), and of ``"custom"`` the pattern `extension_filter`, for example
+    Folders are searched recursively. For a `data_type` of `FORMATS`, the files that it
+    recognizes match (``*.tif*``; Zarr stores, also a group or an array in one,
+    ``"image.zarr/1"``); for ``"custom"`` the pattern `extension_filter`, for example
     ``"*.npy"``, or by default every name.
 
     Raises a MissingFileError if a path does not exist, and a SourceTypeError if a folder
@@ -61,30 +59,27 @@ def list_files(
             for part in source
             for file in list_files(part, data_type, extension_filter)
         ]
-    patterns = {"tiff": TIFF_PATTERN, "zarr": ZARR_PATTERN}
-    pattern = patterns.get(data_type, extension_filter or ANY_PATTERN)
+    known = FORMATS.get(data_type)
+    pattern = known.pattern if known else extension_filter or ANY_PATTERN
+
+    def recognizes(file: Path) -> bool:
+        if known:
+            return known.recognizes(file)
+        return fnmatch(file.name.lower(), pattern.lower())
+
     path = Path(source)
     if not path.exists():
         raise MissingFileError(_missing(path))
-    if path.is_file() or is_zarr(path):
-        names = (path.name.lower(), str(path.absolute()).lower())
-        fits = any(fnmatch(name, pattern.lower()) for name in names)
-        if is_zarr(path) if data_type == "zarr" else fits:
+    if path.is_file() or format_of(path):
+        in_path = not known and fnmatch(str(path.absolute()).lower(), pattern.lower())
+        if recognizes(path) or in_path:
             return [path]
         kind = "Zarr store" if path.is_dir() else "file"
         raise SourceTypeError(
             f"The {kind} {str(path)!r} does not match {pattern!r}; choose a matching file "
             "or another type of data."
         )
-    files = sorted(
-        file
-        for file in _found(path, set())
-        if (
-            is_zarr(file)
-            if data_type == "zarr"
-            else fnmatch(file.name.lower(), pattern.lower())
-        )
-    )
+    files = sorted(filter(recognizes, _found(path, set())))
     if not files:
         raise SourceTypeError(
             f"The folder {str(path)!r} has no file that matches {pattern!r}; choose "
@@ -157,7 +152,7 @@ def _found(folder: Path, seen: set[str]) -> Iterator[Path]:
     for entry in folder.iterdir():
         if entry.name.startswith("."):
             continue
-        if entry.is_dir() and not is_zarr(entry):
+        if entry.is_dir() and not format_of(entry):
             yield from _found(entry, seen)
         elif entry.exists():
             yield entry

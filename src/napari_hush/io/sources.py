@@ -18,14 +18,11 @@ from napari_hush.io.arrays_and_readers import (
     lazily,
     read_custom,
 )
-from napari_hush.io.czi import czi_metadata
+from napari_hush.io.formats import FORMATS, format_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
-from napari_hush.io.listing import check_not_empty, is_zarr, list_files
+from napari_hush.io.listing import check_not_empty, list_files
 from napari_hush.io.metadata import ImageMetadata, fitting_dimensions
-from napari_hush.io.tiff_layout import layout_of
-from napari_hush.io.tiff_read import TiffPixels
-from napari_hush.io.zarr_read import open_zarr
 
 ReadSource = Callable[..., Any]
 """A custom reader, called with a Path and the axes; see module `arrays_and_readers`."""
@@ -59,9 +56,10 @@ def check_source(
         if not is_path(part):
             check_array(part)
     if is_path(source) and data_type == "array":
+        types = ", ".join(repr(name) for name, each in FORMATS.items() if each.is_data_type)
         raise SourceTypeError(
             f"A path was given ({str(parts[0])!r}) but data_type is 'array'; give an "
-            "array or set data_type to 'tiff', 'zarr' or 'custom'."
+            f"array or set data_type to {types} or 'custom'."
         )
     if not is_path(source) and data_type != "array":
         raise SourceTypeError(
@@ -148,17 +146,13 @@ def load_images(*arguments: Any, **more: Any) -> list[Image]:
 def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
     """Read axes, pixel sizes and units from the metadata of a file.
 
-    `path` is a TIFF file, a Zarr store (or a group or array in one) or a CZI file; the
-    result is empty for files of other types. `level` is the resolution level of an OME-Zarr
+    `path` is a file of one of `FORMATS` (of a Zarr store also a group or array); the
+    result is empty for other files. `level` is the resolution level of an OME-Zarr
     image, 0 the finest. Raises an UnreadableFileError if the file cannot be read, and a
     DataError if a Zarr store has several arrays and no OME-Zarr metadata.
     """
-    path = Path(path)
-    if is_zarr(path):
-        return open_zarr(path, level)[2]
-    if path.suffix.lower().startswith(".tif"):
-        return layout_of(path).metadata
-    return czi_metadata(path) if path.suffix.lower() == ".czi" else ImageMetadata()
+    name = format_of(Path(path))
+    return FORMATS[name].metadata(Path(path), level) if name else ImageMetadata()
 
 
 def named_axes(path: str | Path, level: int = 0) -> str:
@@ -191,11 +185,7 @@ def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
 
 def _from_file(file: Path, data_type: str, axes: str, level: int) -> Image:
     pixels: LazyPixels
-    if data_type == "zarr":
-        pixels, named, metadata = open_zarr(file, level)
-    else:
-        pixels = TiffPixels(file)
-        named, metadata = pixels.layout.named, pixels.layout.metadata
+    pixels, named, metadata = FORMATS[data_type].open(file, axes.upper(), level)
     name = repr(str(file))
     kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
     if len(kept) < pixels.ndim:

@@ -18,12 +18,23 @@ from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
-from napari_hush.io.listing import ZARR_MARKS, zarr_marks
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, letters_of
 from napari_hush.system.optional import require
 
 LARGEST = 2**63 - 1
 """Largest size of an axis, in pixels."""
+ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
+"""A Zarr group or array has one of these files."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr store, or a group or an array in one."""
+    return path.is_dir() and (path.suffix.lower() == ".zarr" or bool(zarr_marks(path)))
+
+
+def zarr_marks(folder: Path) -> list[Path]:
+    """The `ZARR_MARKS` that a folder has."""
+    return [folder / mark for mark in ZARR_MARKS if (folder / mark).exists()]
 
 
 def zarr_module() -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.io import list_files, open_images, read_metadata
-from napari_hush.io.listing import is_zarr
+from napari_hush.io import file_type, list_files, open_images, read_metadata
+from napari_hush.io.formats import data_type_of, format_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -16,22 +16,20 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 64 * 2**20
 """Files with more bytes of pixels stay on disk."""
-TIFFS = (".tif", ".tiff")
 
 
 def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     """Open the file or folder at `path` as layers of `viewer`.
 
-    The engine opens TIFF files, Zarr stores and folders of TIFF files, with their axes and
+    The engine opens TIFF files, Zarr stores and folders of either, with their axes and
     pixel sizes; napari opens the rest, and files without axes. Images of a folder become
     one stack if they have the same axes and shape, else a layer each.
 
     Raises `HushError`.
     """
-    if path.is_dir() and not is_zarr(path):
+    if path.is_dir() and not format_of(path):
         return _open_folder(viewer, path)
-    tiff = "tiff" if path.suffix.lower() in TIFFS else ""
-    data_type = "zarr" if is_zarr(path) else tiff
+    data_type = data_type_of(path)
     if data_type and read_metadata(path).axes:
         return [_add(viewer, path, data_type)]
     opened: list[Layer] = viewer.open(path)
@@ -41,17 +39,18 @@ def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
 def _open_folder(viewer: napari.viewer.Viewer, folder: Path) -> list[Layer]:
     import dask.array as da  # napari brings it
 
-    files = list_files(folder, "tiff")
+    data_type = file_type(folder, "tiff")
+    files = list_files(folder, data_type)
     if not read_metadata(files[0]).axes:
         stacked: list[Layer] = viewer.open(files, stack=len(files) > 1)
         return stacked
-    opened = [_pixels(file, "tiff") for file in files]
+    opened = [_pixels(file, data_type) for file in files]
     images = [image for image, _ in opened]
     metadata = opened[0][1]
     alike = {(image.axes.axes, image.axes.shape) for image in images}
     axes = images[0].axes.axes
     if len(images) == 1 or len(alike) > 1 or "S" in axes:
-        return [_add(viewer, file, "tiff") for file in files]
+        return [_add(viewer, file, data_type) for file in files]
     planes = [
         da.from_array(one.data, chunks=one.axes.shape, asarray=False) for one in images
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from napari_hush.errors import SourceTypeError
-from napari_hush.io.listing import is_zarr
+from napari_hush.io.formats import data_type_of
 from napari_hush.widgets.data.regions import Extent
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ def _type_of(layer: Image) -> str | None:
     path = file_of(layer)
     if path is None or getattr(layer, "rgb", False) or not path.exists():
         return None
-    if is_zarr(path):
-        return "zarr"
-    return "tiff" if path.suffix.lower() in (".tif", ".tiff") else None
+    return data_type_of(path)
 
 
 def _of_type(configuration: Configuration, data_type: str) -> Configuration:

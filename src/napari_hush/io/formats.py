@@ -1,0 +1,81 @@
+"""The file formats. A new one is a row of `FORMATS` and a name in ``config.data.DataType``.
+
+A Zarr store counts as one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+from napari_hush.io.czi import czi_metadata, read_czi
+from napari_hush.io.lazy import LazyPixels
+from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.tiff_layout import layout_of
+from napari_hush.io.tiff_read import TiffPixels
+from napari_hush.io.zarr_read import is_zarr, open_zarr
+
+Opened = tuple[LazyPixels, str, ImageMetadata]
+"""Pixels, the axes that the file names (`metadata.UNNAMED` for others), and metadata."""
+
+
+class Format(NamedTuple):
+    """How to recognize and read the files of one format."""
+
+    pattern: str
+    """What file names look like, in messages."""
+    recognizes: Callable[[Path], bool]
+    """Whether a path is a file of this format."""
+    open: Callable[[Path, str, int], Opened]
+    """Opens a path; also gets the axes that the user gives and the resolution level."""
+    metadata: Callable[[Path, int], ImageMetadata]
+    """Reads the metadata of a path and resolution level."""
+    is_data_type: bool = True
+    """False if ``data_type`` is ``"custom"`` for this format."""
+
+
+def by_name(pattern: str) -> Callable[[Path], bool]:
+    """Recognizes files, not folders, by a pattern in lower case, such as ``"*.tif*"``."""
+    return lambda path: fnmatch(path.name.lower(), pattern) and not path.is_dir()
+
+
+def _open_tiff(path: Path, axes: str, level: int) -> Opened:
+    pixels = TiffPixels(path)
+    return pixels, pixels.layout.named, pixels.layout.metadata
+
+
+FORMATS = {
+    "tiff": Format(
+        pattern="*.tif*",
+        recognizes=by_name("*.tif*"),
+        open=_open_tiff,
+        metadata=lambda path, level: layout_of(path).metadata,
+    ),
+    "zarr": Format(
+        pattern="*.zarr",
+        recognizes=is_zarr,
+        open=lambda path, axes, level: open_zarr(path, level),
+        metadata=lambda path, level: open_zarr(path, level)[2],
+    ),
+    "czi": Format(
+        pattern="*.czi",
+        recognizes=by_name("*.czi"),
+        open=lambda path, axes, level: (read_czi(path, axes), axes, czi_metadata(path)),
+        metadata=lambda path, level: czi_metadata(path),
+        is_data_type=False,
+    ),
+}
+"""By name, the value of ``data_type``."""
+
+
+def format_of(path: Path) -> str | None:
+    """The format of a file; None if no format recognizes it."""
+    return next((name for name, each in FORMATS.items() if each.recognizes(path)), None)
+
+
+def data_type_of(path: Path) -> str | None:
+    """``data_type`` of a file; None if it is "custom" or unknown."""
+    name = format_of(path)
+    return name if name and FORMATS[name].is_data_type else None

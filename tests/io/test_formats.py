@@ -1,0 +1,64 @@
+"""A format that is a row of the table works from listing to pixels."""
+
+import numpy as np
+import pytest
+
+from napari_hush.cli import main
+from napari_hush.errors import SourceTypeError
+from napari_hush.io import ImageMetadata, file_type, list_files, open_images, read_metadata
+from napari_hush.io.formats import FORMATS, Format, by_name
+from napari_hush.io.lazy import LazyPixels
+from napari_hush.widgets.data.open_as_layers import open_as_layers
+
+
+class TextPixels(LazyPixels):
+    def __init__(self, path):
+        self.text = np.loadtxt(path, dtype="float32")
+        super().__init__(self.text.shape, self.text.dtype)
+
+    def _read(self, bounds):
+        return self.text[tuple(slice(*each) for each in bounds)]
+
+
+METADATA = ImageMetadata.of("YX", {"Y": 0.5, "X": 0.5}, {})
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with an image of a registered format."""
+    made = Format(
+        pattern="*.img",
+        recognizes=by_name("*.img"),
+        open=lambda path, axes, level: (TextPixels(path), "YX", METADATA),
+        metadata=lambda path, level: METADATA,
+    )
+    monkeypatch.setitem(FORMATS, "text", made)
+    (tmp_path / "deep").mkdir()
+    image = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
+    np.savetxt(tmp_path / "deep" / "a.IMG", image, fmt="%.9g")
+    return tmp_path
+
+
+def test_registered_format(folder):
+    file = folder / "deep" / "a.IMG"
+    assert file_type(folder, "tiff") == "text"
+    assert list_files(folder, "text") == [file]
+    assert read_metadata(file) == METADATA
+    (image,) = open_images(folder, "text", "YX")
+    assert not image.in_memory
+    assert image.metadata == METADATA
+    np.testing.assert_array_equal(
+        image.data[3:5, 7:9], np.loadtxt(file)[3:5, 7:9].astype("f4")
+    )
+    with pytest.raises(SourceTypeError, match=r"does not match '\*\.img'"):
+        list_files(file.rename(folder / "a.txt"), "text")
+
+
+def test_registered_format_is_checked_by_the_command(folder, capsys):
+    assert main(["check", str(folder / "deep" / "a.IMG")]) == 0
+    assert capsys.readouterr().out
+
+
+def test_registered_format_is_opened_in_the_dock(folder, make_napari_viewer):
+    (layer,) = open_as_layers(make_napari_viewer(), folder)
+    np.testing.assert_array_equal(layer.scale, [0.5, 0.5])
