@@ -205,3 +205,16 @@ class TestTrainFromAFile:
         save_configuration(tiny_config(), "c.yml")
         assert main(["train", *given, "-o", "m.safetensors"]) == 2
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.process
+def test_a_former_setting_is_reported_in_one_line(tmp_path):
+    file = tmp_path / "new.yml"
+    arguments = ["config", "n2v", "--set", "save_state_every=30", "-o", str(file)]
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_hush", *arguments], capture_output=True, text=True
+    )
+    said = done.stderr.splitlines()
+    assert (done.returncode, len(said)) == (0, 1)
+    assert said[0].startswith("hush: The setting 'training_config.save_state_every' is now")
+    assert load_configuration(file).training_config.checkpoint_every == 30

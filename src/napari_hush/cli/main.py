@@ -10,7 +10,9 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from importlib import import_module
 from shutil import get_terminal_size
@@ -69,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     try:
-        return _module(options.command).run(options) or ExitCode.DONE
+        with _deprecations_shown():
+            return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
         number = rank()  # 0 is the first or only process
         process = f" (process {number})" if number > 0 else ""
@@ -78,6 +81,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hush: interrupted.", file=sys.stderr)
         return ExitCode.INTERRUPTED
+
+
+@contextmanager
+def _deprecations_shown() -> Iterator[None]:
+    """Print this package's deprecation warnings, which Python hides, in one line each."""
+    standard = warnings.formatwarning
+
+    def one_line(message: Any, category: type[Warning], *rest: Any, **more: Any) -> str:
+        if issubclass(category, DeprecationWarning):
+            return f"hush: {message}\n"
+        return standard(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", "", DeprecationWarning, "napari_hush")
+        warnings.formatwarning = one_line
+        try:
+            yield
+        finally:
+            warnings.formatwarning = standard
 
 
 def build_parser(
