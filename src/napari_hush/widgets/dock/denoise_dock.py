@@ -117,7 +117,7 @@ class DenoiseDock(QWidget):
         self._presenter.update()
 
     def value(self) -> Configuration:
-        """The configuration for the next training; `ConfigurationError` if not valid."""
+        """Configuration for the next training run; `ConfigurationError` if not valid."""
         return self._inputs.value()
 
     def setValue(self, configuration: Configuration) -> None:

@@ -102,7 +102,7 @@ class Inputs(QWidget):
         return self.data.axes.value()
 
     def value(self) -> Configuration:
-        """The configuration for the next training; raises if the inputs are not valid."""
+        """Configuration for the next training run; raises if the inputs are not valid."""
         validate_axes(self.axes())
         return self.settings.value()
 
@@ -162,7 +162,7 @@ class Inputs(QWidget):
         return truth
 
     def training(self) -> Training | None:
-        """The next training; None if it cannot start."""
+        """The next training run; None if it cannot start."""
         self._on_edited()  # the visible part may have changed
         data = self.chosenData()
         if data is None or self.readiness.training:
