@@ -1,6 +1,8 @@
-"""During a training: preview, pause, denoising, training on, snapshots."""
+"""While a model is training: preview, pause, denoising, further training, snapshots."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,16 +18,11 @@ def layer(viewer, noisy):
 
 @pytest.fixture
 def training(hand, layer, quick, monkeypatch):
-    """A training that would take for ever, with previews as often as can be."""
-    from napari_hush.widgets.jobs import tasks
+    """A training run that would take for ever, with previews as often as possible."""
+    from napari_hush.lightning import PreviewCallback
 
-    def callbacks(self, report):
-        from napari_hush.lightning import PreviewCallback
-
-        self.previewer.report = report
-        return (PreviewCallback(self.previewer.update, share=1.0, every_s=0.0),)
-
-    monkeypatch.setattr(tasks.Training, "_callbacks", callbacks)
+    often = partial(PreviewCallback, share=1.0, every_s=0.0)
+    monkeypatch.setattr("napari_hush.lightning.PreviewCallback", often)
     hand.dock.setValue(quick(num_epochs=100_000))
     hand.click("train")
     hand.until(lambda: hand.find("loss_plot").history.steps != [])
