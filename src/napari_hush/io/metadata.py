@@ -1,7 +1,8 @@
-"""Axes, pixel sizes and units in the metadata of files."""
+"""Axes, pixel sizes, units, positions and channel names in the metadata of files."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,7 @@ _NO_UNITS = ("", "pixel", "pixels", "px", "null", "none", "reference frame")
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """Axes, pixel sizes and units of a file, as far as it has them."""
+    """Metadata of an image, as far as its file has them."""
 
     axes: str | None = None
     """One letter of S, T, C, Z, Y, X per dimension; None unless all are named."""
@@ -64,19 +65,31 @@ class ImageMetadata:
     """Size of one step along an axis, by letter."""
     units: dict[str, str] = field(default_factory=dict)
     """Unit of that size as in OME-Zarr ("micrometer", "second"), by letter."""
+    channels: tuple[str, ...] = ()
+    """Name of each channel, "" for one without; empty if no channel has a name."""
+    position: dict[str, float] = field(default_factory=dict)
+    """Place of the first pixel along an axis, in the unit of its scale, by letter."""
 
     @classmethod
     def of(
-        cls, axes: str | None, scale: Mapping[str, Any], units: Mapping[str, Any]
+        cls,
+        axes: str | None,
+        scale: Mapping[str, Any],
+        units: Mapping[str, Any],
+        *,
+        channels: Iterable[Any] = (),
+        position: Mapping[str, Any] | None = None,
     ) -> ImageMetadata:
         """Keep valid values: positive sizes, known letters, long names of units.
 
-        `scale` and `units` are those of the file by letter, or None; `axes` with `UNNAMED`
-        become None.
+        `scale`, `units` and `position` are those of the file by letter, or None; `axes`
+        with `UNNAMED` become None. `channels` are the names, or None.
         """
         known = (
             axes is not None and set(axes) <= set(CANONICAL) and len(set(axes)) == len(axes)
         )
+        labels = tuple("" if name is None else str(name).strip() for name in channels)
+        places = {a: float(p) for a, p in (position or {}).items() if p is not None}
         sizes = {
             a: float(s) for a, s in scale.items() if s is not None and 0 < float(s) < 1e30
         }
@@ -87,6 +100,8 @@ class ImageMetadata:
             axes if known else None,
             {a: sizes[a] for a in CANONICAL if a in sizes},
             {a: names[a] for a in CANONICAL if names.get(a)},
+            labels if any(labels) else (),
+            {a: places[a] for a in CANONICAL if a in places and math.isfinite(places[a])},
         )
 
 

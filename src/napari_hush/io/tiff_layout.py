@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.metadata import UNNAMED, ImageMetadata
+from napari_hush.io.tiff_metadata import series_metadata
+
+if TYPE_CHECKING:
+    from napari_hush.io.metadata import ImageMetadata
 
 _DAMAGE = re.compile(r"invalid (page )?offset|corrupted")
 """Log messages of tifffile that mean that pages at the end of a file are missing."""
@@ -158,7 +161,7 @@ def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> Tiff
         )
     keyframe = series.keyframe
     dtype = np.dtype(series.dtype).newbyteorder("=")
-    metadata, named = _metadata(file, series)
+    metadata, named = series_metadata(file, series)
     chunks: tuple[int, ...] | None = None
     tables: tuple[bytes | None, ...] = ()
     offsets: list[Any]
@@ -211,49 +214,6 @@ def _ones_at_the_end(
         f"Pages of shape {page} do not form an image of shape {shape}; save the file with "
         "another program."
     )
-
-
-def _metadata(file: tifffile.TiffFile, series: Any) -> tuple[ImageMetadata, str]:
-    axes = series.axes
-    if series.keyframe.samplesperpixel > 1 and "S" in axes:  # colors
-        axes = axes.replace("S", "C" if "C" not in axes else UNNAMED)
-    axes = "".join(a if a in "STCZYX" else UNNAMED for a in axes)
-    shaped: dict[str, Any] = (
-        (file.shaped_metadata or ({},))[0] if series.kind == "shaped" else {}
-    )
-    chosen = "axes" in shaped if series.kind == "shaped" else series.kind not in _NAMELESS
-    named = axes if chosen else "".join(a if a == "C" else UNNAMED for a in axes)
-    if series.kind == "imagej":
-        scale, units = _imagej_sizes(file.imagej_metadata or {}, series.keyframe)
-    elif series.kind == "ome":
-        scale, units = _ome_sizes(file.ome_metadata)
-    else:
-        scale, units = shaped.get("scale", {}), shaped.get("units", {})
-    return ImageMetadata.of(axes, scale, units), named
-
-
-_NAMELESS = ("uniform", "generic")
-
-
-def _imagej_sizes(
-    known: dict[str, Any], page: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    per_unit = page.resolution
-    unit = known.get("unit")
-    scale: dict[str, Any] = {"Z": known.get("spacing"), "T": known.get("finterval")}
-    if tuple(per_unit) != (1.0, 1.0) or unit:
-        scale["X"], scale["Y"] = (1 / n if n else None for n in per_unit)
-    return scale, {"X": unit, "Y": unit, "Z": unit, "T": known.get("tunit", "second")}
-
-
-def _ome_sizes(xml: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    image = tifffile.xml2dict(xml or "")["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    scale = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
-    units = {a: pixels.get(f"PhysicalSize{a}Unit", "micrometer") for a in "ZYX"}
-    scale["T"] = pixels.get("TimeIncrement")
-    units["T"] = pixels.get("TimeIncrementUnit", "second")
-    return scale, units
 
 
 class _Complaints(logging.Handler):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ def provenance_of(
             (min(low for low, _ in channel), max(high for _, high in channel))
             for channel in zip(*ranges, strict=True)
         ),
-        replace(found, axes=None),
+        ImageMetadata(None, found.scale, found.units),
     )
 
 

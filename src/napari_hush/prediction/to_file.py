@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -169,7 +169,9 @@ def _job(
             "axes": image.axes.axes,
             "dtype": str(described.dtype),
             "kind": target.kind,
-            "sizes": asdict(described.sizes),
+            "sizes": {
+                key: getattr(described.sizes, key) for key in ("axes", "scale", "units")
+            },
             "tile_size": list(denoiser.tile_size),
             "halo": list(denoiser.halo),
             "batch_size": config.batch_size,
