@@ -16,6 +16,7 @@ from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
     FileBarrier,
+    Selection,
     changed_meanwhile,
     changes_of,
     explain_memory_error,
@@ -59,6 +60,9 @@ class PredictSettings(TypedDict, total=False):
     axes: str | None
     data_type: str | None
     level: int | None
+    series: int | None
+    scene: int | None
+    field: int | None
     tile_size: Sequence[int] | None
     tile_overlap: Sequence[int] | None
     batch_size: int | None
@@ -231,12 +235,14 @@ class FileJob:
 
     def run(self, source: Any, output: Path, *, resume: bool) -> list[Path]:
         """Denoise all files, see `CAREamist.predict_to_disk`."""
+        one = {"series": None, "scene": None, "field": None}  # chosen by its reference
         return predict_files(
-            self,
+            replace(self, config=self.config.model_copy(update=one)),
             source,
             output,
             data_type=self.config.data_type,
             extension_filter=self.extension_filter,
+            selection=Selection(**self.config.selection),
             suffix=self.form.suffix,
             overwrite=self.overwrite,
             resume=resume,

@@ -19,16 +19,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX (default: read from the file)"
     )
+    for name in ("series", "scene", "field"):
+        text = f"number of the {name} to analyze, from 0"
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
 
 
 def run(options: argparse.Namespace) -> None:
-    from napari_hush.io import file_type, list_files, open_images, read_metadata
+    from napari_hush.io import (
+        Selection,
+        file_type,
+        images_of,
+        list_files,
+        open_images,
+        read_metadata,
+    )
     from napari_hush.io.formats import format_of
     from napari_hush.quality import check_data
 
     path = Path(options.image)
     data_type = format_of(path) or file_type(path, "tiff")
-    path, *others = list_files(path, data_type)
+    selection = Selection(0, options.series, options.scene, options.field)
+    path, *others = [
+        image
+        for file in list_files(path, data_type)
+        for image in images_of(file, data_type, selection)
+    ]
     if others:
         raise SourceTypeError(
             f"{options.image!r} has {1 + len(others)} images; give one, for example "

@@ -21,6 +21,8 @@ EXAMPLES = (
     "hush predict cells.safetensors brain.zarr -o brain_clean.ome.zarr",
     "hush predict cells.safetensors folder -o clean --resume",
 )
+_SELECTION = {"level": "as in training", "series": None, "scene": None, "field": None}
+"""Options that choose images of a file, and their defaults in the help."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", help="one letter per dimension, e.g. ZYX (default: as in training)"
     )
-    level = help_of(InferenceConfig.model_fields["level"].description, "as in training")
-    parser.add_argument("--level", type=int, metavar="N", help=level)
+    for name, default in _SELECTION.items():
+        text = help_of(InferenceConfig.model_fields[name].description, default)
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
     parser.add_argument(
         "--tile-size",
         type=int,
@@ -86,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             resume=options.resume,
             data_type=file_type(options.images, trained_on.data_type),
             axes=options.axes,
-            level=options.level,
+            **{name: getattr(options, name) for name in _SELECTION},
             tile_size=options.tile_size,
             dtype=options.dtype,
         )

@@ -14,7 +14,14 @@ from napari_hush.config.base import field_paths
 from napari_hush.config.files import SUFFIXES
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
 from napari_hush.errors import ConfigurationError
-from napari_hush.io import file_type, list_files, named_axes, open_images
+from napari_hush.io import (
+    Selection,
+    file_type,
+    images_of,
+    list_files,
+    named_axes,
+    open_images,
+)
 
 METHOD_HELP = " ".join(f"{key}: {each.sentence}" for key, each in METHODS.items())
 
@@ -27,6 +34,9 @@ _OPTIONS: dict[str, tuple[str, type, str | None]] = {
     "--epochs": ("training_config.num_epochs", int, "N"),
     "--steps": ("training_config.num_steps", int, "N"),
     "--level": ("data_config.level", int, "N"),
+    "--series": ("data_config.series", int, "N"),
+    "--scene": ("data_config.scene", int, "N"),
+    "--field": ("data_config.field", int, "N"),
     "--batch-size": ("data_config.batch_size", int, "N"),
     "--learning-rate": ("algorithm_config.optimizer.learning_rate", float, "RATE"),
     "--masked-pixels": (
@@ -142,11 +152,16 @@ def _set_axes(
     for name in ("data_type", "data_config.data_type"):
         preferred = chosen.get(name, preferred)
     kind = data["data_type"] = file_type(images, preferred) if images else "tiff"
-    level = data["level"] if options.level is None else options.level
-    first = list_files(images, kind)[0] if images else None
+    selection = {
+        name: data[name] if getattr(options, name) is None else getattr(options, name)
+        for name in Selection._fields
+    }
+    first = None
+    if images:
+        first = images_of(list_files(images, kind)[0], kind, Selection(**selection))[0]
     axes = options.axes
     if axes is None and read_axes and first is not None:
-        axes = named_axes(first, level)
+        axes = named_axes(first, selection["level"])
     if axes is None:
         return
     axes = data["axes"] = validate_axes(axes)
@@ -155,7 +170,7 @@ def _set_axes(
         network["conv_dims"] = dims
         data["patch_size"] = (16, 64, 64)[-dims:]
     if "C" in axes and first is not None:
-        (image,) = open_images([first], kind, axes, level=level)
+        (image,) = open_images([first], kind, axes, level=selection["level"])
         _set_channels(tree, image.axes.canonical_shape[1])
 
 

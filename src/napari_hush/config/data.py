@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from napari_hush.axes import spatial_axes, validate_axes
-from napari_hush.config.base import Frozen
+from napari_hush.config.base import NEW, Frozen
 from napari_hush.config.transforms import Transform, XYFlipConfig, XYRandomRotate90Config
 
 
@@ -74,7 +74,14 @@ DataType = Literal["array", "tiff", "zarr", "custom"]
 Axes = Annotated[str, AfterValidator(validate_axes)]
 
 
-class DataConfig(Frozen):
+class _ImageSelection(Frozen):
+    @property
+    def selection(self) -> dict[str, Any]:
+        """Which images of a file are used: `level`, `series`, `scene` and `field`."""
+        return {name: getattr(self, name) for name in ("level", "series", "scene", "field")}
+
+
+class DataConfig(_ImageSelection):
     """Images, patches, normalization and augmentation."""
 
     data_type: DataType = "array"
@@ -88,6 +95,12 @@ class DataConfig(Frozen):
     """Channels of the targets to use, numbered from 0; None for all."""
     level: int = Field(0, ge=0)
     """Resolution level of OME-Zarr images; 0 is the full resolution."""
+    series: int | None = Field(None, ge=0, json_schema_extra=NEW)
+    """Number of the series of TIFF files or OME-Zarr collections, from 0; None for all."""
+    scene: int | None = Field(None, ge=0, json_schema_extra=NEW)
+    """Number of the scene of microscope files, from 0; None for all."""
+    field: int | None = Field(None, ge=0, json_schema_extra=NEW)
+    """Number of the field in each well of OME-Zarr plates, from 0; None for all."""
     patch_size: tuple[int, ...] = (64, 64)
     """Size of the training patches in pixels, (Y, X) or (Z, Y, X)."""
     batch_size: int = Field(16, ge=1, le=4096)
@@ -130,7 +143,7 @@ class DataConfig(Frozen):
         return self
 
 
-class InferenceConfig(Frozen):
+class InferenceConfig(_ImageSelection):
     """Settings of a prediction."""
 
     data_type: DataType = "array"
@@ -141,6 +154,12 @@ class InferenceConfig(Frozen):
     """Channels of the images that the model was trained on; None for all."""
     level: int = Field(0, ge=0)
     """Resolution level of OME-Zarr images; 0 is the full resolution."""
+    series: int | None = Field(None, ge=0, json_schema_extra=NEW)
+    """Number of the series of TIFF files or OME-Zarr collections, from 0; None for all."""
+    scene: int | None = Field(None, ge=0, json_schema_extra=NEW)
+    """Number of the scene of microscope files, from 0; None for all."""
+    field: int | None = Field(None, ge=0, json_schema_extra=NEW)
+    """Number of the field in each well of OME-Zarr plates, from 0; None for all."""
     tile_size: tuple[int, ...] | None = None
     """Size of the tiles in pixels, (Y, X) or (Z, Y, X); None for automatic."""
     tile_overlap: tuple[int, ...] | None = None

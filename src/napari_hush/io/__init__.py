@@ -2,6 +2,7 @@
 
 from napari_hush.deprecation import former_names
 from napari_hush.io.arrays_and_readers import axes_of
+from napari_hush.io.contents import ALL_IMAGES, Selection, file_of, split_reference
 from napari_hush.io.czi import read_czi
 from napari_hush.io.file_barrier import FileBarrier
 from napari_hush.io.fingerprint import (
@@ -12,6 +13,7 @@ from napari_hush.io.fingerprint import (
     file_stamp,
     fingerprint_of,
 )
+from napari_hush.io.formats import images_of
 from napari_hush.io.image import Image, Pixels, select_channels
 from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.metadata import ImageMetadata
@@ -34,6 +36,7 @@ from napari_hush.system.memory import explain_memory_error, require_memory
 from napari_hush.system.optional import require
 
 __all__ = [
+    "ALL_IMAGES",
     "RECORD",
     "Content",
     "FileBarrier",
@@ -43,6 +46,7 @@ __all__ = [
     "ReadSource",
     "Result",
     "ResultImage",
+    "Selection",
     "TiffResult",
     "ZarrResult",
     "axes_of",
@@ -51,9 +55,11 @@ __all__ = [
     "check_source",
     "content_of",
     "explain_memory_error",
+    "file_of",
     "file_stamp",
     "file_type",
     "fingerprint_of",
+    "images_of",
     "is_path",
     "list_files",
     "load_images",
@@ -70,6 +76,7 @@ __all__ = [
     "require",
     "require_memory",
     "select_channels",
+    "split_reference",
     "write_tiff",
 ]
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_hush.boxes import Boxes, box_size
 from napari_hush.errors import UnreadableFileError
+from napari_hush.io.contents import file_of
 from napari_hush.io.lazy import LazyPixels
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def fingerprint_of(image: Image) -> str | None:
 
 def file_stamp(path: Path) -> str:
     """Identify any file by its path, size and time of modification."""
-    status = path.stat()
+    status = file_of(path).stat()
     known = (str(path.resolve()), status.st_size, status.st_mtime_ns)
     return hashlib.sha256(repr(known).encode()).hexdigest()
 

@@ -10,6 +10,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
+from napari_hush.io.contents import (
+    ALL_IMAGES,
+    Contents,
+    Selection,
+    chosen_images,
+    file_of,
+)
 from napari_hush.io.czi import czi_metadata, read_czi
 from napari_hush.io.lazy import LazyPixels
 from napari_hush.io.metadata import ImageMetadata
@@ -29,16 +36,23 @@ class Format(NamedTuple):
     recognizes: Callable[[Path], bool]
     """Whether a path is a file of this format."""
     open: Callable[[Path, str, int], Opened]
-    """Opens a path; also gets the axes that the user gives and the resolution level."""
+    """Opens an image reference; also gets the user's axes and the resolution level."""
     metadata: Callable[[Path, int], ImageMetadata]
-    """Reads the metadata of a path and resolution level."""
+    """Reads the metadata of an image reference at a resolution level."""
+    contents: Callable[[Path], Contents] = Contents.single
+    """The images that a path holds; pixels are not read."""
     is_data_type: bool = True
     """False if ``data_type`` is ``"custom"`` for this format."""
 
 
 def by_name(pattern: str) -> Callable[[Path], bool]:
     """Recognizes files, not folders, by a pattern in lower case, such as ``"*.tif*"``."""
-    return lambda path: fnmatch(path.name.lower(), pattern) and not path.is_dir()
+
+    def recognizes(path: Path) -> bool:
+        file = file_of(path)
+        return fnmatch(file.name.lower(), pattern) and not file.is_dir()
+
+    return recognizes
 
 
 def _open_tiff(path: Path, axes: str, level: int) -> Opened:
@@ -79,3 +93,14 @@ def data_type_of(path: Path) -> str | None:
     """``data_type`` of a file; None if it is "custom" or unknown."""
     name = format_of(path)
     return name if name and FORMATS[name].is_data_type else None
+
+
+def images_of(path: Path, data_type: str, selection: Selection = ALL_IMAGES) -> list[Path]:
+    """References of the images of a file: all, or those of a selection.
+
+    A file of a custom reader is one image. Raises a DataError if there is no such image or
+    it is incomplete, and the errors of reading the file.
+    """
+    if data_type not in FORMATS:
+        return [path]
+    return chosen_images(FORMATS[data_type].contents(path), selection)

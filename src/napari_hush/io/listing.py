@@ -14,6 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
+from napari_hush.io.contents import file_of
 from napari_hush.io.formats import FORMATS, data_type_of, format_of
 from napari_hush.io.zarr_read import is_zarr
 
@@ -47,8 +48,8 @@ def list_files(
 
     Folders are searched recursively. For a `data_type` of `FORMATS`, the files that it
     recognizes match (``*.tif*``; Zarr stores, also a group or an array in one,
-    ``"image.zarr/1"``); for ``"custom"`` the pattern `extension_filter`, for example
-    ``"*.npy"``, or by default every name.
+    ``"image.zarr/1"``; one image of a file, ``"run.tif#2"``); for ``"custom"`` the
+    pattern `extension_filter`, for example ``"*.npy"``, or by default every name.
 
     Raises a MissingFileError if a path does not exist, and a SourceTypeError if a folder
     has no matching file or a file does not match.
@@ -68,9 +69,9 @@ def list_files(
         return fnmatch(file.name.lower(), pattern.lower())
 
     path = Path(source)
-    if not path.exists():
+    if not file_of(path).exists():
         raise MissingFileError(_missing(path))
-    if path.is_file() or format_of(path):
+    if file_of(path).is_file() or format_of(path):
         in_path = not known and fnmatch(str(path.absolute()).lower(), pattern.lower())
         if recognizes(path) or in_path:
             return [path]

@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
+from napari_hush.io.contents import file_of
 from napari_hush.io.zarr_read import zarr_marks
 
 _TIFF = (".tif", ".tiff")
@@ -49,7 +50,7 @@ def plan_targets(
         targets = [output] * len(files)
     else:
         targets = [_mirrored(file, roots, output, suffix) for file in files]
-    sources = {file.resolve(): file for file in files}
+    sources = {file_of(file).resolve(): file for file in files}
     taken: dict[Path, Path] = {}
     for number, (file, target) in enumerate(zip(files, targets, strict=True)):
         if target in taken:

@@ -18,7 +18,8 @@ from napari_hush.io.arrays_and_readers import (
     lazily,
     read_custom,
 )
-from napari_hush.io.formats import FORMATS, format_of
+from napari_hush.io.contents import Selection
+from napari_hush.io.formats import FORMATS, format_of, images_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, list_files
@@ -81,6 +82,9 @@ def open_images(
     extension_filter: str = "",
     *,
     level: int = 0,
+    series: int | None = None,
+    scene: int | None = None,
+    field: int | None = None,
     whole: bool = False,
 ) -> list[Image]:
     """Open the images of a source; pixels stay on disk.
@@ -88,7 +92,8 @@ def open_images(
     Parameters
     ----------
     source : array, str, Path, or list of one kind of them
-        Arrays (numpy, zarr, dask, xarray), or files and folders.
+        Arrays (numpy, zarr, dask, xarray), or files and folders; ``"run.tif#2"`` is one
+        image of a file that holds several, numbered from 0.
     data_type : {"array", "tiff", "zarr", "custom"}
         Type of the source.
     axes : str
@@ -101,13 +106,17 @@ def open_images(
         Which files are custom data, e.g. ``"*.npy"``.
     level : int
         Resolution level of OME-Zarr images; 0 is the finest.
+    series, scene, field : int, optional
+        Number of the series of TIFF files, of the scene of microscope files, or of the
+        field in each well of OME-Zarr plates, from 0; by default all are opened.
     whole : bool
         Keep the arrays of `read_source_func` instead of calling it again.
 
     Returns
     -------
     list of Image
-        In the given order; the files of a folder sorted by path.
+        In the given order; the files of a folder sorted by path, the images of a file
+        in its order.
 
     Raises
     ------
@@ -116,7 +125,8 @@ def open_images(
     MissingFileError, UnreadableFileError
         If a file does not exist or cannot be read.
     DataError
-        If the pixels do not fit `axes`, or are not real numbers.
+        If the pixels do not fit `axes`, or are not real numbers; if a file lacks an image
+        that was chosen, or part of what its metadata promise.
     """
     check_source(source, data_type, read_source_func)
     if level and data_type != "zarr":
@@ -135,7 +145,12 @@ def open_images(
     if read_source_func is not None:
         return [_from_reader(file, axes, read_source_func, whole) for file in files]
     check_not_empty(files)
-    return [_from_file(file, data_type, axes, level) for file in files]
+    selection = Selection(level, series, scene, field)
+    return [
+        _from_file(image, data_type, axes, level)
+        for file in files
+        for image in images_of(file, data_type, selection)
+    ]
 
 
 def load_images(*arguments: Any, **more: Any) -> list[Image]:

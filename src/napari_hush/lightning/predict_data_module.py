@@ -89,7 +89,7 @@ class PredictDataModule(L.LightningDataModule):
             self.pred_config.axes,
             self.read_source_func,
             self.extension_filter,
-            level=self.pred_config.level,
+            **self.pred_config.selection,
         )
         chosen = self.pred_config.channels
         self.images = [select_channels(image, chosen) for image in opened]

@@ -308,7 +308,7 @@ class TrainDataModule(L.LightningDataModule):
     def _images(self, source: Any, channels: tuple[int, ...] | None) -> list[Image]:
         config, more = self.data_config, (self.read_source_func, self.extension_filter)
         images = open_images(
-            source, config.data_type, config.axes, *more, level=config.level
+            source, config.data_type, config.axes, *more, **config.selection
         )
         return [select_channels(image, channels) for image in images]
 

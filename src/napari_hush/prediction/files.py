@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,14 @@ from napari_hush.errors import (
     UnreadableFileError,
 )
 from napari_hush.events import FileFailed, FileKept, FileWritten
-from napari_hush.io import is_path, list_files, plan_targets
+from napari_hush.io import (
+    ALL_IMAGES,
+    Selection,
+    images_of,
+    is_path,
+    list_files,
+    plan_targets,
+)
 from napari_hush.system import job_env
 
 if TYPE_CHECKING:
@@ -32,6 +39,7 @@ def predict_files(
     *,
     data_type: str,
     extension_filter: str = "",
+    selection: Selection = ALL_IMAGES,
     suffix: str = ".tiff",
     overwrite: bool = False,
     resume: bool = False,
@@ -42,8 +50,9 @@ def predict_files(
     ``denoise(file, target, index, num_files)`` writes the result of one file and returns
     False if it was stopped. `on_progress` gets a `FileWritten` for each result, a
     `FileKept` for each that existed, and a `FileFailed` for each file that cannot be
-    denoised. Several files are divided among the processes of a job; a single one is for
-    all of them. Everything else is documented at `CAREamist.predict_to_disk`.
+    denoised. Several files, or several images of one file, are divided among the processes
+    of a job; a single image is for all of them. Everything else is documented at
+    `CAREamist.predict_to_disk`.
     """
     if not is_path(source):
         raise SourceTypeError(
@@ -51,14 +60,14 @@ def predict_files(
             "predict."
         )
     roots = source if isinstance(source, list | tuple) else [source]
+    failed: dict[Path, str] = {}
+
+    def fail(file: Path, error: Exception) -> None:
+        failed[file] = str(error)
+        on_progress(FileFailed(file, str(error)))
+
     files = list_files(source, data_type, extension_filter)
-    rank, ranks = job_env.rank(), job_env.count()
-    if 1 < len(files) < ranks:
-        raise ConfigurationError(
-            f"There are {len(files)} files but {ranks} processes share them, so some would "
-            f"have nothing to do; use {len(files)} processes or fewer."
-        )
-    own = range(len(files)) if len(files) == 1 else range(rank, len(files), ranks)
+    files, own = _shared_images(files, data_type, selection, fail)
     targets = plan_targets(
         files,
         [Path(root) for root in roots],
@@ -69,7 +78,6 @@ def predict_files(
         own=own,
     )
     complete: list[Path] = []
-    failed: dict[Path, str] = {}
     for number in own:
         file, target = files[number], targets[number]
         if resume and target.exists():
@@ -82,11 +90,52 @@ def predict_files(
         except _OF_ONE_FILE as error:
             if len(files) == 1:
                 raise
-            failed[file] = str(error)
-            on_progress(FileFailed(file, str(error)))
+            fail(file, error)
         else:
             complete.append(target)
             on_progress(FileWritten(target))
     if failed:
         raise SomeFilesFailedError(failed, complete)
     return complete
+
+
+def _shared_images(
+    files: Sequence[Path],
+    data_type: str,
+    selection: Selection,
+    fail: Callable[[Path, Exception], None],
+) -> tuple[list[Path], Sequence[int]]:
+    """The images of files, and the numbers of those that this process denoises.
+
+    A process opens its own files only; those of others stand for their images. `fail` gets
+    each file that cannot be read.
+    """
+    rank, ranks = job_env.rank(), job_env.count()
+    if len(files) == 1:
+        images = images_of(files[0], data_type, selection)
+        _check_enough(len(images), "images", ranks)
+        one = len(images) == 1
+        return images, range(1) if one else range(rank, len(images), ranks)
+    _check_enough(len(files), "files", ranks)
+    found: list[Path] = []
+    own: list[int] = []
+    for number, file in enumerate(files):
+        if number % ranks != rank:
+            found.append(file)
+            continue
+        try:
+            images = images_of(file, data_type, selection)
+        except _OF_ONE_FILE as error:
+            fail(file, error)
+            continue
+        own += range(len(found), len(found) + len(images))
+        found += images
+    return found, own
+
+
+def _check_enough(count: int, what: str, ranks: int) -> None:
+    if 1 < count < ranks:
+        raise ConfigurationError(
+            f"There are {count} {what} but {ranks} processes share them, so some would "
+            f"have nothing to do; use {count} processes or fewer."
+        )

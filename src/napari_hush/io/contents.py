@@ -1,0 +1,162 @@
+"""The images that a file or store holds, and those of them that are used.
+
+`chosen_images` compares the two: every image is used, or the person chose some of them,
+or an error names what is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from napari_hush.errors import DataError
+
+_REFERENCE = re.compile(r"(.+)#(\d+)")
+_LISTED = 8
+"""Images that a message lists."""
+_log = logging.getLogger(__name__)
+
+
+def split_reference(path: Path) -> tuple[Path, int | None]:
+    """The file of an image reference, and the number of the image in it.
+
+    ``run.tif#2`` is image 2, numbered from 0, of ``run.tif``. The number is None for a
+    plain path, and for a file or folder that has this very name.
+    """
+    match = _REFERENCE.fullmatch(path.name)
+    if match is None or path.exists():
+        return path, None
+    return path.with_name(match[1]), int(match[2])
+
+
+def file_of(path: Path) -> Path:
+    """The file or folder of an image reference."""
+    return split_reference(path)[0]
+
+
+class Selection(NamedTuple):
+    """Which images of a file or store are used, and at which resolution."""
+
+    level: int = 0
+    """Resolution level of OME-Zarr images; 0 is the finest."""
+    series: int | None = None
+    """Number of the series of a TIFF file or an OME-Zarr collection, from 0."""
+    scene: int | None = None
+    """Number of the scene of a microscope's file, from 0."""
+    field: int | None = None
+    """Number of the field in each well of a plate, from 0."""
+
+    def of_kinds(self) -> Iterator[tuple[str, int]]:
+        """The kinds of image that are chosen by number, and the number."""
+        for kind in ("series", "scene", "field"):
+            if (number := getattr(self, kind)) is not None:
+                yield kind, number
+
+
+ALL_IMAGES = Selection()
+
+
+class Part(NamedTuple):
+    """One image of a file or store."""
+
+    reference: Path
+    """Opens it."""
+    number: int = 0
+    """Its number in the file, or of the field in its well; from 0."""
+    name: str = ""
+    """Its name in the file, for messages."""
+    missing: str = ""
+    """What the file promises but lacks of it, "3 of 8 planes"; empty if it is complete."""
+    warning: str = ""
+    """A sentence about an image that is used although it lacks something."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file or store holds."""
+
+    path: Path
+    images: tuple[Part, ...]
+    """All images that its metadata promise."""
+    kind: str = "image"
+    """What `images` are: "image" (the only one), "series", "scene" or "field"."""
+    left_out: tuple[str, ...] = ()
+    """Images that are no data, such as the label of a slide."""
+
+    @classmethod
+    def single(cls, path: Path) -> Contents:
+        """A file with one image."""
+        return cls(path, (Part(path),))
+
+
+def chosen_images(contents: Contents, selection: Selection = ALL_IMAGES) -> list[Path]:
+    """References of the images of a file that a selection chooses, by default all.
+
+    Raises a DataError if the file has no such image, or one of them is incomplete.
+    Logs a warning about images that are left out or lack something.
+    """
+    parts: Sequence[Part] = contents.images
+    for kind, number in selection.of_kinds():
+        if kind == contents.kind or contents.kind == "image":
+            parts = [part for part in parts if part.number == number]
+        else:
+            raise DataError(
+                f"{kind.capitalize()} {number} was chosen but {str(contents.path)!r} has "
+                f"no {_plural(kind)}, it has {_plural(contents.kind)}; leave {kind} out "
+                f"or choose a {contents.kind}."
+            )
+        if not parts:
+            raise DataError(
+                f"{kind.capitalize()} {number} was chosen but {str(contents.path)!r} has "
+                f"{_listed(contents)}; choose one of them."
+            )
+    if missing := [part for part in parts if part.missing]:
+        raise _incomplete(contents, missing)
+    for part in parts:
+        if part.warning:
+            _log.warning("%s", part.warning)
+    if contents.left_out and parts is contents.images:
+        _log.warning(
+            "%r also holds %s, which %s left out.",
+            str(contents.path),
+            " and ".join(contents.left_out),
+            "is" if len(contents.left_out) == 1 else "are",
+        )
+    return [part.reference for part in parts]
+
+
+def _incomplete(contents: Contents, missing: Sequence[Part]) -> DataError:
+    path = str(contents.path)
+    if contents.kind == "image":
+        lacks, way_out = missing[0].missing, "complete it or leave it out"
+    else:
+        named = [f"{_title(contents.kind, part)} ({part.missing})" for part in missing]
+        lacks = _some(named)
+        complete = next((part for part in contents.images if not part.missing), None)
+        way_out = f"complete it or choose a complete {contents.kind}" + (
+            "" if complete is None else f", for example {str(complete.reference)!r}"
+        )
+    return DataError(f"{path!r} is incomplete, it lacks {lacks}; {way_out}.")
+
+
+def _listed(contents: Contents) -> str:
+    if len(contents.images) == 1:
+        return "only one image, number 0"
+    return _some([_title(contents.kind, part) for part in contents.images])
+
+
+def _title(kind: str, part: Part) -> str:
+    return f"{kind} {part.number}" + (f" {part.name!r}" if part.name else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _plural(kind: str) -> str:
+    return kind if kind == "series" else f"{kind}s"
