@@ -6,7 +6,7 @@ import pytest
 from napari_hush.cli import main
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import ImageMetadata, file_type, list_files, open_images, read_metadata
-from napari_hush.io.formats import FORMATS, Format, by_name
+from napari_hush.io.formats import FORMATS, Endings, Format, format_of
 from napari_hush.io.lazy import LazyPixels
 from napari_hush.widgets.data.open_as_layers import open_as_layers
 
@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
     """A folder with an image of a registered format."""
     made = Format(
         pattern="*.img",
-        recognizes=by_name("*.img"),
+        recognizes=Endings(".img"),
         open=lambda path, axes, level: (TextPixels(path), "YX", METADATA),
         metadata=lambda path, level: METADATA,
     )
@@ -62,3 +62,9 @@ def test_registered_format_is_checked_by_the_command(folder, capsys):
 def test_registered_format_is_opened_in_the_dock(folder, make_napari_viewer):
     (layer,) = open_as_layers(make_napari_viewer(), folder)
     np.testing.assert_array_equal(layer.scale, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("name", ["a.tif.aux.xml", "a.tif.txt", "a.tif.part", "a.tif~"])
+def test_side_files_are_no_images_by_their_names(tmp_path, name):
+    np.savetxt(tmp_path / name, [[0]])
+    assert format_of(tmp_path / name) is None

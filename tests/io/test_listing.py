@@ -35,7 +35,7 @@ def test_missing(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(SourceTypeError, match=r"has no file that matches '\*\.tif\*'"):
+    with pytest.raises(SourceTypeError, match=r"has no file that matches '\*\.tif'"):
         list_files(tmp_path, "tiff")
 
 
@@ -136,6 +136,6 @@ def test_type_of_a_folder_with_several(folder):
     (folder / "d.zarr").mkdir()
     assert file_type(folder, "tiff") == "tiff"
     assert file_type(folder, "zarr") == "zarr"
-    says = r"3 of type 'tiff' and 1 of type 'zarr'\); give .* example .*\*\.tif\*"
+    says = r"3 of type 'tiff' and 1 of type 'zarr'\); give .* example .*\*\.tif"
     with pytest.raises(SourceTypeError, match=says):
         file_type(folder, "array")

@@ -6,7 +6,6 @@ A Zarr store counts as one file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ class Format(NamedTuple):
     """How to recognize and read the files of one format."""
 
     pattern: str
-    """What file names look like, in messages."""
+    """Pattern of the usual file names, in messages."""
     recognizes: Callable[[Path], bool]
     """Whether a path is a file of this format."""
     open: Callable[[Path, str, int], Opened]
@@ -45,14 +44,19 @@ class Format(NamedTuple):
     """False if ``data_type`` is ``"custom"`` for this format."""
 
 
-def by_name(pattern: str) -> Callable[[Path], bool]:
-    """Recognizes files, not folders, by a pattern in lower case, such as ``"*.tif*"``."""
+class Endings:
+    """Recognizes files, not folders, by the endings of their names, such as ``".tif"``."""
 
-    def recognizes(path: Path) -> bool:
+    def __init__(self, *endings: str) -> None:
+        self.endings = endings
+
+    def matches(self, name: str) -> bool:
+        """Whether a name has one of the endings, in lower or upper case."""
+        return name.lower().endswith(self.endings)
+
+    def __call__(self, path: Path) -> bool:
         file = file_of(path)
-        return fnmatch(file.name.lower(), pattern) and not file.is_dir()
-
-    return recognizes
+        return self.matches(file.name) and not file.is_dir()
 
 
 def _open_tiff(path: Path, axes: str, level: int) -> Opened:
@@ -62,8 +66,8 @@ def _open_tiff(path: Path, axes: str, level: int) -> Opened:
 
 FORMATS = {
     "tiff": Format(
-        pattern="*.tif*",
-        recognizes=by_name("*.tif*"),
+        pattern="*.tif",
+        recognizes=Endings(".tif", ".tiff"),
         open=_open_tiff,
         metadata=lambda path, level: layout_of(path).metadata,
     ),
@@ -75,7 +79,7 @@ FORMATS = {
     ),
     "czi": Format(
         pattern="*.czi",
-        recognizes=by_name("*.czi"),
+        recognizes=Endings(".czi"),
         open=lambda path, axes, level: (read_czi(path, axes), axes, czi_metadata(path)),
         metadata=lambda path, level: czi_metadata(path),
         is_data_type=False,
