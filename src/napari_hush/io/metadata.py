@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from napari_hush.axes import CANONICAL
 from napari_hush.errors import DataError
+
+_log = logging.getLogger(__name__)
 
 UNNAMED = "?"
 """A dimension without a name."""
@@ -21,7 +27,7 @@ _UNITS = {
     "picometer": ("pm", "picometre"),
     "angstrom": ("Å", "Å", "ångström"),
     "nanometer": ("nm", "nanometre", "nanometers"),
-    "micrometer": ("µm", "μm", "um", "\\u00B5m", "micron", "microns", "micrometre"),
+    "micrometer": ("µm", "μm", "um", "micron", "microns", "micrometre"),
     "millimeter": ("mm", "millimetre", "millimeters"),
     "centimeter": ("cm", "centimetre"),
     "meter": ("m", "metre"),
@@ -52,6 +58,14 @@ _SECONDS = {
     "hour": 3600.0,
 }
 _LONG_NAMES = {short: name for name, shorts in _UNITS.items() for short in (name, *shorts)}
+_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
+"""Character in descriptions of ImageJ."""
+_COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_SPACE = "ZYX"
+_LARGEST = 1e30
+_LONGEST_NAME = 200
+_LONGEST_UNIT = 50
 _NO_UNITS = ("", "pixel", "pixels", "px", "null", "none", "reference frame")
 
 
@@ -68,7 +82,11 @@ class ImageMetadata:
     channels: tuple[str, ...] = ()
     """Name of each channel, "" for one without; empty if no channel has a name."""
     position: dict[str, float] = field(default_factory=dict)
-    """Place of the first pixel along an axis, in the unit of its scale, by letter."""
+    """Place of the first pixel along Z, Y and X, in the unit of the scale, by letter."""
+    is_ome: bool = field(default=False, compare=False)
+    """Whether they are OME-XML, as those of a result then are."""
+    unknown: tuple[str, ...] = field(default=(), compare=False)
+    """Entries that cannot be understood, such as ``"size of X = 'big'"``."""
 
     @classmethod
     def of(
@@ -77,32 +95,124 @@ class ImageMetadata:
         scale: Mapping[str, Any],
         units: Mapping[str, Any],
         *,
-        channels: Iterable[Any] = (),
+        channels: Sequence[Any] = (),
         position: Mapping[str, Any] | None = None,
+        is_ome: bool = False,
+        unknown: Iterable[str] = (),
     ) -> ImageMetadata:
-        """Keep valid values: positive sizes, known letters, long names of units.
+        """Keep what can be understood; never fails.
 
-        `scale`, `units` and `position` are those of the file by letter, or None; `axes`
-        with `UNNAMED` become None. `channels` are the names, or None.
+        Values may be of any type, None, 0 or "" where a file has none. Sizes are positive
+        numbers, also as text, with a decimal point or comma; `axes` with `UNNAMED` become
+        None. Anything else goes to `unknown`, with the entries given there.
         """
         known = (
             axes is not None and set(axes) <= set(CANONICAL) and len(set(axes)) == len(axes)
         )
-        labels = tuple("" if name is None else str(name).strip() for name in channels)
-        places = {a: float(p) for a, p in (position or {}).items() if p is not None}
-        sizes = {
-            a: float(s) for a, s in scale.items() if s is not None and 0 < float(s) < 1e30
-        }
-        names = {
-            a: unit_name(str(u)) for a, u in units.items() if u is not None and a in sizes
-        }
+        scale, units, position = (
+            found if isinstance(found, Mapping) else {}
+            for found in (scale, units, position)
+        )
+        left = list(unknown)
+        sizes: dict[str, float] = {}
+        places: dict[str, float] = {}
+        for kind, given, into, least, letters in (
+            ("size", scale, sizes, 0.0, CANONICAL),
+            ("position", position, places, -_LARGEST, _SPACE),
+        ):
+            for axis in (a for a in letters if not _is_nothing(given.get(a))):
+                number = number_of(given[axis])
+                if number is not None and least < number < _LARGEST:
+                    into[axis] = number
+                elif number != 0:
+                    left.append(f"{kind} of {axis} = {given[axis]!r:.40}")
+        names = {}
+        for axis in (a for a in CANONICAL if a in sizes or a in places):
+            unit = units.get(axis)
+            name = unit_name(unit) if isinstance(unit, str) else ""
+            if name and name.isprintable() and len(name) < _LONGEST_UNIT:
+                names[axis] = name
+            elif not _is_nothing(unit) and (name or not isinstance(unit, str)):
+                left.append(f"unit of {axis} = {unit!r:.40}")
+        labels = [*map(_label, channels)] if isinstance(channels, list | tuple) else []
         return cls(
             axes if known else None,
-            {a: sizes[a] for a in CANONICAL if a in sizes},
-            {a: names[a] for a in CANONICAL if names.get(a)},
-            labels if any(labels) else (),
-            {a: places[a] for a in CANONICAL if a in places and math.isfinite(places[a])},
+            sizes,
+            names,
+            tuple(labels) if any(labels) else (),
+            places,
+            is_ome,
+            tuple(left),
         )
+
+    def for_axes(self, axes: str, shape: Sequence[int]) -> ImageMetadata:
+        """Those of an image of these axes and this shape, such as a result.
+
+        Sizes of other axes are left out, and names of another number of channels.
+        """
+        count = dict(zip(axes, shape, strict=True)).get("C", 1)
+        kept = [a for a in self.units if a in axes and (a in self.scale or a in _SPACE)]
+        return replace(
+            self,
+            axes=axes,
+            scale={a: size for a, size in self.scale.items() if a in axes},
+            units={a: self.units[a] for a in kept},
+            channels=self.channels if len(self.channels) == count else (),
+            position={a: place for a, place in self.position.items() if a in axes},
+        )
+
+
+_reported: set[tuple[Path, str]] = set()
+"""Folders, and kinds of entries of their files, of former warnings."""
+
+
+def report_unknown(files: Iterable[tuple[Path, ImageMetadata]]) -> None:
+    """Log one warning about entries that cannot be understood, if there are any.
+
+    The same kinds of entries of further files in a folder are not reported again.
+    """
+    named = ""
+    others = 0
+    for path, found in files:
+        kinds = {(path.parent, entry.split(" =")[0]) for entry in found.unknown}
+        if not kinds <= _reported:
+            named = named or f"{str(path)!r} ({'; '.join(found.unknown)})"
+            _reported.update(kinds)
+        others += bool(kinds)
+    if named:
+        more = f", as are those of {others - 1} other files" if others > 1 else ""
+        _log.warning(
+            "Some metadata of %s cannot be understood and are left out%s.", named, more
+        )
+
+
+def number_of(value: Any) -> float | None:
+    """A finite number from a value of any type, or None.
+
+    A decimal comma counts where it cannot separate thousands: ``"0,65"`` is 0.65, and
+    ``"1,250"`` is None.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if _COMMA.fullmatch(value) and not _THOUSANDS.fullmatch(value):
+            value = value.replace(",", ".")
+    elif not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _label(name: Any) -> str:
+    """A name in one line without control characters."""
+    text = name if isinstance(name, str) else str(name) if isinstance(name, int) else ""
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:_LONGEST_NAME]
 
 
 def unit_name(unit: str) -> str:
@@ -110,7 +220,7 @@ def unit_name(unit: str) -> str:
 
     Unknown units are returned unchanged.
     """
-    unit = unit.strip()
+    unit = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), unit.strip())
     if unit.lower() in _NO_UNITS:
         return ""
     return _LONG_NAMES.get(unit) or _LONG_NAMES.get(unit.lower()) or unit

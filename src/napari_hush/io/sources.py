@@ -23,7 +23,7 @@ from napari_hush.io.formats import FORMATS, format_of, images_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, list_files
-from napari_hush.io.metadata import ImageMetadata, fitting_dimensions
+from napari_hush.io.metadata import ImageMetadata, fitting_dimensions, report_unknown
 
 ReadSource = Callable[..., Any]
 """A custom reader, called with a Path and the axes; see module `arrays_and_readers`."""
@@ -146,11 +146,13 @@ def open_images(
         return [_from_reader(file, axes, read_source_func, whole) for file in files]
     check_not_empty(files)
     selection = Selection(level, series, scene, field)
-    return [
+    images = [
         _from_file(image, data_type, axes, level)
         for file in files
         for image in images_of(file, data_type, selection)
     ]
+    report_unknown((image.path, image.metadata) for image in images if image.path)
+    return images
 
 
 def load_images(*arguments: Any, **more: Any) -> list[Image]:

@@ -19,7 +19,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.tiff_metadata import series_metadata
+from napari_hush.io.tiff_metadata import image_series, series_metadata
 
 if TYPE_CHECKING:
     from napari_hush.io.metadata import ImageMetadata
@@ -153,7 +153,7 @@ def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
 
 def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> TiffLayout:
     _check_chain(path, file)
-    series = file.series[0]
+    (series, *_), unknown = image_series(file)
     if getattr(series, "is_multifile", False):
         raise DataError(
             f"{str(path)!r} is one of several files of one image; save that image as one "
@@ -161,7 +161,7 @@ def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> Tiff
         )
     keyframe = series.keyframe
     dtype = np.dtype(series.dtype).newbyteorder("=")
-    metadata, named = series_metadata(file, series)
+    metadata, named = series_metadata(file, series, unknown)
     chunks: tuple[int, ...] | None = None
     tables: tuple[bytes | None, ...] = ()
     offsets: list[Any]

@@ -1,53 +1,251 @@
-"""Axes, pixel sizes and units of an image in a TIFF file."""
+"""Metadata of an image in a TIFF file; what cannot be understood never hides pixels."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import tifffile
 
-from napari_hush.io.metadata import UNNAMED, ImageMetadata
+from napari_hush.io.metadata import UNNAMED, ImageMetadata, convert, number_of
+
+_NAMELESS = ("uniform", "generic")
+_SHAPED = ("scale", "units", "channels", "position")
+_OME = ("ome", "mmstack")
+_COUNTS = ("images", "channels", "slices", "frames")
+_DESCRIBED = ("shaped", "mmstack", "ndtiff", "ome", "imagej", "fluoview", "scanimage")
+"""Kinds of series that depend on texts which people and programs change."""
 
 
-def series_metadata(file: tifffile.TiffFile, series: Any) -> tuple[ImageMetadata, str]:
-    """Metadata of an image series, and its axes with `UNNAMED` in place of guesses."""
+def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
+    """The image series of a file, and the metadata that could not be understood.
+
+    Pages whose description makes no sense are plain pages.
+    """
+    unknown: list[str] = []
+    if file.is_imagej:
+        _sanitize(file.imagej_metadata or {})
+    kinds = iter(_DESCRIBED)
+    while True:
+        try:
+            series = file.series
+            break
+        except MemoryError:
+            raise
+        except Exception as error:  # tifffile raises many kinds
+            kind = next((k for k in kinds if _claims(file, k)), None)
+            if kind is None:
+                raise
+            unknown.append(f"{kind} description ({error!r:.80})")
+            setattr(file, f"is_{kind}", False)
+            file.filehandle.seek(8 if file.is_bigtiff else 4)
+            file.pages = tifffile.TiffPages(file)
+    if file.is_ome and not any(one.kind in _OME for one in series):
+        unknown.append("OME-XML")
+    return series, tuple(unknown)
+
+
+def _claims(file: tifffile.TiffFile, kind: str) -> bool:
+    """Whether a file says that it is of this kind, or cannot be asked."""
+    try:
+        return bool(getattr(file, f"is_{kind}"))
+    except Exception:  # as above
+        return True
+
+
+def _sanitize(known: dict[str, Any]) -> None:
+    """Delete counts and orders of an ImageJ description that are none."""
+    for key in _COUNTS:
+        count = number_of(known.get(key))
+        known.pop(key, None)
+        if count is not None and count >= 1 and count == int(count):
+            known[key] = int(count)
+    if not isinstance(known.get("order", ""), str):
+        del known["order"]
+
+
+def series_metadata(
+    file: tifffile.TiffFile, series: Any, unknown: Sequence[str] = ()
+) -> tuple[ImageMetadata, str]:
+    """Metadata of an image series, and its axes with `UNNAMED` in place of guesses.
+
+    `unknown` are entries of the file that could not be understood.
+    """
+    kind = series.kind
     axes = series.axes
     if series.keyframe.samplesperpixel > 1 and "S" in axes:  # colors
         axes = axes.replace("S", "C" if "C" not in axes else UNNAMED)
     axes = "".join(a if a in "STCZYX" else UNNAMED for a in axes)
-    shaped: dict[str, Any] = (
-        (file.shaped_metadata or ({},))[0] if series.kind == "shaped" else {}
-    )
-    chosen = "axes" in shaped if series.kind == "shaped" else series.kind not in _NAMELESS
+    known: dict[str, Any] = {"scale": {}, "units": {}}
+    left = list(unknown)
+    try:
+        known |= _entries(file, series)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # metadata of any shape
+        left.append(f"{kind} metadata ({error!r:.80})")
+    chosen = known.pop("named", kind not in _NAMELESS)
     named = axes if chosen else "".join(a if a == "C" else UNNAMED for a in axes)
+    left += known.pop("unknown", ())
+    found = ImageMetadata.of(axes, is_ome=kind == "ome", unknown=left, **known)
+    count = dict(zip(axes, series.shape, strict=True)).get("C", 1)
+    if found.channels and len(found.channels) != count:
+        found = replace(found, channels=())
+    return found, named
+
+
+def _entries(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
+    """Arguments of `ImageMetadata.of`, as the file has them."""
+    if series.kind == "shaped":
+        return _of_shaped(series.keyframe.shaped_description)
+    if file.is_ome and series.kind in _OME:
+        return _of_ome(file.ome_metadata or "", series)
     if series.kind == "imagej":
-        scale, units = _imagej_sizes(file.imagej_metadata or {}, series.keyframe)
-    elif series.kind == "ome":
-        scale, units = _ome_sizes(file.ome_metadata)
-    else:
-        scale, units = shaped.get("scale", {}), shaped.get("units", {})
-    return ImageMetadata.of(axes, scale, units), named
+        return _of_imagej(file.imagej_metadata or {}, series)
+    if series.kind == "lsm":
+        return _of_lsm(file.lsm_metadata or {})
+    if series.kind == "stk":
+        return _of_stk(file.stk_metadata or {})
+    if series.kind == "mmstack":
+        return _of_micromanager(file.micromanager_metadata or {})
+    return {}
 
 
-_NAMELESS = ("uniform", "generic")
+def _of_shaped(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    known = {key: found[key] for key in _SHAPED if key in found}
+    axes = found.get("axes")
+    known["named"] = isinstance(axes, str) and len(axes) == len(found["shape"])
+    if axes is not None and not known["named"]:
+        known["unknown"] = [f"axes = {axes!r:.40}"]
+    return known
 
 
-def _imagej_sizes(
-    known: dict[str, Any], page: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    per_unit = page.resolution
+def _of_imagej(known: Mapping[str, Any], series: Any) -> dict[str, Any]:
+    per_unit = tuple(series.keyframe.resolution)
     unit = known.get("unit")
     scale: dict[str, Any] = {"Z": known.get("spacing"), "T": known.get("finterval")}
-    if tuple(per_unit) != (1.0, 1.0) or unit:
+    if per_unit != (1.0, 1.0) or unit:
         scale["X"], scale["Y"] = (1 / n if n else None for n in per_unit)
-    return scale, {"X": unit, "Y": unit, "Z": unit, "T": known.get("tunit", "second")}
+    # The origin is in pixels, from the first one to the point (0, 0, 0).
+    origins = {a: number_of(known.get(f"{a.lower()}origin")) for a in "ZYX"}
+    position = {
+        a: -origin * (number_of(scale.get(a)) or 1.0)
+        for a, origin in origins.items()
+        if origin is not None
+    }
+    units = {"X": unit, "Y": unit, "Z": unit, "T": known.get("tunit", "second")}
+    channels = _channel_labels(known, series)
+    return {"scale": scale, "units": units, "channels": channels, "position": position}
 
 
-def _ome_sizes(xml: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    image = tifffile.xml2dict(xml or "")["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    scale = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
-    units = {a: pixels.get(f"PhysicalSize{a}Unit", "micrometer") for a in "ZYX"}
-    scale["T"] = pixels.get("TimeIncrement")
-    units["T"] = pixels.get("TimeIncrementUnit", "second")
-    return scale, units
+def _channel_labels(known: Mapping[str, Any], series: Any) -> list[Any]:
+    """The label of each channel, where all of its planes have the same."""
+    labels, count = known.get("Labels"), known.get("channels", 1)
+    labels = labels if isinstance(labels, list) else [labels]
+    if len(labels) == count:
+        return labels
+    alike = len(labels) % count == 0 and all(
+        len({*map(str, labels[channel::count])}) == 1 for channel in range(count)
+    )
+    return labels[:count] if alike else []
+
+
+def _of_ome(xml: str, series: Any) -> dict[str, Any]:
+    root = ElementTree.fromstring(xml)  # noqa: S314  (expat bounds entities)
+    images = [*_children(root, "Image")]
+    # Images without pixels have no series.
+    called = [image for image in images if image.get("Name", "") == series.name]
+    image = called[0] if len(called) == 1 else images[series.index]
+    pixels = next(_children(image, "Pixels"))
+    known = pixels.attrib
+    scale: dict[str, Any] = {a: known.get(f"PhysicalSize{a}") for a in "ZYX"}
+    units = {a: known.get(f"PhysicalSize{a}Unit", "micrometer") for a in "ZYX"}
+    planes = {
+        tuple(plane.get(f"The{a}", "0") for a in "TCZ"): plane.attrib
+        for plane in _children(pixels, "Plane")
+    }
+    scale["T"] = known.get("TimeIncrement") or _interval(planes, known.get("SizeT"))
+    units["T"] = known.get("TimeIncrementUnit", "second")
+    label = next(_children(image, "StageLabel"), ElementTree.Element("StageLabel")).attrib
+    first = planes.get(("0", "0", "0"), {})
+    position: dict[str, Any] = {}
+    for a in "ZYX":
+        place = first.get(f"Position{a}", label.get(a))
+        unit = first.get(f"Position{a}Unit", label.get(f"{a}Unit", ""))
+        size = number_of(scale[a])
+        if not size:
+            units[a] = unit
+        position[a] = _converted(place, unit, units[a])
+    names = [channel.get("Name") for channel in _children(pixels, "Channel")]
+    return {"scale": scale, "units": units, "channels": names, "position": position}
+
+
+def _interval(planes: Mapping[Any, Mapping[str, str]], frames: str | None) -> float | None:
+    """Seconds between frames, from the times of the first and the last."""
+    count = number_of(frames)
+    if count is None or count < 2:
+        return None
+    ends = [planes.get((str(n), "0", "0"), {}) for n in (0, int(count) - 1)]
+    times = [
+        _converted(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"), "s") for plane in ends
+    ]
+    first, last = map(number_of, times)
+    if first is None or last is None or last <= first:
+        return None
+    return (last - first) / (count - 1)
+
+
+def _converted(value: Any, unit: str, wanted: str) -> Any:
+    """A number in another unit; other values are unchanged."""
+    number = number_of(value)
+    try:
+        return value if number is None else convert(number, unit, wanted)
+    except ValueError:
+        return f"{value} {unit}"
+
+
+def _children(element: ElementTree.Element, name: str) -> Iterator[ElementTree.Element]:
+    """The children of any namespace."""
+    return (one for one in element if str(one.tag).rpartition("}")[2] == name)
+
+
+def _of_lsm(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Sizes of LSM files are in meters and seconds."""
+    scale: dict[str, Any] = {a: _times(known.get(f"VoxelSize{a}"), 1e6) for a in "ZYX"}
+    position = {a: _times(known.get(f"Origin{a}"), 1e6) for a in "ZYX"}
+    scale["T"] = known.get("TimeIntervall")
+    units = {"T": "second", **dict.fromkeys("ZYX", "micrometer")}
+    colors = known.get("ChannelColors")
+    names = colors.get("ColorNames") if isinstance(colors, dict) else ()
+    return {"scale": scale, "units": units, "position": position, "channels": names}
+
+
+def _times(value: Any, factor: float) -> float | None:
+    number = number_of(value)
+    return None if number is None else number * factor
+
+
+def _of_stk(known: Mapping[str, Any]) -> dict[str, Any]:
+    unit = known.get("CalibrationUnits")
+    scale = {a: known.get(f"{a}Calibration") for a in "YX"}
+    if not unit or not known.get("SpatialCalibration", True):
+        return {}
+    return {"scale": scale, "units": dict.fromkeys("YX", unit)}
+
+
+def _of_micromanager(known: Mapping[str, Any]) -> dict[str, Any]:
+    summary = known.get("Summary")
+    summary = summary if isinstance(summary, dict) else {}
+    pixel = summary.get("PixelSize_um")
+    scale = {
+        "T": _times(summary.get("Interval_ms"), 1e-3),
+        "Z": summary.get("z-step_um"),
+        "Y": pixel,
+        "X": pixel,
+    }
+    units = {"T": "second", **dict.fromkeys("ZYX", "micrometer")}
+    return {"scale": scale, "units": units, "channels": summary.get("ChNames")}
