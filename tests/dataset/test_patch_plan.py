@@ -57,6 +57,38 @@ def test_as_many_as_asked():
         assert (len(train), len(val)) == (64 - count, count)
 
 
+@pytest.mark.parametrize("size", [64, 70])  # windows side by side, or in groups of four
+def test_no_more_than_asked_and_evenly_spread(size):
+    """100 images: a tenth of their 6,400 (8,100) windows is more than 200."""
+    windows = patch_plan.grid([(1, size, size)] * 100, (8, 8), ["a"] * 100, "YX")
+    rng = np.random.default_rng(0)
+    train, val = patch_plan.split(windows, (8, 8), 0.1, 1, rng, most=200)
+    assert len(val) == 200
+    assert len(train) + len(val) == len(windows)
+    counts = np.bincount(val[:, 0], minlength=100)
+    assert counts.max() <= 8
+    assert (abs(counts.reshape(4, 25).sum(axis=1) - 50) < 10).all()
+    assert 0.4 < (val[:, 1] < size // 2).mean() < 0.6
+
+
+def test_a_group_that_is_larger_than_the_limit_is_validated_in_part():
+    windows = patch_plan.grid([(1, 12, 12)] * 9, (8, 8), "a" * 9, "YX")
+    rng = np.random.default_rng(0)
+    train, val = patch_plan.split(windows, (8, 8), 0.5, 1, rng, most=3)
+    assert (len(train), len(val)) == (32, 3)
+    assert not {*train[:, 0]} & {*val[:, 0]}
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 9))
+def test_one_number_of_each_part(total, count, seed):
+    drawn = patch_plan.evenly(total, count, np.random.default_rng(seed))
+    assert len(drawn) == min(total, count)
+    if len(drawn):
+        number = np.arange(len(drawn))
+        assert (number * total // len(drawn) <= drawn).all()
+        assert (drawn < (number + 1) * total // len(drawn)).all()
+
+
 def test_a_single_window_is_trained_on():
     windows = patch_plan.grid([(1, 64, 64)], (64, 64), ["a"], "YX")
     train, val = patch_plan.split(windows, (64, 64), 0.1, 1, np.random.default_rng(0))

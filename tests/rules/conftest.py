@@ -29,9 +29,8 @@ def ready():
     """Build a data module of 16 x 16 patches that is set up."""
 
     def build(data, *, data_type="array", transforms=(), **more):
-        settings = {
-            name: more.pop(name) for name in list(more) if name in DataConfig.model_fields
-        }
+        fields = DataConfig.model_fields.keys() - {"val_percentage"}
+        settings = {name: more.pop(name) for name in list(more) if name in fields}
         config = DataConfig.build(
             {
                 "data_type": data_type,

@@ -54,6 +54,52 @@ def test_r40_the_seed_decides_which(ready, noisy):
     assert any(aside(1) != aside(seed) for seed in (2, 3))
 
 
+def test_r40_no_more_than_the_limit_and_the_rest_is_trained_on(either, numbered, as_it_is):
+    """A tenth of 40 images of 12 patches are 48; on disk, 4 images of 12."""
+    module = either(numbered(40), max_val_patches=10, **as_it_is)
+    assert len(module.val_dataset) == 10
+    assert len(module.train_dataset) == (470 if either.storage == "memory" else 432)
+    training, validation = map(pixels, (module.train_dataset, module.val_dataset))
+    assert not training & validation
+    images = {int(value // (48 * 64)) for value in validation}
+    assert len(images) >= (8 if either.storage == "memory" else 4)
+
+
+def test_r40_of_files_on_disk_no_more_are_set_aside_than_patches(either, numbered):
+    module = either(numbered(40), max_val_patches=2)
+    assert len(module.val_dataset) == 2
+    assert len(module.train_dataset) == (478 if either.storage == "memory" else 456)
+
+
+def test_r40_blocks_on_disk_without_a_validation_patch_are_trained_on(
+    ready, folder, numbered, monkeypatch
+):
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 16 * 64 * 4)
+    module = ready(
+        folder(numbered(4, (80, 64))),
+        data_type="tiff",
+        use_in_memory=False,
+        val_minimum_split=2,
+        max_val_patches=2,
+    )
+    assert len(module.val_dataset) == 2  # of two blocks of 4 patches, in two files
+    assert len(module.train_dataset) == 80 - 8
+
+
+def test_r40_images_for_validation_are_limited_too(either, numbered):
+    module = either(numbered(2), val_data=numbered(3), max_val_patches=5)
+    assert (len(module.train_dataset), len(module.val_dataset)) == (24, 5)
+    assert len(np.unique(module.val_dataset.windows[:, 0])) == 3
+
+
+def test_r40_a_limit_of_zero_is_no_validation(either, numbered, caplog):
+    for more in {}, {"val_data": numbered(2)}:
+        module = either(numbered(3), max_val_patches=0, **more)
+        assert module.val_dataset is None
+        assert len(module.train_dataset) == 36
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("data_type", ["array", "tiff"])
 def test_r41_in_memory_patches_are_split(ready, folder, numbered, data_type):
     images = numbered(3)

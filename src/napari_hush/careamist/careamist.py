@@ -136,7 +136,7 @@ class CAREamist:
         train_target: Any = None,
         val_target: Any = None,
         use_in_memory: bool = True,
-        val_percentage: float = 0.1,
+        val_percentage: float | None = None,
         val_minimum_split: int = 1,
         checkpoint_dir: str | Path | None = None,
         resume: str | Path | None = None,

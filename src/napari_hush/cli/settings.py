@@ -46,6 +46,8 @@ _OPTIONS: dict[str, tuple[str, type, str | None]] = {
     ),
     "--depth": ("algorithm_config.model.depth", int, "N"),
     "--filters": ("algorithm_config.model.num_channels_init", int, "N"),
+    "--val-percentage": ("data_config.val_percentage", float, "FRACTION"),
+    "--val-patches": ("data_config.max_val_patches", int, "N"),
     "--seed": ("data_config.seed", int, "N"),
     "--device": ("training_config.device", str, "DEVICE"),
     "--precision": ("training_config.precision", str, "{auto,32,bf16}"),

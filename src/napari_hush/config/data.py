@@ -123,6 +123,12 @@ class DataConfig(_ImageSelection):
     """Shuffle training patches in every epoch."""
     num_workers: int = Field(0, ge=0, le=64)
     """Worker processes that prepare batches; 0 for the training process itself."""
+    val_percentage: float = Field(0.1, ge=0, le=1, json_schema_extra=NEW)
+    """Fraction of the patches to validate on if there are no validation images (0 to 1)."""
+    max_val_patches: int = Field(256, ge=0, json_schema_extra=NEW)
+    """Most patches to validate on, the same in every epoch; 0 for no validation.
+    They are evenly spread over the images, validation images included, and only they are
+    taken from training. A large number lifts the limit."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of weights, validation split, shuffling, augmentation and masks."""
 

@@ -7,8 +7,9 @@ over them, drop background, and fit the normalization to the training pixels alo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,10 +86,15 @@ class Collection:
 
 @dataclass(frozen=True)
 class Split:
-    """Size of the validation split: ``max(round(n * percentage), minimum)``."""
+    """Size of the validation split: ``max(round(n * percentage), minimum)``.
+
+    If there are more than `most` patches in it, it has so many of them, evenly spread; the
+    others are trained on.
+    """
 
     percentage: float
     minimum: int
+    most: int = sys.maxsize
 
 
 def in_memory(
@@ -104,15 +110,16 @@ def in_memory(
         _check_finite(collection)
     learned = validated = _Part(train, config)
     windows = learned.foreground()
+    rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
     if val is None:
-        rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
         windows, held_out = patch_plan.split(
-            windows, config.patch_size, split.percentage, split.minimum, rng
+            windows, config.patch_size, split.percentage, split.minimum, rng, split.most
         )
         scalings = learned.scalings(held_out=held_out)
     else:
         validated = _Part(val, config)
         held_out = validated.windows()
+        held_out = held_out[patch_plan.evenly(len(held_out), split.most, rng)]
         scalings = learned.scalings()
 
     training = learned.dataset(windows, scalings, training=True)
@@ -131,29 +138,45 @@ def on_disk(
     """
     _check_channels(train, val)
     blocks = cut(samples_of(train.images), config.patch_size)
+    rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
     if val is None:
         owners = [n for n, image in enumerate(train.images) for _ in samples_of([image])]
         files = [owners[block.sample] for block in blocks]
         if len(train.images) == 1:
             files = list(range(len(blocks)))
-        rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
         units, several = max(files) + 1, len(train.images) > 1
         aside = patch_plan.set_aside(
-            units, split.percentage, split.minimum, rng, files=several
+            units, split.percentage, split.minimum, rng, files=several, most=split.most
         )
-        held_out = [b for b, file in zip(blocks, files, strict=True) if file in aside]
-        blocks = [b for b, file in zip(blocks, files, strict=True) if file not in aside]
-        validated = _Part(train, config, held_out)
+        numbers = [number for number, file in enumerate(files) if file in aside]
+        validated = _Part(train, config, [blocks[number] for number in numbers])
+        validated, windows, used = _spread(validated, split.most, rng)
+        taken = {numbers[number] for number in used}
+        blocks = [block for number, block in enumerate(blocks) if number not in taken]
     else:
-        held_out = cut(samples_of(val.images), config.patch_size)
-        validated = _Part(val, config, held_out)
+        validated = _Part(val, config, cut(samples_of(val.images), config.patch_size))
+        validated, windows, _ = _spread(validated, split.most, rng)
     learned = _Part(train, config, blocks)
     scalings = learned.scalings(checked=validated)
 
     training = learned.dataset(learned.foreground(), scalings, training=True)
-    if not held_out:
+    if not len(windows):
         return training, None
-    return training, validated.dataset(validated.windows(), scalings, training=False)
+    return training, validated.dataset(windows, scalings, training=False)
+
+
+def _spread(
+    part: _Part, most: int, rng: np.random.Generator
+) -> tuple[_Part, patch_plan.Windows, list[int]]:
+    """Reduce `part` to the blocks of at most so many windows, evenly spread.
+
+    Also returns these windows, and the numbers of these blocks in `part`.
+    """
+    blocks = part.blocks or ()
+    windows = part.windows()
+    windows = windows[patch_plan.evenly(len(windows), most, rng)]
+    used, windows[:, 0] = np.unique(windows[:, 0], return_inverse=True)
+    return replace(part, blocks=[blocks[n] for n in used]), windows, used.tolist()
 
 
 def samples_of(images: Sequence[Image]) -> list[Any]:

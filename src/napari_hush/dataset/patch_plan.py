@@ -14,6 +14,7 @@ image of 4 x 10 (Y, X) and a second one of 8 x 4, the plan is::
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,7 @@ def grid(
     The `shapes` are ``(C, (Z), Y, X)``; `names` of images and `letters` of axes are for
     messages. Raises a DataError if an image is smaller than a patch.
     """
-    parts = []
+    parts = [np.empty((0, 1 + len(patch_size)), np.int64)]
     for position, (shape, name) in enumerate(zip(shapes, names, strict=True)):
         spatial = shape[1:]
         for letter, size, patch in zip(letters, spatial, patch_size, strict=True):
@@ -59,12 +60,14 @@ def split(
     percentage: float,
     minimum: int,
     rng: np.random.Generator,
+    most: int = sys.maxsize,
 ) -> tuple[Windows, Windows]:
     """Draw windows for validation so that no pixel is in both parts; training comes first.
 
     Windows that overlap stay together. About ``max(round(n * percentage), minimum)``
-    windows are drawn, or none where that would leave nothing to train on. Raises a
-    DataError if `percentage` (0 to 1) or `minimum` is out of range.
+    windows are drawn, or none where that would leave nothing to train on; if these are more
+    than `most`, at most so many, evenly spread. Raises a DataError if `percentage` (0 to 1)
+    or `minimum` is out of range.
     """
     total = len(windows)
     _check_percentage(percentage)
@@ -78,12 +81,17 @@ def split(
     chosen: list[int] = []
     order = rng.permutation(groups.max() + 1)
     sizes = np.bincount(groups)
+    limited = wanted > most
+    if limited:
+        wanted = most
+        spread = evenly(len(sizes), max(1, len(sizes) * most // total), rng)
+        order = np.concatenate([rng.permutation(spread), order])
     taken = 0
     # Groups are drawn whole. The first pass takes those that do not exceed the number
     # wanted; if they are too few, the second one adds a single group that does.
     for exact in (True, False):
         for group in order:
-            if taken >= wanted:
+            if taken >= wanted or (limited and chosen and not exact):
                 break
             if sizes[group] and (not exact or sizes[group] <= wanted - taken):
                 if taken + sizes[group] >= total:
@@ -92,19 +100,36 @@ def split(
                 taken += int(sizes[group])
                 sizes[group] = 0
     validation = np.isin(groups, chosen)
-    return windows[~validation], windows[validation]
+    return windows[~validation], windows[validation][:most]
+
+
+def evenly(total: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw `count` of the numbers below `total`, one each from parts of about equal size.
+
+    They are ascending; all numbers if `count` is not below `total`.
+    """
+    count = min(count, total)
+    bounds = np.arange(count + 1) * total // max(count, 1)
+    return bounds[:-1] + (rng.random(count) * np.diff(bounds)).astype(np.int64)
 
 
 def set_aside(
-    total: int, percentage: float, minimum: int, rng: np.random.Generator, *, files: bool
+    total: int,
+    percentage: float,
+    minimum: int,
+    rng: np.random.Generator,
+    *,
+    files: bool,
+    most: int = sys.maxsize,
 ) -> set[int]:
     """Draw numbers of whole files, or of blocks of a single file, for validation.
 
-    Blocks are fewer than `minimum` where the file has few; one is left for training. Raises
-    a DataError if `percentage` is out of range, or no file is left for training.
+    They are not more than `most`. Blocks are fewer than `minimum` where the file has few;
+    one is left for training. Raises a DataError if `percentage` is out of range, or no file
+    is left for training.
     """
     _check_percentage(percentage)
-    wanted = max(round(total * percentage), minimum)
+    wanted = min(max(round(total * percentage), minimum), most)
     if not files:
         wanted = min(wanted, total - 1, max(1, round(total * percentage)))
     elif wanted >= total:

@@ -68,11 +68,11 @@ class TrainDataModule(L.LightningDataModule):
         For custom data: called as ``func(path, axes)``, returns an array.
     extension_filter : str
         For custom data: which file names count, e.g. ``"*.npy"``.
-    val_percentage : float
+    val_percentage : float, optional
         Fraction of the patches (of the files, if they stay on disk) for validation if
-        there is no `val_data`, 0 to 1.
+        there is no `val_data`, 0 to 1; by default that of `data_config`.
     val_minimum_split : int
-        Least number of them.
+        Least number of them, up to ``data_config.max_val_patches``.
     use_in_memory : bool
         Load files if they fit into memory; False leaves them on disk. Has no effect on
         arrays.
@@ -109,7 +109,7 @@ class TrainDataModule(L.LightningDataModule):
         val_data_target: Any = None,
         read_source_func: ReadSource | None = None,
         extension_filter: str = "",
-        val_percentage: float = 0.1,
+        val_percentage: float | None = None,
         val_minimum_split: int = 5,
         use_in_memory: bool = True,
         train_mask: Any = None,
@@ -137,7 +137,9 @@ class TrainDataModule(L.LightningDataModule):
         self.train_mask = train_mask
         self.read_source_func = read_source_func
         self.extension_filter = extension_filter
-        self.split = Split(val_percentage, val_minimum_split)
+        if val_percentage is None:
+            val_percentage = data_config.val_percentage
+        self.split = Split(val_percentage, val_minimum_split, data_config.max_val_patches)
         self.use_in_memory = use_in_memory
         self.val_dataset = None
         self.images: list[Image] = []
@@ -180,7 +182,7 @@ class TrainDataModule(L.LightningDataModule):
         self.train_dataset, self.val_dataset = build(
             train, val, self.data_config, self.split
         )
-        if self.val_dataset is None and self.split.minimum:
+        if self.val_dataset is None and min(self.split.minimum, self.split.most):
             _log.warning(
                 "The images are too small to split off patches of %s for validation; all "
                 "of them are used for training.",

@@ -21,8 +21,24 @@ def configure(**changes):
 def test_a_run_at_the_speed_of_the_last_one_takes_what_that_took():
     config = configure()
     speed = speed_of_run(config, patches_per_second=20.0)
-    cost = estimate(config, [(64, 64)], speed)
+    cost = estimate(config, [(16, 32)], speed)  # 2 patches: none for validation
     assert cost.seconds == pytest.approx(3 * 5 * 4 / 20)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "val_shapes", "validated"),
+    [
+        ([(160, 160)], [], 10),
+        ([(1600, 1600)], [], 256),
+        ([(160, 160)], [(32, 32)], 4),
+        ([(160, 160)], [(1600, 1600)], 256),
+    ],
+)
+def test_validation_is_a_third_of_the_work_per_patch(shapes, val_shapes, validated):
+    config = configure()
+    speed = speed_of_run(config, patches_per_second=20.0)
+    cost = estimate(config, shapes, speed, val_shapes)
+    assert cost.seconds == pytest.approx(3 * (5 * 4 + validated / 3) / 20)
 
 
 def test_one_pass_holds_as_many_steps_as_windows_fit():

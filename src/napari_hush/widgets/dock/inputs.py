@@ -318,14 +318,14 @@ class Inputs(QWidget):
 
     def _show_cost(self) -> None:
         data = self.chosenData()
+        chosen = ((), ()) if data is None else (data.noisy, data.validation)
+        train, val = ([layers.pixel_shape(one) for one in some] for some in chosen)
+        speeds = load_setting("speeds", {})
         try:
-            configuration = self.value()
-            shapes = [] if data is None else [layers.pixel_shape(one) for one in data.noisy]
-            steps = steps_per_epoch(configuration, shapes)
+            training = self.value().training_config
+            steps = training.num_epochs * steps_per_epoch(self.value(), train)
+            cost = estimate(self.value(), train, speeds.get(training.device), val)
         except (HushError, ValueError):  # shown as the reason why training cannot start
             self.settings.preset.showCost(None, 0)
-            return
-        speed = load_setting("speeds", {}).get(configuration.training_config.device)
-        cost = estimate(configuration, shapes, speed)
-        total = steps * configuration.training_config.num_epochs
-        self.settings.preset.showCost(cost, total)
+        else:
+            self.settings.preset.showCost(cost, steps)

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from napari_hush.axes import spatial_axes
 
 if TYPE_CHECKING:
-    from napari_hush.config import Configuration
+    from napari_hush.config import Configuration, DataConfig
 
 KEPT_PER_FILTER = 14
 """Activations kept for the backward pass per initial filter, over all levels of a 2D
 U-Net, in tensors of the size of the first level."""
 BYTES = 4
+VALIDATION = 1 / 3
+"""Work of a validated patch, without a backward pass, per that of a training patch."""
 CALIBRATION_STEPS = 5
 CALIBRATION_BATCH = 4
 
@@ -36,16 +38,24 @@ class Estimate:
 
 
 def estimate(
-    configuration: Configuration, shapes: Sequence[tuple[int, ...]], speed: float | None
+    configuration: Configuration,
+    shapes: Sequence[tuple[int, ...]],
+    speed: float | None,
+    val_shapes: Sequence[tuple[int, ...]] = (),
 ) -> Estimate:
     """Estimate a run on images of `shapes`, in the axes of the configuration.
 
-    `speed` is the result of `measure_speed` or `speed_of_run` for the device.
+    `speed` is the result of `measure_speed` or `speed_of_run` for the device. `val_shapes`
+    are those of separate validation images.
     """
-    training = configuration.training_config
-    steps = training.num_epochs * steps_per_epoch(configuration, shapes)
-    work = steps * configuration.data_config.batch_size * _work_per_patch(configuration)
     network, data = configuration.algorithm_config.model, configuration.data_config
+    validated = _patches(data, val_shapes)
+    if not val_shapes:
+        validated = round(_patches(data, shapes) * data.val_percentage)
+    trained = steps_per_epoch(configuration, shapes) * data.batch_size
+    patches = trained + min(validated, data.max_val_patches) * VALIDATION
+    epochs = configuration.training_config.num_epochs
+    work = epochs * patches * _work_per_patch(configuration)
     pixels = data.batch_size * math.prod(data.patch_size)
     activations = pixels * network.num_channels_init * KEPT_PER_FILTER * BYTES
     if network.independent_channels:
@@ -58,13 +68,18 @@ def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ..
     if configuration.training_config.num_steps is not None:
         return configuration.training_config.num_steps
     data = configuration.data_config
+    return max(1, -(-_patches(data, shapes) // data.batch_size))
+
+
+def _patches(data: DataConfig, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Patches in images of `shapes`, side by side."""
     patches = 0
     for shape in shapes:
         size = dict(zip(data.axes, shape, strict=True))
         sides = zip(spatial_axes(data.axes), data.patch_size, strict=True)
         windows = math.prod(-(-size[letter] // patch) for letter, patch in sides)
         patches += windows * size.get("S", 1) * size.get("T", 1)
-    return max(1, -(-patches // data.batch_size))
+    return patches
 
 
 def speed_of_run(configuration: Configuration, patches_per_second: float) -> float:

@@ -25,6 +25,7 @@ _WORDS = {
     "kept": "Share kept",
     "lr_scheduler": "LR scheduler",
     "masked_pixel_percentage": "Masked pixels",
+    "max_val_patches": "Validation patches",
     "n2v2": "N2V2 network",
     "num_channels_init": "Initial filters",
     "num_epochs": "Epochs",
@@ -39,6 +40,7 @@ _WORDS = {
     "target_means": "Target mean",
     "target_stds": "Target deviation",
     "use_batch_norm": "Batch normalization",
+    "val_percentage": "Share for validation",
 }
 
 UNITS = {
