@@ -108,7 +108,7 @@ def test_frozen_and_replaced():
     [
         ({"image_means": (1.0,)}, "give both or none"),
         ({"image_means": (1.0, 2.0), "image_stds": (1.0,)}, "one of each per channel"),
-        ({"image_means": (1.0,), "image_stds": (-1.0,)}, "negative"),
+        ({"image_means": (1.0,), "image_stds": (0.0,)}, "above 0"),
         ({"transforms": (XYFlipConfig(), XYFlipConfig())}, "give each one once"),
         ({"transforms": ({"name": "XYFlip", "flip_x": 0, "flip_y": 0},)}, "both off"),
     ],

@@ -13,7 +13,7 @@ from napari_hush.dataset import (
 )
 from napari_hush.models.normalization import Normalization
 
-RAW = Normalization((0.0,), (1.0 - 1e-6,))
+RAW = Normalization((0.0,), (1.0,))
 
 
 class File:

@@ -235,7 +235,11 @@ def test_a_large_image_gives_its_middle(plain, tmp_path):
 
 @pytest.mark.parametrize(
     ("stds", "step"),
-    [((20.0,), "fixed_zero_mean_unit_variance"), ((1e-9,), "scale_linear")],
+    [
+        ((20.0,), "fixed_zero_mean_unit_variance"),
+        ((3e-6,), "fixed_zero_mean_unit_variance"),
+        ((1e-9,), "scale_linear"),
+    ],
 )
 def test_scaling_of_tiny_intensities(plain, stds, step):
     # the format knows no standard deviation below 1e-6

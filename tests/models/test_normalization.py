@@ -81,3 +81,14 @@ def test_there_and_back():
 def test_another_number_of_channels():
     with pytest.raises(DataError, match="has 3 channels but the statistics are of 1"):
         Normalization((0.0,), (1.0,)).normalize(torch.zeros(1, 3, 8, 8))
+
+
+def test_models_of_version_0_1_keep_their_formula():
+    batch = torch.full((1, 1, 2, 2), 3.0)
+    text = '{"means": [1.0], "stds": [2e-06]}'
+    former = Normalization.from_json(text, 1)
+    torch.testing.assert_close(former.normalize(batch), (batch - 1) / 3e-6)
+    assert former.as_json() == text
+    now = Normalization((1.0,), (2e-6,))
+    torch.testing.assert_close(now.normalize(batch), (batch - 1) / 2e-6)
+    assert Normalization.from_json(now.as_json(), 1) == now

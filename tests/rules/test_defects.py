@@ -184,7 +184,7 @@ def test_d12_validation_losses_can_be_compared_between_epochs(tiny_config, noisy
 def test_d13_an_image_smaller_than_a_tile_keeps_every_pixel(numbered):
     (image,) = numbered(1, (20, 20))
     config = InferenceConfig(
-        tile_size=(32, 32), tile_overlap=(8, 8), image_means=(0.0,), image_stds=(1 - 1e-6,)
+        tile_size=(32, 32), tile_overlap=(8, 8), image_means=(0.0,), image_stds=(1.0,)
     )
     module = PredictDataModule(config, image)
     module.setup()

@@ -14,7 +14,7 @@ from napari_hush.lightning import PredictDataModule
 
 
 def module_of(data, **settings):
-    as_it_is = {"image_means": (0.0,), "image_stds": (1.0 - 1e-6,)}
+    as_it_is = {"image_means": (0.0,), "image_stds": (1.0,)}
     module = PredictDataModule(InferenceConfig.build({**as_it_is, **settings}), data)
     module.prepare_data()
     module.setup()

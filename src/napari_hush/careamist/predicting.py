@@ -99,7 +99,7 @@ def inference_config(
             "data_type": data_type,
             "axes": given.get("axes") or trained_on.axes,
             "image_means": model.normalization.means,
-            "image_stds": model.normalization.stds,
+            "image_stds": model.normalization.scales,
         }
     )
 

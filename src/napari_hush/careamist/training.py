@@ -91,7 +91,7 @@ def known_statistics(
     target = model.target_normalization
     return {
         "image_means": model.normalization.means,
-        "image_stds": model.normalization.stds,
+        "image_stds": model.normalization.scales,
         "target_means": None if target is None else target.means,
-        "target_stds": None if target is None else target.stds,
+        "target_stds": None if target is None else target.scales,
     }

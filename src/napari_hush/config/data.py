@@ -233,8 +233,8 @@ def _check_statistics(
         )
     if means is not None and stds is not None:
         _check_pairs(what, means, stds)
-        if min(stds, default=0) < 0:
-            raise ValueError(f"{what}_stds contains a negative number")
+        if min(stds, default=1) <= 0:
+            raise ValueError(f"{what}_stds {list(stds)} must all be above 0")
 
 
 def _check_pairs(what: str, means: Sequence[float], stds: Sequence[float]) -> None:

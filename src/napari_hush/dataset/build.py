@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Scalings = tuple[Normalization, "Normalization | None"]
 """Normalization of the images, and of the targets if there are any."""
 
-_KEY_VERSION = 1
+_KEY_VERSION = 2
 """Raised when statistics are computed differently, so that cached ones do not count."""
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from napari_hush.dataset.augmentation import OPERATIONS, transformed
-from napari_hush.models.normalization import EPSILON, exact_float
+from napari_hush.models.normalization import exact_float
 
 if TYPE_CHECKING:
     from napari_hush.dataset.patch_dataset import PatchDataset
@@ -91,7 +91,7 @@ class _Pixels:
         ]
         self._dtype = getattr(torch, exact_float(dtype).__name__)
         # Rounded as `Normalization.normalize_array` rounds them.
-        constants = np.array([scaling.means, 1 / (np.array(scaling.stds) + EPSILON)])
+        constants = np.array([scaling.means, 1 / np.array(scaling.scales)])
         constants = constants.reshape(2, 1, -1, *(1,) * len(patch_size))
         self._means, self._factors = torch.tensor(constants, dtype=self._dtype).to(device)
 

@@ -22,7 +22,7 @@ from napari_hush.config import (
     QuantileConfig,
 )
 from napari_hush.errors import DataError
-from napari_hush.models.normalization import EPSILON, Normalization
+from napari_hush.models.normalization import Normalization
 from napari_hush.system.atomic_write import whole_file
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def fit_normalization(
     channels = len(found.mean)
     match config:
         case NoNormalizationConfig():
-            return Normalization((0.0,) * channels, (1.0 - EPSILON,) * channels)
+            return Normalization((0.0,) * channels, (1.0,) * channels)
         case MeanStdConfig():
             centre, spread = found.mean, found.std
             if not config.per_channel:

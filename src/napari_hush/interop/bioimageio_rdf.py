@@ -89,6 +89,8 @@ FORMAT = "0.5.4"
 _TAGS = ("denoising", "image-restoration", "unet", "pytorch", "napari-hush")
 _LEAST_STD = 1e-6
 """The smallest standard deviation that the format allows."""
+_ADDED = 1e-6
+"""What programs add to standard deviations."""
 
 
 def described(
@@ -256,12 +258,13 @@ def _pixel(model: Model, axis: str) -> dict[str, Any]:
 
 
 def _scaled(by: Normalization) -> list[dict[str, Any]]:
-    """Normalization of the input; programs add 1e-6 to the standard deviations, as here."""
-    if min(by.stds) < _LEAST_STD:
+    """Normalization of the input."""
+    stds = tuple(scale - _ADDED for scale in by.scales)
+    if min(stds) < _LEAST_STD:
         gains = tuple(1 / scale for scale in by.scales)
         offsets = tuple(-m / scale for m, scale in zip(by.means, by.scales, strict=True))
         return _linear(gains, offsets)
-    kwargs = _per_channel(mean=by.means, std=by.stds)
+    kwargs = _per_channel(mean=by.means, std=stds)
     return [{"id": "fixed_zero_mean_unit_variance", "kwargs": kwargs}]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from napari_hush.config import Configuration, UNetConfig
@@ -16,7 +17,7 @@ from napari_hush.config.transforms import N2VManipulateConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import Model, UNet
 from napari_hush.models.file import check_weights
-from napari_hush.models.normalization import EPSILON, Normalization
+from napari_hush.models.normalization import FORMER_EPSILON, Normalization
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -176,22 +177,20 @@ def _scaling(data: Mapping[str, Any], which: str) -> Normalization | None:
     if not isinstance(theirs, dict):  # 0.1 has one kind
         first = "image" if which == "input" else "target"
         means, stds = data.get(f"{first}_means"), data.get(f"{first}_stds")
-        return None if not means else Normalization(_floats(means), _floats(stds))
+        return None if not means else _of(means, stds)
     kind = theirs["name"]
     if kind == "none" or (which == "target" and theirs.get("skip_target")):
-        return Normalization((0.0,), (1.0 - EPSILON,))
+        return Normalization((0.0,), (1.0,))
     low, high = (theirs.get(f"{which}_{end}") for end in _LIMITS[kind])
     if not low or not high:
         return None
-    lows, highs = _floats(low), _floats(high)
     if kind == "mean_std":
-        return Normalization(lows, highs)
-    spans = tuple(b - a for a, b in zip(lows, highs, strict=True))
-    return Normalization(lows, spans)
+        return _of(low, high)
+    return _of(low, [float(b) - float(a) for a, b in zip(low, high, strict=True)])
 
 
-def _floats(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _of(means: Any, stds: Any) -> Normalization:
+    return Normalization(tuple(map(float, means)), tuple(map(float, stds)), FORMER_EPSILON)
 
 
 def _fitting(scaling: Normalization | None, channels: int) -> Normalization:
@@ -199,7 +198,9 @@ def _fitting(scaling: Normalization | None, channels: int) -> Normalization:
     if scaling is None:
         raise ValueError("it has no normalization of intensities")
     if len(scaling.means) == 1:
-        return Normalization(scaling.means * channels, scaling.stds * channels)
+        return replace(
+            scaling, means=scaling.means * channels, stds=scaling.stds * channels
+        )
     if len(scaling.means) != channels or len(scaling.stds) != channels:
         raise ValueError(f"its statistics are not for {channels} channels")
     return scaling

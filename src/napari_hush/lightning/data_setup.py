@@ -89,12 +89,15 @@ def check_scaling(
     """Refuse to continue training with intensities on another scale."""
     if known is None or now is None:
         return
-    ours, theirs = [*known.means, *known.stds], [*now.means, *now.stds]
-    if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=1e-5, atol=0):
+    same = len(known.means) == len(now.means)
+    for ours, theirs in ((known.means, now.means), (known.scales, now.scales)):
+        allowed = 1e-5 * np.array(known.scales)
+        same = same and bool((np.abs(np.subtract(ours, theirs)) <= allowed).all())
+    if not same:
         raise ConfigurationError(
             f"The data module scales the {what}s by the means {list(now.means)} and "
-            f"standard deviations {list(now.stds)}, but the model was trained with "
-            f"{list(known.means)} and {list(known.stds)}; give these as {what}_means and "
+            f"standard deviations {list(now.scales)}, but the model was trained with "
+            f"{list(known.means)} and {list(known.scales)}; give these as {what}_means and "
             f"{what}_stds in its data configuration, or train a new model."
         )
 

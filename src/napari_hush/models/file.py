@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save
@@ -85,13 +84,12 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
             f"Cannot save a model as {path.name!r}; end the name in {SUFFIX}."
         )
     refuse_existing(path, overwrite)
+    target = model.target_normalization
     header = {
         "format": _FORMAT,
         "configuration": model.config.model_dump_json(),
-        "normalization": json.dumps(asdict(model.normalization)),
-        "target_normalization": json.dumps(
-            model.target_normalization and asdict(model.target_normalization)
-        ),
+        "normalization": model.normalization.as_json(),
+        "target_normalization": target.as_json() if target else "null",
         "trained": json.dumps({"epochs": model.epochs, "steps": model.steps}),
         "provenance": model.provenance.as_json(),
     }
@@ -125,10 +123,12 @@ def load_model(path: str | Path) -> Model:
         config = Configuration.model_validate_json(header["configuration"])
         network_config = config.algorithm_config.model
         channels = network_config.in_channels
-        normalization = _normalization(header["normalization"], channels)
+        normalization = Normalization.from_json(header["normalization"], channels)
         target = header["target_normalization"]
         target_normalization = (
-            None if target == "null" else _normalization(target, network_config.num_classes)
+            None
+            if target == "null"
+            else Normalization.from_json(target, network_config.num_classes)
         )
         trained = _counts(header["trained"])
         if "provenance" in header:  # older models have none
@@ -142,14 +142,6 @@ def load_model(path: str | Path) -> Model:
             f"The model file {str(path)!r} is damaged or of another version "
             f"({' '.join(f'{type(error).__name__}: {error}'.split())}); save it again."
         ) from error
-
-
-def _normalization(text: str, channels: int) -> Normalization:
-    statistics = json.loads(text)
-    means, stds = (tuple(map(float, statistics[name])) for name in ("means", "stds"))
-    if not len(means) == len(stds) == channels or not np.isfinite([*means, *stds]).all():
-        raise ValueError(f"the statistics are not those of {channels} channels")
-    return Normalization(means, stds)
 
 
 def _counts(text: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
 
-EPSILON = 1e-6
-"""Added to standard deviations, so that no division is by zero."""
+FORMER_EPSILON = 1e-6
+"""Added to standard deviations by version 0.1, and by CAREamics."""
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """Scaling per channel: ``(x - mean) / (std + 1e-6)``, in intensities of the source.
+    """Scaling per channel: ``(x - mean) / (std + epsilon)``, in intensities of the source.
 
     For other scalings, `means` are the intensities that become 0, and `stds` their
     distances to those that become 1.
@@ -25,11 +26,31 @@ class Normalization:
 
     means: tuple[float, ...]
     stds: tuple[float, ...]
+    epsilon: float = 0.0
+    """0, so that results do not depend on the unit; 1e-6 in models of version 0.1."""
 
     @property
     def scales(self) -> tuple[float, ...]:
         """Divisors of the scaling, one per channel."""
-        return tuple(std + EPSILON for std in self.stds)
+        return tuple(std + self.epsilon for std in self.stds)
+
+    def as_json(self) -> str:
+        """JSON for files and hashes, which are without `epsilon` as in version 0.1."""
+        values = asdict(self)
+        if self.epsilon == FORMER_EPSILON:
+            del values["epsilon"]
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str, channels: int) -> Normalization:
+        """Parse the result of `as_json`; ValueError if it is not of so many `channels`."""
+        found = json.loads(text)
+        means, stds = (tuple(map(float, found[name])) for name in ("means", "stds"))
+        epsilon = float(found.get("epsilon", FORMER_EPSILON))
+        finite = np.isfinite([*means, *stds, epsilon]).all()
+        if not len(means) == len(stds) == channels or not finite:
+            raise ValueError(f"the statistics are not those of {channels} channels")
+        return cls(means, stds, epsilon)
 
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Scale intensities ``(B, C, *spatial)`` for the network, float32."""
@@ -41,19 +62,19 @@ class Normalization:
         self._check(batch.shape[1])
         shape = (1, -1) + (1,) * (batch.ndim - 2)
         batch -= np.array(self.means, batch.dtype).reshape(shape)
-        batch *= np.array(1 / (np.array(self.stds) + EPSILON), batch.dtype).reshape(shape)
+        batch *= np.array(1 / np.array(self.scales), batch.dtype).reshape(shape)
         return batch.astype(np.float32, copy=False)
 
     def denormalize(self, batch: torch.Tensor) -> torch.Tensor:
-        """Inverse of `normalize`: intensities, float32."""
+        """Inverse of `normalize`: intensities, in the dtype of `batch`."""
         mean, scale = self._constants(batch)
-        return (batch * scale + mean).float()
+        return batch * scale + mean
 
     def _constants(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self._check(batch.shape[1])
         shape = (1, -1) + (1,) * (batch.ndim - 2)
         constants = torch.tensor((self.means, self.stds), dtype=torch.float64).to(batch)
-        return constants[0].reshape(shape), constants[1].reshape(shape) + EPSILON
+        return constants[0].reshape(shape), constants[1].reshape(shape) + self.epsilon
 
     def _check(self, channels: int) -> None:
         if channels != len(self.means):

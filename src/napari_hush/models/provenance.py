@@ -116,7 +116,7 @@ def model_hash(model: Model) -> str:
     """SHA-256 of weights, statistics and configuration, which determine results."""
     digest = hashlib.sha256(model.config.stable_json().encode())
     for scaling in (model.normalization, model.target_normalization):
-        digest.update(json.dumps(scaling and asdict(scaling)).encode())
+        digest.update((scaling.as_json() if scaling else "null").encode())
     for name, tensor in sorted(model.network.state_dict().items()):
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.shape} {array.dtype}".encode())

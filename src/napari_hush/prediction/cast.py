@@ -29,7 +29,7 @@ def result_dtype(image: Image, wish: Literal["float32", "source"]) -> np.dtype[A
     return own
 
 
-def put(place: NDArray[Any], result: NDArray[np.float32]) -> int:
+def put(place: NDArray[Any], result: NDArray[np.floating]) -> int:
     """Write `result` into `place`, rounded and clipped if `place` is integer.
 
     Returns the number of pixels that were clipped, i.e. outside the range of the type

@@ -24,6 +24,7 @@ from napari_hush.models import (
     is_out_of_memory,
 )
 from napari_hush.models.normalization import exact_float
+from napari_hush.prediction.cast import result_dtype
 from napari_hush.prediction.tiles import (
     Tile,
     even,
@@ -68,6 +69,8 @@ class Denoiser:
             network = fuse_relu(network, self.precision)
         self._network = network
         self._tta = config.tta
+        exact = exact_float(result_dtype(image, config.dtype)).__name__
+        self._result: torch.dtype = getattr(torch, exact)
         overlap = config.tile_overlap or (0,) * len(network.halo)
         wanted = (-(-pixels // 2) for pixels in overlap)
         self.halo = tuple(map(max, network.halo, wanted))
@@ -95,17 +98,17 @@ class Denoiser:
         shape = self._image.axes.canonical_shape
         return plan_tiles(shape, self.halo, self._step, self.tile_size)
 
-    def denoise(self, group: list[Tile]) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+    def denoise(self, group: list[Tile]) -> Iterator[tuple[Tile, NDArray[np.floating]]]:
         """Denoise tiles that read equally many pixels.
 
         Yields each tile, or parts of it where memory is short, with its inner region of
-        the result, float32 ``(C, (Z), Y, X)``.
+        the result ``(C, (Z), Y, X)``, float32, or float64 if its dtype needs it.
         """
         return _arrived(self._memory.apply(self._compute, group))
 
     def stream(
         self, groups: Iterable[list[Tile]]
-    ) -> Iterator[tuple[list[Tile], Iterator[tuple[Tile, NDArray[np.float32]]]]]:
+    ) -> Iterator[tuple[list[Tile], Iterator[tuple[Tile, NDArray[np.floating]]]]]:
         """Denoise one group after the other; yields each with its results, see `denoise`.
 
         A GPU gets the next group before the results of one are handed out: it computes
@@ -141,11 +144,12 @@ class Denoiser:
             torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
         ):
             network = partial(self._network, margin=self._margin)
-            clean = augmented_mean(network, batch, self._tta).float()
-            clean = model.output_normalization.denormalize(clean)
+            clean = augmented_mean(network, batch, self._tta)
+            clean = clean if self.device.type == "cuda" else clean.cpu()
+            clean = model.output_normalization.denormalize(clean.to(self._result))
         if self.device.type != "cuda":
-            return [Pending(result, self._margin) for result in clean.cpu()]
-        fetched = torch.empty(clean.shape, pin_memory=True)
+            return [Pending(result, self._margin) for result in clean]
+        fetched = torch.empty(clean.shape, dtype=clean.dtype, pin_memory=True)
         fetched.copy_(clean, non_blocking=True)
         arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
@@ -157,25 +161,25 @@ class Pending:
     """The result of a tile, possibly still on its way from the device."""
 
     tensor: Tensor
-    """``(C, (Z), Y, X)`` float32, the tile's outer region without `margin`."""
+    """``(C, (Z), Y, X)``, the tile's outer region without `margin`."""
     margin: int
     """Pixels missing at both ends of Y and X."""
     arrived: torch.cuda.Event | None = None
     """Occurs when the copy from the device is complete; None if it is."""
 
-    def pixels(self, tile: Tile) -> NDArray[np.float32]:
+    def pixels(self, tile: Tile) -> NDArray[np.floating]:
         """The tile's inner region of the result; waits for the device."""
         if self.arrived is not None:
             self.arrived.synchronize()
         *z, y, x = tile.crop
         y, x = (slice(a.start - self.margin, a.stop - self.margin) for a in (y, x))
-        inner: NDArray[np.float32] = self.tensor[(slice(None), *z, y, x)].numpy()
+        inner: NDArray[np.floating] = self.tensor[(slice(None), *z, y, x)].numpy()
         return inner
 
 
 def _arrived(
     results: Iterable[tuple[Tile, Pending]],
-) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+) -> Iterator[tuple[Tile, NDArray[np.floating]]]:
     for tile, result in results:
         yield tile, result.pixels(tile)
 

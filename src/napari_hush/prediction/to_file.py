@@ -252,7 +252,7 @@ class _Canvas:
             self._block = np.empty((channels, *shape), image.dtype)
             self._parts.append((tiles[0].sample, self._inner, self._block))
 
-    def put(self, tile: Tile, pixels: NDArray[np.float32]) -> None:
+    def put(self, tile: Tile, pixels: NDArray[np.floating]) -> None:
         """Add the pixels of a tile."""
         if self._block is None:
             place = np.empty(pixels.shape, self._dtype)
