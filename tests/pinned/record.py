@@ -2,10 +2,11 @@
 
     python tests/pinned/record.py [PART ...]
 
-They are what commit d419436 wrote. Recording them anew says that behaviour may change, so
+They are what commit d419436 wrote, but for `retrained.json`, which has what trainings end
+with where that differs now. Recording them anew says that behaviour may change, so
 it is for a change that is meant, and named in the changelog. Parts: images, imports,
-commands, configurations, models, predictions, trainings, dock. `imports` prints the
-tables of test_pinned_imports.py. `images` changes what all others are made of.
+commands, configurations, models, retrained, predictions, trainings, dock. `imports`
+prints tables of test_pinned_imports.py. `images` changes what all others are made of.
 """
 
 from __future__ import annotations
@@ -288,11 +289,7 @@ def record_models(work):
         careamist = cases.trained(case, work / case)
         results = cases.predictions(careamist, case)
         careamist.save(folder / f"{case}.safetensors")
-        found[case] = {
-            "losses": careamist.get_losses(),
-            "weights": cases.weights_sha256(careamist),
-            **{name: cases.sha256(array) for name, array in results.items()},
-        }
+        found[case] = bits_of(careamist, case)
         np.savez_compressed(
             folder / f"{case}.npz", plain=results["plain"], tta=results["tta"]
         )
@@ -308,6 +305,32 @@ def record_models(work):
         "plain": cases.sha256(plain),
     }
     write_json("bits", {"machine": cases.machine(), "cases": found})
+
+
+def record_retrained(work):
+    """The bits of trainings, and of a resumed one, that are not those of d419436."""
+    from napari_hush import CAREamist
+
+    known, found = cases.recorded("bits"), {}
+    assert known["machine"] == cases.machine()
+    for case in cases.CASES:
+        (work / case).mkdir()
+        bits = bits_of(cases.trained(case, work / case), case)
+        if any(known["cases"][case].get(name) != value for name, value in bits.items()):
+            found[case] = bits
+    folder = shutil.copytree(DATA / "interrupted" / "careamist", work / "resumed")
+    careamist = CAREamist(DATA / "interrupted" / "careamist.yml")
+    careamist.train(train_source=cases.images()["channels"], resume=folder)
+    found["resumed"] = bits_of(careamist, "n2v_channels")
+    write_json("retrained", found)
+
+
+def bits_of(careamist, case):
+    return {
+        "losses": careamist.get_losses(),
+        "weights": cases.weights_sha256(careamist),
+        **{n: cases.sha256(a) for n, a in cases.predictions(careamist, case).items()},
+    }
 
 
 # ---- Unfinished predictions
@@ -459,6 +482,7 @@ PARTS = {
     "commands": record_commands,
     "configurations": record_configurations,
     "models": record_models,
+    "retrained": record_retrained,
     "predictions": record_predictions,
     "trainings": record_trainings,
     "dock": record_dock,

@@ -1,5 +1,6 @@
 """Trainings and predictions end with the recorded bits.
 
+Those of some trainings were recorded anew: version 0.1 added 1e-6 to standard deviations.
 On another CPU or with another torch they end close to them.
 """
 
@@ -20,7 +21,7 @@ from pinned_cases import (
     weights_sha256,
 )
 
-BITS = recorded("bits")["cases"]
+BITS = recorded("bits")["cases"] | recorded("retrained")
 
 
 @pytest.mark.parametrize("case", CASES)
