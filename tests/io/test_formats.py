@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_hush.cli import main
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import ImageMetadata, file_type, list_files, open_images, read_metadata
-from napari_hush.io.formats import FORMATS, Endings, Format, format_of
+from napari_hush.io.formats import FORMATS, TIFF_ENDINGS, Endings, Format, format_of
 from napari_hush.io.lazy import LazyPixels
 from napari_hush.widgets.data.open_as_layers import open_as_layers
 
@@ -68,3 +69,18 @@ def test_registered_format_is_opened_in_the_dock(folder, make_napari_viewer):
 def test_side_files_are_no_images_by_their_names(tmp_path, name):
     np.savetxt(tmp_path / name, [[0]])
     assert format_of(tmp_path / name) is None
+
+
+OTHERS = {*TIFF_ENDINGS, ".ome.tif", ".ome.btf", ".TIF"} - {".ndpi"}
+"""tifffile reads NDPI with offsets of 64 bits, which it cannot write."""
+
+
+@pytest.mark.parametrize("ending", sorted(OTHERS))
+def test_tiff_files_of_other_endings(tmp_path, ending):
+    image = np.arange(12, dtype="uint16").reshape(3, 4)
+    big = ending.endswith(("btf", "tf8"))
+    tifffile.imwrite(tmp_path / "a.tif", image, bigtiff=big, metadata={"axes": "YX"})
+    (tmp_path / "a.tif").rename(tmp_path / f"b{ending}")
+    assert file_type(tmp_path, "custom") == "tiff"
+    (read,) = open_images(tmp_path, "tiff", "YX")
+    np.testing.assert_array_equal(read.data[...], image)

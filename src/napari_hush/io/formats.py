@@ -59,6 +59,14 @@ class Endings:
         return self.matches(file.name) and not file.is_dir()
 
 
+TIFF_ENDINGS = (
+    *(".tif", ".tiff", ".btf", ".tf2", ".tf8", ".ptif", ".ptiff"),
+    *(".lsm", ".stk", ".flex", ".pcoraw"),
+    *(".svs", ".ndpi", ".scn", ".qptiff", ".qpi", ".zif"),
+)
+"""Endings of TIFF files, those of microscopes and of slide scanners too."""
+
+
 def _open_tiff(path: Path, axes: str, level: int) -> Opened:
     pixels = TiffPixels(path)
     return pixels, pixels.layout.named, pixels.layout.metadata
@@ -67,7 +75,7 @@ def _open_tiff(path: Path, axes: str, level: int) -> Opened:
 FORMATS = {
     "tiff": Format(
         pattern="*.tif",
-        recognizes=Endings(".tif", ".tiff"),
+        recognizes=Endings(*TIFF_ENDINGS),
         open=_open_tiff,
         metadata=lambda path, level: layout_of(path).metadata,
     ),
