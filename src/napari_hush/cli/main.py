@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import textwrap
 import warnings
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     try:
-        with _deprecations_shown():
+        with _deprecations_shown(), _log_shown() as options.logged:
             return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
         number = rank()  # 0 is the first or only process
@@ -100,6 +101,31 @@ def _deprecations_shown() -> Iterator[None]:
             yield
         finally:
             warnings.formatwarning = standard
+
+
+class _PrintedLog(logging.Handler):
+    """Prints each warning of the engine once, and keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self.messages:
+            self.messages.append(message)
+            print(f"Warning: {message}", file=sys.stderr)
+
+
+@contextmanager
+def _log_shown() -> Iterator[list[str]]:
+    """Print what the engine logs as warnings; yields the messages."""
+    log, handler = logging.getLogger("napari_hush"), _PrintedLog()
+    log.addHandler(handler)
+    try:
+        yield handler.messages
+    finally:
+        log.removeHandler(handler)
 
 
 def build_parser(
@@ -157,6 +183,9 @@ def help_of(description: str | None, default: Any) -> str:
 def print_answer(options: argparse.Namespace, text: str, values: dict[str, Any]) -> None:
     """Print the result of a command as text or as JSON, or nothing with ``--quiet``."""
     if options.json:
+        logged = [{"about": "log", "message": text} for text in options.logged]
+        for key in {"warnings", "cautions"} & values.keys():
+            values[key] = [*values[key], *logged]
         print(json.dumps(values))
     elif not options.quiet:
         print(text)

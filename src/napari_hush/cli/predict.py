@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
-from napari_hush.cli.main import IMAGES, ExitCode, help_of
+from napari_hush.cli.main import IMAGES, ExitCode, help_of, print_answer
 from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
@@ -104,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
             "clipped": bars.clipped,
             **bars.warnings_answer,
         }
-        print(json.dumps(answer))
+        print_answer(options, "", answer)
     if failed is None:
         return ExitCode.DONE
     return ExitCode.SOME_FAILED if failed.done else ExitCode.REFUSED

@@ -147,8 +147,12 @@ def _new_command(options: argparse.Namespace) -> Command:
 
 
 def _refuse_more_than_resume(options: argparse.Namespace) -> None:
-    others = {"command", "resume", "quiet", "json"}
-    given = [name for name, value in vars(options).items() if value and name not in others]
+    others = {"command", "resume", "quiet", "json", "logged"}
+    given = [
+        name
+        for name, value in vars(options).items()
+        if value not in (None, False, []) and name not in others
+    ]
     if given:
         name = given[0].replace("_", "-")
         name = "images" if name == "images" else f"--{name}"

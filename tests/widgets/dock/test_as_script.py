@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from gestures import drag_of_files, drop
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from safetensors.numpy import load_file
 
-from napari_hush.config import create_n2v_configuration, load_configuration
+from napari_hush.config import (
+    create_care_configuration,
+    create_n2v_configuration,
+    load_configuration,
+)
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import write_tiff
 from napari_hush.widgets.data.chosen_data import ChosenData
@@ -112,6 +117,19 @@ def test_what_the_command_line_cannot_do_is_refused_in_a_sentence(noisy, file):
     ):
         with pytest.raises(SourceTypeError, match=said):
             as_command(config, data)
+
+
+def test_pairs_of_any_format_are_a_command(noisy, tmp_path):
+    model = ViewerModel()
+    folders = [tmp_path / name for name in ("noisy.zarr", "clean.zarr")]
+    layers = []
+    for folder in folders:
+        zarr.create_array(folder, data=noisy, dimension_names=("y", "x"))
+        layers += open_as_layers(model, folder)
+    config = create_care_configuration("cells", "array", "YX", [16, 16], 2)
+    text = as_command(config, ChosenData((layers[0],), "YX", target=(layers[1],)))
+    assert f"hush train {folders[0]} --target {folders[1]} --config cells.yml" in text
+    assert "data_type: zarr" in text
 
 
 # ---- Files and sessions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.io import file_type, list_files, open_images, read_metadata
+from napari_hush.io import file_type, images_of, list_files, open_images, read_metadata
 from napari_hush.io.formats import data_type_of, format_of
 
 if TYPE_CHECKING:
@@ -21,44 +21,44 @@ IN_MEMORY = 64 * 2**20
 def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     """Open the file or folder at `path` as layers of `viewer`.
 
-    The engine opens TIFF files, Zarr stores and folders of either, with their axes and
-    pixel sizes; napari opens the rest, and files without axes. Images of a folder become
-    one stack if they have the same axes and shape, else a layer each.
+    The engine opens files of its formats and folders of one of them, with their axes and
+    pixel sizes; napari opens the rest, and files without axes. The images of a folder, or
+    of one file or plate, become one stack if they have the same axes and shape, else a
+    layer each.
 
     Raises `HushError`.
     """
-    if path.is_dir() and not format_of(path):
-        return _open_folder(viewer, path)
-    data_type = data_type_of(path)
-    if data_type and read_metadata(path).axes:
-        return [_add(viewer, path, data_type)]
-    opened: list[Layer] = viewer.open(path)
-    return opened
+    is_folder = path.is_dir() and not format_of(path)
+    data_type = file_type(path, "tiff") if is_folder else data_type_of(path)
+    if data_type is None:
+        return list(viewer.open(path))
+    files = list_files(path, data_type)
+    images = [image for file in files for image in images_of(file, data_type)]
+    if not read_metadata(images[0]).axes:
+        return list(viewer.open(files, stack=len(files) > 1))
+    if len(images) > 1 and (layer := _add_stack(viewer, path, images, data_type)):
+        return [layer]
+    return [_add(viewer, image, data_type) for image in images]
 
 
-def _open_folder(viewer: napari.viewer.Viewer, folder: Path) -> list[Layer]:
+def _add_stack(
+    viewer: napari.viewer.Viewer, path: Path, references: list[Path], data_type: str
+) -> Layer | None:
+    """Add the images of `path` as one layer; None if their axes or shapes differ."""
     import dask.array as da  # napari brings it
 
-    data_type = file_type(folder, "tiff")
-    files = list_files(folder, data_type)
-    if not read_metadata(files[0]).axes:
-        stacked: list[Layer] = viewer.open(files, stack=len(files) > 1)
-        return stacked
-    opened = [_pixels(file, data_type) for file in files]
+    opened = [_pixels(reference, data_type) for reference in references]
     images = [image for image, _ in opened]
-    metadata = opened[0][1]
-    alike = {(image.axes.axes, image.axes.shape) for image in images}
     axes = images[0].axes.axes
-    if len(images) == 1 or len(alike) > 1 or "S" in axes:
-        return [_add(viewer, file, data_type) for file in files]
+    if "S" in axes or len({(image.axes.axes, image.axes.shape) for image in images}) > 1:
+        return None
     planes = [
         da.from_array(one.data, chunks=one.axes.shape, asarray=False) for one in images
     ]
-    stack = da.stack(planes)
-    look = _appearance(f"S{axes}", metadata)
-    return [
-        viewer.add_image(stack, name=folder.name, metadata={"path": str(folder)}, **look)
-    ]
+    look = _appearance(f"S{axes}", opened[0][1])
+    return viewer.add_image(
+        da.stack(planes), name=path.stem, metadata={"path": str(path)}, **look
+    )
 
 
 def _add(viewer: napari.viewer.Viewer, path: Path, data_type: str) -> Layer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from napari_hush.errors import SourceTypeError
+from napari_hush.io import file_of, images_of
 from napari_hush.io.formats import data_type_of
 from napari_hush.widgets.data.regions import Extent
 
@@ -62,50 +63,55 @@ def as_python(
 
 
 def as_command(configuration: Configuration, data: ChosenData) -> str:
-    """Shell commands that train the same model as the dock from whole TIFF files."""
+    """Shell commands that train the same model as the dock from whole files."""
     needs_targets = configuration.algorithm_config.needs_targets
     roles = _roles(data, needs_targets)
-    if set(roles) - {"train_data", "val_data"}:
-        raise SourceTypeError(
-            "The command line takes no targets and no masks; copy as Python instead."
-        )
+    if "train_mask" in roles:
+        raise SourceTypeError("The command line takes no masks; copy as Python instead.")
     if data.extent is not Extent.EVERYTHING:
         raise SourceTypeError(
             "The command line trains on whole files; copy as Python instead, or train on "
             "everything."
         )
-    if _data_type(data, roles) != "tiff":
-        name = next(
-            layer.name
-            for layers in roles.values()
-            for layer in layers
-            if _type_of(layer) != "tiff"
-        )
+    data_type = _data_type(data, roles)
+    if data_type is None:
+        layers = [layer for many in roles.values() for layer in many]
+        first = _type_of(layers[0])
+        odd = next(one for one in layers if first is None or _type_of(one) != first)
         raise SourceTypeError(
-            f"The command line reads TIFF files, but “{name}” is not one; save the layer "
-            "as TIFF and open it again, or copy as Python."
+            f"The command line reads whole files of one format, but “{odd.name}” is not "
+            "one; save the layers as TIFF and open them again, or copy as Python."
         )
     name = configuration.experiment_name
     text = yaml.safe_dump(
-        _of_type(configuration, "tiff").model_dump(mode="json"), sort_keys=False
+        _of_type(configuration, data_type).model_dump(mode="json"), sort_keys=False
     )
-    files = " ".join(shlex.quote(str(file_of(one))) for one in roles["train_data"])
-    kept_aside = roles.get("val_data", ())
-    val = "".join(f" {shlex.quote(str(file_of(one)))}" for one in kept_aside)
-    aside = f" --val{val}" if val else ""
+    files = {
+        role: " ".join(shlex.quote(str(source_of(one))) for one in layers)
+        for role, layers in roles.items()
+    }
+    others = "".join(
+        f" {option} {files[role]}" for role, option in _OPTIONS.items() if role in files
+    )
     settings, model = shlex.quote(f"{name}.yml"), shlex.quote(f"{name}.safetensors")
     return (
         f"cat > {settings} <<'END'\n{text}END\n"
-        f"hush train {files}{aside} --config {settings} -o {model}\n"
+        f"hush train {files['train_data']}{others} --config {settings} -o {model}\n"
     )
 
 
-def file_of(layer: Image) -> Path | None:
-    """The file of a layer; None if it has none."""
+def source_of(layer: Image) -> Path | None:
+    """The file of a layer, or the image in one; None if it has none."""
     named = layer.source.path or layer.metadata.get("path")
     return Path(named) if named else None
 
 
+_OPTIONS = {
+    "train_data_target": "--target",
+    "val_data": "--val",
+    "val_data_target": "--val-target",
+}
+"""Options of the command line for further files."""
 _CUT = ("train_data", "train_data_target", "train_mask")
 """Roles that are cut to the part to train on."""
 
@@ -129,10 +135,12 @@ def _data_type(data: ChosenData, roles: dict[str, tuple[Image, ...]]) -> str | N
 
 
 def _type_of(layer: Image) -> str | None:
-    path = file_of(layer)
-    if path is None or getattr(layer, "rgb", False) or not path.exists():
+    path = source_of(layer)
+    if path is None or getattr(layer, "rgb", False) or not file_of(path).exists():
         return None
-    return data_type_of(path)
+    data_type = data_type_of(path)
+    is_whole = data_type is not None and len(images_of(path, data_type)) == 1
+    return data_type if is_whole else None
 
 
 def _of_type(configuration: Configuration, data_type: str) -> Configuration:
@@ -141,7 +149,7 @@ def _of_type(configuration: Configuration, data_type: str) -> Configuration:
 
 
 def _files(layers: Sequence[Image]) -> str:
-    return repr([str(file_of(layer)) for layer in layers])
+    return repr([str(source_of(layer)) for layer in layers])
 
 
 def _arrays(layers: Sequence[Image], windows: list[list[Box]] | None) -> str:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QProgressBar, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QProgressBar,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_hush.events import Event, FileWritten, ImageStarted
 from napari_hush.widgets.dock.status import ActivityBar, StatusLine, show_progress
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class FilesDock(QWidget):
-    """Denoises all images of a folder with a model from a file."""
+    """Denoises all images of a folder, or of a file, with a model from a file."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -35,7 +44,11 @@ class FilesDock(QWidget):
 
         # ---- widgets
         self.setObjectName("files_dock")
-        self._source = PathField("files_source", "The folder with the images to denoise.")
+        self._source = PathField(
+            "files_source",
+            "A folder, file or plate with the images to denoise, or a pattern such as "
+            "cells_*.tif.",
+        )
         self._model = PathField("files_model", "The model to denoise with.", FILE_FILTER)
         self._output = PathField(
             "files_output", "The folder for the results; no file is overwritten."
@@ -44,6 +57,7 @@ class FilesDock(QWidget):
         self._axes.setObjectName("files_axes")
         self._axes.setPlaceholderText("axes of the model")
         self._axes.setToolTip("Axes of the files, e.g. TYX; if empty, those of the model.")
+        self._images = ImageChooser()
         self._resume = QCheckBox("Only missing results")
         self._resume.setObjectName("files_resume")
         self._resume.setToolTip(
@@ -65,6 +79,7 @@ class FilesDock(QWidget):
         fields.addRow("Model", self._model)
         fields.addRow("Results", self._output)
         fields.addRow("Axes", self._axes)
+        fields.addRow("Of each file", self._images)
         fields.addRow("", self._resume)
         buttons = row()
         buttons.addWidget(self._start, 2)
@@ -111,7 +126,9 @@ class FilesDock(QWidget):
         self._written, self._file = [], ""
         axes = self._axes.text().strip().upper()
         resume = self._resume.isChecked()
-        task = DenoisingFiles(model, source, output, axes, resume=resume)
+        task = DenoisingFiles(
+            model, source, output, axes, self._images.value(), resume=resume
+        )
         self._run.start(Activity.DENOISING, source.name, task)
         self._render()
 
@@ -147,7 +164,14 @@ class FilesDock(QWidget):
     def _render(self) -> None:
         state, missing = self._run.state, self._missing()
         running = state.phase is Phase.RUNNING
-        for field in (self._source, self._model, self._output, self._axes, self._resume):
+        for field in (
+            self._source,
+            self._model,
+            self._output,
+            self._axes,
+            self._images,
+            self._resume,
+        ):
             field.setEnabled(not state.busy)
         self._start.setEnabled(not state.busy and not missing)
         self._start.setToolTip(missing or "Denoise all images of the folder.")
@@ -170,6 +194,40 @@ class FilesDock(QWidget):
 
     def _on_theme(self, event: Any = None) -> None:
         self.setStyleSheet(stylesheet(Colours.of(self._viewer.theme)))
+
+
+class ImageChooser(QWidget):
+    """Which image is used of files that hold several: all, or one by its number."""
+
+    _KINDS = MappingProxyType(
+        {"all images": "", "series": "series", "scene": "scene", "field of wells": "field"}
+    )
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._kind = QComboBox()
+        self._kind.setObjectName("files_images")
+        self._kind.addItems(list(self._KINDS))
+        self._kind.setToolTip(
+            "Files may hold several images: series (TIFF), scenes (microscope formats) or "
+            "fields of wells (plates)."
+        )
+        self._number = QSpinBox()
+        self._number.setObjectName("files_image_number")
+        self._number.setMaximum(9999)
+        self._number.setToolTip("Number of the image in each file, from 0.")
+        self._number.hide()
+        layout = row(self)
+        layout.addWidget(self._kind, 2)
+        layout.addWidget(self._number, 1)
+        self._kind.currentTextChanged.connect(
+            lambda text: self._number.setVisible(bool(self._KINDS[text]))
+        )
+
+    def value(self) -> dict[str, int]:
+        """The choice as keyword of `predict_to_disk`; empty for all images."""
+        kind = self._KINDS[self._kind.currentText()]
+        return {kind: self._number.value()} if kind else {}
 
 
 class PathField(QWidget):

@@ -127,7 +127,8 @@ class Inputs(QWidget):
         # Intensities are measured again, and the axes are those of the layer.
         measured = [name for name in DataConfig.model_fields if name.endswith(MEASURED)]
         data = configuration.data_config.model_dump() | dict.fromkeys(measured)
-        data |= {"data_type": "array", "level": 0}
+        chosen = {"series": None, "scene": None, "field": None}  # layers are one image
+        data |= {"data_type": "array", "level": 0, **chosen}
         with QSignalBlocker(self.settings):
             self.settings.setValue(configuration.replace(data_config=data))
         if self.chosen() is None:

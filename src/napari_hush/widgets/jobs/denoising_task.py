@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,14 +120,16 @@ class DenoisingSeveral:
 
 @dataclass(frozen=True)
 class DenoisingFiles:
-    """Denoise all images of a folder into another one; returns the files written."""
+    """Denoise all images of a folder into another one; returns the results."""
 
     model: Path
     source: Path
-    """A folder, or one file."""
+    """A folder, a file, or a pattern for files."""
     output: Path
     axes: str
     """Axes of the files; empty for those of the model."""
+    selection: Mapping[str, int] = field(default_factory=dict)
+    """Which image of each file: `series`, `scene` or `field`; empty for all."""
     resume: bool = False
     """Keep existing results."""
 
@@ -142,6 +144,7 @@ class DenoisingFiles:
             resume=self.resume,
             axes=self.axes or None,
             should_stop=stop.is_set,
+            **self.selection,
         )
 
     def __str__(self) -> str:

@@ -38,6 +38,10 @@ ELSEWHERE = {
 FOLLOWING = {
     "version",
     "data_config.data_type",
+    "data_config.level",
+    "data_config.series",
+    "data_config.scene",
+    "data_config.field",
     "algorithm_config.model.architecture",
     "algorithm_config.model.conv_dims",
     "algorithm_config.model.in_channels",
