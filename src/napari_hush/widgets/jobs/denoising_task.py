@@ -128,7 +128,7 @@ class DenoisingFiles:
     output: Path
     axes: str
     """Axes of the files; empty for those of the model."""
-    selection: Mapping[str, int] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict)
     """Which image of each file: `series`, `scene` or `field`; empty for all."""
     resume: bool = False
     """Keep existing results."""
