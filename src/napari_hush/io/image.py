@@ -111,7 +111,7 @@ class Image:
     path: Path | None = None
     """Its file, if it has one."""
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
-    """Known pixel sizes and units."""
+    """Known pixel sizes, units, position and channel names."""
 
     @classmethod
     def from_array(cls, array: Any, axes: str, name: str = "the array") -> Image:
@@ -183,6 +183,10 @@ def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
             "channels, numbered from 0; choose one of those, or another image."
         )
     left = AxesMap(axes, (*shape[:axis], len(channels), *shape[axis + 1 :]))
+    names = image.metadata.channels
+    if len(names) == shape[axis]:
+        names = tuple(names[channel] for channel in channels)
+        image = replace(image, metadata=replace(image.metadata, channels=names))
     if image.in_memory:
         run = _run(channels)
         index = (slice(None),) * axis + (list(channels) if run is None else run,)

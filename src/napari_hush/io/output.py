@@ -29,7 +29,7 @@ class ResultImage:
     """Axes and shape, in the order of the source; the file may have another order."""
     dtype: np.dtype[Any]
     sizes: ImageMetadata = field(default_factory=ImageMetadata)
-    """Pixel sizes and units."""
+    """Pixel sizes, units, position and channel names."""
     record: Mapping[str, Any] | None = None
     """Provenance, ready for JSON."""
 

@@ -6,10 +6,9 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap, validate_axes
 from napari_hush.errors import DataError, UnwritableFileError
-from napari_hush.io.metadata import ImageMetadata, convert, unit_symbol
-from napari_hush.io.output import ResultImage, damaged, ordered, placed
-from napari_hush.io.provenance_record import record_metadata
+from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.output import ResultImage, damaged, placed
+from napari_hush.io.tiff_form import TiffForm, tiff_forms
 from napari_hush.io.tiff_layout import layout_of
 from napari_hush.io.tiff_read import TiffPixels
 from napari_hush.system.atomic_write import refuse_existing, whole_file
@@ -27,103 +26,6 @@ from napari_hush.system.memory import format_bytes
 
 if TYPE_CHECKING:
     from napari_hush.io.lazy import Bounds
-
-_IMAGEJ_AXES = "TZCYX"
-_IMAGEJ_TYPES = ("uint8", "uint16", "float32")
-_OME_AXES = "TCZYX"
-_OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
-_OME_NAMES = (".ome.tif", ".ome.tiff")
-_BIG = 2**32 - 2**25
-"""Bytes of pixels from which a file must be BigTIFF."""
-
-
-@dataclass(frozen=True)
-class TiffForm:
-    """Kind, axes and metadata of an image in a TIFF file."""
-
-    axes: str
-    shape: tuple[int, ...]
-    file: dict[str, Any]
-    """Arguments of ``tifffile.TiffWriter``."""
-    page: dict[str, Any]
-    """Arguments of its ``write``."""
-
-
-def tiff_form(path: Path, image: ResultImage) -> TiffForm:
-    """Choose the kind of file that most programs read.
-
-    An ImageJ hyperstack if ImageJ has dtype and units, the file need not be BigTIFF and
-    is not named ``.ome.tif``; else OME-TIFF if OME has dtype and units and there is no S;
-    else TIFF with axes, sizes and units in JSON.
-    """
-    big, kind, sizes = image.nbytes >= _BIG, image.dtype.name, image.sizes
-    own = image.axes.axes
-    # tifffile cannot read its own pages of a single row or column.
-    thin = min(ordered(image.axes, "YX")[1]) == 1
-    ome = None if thin or kind not in _OME_TYPES or "S" in own else _ome_sizes(sizes)
-    named_ome = ome is not None and path.name.lower().endswith(_OME_NAMES)
-    fits = kind in _IMAGEJ_TYPES and not (big or named_ome or thin)
-    imagej = _imagej_sizes(sizes) if fits else None
-    form: Literal["imagej", "ome", "shaped"]
-    if imagej is not None:
-        axes, shape = ordered(image.axes, _IMAGEJ_AXES)
-        file, (resolution, known) = {"imagej": True}, imagej
-        form = "imagej"
-    elif ome is not None:
-        axes, shape = ordered(image.axes, "".join(a for a in _OME_AXES if a in own))
-        file, resolution, known = {"ome": True, "bigtiff": big}, None, ome
-        form = "ome"
-    else:
-        axes, shape = own, image.axes.shape
-        file, resolution = {"ome": False, "bigtiff": big}, None
-        form = "shaped"
-        known = {"scale": sizes.scale, "units": sizes.units} if sizes.scale else {}
-    metadata = {"axes": axes, **known}
-    if image.record is not None:
-        metadata |= record_metadata(image.record, form)
-    page = {"photometric": "minisblack", "resolution": resolution, "metadata": metadata}
-    return TiffForm(axes, shape, file, page)
-
-
-def _imagej_sizes(
-    sizes: ImageMetadata,
-) -> tuple[tuple[float, float] | None, dict[str, Any]] | None:
-    """Pixels per unit along X and Y, and other metadata of ImageJ; None if unsupported."""
-    scale, units = sizes.scale, sizes.units
-    flat = [a for a in "XY" if a in scale]
-    unit = units.get(flat[0], "") if flat else ""
-    try:
-        size = {a: convert(scale[a], units.get(a, unit), unit) for a in "XYZ" if a in scale}
-        frame = convert(scale["T"], units.get("T", ""), "second") if "T" in scale else None
-    except ValueError:  # ImageJ has one unit of length, and seconds
-        return None
-    known: dict[str, Any] = {"spacing": size.get("Z"), "finterval": frame}
-    known["unit"] = "micron" if unit == "micrometer" else unit or None
-    resolution = (1 / size[flat[0]], 1 / size[flat[-1]]) if flat else None
-    return resolution, {key: value for key, value in known.items() if value is not None}
-
-
-def _ome_sizes(sizes: ImageMetadata) -> dict[str, Any] | None:
-    """Pixel sizes in the terms of OME; None if unsupported."""
-    known: dict[str, Any] = {}
-    for axis, size in sizes.scale.items():
-        kind, word = ("second", "TimeIncrement") if axis == "T" else ("micrometer", "")
-        unit = sizes.units.get(axis, "")
-        try:
-            convert(size, unit, kind)
-        except ValueError:
-            return None
-        if axis not in "TZYX":
-            return None
-        word = word or f"PhysicalSize{axis}"
-        known[word] = size
-        # OME reads a missing unit as micrometers.
-        known[f"{word}Unit"] = unit_symbol(unit) if unit else _NO_UNIT[kind]
-    return known
-
-
-_NO_UNIT = {"second": "s", "micrometer": "pixel"}
-"""Units of OME for steps without a unit; for time there is none."""
 
 
 def read_tiff(path: str | Path) -> NDArray[Any]:
@@ -171,6 +73,8 @@ def write_tiff(
     scale: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
     record: Mapping[str, Any] | None = None,
+    channels: Sequence[str] = (),
+    position: Mapping[str, float] | None = None,
 ) -> Path:
     """Write an array as ImageJ hyperstack if possible, else OME-TIFF, else plain TIFF.
 
@@ -193,19 +97,32 @@ def write_tiff(
     record : mapping, optional
         Provenance, ready for JSON; shown by ImageJ as info and by OME as description, and
         returned by `read_record`.
+    channels : sequence of str, optional
+        Names of all channels, in order.
+    position : mapping of str to float, optional
+        Place of the first pixel along Z, Y and X, in the unit of its scale, by letter.
 
     Raises
     ------
+    DataError
+        If there is another number of channels.
     ExistingFileError
         If the file exists and `overwrite` is off.
     UnwritableFileError
         If it cannot be written: disk full, folder read-only, and so on.
     """
     path = Path(path)
-    sizes = ImageMetadata.of(None, scale or {}, units or {})
+    sizes = ImageMetadata.of(
+        None, scale or {}, units or {}, channels=[*channels], position=position
+    )
     refuse_existing(path, overwrite)
     image = ResultImage(AxesMap(axes, array.shape), array.dtype, sizes, record)
-    form = tiff_form(path, image)
+    if len(sizes.channels) not in (0, image.axes.canonical_shape[1]):
+        raise DataError(
+            f"{len(channels)} channel names were given for an image with "
+            f"{image.axes.canonical_shape[1]} channels; give one for each channel."
+        )
+    form = next(tiff_forms(path, image))
     with whole_file(path) as part:
         tifffile.imwrite(part, _turned(array, image.axes, form), **form.file, **form.page)
     return path
@@ -233,7 +150,8 @@ class TiffResult:
     block: tuple[int, ...] | None = None
 
     def __init__(self, image: ResultImage, target: Path) -> None:
-        self._form = tiff_form(target, image)
+        self._forms = [*tiff_forms(target, image)]
+        self._form = self._forms[0]
         self.axes = self._form.axes
         self._image = image
         self._offset = 0
@@ -252,8 +170,13 @@ class TiffResult:
         layout = layout_of(path)
         if layout.chunks is not None or layout.stored != self._image.dtype:
             raise damaged(path)
-        if math.prod(layout.shape) != math.prod(self._form.shape):
+        # A file of an earlier version may be of another kind.
+        there = _sides(layout.metadata.axes or "", layout.shape)
+        fitting = [form for form in self._forms if _sides(form.axes, form.shape) == there]
+        if not fitting:
             raise damaged(path)
+        self._form = fitting[0]
+        self.axes = self._form.axes
         self._offset = int(layout.offsets[0, 0])
         self._file = open(path, "r+b", buffering=0)  # noqa: SIM115  (see close)
 
@@ -282,6 +205,11 @@ class TiffResult:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _sides(axes: str, shape: Sequence[int]) -> list[tuple[str, int]]:
+    """Axes longer than 1, which decide where a pixel is in the file."""
+    return [(a, n) for a, n in zip(axes, shape, strict=False) if n > 1]
 
 
 def runs(

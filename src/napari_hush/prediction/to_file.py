@@ -19,7 +19,6 @@ from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
     FileBarrier,
     Image,
-    ImageMetadata,
     Result,
     ResultImage,
     TiffResult,
@@ -131,14 +130,9 @@ def denoise_to_file(
 def _describe(
     model: Model, image: Image, target: FileTarget, config: InferenceConfig
 ) -> ResultImage:
-    axes, known = result_axes(model, image), image.metadata
-    scale = {a: size for a, size in known.scale.items() if a in axes.axes}
-    return ResultImage(
-        axes,
-        result_dtype(image, config.dtype),
-        ImageMetadata.of(axes.axes, scale, known.units),
-        target.record,
-    )
+    axes = result_axes(model, image)
+    sizes = image.metadata.for_axes(axes.axes, axes.shape)
+    return ResultImage(axes, result_dtype(image, config.dtype), sizes, target.record)
 
 
 def _own_blocks(count: int, barrier: FileBarrier | None, name: str) -> range:
@@ -162,6 +156,7 @@ def _job(
     described: ResultImage,
 ) -> dict[str, Any]:
     """Everything that decides the pixels, kept in the journal of a partial result."""
+    sizes = described.sizes
     return {
         "model": model.sha256,
         "source": target.source,
@@ -170,7 +165,9 @@ def _job(
             "dtype": str(described.dtype),
             "kind": target.kind,
             "sizes": {
-                key: getattr(described.sizes, key) for key in ("axes", "scale", "units")
+                "axes": sizes.axes,
+                "scale": sizes.scale,
+                "units": {a: unit for a, unit in sizes.units.items() if a in sizes.scale},
             },
             "tile_size": list(denoiser.tile_size),
             "halo": list(denoiser.halo),
