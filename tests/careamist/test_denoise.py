@@ -13,7 +13,7 @@ import napari_hush
 from napari_hush import CAREamist, denoise
 from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
-from napari_hush.io import write_tiff
+from napari_hush.io import open_images, write_tiff
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
 
@@ -159,3 +159,75 @@ def test_what_cannot_be_denoised():
         denoise(picture(4, 40, 40), model, axes="ZYX", lazy=True)
     with pytest.raises(ConfigurationError, match="computed on access"):
         CAREamist(model).predict(noisy, lazy=True, should_stop=lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "channels"),
+    [
+        ((1, 1, 40, 52), "YX", None),
+        ((3, 1, 40, 52), "TYX", None),
+        ((3, 1, 1, 1, 40, 52), "TYX", None),
+        ((1, 2, 1, 40, 52), "CYX", 2),
+        ((40, 52, 1), "YX", None),
+    ],
+)
+def test_dimensions_of_size_1_come_back(shape, axes, channels):
+    model, noisy = untrained(axes, channels), picture(*shape)
+    kept = [n for n in shape if n > 1]
+    expected = denoise(noisy.reshape(kept), model, axes=axes)
+    result = denoise(noisy, model, axes=axes)
+    assert result.shape == shape
+    np.testing.assert_array_equal(result.reshape(kept), expected)
+    lazily = denoise(noisy, model, axes=axes, lazy=True)
+    assert lazily.shape == shape
+    np.testing.assert_array_equal(lazily[..., 7:9].compute(), result[..., 7:9])
+    out = np.zeros(shape[::-1], "float32").T
+    assert CAREamist(model).predict(noisy, axes=axes, out=out).shape == shape
+    np.testing.assert_array_equal(out, result)
+
+
+def test_a_mask_is_kept_and_what_is_under_it_does_not_matter():
+    model, noisy = untrained(), picture(40, 300).astype("float32")
+    mask = np.zeros(noisy.shape, bool)
+    mask[10:20, 10:20] = True
+    results = []
+    for fill in (1e6, np.nan, -3.0):
+        noisy[mask] = fill
+        results.append(denoise(np.ma.masked_array(noisy, mask), model))
+    for result in results:
+        assert isinstance(result, np.ma.MaskedArray)
+        np.testing.assert_array_equal(result.mask, mask)
+        np.testing.assert_array_equal(result.data, results[0].data)
+    # Beyond the receptive field the result is that of the image without the mask.
+    noisy[mask] = 1000
+    far = denoise(noisy, model)[:, 100:]
+    np.testing.assert_array_equal(results[0].data[:, 100:], far)
+    lazily = denoise(np.ma.masked_array(noisy, mask), model, lazy=True)
+    np.testing.assert_array_equal(lazily.compute().mask, mask)
+    (both,) = CAREamist(model).predict([np.ma.masked_array(noisy[None], mask[None])])
+    np.testing.assert_array_equal(both.mask, mask[None])
+
+
+def test_a_mask_of_channels_fits_results_of_other_channels():
+    noisy = np.ma.masked_array(picture(3, 40, 52), False)
+    noisy[0, 1, 2] = noisy[2, 5, 6] = np.ma.masked
+    (image,) = open_images(noisy, "array", "CYX")
+    for channels, axes in ((1, "CYX"), (2, "CYX")):
+        mask = image.like_source(np.zeros((channels, 40, 52))).mask
+        assert mask.sum() == 2 * channels, axes
+        assert mask[:, 1, 2].all()
+        assert mask[:, 5, 6].all()
+    np.testing.assert_array_equal(image.like_source(np.zeros((3, 40, 52))).mask, noisy.mask)
+    (image,) = open_images(noisy[:1], "array", "YX")
+    assert image.like_source(np.zeros((40, 52))).shape == (1, 40, 52)
+    assert image.like_source(np.zeros((4, 40, 52))).mask[:, 0, 1, 2].all()
+
+
+def test_tensors_and_datasets():
+    model, noisy = untrained(), picture(40, 52).astype("float32")
+    expected = denoise(noisy, model)
+    np.testing.assert_array_equal(denoise(torch.tensor(noisy), model), expected)
+    dataset = xarray.Dataset({"raw": (("y", "x"), noisy)})
+    result = denoise(dataset, model)
+    assert result.name == "raw"
+    np.testing.assert_array_equal(result, expected)

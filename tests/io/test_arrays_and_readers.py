@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io import fingerprint_of, load_images, open_images
@@ -59,7 +60,11 @@ def whole(path, axes):
     return np.load(path)
 
 
-READERS = [by_read, by_index, by_memory_map, by_dask, whole]
+def by_tensor(path, axes):
+    return torch.from_numpy(np.load(path))
+
+
+READERS = [by_read, by_index, by_memory_map, by_dask, by_tensor, whole]
 
 
 @pytest.fixture
@@ -167,6 +172,12 @@ def test_what_is_no_image(file, answer):
         UnreadableFileError, match=r"returned \w+ for .*a\.npy'; it must return"
     ):
         opened(file, lambda path, axes: answer)
+
+
+def test_a_reader_may_return_a_masked_array(file):
+    image = opened(file, lambda path, axes: np.ma.masked_greater(np.load(path), 0.5))
+    np.testing.assert_array_equal(image.mask, IMAGE > 0.5)
+    assert image.data.max() <= 0.5
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_hush.careamist import CAREamist
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import axes_of, is_path, read_metadata
+from napari_hush.io.arrays import without_dataset
 
 if TYPE_CHECKING:
     from napari_hush.events import OnProgress
@@ -31,7 +32,7 @@ def denoise(
     Parameters
     ----------
     image : array, str or Path
-        A numpy, dask, zarr or xarray array, or a TIFF file or Zarr store.
+        A numpy, torch, dask, zarr or xarray array, or a TIFF file or Zarr store.
     model : CAREamist, Model, str or Path
         The trained model, or its file.
     axes : str, optional
@@ -72,10 +73,9 @@ def denoise(
         model = CAREamist(model, on_progress=on_progress)
     elif on_progress is not None:
         model = CAREamist(model.trained, on_progress=on_progress)
+    image = without_dataset(image)
     if axes is None:
         axes = read_metadata(Path(image)).axes if is_path(image) else axes_of(image)
-        if axes is not None and not is_path(image) and len(axes) != len(image.shape):
-            axes = None
     found = model.predict(
         image, axes=axes, lazy=lazy, tile_size=tile_size, tta=tta, dtype=dtype
     )

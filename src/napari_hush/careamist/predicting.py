@@ -144,7 +144,7 @@ def denoise_images(
 ) -> list[Any]:
     """Denoise images into arrays, see `CAREamist.predict`; fewer if it was stopped."""
     if out is not None:
-        shape = result_axes(model, images[0]).shape
+        shape = images[0].source_shape(result_axes(model, images[0]).shape)
         dtype = result_dtype(images[0], config.dtype)
         if out.shape != shape or out.dtype != dtype:
             raise DataError(
@@ -152,11 +152,16 @@ def denoise_images(
                 f"result's shape {shape}."
             )
     if lazy:
-        return [denoise_lazily(model, image, config) for image in images]
+        return [image.like_source(denoise_lazily(model, image, config)) for image in images]
     results = []
     for index, image in enumerate(images):
-        result = _zeros(model, image, config) if out is None else out
-        results.append(result)
+        if out is None:
+            result = _zeros(model, image, config)
+        elif image.dropped:  # a view: only dimensions of size 1 differ
+            result = out.reshape(result_axes(model, image).shape)
+        else:
+            result = out
+        results.append(image.like_source(result))
         of_image = replace(progress, index=index, num_images=len(images))
         changed = changes_of([image])
         with explain_memory_error("denoising"):

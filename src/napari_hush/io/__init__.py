@@ -1,7 +1,7 @@
 """Finding, reading and writing image files."""
 
 from napari_hush.deprecation import former_names
-from napari_hush.io.arrays_and_readers import axes_of
+from napari_hush.io.arrays import axes_of
 from napari_hush.io.contents import ALL_IMAGES, Selection, file_of, split_reference
 from napari_hush.io.czi import read_czi
 from napari_hush.io.file_barrier import FileBarrier
@@ -14,7 +14,8 @@ from napari_hush.io.fingerprint import (
     fingerprint_of,
 )
 from napari_hush.io.formats import images_of
-from napari_hush.io.image import Image, Pixels, select_channels
+from napari_hush.io.image import Image, select_channels
+from napari_hush.io.lazy import Pixels
 from napari_hush.io.listing import file_type, list_files, pair_files
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.output import Result, ResultImage

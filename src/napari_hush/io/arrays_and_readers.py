@@ -1,9 +1,9 @@
-"""Arrays of any kind, and custom readers: functions that a user writes.
+"""Custom readers: functions that a user writes.
 
 A custom reader is called as ``func(path, axes)`` and returns
 
-- a numpy array: the whole file, read when it is opened and again when it has left the
-  cache;
+- an array in memory, such as a numpy array: the whole file, read when it is opened and
+  again when it has left the cache; a masked array stays in memory;
 - an object with ``shape``, ``dtype`` and ``__getitem__`` for a tuple of slices, such as an
   ``h5py.Dataset``, a memory map or a dask array, read region by region;
 - an object with ``shape``, ``dtype`` and ``read(region)``, where ``region`` is a tuple of
@@ -24,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
+from napari_hush.io.arrays import ForeignPixels, check_array, has_numpy_dtype, pixels_of
 from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.io.image import Pixels
 from napari_hush.io.lazy import Bounds, LazyPixels, SerialPixels, chunk_sizes, extent
-from napari_hush.io.metadata import letters_of
-from napari_hush.io.zarr_read import ZarrPixels, array_axes
+from napari_hush.io.zarr_read import ZarrPixels
 
 
 def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
@@ -38,10 +37,7 @@ def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
     another object.
     """
     found = _called(file, axes, func)
-    if type(found) is np.ndarray:
-        return found
-    found = lazily(found)
-    if isinstance(found, LazyPixels):
+    if isinstance(found, np.ndarray | ZarrPixels):
         return found
     return RegionPixels(file, axes, func, found)
 
@@ -131,24 +127,18 @@ def _called(file: Path, axes: str, func: Callable[..., Any]) -> Any:
             f"{'; the file is empty' if empty else ''}); correct the function or leave the "
             "file out."
         ) from error
-    if not _usable(found):
+    if has_numpy_dtype(found) and hasattr(found, "read"):
+        return found
+    try:
+        check_array(found)
+        pixels = pixels_of(found, f"the result of {_name(func)}")
+    except SourceTypeError as error:
         raise UnreadableFileError(
             f"{_name(func)} returned {type(found).__name__} for {str(file)!r}; it must "
-            "return a numpy array, or an object with shape, dtype and read(region)."
-        )
-    return found
-
-
-def _usable(found: Any) -> bool:
-    needed = ("shape", "dtype", "read")
-    looks_like_pixels = isinstance(found, Pixels) or all(hasattr(found, n) for n in needed)
-    if not looks_like_pixels:
-        return False
-    try:
-        np.dtype(found.dtype)
-    except TypeError:
-        return False
-    return True
+            "return an array, or an object with shape, dtype and read(region)."
+        ) from error
+    # RegionPixels names function and file where reading fails.
+    return pixels.array if isinstance(pixels, ForeignPixels) else pixels
 
 
 def _name(func: Callable[..., Any]) -> str:
@@ -162,52 +152,3 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
-
-
-class LabelledPixels(LazyPixels):
-    """Pixels of an ``xarray.DataArray`` that stay in its file."""
-
-    def __init__(self, array: Any) -> None:
-        super().__init__(array.shape, array.dtype)
-        self._array = array
-
-    def _read(self, bounds: Bounds) -> NDArray[Any]:
-        return np.array(self._array[tuple(slice(*pair) for pair in bounds)])
-
-
-def lazily(array: Any) -> Any:
-    """Wrap Zarr and xarray arrays to read them by region; others are returned unchanged."""
-    kind = _kind(array)
-    if kind == ("zarr", "Array"):
-        return ZarrPixels(array)
-    if kind == ("xarray", "DataArray"):
-        in_file = array.chunks is None and "source" in array.encoding
-        return LabelledPixels(array) if in_file else lazily(array.data)
-    return array
-
-
-def check_array(array: Any) -> None:
-    """Raise a SourceTypeError unless `array` can be used as one; nothing is read."""
-    if _kind(array) == ("zarr", "Group"):
-        raise SourceTypeError(
-            "An image was given as a Zarr group; give one of its arrays, for example "
-            "group['0']."
-        )
-    if not hasattr(array, "__array__") and not isinstance(array, Pixels):
-        raise SourceTypeError(
-            f"An image was given as {type(array).__name__}; give an array (numpy, zarr, "
-            "dask, xarray) or a path."
-        )
-
-
-def axes_of(array: Any) -> str | None:
-    """Axes named by an xarray or Zarr array, one letter per dimension; None if unknown."""
-    kind = _kind(array)
-    if kind == ("xarray", "DataArray"):
-        return letters_of(array.dims)
-    return array_axes(array) if kind == ("zarr", "Array") else None
-
-
-def _kind(array: Any) -> tuple[str, str]:
-    # By name: importing these packages takes seconds.
-    return type(array).__module__.partition(".")[0], type(array).__name__

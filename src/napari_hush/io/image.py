@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +15,14 @@ from numpy.typing import NDArray
 from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.boxes import Box, Boxes, box_size
 from napari_hush.errors import DataError, HushError
-from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes
-from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.arrays import axes_of, pixels_of
+from napari_hush.io.lazy import Bounds, LazyPixels, Pixels, SelectedDimensions, chunk_sizes
+from napari_hush.io.metadata import UNNAMED, ImageMetadata, fitting_dimensions
 from napari_hush.system.memory import require_memory
+from napari_hush.system.optional import require
 
 _AT_ONCE = 2**25
 """Bytes read at once from files without chunks."""
-
-
-@runtime_checkable
-class Pixels(Protocol):
-    """An array that may be on disk, such as a numpy, zarr or dask array."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Size along each dimension."""
-
-    @property
-    def dtype(self) -> Any:
-        """Dtype of a pixel."""
-
-    def __getitem__(self, key: Any, /) -> Any:
-        """Pixels of an index of integers and slices, convertible by numpy."""
 
 
 class Sample:
@@ -112,25 +98,41 @@ class Image:
     """Its file, if it has one."""
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
     """Known pixel sizes, units, position and channel names."""
+    mask: NDArray[np.bool_] | None = None
+    """True at masked pixels, of the shape of `data`; None if it is no masked array."""
+    dropped: tuple[int, ...] = ()
+    """Dimensions of size 1 of an array that `axes` leaves out; its result has them."""
 
     @classmethod
     def from_array(cls, array: Any, axes: str, name: str = "the array") -> Image:
         """Check axes and dtype, and wrap `array`.
 
-        Raises a DataError if the axes do not fit the shape, an axis is empty, or the pixels
-        are not real numbers.
+        Dimensions of size 1 that `axes` lacks are left out. Masked pixels of a masked array
+        are replaced by the mean of the others, per channel. Raises a SourceTypeError if
+        `array` is of no known kind, and a DataError if the axes do not fit the shape, an
+        axis is empty, or the pixels are not real numbers.
         """
-        if not isinstance(array, Pixels):
-            array = np.asarray(array)
-        if np.dtype(array.dtype).kind not in "buif":
+        pixels = pixels_of(array, name)
+        if np.dtype(pixels.dtype).kind not in "buif":
             raise DataError(
-                f"The pixels of {name} are of type {array.dtype}, but only real numbers "
+                f"The pixels of {name} are of type {pixels.dtype}, but only real numbers "
                 "can be used; convert them first."
             )
+        named = axes_of(array) or UNNAMED * pixels.ndim
+        kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
+        dropped = tuple(n for n in range(pixels.ndim) if n not in kept)
+        if dropped and isinstance(pixels, LazyPixels):
+            pixels = SelectedDimensions(pixels, kept)
+        elif dropped:
+            pixels = pixels.squeeze(dropped)
         try:
-            return cls(array, AxesMap(axes, tuple(int(n) for n in array.shape)), name)
+            fitted = AxesMap(axes, tuple(int(n) for n in pixels.shape))
         except HushError as error:
             raise type(error)(f"In {name}: {error}") from error
+        mask = None
+        if isinstance(pixels, np.ma.MaskedArray):
+            pixels, mask = _without_masked(pixels, fitted.axes)
+        return cls(pixels, fitted, name, mask=mask, dropped=dropped)
 
     @property
     def in_memory(self) -> bool:
@@ -150,6 +152,32 @@ class Image:
         number = self.axes.canonical_shape[0]
         return [Sample(self.data, self.axes, n) for n in range(number)]
 
+    def source_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """`shape` of a result with the dimensions of size 1 that the source has."""
+        sizes = list(shape)
+        more = len(shape) - len(self.axes.shape)  # channels that the source lacks
+        for position in self.dropped:
+            sizes.insert(position + more, 1)
+        return tuple(sizes)
+
+    def like_source(self, result: Any) -> Any:
+        """A view of `result`, an array, with these dimensions and the mask of the source.
+
+        Where it has other channels, a pixel masked in any channel is masked in all.
+        """
+        shape, mask = self.source_shape(result.shape), self.mask
+        if mask is None:
+            return result.reshape(shape) if self.dropped else result
+        if mask.shape != result.shape:
+            if "C" in self.axes.axes:
+                mask = np.any(mask, self.axes.axes.index("C"), keepdims=True)
+            mask = np.broadcast_to(mask, result.shape)
+        result, mask = result.reshape(shape), mask.reshape(shape)
+        if isinstance(result, np.ndarray):
+            return np.ma.array(result, mask=mask.copy())
+        array = require("dask.array", "lazy", "A lazy result")
+        return array.ma.masked_array(result, array.from_array(mask, result.chunks))
+
     def loaded(self) -> Image:
         """The image with its pixels in memory; OutOfMemoryError if they do not fit."""
         if self.in_memory:
@@ -165,6 +193,28 @@ class Image:
         for box in Boxes(self.axes.shape, size):
             pixels[box] = self.data[box]
         return replace(self, data=pixels)
+
+
+def _without_masked(
+    array: np.ma.MaskedArray[Any, Any], axes: str
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Pixels with the mean of the channel where they are masked, and the mask."""
+    pixels, mask = np.array(array.data), np.ma.getmaskarray(array)
+    if "C" in axes:
+        axis = axes.index("C")
+        parts = [(slice(None),) * axis + (c,) for c in range(array.shape[axis])]
+    else:
+        parts = [()]
+    for part in parts:
+        channel, left_out = pixels[part], mask[part]
+        valid = channel[~left_out]
+        if valid.size and left_out.any():
+            with np.errstate(all="ignore"):  # infinite pixels are reported later
+                mean = valid.mean(dtype=np.float64)
+            channel[left_out] = mean if pixels.dtype.kind == "f" else np.rint(mean)
+        elif left_out.any():
+            channel[...] = 0
+    return pixels, mask
 
 
 def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
@@ -190,7 +240,8 @@ def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
     if image.in_memory:
         run = _run(channels)
         index = (slice(None),) * axis + (list(channels) if run is None else run,)
-        return replace(image, data=image.data[index], axes=left)
+        mask = None if image.mask is None else image.mask[index]
+        return replace(image, data=image.data[index], axes=left, mask=mask)
     return replace(image, data=SelectedChannels(image.data, axis, channels), axes=left)
 
 

@@ -8,13 +8,29 @@ import operator
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bounds = tuple[tuple[int, int], ...]
 """Start and stop along each dimension, both within the shape."""
+
+
+@runtime_checkable
+class Pixels(Protocol):
+    """An array that may be on disk, such as a numpy, zarr or dask array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size along each dimension."""
+
+    @property
+    def dtype(self) -> Any:
+        """Dtype of a pixel."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Pixels of an index of integers and slices, convertible by numpy."""
 
 
 def extent(bounds: Bounds) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import re
@@ -21,6 +22,7 @@ UNNAMED = "?"
 
 _STACK = "TZS"
 _DROPPED_FIRST = "CZTSYX"
+_CHOICES = 1000
 
 # Names of units in OME-Zarr, and how files spell them; the first is the symbol.
 _UNITS = {
@@ -270,19 +272,28 @@ def letters_of(names: Iterable[Any]) -> str | None:
 def fitting_dimensions(
     name: str, named: str, shape: Sequence[int], axes: str
 ) -> tuple[int, ...]:
-    """Match the dimensions of a file with the `axes` that the user gives.
+    """Match the dimensions of an image with the `axes` that the user gives.
 
     Returns the dimensions to keep, ascending. Dimensions of size 1 that `axes` lack are
-    dropped. T, Z and S may stand for each other; the places of C, Y and X must agree, and
+    dropped: named ones first, and of unnamed ones those that leave more than one row and
+    column. T, Z and S may stand for each other; the places of C, Y and X must agree, and
     the order of stack axes that both name. `named` has `UNNAMED` for unnamed dimensions.
     Raises a DataError if they disagree; a wrong number of dimensions is reported later.
     """
     kept = list(range(len(shape)))
-    droppable = [i for i in kept if shape[i] == 1 and named[i] not in axes + UNNAMED]
-    droppable.sort(key=lambda i: _DROPPED_FIRST.find(named[i]))
+    droppable = [i for i in kept if shape[i] == 1 and named[i] not in axes]
+    droppable.sort(key=lambda i: f"{_DROPPED_FIRST}{UNNAMED}".find(named[i]))
     surplus = len(shape) - len(axes)
     if 0 < surplus <= len(droppable):
-        kept = [i for i in kept if i not in droppable[:surplus]]
+
+        def flat(dropped: tuple[int, ...]) -> int:
+            left = [size for i, size in enumerate(shape) if i not in dropped]
+            pairs = zip(axes, left, strict=True)
+            return sum(letter in "YX" and size == 1 for letter, size in pairs)
+
+        choices = itertools.islice(itertools.combinations(droppable, surplus), _CHOICES)
+        dropped = min(choices, key=flat)
+        kept = [i for i in kept if i not in dropped]
     left = "".join(named[i] for i in kept)
     if len(left) == len(axes) and not _agree(left, axes):
         size = ", ".join(

@@ -11,13 +11,8 @@ import numpy as np
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
-from napari_hush.io.arrays_and_readers import (
-    WholeFilePixels,
-    axes_of,
-    check_array,
-    lazily,
-    read_custom,
-)
+from napari_hush.io.arrays import check_array
+from napari_hush.io.arrays_and_readers import WholeFilePixels, read_custom
 from napari_hush.io.contents import Selection
 from napari_hush.io.formats import FORMATS, format_of, images_of
 from napari_hush.io.image import Image
@@ -49,13 +44,13 @@ def check_source(
     parts: Sequence[Any] = source if isinstance(source, list | tuple) else [source]
     if not parts:
         raise SourceTypeError("The list of images is empty; give at least one.")
-    for part in parts:
+    for number, part in enumerate(parts):
         if is_path(part) != is_path(parts[0]):
             raise SourceTypeError(
                 "The list of images mixes arrays and paths; give arrays or paths only."
             )
         if not is_path(part):
-            check_array(part)
+            check_array(part, "the array" if len(parts) == 1 else f"array {number}")
     if is_path(source) and data_type == "array":
         types = ", ".join(repr(name) for name, each in FORMATS.items() if each.is_data_type)
         raise SourceTypeError(
@@ -92,13 +87,13 @@ def open_images(
     Parameters
     ----------
     source : array, str, Path, or list of one kind of them
-        Arrays (numpy, zarr, dask, xarray), or files and folders; ``"run.tif#2"`` is one
-        image of a file that holds several, numbered from 0.
+        Arrays (numpy, torch, zarr, dask, xarray), or files and folders; ``"run.tif#2"`` is
+        one image of a file that holds several, numbered from 0.
     data_type : {"array", "tiff", "zarr", "custom"}
         Type of the source.
     axes : str
-        Axes of every image, one letter per dimension. Dimensions of size 1 that a file
-        names and `axes` lacks are dropped.
+        Axes of every image, one letter per dimension. Dimensions of size 1 that `axes`
+        lacks are dropped.
     read_source_func : callable, optional
         Custom reader ``func(path, axes)``, returns an array or pixels that can be read by
         region; see module `arrays_and_readers`.
@@ -138,7 +133,7 @@ def open_images(
         arrays = source if isinstance(source, list | tuple) else [source]
         several = len(arrays) > 1
         return [
-            _from_array(array, axes, f"array {i}" if several else "the array")
+            Image.from_array(array, axes, f"array {i}" if several else "the array")
             for i, array in enumerate(arrays)
         ]
     files = list_files(source, data_type, extension_filter)
@@ -187,15 +182,9 @@ def named_axes(path: str | Path, level: int = 0) -> str:
     return validate_axes(axes)
 
 
-def _from_array(array: Any, axes: str, name: str) -> Image:
-    if (named := axes_of(array)) and len(axes) == len(named):
-        fitting_dimensions(name, named, array.shape, axes)
-    return Image.from_array(lazily(array), axes, name)
-
-
 def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
     pixels = read_custom(file, axes, func)
-    if isinstance(pixels, np.ndarray) and not whole:
+    if type(pixels) is np.ndarray and not whole:
         pixels = WholeFilePixels(file, axes, func, pixels)
     return replace(Image.from_array(pixels, axes, repr(str(file))), path=file)
 

@@ -41,8 +41,8 @@ def denoise_lazily(model: Model, image: Image, config: InferenceConfig) -> Any:
     """
     da = require("dask.array", "lazy", "A lazy result")
     check_suits(model, image)
-    if hasattr(image.data, "dask"):
-        image = replace(image, data=_Computed(image.data))
+    if hasattr(getattr(image.data, "array", None), "dask"):
+        image = replace(image, data=_Computed(image.data.array))
     blocks = _Blocks(model, image, config)
     tile = dict(zip("XYZ", reversed(blocks.denoiser.tile_size), strict=False))
     chunks = tuple(

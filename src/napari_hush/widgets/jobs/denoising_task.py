@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.events import Event, ImageStarted
-from napari_hush.io.arrays_and_readers import lazily
 from napari_hush.widgets.data.layers import as_pixels, errors_name_layer, of_layer
 from napari_hush.widgets.jobs.task_events import CanvasReady
 from napari_hush.widgets.results.canvas import (
@@ -85,7 +84,7 @@ class Denoising:
         dtype = self.source.dtype if self.keep_type else np.dtype(np.float32)
         path = new_result_path(self.origin.name, self.origin.path)
         shape = tuple(int(size) for size in self.source.shape)
-        return DiskCanvas(shape, dtype, path), lazily(self.source)
+        return DiskCanvas(shape, dtype, path), self.source
 
     def _record(self, pixels: Any) -> dict[str, Any]:
         """Provenance of the result."""
