@@ -14,26 +14,30 @@ from napari_hush.io import (
     ImageMetadata,
     ResultImage,
     TiffResult,
+    ZarrResult,
     open_images,
     read_metadata,
     write_tiff,
 )
 from napari_hush.io.image import select_channels
+from napari_hush.io.zarr_read import channel_labels
 
 LENGTHS = ("nanometer", "micrometer", "millimeter", "meter")
-NAMES = st.text(
-    st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=9
-)
+NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=9)
 
 
 def written(path, array, sizes):
     """The array as a result."""
     axes = AxesMap(sizes.axes, array.shape)
-    result = TiffResult(ResultImage(axes, array.dtype, sizes), path)
+    image = ResultImage(axes, array.dtype, sizes)
+    size = dict(zip(sizes.axes, array.shape, strict=True))
+    inner = [slice(0, size[a]) for a in "ZYX" if a in size]
+    if path.suffix == ".zarr":
+        pytest.importorskip("zarr")
+        result = ZarrResult(image, [side.stop for side in inner], path)
+    else:
+        result = TiffResult(image, path)
     result.begin(path)
-    inner = [
-        slice(0, n) for a, n in zip(sizes.axes, array.shape, strict=True) if a in "ZYX"
-    ]
     for sample, pixels in enumerate(axes.samples(array)):
         result.write(sample, inner, pixels)
     result.finish()
@@ -67,7 +71,9 @@ def assert_same(found, wanted):
     assert found.scale == pytest.approx(wanted.scale, rel=1e-6)
     assert found.units == wanted.units
     assert found.channels == wanted.channels
-    assert found.position == pytest.approx(wanted.position, rel=1e-6, abs=1e-6)
+    for axis in "ZYX":  # Zarr has none at 0
+        place = pytest.approx(wanted.position.get(axis, 0), rel=1e-6, abs=1e-6)
+        assert found.position.get(axis, 0) == place
 
 
 @settings(max_examples=40, deadline=None)
@@ -85,6 +91,55 @@ def test_a_tiff_result_has_the_metadata_of_its_source(tmp_path_factory, data):
     back = open_images(path, "tiff", found.axes)[0].data[...]
     np.testing.assert_array_equal(
         back, array.transpose([axes.index(a) for a in found.axes])
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_a_zarr_result_has_the_metadata_of_its_source(tmp_path_factory, data):
+    axes = "".join(data.draw(st.permutations("TCZYX")))
+    array, metadata = images(data.draw, axes)
+    path = written(tmp_path_factory.mktemp("it") / "a.ome.zarr", array, metadata)
+    assert_same(read_metadata(path), metadata)
+    assert_same(read_metadata(path / "0"), metadata)
+
+
+def test_names_in_zarr_have_the_window_that_the_standard_asks_for(tmp_path):
+    yaozarrs = pytest.importorskip("yaozarrs")
+    array = np.stack([np.full((300, 400), value, "float32") for value in (1, 2)])
+    array[0, 0, 0], array[1, :2, :2] = np.nan, 7
+    metadata = ImageMetadata("CYX", channels=("DAPI", ""))
+    path = written(tmp_path / "a.zarr", array, metadata)
+    group = yaozarrs.validate_zarr_store(path)
+    labels = group.attrs["ome"]["omero"]["channels"]
+    assert [one["label"] for one in labels] == ["DAPI", ""]
+    assert [one["window"]["start"] for one in labels] == [1, 2]
+    assert [one["window"]["end"] for one in labels] == [2, 7]
+
+
+def test_a_place_without_pixel_size_is_in_no_unit(tmp_path):
+    metadata = ImageMetadata("YX", {"X": 2.0}, {"Y": "meter"}, (), {"Y": 5.0, "X": 3.0})
+    path = written(tmp_path / "a.zarr", np.zeros((4, 4), "uint8"), metadata)
+    assert read_metadata(path) == ImageMetadata("YX", {"Y": 1, "X": 2}, {}, (), {"X": 3})
+
+
+@pytest.mark.parametrize(
+    ("omero", "names"),
+    [
+        ({"channels": [{"label": "a"}, {"label": "b", "window": {}}]}, ("a", "b")),
+        ({"channels": [{"label": 7}, {}]}, ("7", "")),
+        ({"channels": [{"label": "a"}]}, ()),
+        ({"channels": {"label": "a"}}, ()),
+        ({"channels": ["a", "b"]}, ()),
+        ([1], ()),
+        (None, ()),
+    ],
+)
+def test_display_settings_of_any_shape(omero, names):
+    labels = channel_labels({"ome": {"omero": omero}})
+    assert labels == channel_labels({"omero": omero})
+    assert (
+        ImageMetadata.of("CYX", {}, {}, channels=labels).for_channels(2).channels == names
     )
 
 

@@ -147,6 +147,11 @@ class ImageMetadata:
             tuple(left),
         )
 
+    def for_channels(self, count: int) -> ImageMetadata:
+        """Those of an image with so many channels: names of another number are left out."""
+        fit = len(self.channels) in (0, count)
+        return self if fit else replace(self, channels=())
+
     def for_axes(self, axes: str, shape: Sequence[int]) -> ImageMetadata:
         """Those of an image of these axes and this shape, such as a result.
 
@@ -159,9 +164,8 @@ class ImageMetadata:
             axes=axes,
             scale={a: size for a, size in self.scale.items() if a in axes},
             units={a: self.units[a] for a in kept},
-            channels=self.channels if len(self.channels) == count else (),
             position={a: place for a, place in self.position.items() if a in axes},
-        )
+        ).for_channels(count)
 
 
 _reported: set[tuple[Path, str]] = set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -92,9 +91,7 @@ def series_metadata(
     left += known.pop("unknown", ())
     found = ImageMetadata.of(axes, is_ome=kind == "ome", unknown=left, **known)
     count = dict(zip(axes, series.shape, strict=True)).get("C", 1)
-    if found.channels and len(found.channels) != count:
-        found = replace(found, channels=())
-    return found, named
+    return found.for_channels(count), named
 
 
 def _entries(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:

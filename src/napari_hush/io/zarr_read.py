@@ -7,7 +7,7 @@ import math
 import os
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -177,7 +177,8 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
             f"Level {level} of {str(path)!r} is a group, not an array; correct its "
             "metadata, or choose the array itself."
         )
-    return _described(array, scales, datasets[level])
+    labels = channel_labels(node.attrs.asdict())
+    return _described(array, scales, datasets[level], labels)
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
@@ -257,16 +258,17 @@ def _multiscale(path: Path, group: Any) -> Any:
         ) from error
 
 
-def _beside(path: Path) -> tuple[Any, Any]:
-    """The multiscale and dataset of an array, from one of the groups around it."""
+def _beside(path: Path) -> tuple[Any, Any, Sequence[Any]]:
+    """Multiscale, dataset and channels of an array, from one of the groups around it."""
     for parent in path.parents:
         if not zarr_marks(parent):
             break
-        scales = _multiscale(parent, _opened(parent))
+        group = _opened(parent)
+        scales = _multiscale(parent, group)
         for dataset in scales.datasets if scales else ():
             if parent / dataset.path == path:
-                return scales, dataset
-    return None, None
+                return scales, dataset, channel_labels(group.attrs.asdict())
+    return None, None, ()
 
 
 def _only_array(path: Path, group: Any) -> Any:
@@ -294,7 +296,7 @@ def _some(names: list[str]) -> str:
 
 
 def _described(
-    array: Any, scales: Any, dataset: Any
+    array: Any, scales: Any, dataset: Any, labels: Sequence[Any] = ()
 ) -> tuple[ZarrPixels, str, ImageMetadata]:
     pixels = ZarrPixels(array)
     if scales is None:
@@ -305,14 +307,29 @@ def _described(
         kinds.get(str(a.type)) or letters_of([a.name]) or UNNAMED for a in scales.axes
     ]
     axes = "".join(letters)
-    sizes = [1.0] * len(letters)
+    sizes, places = [1.0] * len(letters), [0.0] * len(letters)
     for steps in (dataset.coordinateTransformations, scales.coordinateTransformations):
         for step in steps or ():
             if step.type == "scale":
                 sizes = [a * b for a, b in zip(sizes, step.scale, strict=True)]
+                places = [a * b for a, b in zip(places, step.scale, strict=True)]
+            elif step.type == "translation":
+                places = [a + b for a, b in zip(places, step.translation, strict=True)]
     units = dict(zip(letters, (getattr(a, "unit", None) for a in scales.axes), strict=True))
     scale = {a: size for a, size in zip(letters, sizes, strict=True) if a in "TZYX"}
-    return pixels, axes, ImageMetadata.of(axes, scale, units)
+    position = {a: place for a, place in zip(letters, places, strict=True) if place}
+    found = ImageMetadata.of(axes, scale, units, channels=labels, position=position)
+    count = dict(zip(axes, pixels.shape, strict=False)).get("C", 1)
+    return pixels, axes, found.for_channels(count)
+
+
+def channel_labels(attributes: Mapping[str, Any]) -> list[Any]:
+    """Names of channels in display settings of OME-Zarr, which may have any shape."""
+    known: Any = attributes.get("ome", attributes)
+    for key in ("omero", "channels"):
+        known = known.get(key) if isinstance(known, dict) else None
+    channels = known if isinstance(known, list) else []
+    return [one.get("label") if isinstance(one, dict) else None for one in channels]
 
 
 def array_axes(array: Any) -> str | None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _VERSION = "0.5"
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+_WHITE = "FFFFFF"
+_COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+"""Display colors of one channel, and of several."""
 _PART_PIXELS = 2**20
 """Pixels of a coarse resolution that are computed at once."""
 _PARTIAL = "*.partial"
@@ -48,16 +51,16 @@ class ZarrResult:
         self.block: tuple[int, ...] | None = self._grid.shard
         steps = plan_levels(space, image.sizes.scale)
         self._factors = [[factors.get(a, 1) for a in self.axes] for factors in ({}, *steps)]
+        self._group: Any = None
         self._arrays: list[Any] = []
         self._written: set[Path] = set()
 
     def begin(self, path: Path) -> None:
         """Create the store without pixels; see `Result`."""
-        ome = {"version": _VERSION, "multiscales": [self._multiscale()]}
-        attributes: dict[str, Any] = {"ome": ome}
+        attributes: dict[str, Any] = {"ome": self._ome()}
         if self._image.record is not None:
             attributes[RECORD] = dict(self._image.record)
-        group = self._zarr.open_group(
+        self._group = self._zarr.open_group(
             str(path), mode="w", zarr_format=3, attributes=attributes
         )
         outer = [a for a in self.axes if a in "TC"]
@@ -71,7 +74,7 @@ class ZarrResult:
                     shape[len(outer) :], self._grid.shard, self._grid.chunk, strict=True
                 )
             ]
-            array = group.create_array(
+            array = self._group.create_array(
                 str(level),
                 shape=tuple(shape),
                 dtype=self._image.dtype,
@@ -89,10 +92,12 @@ class ZarrResult:
     def reopen(self, path: Path, *, alone: bool = True) -> None:
         """Open an unfinished store; see `Result`."""
         try:
-            group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
+            self._group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
             # Finding empty chunks costs as much as compressing them.
             with self._zarr.config.set({"array.write_empty_chunks": True}):
-                self._arrays = [group[str(level)] for level in range(len(self._factors))]
+                self._arrays = [
+                    self._group[str(level)] for level in range(len(self._factors))
+                ]
         except (OSError, KeyError, ValueError) as error:
             raise damaged(path) from error
         finest = self._arrays[0]
@@ -118,22 +123,63 @@ class ZarrResult:
         """Compute the coarse resolutions, and force all to the disk."""
         for level in range(1, len(self._arrays)):
             self._downsample(level)
+        if self._image.sizes.channels:
+            self._group.update_attributes({"ome": self._ome(self._ranges())})
+            self._written.add(Path(self._group.store.root) / "zarr.json")
         self.force()
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _ome(self, ranges: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:
+        """OME metadata; channels have names once the range of each is known."""
+        ome: dict[str, Any] = {"version": _VERSION, "multiscales": [self._multiscale()]}
+        channels = []
+        for number, (low, high) in enumerate(ranges):
+            whole = (low, high)
+            if self._image.dtype.kind in "ui":
+                whole = (np.iinfo(self._image.dtype).min, np.iinfo(self._image.dtype).max)
+            window = {"start": low, "end": high, "min": whole[0], "max": whole[1]}
+            color = _COLORS[number % len(_COLORS)] if len(ranges) > 1 else _WHITE
+            name = self._image.sizes.channels[number]
+            one = {"label": name, "color": color, "active": True, "window": window}
+            channels.append(one)
+        return ome | ({"omero": {"channels": channels}} if channels else {})
+
+    def _ranges(self) -> list[tuple[float, float]]:
+        """Range of each channel in the coarsest resolution, never empty."""
+        coarse = self._arrays[-1]
+        ranges = [(np.inf, -np.inf)] * len(self._image.sizes.channels)
+        for box in Boxes(coarse.shape, coarse.shards):
+            pixels = np.asarray(coarse[box])
+            if "C" in self.axes:
+                pixels = np.moveaxis(pixels, self.axes.index("C"), 0)
+            for number, one in enumerate(pixels.reshape(len(ranges), -1)):
+                if (finite := one[np.isfinite(one)]).size:
+                    low, high = ranges[number]
+                    low, high = min(low, finite.min()), max(high, finite.max())
+                    ranges[number] = float(low), float(high)
+        return [
+            (a, b) if a < b else (a, a + 1) if a == b else (0.0, 1.0) for a, b in ranges
+        ]
 
     def _multiscale(self) -> dict[str, Any]:
         sizes = self._image.sizes
         axes = []
         for letter in self.axes:
             axis = {"name": letter.lower(), "type": _TYPES[letter]}
-            if unit := sizes.units.get(letter):
+            if letter in sizes.scale and (unit := sizes.units.get(letter)):
                 axis["unit"] = unit
             axes.append(axis)
         datasets = []
         step = [sizes.scale.get(a, 1.0) for a in self.axes]
-        corner = [0.0] * len(step)
+        # A size that is unknown is written as 1, in which a place in a unit has no sense.
+        known = {
+            a: place
+            for a, place in sizes.position.items()
+            if a in sizes.scale or a not in sizes.units
+        }
+        corner = [known.get(a, 0.0) for a in self.axes]
         for level, factors in enumerate(self._factors):
             # The center of a coarse pixel is between those of its fine pixels.
             corner = [
