@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 zarr = pytest.importorskip("zarr")
-pytest.importorskip("yaozarrs")
 
 from napari_hush import CAREamist
 from napari_hush.cli import main

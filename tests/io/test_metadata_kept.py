@@ -20,7 +20,7 @@ from napari_hush.io import (
     write_tiff,
 )
 from napari_hush.io.image import select_channels
-from napari_hush.io.zarr_read import channel_labels
+from napari_hush.io.ome_zarr import channel_labels
 
 LENGTHS = ("nanometer", "micrometer", "millimeter", "meter")
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=9)

@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from napari_hush.io.zarr_read import is_zarr
+    from napari_hush.io.zarr_store import is_zarr
 
     path = Path(options.model)
     if path.suffix.lower().startswith(".tif") or is_zarr(path):

@@ -135,7 +135,7 @@ def _incomplete(contents: Contents, missing: Sequence[Part]) -> DataError:
         lacks, way_out = missing[0].missing, "complete it or leave it out"
     else:
         named = [f"{_title(contents.kind, part)} ({part.missing})" for part in missing]
-        lacks = _some(named)
+        lacks = some_names(named)
         complete = next((part for part in contents.images if not part.missing), None)
         way_out = f"complete it or choose a complete {contents.kind}" + (
             "" if complete is None else f", for example {str(complete.reference)!r}"
@@ -146,14 +146,15 @@ def _incomplete(contents: Contents, missing: Sequence[Part]) -> DataError:
 def _listed(contents: Contents) -> str:
     if len(contents.images) == 1:
         return "only one image, number 0"
-    return _some([_title(contents.kind, part) for part in contents.images])
+    return some_names([_title(contents.kind, part) for part in contents.images])
 
 
 def _title(kind: str, part: Part) -> str:
     return f"{kind} {part.number}" + (f" {part.name!r}" if part.name else "")
 
 
-def _some(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
+    """The first of several names, and how many more there are."""
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 

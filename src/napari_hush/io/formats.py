@@ -21,7 +21,9 @@ from napari_hush.io.lazy import LazyPixels
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.tiff_layout import layout_of
 from napari_hush.io.tiff_read import TiffPixels
-from napari_hush.io.zarr_read import is_zarr, open_zarr
+from napari_hush.io.zarr_contents import zarr_contents
+from napari_hush.io.zarr_read import open_zarr
+from napari_hush.io.zarr_store import is_zarr
 
 Opened = tuple[LazyPixels, str, ImageMetadata]
 """Pixels, the axes that the file names (`metadata.UNNAMED` for others), and metadata."""
@@ -84,6 +86,7 @@ FORMATS = {
         recognizes=is_zarr,
         open=lambda path, axes, level: open_zarr(path, level),
         metadata=lambda path, level: open_zarr(path, level)[2],
+        contents=zarr_contents,
     ),
     "czi": Format(
         pattern="*.czi",

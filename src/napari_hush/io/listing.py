@@ -16,7 +16,7 @@ from pathlib import Path
 from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
 from napari_hush.io.contents import file_of
 from napari_hush.io.formats import FORMATS, data_type_of, format_of
-from napari_hush.io.zarr_read import is_zarr
+from napari_hush.io.zarr_store import is_zarr
 
 ANY_PATTERN = "*.*"
 

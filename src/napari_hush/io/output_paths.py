@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.contents import file_of
-from napari_hush.io.zarr_read import zarr_marks
+from napari_hush.io.zarr_store import zarr_marks
 
 _TIFF = (".tif", ".tiff")
 _ZARR = (".zarr", ".ome.zarr")

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import ParseError
 from tifffile import xml2dict
 
 from napari_hush.io.tiff_layout import opened
-from napari_hush.io.zarr_read import attributes_of, is_zarr
+from napari_hush.io.zarr_store import attributes_of, is_zarr
 
 RECORD = "napari_hush"
 """Key of the record in the metadata of files and layers."""

@@ -1,0 +1,200 @@
+"""Zarr stores with many images: plates, wells, collections, and groups of images."""
+
+import shutil
+import time
+
+import pytest
+
+zarr = pytest.importorskip("zarr")
+
+from napari_hush.errors import DataError, UnreadableFileError
+from napari_hush.io import load_images, open_images, read_metadata
+
+AXES = [{"name": a, "type": "space"} for a in "yx"]
+
+
+def attributes(version, **known):
+    """Attributes of a group in the place that a version has for them."""
+    if version == "0.4":
+        return {name: {"version": version, **value} for name, value in known.items()}
+    return {"ome": {"version": version, **known}}
+
+
+def add_image(group, value, version="0.4"):
+    """An image in a group, full of one value."""
+    datasets = [
+        {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
+    ]
+    known = [{"version": version, "axes": AXES, "datasets": datasets}]
+    group.attrs.update(
+        {"ome": {"multiscales": known}} if version == "0.5" else {"multiscales": known}
+    )
+    array = group.create_array("0", shape=(8, 8), dtype="uint16", chunks=(8, 8))
+    array[...] = value
+
+
+def plate(path, wells=("A/1", "A/2", "B/10"), fields=2, version="0.4", images=True):
+    """A plate; pixels of its fields are 1, 2 ... in the order of wells."""
+    root = zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
+    rows = sorted({well.partition("/")[0] for well in wells})
+    columns = sorted({well.partition("/")[2] for well in wells})
+    root.attrs.update(
+        attributes(
+            version,
+            plate={
+                "rows": [{"name": row} for row in rows],
+                "columns": [{"name": column} for column in columns],
+                "wells": [
+                    {
+                        "path": well,
+                        "rowIndex": rows.index(well.partition("/")[0]),
+                        "columnIndex": columns.index(well.partition("/")[2]),
+                    }
+                    for well in wells
+                ],
+                "acquisitions": [{"id": 0}, {"id": 1}],
+                "field_count": fields,
+            },
+        )
+    )
+    for number, well in enumerate(wells):
+        group = root.create_group(well)
+        listed = [{"path": str(n), "acquisition": n % 2} for n in range(fields)]
+        group.attrs.update(attributes(version, well={"images": listed}))
+        for field in range(fields if images else 0):
+            add_image(group.create_group(str(field)), 1 + number * fields + field, version)
+    return path
+
+
+def values(source, **selection):
+    return [int(i.data[0, 0]) for i in load_images(source, "zarr", "YX", **selection)]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_plate_stands_for_all_its_fields(tmp_path, version):
+    path = plate(tmp_path / "plate.zarr", version=version)
+    assert values(path) == [1, 2, 3, 4, 5, 6]
+    assert values(path, field=1) == [2, 4, 6]
+    assert values(path / "A/2") == [3, 4]
+    assert values([path / "A/2/1", path / "B/10"]) == [4, 5, 6]
+    images = open_images(path, "zarr", "YX")
+    assert [i.path.relative_to(path).as_posix() for i in images] == [
+        *("A/1/0", "A/1/1", "A/2/0", "A/2/1", "B/10/0", "B/10/1")
+    ]
+    with pytest.raises(DataError, match="has no series, it has fields"):
+        open_images(path, "zarr", "YX", series=0)
+    with pytest.raises(DataError, match="Field 2 was chosen"):
+        open_images(path, "zarr", "YX", field=2)
+    says = r"plate\.zarr' holds 6 images \(A/1/0.*for example '.*plate\.zarr/A/1/0'"
+    with pytest.raises(DataError, match=says):
+        read_metadata(path)
+
+
+def test_fields_that_were_not_copied(tmp_path):
+    path = plate(tmp_path / "plate.zarr")
+    shutil.rmtree(path / "A/2/1")
+    shutil.rmtree(path / "B/10")
+    says = r"lacks field 1 'A/2/1' \(all of it\), field 0 'B/10/0' .*, field 1 'B/10/1'"
+    with pytest.raises(DataError, match=says):
+        open_images(path, "zarr", "YX")
+    with pytest.raises(DataError, match=r"lacks field 1 'A/2/1' .*, field 1 'B/10/1'"):
+        open_images(path, "zarr", "YX", field=1)
+    assert values([path / "A/1", path / "A/2/0"]) == [1, 2, 3]
+
+
+def test_a_plate_of_one_field(tmp_path):
+    path = plate(tmp_path / "plate.zarr", ["A/1"], 1)
+    assert values(path) == [1]
+    assert values(path, field=0) == [1]
+    assert read_metadata(path).axes == "YX"
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"wells": 7}, {"wells": [{"path": 3}]}, {"wells": [None]}]
+)
+def test_a_plate_with_damaged_metadata_is_searched(tmp_path, known):
+    path = plate(tmp_path / "plate.zarr")
+    zarr.open_group(path).attrs["plate"] = known
+    zarr.open_group(path)["A/1"].attrs["well"] = known
+    assert values(path) == [1, 2, 3, 4, 5, 6]
+    assert values(path / "A/1") == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["../A/1", "/A/1", "", "."])
+def test_wells_outside_of_the_plate(tmp_path, name):
+    path = plate(tmp_path / "plate.zarr")
+    zarr.open_group(path).attrs["plate"] = {"wells": [{"path": name}]}
+    with pytest.raises(UnreadableFileError, match="lies outside of it"):
+        open_images(path, "zarr", "YX")
+
+
+def collection(path, count=3, version="0.4", **known):
+    """What bioformats2raw writes; pixels of the images are 1, 2 ..."""
+    root = zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
+    layout = {"bioformats2raw.layout": 3}
+    root.attrs.update(layout if version == "0.4" else {"ome": layout})
+    about = root.create_group("OME")
+    about.attrs.update(known if version == "0.4" else {"ome": known})
+    for number in range(count):
+        add_image(root.create_group(str(number)), number + 1, version)
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_collection_of_bioformats2raw(tmp_path, version):
+    path = collection(tmp_path / "run.zarr", version=version, series=["0", "2", "1"])
+    assert values(path) == [1, 3, 2]
+    assert values(path, series=1) == [3]
+    assert values(path / "2") == [3]
+
+
+def test_a_collection_without_a_list_of_series(tmp_path):
+    path = collection(tmp_path / "run.zarr", 11)
+    assert values(path) == [*range(1, 12)]
+    images = '<Image ID="a" Name="b"><Pixels/></Image>' * 12
+    (path / "OME" / "METADATA.ome.xml").write_text(f"<OME>{images}</OME>")
+    with pytest.raises(DataError, match=r"lacks series 11 '11' \(all of it\)"):
+        open_images(path, "zarr", "YX")
+
+
+def test_a_collection_of_one_image(tmp_path):
+    path = collection(tmp_path / "run.zarr", 1)
+    assert values(path) == [1]
+    assert read_metadata(path).axes == "YX"
+
+
+def test_groups_of_images_without_further_metadata(tmp_path, caplog):
+    path = tmp_path / "a.zarr"
+    root = zarr.create_group(path)
+    for number, name in enumerate(("t1", "t2", "t10", "deep/t0")):
+        add_image(root.create_group(name), number + 1, "0.5")
+    labels = root.create_group("labels/cells")
+    add_image(labels, 9, "0.5")
+    (path / ".t3.part").mkdir()
+    assert values(path) == [4, 1, 2, 3]
+    assert values(path, series=3) == [3]
+    assert not caplog.messages
+    root.create_array("flat", shape=(2, 2), dtype="u1")
+    assert values(path) == [4, 1, 2, 3]
+    assert "also holds the array 'flat', which is left out" in caplog.text
+
+
+def test_stores_in_folders_of_a_folder(tmp_path):
+    plate(tmp_path / "b" / "plate.zarr")
+    collection(tmp_path / "a" / "run.zarr", 2)
+    assert values(tmp_path) == [1, 2, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_large_plate_is_listed_at_once(tmp_path):
+    wells = [f"{row}/{column}" for row in "ABCDEFGH" for column in range(1, 13)]
+    path = plate(tmp_path / "plate.zarr", wells, 4, images=False)
+    mark = (path / "A" / ".zgroup").read_text()
+    for well in wells:
+        for field in range(4):
+            (path / well / str(field)).mkdir()
+            (path / well / str(field) / ".zgroup").write_text(mark)
+    from napari_hush.io import images_of
+
+    start = time.process_time()
+    assert len(images_of(path, "zarr")) == 384
+    assert time.process_time() - start < 2
