@@ -101,7 +101,10 @@ def test_a_configuration_file_with_changes(image, tiny_config):
         (["train", "cells.tif", "-o", "there.safetensors"], "exists already"),
         (["train", "cells.tif", "--axes", "ZYX", "-o", "m.safetensors"], "3 dimensions"),
         (["train", "cells.tif", "--epochs", "0", "-o", "m.safetensors"], "num_epochs"),
-        (["train", "cells.tif", "-o", "m.safetensors"], "has only 48; use smaller"),
+        (
+            ["train", "cells.tif", "--patch-size", "64", "32", "-o", "m.safetensors"],
+            "has only 48; use a patch size of at most 48 32",
+        ),
         (["train", "empty", "-o", "m.safetensors"], "has no file that matches"),
         (["predict", "there.safetensors", "cells.tif", "-o", "out"], "is not a model file"),
         (["predict", "no.safetensors", "cells.tif", "-o", "out"], "no model file"),

@@ -11,7 +11,7 @@ def PatchSampler(length, *rest, counts_on=True, **more):
     dataset = list(range(length))
     if counts_on:
         image = np.zeros((1, 8, 8 * length))
-        windows = patch_plan.grid([image.shape], (8, 8), ["a"], "YX")
+        windows = patch_plan.grid([image.shape], (8, 8))
         seed = rest[1] if len(rest) > 1 else more["seed"]
         scaling = Normalization((0.0,), (1.0,))
         dataset = InMemoryDataset([image], windows, (8, 8), scaling, seed=seed)

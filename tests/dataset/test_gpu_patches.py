@@ -21,9 +21,7 @@ TYPES = ["bool", "u1", "i1", "<u2", ">u2", "i2", "u4", "i4", "i8", "f2", "f4", "
 
 
 def made(units, patch_size, targets=None, channels=1):
-    letters = "ZYX"[-len(patch_size) :]
-    names = [f"image {n}" for n in range(len(units))]
-    windows = patch_plan.grid([u.shape for u in units], patch_size, names, letters)
+    windows = patch_plan.grid([u.shape for u in units], patch_size)
     scaling = Normalization((3.1,) * channels, (2.7,) * channels)
     return InMemoryDataset(
         units,

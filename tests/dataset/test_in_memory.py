@@ -11,7 +11,7 @@ ALL = Augmentation((XYFlipConfig(), XYRandomRotate90Config()), True)
 
 
 def dataset(image, augmentation=None, seed=0, normalization=RAW):
-    windows = patch_plan.grid([image.shape], (8, 8), ["a"], "YX")
+    windows = patch_plan.grid([image.shape], (8, 8))
     return InMemoryDataset([image], windows, (8, 8), normalization, augmentation, seed)
 
 

@@ -38,9 +38,7 @@ def files():
 
 def dataset(files, **more):
     parts = cut(files, (8, 8))
-    windows = patch_plan.grid(
-        [(1, *b.shape) for b in parts], (8, 8), ["a"] * len(parts), "YX"
-    )
+    windows = patch_plan.grid([(1, *b.shape) for b in parts], (8, 8))
     return IterableDataset(files, parts, windows, (8, 8), RAW, **more)
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from napari_hush.boxes import flush_starts
 from napari_hush.dataset import patch_plan
 from napari_hush.errors import DataError
+from napari_hush.io import Image
 
 
 def test_every_pixel_of_every_size_is_covered():
@@ -36,7 +37,7 @@ def covered(windows, shapes, patch):
 def test_training_and_validation_share_no_pixel_and_lose_none(sizes, share, least, seed):
     shapes = [(1, *size) for size in sizes]
     patch = (8, 8)
-    windows = patch_plan.grid(shapes, patch, ["a"] * len(shapes), "YX")
+    windows = patch_plan.grid(shapes, patch)
     least = min(least, len(windows))
     rng = np.random.default_rng(seed)
     train, val = patch_plan.split(windows, patch, share, least, rng)
@@ -50,7 +51,7 @@ def test_training_and_validation_share_no_pixel_and_lose_none(sizes, share, leas
 
 
 def test_as_many_as_asked():
-    windows = patch_plan.grid([(1, 512, 512)], (64, 64), ["a"], "YX")
+    windows = patch_plan.grid([(1, 512, 512)], (64, 64))
     rng = np.random.default_rng(0)
     for share, least, count in [(0.1, 1, 6), (0.1, 20, 20), (0.0, 0, 0), (0.5, 0, 32)]:
         train, val = patch_plan.split(windows, (64, 64), share, least, rng)
@@ -60,7 +61,7 @@ def test_as_many_as_asked():
 @pytest.mark.parametrize("size", [64, 70])  # windows side by side, or in groups of four
 def test_no_more_than_asked_and_evenly_spread(size):
     """100 images: a tenth of their 6,400 (8,100) windows is more than 200."""
-    windows = patch_plan.grid([(1, size, size)] * 100, (8, 8), ["a"] * 100, "YX")
+    windows = patch_plan.grid([(1, size, size)] * 100, (8, 8))
     rng = np.random.default_rng(0)
     train, val = patch_plan.split(windows, (8, 8), 0.1, 1, rng, most=200)
     assert len(val) == 200
@@ -72,7 +73,7 @@ def test_no_more_than_asked_and_evenly_spread(size):
 
 
 def test_a_group_that_is_larger_than_the_limit_is_validated_in_part():
-    windows = patch_plan.grid([(1, 12, 12)] * 9, (8, 8), "a" * 9, "YX")
+    windows = patch_plan.grid([(1, 12, 12)] * 9, (8, 8))
     rng = np.random.default_rng(0)
     train, val = patch_plan.split(windows, (8, 8), 0.5, 1, rng, most=3)
     assert (len(train), len(val)) == (32, 3)
@@ -90,7 +91,7 @@ def test_one_number_of_each_part(total, count, seed):
 
 
 def test_a_single_window_is_trained_on():
-    windows = patch_plan.grid([(1, 64, 64)], (64, 64), ["a"], "YX")
+    windows = patch_plan.grid([(1, 64, 64)], (64, 64))
     train, val = patch_plan.split(windows, (64, 64), 0.1, 1, np.random.default_rng(0))
     assert (len(train), len(val)) == (1, 0)
 
@@ -100,18 +101,32 @@ def test_a_single_window_is_trained_on():
     [(1.5, 1, "between 0 and 1"), (0.1, 5, "hold 4 patches; give at most 4")],
 )
 def test_splits_out_of_range(share, least, says):
-    windows = patch_plan.grid([(1, 128, 128)], (64, 64), ["a"], "YX")
+    windows = patch_plan.grid([(1, 128, 128)], (64, 64))
     with pytest.raises(DataError, match=says):
         patch_plan.split(windows, (64, 64), share, least, np.random.default_rng(0))
 
 
-def test_an_image_smaller_than_a_patch():
-    with pytest.raises(DataError, match="64 pixels along X but the array has only 63"):
-        patch_plan.grid([(1, 64, 63)], (64, 64), ["the array"], "YX")
+@pytest.mark.parametrize(
+    ("shapes", "axes", "patch", "says"),
+    [
+        ([(64, 63)], "YX", (64, 64), "64 pixels along X but a0 has only 63.* most 64 60,"),
+        ([(5, 40, 40)], "ZYX", (16, 64, 64), "16 pixels along Z .* at most 5 40 40,"),
+        ([(64, 64), (17, 99), (80, 41)], "YX", (64, 64), "a1 has only 17.* most 16 40,"),
+        ([(9, 300)], "YX", (16, 16), "at most 8 16,"),
+        ([(64, 64), (64, 7)], "YX", (16, 16), "7 pixels along X in a1.* at least 8;"),
+    ],
+)
+def test_an_image_smaller_than_a_patch(shapes, axes, patch, says):
+    images = [
+        Image.from_array(np.empty(shape, "uint8"), axes, f"a{number}")
+        for number, shape in enumerate(shapes)
+    ]
+    with pytest.raises(DataError, match=says):
+        patch_plan.require_room(images, patch, axes, 4)
 
 
 def test_volumes():
-    windows = patch_plan.grid([(2, 10, 20, 30)], (8, 16, 16), ["a"], "ZYX")
+    windows = patch_plan.grid([(2, 10, 20, 30)], (8, 16, 16))
     assert len(windows) == 2 * 2 * 2
     assert windows[:, 1:].max(axis=0).tolist() == [2, 4, 14]
 
@@ -119,7 +134,7 @@ def test_volumes():
 @pytest.mark.parametrize("wanted", range(1, 15))
 def test_what_overlaps_goes_together_and_still_as_many_as_asked_are_found(wanted):
     """Windows of these images overlap by twos and fours, so not every number is there."""
-    windows = patch_plan.grid([(1, 20, 12)] * 3, (8, 8), "abc", "YX")
+    windows = patch_plan.grid([(1, 20, 12)] * 3, (8, 8))
     assert len(windows) == 18
     for seed in range(20):
         rng = np.random.default_rng(seed)

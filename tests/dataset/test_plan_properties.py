@@ -42,8 +42,7 @@ def painted(shapes, windows, patch):
 @given(images_and_patch(), st.floats(0, 1), st.integers(0, 3), st.integers(0, 99))
 def test_a_plan_covers_everything_once_or_at_the_far_border_twice(case, share, least, seed):
     shapes, patch = case
-    names = [str(number) for number in range(len(shapes))]
-    windows = patch_plan.grid(shapes, patch, names, "ZYX"[-len(patch) :])
+    windows = patch_plan.grid(shapes, patch)
     for counts, shape in zip(painted(shapes, windows, patch), shapes, strict=True):
         assert counts.min() == 1
         exact = [n // p * p for n, p in zip(shape[1:], patch, strict=True)]
@@ -95,7 +94,7 @@ def test_statistics_leave_out_what_is_held_out_and_nothing_else(case, seed, shar
     rng = np.random.default_rng(seed)
     samples = [rng.normal(100, 20, (2, *shape[1:])).astype(np.float32) for shape in shapes]
     names = [str(number) for number in range(len(shapes))]
-    windows = patch_plan.grid(shapes, patch, names, "ZYX"[-len(patch) :])
+    windows = patch_plan.grid(shapes, patch)
     aside = patch_plan.split(windows, patch, share, 0, rng)[1]
     found = measure(samples, names, patch_plan.by_image(aside), patch)
     left = [

@@ -148,7 +148,7 @@ def test_refused_at_once(tiny_config, data, arguments, error, says):
     ("data", "says"),
     [
         (np.zeros((3, 16, 16)), "name 2 dimensions but the data has 3"),
-        (np.zeros((16, 8)), "has only 8; use smaller patches"),
+        (np.zeros((16, 8)), "has only 8; use a patch size of at most 16 8"),
         (np.zeros((16, 16)), "intensity is 0 everywhere"),
         (np.full((16, 16), np.nan), "are NaN or infinite"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ from napari_hush.config import Configuration, fitting_pool_z, load_configuration
 from napari_hush.config.base import field_paths
 from napari_hush.config.files import SUFFIXES
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
+from napari_hush.config.patches import DEFAULT_PATCH, fitting_patch
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Selection,
@@ -62,6 +64,8 @@ _CHOICES = {"--struct-axis": STRUCT_AXES}
 _NARGS = {"--channels": "+", "--patch-size": "+"}
 _DEFAULTS = {"--patch-size": "64 64, or 16 64 64", "--struct-axis": STRUCT_AXES[0]}
 """Defaults to show where they depend on the axes or on the method."""
+MEASURED = 1000
+"""Images whose size is read for the default patch size, at most about."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -107,14 +111,14 @@ def configuration(
     `paired` is whether there are targets.
     """
     tree = (load_configuration(file) if file else Configuration()).model_dump()
+    of_file = tree["data_config"]["patch_size"] if file else None
     _set_axes(tree, options, images, read_axes=file is None)
     if options.channels:
         _set_channels(tree, len(options.channels))
-    network, masking = (tree["algorithm_config"][part] for part in ("model", "n2v_config"))
     if method is not None:
-        axis, span = options.struct_axis or STRUCT_AXES[0], masking["struct_mask_span"]
+        span = tree["algorithm_config"]["n2v_config"]["struct_mask_span"]
+        axis = options.struct_axis or STRUCT_AXES[0]
         tree = with_method(tree, METHODS[method], axis, span)
-        network = tree["algorithm_config"]["model"]
     if options.struct_axis and method != "structn2v":
         raise ConfigurationError(
             f"--struct-axis {options.struct_axis} is for the method structn2v only; "
@@ -125,11 +129,48 @@ def configuration(
         raise ConfigurationError(
             "--target is for methods that learn from pairs; add --algorithm n2n or care."
         )
-    keeps_pool_z = file or "algorithm_config.model.pool_z" in given
+    keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in given
+    config = _build(tree, keeps_pool_z=keeps_pool_z)
+    size = config.data_config.patch_size
+    if images and size != of_file and "data_config.patch_size" not in given:
+        images = [*images, *(getattr(options, "val", None) or ())]
+        fitting, why = _fitting_patch_size(config, images, keeps_pool_z=keeps_pool_z)
+        if fitting != size:
+            tree["data_config"]["patch_size"] = fitting
+            config = _build(tree, keeps_pool_z=keeps_pool_z)
+            if not options.quiet:
+                print(f"Patch size {' x '.join(map(str, fitting))}: {why}", file=sys.stderr)
+    return config
+
+
+def _build(tree: Tree, *, keeps_pool_z: bool) -> Configuration:
+    network = tree["algorithm_config"]["model"]
     if network["conv_dims"] == 3 and not keeps_pool_z:
         planes = tree["data_config"]["patch_size"][0]
         network["pool_z"] = fitting_pool_z(planes, network["depth"])
     return Configuration.build(tree)
+
+
+def _fitting_patch_size(
+    config: Configuration, paths: list[str], *, keeps_pool_z: bool
+) -> tuple[tuple[int, ...], str]:
+    """The default patch size, reduced to the smallest of the images, and the reason.
+
+    Of very many files only some are opened; training refuses smaller ones among the others.
+    """
+    data, steps = config.data_config, config.algorithm_config.model.multiple
+    if not keeps_pool_z:
+        steps = (1, *steps[-2:])[-len(steps) :]
+    files = list_files(paths, data.data_type)
+    files = files[:: -(-len(files) // MEASURED)]
+    images = open_images(files, data.data_type, data.axes, **data.selection)
+    fits = [
+        fitting_patch(image.axes.canonical_shape[2:], data.patch_size, steps, image.name)
+        for image in images
+    ]
+    what = "the image" if len(fits) == 1 else "the smallest image"
+    reason = f"{what} is smaller than the default"
+    return tuple(map(min, data.patch_size, *fits)), reason
 
 
 def split_configuration(options: argparse.Namespace) -> tuple[str | None, list[str]]:
@@ -170,7 +211,7 @@ def _set_axes(
     dims = len(spatial_axes(axes))
     if dims != network["conv_dims"]:
         network["conv_dims"] = dims
-        data["patch_size"] = (16, 64, 64)[-dims:]
+        data["patch_size"] = DEFAULT_PATCH[-dims:]
     if "C" in axes and first is not None:
         (image,) = open_images([first], kind, axes, level=selection["level"])
         _set_channels(tree, image.axes.canonical_shape[1])

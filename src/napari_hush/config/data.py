@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import NEW, Frozen
+from napari_hush.config.patches import SMALLEST_SIDE
 from napari_hush.config.transforms import Transform, XYFlipConfig, XYRandomRotate90Config
 
 
@@ -137,7 +138,7 @@ class DataConfig(_ImageSelection):
         _check_level(self.level, self.data_type)
         _check_count("patch_size", self.patch_size, self.axes)
         for axis, size in zip(spatial_axes(self.axes), self.patch_size, strict=True):
-            if size < (least := 1 if axis == "Z" else 8):
+            if size < (least := 1 if axis == "Z" else SMALLEST_SIDE):
                 raise ValueError(f"patch_size along {axis} is {size}; use {least} or more")
         for name in ("channels", "target_channels"):
             _check_channels(name, getattr(self, name), self.axes)

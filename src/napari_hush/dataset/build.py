@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_hush.axes import spatial_axes
 from napari_hush.dataset import patch_plan
 from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
@@ -102,8 +101,8 @@ def in_memory(
 ) -> tuple[PatchDataset, PatchDataset | None]:
     """Datasets of pixels in memory; windows side by side, split by windows.
 
-    Raises a DataError if channels differ, a pixel is not finite, an image is smaller than a
-    patch, or there is nothing to train on.
+    No image is smaller than a patch. Raises a DataError if channels differ, a pixel is not
+    finite, or there is nothing to train on.
     """
     _check_channels(train, val)
     for collection in filter(None, (train, val)):
@@ -217,8 +216,7 @@ class _Part:
             shapes = [sample.shape for sample in samples_of(images)]
         else:
             shapes = [(1, *block.shape) for block in self.blocks]
-        size, letters = self.config.patch_size, spatial_axes(self.config.axes)
-        return patch_plan.grid(shapes, size, self.names(images), letters)
+        return patch_plan.grid(shapes, self.config.patch_size)
 
     def foreground(self) -> patch_plan.Windows:
         """The windows to train on, by the mask and by the background threshold."""

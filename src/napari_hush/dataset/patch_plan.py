@@ -16,36 +16,51 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.boxes import flush_starts
+from napari_hush.config.patches import fitting_patch
 from napari_hush.errors import DataError
+
+if TYPE_CHECKING:
+    from napari_hush.io import Image
 
 Windows = NDArray[np.int64]
 
 
-def grid(
-    shapes: Sequence[tuple[int, ...]],
-    patch_size: tuple[int, ...],
-    names: Sequence[str],
-    letters: str,
-) -> Windows:
+def require_room(
+    images: Sequence[Image], patch_size: tuple[int, ...], letters: str, step: int
+) -> None:
+    """Raise a DataError if an image is smaller than a patch along one of the `letters`.
+
+    The message names the largest patch for all images, a multiple of `step` along Y and X.
+    """
+    steps = [1 if axis == "Z" else step for axis in letters]
+    shapes = [image.axes.canonical_shape[2:] for image in images]
+    for shape, image in zip(shapes, images, strict=True):
+        for letter, size, patch in zip(letters, shape, patch_size, strict=True):
+            if size < patch:
+                fits = [
+                    fitting_patch(shape, patch_size, steps, image.name)
+                    for shape, image in zip(shapes, images, strict=True)
+                ]
+                most = " ".join(map(str, map(min, *fits, patch_size)))
+                raise DataError(
+                    f"A patch is {patch} pixels along {letter} but {image.name} has only "
+                    f"{size}; use a patch size of at most {most}, or larger images."
+                )
+
+
+def grid(shapes: Sequence[tuple[int, ...]], patch_size: tuple[int, ...]) -> Windows:
     """All windows ``(n, 1 + spatial)`` of all images, in order: image, corner.
 
-    The `shapes` are ``(C, (Z), Y, X)``; `names` of images and `letters` of axes are for
-    messages. Raises a DataError if an image is smaller than a patch.
+    The `shapes` are ``(C, (Z), Y, X)``, not smaller than the `patch_size` ((Z), Y, X).
     """
     parts = [np.empty((0, 1 + len(patch_size)), np.int64)]
-    for position, (shape, name) in enumerate(zip(shapes, names, strict=True)):
-        spatial = shape[1:]
-        for letter, size, patch in zip(letters, spatial, patch_size, strict=True):
-            if size < patch:
-                raise DataError(
-                    f"A patch is {patch} pixels along {letter} but {name} has only "
-                    f"{size}; use smaller patches or larger images."
-                )
+    for position, (_, *spatial) in enumerate(shapes):
         axes = [flush_starts(n, p) for n, p in zip(spatial, patch_size, strict=True)]
         corners = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
         corners = corners.reshape(-1, corners.shape[-1])

@@ -29,6 +29,7 @@ def open_data(
     """Open and measure the data, and check that everything fits together."""
     ranks = launch.ranks
     data.divide(ranks.rank, ranks.count, launch.devices)
+    data.patch_step = config.algorithm_config.model.multiple[-1]
     _set_up(data, ranks)
     check_patches(config, data)
     steps = data.pace(

@@ -12,6 +12,8 @@ import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_collate
 
+from napari_hush.axes import spatial_axes
+from napari_hush.config import UNetConfig
 from napari_hush.dataset import (
     DevicePatches,
     InMemoryDataset,
@@ -24,6 +26,7 @@ from napari_hush.dataset import (
     fits_on,
 )
 from napari_hush.dataset.build import Collection, Split, in_memory, on_disk
+from napari_hush.dataset.patch_plan import require_room
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Image,
@@ -89,6 +92,8 @@ class TrainDataModule(L.LightningDataModule):
         The training images; set by `setup`.
     pixel_size : ImageMetadata or None
         Pixel sizes of arrays; set before training.
+    patch_step : int
+        Patch sizes along Y and X that messages advise are multiples of it.
 
     Raises
     ------
@@ -144,6 +149,7 @@ class TrainDataModule(L.LightningDataModule):
         self.val_dataset = None
         self.images: list[Image] = []
         self.pixel_size: ImageMetadata | None = None
+        self.patch_step = 2 ** UNetConfig().depth
         self._steps: int | None = None
         self._first_epoch = 0
         self._skip = 0
@@ -172,6 +178,8 @@ class TrainDataModule(L.LightningDataModule):
         if self.val_data is not None:
             val = Collection(*self._open(self.val_data, self.val_data_target))
         everything = train.everything + ([] if val is None else val.everything)
+        letters = spatial_axes(self.data_config.axes)
+        require_room(everything, self.data_config.patch_size, letters, self.patch_step)
         self.storage = choose_storage(
             everything, wish_memory=self.use_in_memory, processes=self._processes_here
         )
