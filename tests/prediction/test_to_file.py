@@ -23,7 +23,7 @@ from napari_hush.errors import (
     UnwritableFileError,
 )
 from napari_hush.events import FileFailed, FileKept, PixelsClipped, TilesDone, WarningIssued
-from napari_hush.io import TiffResult, read_metadata, write_tiff, zarr_write
+from napari_hush.io import TiffResult, read_metadata, read_record, write_tiff, zarr_write
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
 
@@ -141,8 +141,7 @@ def job(kind, tmp_path):
         return careamist.predict_to_disk(
             tmp_path / "noisy.tif",
             prediction_dir=target_of(kind, tmp_path),
-            tile_size=[16, 16],
-            **more,
+            **{"tile_size": [16, 16], **more},
         )
 
     run.careamist, run.kind, run.target = careamist, kind, target_of(kind, tmp_path)
@@ -196,7 +195,7 @@ def test_stopped_before_the_first_tile_leaves_nothing(job):
     assert left_beside(job.target) == []
 
 
-@pytest.mark.parametrize("change", ["source", "model", "settings"])
+@pytest.mark.parametrize("change", ["source", "model", "tta"])
 def test_another_job_does_not_go_on_with_it(job, tmp_path, change):
     job(should_stop=stops_after(2))
     more = {}
@@ -214,6 +213,21 @@ def test_another_job_does_not_go_on_with_it(job, tmp_path, change):
         tifffile.imread(tmp_path / "noisy.tif"), tile_size=[16, 16], **more
     )
     np.testing.assert_array_equal(pixels_of(job.target), again)
+
+
+@pytest.mark.parametrize("begun", ["32", "bf16"])
+def test_a_job_goes_on_as_it_was_begun(job, tmp_path, begun):
+    """Its precision and tiles are kept, whatever this machine would choose."""
+    whole = job.careamist.predict(
+        tifffile.imread(tmp_path / "noisy.tif"), tile_size=[16, 16], precision=begun
+    )
+    job(should_stop=stops_after(2), precision=begun)
+    other = {"32": "bf16", "bf16": "32"}[begun]
+    with pytest.raises(ExistingFileError, match="begun with another precision"):
+        job(precision=other)
+    assert job(precision="auto", tile_size=[32, 32]) == [job.target]
+    np.testing.assert_array_equal(pixels_of(job.target), whole)
+    assert read_record(job.target)["precision"] == begun
 
 
 def test_a_full_disk_costs_no_finished_tile(job, monkeypatch):

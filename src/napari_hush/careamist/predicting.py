@@ -67,6 +67,7 @@ class PredictSettings(TypedDict, total=False):
     tile_overlap: Sequence[int] | None
     batch_size: int | None
     tta: bool | int
+    precision: Literal["auto", "32", "bf16"] | None
     dtype: Literal["float32", "source"]
 
 

@@ -69,6 +69,7 @@ def described(model: Model) -> dict[str, Any]:
         "steps": model.steps,
         "means": list(model.normalization.means),
         "stds": list(model.normalization.stds),
+        "precision": model.provenance.precision,
         "trained": model.provenance.date,
         "trained_on": [source.name for source in model.provenance.sources],
         "sha256": model.sha256,

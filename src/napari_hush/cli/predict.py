@@ -54,6 +54,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tile size in pixels; affects memory use, not the result",
     )
+    precision = InferenceConfig.model_fields["precision"].description
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "32", "bf16"),
+        help=help_of(" ".join((precision or "").split()), None),
+    )
     there = parser.add_mutually_exclusive_group()
     there.add_argument("--overwrite", action="store_true", help="replace existing results")
     there.add_argument(
@@ -90,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
             axes=options.axes,
             **{name: getattr(options, name) for name in _SELECTION},
             tile_size=options.tile_size,
+            precision=options.precision,
             dtype=options.dtype,
         )
     except SomeFilesFailedError as error:

@@ -175,6 +175,9 @@ class InferenceConfig(_ImageSelection):
     """Tiles per forward pass."""
     tta: Literal[1, 2, 4, 8] = 1
     """Test-time augmentation: number of flips and rotations to average; 1 for none."""
+    precision: Literal["auto", "32", "bf16"] | None = Field(None, json_schema_extra=NEW)
+    """32: float32; bf16: mixed precision; auto: bf16 where it is faster; None as in
+    training."""
     dtype: Literal["float32", "source"] = "float32"
     """Data type of the results: float32, or that of each image, rounded and clipped."""
     image_means: tuple[float, ...] = Field(min_length=1)

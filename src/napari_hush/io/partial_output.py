@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _FORMAT = "napari-hush unfinished result 1"
 _TYPE = np.dtype("<i8")
 _MISSING = -1
+_WORDS = {"versions": "tta", "kind": "format"}
+"""Names in messages of settings that the journal calls otherwise."""
 _HEADER_BYTES = 2**20
 """Longer headers are damaged."""
 
@@ -58,6 +60,19 @@ def open_partial_output(
             output.leave()
 
 
+def begun_job(target: Path) -> dict[str, Any]:
+    """The job of the unfinished result; empty if there is none, or it is damaged."""
+    try:
+        with _journal_path(target).open("rb") as file:
+            return dict(json.loads(file.readline(_HEADER_BYTES))["job"])
+    except (OSError, KeyError, TypeError, ValueError, RecursionError):
+        return {}
+
+
+def _journal_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.tiles")
+
+
 @dataclass
 class PartialOutput:
     """A result while it is written. One of a single part has no journal and is not kept.
@@ -72,7 +87,7 @@ class PartialOutput:
     """Its final path, in an existing folder."""
     job: Mapping[str, Any]
     """Everything the result depends on, ready for JSON; its keys (``"model"``,
-    ``"source"``) appear in messages."""
+    ``"source"``) and those of dicts in it appear in messages."""
     count: int
     """Number of parts."""
     overwrite: bool
@@ -86,7 +101,7 @@ class PartialOutput:
         single = self.count <= 1 and barrier is None
         owner = f".{os.getpid()}" if single else ""
         self._part = target.with_name(f".{target.name}{owner}.part")
-        self._file = target.with_name(f".{target.name}.tiles")
+        self._file = _journal_path(target)
         self._journal: Journal | None = None
         self.missing = list(range(self.count))  # parts that this process has to write
         self.clipped = 0  # pixels, in the parts on disk
@@ -233,7 +248,7 @@ class Journal:
                 f"{str(path)!r}, which lists the missing parts of an unfinished result, is "
                 f"damaged ({type(error).__name__}: {error}); delete it."
             ) from error
-        differing = [word for word in job if begun.get(word) != job[word]]
+        differing = _differing(begun, job)
         if differing or parts != count or len(table) != count * _TYPE.itemsize:
             other = " and ".join(differing) or "number of tiles"
             raise ExistingFileError(
@@ -268,6 +283,18 @@ class Journal:
                 file.write(self._parts[number].tobytes())
             os.fsync(file.fileno())
         self._noted.clear()
+
+
+def _differing(begun: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
+    """What of `job` is not as it was begun: keys, or those of the settings in it."""
+    found = []
+    for word, value in job.items():
+        before = begun.get(word)
+        if isinstance(value, dict) and isinstance(before, dict):
+            found += _differing(before, value)
+        elif before != value:
+            found.append(_WORDS.get(word, word))
+    return found
 
 
 @contextmanager

@@ -208,7 +208,9 @@ def _resume(run: _Run) -> HushModule:
     else:
         before = None if model is None else model.provenance
         size = getattr(run.data, "pixel_size", None)
-        module.provenance = provenance_of(run.images, before, size=size)
+        module.provenance = provenance_of(
+            run.images, before, size=size, precision=run.launch.precision
+        )
     return module
 
 

@@ -52,6 +52,8 @@ class Provenance:
     """Smallest and largest pixel of the training images, per channel."""
     pixel_size: ImageMetadata = field(default_factory=ImageMetadata)
     """Pixel sizes and units of the first image that has any."""
+    precision: str = ""
+    """Precision of its last training run, ``"32"`` or ``"bf16"``."""
 
     def as_json(self) -> str:
         """JSON for a model file."""
@@ -78,11 +80,16 @@ class Provenance:
             int(found["num_sources"]),
             ranges,
             ImageMetadata.of(None, dict(size["scale"]), dict(size["units"])),
+            str(found.get("precision", "")),
         )
 
 
 def provenance_of(
-    images: Sequence[Image], before: Provenance | None = None, *, size: ImageMetadata | None
+    images: Sequence[Image],
+    before: Provenance | None = None,
+    *,
+    size: ImageMetadata | None,
+    precision: str = "",
 ) -> Provenance:
     """Provenance of a model that is trained on `images` now.
 
@@ -109,6 +116,7 @@ def provenance_of(
             for channel in zip(*ranges, strict=True)
         ),
         ImageMetadata(None, found.scale, found.units),
+        precision,
     )
 
 

@@ -60,7 +60,8 @@ class Denoiser:
     ) -> None:
         training = model.config.training_config
         self.device = choose_device(training.device)
-        self.precision = choose_precision(training.precision, self.device)
+        wish = config.precision or training.precision
+        self.precision = choose_precision(wish, self.device)
         self._model = model
         self._image, self._samples = image, image.samples
         self._observe = observe

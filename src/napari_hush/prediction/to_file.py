@@ -29,6 +29,7 @@ from napari_hush.io import (
     open_partial_output,
 )
 from napari_hush.io.chunk_cache import chunk_cache
+from napari_hush.io.partial_output import begun_job
 from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
@@ -80,9 +81,10 @@ def denoise_to_file(
     check_suits(model, image)
     if progress.should_stop():
         return False
+    config = _as_begun(config, model, target)
     unseen = UnseenIntensities(model.provenance.ranges)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
-    described = _describe(model, image, target, config)
+    described = _describe(model, image, target, config, denoiser.precision)
     result: Result = (
         TiffResult(described, target.path)
         if target.kind == "tiff"
@@ -127,12 +129,31 @@ def denoise_to_file(
     return True
 
 
+def _as_begun(config: InferenceConfig, model: Model, target: FileTarget) -> InferenceConfig:
+    """`config` with the tiles and the precision of an unfinished result of this job.
+
+    The parts of a result depend on its tiles, so these are kept; a precision that was asked
+    for is not changed.
+    """
+    begun = begun_job(target.path)
+    if (begun.get("model"), begun.get("source")) != (model.sha256, target.source):
+        return config
+    try:
+        known = {name: begun["settings"][name] for name in ("tile_size", "precision")}
+        if config.precision in ("32", "bf16"):
+            del known["precision"]
+        return config.replace(**known)
+    except (ConfigurationError, KeyError, TypeError):  # damaged: refused when it is opened
+        return config
+
+
 def _describe(
-    model: Model, image: Image, target: FileTarget, config: InferenceConfig
+    model: Model, image: Image, target: FileTarget, config: InferenceConfig, precision: str
 ) -> ResultImage:
     axes = result_axes(model, image)
     sizes = image.metadata.for_axes(axes.axes, axes.shape)
-    return ResultImage(axes, result_dtype(image, config.dtype), sizes, target.record)
+    record = {**target.record, "precision": precision}
+    return ResultImage(axes, result_dtype(image, config.dtype), sizes, record)
 
 
 def _own_blocks(count: int, barrier: FileBarrier | None, name: str) -> range:
