@@ -334,4 +334,14 @@ def test_nothing_is_imported_to_ask():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     loaded = set(said.stdout.split())
     assert "napari_hush" in loaded
-    assert not loaded & {"zarr", "dask", "xarray", "yaozarrs", "pylibCZIrw", "torch"}
+    libraries = {
+        "zarr",
+        "dask",
+        "xarray",
+        "yaozarrs",
+        "pylibCZIrw",
+        "nd2",
+        "liffile",
+        "PIL",
+    }
+    assert not loaded & {*libraries, "torch"}

@@ -392,7 +392,7 @@ def test_too_few_files_to_set_any_aside(not_trained, tiny_config, files):
         ({"axes": "CYX"}, ["'CYX'", "n_channels"]),
         ({"n_channels": 2}, ["'YX'", "n_channels is 2"]),
         ({"augmentations": [XYFlipConfig(), XYFlipConfig()]}, ["XYFlip, XYFlip"]),
-        ({"data_type": "czi"}, ["'czi'"]),
+        ({"data_type": "oib"}, ["'oib'"]),
         ({"axes": "YXQ"}, ["'YXQ'", "'Q'"]),
         ({"axes": "YYX"}, ["'YYX'"]),
         ({"axes": "ZY"}, ["'ZY'", "X"]),

@@ -71,7 +71,7 @@ class BackgroundConfig(Frozen):
 
 
 Channels = tuple[Annotated[int, Field(ge=0)], ...] | None
-DataType = Literal["array", "tiff", "zarr", "custom"]
+DataType = Literal["array", "tiff", "zarr", "image", "czi", "nd2", "lif", "custom"]
 Axes = Annotated[str, AfterValidator(validate_axes)]
 
 
@@ -86,7 +86,7 @@ class DataConfig(_ImageSelection):
     """Images, patches, normalization and augmentation."""
 
     data_type: DataType = "array"
-    """Type of the images: arrays, TIFF files, Zarr stores, or files of a custom reader."""
+    """Type of the images: arrays, or files: TIFF, Zarr, pictures, CZI, ND2, LIF, custom."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None
@@ -154,7 +154,7 @@ class InferenceConfig(_ImageSelection):
     """Settings of a prediction."""
 
     data_type: DataType = "array"
-    """Type of the images: arrays, TIFF files, Zarr stores, or files of a custom reader."""
+    """Type of the images: arrays, or files: TIFF, Zarr, pictures, CZI, ND2, LIF, custom."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None

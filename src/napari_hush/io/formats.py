@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_hush.io.contents import (
     ALL_IMAGES,
@@ -16,14 +16,20 @@ from napari_hush.io.contents import (
     chosen_images,
     file_of,
 )
-from napari_hush.io.czi import czi_metadata, read_czi
+from napari_hush.io.czi import CziPixels, czi_contents
 from napari_hush.io.lazy import LazyPixels
+from napari_hush.io.lif import LifPixels, lif_contents
 from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.nd2 import Nd2Pixels, nd2_contents
+from napari_hush.io.pictures import PicturePixels
 from napari_hush.io.tiff_layout import layout_of
 from napari_hush.io.tiff_read import TiffPixels
 from napari_hush.io.zarr_contents import zarr_contents
 from napari_hush.io.zarr_read import open_zarr
 from napari_hush.io.zarr_store import is_zarr
+
+if TYPE_CHECKING:
+    from napari_hush.io.file_pixels import FilePixels
 
 Opened = tuple[LazyPixels, str, ImageMetadata]
 """Pixels, the axes that the file names (`metadata.UNNAMED` for others), and metadata."""
@@ -42,8 +48,6 @@ class Format(NamedTuple):
     """Reads the metadata of an image reference at a resolution level."""
     contents: Callable[[Path], Contents] = Contents.single
     """The images that a path holds; pixels are not read."""
-    is_data_type: bool = True
-    """False if ``data_type`` is ``"custom"`` for this format."""
 
 
 class Endings:
@@ -74,6 +78,10 @@ def _open_tiff(path: Path, axes: str, level: int) -> Opened:
     return pixels, pixels.layout.named, pixels.layout.metadata
 
 
+def _opened(pixels: FilePixels) -> Opened:
+    return pixels, pixels.named, pixels.metadata
+
+
 FORMATS = {
     "tiff": Format(
         pattern="*.tif",
@@ -88,12 +96,32 @@ FORMATS = {
         metadata=lambda path, level: open_zarr(path, level)[2],
         contents=zarr_contents,
     ),
+    "image": Format(
+        pattern="*.png",
+        recognizes=Endings(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"),
+        open=lambda path, axes, level: _opened(PicturePixels(path, axes)),
+        metadata=lambda path, level: PicturePixels(path).metadata,
+    ),
     "czi": Format(
         pattern="*.czi",
         recognizes=Endings(".czi"),
-        open=lambda path, axes, level: (read_czi(path, axes), axes, czi_metadata(path)),
-        metadata=lambda path, level: czi_metadata(path),
-        is_data_type=False,
+        open=lambda path, axes, level: _opened(CziPixels(path)),
+        metadata=lambda path, level: CziPixels(path).metadata,
+        contents=czi_contents,
+    ),
+    "nd2": Format(
+        pattern="*.nd2",
+        recognizes=Endings(".nd2"),
+        open=lambda path, axes, level: _opened(Nd2Pixels(path)),
+        metadata=lambda path, level: Nd2Pixels(path).metadata,
+        contents=nd2_contents,
+    ),
+    "lif": Format(
+        pattern="*.lif",
+        recognizes=Endings(".lif", ".lof"),
+        open=lambda path, axes, level: _opened(LifPixels(path)),
+        metadata=lambda path, level: LifPixels(path).metadata,
+        contents=lif_contents,
     ),
 }
 """By name, the value of ``data_type``."""
@@ -102,12 +130,6 @@ FORMATS = {
 def format_of(path: Path) -> str | None:
     """The format of a file; None if no format recognizes it."""
     return next((name for name, each in FORMATS.items() if each.recognizes(path)), None)
-
-
-def data_type_of(path: Path) -> str | None:
-    """``data_type`` of a file; None if it is "custom" or unknown."""
-    name = format_of(path)
-    return name if name and FORMATS[name].is_data_type else None
 
 
 def images_of(path: Path, data_type: str, selection: Selection = ALL_IMAGES) -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
 from napari_hush.io.contents import file_of
-from napari_hush.io.formats import FORMATS, data_type_of, format_of
+from napari_hush.io.formats import FORMATS, format_of
 from napari_hush.io.zarr_store import is_zarr
 
 ANY_PATTERN = "*.*"
@@ -29,8 +29,8 @@ def file_type(source: str | Path | Sequence[str | Path], preferred: str) -> str:
     """
     first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
     if not first.is_dir() or format_of(first):
-        return data_type_of(first) or "tiff"
-    counts = Counter(filter(None, map(data_type_of, sorted(_found(first, set())))))
+        return format_of(first) or "tiff"
+    counts = Counter(filter(None, map(format_of, sorted(_found(first, set())))))
     if len(counts) > 1 and preferred not in counts:
         found = " and ".join(f"{n} of type {name!r}" for name, n in counts.items())
         pattern = FORMATS[next(iter(counts))].pattern

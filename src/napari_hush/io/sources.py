@@ -52,7 +52,7 @@ def check_source(
         if not is_path(part):
             check_array(part, "the array" if len(parts) == 1 else f"array {number}")
     if is_path(source) and data_type == "array":
-        types = ", ".join(repr(name) for name, each in FORMATS.items() if each.is_data_type)
+        types = ", ".join(map(repr, FORMATS))
         raise SourceTypeError(
             f"A path was given ({str(parts[0])!r}) but data_type is 'array'; give an "
             f"array or set data_type to {types} or 'custom'."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.io import file_type, images_of, list_files, open_images, read_metadata
-from napari_hush.io.formats import data_type_of, format_of
+from napari_hush.io.formats import format_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -29,7 +29,7 @@ def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     Raises `HushError`.
     """
     is_folder = path.is_dir() and not format_of(path)
-    data_type = file_type(path, "tiff") if is_folder else data_type_of(path)
+    data_type = file_type(path, "tiff") if is_folder else format_of(path)
     if data_type is None:
         return list(viewer.open(path))
     files = list_files(path, data_type)

@@ -12,7 +12,7 @@ import yaml
 
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import file_of, images_of
-from napari_hush.io.formats import data_type_of
+from napari_hush.io.formats import format_of
 from napari_hush.widgets.data.regions import Extent
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _type_of(layer: Image) -> str | None:
     path = source_of(layer)
     if path is None or getattr(layer, "rgb", False) or not file_of(path).exists():
         return None
-    data_type = data_type_of(path)
+    data_type = format_of(path)
     is_whole = data_type is not None and len(images_of(path, data_type)) == 1
     return data_type if is_whole else None
 
