@@ -84,3 +84,25 @@ def test_tiff_files_of_other_endings(tmp_path, ending):
     assert file_type(tmp_path, "custom") == "tiff"
     (read,) = open_images(tmp_path, "tiff", "YX")
     np.testing.assert_array_equal(read.data[...], image)
+
+
+def test_every_format_is_named_where_people_look():
+    """In ``data_type``, and in the help of the command line, which loads no reader."""
+    from typing import get_args
+
+    from napari_hush.cli.main import FILES
+    from napari_hush.config.data import DataType
+
+    assert {*FORMATS} == {*get_args(DataType)} - {"array", "custom"}
+    for name in {*FORMATS} - {"image"} | {"png", "jpeg", "bmp"}:
+        assert name in FILES.lower()
+
+
+def test_pictures_beside_other_files_are_previews(tmp_path, caplog):
+    (tmp_path / "a.czi").touch()
+    (tmp_path / "a.png").touch()
+    assert file_type(tmp_path, "tiff") == "czi"
+    assert "its 1 PNG, JPEG or BMP files are left out" in caplog.text
+    (tmp_path / "a.nd2").touch()
+    with pytest.raises(SourceTypeError, match="several types"):
+        file_type(tmp_path, "tiff")

@@ -32,7 +32,7 @@ def denoise(
     Parameters
     ----------
     image : array, str or Path
-        A numpy, torch, dask, zarr or xarray array, or a TIFF file or Zarr store.
+        A numpy, torch, dask, zarr or xarray array, or an image file or Zarr store.
     model : CAREamist, Model, str or Path
         The trained model, or its file.
     axes : str, optional

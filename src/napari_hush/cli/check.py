@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_hush.cli.main import print_answer
+from napari_hush.cli.main import FILES, print_answer
 from napari_hush.errors import ConfigurationError, SourceTypeError
 
-DESCRIPTION = (
-    "Analyze the noise of an image (TIFF, Zarr or CZI) and suggest a denoising method."
-)
+DESCRIPTION = f"Analyze the noise of an image ({FILES}) and suggest a denoising method."
 EXAMPLES = ("hush check cells.tif",)
 
 

@@ -166,7 +166,9 @@ def _module(name: str) -> Command:
     return cast("Command", import_module(f"napari_hush.cli.{name}"))
 
 
-IMAGES = "TIFF files or Zarr stores, or folders of them"
+FILES = "TIFF, Zarr, PNG, JPEG, BMP, GIF, WebP, CZI, ND2 or LIF"
+"""The formats that images are read from."""
+IMAGES = f"image files ({FILES}) or folders of them"
 
 
 def help_of(description: str | None, default: Any) -> str:

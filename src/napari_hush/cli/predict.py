@@ -11,7 +11,7 @@ from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
 
 DESCRIPTION = (
-    "Denoise TIFF or Zarr images, of any size, with a model that hush train or napari "
+    "Denoise images of any size with a model that hush train or napari "
     "saved. Images are read and results are written tile by tile. After a crash, the same "
     "command computes the missing tiles only."
 )

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_hush.cli.run_folder import Command
 
 DESCRIPTION = (
-    "Train a model on noisy TIFF or Zarr images (Noise2Void, N2V2, structN2V) or on pairs "
-    "of images (Noise2Noise, CARE), and save it. Ctrl-C ends training early and saves the "
+    "Train a model on noisy images (Noise2Void, N2V2, structN2V) or on pairs of images "
+    "(Noise2Noise, CARE), and save it. Ctrl-C ends training early and saves the "
     "model; hush resume continues a run that was killed."
 )
 EXAMPLES = (

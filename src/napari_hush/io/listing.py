@@ -7,6 +7,7 @@ Zarr store counts as one file.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,19 +19,29 @@ from napari_hush.io.contents import file_of
 from napari_hush.io.formats import FORMATS, format_of
 from napari_hush.io.zarr_store import is_zarr
 
+_log = logging.getLogger(__name__)
 ANY_PATTERN = "*.*"
 
 
 def file_type(source: str | Path | Sequence[str | Path], preferred: str) -> str:
     """``data_type`` of the first path of `source`, files and folders; by default "tiff".
 
-    That of a folder is `preferred` if it has such files, else the one type that it has.
-    Raises a SourceTypeError if it has several.
+    That of a folder is `preferred` if it has such files, else the one type that it has;
+    pictures beside others are taken for previews. Raises a SourceTypeError if it has
+    several.
     """
     first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
     if not first.is_dir() or format_of(first):
         return format_of(first) or "tiff"
     counts = Counter(filter(None, map(format_of, sorted(_found(first, set())))))
+    if len(counts) > 1 and preferred not in counts and (pictures := counts.pop("image", 0)):
+        _log.warning(
+            "The folder %r has files of type %s, so its %s PNG, JPEG or BMP files are left "
+            "out.",
+            str(first),
+            " and ".join(map(repr, counts)),
+            pictures,
+        )
     if len(counts) > 1 and preferred not in counts:
         found = " and ".join(f"{n} of type {name!r}" for name, n in counts.items())
         pattern = FORMATS[next(iter(counts))].pattern

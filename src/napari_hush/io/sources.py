@@ -89,8 +89,8 @@ def open_images(
     source : array, str, Path, or list of one kind of them
         Arrays (numpy, torch, zarr, dask, xarray), or files and folders; ``"run.tif#2"`` is
         one image of a file that holds several, numbered from 0.
-    data_type : {"array", "tiff", "zarr", "custom"}
-        Type of the source.
+    data_type : {"array", "tiff", "zarr", "image", "czi", "nd2", "lif", "custom"}
+        Type of the source; "image" is PNG, JPEG, BMP, GIF or WebP.
     axes : str
         Axes of every image, one letter per dimension. Dimensions of size 1 that `axes`
         lacks are dropped.
@@ -168,7 +168,7 @@ def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
 
 
 def named_axes(path: str | Path, level: int = 0) -> str:
-    """Read the axes of a TIFF file or Zarr store, one letter per dimension.
+    """Read the axes of a file or Zarr store, one letter per dimension.
 
     Arguments and errors are those of `read_metadata`; also raises a DataError if the
     metadata do not name all dimensions.

@@ -48,6 +48,8 @@ def data_warnings(
             found.setdefault("saturation", saturated)
         if not blind:
             continue
+        if image.path and image.path.suffix.lower() in (".jpg", ".jpeg"):
+            found.setdefault("compression", _lossy(image.name))
         try:
             report = check_data(image, most_pixels=_TRAINED_ON // len(looked_at))
         except DataError:  # too small or constant
@@ -58,6 +60,14 @@ def data_warnings(
                 "noise", WarningIssued("noise", f"In {image.name}: {report.reason}")
             )
     return list(found.values())
+
+
+def _lossy(name: str) -> WarningIssued:
+    return WarningIssued(
+        "noise",
+        f"{name} is a JPEG file, whose compression correlates the noise of neighboring "
+        "pixels, so less of it is removed; train on the original files if you have them.",
+    )
 
 
 def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | None:
