@@ -1,4 +1,4 @@
-"""``hush info``: describe a model or a denoised image."""
+"""``hush info``: describe a model or an image."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.cli.main import print_answer
-from napari_hush.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     from napari_hush.models import Model
 
 DESCRIPTION = (
-    "Describe a model: its method, network and training; or how a denoised image was "
-    "made: model, source image, date and software."
+    "Describe a model: its method, network and training; or an image: axes, pixel sizes "
+    "and channels, and how it was denoised: model, source image, date and software."
 )
 EXAMPLES = (
     "hush info cells.safetensors",
@@ -28,17 +27,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a model file or package, or a denoised TIFF or Zarr image",
+        help="a model file or package, or an image",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    from napari_hush.io.zarr_store import is_zarr
+    from napari_hush.io.formats import format_of
 
     path = Path(options.model)
-    if path.suffix.lower().startswith(".tif") or is_zarr(path):
-        record = _record(path)
-        print_answer(options, _lines(_of_result(record)), record)
+    if data_type := format_of(path):
+        image, record = _of_image(path, data_type), _record(path, data_type)
+        values = image | (_of_result(record) if record else {})
+        print_answer(options, _lines(values), record | {"image": image})
         return
     from napari_hush.interop import open_model
 
@@ -76,17 +76,40 @@ def described(model: Model) -> dict[str, Any]:
     }
 
 
-def _record(path: Path) -> dict[str, Any]:
-    from napari_hush.io import list_files, read_record
+def _of_image(path: Path, data_type: str) -> dict[str, Any]:
+    """Facts about the first image of a file."""
+    from napari_hush.io import images_of, list_files, read_metadata
+    from napari_hush.io.formats import FORMATS
+    from napari_hush.io.metadata import unit_symbol
 
-    list_files(path, "zarr" if path.is_dir() else "tiff")  # refuses a missing one
-    record = read_record(path)
-    if record is None:
-        raise UnreadableFileError(
-            f"{str(path)!r} has no record of how it was made; give a model, or an image "
-            "that napari-hush denoised."
-        )
-    return record
+    list_files(path, data_type)  # refuses a missing one
+    images = images_of(path, data_type)
+    found = read_metadata(images[0])
+    pixels, named, _ = FORMATS[data_type].open(images[0], found.axes or "", 0)
+
+    def listed(sizes: dict[str, float]) -> list[str]:
+        return [
+            f"{axis} {size:.6g} {unit_symbol(found.units.get(axis, 'pixel'))}".strip()
+            for axis, size in sizes.items()
+        ]
+
+    return {
+        "images": len(images),
+        "axes": found.axes or named,
+        "shape": list(pixels.shape),
+        "dtype": str(pixels.dtype),
+        "scale": listed(found.scale),
+        "position": listed(found.position),
+        "channels": list(found.channels),
+        "not_understood": list(found.unknown),
+    }
+
+
+def _record(path: Path, data_type: str) -> dict[str, Any]:
+    from napari_hush.io import read_record
+
+    readable = data_type in ("tiff", "zarr")
+    return (read_record(path) if readable else None) or {}
 
 
 def _of_result(record: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +130,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(values: dict[str, Any]) -> str:
+    values = {name: value for name, value in values.items() if value != []}
     width = max(map(len, values))
     return "\n".join(
         f"{name.replace('_', ' '):<{width}}  {_plain(value)}"

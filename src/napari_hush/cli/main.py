@@ -30,7 +30,7 @@ COMMANDS = {
     "check": "analyze the noise of an image and suggest a method",
     "config": "write a configuration file",
     "export": "export a model to BioImage.IO, ONNX or TorchScript",
-    "info": "describe a model or a denoised image",
+    "info": "describe a model or an image",
     "completion": "print a shell completion script",
 }
 

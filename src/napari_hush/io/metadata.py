@@ -59,6 +59,8 @@ _SECONDS = {
     "minute": 60.0,
     "hour": 3600.0,
 }
+UNITS = frozenset(_UNITS)
+"""Names of known units."""
 _LONG_NAMES = {short: name for name, shorts in _UNITS.items() for short in (name, *shorts)}
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 """Character in descriptions of ImageJ."""

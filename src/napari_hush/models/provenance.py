@@ -115,7 +115,7 @@ def provenance_of(
             (min(low for low, _ in channel), max(high for _, high in channel))
             for channel in zip(*ranges, strict=True)
         ),
-        ImageMetadata(None, found.scale, found.units),
+        ImageMetadata.of(None, found.scale, found.units),
         precision,
     )
 

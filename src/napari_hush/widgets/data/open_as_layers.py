@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.io import file_type, images_of, list_files, open_images, read_metadata
 from napari_hush.io.formats import format_of
+from napari_hush.io.metadata import UNITS
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -55,19 +57,15 @@ def _add_stack(
     planes = [
         da.from_array(one.data, chunks=one.axes.shape, asarray=False) for one in images
     ]
-    look = _appearance(f"S{axes}", opened[0][1])
-    return viewer.add_image(
-        da.stack(planes), name=path.stem, metadata={"path": str(path)}, **look
-    )
+    look = _appearance(f"S{axes}", path, replace(opened[0][1], position={}))
+    return viewer.add_image(da.stack(planes), name=path.stem, **look)
 
 
 def _add(viewer: napari.viewer.Viewer, path: Path, data_type: str) -> Layer:
     image, metadata = _pixels(path, data_type)
     data = image.loaded().data if image.nbytes <= IN_MEMORY else image.data
-    look = _appearance(image.axes.axes, metadata)
-    return viewer.add_image(
-        data, name=path.stem, rgb=False, metadata={"path": str(path)}, **look
-    )
+    look = _appearance(image.axes.axes, path, metadata)
+    return viewer.add_image(data, name=path.stem, rgb=False, **look)
 
 
 def _pixels(path: Path, data_type: str) -> tuple[Image, ImageMetadata]:
@@ -76,10 +74,16 @@ def _pixels(path: Path, data_type: str) -> tuple[Image, ImageMetadata]:
     return image, metadata
 
 
-def _appearance(axes: str, metadata: ImageMetadata) -> dict[str, Any]:
-    """Keyword arguments of ``add_image``: axis labels, and scale and units if known."""
+def _appearance(axes: str, path: Path, metadata: ImageMetadata) -> dict[str, Any]:
+    """Keyword arguments of ``add_image``: axis labels, and what else is known."""
+    scale = metadata.scale
+    # napari refuses unknown units.
+    units = {a: unit for a, unit in metadata.units.items() if a in scale and unit in UNITS}
+    names = {"channels": list(metadata.channels)} if metadata.channels else {}
     return {
+        "metadata": {"path": str(path), **names},
         "axis_labels": tuple(axes.lower()),
-        "scale": [metadata.scale.get(letter, 1.0) for letter in axes],
-        "units": [metadata.units.get(letter, "pixel") for letter in axes],
+        "scale": [scale.get(letter, 1.0) for letter in axes],
+        "translate": [metadata.position.get(a, 0.0) if a in scale else 0.0 for a in axes],
+        "units": [units.get(letter, "pixel") for letter in axes],
     }
