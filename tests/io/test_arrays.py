@@ -218,7 +218,7 @@ def masked_dask():
         (masked_dask, r"give array\.compute\(\), so that its mask is used"),
         (lambda: torch.zeros(3, 4, 5, device="meta"), "cannot become a numpy array"),
         (lambda: torch.zeros(3, 4, 5).to_sparse(), "cannot become a numpy array"),
-        (lambda: IMAGE.tolist(), r"nested list; give an array"),
+        (lambda: IMAGE.tolist(), r"Array 0 was given as list; give an array"),
         (lambda: {"a": IMAGE}, "a dict, which holds a; give one of them"),
         (lambda: (plane for plane in IMAGE), "was given as generator"),
         (lambda: None, "was given as NoneType"),

@@ -35,13 +35,19 @@ def foreground(
     patch_size: tuple[int, ...],
     config: BackgroundConfig,
     rng: np.random.Generator,
+    valid: Sequence[Any] | None = None,
 ) -> NDArray[np.bool_]:
     """Which windows to keep: those above the threshold, and a share of the others.
 
-    Only channel 0 of the `units` ``(C, (Z), Y, X)`` counts.
+    Only channel 0 of the `units` ``(C, (Z), Y, X)`` counts, and only where `valid`, of the
+    same sizes, is True.
     """
     measure = MEASURES[config.measure]
-    scores = np.array([measure(p[0]) for p in _patches(units, windows, patch_size)])
+    patches = (patch[0] for patch in _patches(units, windows, patch_size))
+    if valid is not None:
+        kept = _patches(valid, windows, patch_size)
+        patches = (p[v[0]] for p, v in zip(patches, kept, strict=True))
+    scores = np.array([measure(patch) if patch.size else -np.inf for patch in patches])
     return (scores >= config.threshold) | (rng.random(len(windows)) < config.kept)
 
 
@@ -51,14 +57,27 @@ def marked(
     patch_size: tuple[int, ...],
     kept: float,
     rng: np.random.Generator,
+    valid: Sequence[Any] | None = None,
 ) -> NDArray[np.bool_]:
     """Which windows to keep: those with a pixel in the mask, and a share of the others.
 
-    `masks` are ``(C, (Z), Y, X)`` each, of the sizes of the units; `kept` is the share of
-    windows outside the mask that are kept, 0 to 1.
+    `masks` are ``(C, (Z), Y, X)`` each, of the sizes of the units, and so is `valid`, which
+    is False at pixels that do not count; `kept` is the share of windows outside the mask
+    that are kept, 0 to 1.
     """
-    inside = np.array([bool(p.any()) for p in _patches(masks, windows, patch_size)])
+    patches = _patches(masks, windows, patch_size)
+    if valid is not None:
+        kept_pixels = _patches(valid, windows, patch_size)
+        patches = (p.any(0) & v.any(0) for p, v in zip(patches, kept_pixels, strict=True))
+    inside = np.array([bool(patch.any()) for patch in patches], bool)
     return inside | (rng.random(len(windows)) < kept)
+
+
+def touches(
+    masks: Sequence[Any], windows: Windows, patch_size: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Which windows have a pixel where `masks` ``(C, (Z), Y, X)`` are not zero."""
+    return np.array([bool(p.any()) for p in _patches(masks, windows, patch_size)], bool)
 
 
 def _patches(units: Sequence[Any], windows: Windows, patch_size: tuple[int, ...]) -> Any:

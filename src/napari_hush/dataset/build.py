@@ -16,8 +16,14 @@ import numpy as np
 
 from napari_hush.dataset import patch_plan
 from napari_hush.dataset.augmentation import Augmentation
-from napari_hush.dataset.background import foreground, marked
+from napari_hush.dataset.background import foreground, marked, touches
 from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
+from napari_hush.dataset.collection import (
+    Collection,
+    channels_of,
+    samples_of,
+    valid_samples,
+)
 from napari_hush.dataset.patch_dataset import (
     InMemoryDataset,
     IterableDataset,
@@ -44,43 +50,6 @@ Scalings = tuple[Normalization, "Normalization | None"]
 
 _KEY_VERSION = 2
 """Raised when statistics are computed differently, so that cached ones do not count."""
-
-
-@dataclass(frozen=True)
-class Collection:
-    """Images with their targets and masks."""
-
-    images: list[Image]
-    """Input of the network."""
-    targets: list[Image] | None = None
-    """Its wanted output, of the same samples and sizes."""
-    masks: list[Image] | None = None
-    """Not zero where there is something to learn from."""
-
-    def __post_init__(self) -> None:
-        first = self.images[0]
-        for image in self.images:
-            if _channels(image) != _channels(first):
-                raise DataError(
-                    f"{image.name} has {_channels(image)} channels but {first.name} has "
-                    f"{_channels(first)}; train on images with equal channels."
-                )
-        for what, others in (("target", self.targets), ("mask", self.masks)):
-            if others is not None:
-                _check_alike(what, self.images, others)
-
-    @property
-    def everything(self) -> list[Image]:
-        """Images, targets and masks."""
-        return [*self.images, *(self.targets or ()), *(self.masks or ())]
-
-    def loaded(self) -> Collection:
-        """The same with all pixels in memory."""
-        return Collection(
-            [image.loaded() for image in self.images],
-            None if self.targets is None else [image.loaded() for image in self.targets],
-            None if self.masks is None else [image.loaded() for image in self.masks],
-        )
 
 
 @dataclass(frozen=True)
@@ -178,11 +147,6 @@ def _spread(
     return replace(part, blocks=[blocks[n] for n in used]), windows, used.tolist()
 
 
-def samples_of(images: Sequence[Image]) -> list[Any]:
-    """All samples of all images, each ``(C, (Z), Y, X)``."""
-    return [sample for image in images for sample in image.samples]
-
-
 @dataclass(frozen=True)
 class _Part:
     """The training or the validation part of a collection, cut into units.
@@ -199,8 +163,13 @@ class _Part:
         return self.source.targets
 
     def units(self, images: Sequence[Image]) -> Sequence[Any]:
-        samples = samples_of(images)
-        return samples if self.blocks is None else LoadedBlocks(samples, self.blocks, 1)
+        return self.cut(samples_of(images)) or ()
+
+    def cut(self, samples: Sequence[Any] | None) -> Sequence[Any] | None:
+        """The units of these samples, if there are any."""
+        if samples is None or self.blocks is None:
+            return samples
+        return LoadedBlocks(samples, self.blocks, 1)
 
     def names(self, images: Sequence[Image]) -> list[str]:
         """The name of each unit's image."""
@@ -210,26 +179,39 @@ class _Part:
         return [names[block.sample] for block in self.blocks]
 
     def windows(self) -> patch_plan.Windows:
-        """All windows of all units."""
+        """All windows of all units, but for those in which every pixel is masked."""
         images = self.source.images
         if self.blocks is None:
             shapes = [sample.shape for sample in samples_of(images)]
         else:
             shapes = [(1, *block.shape) for block in self.blocks]
-        return patch_plan.grid(shapes, self.config.patch_size)
+        size = self.config.patch_size
+        windows = patch_plan.grid(shapes, size)
+        if (valid := self.cut(self.source.valid())) is None:
+            return windows
+        windows = windows[touches(valid, windows, size)]
+        if not len(windows):
+            raise DataError(
+                f"All pixels of {images[0].name} are masked, so there is nothing to learn; "
+                "unmask some."
+            )
+        return windows
 
     def foreground(self) -> patch_plan.Windows:
         """The windows to train on, by the mask and by the background threshold."""
-        config, windows = self.config, self.windows()
+        config, windows, size = self.config, self.windows(), self.config.patch_size
         kept = np.ones(len(windows), bool)
         rng = np.random.default_rng([config.seed, RandomStream.BACKGROUND])
         if self.source.masks is not None:
             share = 0.0 if config.background is None else config.background.kept
-            masks = self.units(self.source.masks)
-            kept &= marked(masks, windows, config.patch_size, share, rng)
+            valid = self.cut(self.source.valid())
+            kept &= marked(
+                self.units(self.source.marks()), windows, size, share, rng, valid
+            )
         if config.background is not None:
             units = self.units(self.source.images)
-            kept &= foreground(units, windows, config.patch_size, config.background, rng)
+            valid = self.cut(valid_samples(self.source.images))
+            kept &= foreground(units, windows, size, config.background, rng, valid)
         if not kept.any():
             raise DataError(
                 f"All {len(windows)} patches are background, so none is left to train on; "
@@ -249,7 +231,8 @@ class _Part:
         targets = None if self.targets is None else samples_of(self.targets)
         image, target = scalings
         seed = config.seed if training else 0
-        settings = (windows, size, image, augmentation, seed, targets, target)
+        valid = self.source.valid()
+        settings = (windows, size, image, augmentation, seed, targets, target, valid)
         if self.blocks is None:
             return InMemoryDataset(samples, *settings)
         return IterableDataset(samples, self.blocks, *settings, moving=training)
@@ -293,6 +276,7 @@ class _Part:
                 {} if held_out is None else patch_plan.by_image(held_out),
                 config.patch_size,
                 quantiles=config.normalization.name == "quantile",
+                valid=self.cut(valid_samples(parts[0][1] or ())),
             )
             what = "the targets" if targets else "the training data"
             return fit_normalization(config.normalization, found, what)
@@ -314,19 +298,15 @@ def _key(
     return key
 
 
-def _channels(image: Image) -> int:
-    return image.axes.canonical_shape[1]
-
-
 def _check_channels(train: Collection, val: Collection | None) -> None:
     if val is None:
         return
     ours, theirs = train.images[0], val.images[0]
-    if _channels(ours) != _channels(theirs):
+    if channels_of(ours) != channels_of(theirs):
         raise DataError(
-            f"The validation image {theirs.name} has {_channels(theirs)} channels but the "
-            f"training image {ours.name} has {_channels(ours)}; validate on images with "
-            "the same channels."
+            f"The validation image {theirs.name} has {channels_of(theirs)} channels but "
+            f"the training image {ours.name} has {channels_of(ours)}; validate on images "
+            "with the same channels."
         )
 
 
@@ -335,18 +315,3 @@ def _check_finite(collection: Collection) -> None:
         for sample in image.samples:
             for region in regions(sample):
                 require_finite(sample[(slice(None), *region)], image.name)
-
-
-def _check_alike(what: str, images: Sequence[Image], others: Sequence[Image]) -> None:
-    if len(images) != len(others):
-        raise DataError(
-            f"There are {len(images)} images but {len(others)} {what}s; give one {what} "
-            "per image."
-        )
-    for image, other in zip(images, others, strict=True):
-        ours, theirs = image.axes.canonical_shape, other.axes.canonical_shape
-        if (ours[0], *ours[2:]) != (theirs[0], *theirs[2:]):
-            raise DataError(
-                f"{image.name} has the shape {image.axes.shape} but its {what} "
-                f"{other.name} {other.axes.shape}; samples and sizes must be the same."
-            )

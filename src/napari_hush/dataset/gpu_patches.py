@@ -30,10 +30,9 @@ class DevicePatches(Dataset[tuple[torch.Tensor, ...]]):
     def __init__(self, dataset: PatchDataset, device: torch.device) -> None:
         self._dataset = dataset
         size = dataset.patch_size
-        self._parts = [_Pixels(dataset.units, dataset.normalization, size, device)]
-        if dataset.targets is not None and dataset.target_normalization is not None:
-            scaling = dataset.target_normalization
-            self._parts.append(_Pixels(dataset.targets, scaling, size, device))
+        self._parts = [
+            _Pixels(units, scaling, size, device) for units, scaling in dataset.parts
+        ]
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -50,7 +49,7 @@ class DevicePatches(Dataset[tuple[torch.Tensor, ...]]):
 def device_bytes(dataset: PatchDataset) -> int | None:
     """Bytes that `DevicePatches` needs; None for unsupported dtypes."""
     total = 0
-    for units in (dataset.units, dataset.targets or ()):
+    for units, _ in dataset.parts:
         kinds = {_kind(unit.dtype) for unit in units}
         if len(kinds) > 1 or not kinds <= _PLAIN | _CARRIED.keys():
             return None

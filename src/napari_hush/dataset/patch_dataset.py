@@ -65,6 +65,9 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         Target of each unit.
     target_normalization : Normalization, optional
         Applied to every target.
+    valid : sequence, optional
+        Of the shapes of what the network predicts, False at masked pixels, which do not
+        count in the loss. Batches then end with a tensor that is 0 there, else 1.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         seed: int = 0,
         targets: Sequence[Any] | None = None,
         target_normalization: Normalization | None = None,
+        valid: Sequence[Any] | None = None,
     ) -> None:
         self.units = units
         self.windows = windows
@@ -86,6 +90,7 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         self.seed = seed
         self.targets = targets
         self.target_normalization = target_normalization
+        self.valid = valid
         self._drawn: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
@@ -99,11 +104,21 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
     def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, ...]:
         """A whole batch: ``(batch,)`` or ``(batch, targets)``, float32 each."""
         windows, operations = self.planned(indices)
-        batch = self._gather(self.units, windows, operations, self.normalization)
-        if self.targets is None or self.target_normalization is None:
-            return (batch,)
-        scaling = self.target_normalization
-        return batch, self._gather(self.targets, windows, operations, scaling)
+        return tuple(
+            self._gather(units, windows, operations, scaling)
+            for units, scaling in self.parts
+        )
+
+    @property
+    def parts(self) -> list[tuple[Sequence[Any], Normalization]]:
+        """Units and normalization of each tensor of a batch."""
+        parts = [(self.units, self.normalization)]
+        if self.targets is not None and self.target_normalization is not None:
+            parts.append((self.targets, self.target_normalization))
+        if self.valid is not None:
+            channels = len(parts[-1][1].means)
+            parts.append((self.valid, Normalization((0.0,) * channels, (1.0,) * channels)))
+        return parts
 
     def planned(self, indices: Sequence[int]) -> tuple[Windows, NDArray[np.int64]]:
         """Windows of a batch, and the flip and rotation of each.
@@ -201,8 +216,8 @@ class IterableDataset(PatchDataset):
         ``(n, 1 + spatial)``: block, corner within it.
     patch_size, normalization, augmentation, seed, target_normalization
         See `PatchDataset`.
-    target_samples : sequence, optional
-        Targets, cut into the same blocks.
+    target_samples, valid_samples : sequence, optional
+        Targets, and masks as `PatchDataset.valid`, cut into the same blocks.
     moving : bool
         Whether positions change between passes; not for validation.
     """
@@ -218,12 +233,14 @@ class IterableDataset(PatchDataset):
         seed: int = 0,
         target_samples: Sequence[Any] | None = None,
         target_normalization: Normalization | None = None,
+        valid_samples: Sequence[Any] | None = None,
         *,
         moving: bool = True,
     ) -> None:
-        targets = None
-        if target_samples is not None:
-            targets = LoadedBlocks(target_samples, blocks, MIXED)
+        targets, valid = (
+            None if given is None else LoadedBlocks(given, blocks, MIXED)
+            for given in (target_samples, valid_samples)
+        )
         super().__init__(
             LoadedBlocks(samples, blocks, MIXED),
             windows,
@@ -233,6 +250,7 @@ class IterableDataset(PatchDataset):
             seed,
             targets,
             target_normalization,
+            valid,
         )
         self.moving = moving
         self._moved: tuple[int, Windows] | None = None

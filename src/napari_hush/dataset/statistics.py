@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,11 @@ class Statistics:
             return self._maximum
         return np.asarray(self._levels[::-1][(self._counts[:, ::-1] > 0).argmax(axis=1)])
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of pixels of each channel."""
+        return np.full(len(self.mean), self.count)
+
     def quantiles(self, *shares: float) -> NDArray[np.float64]:
         """Quantiles ``(len(shares), C)``."""
         if self._counts is None:
@@ -135,6 +141,43 @@ class Statistics:
             self._stride *= 2
 
 
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """The same of channels that have different numbers of pixels, each on its own."""
+
+    channels: Sequence[Statistics]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of pixels of each channel."""
+        return np.array([channel.count for channel in self.channels])
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of each channel."""
+        return np.concatenate([channel.mean for channel in self.channels])
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviation of each channel."""
+        return np.concatenate([channel.std for channel in self.channels])
+
+    @property
+    def minimum(self) -> NDArray[np.float64]:
+        """Smallest pixel of each channel."""
+        return np.concatenate([channel.minimum for channel in self.channels])
+
+    @property
+    def maximum(self) -> NDArray[np.float64]:
+        """Largest pixel of each channel."""
+        return np.concatenate([channel.maximum for channel in self.channels])
+
+    def quantiles(self, *shares: float) -> NDArray[np.float64]:
+        """Quantiles ``(len(shares), C)``."""
+        parts = [channel.quantiles(*shares) for channel in self.channels]
+        return np.concatenate(parts, axis=1)
+
+
 def measure(
     samples: Sequence[Any],
     names: Sequence[str],
@@ -142,25 +185,41 @@ def measure(
     patch_size: tuple[int, ...],
     *,
     quantiles: bool = True,
-) -> Statistics:
+    valid: Sequence[Any] | None = None,
+) -> Statistics | ChannelStatistics:
     """Statistics of all pixels of `samples` outside of held-out windows.
 
     Samples are indexed by slices ``(C, (Z), Y, X)``, in memory or on disk; `names` are for
     messages. `held_out` maps the number of a sample to the corners ``(n, spatial)`` of
-    windows of `patch_size` ``((Z), Y, X)``. Raises a DataError if a pixel is NaN or
-    infinite, in held-out windows too.
+    windows of `patch_size` ``((Z), Y, X)``. `valid`, of the shapes of the samples, is False
+    at pixels to leave out. Raises a DataError if a pixel is NaN or infinite, in held-out
+    windows too, or a channel has no valid pixels.
     """
     found = Statistics(quantiles=quantiles)
+    alone = [] if valid is None else [Statistics(quantiles=quantiles) for _ in valid[0]]
     for number, (sample, name) in enumerate(zip(samples, names, strict=True)):
         corners = held_out.get(number)
         for region in regions(sample):
             pixels = np.asarray(sample[(slice(0, sample.shape[0]), *region)])
             require_finite(pixels, name)
-            if corners is None:
+            if valid is not None:
+                kept = valid[number][(slice(0, sample.shape[0]), *region)]
+                if corners is not None:
+                    kept = kept & _outside(region, corners, patch_size)
+                for channel, values, which in zip(alone, pixels, kept, strict=True):
+                    channel.add(values[which][None])
+            elif corners is None:
                 found.add(pixels.reshape(len(pixels), -1))
             else:
                 found.add(pixels[:, _outside(region, corners, patch_size)])
-    return found
+    if valid is None:
+        return found
+    if not all(channel.count for channel in alone):
+        raise DataError(
+            f"All pixels of {names[0]} are masked, in one of its channels at least, so "
+            "there is nothing to learn; unmask some, or leave the channel out."
+        )
+    return ChannelStatistics(alone)
 
 
 def regions(sample: Any) -> Boxes:
@@ -228,7 +287,7 @@ def cached(key: list[object] | None, measure: Callable[[], Normalization]) -> No
 
 
 def fit_normalization(
-    config: NormalizationConfig, found: Statistics, what: str
+    config: NormalizationConfig, found: Statistics | ChannelStatistics, what: str
 ) -> Normalization:
     """The normalization of `config`, from the statistics of the pixels.
 
@@ -241,10 +300,12 @@ def fit_normalization(
         case MeanStdConfig():
             centre, spread = found.mean, found.std
             if not config.per_channel:
-                # All channels have equally many pixels.
-                between = np.mean((centre - centre.mean()) ** 2)
-                spread = np.full(channels, np.sqrt(np.mean(spread**2) + between))
-                centre = np.full(channels, centre.mean())
+                share = found.counts / found.counts.mean()
+                middle = np.mean(share * centre)
+                squares = np.mean(share * spread**2)
+                between = np.mean(share * (centre - middle) ** 2)
+                spread = np.full(channels, np.sqrt(squares + between))
+                centre = np.full(channels, middle)
         case MinMaxConfig() | QuantileConfig():
             if isinstance(config, MinMaxConfig):
                 low, high = found.minimum, found.maximum

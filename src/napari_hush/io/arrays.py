@@ -43,8 +43,8 @@ def check_array(array: Any, name: str = "the array") -> None:
         return
     if isinstance(array, list | tuple):
         raise SourceTypeError(
-            f"{_start(name)} was given as a nested list; give an array, "
-            "numpy.asarray(image)."
+            f"{_start(name)} was given as {type(array).__name__}; give an array, for "
+            "example numpy.asarray(image)."
         )
     raise SourceTypeError(
         f"{_start(name)} was given as {type(array).__name__}; give an array (numpy, torch, "

@@ -128,7 +128,8 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
             f"{network.depth} needs multiples of {steps}."
         )
     paired = config.algorithm_config.needs_targets
-    if paired != (len(parts) > 1):
+    masked = getattr(data.train_dataset, "valid", None) is not None
+    if paired != (len(parts) - masked > 1):
         raise ConfigurationError(
             f"{config.algorithm_config.algorithm} learns from "
             + (

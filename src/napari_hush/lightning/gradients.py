@@ -1,7 +1,8 @@
 """Gradients of a batch: random draws, forward, loss and backward, in micro-batches.
 
-A new paired loss is one function and its line in ``_LOSSES``, and its name in
-`napari_hush.config`; network, data, optimizer and loop stay the same.
+A new paired loss is one function, as those of ``torch.nn.functional``, and its line in
+``_LOSSES``, and its name in `napari_hush.config`; network, data, optimizer and loop stay
+the same.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def algorithm(config: AlgorithmConfig) -> Algorithm:
     """The algorithm of `config`."""
     if config.algorithm == "n2v":
         return Algorithm(partial(_n2v, config=config), n2v.loss)
-    return Algorithm(_pairs, _LOSSES[config.loss])
+    return Algorithm(_pairs, partial(_paired_loss, error=_LOSSES[config.loss]))
 
 
 def _n2v(
@@ -60,24 +61,39 @@ def _n2v(
     config: AlgorithmConfig,
 ) -> Prepared:
     masked = n2v.mask(batch[0], config.n2v_config, generator, share.first, share.whole)
+    if len(batch) > 1:  # Pixels that a masked array leaves out are no targets.
+        # The part of a process in a batch stays that of its patches: how many of the other
+        # processes' pixels are left out is not known here.
+        valid = batch[1].flatten(2).flatten(0, 1).gather(1, masked.pixels)
+        masked = replace(masked, weights=masked.weights * valid)
     return masked.patches, masked, masked.part
 
 
+@dataclass(frozen=True)
+class _MaskedTarget:
+    """A target, and 0 at its masked pixels, else 1; both ``(B, C, *spatial)`` float32."""
+
+    target: Tensor
+    weights: Tensor
+
+
 def _pairs(batch: tuple[Tensor, ...], generator: torch.Generator, share: Share) -> Prepared:
-    return batch[0], batch[1], share.count / share.whole
+    answer = batch[1] if len(batch) == 2 else _MaskedTarget(*batch[1:])
+    return batch[0], answer, share.count / share.whole
 
 
-def _mean_absolute(prediction: Tensor, target: Tensor) -> Tensor:
-    return functional.l1_loss(prediction.float(), target)
+def _paired_loss(
+    prediction: Tensor, answer: Tensor | _MaskedTarget, *, error: Callable[..., Tensor]
+) -> Tensor:
+    if isinstance(answer, Tensor):
+        return error(prediction.float(), answer)
+    errors = error(prediction.float(), answer.target, reduction="none")
+    return (answer.weights * errors).sum() / answer.weights.sum().clamp(min=1)
 
 
-def _mean_squared(prediction: Tensor, target: Tensor) -> Tensor:
-    return functional.mse_loss(prediction.float(), target)
-
-
-_LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
-    "mae": _mean_absolute,
-    "mse": _mean_squared,
+_LOSSES: dict[str, Callable[..., Tensor]] = {
+    "mae": functional.l1_loss,
+    "mse": functional.mse_loss,
 }
 
 
@@ -144,7 +160,9 @@ def split_batch(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, 
 
 
 def _weight(answer: Any) -> Any:
-    return answer.weights.sum() if isinstance(answer, n2v.Masked) else answer.numel()
+    if isinstance(answer, Tensor):
+        return answer.numel()
+    return answer.weights.sum().clamp(min=1)  # 0 where all pixels are masked
 
 
 def _rows(answer: Any, patches: int, first: int, last: int) -> Any:

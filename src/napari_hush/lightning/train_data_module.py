@@ -25,7 +25,8 @@ from napari_hush.dataset import (
     device_bytes,
     fits_on,
 )
-from napari_hush.dataset.build import Collection, Split, in_memory, on_disk
+from napari_hush.dataset.build import Split, in_memory, on_disk
+from napari_hush.dataset.collection import Collection
 from napari_hush.dataset.patch_plan import require_room
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import (

@@ -119,7 +119,8 @@ def loss(prediction: Tensor, masked: Masked) -> Tensor:
     """
     flat = prediction.float().reshape(len(masked.pixels), -1)
     error = flat.gather(1, masked.pixels) - masked.values
-    return (masked.weights * error.square()).sum() / masked.weights.sum()
+    weight = masked.weights.sum().clamp(min=1)  # 0 where no masked pixel counts
+    return (masked.weights * error.square()).sum() / weight
 
 
 def choose_pixels(

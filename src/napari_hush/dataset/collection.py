@@ -1,0 +1,120 @@
+"""The images of a training run with their targets and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_hush.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_hush.io import Image
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Images with their targets and masks."""
+
+    images: list[Image]
+    """Input of the network."""
+    targets: list[Image] | None = None
+    """Its wanted output, of the same samples and sizes."""
+    masks: list[Image] | None = None
+    """Not zero where there is something to learn from."""
+
+    def __post_init__(self) -> None:
+        first = self.images[0]
+        for image in self.images:
+            if channels_of(image) != channels_of(first):
+                raise DataError(
+                    f"{image.name} has {channels_of(image)} channels but {first.name} has "
+                    f"{channels_of(first)}; train on images with equal channels."
+                )
+        for what, others in (("target", self.targets), ("mask", self.masks)):
+            if others is not None:
+                _check_alike(what, self.images, others)
+
+    @property
+    def everything(self) -> list[Image]:
+        """Images, targets and masks."""
+        return [*self.images, *(self.targets or ()), *(self.masks or ())]
+
+    def marks(self) -> list[Image]:
+        """The masks, 0 where they are masked arrays that leave pixels out."""
+        return [
+            mask
+            if mask.mask is None
+            else replace(mask, data=np.where(mask.mask, 0, mask.data))
+            for mask in self.masks or ()
+        ]
+
+    def valid(self) -> list[NDArray[np.bool_]] | None:
+        """Per sample, True where the loss counts; None if no pixel is masked.
+
+        Of the shape of the target, or of the image if there are no targets. A pixel of the
+        target does not count where any channel of the image is masked.
+        """
+        images = valid_samples(self.images)
+        if self.targets is None:
+            return images
+        targets = valid_samples(self.targets)
+        if images is None:
+            return targets
+        pairs = zip(images, targets or samples_of(self.targets), strict=True)
+        return [
+            image.all(axis=0, keepdims=True)
+            & (np.ones(target.shape, bool) if targets is None else target)
+            for image, target in pairs
+        ]
+
+    def loaded(self) -> Collection:
+        """The same with all pixels in memory."""
+        return Collection(
+            [image.loaded() for image in self.images],
+            None if self.targets is None else [image.loaded() for image in self.targets],
+            None if self.masks is None else [image.loaded() for image in self.masks],
+        )
+
+
+def samples_of(images: Sequence[Image]) -> list[Any]:
+    """All samples of all images, each ``(C, (Z), Y, X)``."""
+    return [sample for image in images for sample in image.samples]
+
+
+def valid_samples(images: Sequence[Image]) -> list[NDArray[np.bool_]] | None:
+    """Per sample ``(C, (Z), Y, X)``, False at masked pixels; None if there are none."""
+    if not any(image.mask is not None and image.mask.any() for image in images):
+        return None
+    return [
+        valid
+        for image in images
+        for valid in (
+            image.axes.samples(~image.mask)
+            if image.mask is not None
+            else [np.broadcast_to(np.True_, sample.shape) for sample in image.samples]
+        )
+    ]
+
+
+def channels_of(image: Image) -> int:
+    return image.axes.canonical_shape[1]
+
+
+def _check_alike(what: str, images: Sequence[Image], others: Sequence[Image]) -> None:
+    if len(images) != len(others):
+        raise DataError(
+            f"There are {len(images)} images but {len(others)} {what}s; give one {what} "
+            "per image."
+        )
+    for image, other in zip(images, others, strict=True):
+        ours, theirs = image.axes.canonical_shape, other.axes.canonical_shape
+        if (ours[0], *ours[2:]) != (theirs[0], *theirs[2:]):
+            raise DataError(
+                f"{image.name} has the shape {image.axes.shape} but its {what} "
+                f"{other.name} {other.axes.shape}; samples and sizes must be the same."
+            )
