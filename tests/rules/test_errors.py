@@ -255,11 +255,11 @@ def test_axes_and_dimensions_of_a_file(not_trained, tiny_config, files):
 
 @pytest.mark.parametrize("use_in_memory", [True, False])
 def test_a_reader_that_returns_other_axes(refused, ready, files, use_in_memory):
-    with refused(DataError, "00.tif", "'YX'", "(1, 48, 52)"):
+    with refused(DataError, "00.tif", "'YX'", "(2, 48, 52)"):
         ready(
             files,
             data_type="custom",
-            read_source_func=lambda path, axes: IMAGE[None],
+            read_source_func=lambda path, axes: np.stack([IMAGE, IMAGE]),
             use_in_memory=use_in_memory,
         )
 
