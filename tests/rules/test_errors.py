@@ -488,7 +488,7 @@ def test_denoising_before_training(refused, tiny_config):
 @pytest.mark.parametrize(
     ("source", "arguments", "names"),
     [
-        (IMAGE[None], {}, ["'YX'", "(1, 48, 52)"]),
+        (np.stack([IMAGE, IMAGE]), {}, ["'YX'", "(2, 48, 52)"]),
         (IMAGE[None], {"axes": "CZYX"}, ["'CZYX'"]),
         (np.stack([IMAGE, IMAGE]), {"axes": "CYX"}, ["1 channels", "2"]),
         (IMAGE[None], {"axes": "ZYX"}, ["2D", "ZYX"]),
