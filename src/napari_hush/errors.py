@@ -6,7 +6,8 @@ HushError
 ├── SourceTypeError (ValueError)      the kind of input is not what ``data_type`` says
 ├── TrainingError                     training cannot continue
 ├── UnreadableFileError (ValueError)  a file is there but is not what it should be
-│   └── ModelFileError                ... of a model
+│   ├── ModelFileError                ... of a model
+│   └── NoPermissionError (PermissionError)
 ├── UnwritableFileError (OSError)     a file cannot be written: disk full, read-only ...
 ├── LostProcessError                  another process of the job ended or is silent
 ├── OutOfMemoryError (MemoryError)    the request does not fit into memory
@@ -62,6 +63,10 @@ class UnwritableFileError(HushError, OSError):
 
 class ModelFileError(UnreadableFileError):
     """A file that should hold a model does not."""
+
+
+class NoPermissionError(UnreadableFileError, PermissionError):
+    """A file or folder may not be read by this user."""
 
 
 class MissingFileError(HushError, FileNotFoundError):

@@ -45,6 +45,8 @@ class TrainingStarted(Event):
     """Optimizer steps of the model before this run."""
     resumed_step: int | None = None
     """First step of a resumed run, counted over all runs; None for a new run."""
+    pairs: tuple[tuple[Path, Path], ...] = ()
+    """Files of images and of their targets."""
 
 
 @dataclass(frozen=True)

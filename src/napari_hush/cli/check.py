@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> None:
     from napari_hush.io import (
         Selection,
         file_type,
+        find_images,
         images_of,
-        list_files,
         open_images,
         read_metadata,
     )
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     selection = Selection(0, options.series, options.scene, options.field)
     path, *others = [
         image
-        for file in list_files(path, data_type)
+        for file in find_images(path, data_type).files
         for image in images_of(file, data_type, selection)
     ]
     if others:

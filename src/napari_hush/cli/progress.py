@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from napari_hush import events
 
 _LINE_EVERY = 10.0
 """Seconds between two lines of a log."""
+
+
+_PAIRS = 3
+"""Pairs of files that are shown."""
 
 
 class Bars:
@@ -84,6 +89,8 @@ class Bars:
             "batch_size": event.batch_size,
             "processes": event.processes,
         }
+        if event.pairs:
+            self._note(_described(event.pairs))
         title = f"Training on {event.device}"
         if event.processes > 1:
             title += f", total batch size {event.batch_size}"
@@ -144,6 +151,14 @@ class Bars:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _described(pairs: Sequence[tuple[Path, Path]]) -> str:
+    """The first pairs: "12 pairs: a_low.tif -> a_high.tif, ..."."""
+    shown = [f"{image.name} -> {target.name}" for image, target in pairs[:_PAIRS]]
+    more = [f"and {len(pairs) - _PAIRS} more"] if len(pairs) > _PAIRS else []
+    word = "pair" if len(pairs) == 1 else "pairs"
+    return f"{len(pairs)} {word}: {', '.join(shown + more)}"
 
 
 class _Lines:

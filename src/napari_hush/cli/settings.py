@@ -19,8 +19,8 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Selection,
     file_type,
+    first_image,
     images_of,
-    list_files,
     named_axes,
     open_images,
 )
@@ -201,7 +201,7 @@ def _set_axes(
     }
     first = None
     if images:
-        first = images_of(list_files(images, kind)[0], kind, Selection(**selection))[0]
+        first = images_of(first_image(images, kind), kind, Selection(**selection))[0]
     axes = options.axes
     if axes is None and read_axes and first is not None:
         axes = named_axes(first, selection["level"])

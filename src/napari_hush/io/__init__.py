@@ -5,6 +5,7 @@ from napari_hush.io.arrays import axes_of
 from napari_hush.io.contents import ALL_IMAGES, Selection, file_of, split_reference
 from napari_hush.io.czi import read_czi
 from napari_hush.io.file_barrier import FileBarrier
+from napari_hush.io.file_pairs import pair_files, refuse_same_files
 from napari_hush.io.fingerprint import (
     Content,
     changed_meanwhile,
@@ -16,7 +17,7 @@ from napari_hush.io.fingerprint import (
 from napari_hush.io.formats import images_of
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
-from napari_hush.io.listing import file_type, list_files, pair_files
+from napari_hush.io.listing import file_type, find_images, first_image, list_files
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.output import Result, ResultImage
 from napari_hush.io.output_paths import plan_targets
@@ -59,7 +60,9 @@ __all__ = [
     "file_of",
     "file_stamp",
     "file_type",
+    "find_images",
     "fingerprint_of",
+    "first_image",
     "images_of",
     "is_path",
     "list_files",
@@ -74,6 +77,7 @@ __all__ = [
     "read_metadata",
     "read_record",
     "read_tiff",
+    "refuse_same_files",
     "require",
     "require_memory",
     "select_channels",

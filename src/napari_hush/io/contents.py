@@ -7,6 +7,7 @@ or an error names what is missing.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ def split_reference(path: Path) -> tuple[Path, int | None]:
     plain path, and for a file or folder that has this very name.
     """
     match = _REFERENCE.fullmatch(path.name)
-    if match is None or path.exists():
+    if match is None or os.path.exists(path):
         return path, None
     return path.with_name(match[1]), int(match[2])
 

@@ -5,6 +5,7 @@ A Zarr store counts as one file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,7 +42,7 @@ class Format(NamedTuple):
     pattern: str
     """Pattern of the usual file names, in messages."""
     recognizes: Callable[[Path], bool]
-    """Whether a path is a file of this format."""
+    """Whether a path is a file of this format: `Endings`, or a function for folders."""
     open: Callable[[Path, str, int], Opened]
     """Opens an image reference; also gets the user's axes and the resolution level."""
     metadata: Callable[[Path, int], ImageMetadata]
@@ -62,7 +63,7 @@ class Endings:
 
     def __call__(self, path: Path) -> bool:
         file = file_of(path)
-        return self.matches(file.name) and not file.is_dir()
+        return self.matches(file.name) and not os.path.isdir(file)
 
 
 TIFF_ENDINGS = (
@@ -130,6 +131,14 @@ FORMATS = {
 def format_of(path: Path) -> str | None:
     """The format of a file; None if no format recognizes it."""
     return next((name for name, each in FORMATS.items() if each.recognizes(path)), None)
+
+
+def format_of_name(name: str) -> str | None:
+    """The format of a file, not a folder, of this name; None if there is none."""
+    for format_name, each in FORMATS.items():
+        if isinstance(each.recognizes, Endings) and each.recognizes.matches(name):
+            return format_name
+    return None
 
 
 def images_of(path: Path, data_type: str, selection: Selection = ALL_IMAGES) -> list[Path]:

@@ -1,182 +1,124 @@
-"""The files of a path.
+"""The files of a path: a file, a folder, or a pattern such as ``cells_*.tif``.
 
-A folder is searched recursively, in sorted order, without names that start with a dot
-(``.DS_Store``, ``._image.tif``, unfinished results) unless they are given themselves. A
-Zarr store counts as one file.
+A folder is searched recursively, in natural order (t2 before t10), without hidden and side
+files (``.DS_Store``, ``a.tif.part``) and empty files. A Zarr store counts as one file.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from napari_hush.errors import MissingFileError, SourceTypeError, UnreadableFileError
+from napari_hush.errors import SourceTypeError, UnreadableFileError
 from napari_hush.io.contents import file_of
+from napari_hush.io.file_names import has_wildcard, listed
+from napari_hush.io.file_search import FileSearch, Paths, expanded, readable
 from napari_hush.io.formats import FORMATS, format_of
-from napari_hush.io.zarr_store import is_zarr
-
-_log = logging.getLogger(__name__)
-ANY_PATTERN = "*.*"
+from napari_hush.io.provenance_record import is_result
 
 
-def file_type(source: str | Path | Sequence[str | Path], preferred: str) -> str:
+class FoundImages(NamedTuple):
+    """The images that a person means, and where they were searched."""
+
+    files: list[Path]
+    folders: list[Path]
+    """The folders that were searched."""
+
+
+def file_type(source: Paths, preferred: str) -> str:
     """``data_type`` of the first path of `source`, files and folders; by default "tiff".
 
     That of a folder is `preferred` if it has such files, else the one type that it has;
-    pictures beside others are taken for previews. Raises a SourceTypeError if it has
-    several.
+    results of this package do not count, and pictures beside others are taken for
+    previews. Raises a SourceTypeError if it has several.
     """
     first = Path(source if isinstance(source, str | Path) else next(iter(source), ""))
-    if not first.is_dir() or format_of(first):
-        return format_of(first) or "tiff"
-    counts = Counter(filter(None, map(format_of, sorted(_found(first, set())))))
-    if len(counts) > 1 and preferred not in counts and (pictures := counts.pop("image", 0)):
-        _log.warning(
-            "The folder %r has files of type %s, so its %s PNG, JPEG or BMP files are left "
-            "out.",
-            str(first),
-            " and ".join(map(repr, counts)),
-            pictures,
-        )
-    if len(counts) > 1 and preferred not in counts:
-        found = " and ".join(f"{n} of type {name!r}" for name, n in counts.items())
-        pattern = FORMATS[next(iter(counts))].pattern
+    if not os.path.exists(file_of(first)) and has_wildcard(str(first)):
+        first = next(iter(expanded(first)[0]), first)
+    search = FileSearch()
+    with readable(first):
+        if not os.path.isdir(first) or format_of(first):
+            return format_of(first) or "tiff"
+        search.add_below(first)
+    found = dict(search.formats)
+    if len(found) > 1:
+        sources = {n for n, files in found.items() if not all(map(is_result, files))}
+        found = {n: files for n, files in found.items() if n in sources or not sources}
+    if len(found) > 1 and preferred not in found:
+        found.pop("image", None)
+    if len(found) > 1 and preferred not in found:
+        counts = " and ".join(f"{len(files)} of type {n!r}" for n, files in found.items())
+        pattern = FORMATS[next(iter(found))].pattern
         raise SourceTypeError(
-            f"The folder {str(first)!r} has files of several types ({found}); give the "
+            f"The folder {str(first)!r} has files of several types ({counts}); give the "
             f"files of one type, for example {first / pattern}."
         )
-    return preferred if preferred in counts else next(iter(counts), "tiff")
+    return preferred if preferred in found else next(iter(found), "tiff")
 
 
 def list_files(
-    source: str | Path | Sequence[str | Path], data_type: str, extension_filter: str = ""
+    source: Paths, data_type: str, extension_filter: str = "", *, report: bool = True
 ) -> list[Path]:
-    """List the files of `source`, files and folders, sorted.
+    """List the files of `source` by name: files, folders and patterns, in this order.
 
-    Folders are searched recursively. For a `data_type` of `FORMATS`, the files that it
-    recognizes match (``*.tif*``; Zarr stores, also a group or an array in one,
-    ``"image.zarr/1"``; one image of a file, ``"run.tif#2"``); for ``"custom"`` the
-    pattern `extension_filter`, for example ``"*.npy"``, or by default every name.
+    Folders are searched recursively, and files in them are in natural order (t2 before
+    t10). A path that does not exist and has ``*``, ``?`` or ``[`` is a pattern; ``**`` is
+    any number of folders. For a `data_type` of `FORMATS`, the files that it recognizes
+    match (``*.tif``; Zarr stores, also a group or an array in one, ``"image.zarr/1"``; one
+    image of a file, ``"run.tif#2"``); for ``"custom"`` the pattern `extension_filter` as
+    in ``Path.rglob``, for example ``"*.npy"`` or ``"raw/*.npy"``, or by default every name
+    with an ending.
 
-    Raises a MissingFileError if a path does not exist, and a SourceTypeError if a folder
-    has no matching file or a file does not match.
+    Hidden and side files in folders are left out. A warning names others that look like
+    images but are empty, unfinished or of another format, unless `report` is off.
+
+    Raises a MissingFileError if a path, or the file that a link in a folder leads to, does
+    not exist; a SourceTypeError if a folder has no matching file or a file does not match;
+    an UnreadableFileError (also a PermissionError) if a folder may not be read.
     """
-    if not isinstance(source, str | Path):
-        return [
-            file
-            for part in source
-            for file in list_files(part, data_type, extension_filter)
-        ]
-    known = FORMATS.get(data_type)
-    pattern = known.pattern if known else extension_filter or ANY_PATTERN
+    search = FileSearch(data_type, extension_filter)
+    search.add_all(source)
+    if report:
+        search.report()
+    return search.files
 
-    def recognizes(file: Path) -> bool:
-        if known:
-            return known.recognizes(file)
-        return fnmatch(file.name.lower(), pattern.lower())
 
-    path = Path(source)
-    if not file_of(path).exists():
-        raise MissingFileError(_missing(path))
-    if file_of(path).is_file() or format_of(path):
-        in_path = not known and fnmatch(str(path.absolute()).lower(), pattern.lower())
-        if recognizes(path) or in_path:
-            return [path]
-        kind = "Zarr store" if path.is_dir() else "file"
-        raise SourceTypeError(
-            f"The {kind} {str(path)!r} does not match {pattern!r}; choose a matching file "
-            "or another type of data."
-        )
-    files = sorted(filter(recognizes, _found(path, set())))
-    if not files:
-        raise SourceTypeError(
-            f"The folder {str(path)!r} has no file that matches {pattern!r}; choose "
-            "another folder or another type of data."
-        )
-    return files
+def find_images(
+    source: Paths,
+    data_type: str,
+    extension_filter: str = "",
+    *,
+    exclude: Iterable[str | Path] = (),
+) -> FoundImages:
+    """Find the files to train on or to denoise, see `list_files`.
+
+    Results of this package, which have a record, are left out unless they are given
+    themselves or by a pattern without ``**``, and so are the folders and files of
+    `exclude`; a warning counts them. Raises the errors of `list_files`, and a
+    SourceTypeError if there are only results.
+    """
+    search = FileSearch(data_type, extension_filter, exclude)
+    search.add_all(source)
+    search.leave_out_results()
+    search.report()
+    return FoundImages(search.files, search.folders)
+
+
+def first_image(source: Paths, data_type: str) -> Path:
+    """The first file of `find_images`; opens no others but results."""
+    search = FileSearch(data_type)
+    search.add_all(source)
+    found = (file for file in search.files if not search.is_own_result(file))
+    return next(found, search.files[0])
 
 
 def check_not_empty(files: Iterable[Path]) -> None:
     """Raise an UnreadableFileError if files are empty, as failed copies are."""
-    empty = [repr(str(f)) for f in files if f.is_file() and f.stat().st_size == 0]
+    empty = [f for f in files if f.is_file() and f.stat().st_size == 0]
     if empty:
-        which = ", ".join(empty[:3]) + (
-            f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-        )
         verb, them = ("is", "it") if len(empty) == 1 else ("are", "them")
         raise UnreadableFileError(
-            f"{which} {verb} empty (0 bytes); replace {them} or leave {them} out."
+            f"{listed(empty)} {verb} empty (0 bytes); replace {them} or leave {them} out."
         )
-
-
-def pair_files(sources: Sequence[Path], targets: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pair noisy and clean files of the same name, in the order of `sources`.
-
-    Where names repeat in several folders, the folders below the common one must match too.
-    Raises a SourceTypeError that names the files with no partner or several.
-    """
-    by_name, wanted = _keyed(targets), _keyed(sources)
-    if max(map(len, (*by_name.values(), *wanted.values())), default=0) > 1:
-        by_name, wanted = _keyed(targets, deep=True), _keyed(sources, deep=True)
-    lacking = [
-        f"{what} lack {', '.join(map(repr, sorted(missing)[:3]))}"
-        + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        for what, missing in (
-            ("the targets", wanted.keys() - by_name.keys()),
-            ("the sources", by_name.keys() - wanted.keys()),
-        )
-        if missing
-    ]
-    if lacking:
-        raise SourceTypeError(
-            f"{len(sources)} source files and {len(targets)} target files cannot be "
-            f"paired by name: {', '.join(lacking)}; give each pair the same name."
-        )
-    for name, files in {**by_name, **wanted}.items():
-        if len(files) > 1:
-            raise SourceTypeError(
-                f"The file {name!r} was given {len(files)} times; give each file once."
-            )
-    return [(files[0], by_name[name][0]) for name, files in wanted.items()]
-
-
-def _keyed(files: Sequence[Path], deep: bool = False) -> dict[str, list[Path]]:
-    root = (
-        os.path.commonpath([f.absolute().parent for f in files]) if files and deep else ""
-    )
-    keyed: dict[str, list[Path]] = {}
-    for file in files:
-        name = file.absolute().relative_to(root).as_posix() if deep else file.name
-        keyed.setdefault(name, []).append(file)
-    return keyed
-
-
-def _found(folder: Path, seen: set[str]) -> Iterator[Path]:
-    """All files below a folder; links are followed, each folder once."""
-    here = os.path.realpath(folder)
-    if here in seen:
-        return
-    seen.add(here)
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir() and not format_of(entry):
-            yield from _found(entry, seen)
-        elif entry.exists():
-            yield entry
-
-
-def _missing(path: Path) -> str:
-    store = next((parent for parent in path.parents if is_zarr(parent)), None)
-    if store is None:
-        return f"There is no file or folder {str(path)!r}; check the path."
-    parts = sorted(child.name for child in store.iterdir() if is_zarr(child))
-    found = ", ".join(map(repr, parts[:8])) or "nothing"
-    return (
-        f"There is no {path.relative_to(store).as_posix()!r} in {str(store)!r}, which "
-        f"contains {found}; check the path."
-    )

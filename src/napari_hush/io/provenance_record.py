@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from xml.etree.ElementTree import ParseError
 
 from tifffile import xml2dict
 
+from napari_hush.errors import HushError
 from napari_hush.io.tiff_layout import opened
 from napari_hush.io.zarr_store import attributes_of, is_zarr
 
@@ -17,6 +19,9 @@ RECORD = "napari_hush"
 """Key of the record in the metadata of files and layers."""
 _LONGEST = 2**22
 """Longer texts are not records."""
+_END = 2**16
+"""Bytes at both ends of a TIFF file, where the metadata are."""
+_CODES = ("utf-8", "utf-16-le", "utf-16-be")
 _PARTS = ("source", "model", "software")
 
 
@@ -57,6 +62,25 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
         return None
     whole = all(isinstance(found.get(part), dict) for part in _PARTS)
     return found if whole else None
+
+
+def is_result(path: Path) -> bool:
+    """Whether this package wrote an image; of most others only both ends are read."""
+    try:
+        if path.is_dir():
+            marks = (path / "zarr.json", path / ".zattrs")
+            ends = b"".join(mark.read_bytes() for mark in marks if mark.is_file())
+        else:
+            with open(path, "rb") as file:
+                ends = file.read(_END)
+                file.seek(max(_END, os.fstat(file.fileno()).st_size - _END))
+                ends += file.read()
+        # ImageJ keeps texts in two bytes per letter.
+        if not any(RECORD.encode(code) in ends for code in _CODES):
+            return False
+        return read_record(path) is not None
+    except (OSError, HushError):  # opening it says why
+        return False
 
 
 def _description(xml: str) -> Any:

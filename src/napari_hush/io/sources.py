@@ -17,7 +17,7 @@ from napari_hush.io.contents import Selection
 from napari_hush.io.formats import FORMATS, format_of, images_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
-from napari_hush.io.listing import check_not_empty, list_files
+from napari_hush.io.listing import check_not_empty, find_images
 from napari_hush.io.metadata import ImageMetadata, fitting_dimensions, report_unknown
 
 ReadSource = Callable[..., Any]
@@ -110,8 +110,8 @@ def open_images(
     Returns
     -------
     list of Image
-        In the given order; the files of a folder sorted by path, the images of a file
-        in its order.
+        In the given order; the files of a folder in natural order, without results of
+        this package; the images of a file in its order.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def open_images(
             Image.from_array(array, axes, f"array {i}" if several else "the array")
             for i, array in enumerate(arrays)
         ]
-    files = list_files(source, data_type, extension_filter)
+    files = find_images(source, data_type, extension_filter).files
     if read_source_func is not None:
         return [_from_reader(file, axes, read_source_func, whole) for file in files]
     check_not_empty(files)

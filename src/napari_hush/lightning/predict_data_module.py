@@ -79,7 +79,8 @@ class PredictDataModule(L.LightningDataModule):
     def prepare_data(self) -> None:
         """Check that every path exists and holds files of the right kind."""
         if is_path(self.pred_data):
-            list_files(self.pred_data, self.pred_config.data_type, self.extension_filter)
+            kind, extension = self.pred_config.data_type, self.extension_filter
+            list_files(self.pred_data, kind, extension, report=False)
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images."""

@@ -315,6 +315,7 @@ def _announce(run: _Run, losses: Losses) -> None:
             first_epoch=start.first_epoch,
             first_step=start.first_step,
             resumed_step=None if resumed is None else start.model_steps,
+            pairs=tuple(run.data.pairs),
         )
     )
     if resumed is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,10 +33,12 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Image,
     check_source,
+    find_images,
     is_path,
     list_files,
     open_images,
     pair_files,
+    refuse_same_files,
     select_channels,
 )
 
@@ -91,6 +94,8 @@ class TrainDataModule(L.LightningDataModule):
         Where the pixels are kept, and why; set by `setup`.
     images : list of Image
         The training images; set by `setup`.
+    pairs : list of tuple of Path
+        Files of images and of their targets, also those of validation; set by `setup`.
     pixel_size : ImageMetadata or None
         Pixel sizes of arrays; set before training.
     patch_step : int
@@ -149,6 +154,7 @@ class TrainDataModule(L.LightningDataModule):
         self.use_in_memory = use_in_memory
         self.val_dataset = None
         self.images: list[Image] = []
+        self.pairs: list[tuple[Path, Path]] = []
         self.pixel_size: ImageMetadata | None = None
         self.patch_step = 2 ** UNetConfig().depth
         self._steps: int | None = None
@@ -164,7 +170,8 @@ class TrainDataModule(L.LightningDataModule):
         """Check that every path exists and holds files of the right kind."""
         for source in self._sources:
             if is_path(source):
-                list_files(source, self.data_config.data_type, self.extension_filter)
+                kind, extension = self.data_config.data_type, self.extension_filter
+                list_files(source, kind, extension, report=False)
 
     def setup(self, stage: str | None = None) -> None:
         """Open the images, plan the patches and measure the statistics, once.
@@ -298,11 +305,14 @@ class TrainDataModule(L.LightningDataModule):
         """Open images and their targets or masks, with the selected channels.
 
         Files in folders are matched by name; arrays and listed files are matched by order.
+        What is given for another role is left out of a folder of images.
         """
         config, extension = self.data_config, self.extension_filter
         sources = [source]
         if is_path(source):
-            sources[0] = list_files(source, config.data_type, extension)
+            apart = [p for one in self._sources if one is not source for p in _paths(one)]
+            found = find_images(source, config.data_type, extension, exclude=apart)
+            sources[0] = found.files
         for other in others:
             if is_path(other):
                 files = list_files(other, config.data_type, extension)
@@ -310,6 +320,11 @@ class TrainDataModule(L.LightningDataModule):
                     files = [partner for _, partner in pair_files(sources[0], files)]
                 other = files
             sources.append(other)
+        if is_path(source) and is_path(others[0]):
+            pairs = list(zip(sources[0], sources[1], strict=False))
+            if config.channels == config.target_channels:
+                refuse_same_files(pairs)
+            self.pairs += pairs
         chosen = config.channels, config.target_channels, None
         return [
             None if given is None else self._images(given, channels)
@@ -331,5 +346,12 @@ def _collate(batch: Any) -> Any:
 
 def _are_files(source: Any) -> bool:
     """Whether `source` lists files rather than a folder of them."""
-    parts = source if isinstance(source, list | tuple) else [source]
-    return is_path(source) and all(Path(part).is_file() for part in parts)
+    paths = _paths(source)
+    return bool(paths) and all(os.path.isfile(path) for path in paths)
+
+
+def _paths(source: Any) -> Sequence[str | Path]:
+    """The paths of a source; none if it is an array."""
+    if not is_path(source):
+        return []
+    return source if isinstance(source, list | tuple) else [source]

@@ -18,9 +18,9 @@ from napari_hush.events import FileFailed, FileKept, FileWritten
 from napari_hush.io import (
     ALL_IMAGES,
     Selection,
+    find_images,
     images_of,
     is_path,
-    list_files,
     plan_targets,
 )
 from napari_hush.system import job_env
@@ -59,18 +59,17 @@ def predict_files(
             "Arrays have no names to save results under; give files or folders, or use "
             "predict."
         )
-    roots = source if isinstance(source, list | tuple) else [source]
     failed: dict[Path, str] = {}
 
     def fail(file: Path, error: Exception) -> None:
         failed[file] = str(error)
         on_progress(FileFailed(file, str(error)))
 
-    files = list_files(source, data_type, extension_filter)
-    files, own = _shared_images(files, data_type, selection, fail)
+    found = find_images(source, data_type, extension_filter, exclude=[output])
+    files, own = _shared_images(found.files, data_type, selection, fail)
     targets = plan_targets(
         files,
-        [Path(root) for root in roots],
+        found.folders,
         output,
         suffix,
         overwrite=overwrite,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
+from napari_hush.io.file_names import natural_order
 from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ LAYERS = "application/x-list-index"
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """Dropped layers or paths; one of the two is empty."""
+    """Dropped layers, or paths in natural order; one of the two is empty."""
 
     layers: tuple[Any, ...] = ()
     paths: tuple[Path, ...] = ()
@@ -37,8 +38,8 @@ def read_drop(mime: QMimeData, layers: LayerList) -> Dropped | None:
     found = tuple(item for item in items or () if isinstance(item, Layer))
     if found:
         return Dropped(layers=found)
-    paths = tuple(Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile())
-    return Dropped(paths=paths) if paths else None
+    paths = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+    return Dropped(paths=tuple(sorted(paths, key=natural_order))) if paths else None
 
 
 class DropTarget(QObject):

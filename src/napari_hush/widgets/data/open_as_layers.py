@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.io import file_type, images_of, list_files, open_images, read_metadata
+from napari_hush.io import file_type, find_images, images_of, open_images, read_metadata
 from napari_hush.io.formats import format_of
 from napari_hush.io.metadata import UNITS
 
@@ -34,7 +34,7 @@ def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     data_type = file_type(path, "tiff") if is_folder else format_of(path)
     if data_type is None:
         return list(viewer.open(path))
-    files = list_files(path, data_type)
+    files = find_images(path, data_type).files
     images = [image for file in files for image in images_of(file, data_type)]
     if not read_metadata(images[0]).axes:
         return list(viewer.open(files, stack=len(files) > 1))
