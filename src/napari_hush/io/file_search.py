@@ -33,6 +33,7 @@ from napari_hush.io.file_names import (
 )
 from napari_hush.io.formats import FORMATS, format_of, format_of_name
 from napari_hush.io.provenance_record import is_result
+from napari_hush.io.remote import address_of
 from napari_hush.io.zarr_store import is_zarr
 from napari_hush.system.job_env import is_first
 
@@ -77,6 +78,9 @@ class FileSearch:
                 self._add(Path(path))
 
     def _add(self, path: Path) -> None:
+        if address_of(path) is not None and self._data_type == "zarr":
+            self._give(path)
+            return
         file = file_of(path)
         try:
             mode = os.stat(file).st_mode

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
+from napari_hush.io.file_names import natural_order
 from napari_hush.io.remote import address_of, remote_store, shown
 from napari_hush.system.optional import require
 
@@ -124,14 +124,9 @@ def _sound(node: Any) -> Any:
 
 
 def members_of(path: Path) -> dict[str, Path]:
-    """Groups and arrays directly in a group of a folder, in the order of numbers."""
+    """Groups and arrays directly in a group of a folder, in natural order."""
     found = [e for e in path.iterdir() if not e.name.startswith(".") and exists(e)]
-    return {each.name: each for each in sorted(found, key=_natural)}
-
-
-def _natural(path: Path) -> list[int | str]:
-    parts = re.split("([0-9]+)", path.name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+    return {each.name: each for each in sorted(found, key=natural_order)}
 
 
 def has_chunks(folder: str | Path) -> bool:
