@@ -99,10 +99,11 @@ def test_every_format_is_named_where_people_look():
 
 
 def test_pictures_beside_other_files_are_previews(tmp_path, caplog):
-    (tmp_path / "a.czi").touch()
-    (tmp_path / "a.png").touch()
+    (tmp_path / "a.czi").write_text("x")
+    (tmp_path / "a.png").write_text("x")
     assert file_type(tmp_path, "tiff") == "czi"
-    assert "its 1 PNG, JPEG or BMP files are left out" in caplog.text
-    (tmp_path / "a.nd2").touch()
+    assert list_files(tmp_path, "czi") == [tmp_path / "a.czi"]
+    assert "1 of another format" in caplog.text
+    (tmp_path / "a.nd2").write_text("x")
     with pytest.raises(SourceTypeError, match="several types"):
         file_type(tmp_path, "tiff")

@@ -19,6 +19,7 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Selection,
     file_type,
+    find_images,
     first_image,
     images_of,
     named_axes,
@@ -161,7 +162,7 @@ def _fitting_patch_size(
     data, steps = config.data_config, config.algorithm_config.model.multiple
     if not keeps_pool_z:
         steps = (1, *steps[-2:])[-len(steps) :]
-    files = list_files(paths, data.data_type)
+    files = find_images(paths, data.data_type, report=False).files
     files = files[:: -(-len(files) // MEASURED)]
     images = open_images(files, data.data_type, data.axes, **data.selection)
     fits = [

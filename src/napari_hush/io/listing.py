@@ -91,18 +91,20 @@ def find_images(
     extension_filter: str = "",
     *,
     exclude: Iterable[str | Path] = (),
+    report: bool = True,
 ) -> FoundImages:
     """Find the files to train on or to denoise, see `list_files`.
 
     Results of this package, which have a record, are left out unless they are given
     themselves or by a pattern without ``**``, and so are the folders and files of
-    `exclude`; a warning counts them. Raises the errors of `list_files`, and a
+    `exclude`; a warning counts the results. Raises the errors of `list_files`, and a
     SourceTypeError if there are only results.
     """
     search = FileSearch(data_type, extension_filter, exclude)
     search.add_all(source)
     search.leave_out_results()
-    search.report()
+    if report:
+        search.report()
     return FoundImages(search.files, search.folders)
 
 
