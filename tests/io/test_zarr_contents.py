@@ -7,63 +7,10 @@ import pytest
 
 zarr = pytest.importorskip("zarr")
 
+from zarr_stores import add_image, collection, plate
+
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io import load_images, open_images, read_metadata
-
-AXES = [{"name": a, "type": "space"} for a in "yx"]
-
-
-def attributes(version, **known):
-    """Attributes of a group in the place that a version has for them."""
-    if version == "0.4":
-        return {name: {"version": version, **value} for name, value in known.items()}
-    return {"ome": {"version": version, **known}}
-
-
-def add_image(group, value, version="0.4"):
-    """An image in a group, full of one value."""
-    datasets = [
-        {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
-    ]
-    known = [{"version": version, "axes": AXES, "datasets": datasets}]
-    group.attrs.update(
-        {"ome": {"multiscales": known}} if version == "0.5" else {"multiscales": known}
-    )
-    array = group.create_array("0", shape=(8, 8), dtype="uint16", chunks=(8, 8))
-    array[...] = value
-
-
-def plate(path, wells=("A/1", "A/2", "B/10"), fields=2, version="0.4", images=True):
-    """A plate; pixels of its fields are 1, 2 ... in the order of wells."""
-    root = zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
-    rows = sorted({well.partition("/")[0] for well in wells})
-    columns = sorted({well.partition("/")[2] for well in wells})
-    root.attrs.update(
-        attributes(
-            version,
-            plate={
-                "rows": [{"name": row} for row in rows],
-                "columns": [{"name": column} for column in columns],
-                "wells": [
-                    {
-                        "path": well,
-                        "rowIndex": rows.index(well.partition("/")[0]),
-                        "columnIndex": columns.index(well.partition("/")[2]),
-                    }
-                    for well in wells
-                ],
-                "acquisitions": [{"id": 0}, {"id": 1}],
-                "field_count": fields,
-            },
-        )
-    )
-    for number, well in enumerate(wells):
-        group = root.create_group(well)
-        listed = [{"path": str(n), "acquisition": n % 2} for n in range(fields)]
-        group.attrs.update(attributes(version, well={"images": listed}))
-        for field in range(fields if images else 0):
-            add_image(group.create_group(str(field)), 1 + number * fields + field, version)
-    return path
 
 
 def values(source, **selection):
@@ -128,18 +75,6 @@ def test_wells_outside_of_the_plate(tmp_path, name):
         open_images(path, "zarr", "YX")
 
 
-def collection(path, count=3, version="0.4", **known):
-    """What bioformats2raw writes; pixels of the images are 1, 2 ..."""
-    root = zarr.create_group(path, zarr_format=2 if version == "0.4" else 3)
-    layout = {"bioformats2raw.layout": 3}
-    root.attrs.update(layout if version == "0.4" else {"ome": layout})
-    about = root.create_group("OME")
-    about.attrs.update(known if version == "0.4" else {"ome": known})
-    for number in range(count):
-        add_image(root.create_group(str(number)), number + 1, version)
-    return path
-
-
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_a_collection_of_bioformats2raw(tmp_path, version):
     path = collection(tmp_path / "run.zarr", version=version, series=["0", "2", "1"])
@@ -187,7 +122,7 @@ def test_stores_in_folders_of_a_folder(tmp_path):
 
 def test_a_large_plate_is_listed_at_once(tmp_path):
     wells = [f"{row}/{column}" for row in "ABCDEFGH" for column in range(1, 13)]
-    path = plate(tmp_path / "plate.zarr", wells, 4, images=False)
+    path = plate(tmp_path / "plate.zarr", wells, 4, images=None)
     mark = (path / "A" / ".zgroup").read_text()
     for well in wells:
         for field in range(4):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
+    CollectedResults,
     FileBarrier,
     Selection,
     changed_meanwhile,
@@ -253,6 +254,7 @@ class FileJob:
             overwrite=self.overwrite,
             resume=resume,
             on_progress=self.progress.on_progress,
+            **({"finish": CollectedResults().add} if self.form.kind == "zarr" else {}),
         )
 
     def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:

@@ -33,6 +33,7 @@ from napari_hush.io.sources import (
     read_metadata,
 )
 from napari_hush.io.tiff_write import TiffResult, read_image, read_tiff, write_tiff
+from napari_hush.io.zarr_collection import CollectedResults
 from napari_hush.io.zarr_write import ZarrResult
 from napari_hush.system.memory import explain_memory_error, require_memory
 from napari_hush.system.optional import require
@@ -40,6 +41,7 @@ from napari_hush.system.optional import require
 __all__ = [
     "ALL_IMAGES",
     "RECORD",
+    "CollectedResults",
     "Content",
     "FileBarrier",
     "Image",

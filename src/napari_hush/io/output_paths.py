@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.contents import file_of
-from napari_hush.io.zarr_store import zarr_marks
+from napari_hush.io.zarr_collection import check_collection, place_in_store
+from napari_hush.io.zarr_store import is_array, zarr_marks
 
 _TIFF = (".tif", ".tiff")
 _ZARR = (".zarr", ".ome.zarr")
@@ -29,9 +30,12 @@ def plan_targets(
     The folders of `files` below the `roots`, which the user gave, are kept in the folder
     `output`. For one file `output` may also be the result itself, if it ends in `suffix`
     (``.tif`` and ``.tiff`` are equal, ``.zarr`` and ``.ome.zarr`` as well) and is not a
-    folder. The `suffix` with its dot replaces that of the source. Existing results are
-    replaced with `overwrite` and kept with `resume`. `own` are the numbers of the files
-    that this process denoises, by default all; the results of other processes may exist.
+    folder. Images inside a Zarr store keep their place in it: ``plate.zarr/A/1/0`` is
+    written to ``plate.zarr/A/1/0`` of the folder, to ``A/1/0`` of a store `output`, or to
+    ``plate/A/1/0.tiff``. The `suffix` with its dot replaces that of the source. Existing
+    results are replaced with `overwrite` and kept with `resume`. `own` are the numbers of
+    the files that this process denoises, by default all; the results of other processes
+    may exist.
 
     Raises
     ------
@@ -41,16 +45,27 @@ def plan_targets(
         If a result exists and neither `overwrite` nor `resume` is on, or a folder that is
         not a Zarr store is in its place.
     """
+    places = [place_in_store(file) for file in files]
     if _is_result(output, suffix):
-        if len(files) > 1:
+        one_store = suffix.lower() in _ZARR and len({store for store, _ in places}) == 1
+        if len(files) > 1 and not one_store:
             raise ConfigurationError(
                 f"{len(files)} images cannot go into the one file {str(output)!r}; give "
                 "a folder instead."
             )
-        targets = [output] * len(files)
+        targets = [output / inner if len(files) > 1 else output for _, inner in places]
     else:
-        targets = [_mirrored(file, roots, output, suffix) for file in files]
-    sources = {file_of(file).resolve(): file for file in files}
+        folders = [root for root in roots if root.is_dir()]
+        targets = [
+            _mirrored(file, place, folders, output, suffix)
+            for file, place in zip(files, places, strict=True)
+        ]
+    sources = {
+        place.resolve(): file
+        for file, (store, _) in zip(files, places, strict=True)
+        for place in (store, file_of(file))
+    }
+    holders = {folder: file for place, file in sources.items() for folder in place.parents}
     taken: dict[Path, Path] = {}
     for number, (file, target) in enumerate(zip(files, targets, strict=True)):
         if target in taken:
@@ -58,7 +73,7 @@ def plan_targets(
                 f"{str(taken[target])!r} and {str(file)!r} would both be written to "
                 f"{str(target)!r}; denoise them into different folders."
             )
-        if (replaced := _harmed(target.resolve(), sources)) is not None:
+        if (replaced := _harmed(target.resolve(), sources, holders)) is not None:
             it = "it" if replaced == file else repr(str(replaced))
             raise ConfigurationError(
                 f"The result of {str(file)!r} would replace {it}; give another folder."
@@ -74,15 +89,29 @@ def plan_targets(
                 f"{str(target)!r} is a folder of other files; choose another name."
             )
         taken[target] = file
+    _check_stores(places, taken)
     return list(taken)
 
 
-def _harmed(target: Path, sources: Mapping[Path, Path]) -> Path | None:
+def _check_stores(places: Sequence[tuple[Path, Path]], targets: Iterable[Path]) -> None:
+    """Check that results of a plate or collection go into a new store, or their own."""
+    stores = {
+        target.parents[len(inner.parts) - 1]
+        for (_, inner), target in zip(places, targets, strict=True)
+        if inner.parts and target.parts[-len(inner.parts) :] == inner.parts
+    }
+    for store in stores:
+        check_collection(store)
+
+
+def _harmed(
+    target: Path, sources: Mapping[Path, Path], holders: Mapping[Path, Path]
+) -> Path | None:
     """The source that would be replaced, written into, or deleted with its store."""
     for place in (target, *target.parents):
         if place in sources:
             return sources[place]
-    return next((file for known, file in sources.items() if target in known.parents), None)
+    return holders.get(target)
 
 
 def _is_result(output: Path, suffix: str) -> bool:
@@ -92,10 +121,20 @@ def _is_result(output: Path, suffix: str) -> bool:
     return kind == _ZARR or not output.is_dir()
 
 
-def _mirrored(file: Path, roots: Sequence[Path], folder: Path, suffix: str) -> Path:
-    root = next((r for r in roots if r.is_dir() and file.is_relative_to(r)), file.parent)
-    inner = file.relative_to(root if root != file else file.parent)
-    stem = inner.stem
-    if suffix.lower().startswith(_OME):  # not twice
+def _mirrored(
+    file: Path, place: tuple[Path, Path], roots: Sequence[Path], folder: Path, suffix: str
+) -> Path:
+    store, inner = place
+    root = next((r for r in roots if store.is_relative_to(r) and r != store), store.parent)
+    above = store.relative_to(root)
+    if inner.parts and is_array(file):  # such as a resolution
+        above = above.with_name("_".join((above.stem, *inner.parts)) + above.suffix)
+        inner = Path()
+    if inner.parts and suffix.lower() in _ZARR:
+        return folder / above / inner
+    stem = above.stem
+    if inner.parts or suffix.lower().startswith(_OME):  # not twice
         stem = stem[: -len(_OME)] if stem.lower().endswith(_OME) else stem
-    return folder / inner.with_name(f"{stem}{suffix}")
+    if inner.parts:
+        return folder / above.with_name(stem) / inner.with_name(f"{inner.name}{suffix}")
+    return folder / above.with_name(f"{stem}{suffix}")

@@ -27,7 +27,7 @@ _DEEP = 6
 """Depth of groups that are searched for images."""
 _AT_ONCE = 16
 """Requests to a server."""
-_LAYOUT = "bioformats2raw.layout"
+LAYOUT = "bioformats2raw.layout"
 _IMAGE = re.compile(rb"<(?:\w+:)?Image\s")
 _XML_BYTES = 2**28
 
@@ -109,7 +109,7 @@ def _fields(well: Path) -> list[Path]:
 
 def _series(path: Path, known: dict[str, Any]) -> list[Part]:
     """The series of a collection as bioformats2raw writes it."""
-    if _LAYOUT not in known and "series" not in known:
+    if LAYOUT not in known and "series" not in known:
         return []
     about = path / "OME"
     if exists(about):

@@ -48,6 +48,14 @@ def is_group(node: Any) -> bool:
     return hasattr(node, "members")
 
 
+def is_array(path: Path) -> bool:
+    """Whether there is a Zarr array."""
+    try:
+        return exists(path) and not is_group(opened(path))
+    except UnreadableFileError:  # reported when it is read
+        return False
+
+
 def within(path: Path, name: str) -> Path:
     """The folder of a member of a group, which must be inside the group."""
     parts = PurePosixPath(name.replace("\\", "/"))

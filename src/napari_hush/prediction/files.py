@@ -44,11 +44,13 @@ def predict_files(
     overwrite: bool = False,
     resume: bool = False,
     on_progress: OnProgress,
+    finish: Callable[[Path, Path], None] = lambda file, target: None,
 ) -> list[Path]:
     """Denoise files one after the other, each into its own file.
 
     ``denoise(file, target, index, num_files)`` writes the result of one file and returns
-    False if it was stopped. `on_progress` gets a `FileWritten` for each result, a
+    False if it was stopped; ``finish(file, target)`` follows, also where a result is kept.
+    `on_progress` gets a `FileWritten` for each result, a
     `FileKept` for each that existed, and a `FileFailed` for each file that cannot be
     denoised. Several files, or several images of one file, are divided among the processes
     of a job; a single image is for all of them. Everything else is documented at
@@ -80,12 +82,14 @@ def predict_files(
     for number in own:
         file, target = files[number], targets[number]
         if resume and target.exists():
+            finish(file, target)
             on_progress(FileKept(target))
             complete.append(target)
             continue
         try:
             if not denoise(file, target, number, len(files)):
                 return complete
+            finish(file, target)
         except _OF_ONE_FILE as error:
             if len(files) == 1:
                 raise
