@@ -6,7 +6,8 @@ from napari_hush.quality.sampling import cut_blocks
 
 
 def estimate(image):
-    return noise_correlation(cut_blocks([image.reshape(1, -1, *image.shape[-2:])], 0))
+    blocks = cut_blocks([image.reshape(1, -1, *image.shape[-2:])], 0)
+    return noise_correlation(blocks, 1e-13)
 
 
 KERNELS = [

@@ -20,7 +20,7 @@ def photons(cells):
 
 def level(image):
     blocks = cut_blocks([image[None, None]], 0)
-    return noise_level(blocks, noise_correlation(blocks))
+    return noise_level(blocks, noise_correlation(blocks, 1e-13))
 
 
 def hot(image):
@@ -79,7 +79,7 @@ def test_background(cells, noise_of):
     left = np.where(np.arange(256) < 96, 0.0, 1.0) + 0.5 * cells
     image = 100 + 50 * left + 5 * noise_of()
     transfer = photon_transfer([image])
-    noise = noise_correlation(cut_blocks([image[None, None]], 0))
+    noise = noise_correlation(cut_blocks([image[None, None]], 0), 1e-13)
     dark_cells = (left.reshape(32, 8, 32, 8).mean((1, 3)) < 0.05).mean()
     share = background_share([image], transfer, noise)
     assert share == pytest.approx(dark_cells, abs=0.08)

@@ -66,7 +66,7 @@ def test_blocks_are_pieces_of_their_channel():
     region[1] = 7
     blocks = cut_blocks([region, region], 1)
     assert blocks.shape == (2 * 3 * 2, 3, 32, 32)
-    assert blocks.dtype == np.float32
+    assert blocks.dtype == np.float64
     assert (blocks == 7).all()
 
 

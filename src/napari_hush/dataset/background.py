@@ -17,7 +17,7 @@ _BINS = 256
 
 def entropy(patch: NDArray[Any]) -> float:
     """Shannon entropy in bits of the patch's intensities, in 256 equal bins (0 to 8)."""
-    counts, _ = np.histogram(patch, _BINS)
+    counts, _ = np.histogram(patch.astype(np.float64), _BINS)
     shares = counts[counts > 0] / patch.size
     return float(-(shares * np.log2(shares)).sum())
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 LAGS = 10
 """Largest lag in pixels, where blocks are large enough."""
@@ -61,16 +61,18 @@ class NoiseCorrelation:
         return self.map[centre:, centre]
 
 
-def noise_correlation(blocks: Floats) -> NoiseCorrelation | None:
+def noise_correlation(blocks: Floats, rounding: float) -> NoiseCorrelation | None:
     """Estimate the autocorrelation of the noise; None if no block has any noise.
 
-    `blocks` are ``(n, Z, side, side)``, the side 16 pixels or more.
+    `blocks` are ``(n, Z, side, side)``, the side 16 pixels or more; differences below
+    `rounding`, relative to the pixels, are no noise.
     """
     planes = blocks.reshape(-1, *blocks.shape[-2:])
+    least = (np.abs(planes).max((1, 2)) * rounding) ** 2
     lags = min(LAGS, planes.shape[-1] // 2 - 1)
-    along_x = _along_rows(planes, lags)
-    along_y = _along_rows(planes.swapaxes(1, 2), lags)
-    raw = _flattest(planes, lags)
+    along_x = _along_rows(planes, lags, least)
+    along_y = _along_rows(planes.swapaxes(1, 2), lags, least)
+    raw = _flattest(planes, lags, least)
     if along_x is None or along_y is None or raw is None:
         return None
     values, structure = _without_structure(raw, along_y, along_x)
@@ -94,7 +96,9 @@ def autocorrelation(blocks: Floats, lags: int) -> NDArray[np.float64]:
     return result
 
 
-def _along_rows(planes: Floats, lags: int) -> NDArray[np.float64] | None:
+def _along_rows(
+    planes: Floats, lags: int, least: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
     """Lags 0 to `lags` along the rows, from second differences across them."""
     filtered = np.diff(planes, n=2, axis=1)
     filtered = filtered - filtered.mean((1, 2), keepdims=True)
@@ -103,18 +107,21 @@ def _along_rows(planes: Floats, lags: int) -> NDArray[np.float64] | None:
     power = (np.abs(spectrum) ** 2).sum(1)
     sums = np.fft.irfft(power, width + lags)[:, : lags + 1]
     pairs = filtered.shape[1] * (width - np.arange(lags + 1))
-    covariance = (sums / pairs)[_is_noisy(sums[:, 0], planes)]
+    covariance = sums / pairs
+    covariance = covariance[covariance[:, 0] > least]
     if not len(covariance):
         return None
     ratio = covariance / covariance[:, :1]
     return _low(ratio, np.sqrt(_SECOND_DIFFERENCE / pairs))
 
 
-def _flattest(planes: Floats, lags: int) -> NDArray[np.float64] | None:
+def _flattest(
+    planes: Floats, lags: int, least: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
     """Mean autocorrelation map of the blocks whose neighbors differ the most."""
     flat = _levelled(planes)
     power = (flat**2).mean((1, 2))
-    noisy = _is_noisy(power, planes)
+    noisy = power > least
     flat, power = flat[noisy], power[noisy]
     if not len(flat):
         return None
@@ -198,14 +205,8 @@ def _levelled(planes: Floats) -> Floats:
     along = np.linspace(-1, 1, side)
     y, x = (grid.ravel() for grid in np.meshgrid(along, along, indexing="ij"))
     terms = np.stack([np.ones_like(x), y, x, x * x, x * y, y * y], 1)
-    basis = np.linalg.qr(terms)[0].astype(np.float32)
+    basis = np.linalg.qr(terms)[0]
     pixels = planes.reshape(len(planes), -1)
     pixels = pixels - pixels.mean(1, keepdims=True)
     level: Floats = (pixels - (pixels @ basis) @ basis.T).reshape(planes.shape)
     return level
-
-
-def _is_noisy(power: NDArray[np.floating], planes: Floats) -> NDArray[np.bool_]:
-    """Blocks that vary by more than rounding of float32."""
-    least = (np.abs(planes).max((1, 2)) * 1e-6) ** 2
-    return np.asarray(power > least)

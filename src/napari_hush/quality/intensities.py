@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from napari_hush.quality.correlation import NoiseCorrelation
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 _CELL = 8  # side of the cells that mean and variance are measured in, in pixels
 _BINS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.99, 1)  # few cells may be bright
@@ -66,10 +66,12 @@ def noise_level(blocks: Floats, noise: NoiseCorrelation) -> float:
 
 def photon_transfer(planes: Sequence[NDArray[Any]]) -> PhotonTransfer | None:
     """Fit variance against brightness in small cells; None for constant planes."""
-    cells = np.concatenate([_cells(plane) for plane in planes])
-    second = np.diff(cells, n=2, axis=1)
-    variance = (second**2).mean((1, 2)) / 6
-    brightness = np.median(cells, axis=(1, 2))
+    variances, medians = [], []
+    for plane in planes:
+        cells = _cells(plane)
+        variances.append((np.diff(cells, n=2, axis=1) ** 2).mean((1, 2)) / 6)
+        medians.append(np.median(cells, axis=(1, 2)))
+    variance, brightness = np.concatenate(variances), np.concatenate(medians)
     edges = np.quantile(brightness, _BINS)
     points = []
     for low, high in itertools.pairwise(edges):
@@ -102,7 +104,7 @@ def hot_share(planes: Sequence[NDArray[Any]], transfer: PhotonTransfer) -> float
     """
     hot = total = 0
     for plane in planes:
-        values = plane.astype(np.float32)
+        values = plane.astype(np.float64)
         high, low = _around(values, np.maximum), _around(values, np.minimum)
         above = values - high > _APART * (high - low)
         candidates = values[above]
@@ -116,7 +118,7 @@ def background_share(
     planes: Sequence[NDArray[Any]], transfer: PhotonTransfer, noise: NoiseCorrelation
 ) -> float:
     """Share of the area that is as dark as the darkest parts, within the noise."""
-    means = np.concatenate([_cells(plane) for plane in planes]).mean((1, 2))
+    means = np.concatenate([_cells(plane).mean((1, 2)) for plane in planes])
     darkest = float(means[means <= np.quantile(means, _DARKEST)].mean())
     variance = max(transfer.gain * darkest + transfer.offset, transfer.least)
     near = noise.map[tuple(slice(n // 2 - 2, n // 2 + 3) for n in noise.map.shape)]
@@ -129,7 +131,7 @@ def saturated_share(planes: Sequence[NDArray[Any]]) -> float:
     """Share of the pixels at the largest value, if that value is saturated.
 
     It is saturated if it is the largest of an integer dtype, or three times as frequent as
-    the last hundredth of the range below it.
+    the last hundredth of the range below it, or the next gray value.
     """
     top = max(float(plane.max()) for plane in planes)
     bottom = min(float(plane.min()) for plane in planes)
@@ -138,16 +140,20 @@ def saturated_share(planes: Sequence[NDArray[Any]]) -> float:
     dtype = planes[0].dtype
     if dtype.kind in "iu" and top == np.iinfo(dtype).max:
         return at_top / total
-    near = top - max((top - bottom) / 100, 1.0 if dtype.kind in "iu" else 0.0)
+    if top == bottom:
+        return 0.0
+    # The next gray value may be further below than a hundredth of the range.
+    next_ = max(float(p[p < top].max()) for p in planes if p.min() < top)
+    near = min(top - (top - bottom) / 100, next_)
     below = sum(int((plane >= near).sum()) for plane in planes) - at_top
-    clipped = top > bottom and at_top > max(_SPIKE * below, _FEW * total)
+    clipped = at_top > max(_SPIKE * below, _FEW * total)
     return at_top / total if clipped else 0.0
 
 
 def _cells(plane: NDArray[Any]) -> Floats:
     height, width = (n // _CELL * _CELL for n in plane.shape)
     shape = (height // _CELL, _CELL, width // _CELL, _CELL)
-    cells = plane[:height, :width].astype(np.float32).reshape(shape)
+    cells = plane[:height, :width].astype(np.float64).reshape(shape)
     return cells.swapaxes(1, 2).reshape(-1, _CELL, _CELL)
 
 

@@ -111,10 +111,13 @@ def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
             f"SSIM has a window of {2 * _RADIUS + 1} pixels but the images have shape "
             f"{a.shape}; compare images that are at least as large along every axis."
         )
+    centre = float(b.mean())  # variances of large intensities lose digits
+    a, b = a - centre, b - centre
     mean_a, mean_b = _windowed(a), _windowed(b)
     var_a = _windowed(a * a) - mean_a**2
     var_b = _windowed(b * b) - mean_b**2
     covariance = _windowed(a * b) - mean_a * mean_b
+    mean_a, mean_b = mean_a + centre, mean_b + centre
     c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
     above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)

@@ -20,7 +20,12 @@ from napari_hush.quality.intensities import (
     photon_transfer,
     saturated_share,
 )
-from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
+from napari_hush.quality.sampling import (
+    MOST_PIXELS,
+    cut_blocks,
+    read_regions,
+    rounding,
+)
 
 if TYPE_CHECKING:
     from napari_hush.config.transforms import StructAxis
@@ -162,7 +167,7 @@ def _check_channel(
 ) -> ChannelReport:
     blocks = cut_blocks(regions, channel, seed)
     planes = [plane for region in regions for plane in region[channel]]
-    noise = noise_correlation(blocks)
+    noise = noise_correlation(blocks, rounding(regions[0].dtype))
     transfer = photon_transfer(planes)
     if noise is None or transfer is None:
         raise constant_error(name, channel, number, "no noise to measure")
@@ -209,7 +214,7 @@ def _plain(channel: ChannelReport) -> dict[str, Any]:
         "suggestion": channel.advice.method,
         "axis": channel.advice.axis,
         "span": channel.advice.span,
-        "sigma": round(channel.sigma, 4),
+        "sigma": float(f"{channel.sigma:.6g}"),
         "hot_share": channel.hot_share,
         "background_share": round(channel.background_share, 4),
         "saturated_share": channel.saturated_share,

@@ -13,7 +13,12 @@ from napari_hush.io import Image
 from napari_hush.quality.correlation import autocorrelation, noise_correlation
 from napari_hush.quality.intensities import noise_level
 from napari_hush.quality.report import as_image, constant_error
-from napari_hush.quality.sampling import MOST_PIXELS, cut_blocks, read_regions
+from napari_hush.quality.sampling import (
+    MOST_PIXELS,
+    cut_blocks,
+    read_regions,
+    rounding,
+)
 
 Verdict = Literal["noise", "structure", "noise left"]
 
@@ -82,8 +87,7 @@ def check_residual(
     regions = read_regions(before, seed, most_pixels)
     results = read_regions(after, seed, most_pixels)
     residuals = [
-        a.astype(np.float32) - b.astype(np.float32)
-        for a, b in zip(regions, results, strict=True)
+        np.subtract(a, b, dtype=np.float64) for a, b in zip(regions, results, strict=True)
     ]
     count = sum(residual.size for residual in residuals)
     mean = sum(float(r.sum(dtype=np.float64)) for r in residuals) / count
@@ -122,7 +126,7 @@ def _channel(
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
     """Structure score, share of the noise, and the maps of residual and noise."""
     blocks = cut_blocks(regions, channel, seed)
-    noise = noise_correlation(blocks)
+    noise = noise_correlation(blocks, rounding(regions[0].dtype))
     if noise is None:
         raise constant_error(name, channel, len(regions[0]), "no noise to compare with")
     planes = cut_blocks(residuals, channel, seed)

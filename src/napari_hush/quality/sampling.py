@@ -15,7 +15,7 @@ from napari_hush.errors import DataError
 if TYPE_CHECKING:
     from napari_hush.io import Image
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 MOST_PIXELS = 2**24
 """Largest number of pixels read, channels included."""
@@ -26,6 +26,7 @@ _BLOCK = 32  # side of the blocks that are compared, in pixels
 _TILE = 1024  # side of the regions that are read
 _SLAB = 8  # planes that are read together, for the correlation along Z
 _MOST_BLOCKS = 1024
+_ROUNDING = 1e-13  # of sums in float64
 
 
 def read_regions(
@@ -88,7 +89,13 @@ def cut_blocks(regions: list[NDArray[Any]], channel: int, seed: int = 0) -> Floa
         places = [places[i] for i in sorted(drawn)]
     return np.stack(
         [regions[number][channel, :, y : y + side, x : x + side] for number, y, x in places]
-    ).astype(np.float32)
+    ).astype(np.float64)
+
+
+def rounding(dtype: np.dtype[Any]) -> float:
+    """Relative difference of pixels of `dtype` that may be due to rounding, not noise."""
+    own = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+    return max(own, _ROUNDING)
 
 
 def _fair(size: int, most: int) -> int:

@@ -129,7 +129,7 @@ class ResidualLayer:
             else min(max(int(steps[axis]), 0), size - 1)
             for axis, size in enumerate(self._pixels.shape)
         )
-        spread = float(np.std(self._pixels[key]))
+        spread = float(np.std(self._pixels[key], dtype=np.float64))
         return SPREAD * spread if np.isfinite(spread) and spread > 0 else 1.0
 
     def _on_new_pixels(self, event: Any = None) -> None:

@@ -102,7 +102,7 @@ class Difference(_Pair):
         key = _whole_key(key, self.ndim)
         if self._rgb:
             key = (*key, slice(0, 3))
-        before = self._pixels(key, after=False).astype(np.float32)
+        before = self._pixels(key, after=False).astype(np.float64)
         difference: NDArray[Any] = before - self._pixels(key, after=True)
         difference = difference.astype(np.float32, copy=False)
         return difference.mean(axis=-1) if self._rgb else difference

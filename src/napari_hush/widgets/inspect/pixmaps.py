@@ -25,7 +25,7 @@ def picture_of_map(values: NDArray[np.floating], low: str, high: str) -> QPixmap
 def picture_of_patch(patch: Patch, mark: str) -> QPixmap:
     """Draw a patch in gray, with masked pixels in `mark`."""
     low, high = np.quantile(patch.pixels, [0.005, 0.995])
-    grey = np.clip((patch.pixels - low) / max(high - low, 1e-9), 0, 1)
+    grey = np.clip((patch.pixels - low) / ((high - low) or 1), 0, 1)
     colours = np.repeat((255 * grey)[..., None], 3, axis=-1)
     colours[patch.masked] = _rgb(mark)
     return _pixmap(colours.astype(np.uint8))
