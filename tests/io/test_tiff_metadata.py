@@ -1,6 +1,7 @@
 """Metadata that make no sense cost no pixels."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import tifffile
 
 from napari_hush.io import ImageMetadata, open_images, read_image, read_metadata
 from napari_hush.io.metadata import number_of, unit_name
+from napari_hush.io.tiff_metadata import series_metadata
 
 PLANES = np.random.default_rng(0).integers(100, 900, (6, 8, 9)).astype("uint16")
 
@@ -282,3 +284,70 @@ def test_labels_of_planes_are_no_channel_names(tmp_path, labels):
         metadata={"axes": "ZCYX", "Labels": labels},
     )
     assert read_metadata(tmp_path / "a.tif").channels == ()
+
+
+def test_sizes_and_places_of_lsm(tmp_path):
+    info = np.zeros((), np.dtype(tifffile.TIFF.CZ_LSMINFO).newbyteorder("<"))
+    known = {
+        "MagicNumber": 67127628,
+        "StructureSize": info.nbytes,
+        "DimensionX": 9,
+        "DimensionY": 8,
+        "DimensionZ": 6,
+        "DimensionChannels": 1,
+        "DimensionTime": 1,
+        "VoxelSizeX": 65e-9,
+        "VoxelSizeY": 65e-9,
+        "VoxelSizeZ": -1.0,
+        "OriginX": 1e-5,
+    }
+    for key, value in known.items():
+        info[key] = value
+    tag = (34412, 1, info.nbytes, info.tobytes(), True)
+    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder="<") as file:
+        plain = {"metadata": None, "photometric": "minisblack"}
+        for number, plane in enumerate(PLANES):
+            file.write(plane, extratags=[] if number else [tag], **plain)
+            file.write(plane[::2, ::2], subfiletype=1, **plain)
+    found = read_metadata(tmp_path / "a.tif")
+    assert found.scale == pytest.approx({"Y": 0.065, "X": 0.065})
+    assert found.units == dict.fromkeys("YX", "micrometer")
+    assert found.position == pytest.approx({"X": 10})
+    assert found.unknown == ("size of Z = -1000000.0",)
+
+
+@pytest.mark.parametrize(
+    ("known", "scale"),
+    [
+        ({"XCalibration": 0.1, "YCalibration": 0.2, "CalibrationUnits": "um"}, 2),
+        ({"XCalibration": 1.0, "YCalibration": 1.0, "CalibrationUnits": "pixel"}, 0),
+        ({"XCalibration": 0, "CalibrationUnits": ""}, 0),
+        ({"XCalibration": "?", "CalibrationUnits": "um"}, 0),
+        ({}, 0),
+    ],
+)
+def test_sizes_of_stk(known, scale):
+    page = SimpleNamespace(samplesperpixel=1)
+    series = SimpleNamespace(kind="stk", axes="YX", shape=(8, 9), keyframe=page)
+    file = SimpleNamespace(is_ome=False, stk_metadata=known)
+    found, named = series_metadata(file, series)
+    assert named == "YX"
+    assert len(found.scale) == len(found.units) == scale
+
+
+@pytest.mark.parametrize(
+    ("summary", "channels"),
+    [
+        ({"PixelSize_um": 0.1, "Interval_ms": 500, "ChNames": ["DAPI", "GFP"]}, 2),
+        ({"PixelSize_um": [], "Interval_ms": "x", "ChNames": "DAPI"}, 0),
+        ("nothing", 0),
+    ],
+)
+def test_names_and_sizes_of_micromanager(summary, channels):
+    page = SimpleNamespace(samplesperpixel=1)
+    shape = (3, 2, 8, 9)
+    series = SimpleNamespace(kind="mmstack", axes="TCYX", shape=shape, keyframe=page)
+    file = SimpleNamespace(is_ome=False, micromanager_metadata={"Summary": summary})
+    found, _ = series_metadata(file, series)
+    assert len(found.channels) == channels
+    assert found.scale == ({"T": 0.5, "Y": 0.1, "X": 0.1} if channels else {})

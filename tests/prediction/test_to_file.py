@@ -419,3 +419,62 @@ def test_what_speaks_against_a_result_is_told_if_asked_for(kind, check, tmp_path
     )
     topics = {event.about for event in heard if isinstance(event, WarningIssued)}
     assert ("saturation" in topics) is check
+
+
+def zarr_of_version_4(path, array):
+    """OME-Zarr 0.4, with names and a position."""
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    kinds = {name: {"type": "space", "unit": "micrometer"} for name in "zyx"}
+    kinds |= {"t": {"type": "time", "unit": "second"}, "c": {"type": "channel"}}
+    places = [
+        {"type": "scale", "scale": [2.5, 1, 2, 0.25, 0.25]},
+        {"type": "translation", "translation": [0, 0, 5, -7, 8]},
+    ]
+    group.attrs["multiscales"] = [
+        {
+            "version": "0.4",
+            "axes": [{"name": name, **kinds[name]} for name in "tczyx"],
+            "datasets": [{"path": "0", "coordinateTransformations": places}],
+        }
+    ]
+    group.attrs["omero"] = {"channels": [{"label": "DAPI"}, {"label": "GFP"}]}
+    group.create_array("0", data=array)
+    return path
+
+
+FULL = {
+    "scale": {"T": 2.5, **SIZES["scale"]},
+    "units": {"T": "second", **SIZES["units"]},
+    "channels": ["DAPI", "GFP"],
+    "position": {"Z": 5.0, "Y": -7.0, "X": 8.0},
+}
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".ome.zarr"])
+@pytest.mark.parametrize("source", ["noisy.tif", "noisy.ome.tif", "noisy.zarr"])
+def test_results_have_the_metadata_of_their_source(tmp_path, source, suffix):
+    noisy = picture(2, 2, 5, 20, 30)
+    source = tmp_path / source
+    if source.suffix == ".zarr":
+        zarr_of_version_4(source, noisy)
+    else:
+        write_tiff(source, noisy, "TCZYX", **FULL)
+    target = tmp_path / f"clean{suffix}"
+    data_type = "zarr" if source.suffix == ".zarr" else "tiff"
+    known = read_metadata(source)
+    untrained("TCZYX", 2).predict_to_disk(
+        source,
+        prediction_dir=target,
+        data_type=data_type,
+        axes=known.axes,
+        tile_size=[5, 16, 16],
+    )
+    found = read_metadata(target)
+    assert sorted(found.axes) == sorted("TCZYX")
+    assert found.scale == pytest.approx(FULL["scale"], rel=1e-6)
+    assert found.units == known.units == FULL["units"]
+    assert found.channels == known.channels == ("DAPI", "GFP")
+    assert found.position == pytest.approx(FULL["position"], rel=1e-6)
+    is_ome = suffix == ".ome.tif" or (suffix == ".tif" and source.name.endswith("ome.tif"))
+    assert found.is_ome == is_ome
+    assert read_record(target)["source"]["name"] == source.name

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from napari_hush.io.metadata import UNNAMED, ImageMetadata, convert, number_of
+from napari_hush.io.metadata import UNNAMED, ImageMetadata, convert, number_of, unit_name
 
 _NAMELESS = ("uniform", "generic")
 _SHAPED = ("scale", "units", "channels", "position")
@@ -213,7 +213,7 @@ def _children(element: ElementTree.Element, name: str) -> Iterator[ElementTree.E
 def _of_lsm(known: Mapping[str, Any]) -> dict[str, Any]:
     """Sizes of LSM files are in meters and seconds."""
     scale: dict[str, Any] = {a: _times(known.get(f"VoxelSize{a}"), 1e6) for a in "ZYX"}
-    position = {a: _times(known.get(f"Origin{a}"), 1e6) for a in "ZYX"}
+    position = {a: _times(known.get(f"Origin{a}"), 1e6) or None for a in "ZYX"}
     scale["T"] = known.get("TimeIntervall")
     units = {"T": "second", **dict.fromkeys("ZYX", "micrometer")}
     colors = known.get("ChannelColors")
@@ -229,7 +229,7 @@ def _times(value: Any, factor: float) -> float | None:
 def _of_stk(known: Mapping[str, Any]) -> dict[str, Any]:
     unit = known.get("CalibrationUnits")
     scale = {a: known.get(f"{a}Calibration") for a in "YX"}
-    if not unit or not known.get("SpatialCalibration", True):
+    if not unit_name(str(unit or "")) or not known.get("SpatialCalibration", True):
         return {}
     return {"scale": scale, "units": dict.fromkeys("YX", unit)}
 
