@@ -46,6 +46,24 @@ def test_statistics_are_numpys_in_float64(dtype, offset, spread, monkeypatch):
     np.testing.assert_allclose(found.quantiles(0.01, 0.5, 0.99), nearest, atol=step)
 
 
+@pytest.mark.parametrize(
+    "dtypes",
+    [("u1", "u2"), ("u2", "f4"), ("f4", "u2"), ("i2", "u2"), (">u2", "<u2"), ("u1", "?")],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_images_of_different_dtypes_all_count(dtypes, masked):
+    rng = np.random.default_rng(0)
+    first = rng.normal(100, 20, (2, 30, 40)).astype(dtypes[0])
+    second = rng.normal(100, 20, (2, 30, 50)).astype(dtypes[1])
+    valid = [np.ones(first.shape, bool), np.ones(second.shape, bool)] if masked else None
+    found = measure([first, second], ["a", "b"], {}, (8, 8), valid=valid)
+    joined = np.concatenate([i.reshape(2, -1).astype(float) for i in (first, second)], 1)
+    np.testing.assert_allclose(found.mean, joined.mean(axis=1))
+    np.testing.assert_allclose(found.std, joined.std(axis=1))
+    np.testing.assert_array_equal(found.maximum, joined.max(axis=1))
+    np.testing.assert_allclose(found.quantiles(0, 1), [joined.min(1), joined.max(1)])
+
+
 def test_held_out_windows_do_not_count(monkeypatch):
     monkeypatch.setattr(module, "_REGION", 100)
     rng = np.random.default_rng(0)

@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from napari_hush import CAREamist
+from napari_hush.config import create_care_configuration
 from napari_hush.dataset import IterableDataset, build
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io import write_tiff
@@ -311,3 +312,10 @@ def test_zarr_is_read_piece_by_piece(tiny_config, tmp_path):
     careamist = CAREamist(lazy)
     careamist.train(train_source=store, use_in_memory=False)
     assert careamist.predict(store).shape == (3, 40, 48)
+
+
+def test_targets_with_different_channels(noisy):
+    config = create_care_configuration("c", "array", "CYX", [16, 16], 4, 1, n_channels_in=1)
+    one, two = noisy[None], np.stack([noisy, noisy])
+    with pytest.raises(DataError, match="array 1 has 2 channels but array 0 has 1"):
+        ready(config, [one, one], train_data_target=[one, two])

@@ -28,13 +28,14 @@ class Collection:
     """Not zero where there is something to learn from."""
 
     def __post_init__(self) -> None:
-        first = self.images[0]
-        for image in self.images:
-            if channels_of(image) != channels_of(first):
-                raise DataError(
-                    f"{image.name} has {channels_of(image)} channels but {first.name} has "
-                    f"{channels_of(first)}; train on images with equal channels."
-                )
+        for images in (self.images, self.targets or []):
+            for image in images:
+                if channels_of(image) != channels_of(images[0]):
+                    raise DataError(
+                        f"{image.name} has {channels_of(image)} channels but "
+                        f"{images[0].name} has {channels_of(images[0])}; train on images "
+                        "with equal channels."
+                    )
         for what, others in (("target", self.targets), ("mask", self.masks)):
             if others is not None:
                 _check_alike(what, self.images, others)

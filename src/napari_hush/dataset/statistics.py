@@ -196,12 +196,15 @@ def measure(
     windows too, or a channel has no valid pixels.
     """
     found = Statistics(quantiles=quantiles)
+    whole = getattr(samples, "samples", samples)  # of blocks: their dtypes without reading
+    common = np.result_type(*{np.dtype(sample.dtype) for sample in whole})
     alone = [] if valid is None else [Statistics(quantiles=quantiles) for _ in valid[0]]
     for number, (sample, name) in enumerate(zip(samples, names, strict=True)):
         corners = held_out.get(number)
         for region in regions(sample):
             pixels = np.asarray(sample[(slice(0, sample.shape[0]), *region)])
             require_finite(pixels, name)
+            pixels = pixels.astype(common, copy=False)
             if valid is not None:
                 kept = valid[number][(slice(0, sample.shape[0]), *region)]
                 if corners is not None:
