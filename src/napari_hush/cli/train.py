@@ -114,6 +114,7 @@ def train_and_save(
 
 def _new_command(options: argparse.Namespace) -> Command:
     from napari_hush.cli.run_folder import Command
+    from napari_hush.io.remote import address_of, refuse_address
 
     file, images = split_configuration(options)
     if not images or options.output is None:
@@ -126,6 +127,7 @@ def _new_command(options: argparse.Namespace) -> Command:
         raise ConfigurationError(
             f"Cannot save a model as {output.name!r}; end the name in .safetensors."
         )
+    refuse_address(output)
     refuse_existing(output, options.overwrite, "--overwrite")
     sources = {
         "train_source": images,
@@ -138,7 +140,9 @@ def _new_command(options: argparse.Namespace) -> Command:
             options, images, options.algorithm, file, paired=bool(options.target)
         ),
         sources={
-            name: None if paths is None else [str(Path(path).absolute()) for path in paths]
+            name: None
+            if paths is None
+            else [address_of(Path(path)) or str(Path(path).absolute()) for path in paths]
             for name, paths in sources.items()
         },
         output=output.absolute(),

@@ -67,7 +67,8 @@ def refuse_same_files(pairs: Iterable[tuple[Path, Path]]) -> None:
     """Raise a ConfigurationError if a file is its own partner."""
     for source, target in pairs:
         (file, number), (other, partner) = map(split_reference, (source, target))
-        if number == partner and os.path.samefile(file, other):
+        same = file == other or (file.exists() and other.exists() and file.samefile(other))
+        if number == partner and same:
             raise ConfigurationError(
                 f"{str(source)!r} is both the image and its target; give another target."
             )

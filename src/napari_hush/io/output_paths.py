@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.contents import file_of
+from napari_hush.io.remote import refuse_address
 from napari_hush.io.zarr_collection import check_collection, place_in_store
 from napari_hush.io.zarr_store import is_array, zarr_marks
 
@@ -40,11 +41,13 @@ def plan_targets(
     Raises
     ------
     ConfigurationError
-        If two results would have one path, or a result would replace a source.
+        If two results would have one path, a result would replace a source, or `output` is
+        an address.
     ExistingFileError
         If a result exists and neither `overwrite` nor `resume` is on, or a folder that is
         not a Zarr store is in its place.
     """
+    refuse_address(output)
     places = [place_in_store(file) for file in files]
     if _is_result(output, suffix):
         one_store = suffix.lower() in _ZARR and len({store for store, _ in places}) == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari_hush.errors import ConfigurationError
 from napari_hush.system.optional import require
 
 _PACKAGES = {"http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "gs": "gcsfs"}
@@ -23,6 +24,15 @@ def address_of(path: Path) -> str | None:
 def shown(path: Path) -> str:
     """A path or an address in quotes, for messages."""
     return repr(address_of(path) or str(path))
+
+
+def refuse_address(output: Path) -> None:
+    """Raise a ConfigurationError if a result would be written to an address."""
+    if address_of(output) is not None:
+        raise ConfigurationError(
+            f"{shown(output)} is an address, which can only be read; write to a folder of "
+            "this computer."
+        )
 
 
 def remote_store(address: str) -> Any:

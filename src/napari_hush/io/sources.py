@@ -19,6 +19,7 @@ from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, find_images
 from napari_hush.io.metadata import ImageMetadata, fitting_dimensions, report_unknown
+from napari_hush.io.remote import shown
 
 ReadSource = Callable[..., Any]
 """A custom reader, called with a Path and the axes; see module `arrays_and_readers`."""
@@ -176,8 +177,8 @@ def named_axes(path: str | Path, level: int = 0) -> str:
     axes = read_metadata(path, level).axes
     if axes is None:
         raise DataError(
-            f"The metadata of {str(path)!r} do not name all of its dimensions; give the "
-            "axes, for example 'ZYX'."
+            f"The metadata of {shown(Path(path))} do not name all of its dimensions; give "
+            "the axes, for example 'ZYX'."
         )
     return validate_axes(axes)
 
@@ -192,7 +193,7 @@ def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
 def _from_file(file: Path, data_type: str, axes: str, level: int) -> Image:
     pixels: LazyPixels
     pixels, named, metadata = FORMATS[data_type].open(file, axes.upper(), level)
-    name = repr(str(file))
+    name = shown(file)
     kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
     if len(kept) < pixels.ndim:
         pixels = SelectedDimensions(pixels, kept)

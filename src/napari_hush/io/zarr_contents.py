@@ -118,7 +118,7 @@ def _series(path: Path, known: dict[str, Any]) -> list[Part]:
     listed = listed if isinstance(listed, list) else []
     names = [name for name in listed if isinstance(name, str)]
     xml = about / "METADATA.ome.xml"
-    if not names and address_of(path) is None:
+    if not names:
         promised = _images_in(xml) if xml.is_file() else 0
         numbers = itertools.count()
         there = len([*itertools.takewhile(lambda n: exists(path / str(n)), numbers)])

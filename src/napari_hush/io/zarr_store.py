@@ -95,7 +95,8 @@ def opened(path: Path) -> Any:
         raise
     except FileNotFoundError as error:
         raise MissingFileError(
-            f"There is no Zarr group or array at {shown(path)}; check the address."
+            f"There is no Zarr group or array at {shown(path)}; check the address, or "
+            "download the file if it is of another format."
         ) from error
     except Exception as error:  # damaged metadata raise many kinds
         where = "replace it or leave it out"

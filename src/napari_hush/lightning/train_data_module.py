@@ -41,6 +41,7 @@ from napari_hush.io import (
     refuse_same_files,
     select_channels,
 )
+from napari_hush.io.zarr_store import is_zarr
 
 if TYPE_CHECKING:
     from napari_hush.config import DataConfig
@@ -345,9 +346,9 @@ def _collate(batch: Any) -> Any:
 
 
 def _are_files(source: Any) -> bool:
-    """Whether `source` lists files rather than a folder of them."""
+    """Whether `source` lists files and Zarr stores rather than a folder of them."""
     paths = _paths(source)
-    return bool(paths) and all(os.path.isfile(path) for path in paths)
+    return bool(paths) and all(os.path.isfile(p) or is_zarr(Path(p)) for p in paths)
 
 
 def _paths(source: Any) -> Sequence[str | Path]:
