@@ -25,9 +25,9 @@ def fitting_patch(
     `SMALLEST_SIDE`, is larger than the image, which is called `name`.
     """
     for letter, pixels, step in zip("XYZ", size[::-1], multiple[::-1], strict=False):
-        least = step if letter == "Z" else max(step, SMALLEST_SIDE)
-        if pixels < least:
-            deep = ", or a network that downsamples less" * (step > SMALLEST_SIDE)
+        smallest = 1 if letter == "Z" else SMALLEST_SIDE
+        if pixels < (least := max(step, smallest)):
+            deep = ", or a network that downsamples less" * (step > smallest)
             raise DataError(
                 f"There are only {pixels} pixels along {letter} in {name}, but training "
                 f"needs at least {least}; use larger images{deep}."

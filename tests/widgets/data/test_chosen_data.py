@@ -7,7 +7,6 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_hush.config import create_n2v_configuration
 from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.regions import Extent, windows_of
 
@@ -58,8 +57,7 @@ def test_shapes_beside_the_image_are_nothing_to_learn_from(model, layer):
     shapes = model.add_shapes([away], shape_type="rectangle")
     assert windows_of(layer, "TYX", Extent.SHAPES, model, shapes) == []
     data = ChosenData((layer,), "TYX", extent=Extent.SHAPES, shapes=shapes)
-    config = create_n2v_configuration("a", "array", "TYX", [16, 16], 2)
-    assert "no shape" in data.fit_problem(config, data.windows(model))
+    assert "no shape" in data.nothing_problem(data.windows(model))
 
 
 def test_the_view_is_what_the_canvas_shows(model, layer):
@@ -151,8 +149,10 @@ def test_layers_that_do_are_not():
     assert ChosenData((CELLS, OTHER), "YX").problem(needs_targets=False) == ""
 
 
-def test_a_part_smaller_than_the_patches_is_said(model):
-    small = model.add_image(np.zeros((64, 63)))
-    data = ChosenData((small,), "YX")
-    config = create_n2v_configuration("a", "array", "YX", [64, 64], 2)
-    assert "63 pixels along X" in data.fit_problem(config, data.windows(model))
+def test_the_smallest_part_and_validation_layer_are_the_room(model):
+    small = model.add_image(np.zeros((9, 64, 63)))
+    narrow = model.add_image(np.zeros((12, 70, 40)))
+    flat = model.add_image(np.zeros((5, 90, 90)))
+    for axes, room in ("TYX", (64, 40)), ("ZYX", (5, 64, 40)), ("YXZ", (40, 5, 64)):
+        data = ChosenData((small, narrow), axes, validation=(flat,))
+        assert data.room(data.windows(model)) == room

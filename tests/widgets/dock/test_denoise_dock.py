@@ -15,6 +15,7 @@ from napari_hush.careamist import CAREamist
 from napari_hush.config import DataConfig
 from napari_hush.config.training import PRESETS
 from napari_hush.events import TilesDone
+from napari_hush.widgets.user_settings import load_setting
 
 CONTROLS = (
     "noisy_layer",
@@ -187,7 +188,7 @@ def test_data_and_labels_that_change_are_looked_at_again(hand, layer, noisy):
     assert hand.find("axes").value() == "YX"
     layer.axis_labels = ("x", "y")
     assert hand.find("axes").value() == "XY"
-    layer.data = noisy[:8]
+    layer.data = noisy[:7]
     assert not hand.find("train").isEnabled()
     layer.data = noisy
     assert hand.find("train").isEnabled()
@@ -274,10 +275,35 @@ def test_wrong_axes_are_said_at_once_and_nothing_starts(ready, axes):
     assert ready.find("train").isEnabled()
 
 
-def test_an_image_smaller_than_the_patch_is_said_at_once(viewer, ready):
+def test_a_patch_cannot_be_larger_than_the_image(viewer, ready):
     ready.find("patch_size_yx").setValue(128)
-    assert not ready.find("train").isEnabled()
-    assert "64 pixels along Y" in ready.status
+    assert ready.dock.value().data_config.patch_size == (64, 72)
+    assert ready.find("train").isEnabled()
+
+
+def test_a_stack_of_few_planes_can_be_trained_on_as_a_volume(viewer, hand, noisy):
+    stack = viewer.add_image(np.stack([noisy] * 5))
+    hand.find("axes").setValue("ZYX")
+    config = hand.dock.value()
+    assert hand.find("train").isEnabled()
+    assert config.data_config.patch_size == (5, 64, 64)
+    assert config.algorithm_config.model.pool_z == (False, False)
+    assert "Patch size 5 × 64 × 64" in hand.find("facts").text()
+    box = hand.find("patch_size_z")
+    assert (box.minimum(), box.maximum()) == (1, 5)
+    stack.data = np.stack([noisy] * 20)
+    assert hand.dock.value().data_config.patch_size == (16, 64, 64)
+    assert "Patch size" not in hand.find("facts").text()
+
+
+def test_the_patch_size_that_was_set_is_remembered(viewer, hand, quick):
+    """Not the smaller one of a small image."""
+    hand.dock.setValue(quick())
+    hand.find("patch_size_yx").setValue(48)
+    viewer.add_image(np.random.default_rng(0).random((20, 33)).astype("float32"))
+    hand.train()
+    assert hand.dock.model.config.data_config.patch_size == (20, 32)
+    assert load_setting("configuration")["data_config"]["patch_size"] == [48, 48]
 
 
 @pytest.mark.parametrize("spoil", ["nan", "inf", "constant"])

@@ -13,7 +13,7 @@ from napari_hush.config import (
 from napari_hush.config.base import Frozen
 from napari_hush.config.methods import METHODS, method_of, with_method
 from napari_hush.config.training import PRESETS
-from napari_hush.errors import ConfigurationError
+from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.widgets.settings.all_settings import ELSEWHERE, FOLLOWING
 from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
 
@@ -240,3 +240,59 @@ def test_reset_brings_back_everything_but_the_image(qtbot, open_form):
     assert open_form.value() != untouched
     open_form.reset()
     assert open_form.value() == untouched
+
+
+# ---- Patches and the room for them
+
+
+def room_of(form, room):
+    form.fitPatches(room)
+    config = form.value()
+    return config.data_config.patch_size, config.algorithm_config.model.pool_z
+
+
+def box(form, name):
+    return form.findChild(type(form._patch_size._yx), f"patch_size_{name}")
+
+
+def test_patches_fit_into_the_image_and_grow_again(form):
+    assert form.fitPatches((40, 300)) == "Patch size 40 × 64: the image is small"
+    assert form.value().data_config.patch_size == (40, 64)
+    assert form.fitPatches((512, 512)) == ""
+    assert form.value() == fresh_configuration()
+
+
+@pytest.mark.parametrize(
+    ("planes", "pool_z"), [(5, (False, False)), (1, (False, False)), (12, (False, True))]
+)
+def test_volumes_of_few_planes(form, planes, pool_z):
+    form.setImage("ZYX", None)
+    assert room_of(form, (planes, 96, 96)) == ((planes, 64, 64), pool_z)
+    assert (box(form, "z").minimum(), box(form, "z").maximum()) == (1, planes)
+    assert room_of(form, None) == ((16, 64, 64), (True, True))
+
+
+def test_each_side_that_was_set_returns_when_there_is_room(form):
+    form.setImage("ZYX", None)
+    form.fitPatches((5, 40, 40))
+    box(form, "z").setValue(3)
+    assert room_of(form, None)[0] == (3, 64, 64)
+    box(form, "yx").setValue(32)
+    assert room_of(form, (5, 17, 300))[0] == (3, 16, 32)
+    assert form.wished().data_config.patch_size == (3, 32, 32)
+    assert form.value().data_config.patch_size == (3, 16, 32)
+
+
+def test_levels_that_downsample_z_are_kept_where_they_were_set(form):
+    made = create_n2v_configuration(
+        "a", "array", "ZYX", [16, 32, 32], 2, model_params={"pool_z": (False, True)}
+    )
+    form.setValue(made)
+    assert room_of(form, (7, 99, 99)) == ((6, 32, 32), (False, True))
+    with pytest.raises(DataError, match=r"1 pixels along Z .* downsamples less"):
+        form.fitPatches((1, 99, 99))
+
+
+def test_an_image_that_is_too_small_is_said(form):
+    with pytest.raises(DataError, match=r"7 pixels along Y in the part.* at least 8"):
+        form.fitPatches((7, 40), "the part")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
     from napari_hush.boxes import Box
-    from napari_hush.config import Configuration
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class ChosenData:
     def problem(self, *, needs_targets: bool) -> str:
         """Why these layers do not fit together, in one sentence; empty if they do.
 
-        Reads nothing; `fit_problem` checks the patch size.
+        Reads nothing; sizes are for `room`.
         """
         first = self.noisy[0]
         for other in (*self.noisy[1:], *self.validation):
@@ -69,24 +68,27 @@ class ChosenData:
             for layer in self.noisy
         ]
 
-    def fit_problem(self, configuration: Configuration, windows: list[list[Box]]) -> str:
-        """Why patches do not fit into `windows`, in one sentence; empty if they do."""
-        data = configuration.data_config
-        if not any(windows):
-            return {
-                Extent.SHAPES: "There is no shape on the image; draw a rectangle to train "
-                "inside of, or train on everything.",
-                Extent.VIEW: "The image is not visible; move it into view, or train on "
-                "everything.",
-            }.get(self.extent, "There is nothing to train on; choose another part.")
-        patches = dict(zip(spatial_axes(data.axes), data.patch_size, strict=True))
-        for layer, parts in zip(self.noisy, windows, strict=True):
-            for window in parts:
-                for letter, patch in patches.items():
-                    part = window[data.axes.index(letter)]
-                    if part.stop - part.start < patch:
-                        return self._too_small(layer, letter, part, patch)
-        return ""
+    def nothing_problem(self, windows: list[list[Box]]) -> str:
+        """Why there is nothing to train on, in one sentence; empty if there is."""
+        if any(windows):
+            return ""
+        return {
+            Extent.SHAPES: "There is no shape on the image; draw a rectangle to train "
+            "inside of, or train on everything.",
+            Extent.VIEW: "The image is not visible; move it into view, or train on "
+            "everything.",
+        }.get(self.extent, "There is nothing to train on; choose another part.")
+
+    def room(self, windows: list[list[Box]]) -> tuple[int, ...]:
+        """The least size ((Z), Y, X) of `windows` and of validation layers, in pixels."""
+        shapes = [
+            [part.stop - part.start for part in window]
+            for parts in windows
+            for window in parts
+        ]
+        shapes += [list(pixel_shape(layer)) for layer in self.validation]
+        places = [self.axes.index(letter) for letter in spatial_axes(self.axes)]
+        return tuple(min(shape[place] for shape in shapes) for place in places)
 
     def pixels(self, viewer: napari.viewer.Viewer, *, needs_targets: bool) -> TrainingData:
         """The training data, still on disk where the layers are."""
@@ -153,15 +155,6 @@ class ChosenData:
         if "C" in self.axes and len(shape) == len(self.axes):
             del shape[self.axes.index("C")]
         return tuple(shape)
-
-    def _too_small(self, layer: Image, letter: str, part: slice, patch: int) -> str:
-        size = part.stop - part.start
-        what = "image" if self.extent is Extent.EVERYTHING else "part to train on"
-        several = f" “{layer.name}”" if len(self.noisy) > 1 else ""
-        return (
-            f"The {what}{several} has {size} pixels along {letter} but the patches have "
-            f"{patch}; use smaller patches or a larger {what.split()[0]}."
-        )
 
     def _cut(self, layer: Image, window: Box | None) -> Any:
         source, shape = source_of(layer), pixel_shape(layer)

@@ -19,9 +19,10 @@ from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.data_panel import DataPanel
+from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.data.training_data import whole_of
 from napari_hush.widgets.dock.as_script import as_command, as_python
-from napari_hush.widgets.dock.readiness import Readiness, check_inputs
+from napari_hush.widgets.dock.readiness import Readiness, check_inputs, without_path
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
 from napari_hush.widgets.inspect.check_task import DataCheck
@@ -169,7 +170,7 @@ class Inputs(QWidget):
         if data is None or self.readiness.training:
             return None
         configuration = self.namedValue()
-        self._files.keep(self.value())
+        self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
         layer = data.noisy[0]
@@ -290,7 +291,9 @@ class Inputs(QWidget):
         layer = self.chosen()
         with QSignalBlocker(self.settings):  # check_inputs may change it
             self.readiness = check_inputs(layer, self.axes(), self.settings)
-            if layer is not None and not self.readiness.axes_wrong:
+            if layer is None or self.readiness.axes_wrong:
+                self.settings.fitPatches(None)
+            else:
                 self._check_data()
                 if self._model is not None:
                     unfit = why_not_for(self._model, layer, self.axes())
@@ -309,13 +312,19 @@ class Inputs(QWidget):
             shapes = layers.pixel_shape(data.noisy[0]), layers.pixel_shape(data.target[0])
             count = [layers.channel_count(data.axes, shape) for shape in shapes]
             self.settings.setImage(data.axes, *count)
+        facts = self.readiness.facts
         if not problem:
+            windows = data.windows(self._viewer)
+            problem = data.nothing_problem(windows)
+        if not problem:
+            what = "the image" if data.extent is Extent.EVERYTHING else "the part"
             try:
-                problem = data.fit_problem(self.value(), data.windows(self._viewer))
-            except HushError:
-                problem = self.readiness.training
-        if problem:
-            self.readiness = replace(self.readiness, training=problem)
+                reduced = self.settings.fitPatches(data.room(windows), what)
+                facts = "\n".join(filter(None, (facts, reduced)))
+                self.value()
+            except HushError as error:
+                problem = without_path(str(error))
+        self.readiness = replace(self.readiness, training=problem, facts=facts)
 
     def _show_cost(self) -> None:
         data = self.chosenData()

@@ -49,11 +49,11 @@ def check_inputs(layer: Image | None, axes: str, settings: SettingsForm) -> Read
     try:
         settings.value()
     except HushError as error:
-        return Readiness(_without_path(str(error)), facts=facts)
+        return Readiness(without_path(str(error)), facts=facts)
     return Readiness(facts=facts)
 
 
-def _without_path(sentence: str) -> str:
+def without_path(sentence: str) -> str:
     """The sentence without the name of the field in the configuration."""
     _, _, rest = sentence.rpartition("config: ")
     plain = rest.removeprefix("the configuration: ")

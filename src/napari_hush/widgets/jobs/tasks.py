@@ -171,6 +171,10 @@ class Training:
 
         statistics = known_statistics(engine.model, checkpoint)
         config = self.configuration.data_config.replace(**statistics)
+        if engine.model is not None:  # whose network may downsample more
+            steps = engine.config.algorithm_config.model.multiple
+            size = zip(config.patch_size, steps, strict=False)
+            config = config.replace(patch_size=tuple(n - n % step or n for n, step in size))
         # val_minimum_split as in CAREamist.train
         data = TrainDataModule(config, **pixels.sources(), val_minimum_split=1)
         data.pixel_size = self.pixel_size

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_hush.config import DataConfig
+from napari_hush.config.patches import DEFAULT_PATCH, SMALLEST_SIDE
 from napari_hush.widgets.settings.fields import SpinBox
 from napari_hush.widgets.theme.widgets import column
 
 LARGEST_PATCH = 4096
 """Pixels along one axis; larger patches fit no memory."""
-DEFAULT_Z = 16
-"""Planes of a patch when the axes gain a Z."""
 
 
 class PatchSizeField(QWidget):
@@ -29,14 +30,14 @@ class PatchSizeField(QWidget):
         self.setToolTip(f"{field.description}\n(patch_size)")
         self._yx = _box("patch_size_yx", "Patch size along Y and X", " px")
         self._z = _box("patch_size_z", "Patch size along Z", " px in Z")
-        self.setStep(2)
+        self.setLimits((1, 2, 2))
         layout = column(self)
         layout.addWidget(self._yx)
         layout.addWidget(self._z)
         self._yx.valueChanged.connect(lambda side: self._set_lateral((side, side)))
         self._z.valueChanged.connect(self._emit)
 
-        self._z.setValue(DEFAULT_Z)
+        self._z.setValue(DEFAULT_PATCH[0])
         self.setValue(field.default)
 
     def value(self) -> tuple[int, ...]:
@@ -57,13 +58,18 @@ class PatchSizeField(QWidget):
             self._z.setVisible(volumes)
             self._emit()
 
-    def setStep(self, step: int) -> None:
-        """Let sizes be multiples of `step`, as the depth of the network requires."""
-        for box in (self._z, self._yx):
-            # With one step, the deepest level would be a single pixel.
-            box.setRange(2 * step, LARGEST_PATCH)
-            box.setSingleStep(4 * step)
-        self._z.setSingleStep(step)
+    def setLimits(self, multiple: Sequence[int], room: Sequence[int] | None = None) -> None:
+        """Let sizes be multiples of `multiple` of at most `room` pixels, both ((Z), Y, X).
+
+        Only the larger one of Y and X limits the number for both.
+        """
+        step, largest = multiple[-1], LARGEST_PATCH if room is None else max(room[-2:])
+        # With one step, the deepest level would be a single pixel.
+        least = 2 * step if 2 * step <= largest else max(step, SMALLEST_SIDE)
+        self._yx.setRange(least, max(least, largest // step * step))
+        self._yx.setSingleStep(4 * step)
+        self._z.setRange(multiple[0], LARGEST_PATCH if room is None else room[0])
+        self._z.setSingleStep(multiple[0])
 
     def _set_lateral(self, lateral: tuple[int, ...]) -> None:
         height, width = lateral

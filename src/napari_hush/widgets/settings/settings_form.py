@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_hush.axes import spatial_axes
-from napari_hush.config import Configuration, DataConfig, TrainingConfig
+from napari_hush.config import Configuration, DataConfig, TrainingConfig, fitting_pool_z
+from napari_hush.config.patches import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.training import DEFAULT
-from napari_hush.errors import HushError
+from napari_hush.errors import DataError, HushError
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
 from napari_hush.widgets.settings.labels import words_of
@@ -60,6 +62,8 @@ class SettingsForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tree: Tree = fresh_configuration().model_dump()
+        self._wish: tuple[int, ...] = DEFAULT_PATCH
+        self._room: tuple[int, ...] | None = None
         self._all: AllSettings | None = None
 
         # ---- widgets
@@ -107,13 +111,25 @@ class SettingsForm(QWidget):
     def setValue(self, configuration: Configuration) -> None:
         """Show `configuration`."""
         self._tree = configuration.model_dump()
+        size = configuration.data_config.patch_size
+        self._wish = (self._wish[0], *size)[-3:]
         self._edited()
+
+    def wished(self) -> Configuration:
+        """`value` with the patch size that was set, whether there is room for it or not."""
+        shown = deepcopy(self._tree), self._room
+        self._room = None
+        try:
+            self._fit(self._pool_z_follows())
+            return self.value()
+        finally:
+            self._tree, self._room = shown
 
     def reset(self) -> None:
         """Restore the defaults, except for the axes and channels of the image."""
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         axes, channels = data["axes"], network["in_channels"]
-        self._tree = fresh_configuration().model_dump()
+        self._tree, self._wish = fresh_configuration().model_dump(), DEFAULT_PATCH
         self._follow(axes, channels, channels)
         self._edited()
 
@@ -134,6 +150,24 @@ class SettingsForm(QWidget):
             self._follow(axes, channels, targets)
             self._edited()
 
+    def fitPatches(self, room: tuple[int, ...] | None, name: str = "the image") -> str:
+        """Reduce the patch size to `room`, the least size ((Z), Y, X) to train on.
+
+        None if it is unknown. A larger size that was set returns once there is room for it.
+        Returns a reduced size in words, else an empty text. Raises a DataError if `room`,
+        of what is called `name`, is too small for any patch.
+        """
+        before, follows = (self._size(), self._room), self._pool_z_follows()
+        self._room = room
+        self._fit(follows)
+        if before != (self._size(), room):
+            self._edited()
+        wish = self._wish[-len(self._size()) :]
+        if room is not None:
+            fitting_patch(room, wish, self._multiple(follows), name)
+        words = " × ".join(map(str, self._size()))
+        return "" if self._size() == wish else f"Patch size {words}: {name} is small"
+
     def _add_common_rows(self) -> None:
         widget = QWidget()
         rows = form(widget)
@@ -153,16 +187,45 @@ class SettingsForm(QWidget):
     def _follow(self, axes: str, channels: int, targets: int) -> None:
         """Adapt the tree to an image."""
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
-        dims = len(spatial_axes(axes))
-        size = tuple(data["patch_size"])
-        if len(size) != dims:
-            with QSignalBlocker(self._patch_size):
-                self._patch_size.setVolumes(dims == 3)
-            data["patch_size"] = self._patch_size.value()
+        dims, follows = len(spatial_axes(axes)), self._pool_z_follows()
+        if len(data["patch_size"]) != dims:
+            data["patch_size"] = self._wish[-dims:]
+            network["pool_z"] = None
         data["axes"], network["conv_dims"] = axes, dims
         network["in_channels"], network["num_classes"] = channels, targets
         if channels != targets:
             network["independent_channels"] = False
+        self._fit(follows)
+
+    def _size(self) -> tuple[int, ...]:
+        return tuple(self._tree["data_config"]["patch_size"])
+
+    def _multiple(self, follows: bool) -> tuple[int, ...]:
+        """What patch sizes are multiples of; any number of planes if `pool_z` `follows`."""
+        network = self._tree["algorithm_config"]["model"]
+        depth, pooled = network["depth"], sum(map(bool, _levels(network)))
+        multiple = (1 if follows else 2 ** min(pooled, depth), 2**depth, 2**depth)
+        return multiple[-len(self._size()) :]
+
+    def _pool_z_follows(self) -> bool:
+        """Whether `pool_z` is what fits the planes of the patches."""
+        network, size = self._tree["algorithm_config"]["model"], self._size()
+        if len(size) < 3:
+            return True
+        return _levels(network) == fitting_pool_z(size[0], network["depth"])
+
+    def _fit(self, follows: bool) -> None:
+        """Fit patches into the room, and `pool_z` to their planes where it `follows`."""
+        data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
+        wish, room = self._wish[-len(self._size()) :], self._room
+        data["patch_size"] = wish
+        if room is not None and len(room) == len(wish):
+            with suppress(DataError):  # `fitPatches` says so
+                data["patch_size"] = fitting_patch(room, wish, self._multiple(follows))
+        if follows and len(wish) == 3:
+            levels = fitting_pool_z(data["patch_size"][0], network["depth"])
+            if levels != _levels(network):
+                network["pool_z"] = levels
 
     def _on_method(self) -> None:
         self._tree = self.method.applied(self._tree)
@@ -172,7 +235,15 @@ class SettingsForm(QWidget):
         self._on_edited((part,), {name: self._counts[name].value()})
 
     def _on_edited(self, path: tuple[str, ...], values: dict[str, Any]) -> None:
-        part_of(self._tree, path).update(values)
+        before = self._size()
+        for axis, new in enumerate(values.get("patch_size", ()), 3 - len(before)):
+            if new != before[axis - 3]:
+                self._wish = (*self._wish[:axis], new, *self._wish[axis + 1 :])
+        part, follows = part_of(self._tree, path), self._pool_z_follows()
+        if "pool_z" in values:
+            follows &= list(values["pool_z"] or ()) == list(part["pool_z"] or ())
+        part.update(values)
+        self._fit(follows)
         self._edited()
 
     def _edited(self) -> None:
@@ -186,14 +257,22 @@ class SettingsForm(QWidget):
         for part, _, name in _COUNTS:
             show_value(self._counts[name], tree[part][name])
         with QSignalBlocker(self._patch_size):
-            self._patch_size.setStep(2 ** tree["algorithm_config"]["model"]["depth"])
-            self._patch_size.setValue(tuple(tree["data_config"]["patch_size"]))
+            room = self._room
+            if room is not None and len(room) != len(self._size()):
+                room = None
+            self._patch_size.setLimits(self._multiple(self._pool_z_follows()), room)
+            self._patch_size.setValue(self._size())
         try:
             self.preset.setTraining(TrainingConfig.build(tree["training_config"]))
         except HushError:  # shown as the reason why training cannot start
             self.preset.setTraining(TrainingConfig())
         if self._all is not None:
             self._all.setTree(tree)
+
+
+def _levels(network: Tree) -> tuple[Any, ...]:
+    """The levels of a network that downsample Z."""
+    return tuple(network["pool_z"] or (True,) * network["depth"])
 
 
 def _add_row(layout: QFormLayout, words: str, control: QWidget) -> None:
