@@ -20,6 +20,7 @@ import logging
 import re
 import resource
 import shutil
+import sys
 import tempfile
 import time
 import traceback
@@ -64,6 +65,8 @@ class Format:
     """How much of the damage is done to words and numbers, where there are braces."""
     head: int | None = None
     """Most damage is done within so many bytes, where the structure is."""
+    kept: tuple[int, int] | None = None
+    """Start and stop of bytes that are not changed."""
 
 
 # ---- damage
@@ -79,6 +82,11 @@ def damaged(content: bytes, draw: np.random.Generator, form: Format) -> bytes:
             changed = _other_words(changed, draw)
         else:
             changed = _other_bytes(changed, draw, form.head)
+    if form.kept is not None:
+        start, stop = form.kept
+        if len(changed) != len(content) and changed[start:stop] != content[start:stop]:
+            return content[:start]  # what follows has moved
+        changed[start:stop] = content[start:stop]
     return bytes(changed)
 
 
@@ -210,6 +218,82 @@ def read_zarr(folder: Path) -> None:
     with contextlib.suppress(HushError):
         _look_at(open_images(path, "zarr", "YX")[0])
     _look_at(open_images(path, "zarr", "ZYX")[0])
+
+
+def make_image(folder: Path) -> Iterable[Path]:
+    import PIL.Image
+
+    rng = np.random.default_rng(0)
+    gray = rng.integers(0, 256, (20, 24), np.uint8)
+    first = PIL.Image.fromarray(gray)
+    for ending in ("png", "jpg", "bmp", "gif", "webp"):
+        first.save(folder / f"gray.{ending}")
+    PIL.Image.fromarray(gray.astype(np.uint16) * 200).save(folder / "deep.png")
+    colors = PIL.Image.fromarray(gray[..., None].repeat(3, -1) // np.uint8([1, 2, 3]))
+    colors.save(folder / "colors.jpg", progressive=True)
+    colors.quantize(16).save(folder / "palette.png", transparency=3)
+    others = [PIL.Image.fromarray(np.roll(gray, n)) for n in range(2)]
+    first.save(folder / "moves.gif", save_all=True, append_images=others)
+    first.save(folder / "moves.png", save_all=True, append_images=others)
+    return sorted(folder.iterdir())
+
+
+def _microscope_files():
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    import microscope_files
+
+    return microscope_files
+
+
+def make_lif(folder: Path) -> Iterable[Path]:
+    write = _microscope_files().write_lif
+    stack = np.random.default_rng(0).integers(0, 999, (2, 3, 20, 24)).astype(np.uint16)
+    step = dict.fromkeys("TZYX", 1e-7)
+    colors = (stack[0].transpose(1, 2, 0) % 255).astype(np.uint8, order="C")
+    images = [("two", "CYX", stack[0].copy(), step), ("colors", "YXS", colors, step)]
+    return [
+        write(folder / "one.lif", [("one", "TZYX", stack, step)]),
+        write(folder / "two.lif", images),
+    ]
+
+
+def make_nd2(folder: Path) -> Iterable[Path]:
+    write = _microscope_files().write_nd2
+    frames = np.random.default_rng(0).integers(0, 999, (4, 20, 24, 2)).astype(np.uint16)
+    return [
+        write(folder / "a.nd2", frames, [("T", 2), ("Z", 2)]),
+        write(folder / "b.nd2", frames, [("P", 2), ("T", 2)], packed=True),
+        write(folder / "c.nd2", frames[:1, ..., :1]),
+    ]
+
+
+def make_czi(folder: Path) -> Iterable[Path]:
+    """Six tiles of 1344 bytes after a header of 544, then what says where they are."""
+    from pylibCZIrw import czi
+
+    stack = np.random.default_rng(0).integers(0, 999, (2, 3, 20, 24)).astype(np.uint16)
+    for name, scenes in (("times", False), ("scenes", True)):
+        with czi.create_czi(str(folder / f"{name}.czi")) as file:
+            for t, z in np.ndindex(2, 3):
+                plane = {"Z": z} if scenes else {"Z": z, "T": t}
+                where = {"location": (30 * t, 0), "scene": t} if scenes else {}
+                how = {"compression_options": "uncompressed:", **where}
+                file.write(stack[t, z], plane=plane, **how)
+            file.write_metadata("a", scale_x=1e-7, scale_y=1e-7)
+    return sorted(folder.glob("*.czi"))
+
+
+def read_file(folder: Path) -> None:
+    """All images of the one file in a folder, with the axes that it names."""
+    from napari_hush.io import images_of, open_images, read_metadata
+    from napari_hush.io.formats import format_of
+
+    (path,) = folder.iterdir()
+    with contextlib.suppress(HushError):
+        read_metadata(path)
+    for image in images_of(path, format_of(path)):
+        axes = read_metadata(image).axes or "YX"
+        _look_at(open_images(image, format_of(path), axes)[0])
 
 
 def _look_at(image) -> None:
@@ -397,6 +481,11 @@ def read_archive(folder: Path, name: str) -> None:
 FORMATS = {
     "tiff": Format(make_tiff, read_tiff, head=1200),
     "zarr": Format(make_zarr, read_zarr, words=0.8, head=900),
+    "image": Format(make_image, read_file, head=120),
+    # On damaged tiles libCZI may read beyond its memory, which ends the process.
+    "czi": Format(make_czi, read_file, words=0.1, kept=(544, 544 + 6 * 1344)),
+    "nd2": Format(make_nd2, read_file, words=0.0),
+    "lif": Format(make_lif, read_file, words=0.0, head=9000),
     "yaml": Format(make_yaml, read_yaml, words=0.9),
     "model": Format(make_model, read_model, words=0.4, head=14000),
     "state": Format(make_state, read_state, words=0.4, head=20000),

@@ -33,6 +33,10 @@ def as_it_was():
     [
         ("tiff", 200),
         ("zarr", 40),
+        ("image", 200),
+        ("czi", 40),
+        ("nd2", 60),
+        ("lif", 60),
         ("yaml", 100),
         ("model", 60),
         ("state", 12),

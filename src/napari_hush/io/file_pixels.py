@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import DataError, HushError, UnreadableFileError
@@ -180,8 +181,8 @@ def usable_times(present: NDArray[Any], what: str) -> tuple[int, str, str]:
     """
     total = present.shape[0]
     times = present.reshape(total, -1)
-    complete = [bool(time.all()) for time in times]
-    count = complete.index(False) if False in complete else total
+    complete = np.asarray(times.all(axis=1))
+    count = total if complete.all() else int(complete.argmin())
     if count == total:
         return count, "", ""
     if count and not times[count + 1 :].any():

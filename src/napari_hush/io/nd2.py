@@ -31,6 +31,9 @@ from napari_hush.io.lazy import Bounds, extent
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.optional import require
 
+_MOST_PACKED = 1032
+"""How much smaller zlib makes a frame at most."""
+
 
 class Nd2Pixels(FilePixels):
     """Pixels of one position: loops over time and Z, then CYX, or YXC for colors."""
@@ -87,7 +90,8 @@ class Nd2Pixels(FilePixels):
 
     def _one(self, nd2: Any, number: int) -> NDArray[Any]:
         def read() -> NDArray[Any]:
-            frame: NDArray[Any] = nd2.read_frame(number).reshape(self._frame)
+            with _sensible_lengths():
+                frame: NDArray[Any] = nd2.read_frame(number).reshape(self._frame)
             return frame[0] if self._frame[3] > 1 else frame[..., 0]
 
         if self.chunks is None:
@@ -136,7 +140,9 @@ def _present(file: Path, nd2: Any, frames: NDArray[np.int64]) -> NDArray[np.bool
     if offsets is None:  # the format of before 2009
         return np.ones(frames.shape, bool)
     about, end = nd2.attributes, file.stat().st_size
-    size = about.heightPx * (about.widthBytes or 0) if about.compressionType is None else 1
+    size = about.heightPx * (about.widthBytes or 0)
+    if about.compressionType is not None:
+        size //= _MOST_PACKED
     return np.isin(frames, [number for number, at in offsets.items() if at + size <= end])
 
 
@@ -163,5 +169,14 @@ def _library() -> Any:
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     library = _library()
-    with reading(file, "an ND2 file"), library.ND2File(file) as nd2:
+    with reading(file, "an ND2 file"), _sensible_lengths(), library.ND2File(file) as nd2:
         yield nd2
+
+
+@contextmanager
+def _sensible_lengths() -> Iterator[None]:
+    """Take a file for damaged where a small part of it does not fit into memory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError("a part of it has a length beyond all memory") from error
