@@ -103,7 +103,8 @@ class Bars:
         match event:
             case events.ImageStarted():
                 self._close()
-                self._open(f"Denoising {Path(event.name).name}", event.num_tiles, "tile")
+                name = Path(event.name.strip("'\"")).name  # of a path in quotes
+                self._open(f"Denoising {name}", event.num_tiles, "tile")
             case events.TilesDone():
                 self._bar.update(event.done - self._bar.n)
                 if event.done == event.num_tiles:

@@ -1,9 +1,14 @@
 """Layers have the metadata of their files."""
 
+import sys
+
 import numpy as np
 import pytest
+from microscope_files import write_lif
 from napari.components import ViewerModel
+from PIL import Image
 
+from napari_hush.errors import HushError
 from napari_hush.io import write_tiff
 from napari_hush.widgets.data.open_as_layers import open_as_layers
 
@@ -30,3 +35,36 @@ def test_units_that_napari_lacks_are_pixels(tmp_path):
     path = write_tiff(tmp_path / "a.tif", np.zeros((4, 5), "uint16"), "YX", **sizes)
     (layer,) = open_as_layers(ViewerModel(), path)
     assert {str(unit) for unit in layer.units} == {"pixel"}
+
+
+def test_each_image_of_a_microscope_file_is_a_layer(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 999, (3, 20, 30), "uint16")
+    step = {"Z": 5e-7, "Y": 1e-7, "X": 1e-7}
+    images = [("one", "ZYX", stack, step), ("two", "YX", stack[0, :9].copy(), step)]
+    path = write_lif(tmp_path / "a.lif", images)
+    layers = open_as_layers(ViewerModel(), path)
+    for number, (layer, (_, axes, pixels, _)) in enumerate(
+        zip(layers, images, strict=True)
+    ):
+        np.testing.assert_array_equal(layer.data, pixels)
+        assert tuple(layer.scale) == pytest.approx((0.5, 0.1, 0.1)[-len(axes) :])
+        assert layer.metadata["path"] == f"{path}#{number}"
+
+
+def test_pictures_of_a_folder_are_one_layer(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 30), "uint8")
+    for number, each in enumerate(pixels):
+        Image.fromarray(each).save(tmp_path / f"{number}.png")
+    (layer,) = open_as_layers(ViewerModel(), tmp_path)
+    np.testing.assert_array_equal(layer.data, pixels)
+
+
+def test_files_whose_library_is_missing_are_left_to_other_plugins(tmp_path, monkeypatch):
+    path = write_lif(tmp_path / "a.lif", [("one", "YX", np.zeros((9, 9), "uint8"), {})])
+    monkeypatch.setitem(sys.modules, "liffile", None)
+    viewer = ViewerModel()
+    with pytest.raises(HushError, match="microscopes"):  # there is no plugin for it
+        open_as_layers(viewer, path)
+    opened = [viewer.add_image(np.zeros((9, 9)))]
+    monkeypatch.setattr(ViewerModel, "open", lambda self, path: opened)
+    assert open_as_layers(viewer, path) == opened

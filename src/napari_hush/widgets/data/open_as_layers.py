@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_hush.errors import HushError
 from napari_hush.io import file_type, find_images, images_of, open_images, read_metadata
 from napari_hush.io.formats import format_of
 from napari_hush.io.metadata import UNITS
@@ -35,8 +36,17 @@ def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     if data_type is None:
         return list(viewer.open(path))
     files = find_images(path, data_type).files
-    images = [image for file in files for image in images_of(file, data_type)]
-    if not read_metadata(images[0]).axes:
+    try:
+        images = [image for file in files for image in images_of(file, data_type)]
+        has_axes = bool(read_metadata(images[0]).axes)
+    except HushError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
+        try:  # another plugin may have what it takes
+            return list(viewer.open(path))
+        except Exception:
+            raise error from None
+    if not has_axes:
         return list(viewer.open(files, stack=len(files) > 1))
     if len(images) > 1 and (layer := _add_stack(viewer, path, images, data_type)):
         return [layer]
