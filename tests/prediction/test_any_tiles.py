@@ -56,3 +56,16 @@ def test_tiles_axes_and_batches_do_not_change_the_result(careamist, case):
     for number, sample in enumerate(planes.samples(image)):
         alone = careamist.predict(np.ascontiguousarray(sample[0]), axes="YX", check=False)
         np.testing.assert_allclose(results[number][0], alone, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_the_bits_do_not_depend_on_the_tiles(careamist, precision):
+    """Torch computes tiles below about 143 x 143 pixels otherwise, halo included."""
+    image = np.random.default_rng(0).normal(100, 20, (320, 330)).astype(np.float32)
+    more = {"precision": precision, "check": False}
+    whole = careamist.predict(image, tile_size=[320, 330], **more)
+    for tile in ([160, 165], [160, 330]):
+        tiled = careamist.predict(image, tile_size=tile, **more)
+        np.testing.assert_array_equal(tiled, whole)
+    small = careamist.predict(image, tile_size=[64, 48], **more)
+    np.testing.assert_allclose(small, whole, rtol=1e-6)

@@ -11,6 +11,7 @@ from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
+    from napari_hush.models import Normalization
 
 
 def result_dtype(image: Image, wish: Literal["float32", "source"]) -> np.dtype[Any]:
@@ -27,6 +28,19 @@ def result_dtype(image: Image, wish: Literal["float32", "source"]) -> np.dtype[A
             "the result at 'float32'."
         )
     return own
+
+
+def check_holds(dtype: np.dtype[Any], scaling: Normalization) -> None:
+    """Raise a DataError if results of `scaling` are too small or large for `dtype`."""
+    if dtype.kind != "f":
+        return
+    limits = np.finfo(dtype)
+    for mean, scale in zip(scaling.means, scaling.scales, strict=True):
+        if scale < limits.tiny or abs(mean) + scale > limits.max:
+            raise DataError(
+                f"The model was trained on intensities of {mean:.3g} ± {scale:.3g}, which "
+                f"{dtype} cannot hold; choose another data type for the results."
+            )
 
 
 def put(place: NDArray[Any], result: NDArray[np.floating]) -> int:

@@ -24,7 +24,7 @@ from napari_hush.models import (
     is_out_of_memory,
 )
 from napari_hush.models.normalization import exact_float
-from napari_hush.prediction.cast import result_dtype
+from napari_hush.prediction.cast import check_holds, result_dtype
 from napari_hush.prediction.tiles import (
     Tile,
     even,
@@ -70,8 +70,9 @@ class Denoiser:
             network = fuse_relu(network, self.precision)
         self._network = network
         self._tta = config.tta
-        exact = exact_float(result_dtype(image, config.dtype)).__name__
-        self._result: torch.dtype = getattr(torch, exact)
+        dtype = result_dtype(image, config.dtype)
+        check_holds(dtype, model.output_normalization)
+        self._result: torch.dtype = getattr(torch, exact_float(dtype).__name__)
         overlap = config.tile_overlap or (0,) * len(network.halo)
         wanted = (-(-pixels // 2) for pixels in overlap)
         self.halo = tuple(map(max, network.halo, wanted))
