@@ -166,6 +166,7 @@ BOMB = (
         b"<OME><Image/></OME>",
         b'<o:OME xmlns:o="urn:else"><o:Image><o:Pixels/></o:Image></o:OME>',
         ome(sizes='SizeX="9"'),
+        ome(sizes='SizeX="9" SizeY="8" SizeC="2" SizeZ="3" SizeT="99999999999"'),
         ome(sizes='SizeX="9" SizeY="8" SizeC="two" SizeZ="3" SizeT="1"'),
         ome().replace(b"<Channel/>", b'<Channel SamplesPerPixel="few"/>', 1),
         ome().replace(b"XYZCT", b"YX"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
@@ -17,6 +19,9 @@ _OME = ("ome", "mmstack")
 _COUNTS = ("images", "channels", "slices", "frames")
 _DESCRIBED = ("shaped", "mmstack", "ndtiff", "ome", "imagej", "fluoview", "scanimage")
 """Kinds of series that depend on texts which people and programs change."""
+_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
+_SIZE = re.compile(r"\bSize[CTZYX]\s*=\s*[\"'](\d{1,99})")
+_MOST_PLANES = 2**24
 
 
 def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
@@ -27,6 +32,9 @@ def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
     unknown: list[str] = []
     if file.is_imagej:
         _sanitize(file.imagej_metadata or {})
+    if file.is_ome and _promises_too_much(file):
+        unknown.append("sizes of OME-XML")
+        file.is_ome = False
     kinds = iter(_DESCRIBED)
     while True:
         try:
@@ -53,6 +61,15 @@ def _claims(file: tifffile.TiffFile, kind: str) -> bool:
         return bool(getattr(file, f"is_{kind}"))
     except Exception:  # as above
         return True
+
+
+def _promises_too_much(file: tifffile.TiffFile) -> bool:
+    """Whether OME-XML has sizes for which tifffile would fill the memory with a list."""
+    page = max(1, file.pages.first.size)
+    return any(
+        math.prod(int(size) for size in _SIZE.findall(pixels)) > _MOST_PLANES * page
+        for pixels in _PIXELS.findall(file.ome_metadata or "")
+    )
 
 
 def _sanitize(known: dict[str, Any]) -> None:
