@@ -352,3 +352,20 @@ def test_names_and_sizes_of_micromanager(summary, channels):
     found, _ = series_metadata(file, series)
     assert len(found.channels) == channels
     assert found.scale == ({"T": 0.5, "Y": 0.1, "X": 0.1} if channels else {})
+
+
+@pytest.mark.parametrize(
+    ("entry", "size"), [("0.2520", 0.252), ("0,25", 0.25), ("?", None)]
+)
+def test_sizes_of_svs(tmp_path, entry, size):
+    text = f"Aperio Image Library v1\r\n9x8|AppMag = 40|MPP = {entry}|Left = 1"
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        PLANES[0],
+        metadata=None,
+        description=text,
+        tile=(16, 16),
+        photometric="minisblack",
+    )
+    found = read_metadata(tmp_path / "a.tif")
+    assert found.scale == ({"Y": size, "X": size} if size else {})

@@ -17,7 +17,15 @@ _NAMELESS = ("uniform", "generic")
 _SHAPED = ("scale", "units", "channels", "position")
 _OME = ("ome", "mmstack")
 _COUNTS = ("images", "channels", "slices", "frames")
-_DESCRIBED = ("shaped", "mmstack", "ndtiff", "ome", "imagej", "fluoview", "scanimage")
+_DESCRIBED = {
+    "shaped": "description in JSON",
+    "mmstack": "Micro-Manager index",
+    "ndtiff": "Micro-Manager index",
+    "ome": "OME-XML",
+    "imagej": "ImageJ description",
+    "fluoview": "FluoView description",
+    "scanimage": "ScanImage description",
+}
 """Kinds of series that depend on texts which people and programs change."""
 _PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
 _SIZE = re.compile(r"\bSize[CTZYX]\s*=\s*[\"'](\d{1,99})")
@@ -33,7 +41,7 @@ def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
     if file.is_imagej:
         _sanitize(file.imagej_metadata or {})
     if file.is_ome and _promises_too_much(file):
-        unknown.append("sizes of OME-XML")
+        unknown.append("sizes in OME-XML")
         file.is_ome = False
     kinds = iter(_DESCRIBED)
     while True:
@@ -42,11 +50,11 @@ def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
             break
         except MemoryError:
             raise
-        except Exception as error:  # tifffile raises many kinds
+        except Exception:  # tifffile raises many kinds
             kind = next((k for k in kinds if _claims(file, k)), None)
             if kind is None:
                 raise
-            unknown.append(f"{kind} description ({error!r:.80})")
+            unknown.append(_DESCRIBED[kind])
             setattr(file, f"is_{kind}", False)
             file.filehandle.seek(8 if file.is_bigtiff else 4)
             file.pages = tifffile.TiffPages(file)
@@ -101,8 +109,8 @@ def series_metadata(
         known |= _entries(file, series)
     except (MemoryError, OSError):
         raise
-    except Exception as error:  # metadata of any shape
-        left.append(f"{kind} metadata ({error!r:.80})")
+    except Exception:  # metadata of any shape
+        left.append(_DESCRIBED.get(kind, f"metadata of {kind.upper()}"))
     chosen = known.pop("named", kind not in _NAMELESS)
     named = axes if chosen else "".join(a if a == "C" else UNNAMED for a in axes)
     left += known.pop("unknown", ())
@@ -123,6 +131,8 @@ def _entries(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
         return _of_lsm(file.lsm_metadata or {})
     if series.kind == "stk":
         return _of_stk(file.stk_metadata or {})
+    if series.kind == "svs":
+        return _of_svs(series.keyframe.description)
     if series.kind == "mmstack":
         return _of_micromanager(file.micromanager_metadata or {})
     return {}
@@ -249,6 +259,13 @@ def _of_stk(known: Mapping[str, Any]) -> dict[str, Any]:
     if not unit_name(str(unit or "")) or not known.get("SpatialCalibration", True):
         return {}
     return {"scale": scale, "units": dict.fromkeys("YX", unit)}
+
+
+def _of_svs(text: str) -> dict[str, Any]:
+    """Sizes of slides are in micrometers per pixel, the same along Y and X."""
+    found = re.search(r"\|\s*MPP\s*=([^|]*)", text)
+    size = found[1] if found else None
+    return {"scale": {"Y": size, "X": size}, "units": dict.fromkeys("YX", "micrometer")}
 
 
 def _of_micromanager(known: Mapping[str, Any]) -> dict[str, Any]:
