@@ -130,11 +130,11 @@ def result_point(place: Path, share: float, noisy, wanted) -> bool:
 
     with filled(place, int(share * size)):
         said = refused(lambda: denoise(wanted["sources"]))
-        done = sorted(out.glob("*.tiff")) if out.is_dir() else []
+        done = sorted(out.glob("*.tif")) if out.is_dir() else []
         whole = no_leftovers(place) and all(map(same, done))
     names = {path.stem for path in done}
     denoise([file for file in wanted["sources"] if file.stem not in names])
-    ended = sorted(out.glob("*.tiff"))
+    ended = sorted(out.glob("*.tif"))
     return bool(said) and whole and len(ended) == FILES and all(map(same, ended))
 
 

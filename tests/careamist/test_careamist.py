@@ -623,10 +623,10 @@ def test_files_are_denoised_into_files(model, folder, tmp_path):
     careamist = CAREamist(model, work_dir=tmp_path)
     targets = careamist.predict_to_disk(source)
     root = tmp_path / "predictions"
-    assert targets == [root / "a.tiff", root / "inner" / "b.v1.tiff"]
+    assert targets == [root / "a.tif", root / "inner" / "b.v1.tif"]
     for target, image in zip(targets, images.values(), strict=True):
         np.testing.assert_array_equal(read_tiff(target), careamist.predict(image))
-    with pytest.raises(ExistingFileError, match=r"a\.tiff' exists already"):
+    with pytest.raises(ExistingFileError, match=r"a\.tif' exists already"):
         careamist.predict_to_disk(source)
     assert careamist.predict_to_disk(source, overwrite=True) == targets
 
@@ -648,14 +648,14 @@ def test_results_keep_the_pixel_sizes_of_their_source(model, tmp_path):
 
 def test_a_result_never_replaces_another_source(model, folder):
     source, images = folder
-    write_tiff(source / "inner" / "a.tiff", images["a.tif"], "YX")
-    before = (source / "inner" / "a.tiff").read_bytes()
-    files = [source / "a.tif", source / "inner" / "a.tiff"]
-    with pytest.raises(ConfigurationError, match=r"would replace '.*inner.a\.tiff'"):
+    write_tiff(source / "inner" / "a.tif", images["a.tif"], "YX")
+    before = (source / "inner" / "a.tif").read_bytes()
+    files = [source / "a.tif", source / "inner" / "a.tif"]
+    with pytest.raises(ConfigurationError, match=r"would replace '.*inner.a\.tif'"):
         CAREamist(model).predict_to_disk(
             files, prediction_dir=source / "inner", overwrite=True
         )
-    assert (source / "inner" / "a.tiff").read_bytes() == before
+    assert (source / "inner" / "a.tif").read_bytes() == before
 
 
 def test_a_stopped_job_writes_no_result_that_is_not_whole(model, folder, tmp_path):
@@ -667,7 +667,7 @@ def test_a_stopped_job_writes_no_result_that_is_not_whole(model, folder, tmp_pat
 
     careamist = CAREamist(model, work_dir=tmp_path, on_progress=heed)
     targets = careamist.predict_to_disk(folder[0], should_stop=lambda: bool(written))
-    assert targets == written == [tmp_path / "predictions" / "a.tiff"]
+    assert targets == written == [tmp_path / "predictions" / "a.tif"]
     assert not (tmp_path / "predictions" / "inner").exists()
 
 

@@ -34,7 +34,7 @@ def model(noisy, tmp_path, monkeypatch, capsys):
 def test_predictions_as_json(model, capsys):
     assert main(["predict", model, "cells.tif", "-o", "out", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["files"] == ["out/cells.tiff"]
+    assert answer["files"] == ["out/cells.tif"]
     assert answer["clipped"] == {}
     assert {"about", "message"} == set(answer["warnings"][0])  # a model of one step
     assert answer["cautions"] == answer["warnings"]  # the former key
@@ -49,7 +49,7 @@ def test_files_that_cannot_be_read_have_an_exit_code(model, noisy, tmp_path, cap
     assert main(command) == ExitCode.SOME_FAILED
     output = capsys.readouterr()
     answer = json.loads(output.out)
-    assert answer["files"] == ["out/a.tiff"]
+    assert answer["files"] == ["out/a.tif"]
     assert [*answer["failed"]] == ["in/broken.tif"]
     assert "1 image could not be denoised, 1 done" in output.err
     assert main([*command, "--resume"]) == ExitCode.SOME_FAILED

@@ -52,7 +52,7 @@ def test_folders(image, tmp_path):
     for name in ("a.tif", "b.tif"):
         write_tiff(tmp_path / "in" / name, image, "YX")
     main(["predict", "m.safetensors", "in", "-o", "out", "--quiet"])
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.tiff", "b.tiff"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.tif", "b.tif"]
 
 
 def test_folder_of_zarr_stores(image, tmp_path, capsys):

@@ -138,7 +138,7 @@ def test_tiff_files_of_a_plate(model, tmp_path):
         source, prediction_dir=tmp_path / "out", write_type="tiff"
     )
     assert [p.relative_to(tmp_path / "out").as_posix() for p in written] == [
-        f"plate/{well}/1/{n}.tiff" for well in "AB" for n in "01"
+        f"plate/{well}/1/{n}.tif" for well in "AB" for n in "01"
     ]
     with pytest.raises(ConfigurationError, match="4 images cannot go into the one file"):
         model.predict_to_disk(source, prediction_dir=tmp_path / "a.tif")
@@ -163,4 +163,4 @@ def test_resolutions_are_named_after_their_image(model, tmp_path):
         [tmp_path / "a.zarr" / "0", tmp_path / "b.zarr" / "0"],
         prediction_dir=tmp_path / "o",
     )
-    assert [path.name for path in written] == ["a_0.ome.zarr", "b_0.ome.zarr"]
+    assert [path.name for path in written] == ["a_0.zarr", "b_0.zarr"]

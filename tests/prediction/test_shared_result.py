@@ -171,8 +171,8 @@ def test_several_files_are_divided(careamist, tmp_path):
         write_tiff(tmp_path / "noisy" / f"{number}.tif", noisy(), "YX")
     done = together(careamist, tmp_path / "noisy", tmp_path / "clean", 2)
     assert {rank: written for rank, (_, written, _) in done.items()} == {
-        0: ["0.tiff", "2.tiff"],
-        1: ["1.tiff"],
+        0: ["0.tif", "2.tif"],
+        1: ["1.tif"],
     }
     crowd = together(careamist, tmp_path / "noisy", tmp_path / "other", 4)
     assert all("3 files but 4 processes" in said for _, _, said in crowd.values())

@@ -319,7 +319,7 @@ def test_files_that_cannot_be_read_do_not_end_the_job(kind, tmp_path):
     assert "broken.tif" in str(error.value)
     failed = [event.path.name for event in events if isinstance(event, FileFailed)]
     assert failed == ["broken.tif", "deep.tif"]
-    ending = ".tiff" if kind == "tiff" else ".ome.zarr"
+    ending = ".tif" if kind == "tiff" else ".ome.zarr"
     names = [str(p.relative_to(tmp_path / "out")) for p in error.value.done]
     assert names == [f"a{ending}", f"inner/a{ending}", f"z{ending}"]
     (folder / "broken.tif").unlink()

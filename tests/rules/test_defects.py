@@ -258,5 +258,5 @@ def test_d16_subfolders_are_kept_and_each_file_is_read_once(to_disk, tmp_path):
     )
     targets = to_disk.predict_to_disk(tmp_path / "in")
     names = [str(t.relative_to(tmp_path / "predictions")) for t in targets]
-    assert names == ["a.tiff", "deep/er/a.tiff"]
+    assert names == ["a.tif", "deep/er/a.tif"]
     assert len(opened) == len(set(opened)) == 2

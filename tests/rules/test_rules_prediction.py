@@ -199,7 +199,7 @@ def test_r54_results_lie_below_the_work_folder(tiny_config, noisy, tmp_path):
     careamist = CAREamist(tiny_config(num_steps=1), work_dir=tmp_path / "work")
     careamist.train(train_source=noisy)
     (target,) = careamist.predict_to_disk(tmp_path / "in", prediction_dir="clean")
-    assert target == tmp_path / "work" / "clean" / "cells.v2.tiff"
+    assert target == tmp_path / "work" / "clean" / "cells.v2.tif"
     np.testing.assert_array_equal(read_tiff(target), careamist.predict(noisy))
     with pytest.raises(SourceTypeError, match="Arrays have no names"):
         careamist.predict_to_disk(noisy)

@@ -102,19 +102,19 @@ def test_results_that_are_whole_are_kept(careamist, files, tmp_path, noisy):
     space = 2 * noisy.nbytes
     with (
         no_file_larger_than(space),
-        pytest.raises(UnwritableFileError, match=r"9 large\.tiff"),
+        pytest.raises(UnwritableFileError, match=r"9 large\.tif"),
     ):
         careamist.predict_to_disk(
             files, prediction_dir=tmp_path / "out", data_type="tiff", tile_size=[64, 64]
         )
-    assert [n for n in only(tmp_path / "out") if n.endswith(".tiff")] == [
-        "0.tiff",
-        "1.tiff",
-        "2.tiff",
+    assert [n for n in only(tmp_path / "out") if n.endswith(".tif")] == [
+        "0.tif",
+        "1.tif",
+        "2.tif",
     ]
     for number in range(3):
         wanted = careamist.predict(noisy + number)
-        found = read_tiff(tmp_path / "out" / f"{number}.tiff")
+        found = read_tiff(tmp_path / "out" / f"{number}.tif")
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
@@ -156,8 +156,8 @@ def test_a_file_that_vanishes_in_mid_read(careamist, files, tmp_path, noisy):
         careamist.predict_to_disk(
             files, prediction_dir=tmp_path / "out", data_type="tiff", tile_size=[32, 32]
         )
-    assert {"0.tiff", "1.tiff", "2.tiff"} <= set(only(tmp_path / "out"))
-    assert "3.tiff" not in only(tmp_path / "out")
+    assert {"0.tif", "1.tif", "2.tif"} <= set(only(tmp_path / "out"))
+    assert "3.tif" not in only(tmp_path / "out")
 
 
 def test_a_file_that_is_written_anew_in_mid_read(careamist, files, noisy):
@@ -269,6 +269,6 @@ def test_the_command_line_says_it_in_one_line(careamist, files, tmp_path, capsys
     said = capsys.readouterr().err
     assert said.startswith("hush: Cannot write ")
     assert said.count("\n") == 1
-    assert not list(Path(tmp_path / "out").glob("*.tiff"))
+    assert not list(Path(tmp_path / "out").glob("*.tif"))
     assert main(command) == 0
     assert os.listdir(tmp_path / "out")

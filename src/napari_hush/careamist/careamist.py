@@ -367,10 +367,12 @@ class CAREamist:
         Parameters
         ----------
         source : str, Path, or list of them
-            Files and folders; subfolders are reproduced in `prediction_dir`.
+            Files, folders and patterns (``cells_*.tif``); subfolders are reproduced in
+            `prediction_dir`. Results of napari-hush in folders are left out.
         prediction_dir : str or Path
-            Folder of the results, created if necessary; for one file also the result
-            itself. Relative to `work_dir`.
+            Folder of the results, created if necessary, which have the names of their
+            sources (``a.tif``, ``run_series2.tif`` for image 2 of ``run.czi``); for one
+            file also the result itself. Relative to `work_dir`.
         write_type : {"tiff", "zarr", "custom"}, optional
             TIFF (BigTIFF where needed) or OME-Zarr 0.5 with several resolutions, both with
             axes, pixel sizes and units, or the format of `write_func`. By default as

@@ -27,6 +27,7 @@ from napari_hush.io import (
     is_path,
     require_memory,
 )
+from napari_hush.io.output_paths import KEPT_ENDINGS
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
 from napari_hush.prediction import (
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SUFFIXES = {"tiff": ".tiff", "zarr": ".ome.zarr"}
+_SUFFIXES = {"tiff": ".tif", "zarr": ".ome.zarr"}
 
 
 class PredictSettings(TypedDict, total=False):
@@ -193,7 +194,7 @@ class ResultFormat(NamedTuple):
     kind: str
     """"tiff", "zarr" or "custom"."""
     suffix: str
-    """Ending of the files, with its dot."""
+    """Ending of the files, with its dot; TIFF and Zarr keep that of their source."""
     write: Callable[[Path, NDArray[Any]], Any] | None
     """Writes a custom result."""
 
@@ -251,6 +252,7 @@ class FileJob:
             extension_filter=self.extension_filter,
             selection=Selection(**self.config.selection),
             suffix=self.form.suffix,
+            kept=KEPT_ENDINGS.get(self.form.kind, ()),
             overwrite=self.overwrite,
             resume=resume,
             on_progress=self.progress.on_progress,

@@ -19,7 +19,7 @@ DESCRIPTION = (
 EXAMPLES = (
     "hush info cells.safetensors",
     "hush info cells.safetensors --json",
-    "hush info cells_clean.tiff",
+    "hush info cells_clean.tif",
 )
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
-from napari_hush.io.contents import file_of
+from napari_hush.io.contents import file_of, split_reference
+from napari_hush.io.file_names import split_ending
+from napari_hush.io.partial_output import journal_path
 from napari_hush.io.remote import refuse_address
 from napari_hush.io.zarr_collection import check_collection, place_in_store
 from napari_hush.io.zarr_store import is_array, zarr_marks
 
 _TIFF = (".tif", ".tiff")
 _ZARR = (".zarr", ".ome.zarr")
-_OME = ".ome"
+KEPT_ENDINGS = {"tiff": (*_TIFF, ".ome.tif", ".ome.tiff"), "zarr": _ZARR}
+"""Endings of sources that results of a kind have too."""
+
+Place = tuple[Path, Path]
+"""A file or store, and a path in the store."""
 
 
 def plan_targets(
@@ -25,18 +32,24 @@ def plan_targets(
     overwrite: bool,
     resume: bool = False,
     own: Container[int] | None = None,
+    kept: Sequence[str] = (),
 ) -> list[Path]:
     """Plan one result per file before anything is computed.
 
-    The folders of `files` below the `roots`, which the user gave, are kept in the folder
+    The folders of `files` below the `roots`, which were searched, are kept in the folder
     `output`. For one file `output` may also be the result itself, if it ends in `suffix`
     (``.tif`` and ``.tiff`` are equal, ``.zarr`` and ``.ome.zarr`` as well) and is not a
-    folder. Images inside a Zarr store keep their place in it: ``plate.zarr/A/1/0`` is
-    written to ``plate.zarr/A/1/0`` of the folder, to ``A/1/0`` of a store `output`, or to
-    ``plate/A/1/0.tiff``. The `suffix` with its dot replaces that of the source. Existing
-    results are replaced with `overwrite` and kept with `resume`. `own` are the numbers of
-    the files that this process denoises, by default all; the results of other processes
-    may exist.
+    folder. A result has the name of its source. The `suffix` with its dot replaces the
+    ending, unless it is one of `kept`; image 2 of ``run.czi`` is ``run_series2.tif``. Where
+    names would collide, the folders above are kept as well (``day1/a.tif``,
+    ``day2/a.tif``), or the whole name (``a.lsm.tif`` beside ``a.tif``). Images inside a
+    Zarr store keep their place in it: ``plate.zarr/A/1/0`` is written to
+    ``plate.zarr/A/1/0`` of the folder, to ``A/1/0`` of a store `output`, or to
+    ``plate/A/1/0.tif``.
+
+    Existing results are replaced with `overwrite` and kept with `resume`, also those that
+    version 0.1 named ``a.tiff`` for ``a.tif``. `own` are the numbers of the files that this
+    process denoises, by default all; the results of other processes may exist.
 
     Raises
     ------
@@ -58,11 +71,9 @@ def plan_targets(
             )
         targets = [output / inner if len(files) > 1 else output for _, inner in places]
     else:
-        folders = [root for root in roots if root.is_dir()]
-        targets = [
-            _mirrored(file, place, folders, output, suffix)
-            for file, place in zip(files, places, strict=True)
-        ]
+        targets = _mirrored(files, places, roots, output, suffix, kept)
+        if kept:
+            targets = _formerly_named(targets, suffix, resume=resume)
     sources = {
         place.resolve(): file
         for file, (store, _) in zip(files, places, strict=True)
@@ -125,19 +136,72 @@ def _is_result(output: Path, suffix: str) -> bool:
 
 
 def _mirrored(
-    file: Path, place: tuple[Path, Path], roots: Sequence[Path], folder: Path, suffix: str
+    files: Sequence[Path],
+    places: Sequence[Place],
+    roots: Sequence[Path],
+    output: Path,
+    suffix: str,
+    kept: Sequence[str],
+) -> list[Path]:
+    """Paths in the folder `output`, without collisions where possible."""
+    folders = [root for root in roots if root.is_dir()]
+    stores = [Path(os.path.abspath(store)) for store, _ in places]
+    try:
+        above = [Path(os.path.commonpath([store.parent for store in stores]))]
+    except ValueError:  # no files, or other drives
+        above = folders
+    moved = [(store, inner) for store, (_, inner) in zip(stores, places, strict=True)]
+    tries = []
+    for whole_name in (False, True):
+        for each, parents in ((places, folders), (moved, above)):
+            targets = [
+                output / _inner_path(file, place, parents, suffix, kept, whole_name)
+                for file, place in zip(files, each, strict=True)
+            ]
+            if len(set(targets)) == len(targets):
+                return targets
+            tries.append(targets)
+    return tries[0]
+
+
+def _inner_path(
+    file: Path,
+    place: Place,
+    roots: Sequence[Path],
+    suffix: str,
+    kept: Sequence[str],
+    whole_name: bool,
 ) -> Path:
-    store, inner = place
+    (store, number), inner = split_reference(place[0]), place[1]
     root = next((r for r in roots if store.is_relative_to(r) and r != store), store.parent)
     above = store.relative_to(root)
+    stem, ending = split_ending(above.name)
     if inner.parts and is_array(file):  # such as a resolution
-        above = above.with_name("_".join((above.stem, *inner.parts)) + above.suffix)
-        inner = Path()
+        stem, inner = "_".join((stem, *inner.parts)), Path()
     if inner.parts and suffix.lower() in _ZARR:
-        return folder / above / inner
-    stem = above.stem
-    if inner.parts or suffix.lower().startswith(_OME):  # not twice
-        stem = stem[: -len(_OME)] if stem.lower().endswith(_OME) else stem
+        return above / inner
     if inner.parts:
-        return folder / above.with_name(stem) / inner.with_name(f"{inner.name}{suffix}")
-    return folder / above.with_name(f"{stem}{suffix}")
+        return above.with_name(stem) / inner.with_name(f"{inner.name}{suffix}")
+    if number is not None:
+        stem += f"_series{number}"
+    if ending.lower() in kept:
+        suffix = ending
+    elif whole_name:
+        stem += ending
+    return above.with_name(f"{stem}{suffix}")
+
+
+def _formerly_named(targets: Sequence[Path], suffix: str, *, resume: bool) -> list[Path]:
+    """The targets, of which those begun or done under their names of version 0.1 keep them.
+
+    All of them were ``a.tiff`` or ``a.ome.zarr``.
+    """
+    found = []
+    for target in targets:
+        former = target.with_suffix(".tiff")
+        if suffix.lower() in _ZARR:
+            former = target.with_name(f"{split_ending(target.name)[0]}.ome.zarr")
+        begun = (resume and former.exists()) or journal_path(former).exists()
+        is_former = begun and former not in targets and not target.exists()
+        found.append(former if is_former else target)
+    return found

@@ -63,13 +63,14 @@ def open_partial_output(
 def begun_job(target: Path) -> dict[str, Any]:
     """The job of the unfinished result; empty if there is none, or it is damaged."""
     try:
-        with _journal_path(target).open("rb") as file:
+        with journal_path(target).open("rb") as file:
             return dict(json.loads(file.readline(_HEADER_BYTES))["job"])
     except (OSError, KeyError, TypeError, ValueError, RecursionError):
         return {}
 
 
-def _journal_path(target: Path) -> Path:
+def journal_path(target: Path) -> Path:
+    """The file that lists the missing parts of an unfinished result."""
     return target.with_name(f".{target.name}.tiles")
 
 
@@ -101,7 +102,7 @@ class PartialOutput:
         single = self.count <= 1 and barrier is None
         owner = f".{os.getpid()}" if single else ""
         self._part = target.with_name(f".{target.name}{owner}.part")
-        self._file = _journal_path(target)
+        self._file = journal_path(target)
         self._journal: Journal | None = None
         self.missing = list(range(self.count))  # parts that this process has to write
         self.clipped = 0  # pixels, in the parts on disk

@@ -40,7 +40,8 @@ def predict_files(
     data_type: str,
     extension_filter: str = "",
     selection: Selection = ALL_IMAGES,
-    suffix: str = ".tiff",
+    suffix: str = ".tif",
+    kept: Sequence[str] = (),
     overwrite: bool = False,
     resume: bool = False,
     on_progress: OnProgress,
@@ -77,6 +78,7 @@ def predict_files(
         overwrite=overwrite,
         resume=resume,
         own=own,
+        kept=kept,
     )
     complete: list[Path] = []
     for number in own:

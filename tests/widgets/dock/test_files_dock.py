@@ -58,13 +58,13 @@ def test_nothing_is_replaced_and_the_next_run_is_good(
 ):
     clean = tmp_path / "clean"
     clean.mkdir()
-    (clean / "cells 1.tiff").write_text("mine")
+    (clean / "cells 1.tif").write_text("mine")
     _fill(files, folder, model, clean)
     files.click("files_start")
     files.until_ready("files_start")
     assert "exists already" in files.status
     assert notifications() == [files.status]
-    assert (clean / "cells 1.tiff").read_text() == "mine"
+    assert (clean / "cells 1.tif").read_text() == "mine"
     assert len(list(clean.iterdir())) == 1
     files.find("files_output").setText(str(tmp_path / "elsewhere"))
     files.click("files_start")
@@ -75,13 +75,13 @@ def test_nothing_is_replaced_and_the_next_run_is_good(
 def test_only_what_is_missing(files, folder, model, tmp_path):
     clean = tmp_path / "clean"
     clean.mkdir()
-    (clean / "cells 1.tiff").write_text("mine")
+    (clean / "cells 1.tif").write_text("mine")
     _fill(files, folder, model, clean)
     files.click("files_resume")
     files.click("files_start")
     files.until_ready("files_start")
     assert files.status == "3 files are denoised in “clean”."
-    assert (clean / "cells 1.tiff").read_text() == "mine"
+    assert (clean / "cells 1.tif").read_text() == "mine"
     assert len(list(clean.iterdir())) == 3
 
 
