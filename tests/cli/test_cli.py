@@ -64,7 +64,7 @@ def test_folder_of_zarr_stores(image, tmp_path, capsys):
     assert CAREamist("m.safetensors").config.data_config.data_type == "zarr"
     assert main(["predict", "m.safetensors", "in", "-o", "out", "--quiet"]) == 0
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert names == ["a.ome.zarr", "b.ome.zarr"]
+    assert names == ["a.zarr", "b.zarr"]
 
     write_tiff(tmp_path / "in" / "c.tif", image, "YX")
     assert main([*train, "-o", "n.safetensors"]) == 2
@@ -126,7 +126,7 @@ def test_results_never_collide(image, tmp_path, capsys):
     (tmp_path / "a").mkdir()
     write_tiff("a/cells.tif", image, "YX")
     for command, says in [
-        (["cells.tif", "a/cells.tif", "-o", "out"], "would both be written"),
+        (["cells.tif", "./cells.tif", "-o", "out"], "would both be written"),
         (["cells.tif", "a/cells.tif", "-o", "out.tif"], "cannot go into the one file"),
         (["cells.tif", "-o", "cells.tif", "--overwrite"], "would replace it"),
         (["a/cells.tif", "-o", "cells.tif"], "exists already"),
@@ -134,6 +134,9 @@ def test_results_never_collide(image, tmp_path, capsys):
         assert main(["predict", "m.safetensors", *command]) == 2
         assert says in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    command = ["predict", "m.safetensors", "cells.tif", "a/cells.tif", "-o", "out"]
+    assert main([*command, "--quiet"]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").rglob("*.tif")) == ["cells.tif"] * 2
 
 
 def test_without_a_command(capsys):
