@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
-from napari_hush.errors import DataError
-from napari_hush.models import load_model
+from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.lightning.data_setup import check_scaling
+from napari_hush.models import Normalization, load_model
 
 Y, X = np.mgrid[:64, :64]
 CLEAN = 100 + 40 * np.sin(X / 9) * np.cos(Y / 7)
@@ -112,3 +113,11 @@ def test_the_model_file_and_further_training_keep_the_unit(tmp_path):
     found = CAREamist(model).predict(NOISY * 1e-12, dtype="source", check=False)
     expected = plain.predict(NOISY, dtype="source", check=False)
     np.testing.assert_allclose(found * 1e12, expected, rtol=1e-3)
+
+
+def test_scalings_are_compared_in_units_of_the_spread():
+    known = Normalization((1e6,), (2.0,))
+    check_scaling("image", known, Normalization((1e6 + 1e-5,), (2.0,)))
+    with pytest.raises(ConfigurationError, match="scales the images"):
+        check_scaling("image", known, Normalization((1e6 + 5,), (2.0,)))
+    check_scaling("image", Normalization((0.0,), (2.0,)), Normalization((1e-6,), (2.0,)))

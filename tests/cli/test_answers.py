@@ -8,6 +8,7 @@ import sys
 from unittest.mock import patch
 
 import pytest
+import tifffile
 import torch
 
 from napari_hush import CAREamist, cli
@@ -65,6 +66,16 @@ def test_zarr_in_zarr_out(model, noisy, tmp_path, capsys):
     assert clean.attrs["ome"]["version"] == "0.5"
     expected = CAREamist(model).predict(noisy)
     assert (clean["0"][...] == expected).all()
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_predict_in_a_precision(model, noisy, capsys, precision):
+    words = ["predict", model, "cells.tif", "-o", "clean.tif", "--precision", precision]
+    assert main([*words, "--quiet"]) == 0
+    expected = CAREamist(model).predict(noisy, precision=precision)
+    assert (tifffile.imread("clean.tif") == expected).all()
+    assert main(["info", "clean.tif", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["precision"] == precision
 
 
 def test_info(model, capsys):

@@ -53,7 +53,7 @@ def test_launchers_are_recognised(environment, values):
     launch = Launch(TrainingConfig(device="cpu"))
     assert (launch.devices, launch.nodes, launch.ranks.rank) == (4, 2, 5)
     assert launch.where == "8 x cpu"
-    assert launch.precision == "32"  # not measured: machines may differ
+    assert launch.precision == "32"  # machines may differ
 
 
 def test_a_process_that_nobody_launched_is_the_first():

@@ -25,7 +25,7 @@ from napari_hush.errors import (
     UnwritableFileError,
 )
 from napari_hush.events import StepsDone, TrainingStarted
-from napari_hush.lightning import interrupted_run, load_checkpoint
+from napari_hush.lightning import devices, interrupted_run, load_checkpoint
 from napari_hush.lightning.checkpoint import FILE
 
 
@@ -99,6 +99,21 @@ def test_it_ends_with_the_same_bits(tiny_config, noisy, tmp_path, method, at):
     assert at - 2 <= started.resumed_step <= at
     assert_same(again, whole)
     assert interrupted_run(tmp_path) is None
+
+
+@pytest.mark.parametrize("begun", ["32", "bf16"])
+def test_it_is_resumed_in_its_precision(tiny_config, noisy, tmp_path, monkeypatch, begun):
+    config = build(tiny_config, num_epochs=2)
+    monkeypatch.setattr(devices, "choose_precision", lambda wish, device: begun)
+    whole = CAREamist(config)
+    whole.train(train_source=noisy)
+    cut_off(config, tmp_path, 3, train_source=noisy)
+    other = {"32": "bf16", "bf16": "32"}[begun]  # as of another machine
+    monkeypatch.setattr(devices, "choose_precision", lambda wish, device: other)
+    resumed = CAREamist(config)
+    resumed.train(train_source=noisy, resume=tmp_path)
+    assert_same(resumed, whole)
+    assert resumed.model.provenance.precision == begun
 
 
 def test_cut_off_again_and_again(tiny_config, noisy, tmp_path):

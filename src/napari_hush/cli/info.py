@@ -125,6 +125,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "epochs": model.get("epochs"),
         "steps": model.get("steps"),
         "seed": model.get("seed"),
+        "precision": record.get("precision"),
         "software": [f"{name} {n}" for name, n in record.get("software", {}).items()],
     }
 

@@ -165,6 +165,6 @@ class UnseenIntensities:
         return WarningIssued(
             "intensities",
             f"{most / self._pixels:.0%} of the pixels of {name} are {how} than the "
-            f"training data ({low:.5g} to {high:.5g}), so the result there may be wrong; "
+            f"training data ({low:.7g} to {high:.7g}), so the result there may be wrong; "
             "train on images like this one.",
         )
