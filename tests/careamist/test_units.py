@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.events import WarningIssued
 from napari_hush.lightning.data_setup import check_scaling
 from napari_hush.models import Normalization, load_model
 
@@ -60,6 +61,18 @@ def test_float32(known, factor):
     found = trained(image).predict(image, check=False)
     error = np.abs(found.astype(np.float64) / factor - known)
     assert error.max() < 0.05 * np.ptp(known)
+
+
+@pytest.mark.parametrize("offset", [0, 1e6, 4e9])
+def test_results_that_are_rounded_are_announced(offset):
+    image = NOISY + offset
+    careamist = trained(image)
+    for dtype, expected in (("float32", offset == 4e9), ("source", False)):
+        heard = []
+        careamist.on_progress = heard.append
+        careamist.predict(image, dtype=dtype)
+        warnings = [e.message for e in heard if isinstance(e, WarningIssued)]
+        assert any("rounded to steps of 256" in text for text in warnings) == expected
 
 
 def test_results_beyond_float32_are_refused():

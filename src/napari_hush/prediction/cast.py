@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
+from napari_hush.events import WarningIssued
+from napari_hush.models.normalization import exact_float
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
@@ -41,6 +43,29 @@ def check_holds(dtype: np.dtype[Any], scaling: Normalization) -> None:
                 f"The model was trained on intensities of {mean:.3g} ± {scale:.3g}, which "
                 f"{dtype} cannot hold; choose another data type for the results."
             )
+
+
+_ROUGH = 0.05
+"""Rounding from which to warn, in standard deviations of the training data."""
+
+
+def rounding_warning(
+    image: Image, dtype: np.dtype[Any], scaling: Normalization
+) -> WarningIssued | None:
+    """Warn if results of `dtype` are coarse where the pixels of `image` are not."""
+    own = np.dtype(exact_float(np.dtype(image.data.dtype)))
+    if dtype.kind != "f" or own.itemsize <= dtype.itemsize:
+        return None
+    for mean, scale in zip(scaling.means, scaling.scales, strict=True):
+        step = float(np.spacing(dtype.type(abs(mean))))
+        if step > _ROUGH * scale:
+            return WarningIssued(
+                "intensities",
+                f"The result of {image.name} is rounded to steps of {step:.3g}, as {dtype} "
+                f"is near {mean:.3g}, but the training data vary by {scale:.3g} only; "
+                "choose the data type of the source for the result.",
+            )
+    return None
 
 
 def put(place: NDArray[Any], result: NDArray[np.floating]) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
+from napari_hush.prediction.cast import rounding_warning
 from napari_hush.quality import residual_warning, saturation, size_warning
 
 if TYPE_CHECKING:
@@ -75,10 +76,11 @@ class ImageProgress:
         model: Model,
         image: Image,
         clean: Any,
+        dtype: np.dtype[Any],
         unseen: UnseenIntensities,
         region: Region | None = None,
     ) -> None:
-        """Report warnings about the result `clean`, an array or an `Image`.
+        """Report warnings about the result `clean`, an array or an `Image` of `dtype`.
 
         `region` is the part that was denoised.
         """
@@ -86,6 +88,7 @@ class ImageProgress:
             unseen.warning(image.name),
             size_warning(image.name, image.metadata, model.provenance.pixel_size),
             saturation(image),
+            rounding_warning(image, dtype, model.output_normalization),
         ]
         # CARE may remove more than noise on purpose.
         if region is None and model.config.algorithm_config.algorithm != "care":

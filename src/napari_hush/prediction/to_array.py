@@ -58,7 +58,7 @@ def denoise(
         return False
     progress.report_clipped(image.name, clipped, out.size, out.dtype)
     if progress.check:
-        progress.report_warnings(model, image, out, unseen, region)
+        progress.report_warnings(model, image, out, out.dtype, unseen, region)
     return True
 
 

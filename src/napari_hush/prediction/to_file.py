@@ -125,7 +125,7 @@ def denoise_to_file(
         progress.report_clipped(image.name, output.clipped, num_pixels, described.dtype)
         if progress.check:
             clean = _opened(target, result.axes, described)
-            progress.report_warnings(model, image, clean, unseen)
+            progress.report_warnings(model, image, clean, described.dtype, unseen)
     return True
 
 
