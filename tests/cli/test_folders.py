@@ -59,6 +59,15 @@ def test_model_does_not_learn_from_results(folder, capsys):
     assert len([*(folder / "elsewhere").rglob("*.*")]) == 3
 
 
+def test_info_and_check_take_one_image_by_a_pattern(folder, capsys):
+    for command in ("info", "check"):
+        assert main([command, "noisy/*0.tif"]) == 0
+        assert main([command, "noisy/t*.tif"]) == 2
+        assert (
+            "has 3 images; give one, for example 'noisy/t1.tif'" in capsys.readouterr().err
+        )
+
+
 def test_results_can_be_targets(folder, capsys):
     assert main(["train", "noisy", *QUICK, "--quiet"]) == 0
     assert main(["predict", "m.safetensors", "noisy", "-o", "noisy/clean", "--quiet"]) == 0

@@ -64,6 +64,7 @@ def test_files_without_a_partner_are_named(sources, targets, says):
         (["a1.tif", "b1.tif"], ["a2.tif", "b2.tif"]),
         (["cells.tif", "cells_2.tif"], ["cells_gt.tif", "cells_2_gt.tif"]),
         (["cells_low.tif"], ["cells_high.tif"]),
+        (["\u00e9.tif", "b.tif"], ["e\u0301.tif", "b.tif"]),  # as macOS writes it
     ],
 )
 def test_names_may_differ_in_a_common_word(sources, targets):

@@ -125,7 +125,7 @@ def test_training_and_denoising_from_an_address(server, tmp_path, monkeypatch):
     predict = ["predict", "m.safetensors", "--quiet", "-o", "out"]
     assert main([*predict, address, f"{server.address}/plate.zarr"]) == 0
     model = CAREamist("m.safetensors")
-    (clean,) = load_images("out/a.ome.zarr", "zarr", "YX")
+    (clean,) = load_images("out/a.zarr", "zarr", "YX")
     np.testing.assert_array_equal(clean.data, model.predict(PIXELS))
     clean = load_images("out/plate.zarr", "zarr", "YX")
     np.testing.assert_array_equal(clean[1].data, model.predict(PIXELS + 2))

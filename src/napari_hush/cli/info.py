@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.cli.main import print_answer
+from napari_hush.errors import SourceTypeError
 
 if TYPE_CHECKING:
     from napari_hush.models import Model
@@ -32,10 +33,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from napari_hush.io import list_files
     from napari_hush.io.formats import format_of
 
     path = Path(options.model)
     if data_type := format_of(path):
+        path = _only(options.model, list_files(path, data_type))
         image, record = _of_image(path, data_type), _record(path, data_type)
         values = image | (_of_result(record) if record else {})
         print_answer(options, _lines(values), record | {"image": image})
@@ -47,6 +50,14 @@ def run(options: argparse.Namespace) -> None:
     config, provenance = model.config.model_dump(), asdict(model.provenance)
     whole = values | {"configuration": config, "provenance": provenance}
     print_answer(options, _lines(values), whole)
+
+
+def _only(given: str, files: list[Path]) -> Path:
+    if len(files) > 1:
+        raise SourceTypeError(
+            f"{given!r} has {len(files)} images; give one, for example {str(files[0])!r}."
+        )
+    return files[0]
 
 
 def described(model: Model) -> dict[str, Any]:
@@ -78,11 +89,10 @@ def described(model: Model) -> dict[str, Any]:
 
 def _of_image(path: Path, data_type: str) -> dict[str, Any]:
     """Facts about the first image of a file."""
-    from napari_hush.io import images_of, list_files, read_metadata
+    from napari_hush.io import images_of, read_metadata
     from napari_hush.io.formats import FORMATS
     from napari_hush.io.metadata import unit_symbol
 
-    list_files(path, data_type)  # refuses a missing one
     images = images_of(path, data_type)
     found = read_metadata(images[0])
     pixels, named, _ = FORMATS[data_type].open(images[0], found.axes or "", 0)

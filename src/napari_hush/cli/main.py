@@ -168,7 +168,7 @@ def _module(name: str) -> Command:
 
 FILES = "TIFF, Zarr, PNG, JPEG, BMP, GIF, WebP, CZI, ND2 or LIF"
 """The formats that images are read from."""
-IMAGES = f"image files ({FILES}) or folders of them"
+IMAGES = f"image files ({FILES}), folders of them, or patterns ('cells_*.tif')"
 
 
 def help_of(description: str | None, default: Any) -> str:

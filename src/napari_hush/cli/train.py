@@ -62,7 +62,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         nargs="+",
         help="for n2n and care: the target images, in the same order as the images; in "
-        "folders, with the same names",
+        "folders and patterns, with the same names, or names that differ in one word "
+        "(cells1_low.tif and cells1_high.tif)",
     )
     parser.add_argument("--val", metavar="IMAGE", nargs="+", help="validation images")
     parser.add_argument(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
+from unicodedata import normalize
 
 from napari_hush.errors import ConfigurationError, SourceTypeError
 from napari_hush.io.contents import split_reference
@@ -75,10 +76,11 @@ def refuse_same_files(pairs: Iterable[tuple[Path, Path]]) -> None:
 
 
 def _names(files: Sequence[Path], deep: bool) -> list[str]:
-    if not deep:
-        return [file.name for file in files]
-    root = os.path.commonpath([file.absolute().parent for file in files])
-    return [file.absolute().relative_to(root).as_posix() for file in files]
+    names = [file.name for file in files]
+    if deep:
+        root = os.path.commonpath([file.absolute().parent for file in files])
+        names = [file.absolute().relative_to(root).as_posix() for file in files]
+    return [normalize("NFC", name) for name in names]  # macOS takes letters apart
 
 
 def _without_common(stems: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.contents import some_names
+from napari_hush.io.file_names import natural_order
 from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, letters_of
 from napari_hush.io.ome_zarr import Multiscale, unusable
@@ -233,13 +234,12 @@ def _only_array(path: Path, group: Any) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about other files in the store
         members = dict(group.members(max_depth=_DEEP))
-    arrays = {name: m for name, m in sorted(members.items()) if not is_group(m)}
+    members = {name: members[name] for name in sorted(members, key=natural_order)}
+    arrays = {name: member for name, member in members.items() if not is_group(member)}
     if len(arrays) == 1:
         return within(path, next(iter(arrays)))
     if not arrays:
-        held = (
-            f"only the groups {some_names(sorted(members))}" if members else "and no group"
-        )
+        held = f"only the groups {some_names([*members])}" if members else "and no group"
         raise DataError(
             f"{str(path)!r} has no array, {held}; choose a store or a group with one."
         )
