@@ -37,7 +37,7 @@ import numpy as np
 from napari_hush.errors import DataError, HushError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 SECONDS = 2.0
 BYTES = 500 * 2**20
@@ -49,6 +49,7 @@ WORDS = (
     *("99999999999999999999", "&a", "*a", "!!python/object:os.system", "\x00", "\ufeff"),
     *("/etc/passwd", "../..", "1.5", "-9223372036854775808", "2026-01-01", "<f8", "|O"),
 )
+VALUES = (None, True, 0, -1, 2**70, 0.5, 1e300, "", "a", "0", "..", ".", "1,5", [], {}, [1])
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Format:
     read: Callable[[Path], None]
     words: float = 0.2
     """How much of the damage is done to words and numbers, where there are braces."""
+    values: float = 0.0
+    """How often values of JSON are exchanged instead, which stays sound."""
     head: int | None = None
     """Most damage is done within so many bytes, where the structure is."""
     kept: tuple[int, int] | None = None
@@ -76,6 +79,8 @@ def damaged(content: bytes, draw: np.random.Generator, form: Format) -> bytes:
     """`content` with one to four changes."""
     if draw.random() < 0.01:
         return draw.bytes(int(draw.integers(0, 2 * len(content) + 1)))
+    if draw.random() < form.values and content.startswith(b"{"):
+        return _other_values(content, draw)
     changed = bytearray(content)
     for _ in range(int(draw.integers(1, 5))):
         if draw.random() < form.words and (b"{" in changed or b": " in changed):
@@ -118,6 +123,35 @@ def _other_bytes(
             place = int(draw.integers(0, len(content) + 1))
             content[place : place + len(block)] = block
     return content
+
+
+def _other_values(content: bytes, draw: np.random.Generator) -> bytes:
+    """JSON that is sound, with one to four other values."""
+    tree = json.loads(content)
+    for _ in range(int(draw.integers(1, 5))):
+        places = [*_places(tree)]
+        if not places:
+            break
+        inside, key = places[int(draw.integers(0, len(places)))]
+        other, name = places[int(draw.integers(0, len(places)))]
+        match int(draw.integers(0, 4)):
+            case 0:
+                del inside[key]
+            case 1:
+                inside[key] = json.loads(json.dumps(other[name]))
+            case 2:
+                inside[key] = [inside[key], inside[key]]
+            case _:
+                inside[key] = VALUES[int(draw.integers(0, len(VALUES)))]
+    return json.dumps(tree).encode()
+
+
+def _places(tree: object) -> Iterator[tuple[dict | list, str | int]]:
+    """Each value in JSON: what it is in, and its key."""
+    if isinstance(tree, dict | list):
+        for key in range(len(tree)) if isinstance(tree, list) else tree:
+            yield tree, key
+            yield from _places(tree[key])
 
 
 def _other_words(content: bytearray, draw: np.random.Generator) -> bytearray:
@@ -185,31 +219,76 @@ def make_zarr(folder: Path) -> Iterable[Path]:
 
     pixels = np.random.default_rng(0).integers(0, 999, (3, 20, 24)).astype(np.uint16)
     axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
-    scale = [{"type": "scale", "scale": [1.0, 0.1, 0.1]}]
-    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    scale = {"type": "scale", "scale": [1.0, 0.1, 0.1]}
+    place = {"type": "translation", "translation": [0, 5, "6"]}
+    datasets = [{"path": "0", "coordinateTransformations": [scale, place]}]
+    omero = {"channels": [{"label": "a", "window": {"min": 0, "max": 9}}]}
+    sequence = {"type": "sequence", "output": {"name": "w"}, "transformations": [scale]}
+    images = {
+        "0.1": {"datasets": [{"path": "0"}]},
+        "0.3": {"axes": ["z", "y", "x"], "datasets": [{"path": "0"}]},
+        "0.4": {"name": "", "axes": axes, "datasets": datasets},
+        "0.5": {"name": "", "axes": axes, "datasets": datasets},
+        "0.6": {
+            "coordinateSystems": [{"name": "w", "axes": axes}],
+            "datasets": [{"path": "0", "coordinateTransformations": [sequence]}],
+        },
+    }
+
+    def modern(version: str) -> bool:
+        return version in ("0.5", "0.6")
+
+    def group(place, version: str, known: dict):
+        made = zarr.create_group(place, zarr_format=3 if modern(version) else 2)
+        known = {"version": version, **known}
+        made.attrs.update({"ome": known} if modern(version) else known)
+        return made
+
+    def image(place, version: str) -> None:
+        known = {"version": version, **images[version]}
+        made = group(place, version, {"multiscales": [known], "omero": omero})
+        array = made.create_array("0", shape=pixels.shape, chunks=(2, 16, 16), dtype="u2")
+        array[:] = pixels
+
     for version in (2, 3):
-        place = folder / f"array{version}" / "a.zarr"
         array = zarr.create_array(
-            place, shape=pixels.shape, chunks=(1, 8, 9), dtype="u2", zarr_format=version
+            folder / f"array{version}" / "a.zarr",
+            shape=pixels.shape,
+            chunks=(1, 8, 9),
+            dtype="u2",
+            zarr_format=version,
         )
         array[:] = pixels
-        place = folder / f"image{version}" / "a.zarr"
-        group = zarr.create_group(place, zarr_format=version)
-        array = group.create_array("0", shape=pixels.shape, chunks=(2, 16, 16), dtype="u2")
-        array[:] = pixels
-        scales = [{"name": "", "axes": axes, "datasets": datasets}]
-        if version == 2:
-            group.attrs["multiscales"] = [{**scales[0], "version": "0.4"}]
-        else:
-            group.attrs["ome"] = {"version": "0.5", "multiscales": scales}
+    for version in images:
+        image(folder / f"image{version}" / "a.zarr", version)
+    named = {"rows": [{"name": "A"}], "columns": [{"name": "1"}]}
+    well = {"path": "A/1", "rowIndex": 0, "columnIndex": 0}
+    fields = {"images": [{"path": "0", "acquisition": 0}]}
+    for version in ("0.4", "0.5"):
+        plate = folder / f"plate{version}" / "a.zarr"
+        group(plate, version, {"plate": {**named, "wells": [well], "field_count": 1}})
+        group(plate / "A", version, {})
+        group(plate / "A" / "1", version, {"well": fields})
+        image(plate / "A" / "1" / "0", version)
+        run = folder / f"run{version}" / "a.zarr"
+        group(run, version, {"bioformats2raw.layout": 3})
+        group(run / "OME", version, {"series": ["0"]})
+        image(run / "0", version)
+    (run / "OME" / "METADATA.ome.xml").write_text('<OME><Image ID="0"/></OME>')
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    named = [p for p in files if p.suffix == ".json" or p.name.startswith(".z")]
-    chunks = [p for p in files if p not in named]
-    return [*named, *named, chunks[0], chunks[-1]]
+    described = [p for p in files if p.suffix == ".json" or p.name.startswith(".z")]
+    chunks = [p for p in files if p not in described]
+    return [*described, *described, chunks[0], chunks[-1]]
 
 
 def read_zarr(folder: Path) -> None:
-    from napari_hush.io import list_files, open_images, read_metadata, read_record
+    from napari_hush.io import (
+        CollectedResults,
+        list_files,
+        open_images,
+        read_metadata,
+        read_record,
+    )
 
     path = folder / "a.zarr"
     for attempt in (read_metadata, read_record, lambda p: list_files(p, "zarr")):
@@ -217,7 +296,13 @@ def read_zarr(folder: Path) -> None:
             attempt(path)
     with contextlib.suppress(HushError):
         _look_at(open_images(path, "zarr", "YX")[0])
-    _look_at(open_images(path, "zarr", "ZYX")[0])
+    for image in open_images(path, "zarr", "ZYX"):
+        _look_at(image)
+        target = folder / "results.zarr" / image.path.relative_to(path)
+        target.mkdir(parents=True)
+        mark = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        (target / "zarr.json").write_text(json.dumps(mark))
+        CollectedResults().add(image.path, target)
 
 
 def make_image(folder: Path) -> Iterable[Path]:
@@ -480,7 +565,7 @@ def read_archive(folder: Path, name: str) -> None:
 
 FORMATS = {
     "tiff": Format(make_tiff, read_tiff, head=1200),
-    "zarr": Format(make_zarr, read_zarr, words=0.8, head=900),
+    "zarr": Format(make_zarr, read_zarr, words=0.8, values=0.6, head=900),
     "image": Format(make_image, read_file, head=120),
     # On damaged tiles libCZI may read beyond its memory, which ends the process.
     "czi": Format(make_czi, read_file, words=0.1, kept=(544, 544 + 6 * 1344)),

@@ -93,12 +93,12 @@ def opened(path: Path) -> Any:
         return _sound(zarr.open(str(path), mode="r"))
     except (HushError, MemoryError):
         raise
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"There is no Zarr group or array at {shown(path)}; check the address, or "
-            "download the file if it is of another format."
-        ) from error
     except Exception as error:  # damaged metadata raise many kinds
+        if address is not None and isinstance(error, FileNotFoundError):
+            raise MissingFileError(
+                f"There is no Zarr group or array at {address!r}; check the address, or "
+                "download the file if it is of another format."
+            ) from error
         where = "replace it or leave it out"
         if address is not None:
             where = "check the address, the network, and that you may read it"
