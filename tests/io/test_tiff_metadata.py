@@ -214,7 +214,7 @@ def test_bytes_that_are_no_text(tmp_path):
     assert read_metadata(path).units == {"Y": "micrometer", "X": "micrometer"}
 
 
-def test_a_thousand_files_alike_are_one_warning(tmp_path, caplog):
+def test_a_thousand_files_alike_are_one_warning(tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.WARNING, "napari_hush")
     text = "ImageJ=1.53t\nimages=6\nslices=6\nspacing=wide{}\n"
     for number in range(5):
@@ -225,6 +225,8 @@ def test_a_thousand_files_alike_are_one_warning(tmp_path, caplog):
         "understood and are left out, as are those of 4 other files."
     ]
     open_images(tmp_path / "4.tif", "tiff", "ZYX")
+    monkeypatch.chdir(tmp_path)
+    open_images("4.tif", "tiff", "ZYX")
     assert len(caplog.records) == 1
 
 

@@ -182,7 +182,7 @@ def report_unknown(files: Iterable[tuple[Path, ImageMetadata]]) -> None:
     named = ""
     others = 0
     for path, found in files:
-        kinds = {(path.parent, entry.split(" =")[0]) for entry in found.unknown}
+        kinds = {(path.absolute().parent, entry.split(" =")[0]) for entry in found.unknown}
         if not kinds <= _reported:
             named = named or f"{str(path)!r} ({'; '.join(found.unknown)})"
             _reported.update(kinds)
