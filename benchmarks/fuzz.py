@@ -184,11 +184,12 @@ def make_tiff(folder: Path) -> Iterable[Path]:
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 999, (3, 20, 24)).astype(np.uint16)
     size = {"scale": {"X": 0.1, "Y": 0.1, "Z": 1.0}, "units": {"X": "micrometer"}}
+    size |= {"position": {"Y": 3.0}, "channels": ["DAPI"]}
     record = {"source": {}, "model": {}, "software": {}}
     write_tiff(folder / "imagej.tif", grey, "ZYX", record=record, **size)
     write_tiff(folder / "shaped.tif", grey.astype(float), "ZYX", record=record, **size)
     write = partial(tifffile.imwrite, photometric="minisblack")
-    write(folder / "ome.ome.tif", grey, metadata={"axes": "ZYX", "PhysicalSizeX": 0.1})
+    write_tiff(folder / "ome.ome.tif", grey, "ZYX", record=record, **size)
     write(folder / "tiles.tif", grey[0], tile=(16, 16), compression="zlib")
     write(folder / "strips.tif", grey, rowsperstrip=7, compression="zlib", predictor=True)
     write(folder / "big.tif", grey[0], byteorder=">", bigtiff=True)
