@@ -16,11 +16,14 @@ from napari_hush.io import (
     TiffResult,
     ZarrResult,
     open_images,
+    read_image,
     read_metadata,
+    read_record,
     write_tiff,
 )
 from napari_hush.io.image import select_channels
 from napari_hush.io.ome_zarr import channel_labels
+from napari_hush.io.provenance_record import is_result
 
 LENGTHS = ("nanometer", "micrometer", "millimeter", "meter")
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=9)
@@ -157,8 +160,9 @@ def test_other_programs_find_them_in_ome(tmp_path):
         pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
     assert [one["Name"] for one in pixels["Channel"]] == ["DAPI", 'a<b&"c"']
     assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeXUnit"]) == (0.5, "µm")
-    assert [plane["PositionZ"] for plane in pixels["Plane"]] == [10, 12, 14] * 2
-    assert {plane["PositionX"] for plane in pixels["Plane"]} == {-30}
+    plane = pixels["Plane"]
+    assert [plane[f"The{axis}"] for axis in "CZT"] == [0, 0, 0]
+    assert [plane[f"Position{axis}"] for axis in "ZYX"] == [10, 20, -30]
 
 
 def test_other_programs_find_them_in_imagej(tmp_path):
@@ -231,3 +235,34 @@ def test_an_unfinished_result_of_another_kind_is_finished_as_it_is(tmp_path):
     result.write(0, [slice(0, 3), slice(0, 4), slice(0, 5)], array)
     result.close()
     np.testing.assert_array_equal(tifffile.imread(path), array.transpose(1, 0, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_a_long_movie_is_known_as_a_result(tmp_path, name):
+    """Its metadata stay where results are recognized quickly."""
+    record = {"source": {"name": "a" * 5000}, "model": {}, "software": {}}
+    path = write_tiff(
+        tmp_path / name,
+        np.zeros((3000, 2, 2, 2), "uint8"),
+        "TCYX",
+        channels=["DAPI", "GFP"],
+        position={"X": 1.0},
+        scale={"X": 2.0},
+        record=record,
+    )
+    assert is_result(path)
+    assert read_record(path) == record
+    assert read_metadata(path).channels == ("DAPI", "GFP")
+    assert read_metadata(path).position == {"X": 1}
+
+
+@pytest.mark.parametrize("side", [2, 3, 4])
+@pytest.mark.parametrize("axes", ["YX", "ZYX", "CYX", "TCZYX"])
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_narrow_images_have_no_colors(tmp_path, name, axes, side):
+    """A side of 3 or 4 pixels is not taken for colors."""
+    shape = [side if a in "YX" else 2 for a in axes]
+    array = np.arange(np.prod(shape), dtype="uint8").reshape(shape)
+    path = write_tiff(tmp_path / name, array, axes)
+    pixels, found = read_image(path)
+    np.testing.assert_array_equal(pixels, array.transpose([axes.index(a) for a in found]))

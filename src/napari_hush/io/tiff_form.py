@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import tifffile
+
 from napari_hush.io.metadata import METERS, ImageMetadata, convert, unit_symbol
 from napari_hush.io.output import ResultImage, ordered
 from napari_hush.io.provenance_record import record_metadata
@@ -17,6 +19,8 @@ _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_AXES = "TCZYX"
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
 _OME_NAMES = (".ome.tif", ".ome.tiff")
+_LABELS = 2**12
+"""Labels of an ImageJ file at most; more are those of the first planes only."""
 _BIG = 2**32 - 2**25
 """Bytes of pixels from which a file must be BigTIFF."""
 
@@ -53,15 +57,18 @@ def tiff_forms(path: Path, image: ResultImage) -> Iterator[TiffForm]:
     if imagej is not None:
         axes, shape = ordered(image.axes, _IMAGEJ_AXES)
         resolution, known = imagej
-        labels = list(sizes.channels) * math.prod(shape[:2])
-        known |= {"Labels": labels} if labels else {}
+        if labels := list(sizes.channels):
+            stacks = math.prod(shape[:2])
+            known["Labels"] = labels * (stacks if stacks * len(labels) < _LABELS else 1)
         forms.append(_form("imagej", image, axes, shape, {"imagej": True}, known))
         forms[0].page["resolution"] = resolution
     if ome is not None:
         axes, shape = ordered(image.axes, "".join(a for a in _OME_AXES if a in own))
-        ome |= _ome_planes(sizes, axes, shape)
-        file = {"ome": True, "bigtiff": big}
-        forms.insert(0 if is_ome else 1, _form("ome", image, axes, shape, file, ome))
+        file = {"ome": False, "bigtiff": big}
+        form = _form("ome", image, axes, shape, file, ome)
+        text = _ome_xml(image, form.page["metadata"], shape)
+        form.page.update(metadata=None, description=text.encode())
+        forms.insert(0 if is_ome else 1, form)
     known = {
         key: getattr(sizes, key)
         for key in ("scale", "units", "channels", "position")
@@ -132,21 +139,19 @@ def _ome_sizes(sizes: ImageMetadata) -> dict[str, Any] | None:
     return known
 
 
-def _ome_planes(sizes: ImageMetadata, axes: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Positions of all planes in the terms of OME, which has none of an image."""
-    if not sizes.position:
-        return {}
-    depth = dict(zip(axes, shape, strict=True)).get("Z", 1)
-    count = math.prod(shape) // math.prod(shape[-2:])
-    planes: dict[str, list[Any]] = {}
-    for axis, place in sizes.position.items():
-        step = sizes.scale.get("Z", 0.0) if axis == "Z" else 0.0
-        unit = sizes.units.get(axis, "")
-        places = [place + n * step for n in range(depth)] * (count // depth)
-        planes[f"Position{axis}"] = places
+def _ome_xml(image: ResultImage, known: dict[str, Any], shape: tuple[int, ...]) -> str:
+    """OME-XML of an image; its position is that of the first plane."""
+    xml = tifffile.OmeXml()
+    stored = (math.prod(shape[:-2]), 1, 1, *shape[-2:], 1)
+    xml.addimage(image.dtype, shape, stored, **known)
+    text: str = xml.tostring(declaration=True)
+    place = ""
+    for axis, position in image.sizes.position.items():
+        unit = image.sizes.units.get(axis, "")
         symbol = unit_symbol(unit) if unit in METERS else "reference frame"
-        planes[f"Position{axis}Unit"] = [symbol] * count
-    return {"Plane": planes}
+        place += f' Position{axis}="{position}" Position{axis}Unit="{symbol}"'
+    plane = f'<Plane TheC="0" TheZ="0" TheT="0"{place}/>' if place else ""
+    return text.replace("</Pixels>", f"{plane}</Pixels>")
 
 
 _NO_UNIT = {"second": "s", "micrometer": "pixel"}
