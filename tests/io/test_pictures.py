@@ -204,4 +204,6 @@ def test_a_folder_trains_and_predicts(tmp_path, capsys):
         (result,) = out.glob(f"{n}.tif*")
         assert read_image(result)[0].shape == (64, 64)
     assert main(["check", str(tmp_path / "in" / "0.png")]) == 0
-    assert capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "Denoising 0.png: " in said.err
+    assert said.out

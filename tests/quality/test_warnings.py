@@ -1,5 +1,8 @@
 """When to look twice at data, and at a result."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, uniform_filter
@@ -39,6 +42,15 @@ def test_correlated_noise_is_reported_where_it_matters(clean):
     assert kinds([clean + along_x]) == {"noise"}
     assert kinds([clean + along_x], hides=True) == set()
     assert kinds([clean + along_x], blind=False) == set()
+
+
+def test_jpeg_files_are_reported_where_neighbors_matter(clean):
+    """Blocks of 8 x 8 pixels are rounded together."""
+    image = Image.from_array(clean + noise(clean.shape), "YX")
+    image = dataclasses.replace(image, path=Path("a.JPG"))
+    (found,) = data_warnings([image], blind=True, hides_neighbours=True)
+    assert (found.about, "JPEG" in found.message) == ("noise", True)
+    assert not data_warnings([image], blind=False, hides_neighbours=False)
 
 
 def test_one_of_many_images_is_enough(clean):
