@@ -145,7 +145,7 @@ def test_a_path_that_is_not_there(not_trained, tiny_config, tmp_path):
 def test_a_folder_without_a_file_to_read(not_trained, tiny_config, tmp_path):
     (tmp_path / "notes.txt").touch()
     config = tiny_config(data_type="tiff")
-    not_trained(config, SourceTypeError, tmp_path, "*.tif*", train_source=tmp_path)
+    not_trained(config, SourceTypeError, tmp_path, "*.tif", train_source=tmp_path)
 
 
 def test_a_file_of_another_type(not_trained, tiny_config, tmp_path):
