@@ -70,3 +70,14 @@ def test_what_others_wrote_is_no_record(tmp_path, info):
     pixels = np.zeros((5, 5), np.uint8)
     tifffile.imwrite(path, pixels, imagej=True, metadata={"Info": info})
     assert read_record(path) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"shape": [5, 5], "axes": 5}', "<OME>" * 3000 + "</OME>" * 3000, "<OME", "<x></OME>"],
+)
+def test_descriptions_that_make_no_sense_have_no_record(tmp_path, text):
+    path = tmp_path / "other.tif"
+    pixels = np.zeros((5, 5), np.uint8)
+    tifffile.imwrite(path, pixels, description=text, metadata=None)
+    assert read_record(path) is None

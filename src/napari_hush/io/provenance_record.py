@@ -53,11 +53,12 @@ def read_record(path: str | Path) -> dict[str, Any] | None:
         found = attributes_of(path).get(RECORD)
     else:
         with opened(path) as file:
-            info = (file.imagej_metadata or {}).get("Info", "")
-            shaped: dict[str, Any] = (file.shaped_metadata or ({},))[0]
+            info = file.pages.first.shaped_description
             if file.is_ome:
                 info = _description(file.ome_metadata or "")
-            found = shaped.get(RECORD) or _parsed(info)
+            elif file.is_imagej:
+                info = (file.imagej_metadata or {}).get("Info")
+            found = _parsed(info)
     if not isinstance(found, dict):
         return None
     whole = all(isinstance(found.get(part), dict) for part in _PARTS)
@@ -88,7 +89,7 @@ def _description(xml: str) -> Any:
     try:
         image = xml2dict(xml)["OME"]["Image"]
         return (image[0] if isinstance(image, list) else image)["Description"]
-    except (KeyError, IndexError, TypeError, ParseError):
+    except (KeyError, IndexError, TypeError, ParseError, RecursionError):
         return None
 
 
