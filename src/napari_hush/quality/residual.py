@@ -86,14 +86,12 @@ def check_residual(
     before, after = _pair(noisy, denoised, axes)
     regions = read_regions(before, seed, most_pixels)
     results = read_regions(after, seed, most_pixels)
-    residuals = [
-        np.subtract(a, b, dtype=np.float64) for a, b in zip(regions, results, strict=True)
-    ]
-    count = sum(residual.size for residual in residuals)
-    mean = sum(float(r.sum(dtype=np.float64)) for r in residuals) / count
-    squares = sum(float(np.sum((r - mean) ** 2, dtype=np.float64)) for r in residuals)
+    pairs = list(zip(regions, results, strict=True))
+    count = sum(region.size for region in regions)
+    mean = sum(float(_residual(*pair).sum()) for pair in pairs) / count
+    squares = sum(float(((_residual(*pair) - mean) ** 2).sum()) for pair in pairs)
     found = [
-        _channel(regions, residuals, channel, before.name, seed)
+        _channel(regions, results, channel, before.name, seed)
         for channel in range(regions[0].shape[0])
     ]
     structure, share, residual_map, noise_map = max(found, key=lambda f: f[0])
@@ -117,9 +115,14 @@ def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
     return before, after
 
 
+def _residual(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float64]:
+    residual: NDArray[np.float64] = np.subtract(noisy, denoised, dtype=np.float64)
+    return residual
+
+
 def _channel(
     regions: list[NDArray[Any]],
-    residuals: list[NDArray[Any]],
+    results: list[NDArray[Any]],
     channel: int,
     name: str,
     seed: int,
@@ -129,7 +132,7 @@ def _channel(
     noise = noise_correlation(blocks, rounding(regions[0].dtype))
     if noise is None:
         raise constant_error(name, channel, len(regions[0]), "no noise to compare with")
-    planes = cut_blocks(residuals, channel, seed)
+    planes = blocks - cut_blocks(results, channel, seed)
     planes = planes.reshape(-1, *planes.shape[-2:])
     lags = len(noise.map) // 2
     level = np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))

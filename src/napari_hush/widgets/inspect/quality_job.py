@@ -90,9 +90,9 @@ def psnr_and_ssim(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
 
     pairs = list(zip(_planes(clean, axes), _planes(truth, axes), strict=True))
     chosen = np.unique(np.linspace(0, len(pairs) - 1, min(PLANES, len(pairs))).astype(int))
-    made = np.stack([np.asarray(pairs[number][0], np.float32) for number in chosen])
-    true = np.stack([np.asarray(pairs[number][1], np.float32) for number in chosen])
-    span = float(np.ptp(true))
+    made = np.stack([np.asarray(pairs[number][0]) for number in chosen])
+    true = np.stack([np.asarray(pairs[number][1]) for number in chosen])
+    span = float(true.max()) - float(true.min())
     similarity = np.mean(
         [ssim(*pair, data_range=span) for pair in zip(made, true, strict=True)]
     )
