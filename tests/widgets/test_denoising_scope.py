@@ -68,6 +68,41 @@ def test_selected_layers_are_denoised_one_after_the_other(viewer, trained, noisy
     assert "other denoised" in trained.status
 
 
+def test_other_layers_are_denoised_where_one_does_not_suit(viewer, trained, noisy):
+    viewer.add_image(np.full((2, *noisy.shape), np.nan), name="unfit")
+    viewer.add_image(np.stack([noisy, noisy]), name="other")
+    viewer.layers.selection = set(viewer.layers) - {viewer.layers["movie"]}
+    trained.find("scope").setValue(Scope.SELECTED)
+    trained.denoise()
+    assert "other denoised" in viewer.layers
+    assert "1 of 2 layers are denoised." in trained.status
+    assert "“unfit” are NaN" in trained.status
+
+
+def test_dimensions_of_size_1_are_no_obstacle(viewer, hand, noisy, quick):
+    movie = np.stack([noisy + n for n in range(3)])[:, None, None, None, :, :64]
+    da = pytest.importorskip("dask.array")
+    viewer.add_image(da.from_array(movie, chunks=(1, 1, 1, 1, 64, 64)), name="movie")
+    hand.until_ready("train")
+    assert hand.find("axes").value() == "T111YX"
+    hand.dock.setValue(quick("TYX"))
+    assert hand.find("axes").value() == "T111YX"
+    hand.train()
+    for keep in (False, True):
+        hand.find("keep_type").setChecked(keep)
+        hand.denoise()
+    results = [layer.data for layer in viewer.layers if "denoised" in layer.name]
+    assert [result.shape for result in results] == [(3, 1, 1, 1, 64, 64)] * 2
+    assert all(np.any(result != movie) for result in results)
+    np.testing.assert_array_equal(np.rint(results[0]), results[1])
+    viewer.dims.set_current_step(0, 2)
+    hand.find("scope").setValue(Scope.SLICE)
+    hand.denoise()
+    part = viewer.layers["movie denoised 3 (partial)"].data
+    unchanged = [np.array_equal(a, b) for a, b in zip(part, movie, strict=True)]
+    assert unchanged == [True, True, False]
+
+
 def test_the_type_of_the_source_is_kept_if_wanted(viewer, trained):
     trained.click("keep_type")
     trained.denoise()

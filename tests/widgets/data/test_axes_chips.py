@@ -55,3 +55,13 @@ def test_each_chip_says_its_meaning_and_size(chips):
     assert "size 12" in chip(chips, 0).toolTip()
     assert "depth" in chip(chips, 0).accessibleName()
     assert chip(chips, 0).focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_a_dimension_of_size_1_can_be_left_out(qtbot, chips):
+    chips.setValue("TZYX", (3, 1, 8, 9))
+    qtbot.keyClicks(chip(chips, 1), "1")
+    assert chips.value() == "T1YX"
+    assert "size 1, left out" in chip(chips, 1).toolTip()
+    chips.setValue("T11YX")
+    qtbot.keyClicks(chip(chips, 2), "z")
+    assert chips.value() == "T1ZYX"

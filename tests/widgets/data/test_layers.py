@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_hush.errors import DataError
 from napari_hush.widgets.data.layers import (
     Origin,
     as_pixels,
+    axes_like,
     channel_count,
     describe,
+    engine_axes,
+    engine_shape,
+    fitted_axes,
     infer_axes,
     pixel_shape,
     result_name,
@@ -28,12 +33,67 @@ from napari_hush.widgets.data.layers import (
         ((5, 8, 9), ("z", "z", "x"), "TYX"),
         ((5, 8, 9), ("a", "y", "x"), "TYX"),
         ((5, 8, 9), ("z", "t", "x"), "TYX"),
+        ((1, 8, 9), None, "1YX"),
+        ((3, 1, 1, 1, 8, 9), None, "T111YX"),
+        ((1, 1, 1, 1, 1, 8, 9), None, "11111YX"),
+        ((3, 1, 5, 1, 8, 9), None, "T1Z1YX"),
+        ((8, 9, 1), None, "YX1"),
+        ((1, 1, 9), None, "TYX"),
+        ((3, 1, 8, 9), ("t", "z", "y", "x"), "T1YX"),
+        ((1, 1, 8, 9), ("t", "c", "y", "x"), "TCYX"),
     ],
 )
 def test_axes_come_from_labels_that_mean_something_else_from_ndim(shape, labels, axes):
     layer = Image(np.zeros(shape), axis_labels=labels, rgb=False)
     assert infer_axes(layer) == axes
     assert len(axes) == len(pixel_shape(layer))
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "fitted", "left"),
+    [
+        ("TYX", (3, 1, 1, 1, 8, 9), "T111YX", (3, 8, 9)),
+        ("ZYX", (3, 8, 9), "ZYX", (3, 8, 9)),
+        ("YX", (8, 9, 1), "YX1", (8, 9)),
+        ("TYX", (8, 9), "TYX", (8, 9)),
+    ],
+)
+def test_axes_of_the_engine_on_a_layer(axes, shape, fitted, left):
+    assert fitted_axes(axes, shape) == fitted
+    assert engine_axes(fitted) == axes
+    assert engine_shape(fitted, shape) == left
+
+
+def test_only_dimensions_of_size_1_can_be_left_out():
+    with pytest.raises(DataError, match="Dimension 2 has 5 pixels"):
+        engine_shape("T1YX", (3, 5, 8, 9))
+
+
+@pytest.mark.parametrize(
+    ("labels", "first_labels", "shape", "axes"),
+    [
+        (None, None, (5, 8, 9), "ZYX"),
+        (None, ("t", "y", "x"), (5, 8, 9), "ZYX"),
+        (("t", "y", "x"), ("t", "y", "x"), (5, 8, 9), "ZYX"),
+        (("t", "y", "x"), None, (5, 8, 9), "TYX"),
+        (("y", "x", "t"), None, (8, 9, 5), "YXT"),
+        (None, None, (8, 9), "YX"),
+        (None, None, (4, 5, 8, 9), "TZYX"),
+    ],
+)
+def test_a_layer_is_as_the_first_was_declared_unless_its_labels_say_otherwise(
+    labels, first_labels, shape, axes
+):
+    first = Image(np.zeros((6, 8, 9)), axis_labels=first_labels, rgb=False)
+    other = Image(np.zeros(shape), axis_labels=labels, rgb=False)
+    assert axes_like(first, first, "ZYX") == "ZYX"
+    assert axes_like(other, first, "ZYX") == axes
+
+
+def test_masked_layers_stay_masked():
+    array = np.ma.masked_greater(np.arange(72.0).reshape(8, 9), 60)
+    layer = Image(array)
+    np.testing.assert_array_equal(as_pixels(source_of(layer), rgb=False).mask, array.mask)
 
 
 @pytest.mark.parametrize("colours", [3, 4])

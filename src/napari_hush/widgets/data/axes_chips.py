@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.axes import CANONICAL
 from napari_hush.config import DataConfig
+from napari_hush.widgets.data.layers import LEFT_OUT
 from napari_hush.widgets.theme.widgets import mark, row
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ MEANINGS = {
     "Z": "depth, denoised as a volume",
     "Y": "rows",
     "X": "columns",
+    LEFT_OUT: "size 1, left out",
 }
 
 
 class AxesChips(QWidget):
-    """Edits ``axes``, by a menu on each letter or by typing; they may be invalid."""
+    """Edits the axes of a layer, by a menu on each letter or by typing.
+
+    They may be invalid. A dimension of size 1 may be `LEFT_OUT`.
+    """
 
     valueChanged = Signal(str)
 
@@ -83,7 +88,7 @@ class AxesChips(QWidget):
         chip.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         menu = QMenu(chip)
-        for letter in CANONICAL:
+        for letter in CANONICAL + LEFT_OUT:
             action = menu.addAction(f"{letter}   {MEANINGS[letter]}")
             action.triggered.connect(
                 lambda checked=False, letter=letter: self._choose(index, letter)
@@ -107,7 +112,7 @@ class AxesChips(QWidget):
         if letter == old:
             return
         letters = list(self.value())
-        if letter in letters:
+        if letter in letters and LEFT_OUT not in (letter, old):
             letters[letters.index(letter)] = old
         letters[index] = letter
         self.setValue("".join(letters), self._sizes)
@@ -115,7 +120,7 @@ class AxesChips(QWidget):
     def _type(self, index: int, event: QKeyEvent) -> bool:
         """Put a typed letter at `index` and move the focus to the next."""
         letter = event.text().upper()
-        if letter not in CANONICAL or not letter:
+        if letter not in CANONICAL + LEFT_OUT or not letter:
             return False
         self._choose(index, letter)
         self._chips[min(index + 1, len(self._chips) - 1)].setFocus()

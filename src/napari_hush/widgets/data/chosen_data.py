@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.axes import spatial_axes
-from napari_hush.widgets.data.layers import pixel_shape, source_of
+from napari_hush.widgets.data.layers import (
+    axes_like,
+    engine_axes,
+    pixel_shape,
+    source_of,
+)
 from napari_hush.widgets.data.regions import Extent, windows_of
 from napari_hush.widgets.data.training_data import TrainingData, cut
 
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ChosenData:
-    """Layers by role, all with the axes `axes`; masks may lack the C.
+    """Layers by role, all with the axes `axes` of `infer_axes`; masks may lack the C.
 
     There is at least one noisy layer; the other tuples may be empty. `extent` is the part
     of the noisy layers to train on, `shapes` are for `Extent.SHAPES`.
@@ -47,6 +52,12 @@ class ChosenData:
                 return (
                     f"“{other.name}” has other dimensions or channels than "
                     f"“{first.name}”; choose images with the same axes and channels."
+                )
+            ours, theirs = map(engine_axes, (self.axes, axes_like(other, first, self.axes)))
+            if ours != theirs:
+                return (
+                    f"“{other.name}” has the axes {theirs} but “{first.name}” {ours}; "
+                    "choose images with the same axes."
                 )
         for layer in self.validation:
             if layer in self.noisy:

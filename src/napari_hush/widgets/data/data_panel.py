@@ -124,6 +124,12 @@ class DataPanel(QWidget):
         """The part of the layers to train on."""
         return Extent(self.extent.value())
 
+    def setAxes(self, axes: str) -> None:
+        """Show `axes` of the engine, as those of the layer."""
+        layer = self.layer()
+        shape = () if layer is None else layers.pixel_shape(layer)
+        self.axes.setValue(layers.fitted_axes(axes, shape), shape)
+
     def showTargets(self, needed: bool) -> None:
         """Show the rows for targets, for methods that need them."""
         for role in ("target", "validation_target"):

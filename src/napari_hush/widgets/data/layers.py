@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import HushError
+from napari_hush.errors import DataError, HushError
 from napari_hush.events import WarningIssued
-from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.metadata import UNNAMED, ImageMetadata, fitting_dimensions
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -35,6 +36,9 @@ _BY_NDIM = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX", 6: "STCZYX"}
 A stack is taken for T, so planes are denoised one by one: fast, and valid for movies and
 volumes.
 """
+
+LEFT_OUT = "1"
+"""In place of a letter: a dimension of size 1, which the engine does not see."""
 
 _KEPT = (
     "scale",
@@ -100,10 +104,62 @@ def pixel_size_of(layer: Image) -> ImageMetadata:
 
 
 def infer_axes(layer: Image) -> str:
-    """One letter per dimension of `pixel_shape`, from the axis labels if they are known."""
-    ndim = len(pixel_shape(layer)) - bool(layer.rgb)
-    axes = _from_labels(layer.axis_labels) or _BY_NDIM.get(ndim, "")
+    """One letter per dimension of `pixel_shape`, from the axis labels if they are known.
+
+    A Z of a single plane, and unnamed dimensions of size 1, are `LEFT_OUT`.
+    """
+    shape = pixel_shape(layer)[: layer.ndim]
+    if named := _from_labels(layer.axis_labels):
+        pairs = zip(named, shape, strict=True)
+        axes = "".join(LEFT_OUT if a == "Z" and size == 1 else a for a, size in pairs)
+    else:
+        large = sum(size > 1 for size in shape)
+        letters = iter(_BY_NDIM.get(large, ""))
+        axes = "".join(LEFT_OUT if size == 1 else next(letters, "") for size in shape)
+        if large < 2 or len(axes) < len(shape):
+            axes = _BY_NDIM.get(len(shape), "")
     return axes + "C" if layer.rgb else axes
+
+
+def axes_like(layer: Image, first: Image, axes: str) -> str:
+    """Axes of `layer`, where those of `first` are `axes`.
+
+    They are the same unless the labels of `layer` say otherwise.
+    """
+    own = _from_labels(layer.axis_labels)
+    alike = len(pixel_shape(layer)) == len(pixel_shape(first)) and layer.rgb == first.rgb
+    if layer is first or (alike and own in ("", _from_labels(first.axis_labels))):
+        return fitted_axes(engine_axes(axes), pixel_shape(layer))
+    return infer_axes(layer)
+
+
+def engine_axes(axes: str) -> str:
+    """The axes of a layer for the engine: without those that are left out."""
+    return axes.replace(LEFT_OUT, "")
+
+
+def engine_shape(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of a layer without the dimensions that its `axes` leave out.
+
+    Raises DataError if one of them is larger than 1.
+    """
+    for number, (letter, size) in enumerate(zip(axes, shape, strict=False), 1):
+        if letter == LEFT_OUT and size > 1:
+            raise DataError(
+                f"Dimension {number} has {size} pixels, so it cannot be left out; choose "
+                "its letter."
+            )
+    kept = [size for a, size in itertools.zip_longest(axes, shape) if a != LEFT_OUT]
+    return tuple(size for size in kept if size is not None)
+
+
+def fitted_axes(axes: str, shape: Sequence[int]) -> str:
+    """Axes of the engine as those of a layer of `shape`; unchanged if they do not fit."""
+    kept = fitting_dimensions("the image", UNNAMED * len(shape), shape, axes)
+    if len(kept) != len(axes):
+        return axes
+    letters = dict(zip(kept, axes, strict=True))
+    return "".join(letters.get(number, LEFT_OUT) for number in range(len(shape)))
 
 
 def source_of(layer: Image) -> Any:
@@ -112,8 +168,8 @@ def source_of(layer: Image) -> Any:
 
 
 def as_pixels(source: Any, *, rgb: bool) -> NDArray[Any]:
-    """Read `source` into memory, without an alpha channel."""
-    pixels = np.asarray(source)
+    """Read `source` into memory, without an alpha channel; masked arrays stay masked."""
+    pixels = source if isinstance(source, np.ma.MaskedArray) else np.asarray(source)
     return pixels[..., :3] if rgb else pixels
 
 

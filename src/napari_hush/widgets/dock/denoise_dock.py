@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QScrollArea, QWidget
 from napari_hush.config.training import PRESETS
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
+from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.dock.actions import add_shortcuts
 from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.presenter import Presenter
@@ -191,7 +192,9 @@ class DenoiseDock(QWidget):
             self._controls.recovery.refresh()
             return
         axes = run.configuration.data_config.axes
-        layer = layer_called(run.name, len(axes), self._viewer)
+        layer = layer_called(run.name, axes, self._viewer)
+        if layer is not None:
+            axes = fitted_axes(axes, pixel_shape(layer))
         self._inputs.showSettingsOf(run.configuration)
         apart = self._inputs.settings.apart.isChecked()
         self._run.train(task, layer, axes, apart=apart)

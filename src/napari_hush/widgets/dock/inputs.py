@@ -99,12 +99,12 @@ class Inputs(QWidget):
         self._on_edited()
 
     def axes(self) -> str:
-        """Axes of the noisy layer, valid or not."""
+        """Axes of the noisy layer, with `layers.LEFT_OUT`, valid or not."""
         return self.data.axes.value()
 
     def value(self) -> Configuration:
         """Configuration for the next training run; raises if the inputs are not valid."""
-        validate_axes(self.axes())
+        validate_axes(layers.engine_axes(self.axes()))
         return self.settings.value()
 
     def namedValue(self) -> Configuration:
@@ -120,7 +120,7 @@ class Inputs(QWidget):
         """Show `configuration`, its axes included."""
         with QSignalBlocker(self.data), QSignalBlocker(self.settings):
             self.settings.setValue(configuration)
-            self.data.axes.setValue(configuration.data_config.axes)
+            self.data.setAxes(configuration.data_config.axes)
         self._on_edited()
 
     def showSettingsOf(self, configuration: Configuration) -> None:
@@ -311,7 +311,7 @@ class Inputs(QWidget):
         if not problem and needs_targets:
             shapes = layers.pixel_shape(data.noisy[0]), layers.pixel_shape(data.target[0])
             count = [layers.channel_count(data.axes, shape) for shape in shapes]
-            self.settings.setImage(data.axes, *count)
+            self.settings.setImage(layers.engine_axes(data.axes), *count)
         facts = self.readiness.facts
         if not problem:
             windows = data.windows(self._viewer)
@@ -329,9 +329,12 @@ class Inputs(QWidget):
     def _show_cost(self) -> None:
         data = self.chosenData()
         chosen = ((), ()) if data is None else (data.noisy, data.validation)
-        train, val = ([layers.pixel_shape(one) for one in some] for some in chosen)
         speeds = load_setting("speeds", {})
         try:
+            train, val = (
+                [layers.engine_shape(self.axes(), layers.pixel_shape(one)) for one in some]
+                for some in chosen
+            )
             training = self.value().training_config
             steps = training.num_epochs * steps_per_epoch(self.value(), train)
             cost = estimate(self.value(), train, speeds.get(training.device), val)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from napari_hush.axes import AxesMap, validate_axes
 from napari_hush.errors import HushError
-from napari_hush.widgets.data.layers import channel_count, describe, pixel_shape
+from napari_hush.widgets.data.layers import (
+    channel_count,
+    describe,
+    engine_axes,
+    engine_shape,
+    pixel_shape,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -37,12 +43,12 @@ def check_inputs(layer: Image | None, axes: str, settings: SettingsForm) -> Read
     facts = "" if layer is None else describe(layer)
     shape = () if layer is None else pixel_shape(layer)
     try:
-        validate_axes(axes)
+        known = validate_axes(engine_axes(axes))
         if layer is not None:
-            AxesMap(axes, shape)
+            AxesMap(known, engine_shape(axes, shape))
     except HushError as error:
         return Readiness(str(error), str(error), axes_wrong=True, facts=facts)
-    settings.setImage(axes, None if layer is None else channel_count(axes, shape))
+    settings.setImage(known, None if layer is None else channel_count(axes, shape))
     if layer is None:
         nothing = "Open an image to begin."
         return Readiness(nothing, nothing)

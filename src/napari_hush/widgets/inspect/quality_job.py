@@ -9,7 +9,13 @@ import numpy as np
 
 from napari_hush.axes import AxesMap
 from napari_hush.errors import DataError
-from napari_hush.widgets.data.layers import as_pixels, pixel_shape, source_of
+from napari_hush.widgets.data.layers import (
+    as_pixels,
+    engine_axes,
+    engine_shape,
+    pixel_shape,
+    source_of,
+)
 from napari_hush.widgets.data.training_data import whole_of
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity
@@ -56,7 +62,7 @@ class QualityCheck:
         parts, reasons = [], []
         try:
             noisy = as_pixels(self.noisy, rgb=self.rgb)
-            residual = check_residual(noisy, self.clean, self.axes)
+            residual = check_residual(noisy, self.clean, engine_axes(self.axes))
         except DataError as error:
             reasons.append(str(error))
         else:
@@ -102,7 +108,8 @@ def psnr_and_ssim(clean: Any, truth: Any, axes: str) -> tuple[float, float]:
 def _planes(array: Any, axes: str) -> list[Any]:
     """All planes ``(Y, X)`` of `array`, without reading it."""
     planes = []
-    for sample in AxesMap(axes, tuple(array.shape)).samples(array):
+    shape = engine_shape(axes, array.shape)
+    for sample in AxesMap(engine_axes(axes), shape).samples(array.reshape(shape)):
         for channel in range(sample.shape[0]):
             if sample.ndim == 3:
                 planes.append(sample[channel])

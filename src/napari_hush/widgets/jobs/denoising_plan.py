@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_hush.widgets.data.helper_layers import is_view
-from napari_hush.widgets.data.layers import Origin, infer_axes, pixel_shape, source_of
+from napari_hush.widgets.data.layers import (
+    Origin,
+    axes_like,
+    fitted_axes,
+    pixel_shape,
+    source_of,
+)
 from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.data.viewport import canonical_region, shown_bounds, shown_slice
 from napari_hush.widgets.jobs.denoising_task import Denoising
@@ -45,11 +51,12 @@ class LayerView:
         return self.visible.region
 
 
-def layer_called(name: str, ndim: int, viewer: Any) -> Image | None:
-    """The image layer of that name, if it has `ndim` dimensions."""
+def layer_called(name: str, axes: str, viewer: Any) -> Image | None:
+    """The image layer of that name, if the `axes` of the engine fit its dimensions."""
     for layer in viewer.layers:
         if isinstance(layer, Image) and layer.name == name and not is_view(layer):
-            return layer if len(pixel_shape(layer)) == ndim else None
+            shape = pixel_shape(layer)
+            return layer if len(fitted_axes(axes, shape)) == len(shape) else None
     return None
 
 
@@ -58,7 +65,7 @@ def plan_denoising(
 ) -> tuple[list[Denoising], list[LayerView]]:
     """Tasks that denoise `scope`, and the views to update while they run.
 
-    `axes` are those of the chosen layer; those of others follow from their axis labels.
+    `axes` are those of the chosen layer, and of others unless their axis labels differ.
     Selected layers are denoised in the order of napari's list from top to bottom.
     """
     layers = [chosen]
@@ -68,7 +75,7 @@ def plan_denoising(
         layers = images[::-1]
     tasks, views = [], []
     for layer in layers:
-        view = LayerView.of(layer, axes if layer is chosen else infer_axes(layer))
+        view = LayerView.of(layer, axes_like(layer, chosen, axes))
         view.update(viewer)
         tasks.append(
             Denoising(

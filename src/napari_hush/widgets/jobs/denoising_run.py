@@ -81,5 +81,9 @@ class DenoisingRun(Run):
 
     def _on_ended(self) -> None:
         state, result = self.state, self._result
-        if state.phase is Phase.FAILED and result is not None and state.done < state.total:
+        if state.phase is not Phase.FAILED or result is None:
+            return
+        if state.done < state.total:
             result.finish_partial(state.done)
+        else:  # one of several layers, of which another could not be denoised
+            result.finish()

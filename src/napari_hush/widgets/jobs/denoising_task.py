@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.errors import HushError
 from napari_hush.events import Event, ImageStarted
-from napari_hush.widgets.data.layers import as_pixels, errors_name_layer, of_layer
+from napari_hush.widgets.data.layers import (
+    as_pixels,
+    engine_axes,
+    errors_name_layer,
+    of_layer,
+)
 from napari_hush.widgets.jobs.task_events import CanvasReady
 from napari_hush.widgets.results.canvas import (
     Canvas,
@@ -36,6 +42,7 @@ class Denoising:
     source: Any
     """Pixels of the layer: numpy, dask, zarr or xarray, with alpha if RGB."""
     axes: str
+    """Of the layer, as from `infer_axes`."""
     rgb: bool
     origin: Origin
     region: Region | None = None
@@ -65,7 +72,7 @@ class Denoising:
             # not the engine of the model, which may be training
             CAREamist(self.model, on_progress=relay).predict(
                 source=pixels,
-                axes=self.axes,
+                axes=engine_axes(self.axes),
                 out=canvas.out,
                 should_stop=stop.is_set,
                 region=self.region,
@@ -79,7 +86,8 @@ class Denoising:
         if self.rgb or fits_into_memory(self.source):
             everything = as_pixels(self.source, rgb=False)
             pixels = as_pixels(everything, rgb=self.rgb)
-            canvas = Canvas(everything, self.axes, rgb=self.rgb, keep_type=self.keep_type)
+            shown = np.asarray(everything)  # writing into a masked array would unmask it
+            canvas = Canvas(shown, self.axes, rgb=self.rgb, keep_type=self.keep_type)
             return canvas, pixels
         dtype = self.source.dtype if self.keep_type else np.dtype(np.float32)
         path = new_result_path(self.origin.name, self.origin.path)
@@ -91,7 +99,7 @@ class Denoising:
         from napari_hush.io import Image, select_channels
         from napari_hush.models import result_record
 
-        image = Image.from_array(pixels, self.axes, self.origin.name)
+        image = Image.from_array(pixels, engine_axes(self.axes), self.origin.name)
         image = select_channels(image, self.model.config.data_config.channels)
         return result_record(self.model, image, keep_type=self.keep_type)
 
@@ -101,16 +109,25 @@ class Denoising:
 
 @dataclass(frozen=True)
 class DenoisingSeveral:
-    """Denoise one layer after the other; returns the canvases of those that were begun."""
+    """Denoise one layer after the other; returns the canvases of those that were begun.
+
+    Raises HushError at the end if some could not be denoised.
+    """
 
     tasks: Sequence[Denoising]
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> list[Canvas | DiskCanvas]:
-        canvases = []
+        canvases, failed = [], []
         for task in self.tasks:
             if stop.is_set():
                 break
-            canvases.append(task(report, stop))
+            try:
+                canvases.append(task(report, stop))
+            except HushError as error:
+                failed.append(str(error))
+        if failed:
+            done = f"{len(canvases)} of {len(self.tasks)} layers are denoised. "
+            raise HushError((done if canvases else "") + " ".join(failed))
         return canvases
 
     def __str__(self) -> str:

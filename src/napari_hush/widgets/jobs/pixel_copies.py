@@ -26,14 +26,19 @@ _CHUNK_BYTES = 2**26
 def copy_pixels(
     data: TrainingData, folder: Path
 ) -> tuple[TrainingData, dict[str, int] | None]:
-    """Copy the pixels unless they are too large; returns the data to train on, and counts.
+    """Copy the pixels unless they are too large or masked.
+
+    Returns the data to train on, and counts.
 
     Counts are as in `InterruptedTraining`: None without a copy.
     """
     arrays_of = _arrays_of(data)
     needed = sum(_bytes(array) for arrays in arrays_of.values() for array in arrays)
+    masked = any(
+        isinstance(a, np.ma.MaskedArray) for many in arrays_of.values() for a in many
+    )
     free = min(shutil.disk_usage(folder).free, free_memory())
-    if needed > min(MAX_BYTES, MAX_SHARE * free):
+    if masked or needed > min(MAX_BYTES, MAX_SHARE * free):
         return data, None
     copies = {
         kind: tuple(_copy(array, _path(folder, kind, n)) for n, array in enumerate(arrays))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.axes import spatial_axes
+from napari_hush.widgets.data.layers import engine_axes
 from napari_hush.widgets.jobs.task_events import LatestModel, PreviewReady
 from napari_hush.widgets.results.canvas import as_type
 
@@ -102,6 +103,7 @@ class Previewer:
             outer.append(slice(first, last))
             crop.append(slice(part.start - first, part.stop - first))
         noisy = np.asarray(self.source[tuple(outer)])
-        clean = np.asarray(CAREamist(model).predict(noisy, axes=self.axes, check=False))
+        axes = engine_axes(self.axes)
+        clean = np.asarray(CAREamist(model).predict(noisy, axes=axes, check=False))
         clean = clean[tuple(crop)]
         return as_type(clean, noisy.dtype) if self.rgb else clean

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.config.methods import method_of
 from napari_hush.errors import HushError
+from napari_hush.widgets.data.layers import engine_axes
 from napari_hush.widgets.data.training_data import whole_of
 from napari_hush.widgets.theme.widgets import row, small_button
 from napari_hush.widgets.user_settings import load_setting
@@ -161,7 +162,8 @@ def why_not_for(model: Model, layer: Image, axes: str) -> str:
     from napari_hush.prediction import check_suits
 
     try:
-        check_suits(model, Pixels.from_array(whole_of(layer), axes, f"“{layer.name}”"))
+        pixels = Pixels.from_array(whole_of(layer), engine_axes(axes), f"“{layer.name}”")
+        check_suits(model, pixels)
     except HushError as error:
         return str(error)
     return ""

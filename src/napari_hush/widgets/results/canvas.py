@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_hush.axes import AxesMap
 from napari_hush.errors import OutOfMemoryError, UnwritableFileError
 from napari_hush.system.memory import format_bytes, free_memory
+from napari_hush.widgets.data.layers import LEFT_OUT, engine_axes, engine_shape
 from napari_hush.widgets.user_settings import data_folder, new_path, safe_name
 
 MAX_SHARE = 0.5
@@ -33,7 +34,7 @@ class Canvas:
     source : NDArray
         The noisy pixels, with alpha if any.
     axes : str
-        Axes of `out`.
+        Axes of `out`, as from `infer_axes`.
     rgb : bool
         Whether the last axis holds colors.
     keep_type : bool
@@ -59,14 +60,18 @@ class Canvas:
             self.shown, self.out = source.copy(), source.astype(np.float32)
         else:
             self.shown = self.out = source.astype(np.float32)
-        self._map = AxesMap(axes, self.out.shape)
+        self._dropped = tuple(n for n, letter in enumerate(axes) if letter == LEFT_OUT)
+        self._map = AxesMap(engine_axes(axes), engine_shape(axes, self.out.shape))
 
     def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
         """Copy finished tiles to `shown`; `regions` are in ``(S, C, (Z), Y, X)``."""
         if not self._two:
             return
         colours = self.shown[..., :3] if self._rgb else self.shown
-        targets, results = self._map.samples(colours), self._map.samples(self.out)
+        targets, results = (
+            self._map.samples(pixels.squeeze(self._dropped))
+            for pixels in (colours, self.out)
+        )
         for sample, *part in regions:
             for number in range(sample.start, sample.stop):
                 clean = results[number][tuple(part)]
