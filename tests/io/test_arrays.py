@@ -84,7 +84,8 @@ def test_axes_that_arrays_name():
     assert axes_of(xarray.DataArray(IMAGE, dims=["lat", "y", "x"])) is None
     channels = xarray.DataArray(IMAGE, dims=["channel", "y", "x"])
     with pytest.raises(DataError, match=r"axes of the array are 'CYX'"):
-        open_images(channels, "array", "ZYX")
+        open_images(channels, "array", "ZYX", inherited=True)
+    assert open_images(channels, "array", "ZYX")[0].overridden == "CYX"
     with pytest.raises(DataError, match="name 2 dimensions"):
         open_images(channels, "array", "YX")
 

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import tifffile
@@ -57,31 +59,51 @@ def test_sizes_that_make_no_sense_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("named", "given", "fits"),
+    ("named", "given", "fits", "overrides"),
+    # whether inherited axes fit, and what those of the user override; None: refused as well
     [
-        ("ZCYX", "ZCYX", True),
-        ("ZCYX", "CZYX", False),
-        ("ZYX", "TYX", True),
-        ("TYX", "SYX", True),
-        ("TZYX", "SZYX", True),
-        ("TZYX", "ZTYX", False),
-        ("ZYX", "CYX", False),
-        ("CYX", "ZYX", False),
-        ("YXC", "YXC", True),
-        ("YXC", "CYX", False),
-        ("YX", "XY", False),
-        ("???", "CYX", True),
-        ("???", "XYZ", True),
-        ("??C", "CYX", False),
+        ("ZCYX", "ZCYX", True, ""),
+        ("ZCYX", "CZYX", False, "ZCYX"),
+        ("ZYX", "TYX", True, ""),
+        ("TYX", "SYX", True, ""),
+        ("TZYX", "SZYX", True, ""),
+        ("TZYX", "ZTYX", False, "TZYX"),
+        ("ZYX", "CYX", False, "ZYX"),
+        ("CYX", "ZYX", False, "CYX"),
+        ("CYX", "TYX", False, "CYX"),
+        ("YXC", "YXC", True, ""),
+        ("YXC", "YXZ", False, "YXC"),
+        ("YXC", "CYX", False, None),
+        ("YX", "XY", False, None),
+        ("CYX", "CXY", False, None),
+        ("???", "CYX", True, ""),
+        ("???", "XYZ", True, ""),
+        ("??C", "CYX", False, "??C"),
+        ("C??", "TYX", False, "C??"),
     ],
 )
-def test_file_and_user_have_to_agree(named, given, fits):
+def test_axes_of_the_user_override_those_of_a_file(named, given, fits, overrides):
     shape = (5, 4, 3, 2)[-len(named) :]
+    kept = tuple(range(len(shape)))
     if fits:
-        assert fitting_dimensions("a.tif", named, shape, given) == tuple(range(len(shape)))
+        found = fitting_dimensions("a.tif", named, shape, given, inherited=True)
+        assert found == (kept, "")
     else:
         with pytest.raises(DataError, match=f"axes of a.tif are.*'{given}'"):
+            fitting_dimensions("a.tif", named, shape, given, inherited=True)
+    if overrides is None:
+        with pytest.raises(DataError, match="give Y and X where the file has them"):
             fitting_dimensions("a.tif", named, shape, given)
+    else:
+        assert fitting_dimensions("a.tif", named, shape, given) == (kept, overrides)
+
+
+def test_a_dimension_of_size_one_makes_room_for_the_axes_of_the_user():
+    """A stack of 20 planes that is called one plane of 20 channels."""
+    shape = (1, 20, 64, 64)
+    assert fitting_dimensions("it", "ZCYX", shape, "ZYX") == ((1, 2, 3), "CYX")
+    kept, _ = fitting_dimensions("it", "ZCYX", shape, "ZYX", inherited=True)
+    assert len(kept) == 4  # which do not fit three letters, as is said later
 
 
 @given(st.permutations("TCZYX"), st.data())
@@ -90,22 +112,43 @@ def test_dimensions_of_size_one_may_stay_unnamed(order, data):
     left_out = data.draw(st.sets(st.sampled_from("TCZ")))
     shape = [1 if a in left_out else 2 for a in named]
     axes = "".join(a for a in named if a not in left_out)
-    kept = fitting_dimensions("it", named, shape, axes)
+    kept, _ = fitting_dimensions("it", named, shape, axes)
     assert "".join(named[i] for i in kept) == axes
 
 
 def test_one_stack_axis_stays_for_a_renamed_one():
-    assert fitting_dimensions("it", "TCZYX", (1, 1, 1, 8, 8), "SYX") == (0, 3, 4)
+    assert fitting_dimensions("it", "TCZYX", (1, 1, 1, 8, 8), "SYX").kept == (0, 3, 4)
 
 
-def test_the_message_says_what_to_do(tmp_path):
-    write_tiff(tmp_path / "a.tif", np.zeros((3, 2, 5, 6), "uint16"), "ZCYX")
+def test_the_messages_say_what_to_do(tmp_path, caplog):
+    for name in "ab":
+        write_tiff(tmp_path / f"{name}.tif", np.zeros((3, 2, 5, 6), "uint16"), "ZCYX")
     says = (
-        r"a\.tif' are 'ZCYX' \(Z = 3, C = 2, Y = 5, X = 6\) but they were given as 'CZYX'; "
+        r"a\.tif' are 'ZCYX' \(Z = 3, C = 2, Y = 5, X = 6\) but those of the training "
+        r"images are 'CZYX'; .*--axes CZYX"
     )
-    with pytest.raises(DataError, match=says + "give the axes of the file"):
-        open_images(tmp_path, "tiff", "CZYX")
+    with pytest.raises(DataError, match=says):
+        open_images(tmp_path, "tiff", "CZYX", inherited=True)
     assert open_images(tmp_path, "tiff", "TCYX")[0].axes.axes == "TCYX"
+    assert not caplog.records
+    assert open_images(tmp_path, "tiff", "CZYX")[0].axes.canonical_shape == (1, 3, 2, 5, 6)
+    (record,) = caplog.records
+    said = "a.tif' are ZCYX, and 1 other images disagree as well; read as CZYX, as given."
+    assert said in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((3, 24, 24), "TYX"), ((4, 24, 24), "ZYX"), ((24, 24, 3), "YXT")]
+)
+def test_frames_that_tifffile_takes_for_colors(tmp_path, shape, axes):
+    pixels = np.random.default_rng(0).integers(0, 99, shape, dtype="uint8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tifffile.imwrite(tmp_path / "a.tif", pixels)
+    assert "C" in read_metadata(tmp_path / "a.tif").axes
+    image = open_images(tmp_path / "a.tif", "tiff", axes)[0].loaded()
+    assert image.axes.axes == axes
+    np.testing.assert_array_equal(image.data, pixels)
 
 
 def test_a_file_without_names_takes_any(tmp_path):

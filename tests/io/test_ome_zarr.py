@@ -94,7 +94,7 @@ def test_version_2_has_five_dimensions(tmp_path):
     path = image(tmp_path / "a.zarr", attributes, pixels=PIXELS[None, :, None])
     assert read_metadata(path).axes == "TCZYX"
     with pytest.raises(DataError, match="'TCZYX'"):
-        open_images(path, "zarr", "TZCYX")
+        open_images(path, "zarr", "TZCYX", inherited=True)
 
 
 @pytest.mark.parametrize(

@@ -284,14 +284,15 @@ def test_a_file_is_identified_by_its_fingerprint(files):
     assert TiffPixels(path).fingerprint() != TiffPixels(files["tiles"][0]).fingerprint()
 
 
-def test_a_stack_that_is_labelled_as_channels_is_refused_unless_one_reads_it_oneself(
-    tmp_path,
-):
+def test_a_stack_that_is_labelled_as_channels_is_read_as_given(tmp_path, caplog):
     stack = np.arange(5 * 8 * 9, dtype="uint8").reshape(5, 8, 9)
     path = write_tiff(tmp_path / "a.tif", stack, "CYX")
-    with pytest.raises(DataError, match=r"'CYX'.*given as 'ZYX'.*data_type 'custom'"):
-        open_images(path, "tiff", "ZYX")
-    (image,) = open_images(path, "custom", "ZYX", lambda file, axes: tifffile.imread(file))
+    with pytest.raises(DataError, match=r"'CYX'.* of the training images are 'ZYX'"):
+        open_images(path, "tiff", "ZYX", inherited=True)
+    with pytest.raises(DataError, match=r"'CYX'.*given as 'YXZ'.*data_type 'custom'"):
+        open_images(path, "tiff", "YXZ")
+    (image,) = open_images(path, "tiff", "ZYX")
+    assert "a.tif' are CYX; read as ZYX, as given." in caplog.text
     np.testing.assert_array_equal(image.data[...], stack)
     assert image.axes.canonical_shape == (1, 1, 5, 8, 9)
 

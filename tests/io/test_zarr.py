@@ -179,15 +179,19 @@ def test_dimensions_of_size_one_may_stay_unnamed(tmp_path):
 
 
 def test_axes_that_the_store_contradicts(tmp_path):
-    with pytest.raises(DataError, match=r"a\.zarr.*'TCZYX'.*given as 'TZCYX'"):
-        open_images(ome(tmp_path / "a.zarr"), "zarr", "TZCYX")
+    path = ome(tmp_path / "a.zarr")
+    with pytest.raises(DataError, match=r"a\.zarr.*'TCZYX'.* images are 'TZCYX'"):
+        open_images(path, "zarr", "TZCYX", inherited=True)
+    with pytest.raises(DataError, match=r"a\.zarr.*'TCZYX'.*given as 'TCZXY'"):
+        open_images(path, "zarr", "TCZXY")
+    assert open_images(path, "zarr", "TZCYX")[0].axes.axes == "TZCYX"
 
 
 def test_names_of_dimensions_without_ome(tmp_path):
     path = store(tmp_path / "a.zarr", dimension_names=["channel", "y", "x"])
     assert read_metadata(path).axes == "CYX"
     with pytest.raises(DataError, match="'CYX'"):
-        open_images(path, "zarr", "ZYX")
+        open_images(path, "zarr", "ZYX", inherited=True)
     old = store(tmp_path / "b.zarr", version=2, attributes={"_ARRAY_DIMENSIONS": [*"tyx"]})
     assert read_metadata(old).axes == "TYX"
 

@@ -322,7 +322,14 @@ class CAREamist:
         """
         model = self.trained
         config = inference_config(self.config.data_config, model, source, settings)
-        images = open_images(config, source, model, read_source_func, extension_filter)
+        images = open_images(
+            config,
+            source,
+            model,
+            read_source_func,
+            extension_filter,
+            inherited_axes=not settings.get("axes"),
+        )
         is_single = config.data_type == "array" and not isinstance(source, list | tuple)
         if out is not None and not is_single:
             raise ConfigurationError("out is the result of a single array; omit it here.")

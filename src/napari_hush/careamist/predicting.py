@@ -122,10 +122,13 @@ def open_images(
     model: Model,
     read_source_func: ReadSource | None = None,
     extension_filter: str = "",
+    *,
+    inherited_axes: bool = False,
 ) -> list[Image]:
     """Open the images of `source`, which suit the model; pixels may still be on disk."""
     network = model.config.algorithm_config.model
     data = PredictDataModule(config, source, read_source_func, extension_filter, network)
+    data.inherited_axes = inherited_axes
     data.prepare_data()
     data.setup("predict")
     for image in data.images:
@@ -263,7 +266,12 @@ class FileJob:
         """Denoise one file; False if it was stopped."""
         barrier = self._barrier(target) if num_files == 1 else None
         (image,) = open_images(
-            self.config, [file], self.model, self.read_source_func, self.extension_filter
+            self.config,
+            [file],
+            self.model,
+            self.read_source_func,
+            self.extension_filter,
+            inherited_axes=not self.settings.get("axes"),
         )
         if self.form.write is not None:
             (result,) = denoise_images(self.model, [image], self.config, self.progress)

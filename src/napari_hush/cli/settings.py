@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,7 @@ from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
 from napari_hush.config.patches import DEFAULT_PATCH, fitting_patch
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
+    Image,
     Selection,
     file_type,
     find_images,
@@ -25,6 +27,7 @@ from napari_hush.io import (
     named_axes,
     open_images,
 )
+from napari_hush.io.remote import address_of
 
 METHOD_HELP = " ".join(f"{key}: {each.sentence}" for key, each in METHODS.items())
 
@@ -105,11 +108,12 @@ def configuration(
     file: str | None = None,
     *,
     paired: bool = False,
+    val: Sequence[str] = (),
 ) -> Configuration:
     """The configuration of `file`, or the default one, changed by the options.
 
     Axes and channels are read from the first of the images, if any, unless given.
-    `paired` is whether there are targets.
+    `paired` is whether there are targets, `val` are validation images.
     """
     tree = (load_configuration(file) if file else Configuration()).model_dump()
     of_file = tree["data_config"]["patch_size"] if file else None
@@ -133,9 +137,12 @@ def configuration(
     keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in given
     config = _build(tree, keeps_pool_z=keeps_pool_z)
     size = config.data_config.patch_size
-    if images and size != of_file and "data_config.patch_size" not in given:
-        images = [*images, *(getattr(options, "val", None) or ())]
-        fitting, why = _fitting_patch_size(config, images, keeps_pool_z=keeps_pool_z)
+    inherited = not file and "data_config.axes" not in given
+    is_default = size != of_file and "data_config.patch_size" not in given
+    if images and (inherited or is_default):
+        opened = _open(config, [*images, *val], inherited=inherited)
+    if images and is_default:
+        fitting, why = _fitting_patch_size(config, opened, keeps_pool_z=keeps_pool_z)
         if fitting != size:
             tree["data_config"]["patch_size"] = fitting
             config = _build(tree, keeps_pool_z=keeps_pool_z)
@@ -152,19 +159,27 @@ def _build(tree: Tree, *, keeps_pool_z: bool) -> Configuration:
     return Configuration.build(tree)
 
 
-def _fitting_patch_size(
-    config: Configuration, paths: list[str], *, keeps_pool_z: bool
-) -> tuple[tuple[int, ...], str]:
-    """The default patch size, reduced to the smallest of the images, and the reason.
+def _open(config: Configuration, paths: list[str], *, inherited: bool) -> list[Image]:
+    """Open the images; of very many files only some, for training opens all of them."""
+    data = config.data_config
+    files = find_images(paths, data.data_type, report=False).files
+    files = [_absolute(file) for file in files[:: -(-len(files) // MEASURED)]]
+    more = {**data.selection, "inherited": inherited}
+    return open_images(files, data.data_type, data.axes, **more)
 
-    Of very many files only some are opened; training refuses smaller ones among the others.
-    """
+
+def _absolute(path: Path) -> Path:
+    """The path as training opens it, so that no warning is given twice."""
+    return path if address_of(path) else path.absolute()
+
+
+def _fitting_patch_size(
+    config: Configuration, images: list[Image], *, keeps_pool_z: bool
+) -> tuple[tuple[int, ...], str]:
+    """The default patch size, reduced to the smallest of the images, and the reason."""
     data, steps = config.data_config, config.algorithm_config.model.multiple
     if not keeps_pool_z:
         steps = (1, *steps[-2:])[-len(steps) :]
-    files = find_images(paths, data.data_type, report=False).files
-    files = files[:: -(-len(files) // MEASURED)]
-    images = open_images(files, data.data_type, data.axes, **data.selection)
     fits = [
         fitting_patch(image.axes.canonical_shape[2:], data.patch_size, steps, image.name)
         for image in images
@@ -214,7 +229,7 @@ def _set_axes(
         network["conv_dims"] = dims
         data["patch_size"] = DEFAULT_PATCH[-dims:]
     if "C" in axes and first is not None:
-        (image,) = open_images([first], kind, axes, level=selection["level"])
+        (image,) = open_images([_absolute(first)], kind, axes, level=selection["level"])
         _set_channels(tree, image.axes.canonical_shape[1])
 
 

@@ -138,7 +138,12 @@ def _new_command(options: argparse.Namespace) -> Command:
     }
     return Command(
         configuration=configuration(
-            options, images, options.algorithm, file, paired=bool(options.target)
+            options,
+            images,
+            options.algorithm,
+            file,
+            paired=bool(options.target),
+            val=options.val or (),
         ),
         sources={
             name: None

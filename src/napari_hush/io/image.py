@@ -102,15 +102,20 @@ class Image:
     """True at masked pixels, of the shape of `data`; None if it is no masked array."""
     dropped: tuple[int, ...] = ()
     """Dimensions of size 1 of an array that `axes` leaves out; its result has them."""
+    overridden: str = ""
+    """Axes of the source, where those given by the user contradict them."""
 
     @classmethod
-    def from_array(cls, array: Any, axes: str, name: str = "the array") -> Image:
+    def from_array(
+        cls, array: Any, axes: str, name: str = "the array", *, inherited: bool = False
+    ) -> Image:
         """Check axes and dtype, and wrap `array`.
 
-        Dimensions of size 1 that `axes` lacks are left out. Masked pixels of a masked array
-        are replaced by the mean of the others, per channel. Raises a SourceTypeError if
-        `array` is of no known kind, and a DataError if the axes do not fit the shape, an
-        axis is empty, or the pixels are not real numbers.
+        Dimensions of size 1 that `axes` lacks are left out; axes that are `inherited`
+        must agree with those that the array names (`fitting_dimensions`). Masked pixels of
+        a masked array are replaced by the mean of the others, per channel. Raises a
+        SourceTypeError if `array` is of no known kind, and a DataError if the axes do not
+        fit the shape, an axis is empty, or the pixels are not real numbers.
         """
         pixels = pixels_of(array, name)
         if np.dtype(pixels.dtype).kind not in "buif":
@@ -119,7 +124,9 @@ class Image:
                 "can be used; convert them first."
             )
         named = axes_of(array) or UNNAMED * pixels.ndim
-        kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
+        kept, overridden = fitting_dimensions(
+            name, named, pixels.shape, axes.upper(), inherited=inherited
+        )
         dropped = tuple(n for n in range(pixels.ndim) if n not in kept)
         if dropped and isinstance(pixels, LazyPixels):
             pixels = SelectedDimensions(pixels, kept)
@@ -132,7 +139,7 @@ class Image:
         mask = None
         if isinstance(pixels, np.ma.MaskedArray):
             pixels, mask = _without_masked(pixels, fitted.axes)
-        return cls(pixels, fitted, name, mask=mask, dropped=dropped)
+        return cls(pixels, fitted, name, mask=mask, dropped=dropped, overridden=overridden)
 
     @property
     def in_memory(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_hush.axes import CANONICAL
 from napari_hush.errors import DataError
@@ -275,43 +275,68 @@ def letters_of(names: Iterable[Any]) -> str | None:
     return "".join(found)
 
 
-def fitting_dimensions(
-    name: str, named: str, shape: Sequence[int], axes: str
-) -> tuple[int, ...]:
-    """Match the dimensions of an image with the `axes` that the user gives.
+class Fit(NamedTuple):
+    """How dimensions of a source match the axes to read it with."""
 
-    Returns the dimensions to keep, ascending. Dimensions of size 1 that `axes` lack are
-    dropped: named ones first, and of unnamed ones those that leave more than one row and
-    column. T, Z and S may stand for each other; the places of C, Y and X must agree, and
-    the order of stack axes that both name. `named` has `UNNAMED` for unnamed dimensions.
+    kept: tuple[int, ...]
+    """The dimensions to keep, ascending."""
+    overridden: str = ""
+    """What the source calls these dimensions, if the axes contradict it."""
+
+
+def fitting_dimensions(
+    name: str, named: str, shape: Sequence[int], axes: str, *, inherited: bool = False
+) -> Fit:
+    """Match the dimensions of an image with `axes`.
+
+    Dimensions of size 1 that `axes` lack are dropped: named ones first, and of unnamed ones
+    those that leave more than one row and column. Axes that the user gives override
+    what a file says, for files may be wrong and some libraries guess; only Y and X must be
+    where the file has them. Axes that are `inherited`, from another file or from a model,
+    must agree with the file: T, Z and S may stand for each other, but not for C, and axes
+    that both name have the same order. `named` has `UNNAMED` for unnamed dimensions.
     Raises a DataError if they disagree; a wrong number of dimensions is reported later.
     """
-    kept = list(range(len(shape)))
-    droppable = [i for i in kept if shape[i] == 1 and named[i] not in axes]
-    droppable.sort(key=lambda i: f"{_DROPPED_FIRST}{UNNAMED}".find(named[i]))
-    surplus = len(shape) - len(axes)
-    if 0 < surplus <= len(droppable):
-
-        def flat(dropped: tuple[int, ...]) -> int:
-            left = [size for i, size in enumerate(shape) if i not in dropped]
-            pairs = zip(axes, left, strict=True)
-            return sum(letter in "YX" and size == 1 for letter, size in pairs)
-
-        choices = itertools.islice(itertools.combinations(droppable, surplus), _CHOICES)
-        dropped = min(choices, key=flat)
-        kept = [i for i in kept if i not in dropped]
+    kept = _kept(named, shape, axes, axes)
+    if len(kept) > len(axes) and not inherited:
+        kept = _kept(named, shape, axes, "YX")
     left = "".join(named[i] for i in kept)
-    if len(left) == len(axes) and not _agree(left, axes):
-        size = ", ".join(
-            f"{letter} = {shape[i]}" for letter, i in zip(left, kept, strict=True)
+    if len(left) != len(axes) or _agree(left, axes):
+        return Fit(kept)
+    size = ", ".join(f"{a} = {shape[i]}" for a, i in zip(left, kept, strict=True))
+    if inherited:
+        raise DataError(
+            f"The axes of {name} are {left!r} ({size}) but those of the training images "
+            f"are {axes!r}; use images with the same axes, or, if this one is wrong, give "
+            f"the axes (on the command line --axes {axes})."
         )
+    pairs = zip(axes, left, strict=True)
+    if any(ours != theirs and theirs in "YX" for ours, theirs in pairs):
         raise DataError(
             f"The axes of {name} are {left!r} ({size}) but they were given as {axes!r}; "
-            "give the axes of the file (T, Z and S may stand for each other), or, if the "
-            "file is wrong, correct it or read it with a custom reader (data_type "
-            "'custom')."
+            "give Y and X where the file has them, or, if the file is wrong, correct it or "
+            "read it with a custom reader (data_type 'custom')."
         )
-    return tuple(kept)
+    return Fit(kept, left)
+
+
+def _kept(named: str, shape: Sequence[int], axes: str, needed: str) -> tuple[int, ...]:
+    """The dimensions to keep for `axes`, without dimensions of size 1 not `needed`."""
+    every = range(len(shape))
+    droppable = [i for i in every if shape[i] == 1 and named[i] not in needed]
+    droppable.sort(key=lambda i: f"{_DROPPED_FIRST}{UNNAMED}".find(named[i]))
+    surplus = len(shape) - len(axes)
+    if not 0 < surplus <= len(droppable):
+        return tuple(every)
+
+    def flat(dropped: tuple[int, ...]) -> int:
+        left = [size for i, size in enumerate(shape) if i not in dropped]
+        pairs = zip(axes, left, strict=True)
+        return sum(letter in "YX" and size == 1 for letter, size in pairs)
+
+    choices = itertools.islice(itertools.combinations(droppable, surplus), _CHOICES)
+    dropped = min(choices, key=flat)
+    return tuple(i for i in every if i not in dropped)
 
 
 def _agree(named: str, axes: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,15 @@ from napari_hush.io.formats import FORMATS, format_of, images_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, find_images
-from napari_hush.io.metadata import ImageMetadata, fitting_dimensions, report_unknown
+from napari_hush.io.metadata import (
+    UNNAMED,
+    ImageMetadata,
+    fitting_dimensions,
+    report_unknown,
+)
 from napari_hush.io.remote import shown
+
+_log = logging.getLogger(__name__)
 
 ReadSource = Callable[..., Any]
 """A custom reader, called with a Path and the axes; see module `arrays_and_readers`."""
@@ -81,6 +89,7 @@ def open_images(
     series: int | None = None,
     scene: int | None = None,
     field: int | None = None,
+    inherited: bool = False,
     whole: bool = False,
 ) -> list[Image]:
     """Open the images of a source; pixels stay on disk.
@@ -94,7 +103,8 @@ def open_images(
         Type of the source; "image" is PNG, JPEG, BMP, GIF or WebP.
     axes : str
         Axes of every image, one letter per dimension. Dimensions of size 1 that `axes`
-        lacks are dropped.
+        lacks are dropped. They override what the images say, with a warning; only the
+        places of Y and X must agree.
     read_source_func : callable, optional
         Custom reader ``func(path, axes)``, returns an array or pixels that can be read by
         region; see module `arrays_and_readers`.
@@ -105,6 +115,9 @@ def open_images(
     series, scene, field : int, optional
         Number of the series of TIFF files, of the scene of microscope files, or of the
         field in each well of OME-Zarr plates, from 0; by default all are opened.
+    inherited : bool
+        Whether `axes` are those of other images, with which these must agree; only T, Z
+        and S may stand for each other.
     whole : bool
         Keep the arrays of `read_source_func` instead of calling it again.
 
@@ -133,21 +146,26 @@ def open_images(
     if data_type == "array":
         arrays = source if isinstance(source, list | tuple) else [source]
         several = len(arrays) > 1
-        return [
-            Image.from_array(array, axes, f"array {i}" if several else "the array")
+        images = [
+            Image.from_array(
+                array, axes, f"array {i}" if several else "the array", inherited=inherited
+            )
             for i, array in enumerate(arrays)
         ]
+        _report_overridden(images)
+        return images
     files = find_images(source, data_type, extension_filter).files
     if read_source_func is not None:
         return [_from_reader(file, axes, read_source_func, whole) for file in files]
     check_not_empty(files)
     selection = Selection(level, series, scene, field)
     images = [
-        _from_file(image, data_type, axes, level)
+        _from_file(image, data_type, axes, level, inherited=inherited)
         for file in files
         for image in images_of(file, data_type, selection)
     ]
     report_unknown((image.path, image.metadata) for image in images if image.path)
+    _report_overridden(images)
     return images
 
 
@@ -190,12 +208,29 @@ def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
     return replace(Image.from_array(pixels, axes, repr(str(file))), path=file)
 
 
-def _from_file(file: Path, data_type: str, axes: str, level: int) -> Image:
+def _from_file(
+    file: Path, data_type: str, axes: str, level: int, *, inherited: bool
+) -> Image:
     pixels: LazyPixels
     pixels, named, metadata = FORMATS[data_type].open(file, axes.upper(), level)
     name = shown(file)
-    kept = fitting_dimensions(name, named, pixels.shape, axes.upper())
+    kept, overridden = fitting_dimensions(
+        name, named, pixels.shape, axes.upper(), inherited=inherited
+    )
     if len(kept) < pixels.ndim:
         pixels = SelectedDimensions(pixels, kept)
     image = Image.from_array(pixels, axes, name)
-    return replace(image, path=file, metadata=metadata)
+    return replace(image, path=file, metadata=metadata, overridden=overridden)
+
+
+def _report_overridden(images: Sequence[Image]) -> None:
+    """Log one warning about images that say other axes than those given by the user."""
+    if found := [image for image in images if image.overridden]:
+        first, others = found[0], len(found) - 1
+        _log.warning(
+            "The axes of %s are %s%s; read as %s, as given.",
+            first.name,
+            first.overridden.replace(UNNAMED, "_"),
+            f", and {others} other images disagree as well" if others else "",
+            first.axes.axes,
+        )

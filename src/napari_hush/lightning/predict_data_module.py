@@ -52,6 +52,9 @@ class PredictDataModule(L.LightningDataModule):
     ----------
     images : list of Image
         The opened images, in the order given; set by `setup`.
+    inherited_axes : bool
+        Whether the axes are those of the training images, with which the images must agree;
+        False by default: they are the user's, and override what the images say.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class PredictDataModule(L.LightningDataModule):
         self.extension_filter = extension_filter
         self.network = network
         self.images: list[Image] = []
+        self.inherited_axes = False
 
     def prepare_data(self) -> None:
         """Check that every path exists and holds files of the right kind."""
@@ -91,6 +95,7 @@ class PredictDataModule(L.LightningDataModule):
             self.read_source_func,
             self.extension_filter,
             **self.pred_config.selection,
+            inherited=self.inherited_axes,
         )
         chosen = self.pred_config.channels
         self.images = [select_channels(image, chosen) for image in opened]
