@@ -155,7 +155,7 @@ def engine_shape(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
 
 def fitted_axes(axes: str, shape: Sequence[int]) -> str:
     """Axes of the engine as those of a layer of `shape`; unchanged if they do not fit."""
-    kept = fitting_dimensions("the image", UNNAMED * len(shape), shape, axes)
+    kept, _ = fitting_dimensions("the image", UNNAMED * len(shape), shape, axes)
     if len(kept) != len(axes):
         return axes
     letters = dict(zip(kept, axes, strict=True))
