@@ -246,6 +246,71 @@ def test_czi_scenes(tmp_path):
         assert image.metadata.channels == ("DAPI", "GFP")
 
 
+def with_czi_metadata(path, added):
+    """Add elements to the dimensions in the metadata of a CZI file."""
+    from pylibCZIrw import czi
+
+    with czi.edit_czi(str(path)) as file, file.edit_session() as session:
+        assert "<Dimensions>" in session.get_xml()
+        session.set_xml(session.get_xml().replace("<Dimensions>", f"<Dimensions>{added}"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("positions", "step"),
+    [
+        ("<Interval><Start>0</Start><Increment>33.5</Increment></Interval>", 33.5),
+        ("<List><Offsets>0 60 121</Offsets></List>", 60.5),
+        ("<List><Offsets>soon</Offsets></List>", None),
+        ("<List><Offsets>now then later</Offsets></List>", None),
+    ],
+)
+def test_czi_times_and_places(tmp_path, positions, step):
+    pyczi = pytest.importorskip("pylibCZIrw.czi")
+    with pyczi.create_czi(str(tmp_path / "a.czi")) as file:
+        for t in range(3):
+            plane = STACK[0, t, 0].copy()
+            file.write(plane, plane={"T": t}, location=(40, -10), scene=0)
+        file.write_metadata("a", scale_x=1e-7, scale_y=2e-7)
+    added = f"<T><Positions>{positions}</Positions></T>"
+    path = with_czi_metadata(tmp_path / "a.czi", added)
+    (image,) = opened(path)
+    check_regions(image, STACK[0, :, 0])
+    known = image.metadata
+    assert known.scale.get("T") == step
+    assert known.units.get("T") == (step and "second")
+    if "now" not in positions:
+        assert known.position == pytest.approx({"X": 4, "Y": -2})
+
+
+def test_czi_that_was_planned_with_more(tmp_path, caplog):
+    pyczi = pytest.importorskip("pylibCZIrw.czi")
+    with pyczi.create_czi(str(tmp_path / "a.czi")) as file:
+        for t in range(2):
+            file.write(STACK[0, t, 0].copy(), plane={"T": t})
+        file.write_metadata("a")
+    path = tmp_path / "a.czi"
+    text = path.read_bytes()
+    assert b"<SizeT>2</SizeT>" in text
+    path.write_bytes(text.replace(b"<SizeT>2</SizeT>", b"<SizeT>9</SizeT>"))
+    (image,) = opened(path)
+    check_regions(image, STACK[0, :2, 0])
+    assert "was not recorded to the end, it has 2 of 9 time points" in caplog.text
+
+
+def test_czi_metadata_that_make_no_sense_do_not_cost_pixels(tmp_path, caplog):
+    pyczi = pytest.importorskip("pylibCZIrw.czi")
+    path = tmp_path / "a.czi"
+    with pyczi.create_czi(str(path)) as file:
+        file.write(STACK[0, 0, 0], plane={"T": 0})
+        file.write_metadata("a", scale_x=1e-7)
+    path.write_bytes(path.read_bytes().replace(b"<SizeT>1</SizeT>", b"<SizeT>1<SizeT/>"))
+    (image,) = opened(path)
+    check_regions(image, STACK[0, 0, 0])
+    assert image.metadata.scale == {}
+    assert "metadata" in caplog.text
+
+
 def test_czi_mosaic_is_one_image(tmp_path):
     pyczi = pytest.importorskip("pylibCZIrw.czi")
     whole = RNG.integers(1, 2**16, (40, 60), "uint16")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,7 +114,7 @@ class CziPixels(FilePixels):
             self._rgb = not axes
             axes = axes or f"T{'S' * bool(others)}{'ZYXC' if self._colored else 'CZYX'}"
             kept = squeezed(axes, [sizes.get(a, 0) for a in axes])
-            metadata = known(kept, lambda: _metadata(czi, kept, self._colored))
+            metadata = known(kept, lambda: _metadata(czi, kept, self._colored, (left, top)))
         # A time series, and views or phases, may also be called samples.
         another = others[0] if others else "" if "T" in axes else "T"
         self._letters = [another or a if a == "S" else a for a in axes]
@@ -159,15 +159,19 @@ def czi_contents(path: Path) -> Contents:
     file, _ = split_reference(path)
     with _opened(file) as czi:
         scenes = _scenes(czi)
-        planned = _planned(czi)
+        planned, names = {}, {}
+        with suppress(Exception):  # metadata never cost pixels
+            planned, names = _planned(czi), _scene_names(czi)
+    fewer = []
+    for letter, count in planned.items():
+        sizes = [each.present.shape[_DIMENSIONS.index(letter)] for each in scenes.values()]
+        if count > max(sizes, default=count):
+            fewer.append(f"{max(sizes)} of {count} {_WORDS[letter]}")
     found = []
     for number, scene in scenes.items():
-        times, lacks, said = usable_times(scene.present, "planes")
-        there = dict(zip(_DIMENSIONS, (times, *scene.present.shape[1:]), strict=True))
-        fewer = [a for a in "TZC" if planned.get(a, 0) > there[a]]
-        if not said:
-            said = " and ".join(f"{there[a]} of {planned[a]} {_WORDS[a]}" for a in fewer)
-        found.append(Found(number, missing=lacks, said=said))
+        _, lacks, said = usable_times(scene.present, "planes")
+        name = names.get(str(number), "")
+        found.append(Found(number, name, lacks, said or " and ".join(fewer)))
     return contents_of(path, found)
 
 
@@ -231,15 +235,34 @@ def _dtype(file: Path, types: frozenset[str], channels: int) -> tuple[np.dtype[A
     return np.result_type(*((_TYPES | _COLORS)[each] for each in types)), colored
 
 
-def _metadata(czi: Any, axes: str, colored: bool) -> ImageMetadata:
-    """Pixel sizes in micrometers, and names of channels."""
+def _metadata(czi: Any, axes: str, colored: bool, corner: tuple[int, int]) -> ImageMetadata:
+    """Pixel sizes and position in micrometers, seconds between frames, channel names."""
     found = _under(czi, "Scaling", "Items", "Distance")
     scale = {each["@Id"]: float(each["Value"]) * 1e6 for each in found if each.get("Value")}
     scale = {a: size for a, size in scale.items() if a in "ZYX"}
     channels = _under(czi, *_IMAGE, "Dimensions", "Channels", "Channel")
     names = [] if colored else [each.get("@Name") for each in channels]
-    units = dict.fromkeys(scale, "micrometer")
-    return ImageMetadata.of(axes, scale, units, channels=names)
+    units = {**dict.fromkeys(scale, "micrometer"), "T": "second"}
+    pairs = zip("XY", corner, strict=True)
+    position = {a: at * scale[a] for a, at in pairs if a in scale}
+    sizes = {**scale, "T": _time_step(czi)}
+    return ImageMetadata.of(axes, sizes, units, channels=names, position=position)
+
+
+def _time_step(czi: Any) -> Any:
+    """Seconds between time points, the mean of them if they are listed."""
+    (times,) = _under(czi, *_IMAGE, "Dimensions", "T", "Positions") or [{}]
+    if "Interval" in times:
+        return times["Interval"].get("Increment")
+    listed = str((times.get("List") or {}).get("Offsets", "")).split()
+    if len(listed) < 2:
+        return None
+    return (float(listed[-1]) - float(listed[0])) / (len(listed) - 1)
+
+
+def _scene_names(czi: Any) -> dict[str, str]:
+    found = _under(czi, *_IMAGE, "Dimensions", "S", "Scenes", "Scene")
+    return {str(each.get("@Index")): str(each.get("@Name", "")) for each in found}
 
 
 def _planned(czi: Any) -> dict[str, int]:

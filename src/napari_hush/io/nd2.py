@@ -155,8 +155,10 @@ def _metadata(nd2: Any, axes: str) -> ImageMetadata:
     for loop in nd2.experiment:
         if loop.type == "ZStackLoop":
             scale["Z"] = abs(loop.parameters.stepUm)
-        if loop.type == "TimeLoop":
-            scale["T"] = loop.parameters.periodMs / 1000
+        if loop.type in ("TimeLoop", "NETimeLoop"):
+            phases = getattr(loop.parameters, "periods", [loop.parameters])
+            if len(phases) == 1:
+                scale["T"] = (phases[0].periodMs or phases[0].periodDiff.avg or 0) / 1000
     units = {a: "second" if a == "T" else "micrometer" for a in scale}
     names = [each.channel.name for each in channels] if "C" in axes[-3:-2] else []
     return ImageMetadata.of(axes, scale, units, channels=names)
