@@ -201,6 +201,8 @@ def _scenes(czi: Any) -> dict[int, _Scene]:
         return True
 
     czi.enumerate_subblocks_subset(note, only_layer0=True)
+    if min(tiles, default=0) < 0:
+        raise ValueError(f"it has a scene {min(tiles)}")
     return {number: _scene(found) for number, found in sorted(tiles.items())}
 
 
@@ -213,6 +215,8 @@ def _scene(tiles: list[tuple[Any, ...]]) -> _Scene:
     present = np.zeros(counts, bool)
     present[tuple((planes - first).T)] = True
     boxes = np.array([box for _, box, _ in tiles])
+    if (boxes[:, 2:] <= boxes[:, :2]).any():
+        raise ValueError("it has tiles without pixels")
     box = (*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist())
     return _Scene(
         present, tuple(first.tolist()), box, frozenset(kind for *_, kind in tiles)

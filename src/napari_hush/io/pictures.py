@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("Png", "Jpeg", "Bmp", "Gif", "WebP")
 _GRAY = {"1": "uint8", "L": "uint8", "LA": "uint8", "I;16": "uint16"}
-_BOMB = 2**28, 10_000
+_BOMB = 2**24, 10_000
 """More pixels than this, and so many for a byte of the file: it is damaged."""
 
 
