@@ -138,11 +138,20 @@ class WarningIssued(Event):
     """A reason to distrust a result, from the training data or the denoised image."""
 
     about: Literal[
-        "noise", "structure", "intensities", "pixel size", "saturation", "source", "state"
+        "noise",
+        "structure",
+        "intensities",
+        "pixel size",
+        "saturation",
+        "channels",
+        "loss",
+        "source",
+        "state",
     ]
     """Correlated noise; structure in the residual; intensities or a pixel size that the
-    model was not trained on; saturated pixels; a file that changed during training; a run
-    that could not be resumed after a crash."""
+    model was not trained on; saturated pixels; channels that may be planes; a loss that
+    has grown; a file that changed during training; a run that could not be resumed after a
+    crash."""
     message: str
     """One sentence: the finding, its meaning, the advice."""
 

@@ -8,7 +8,7 @@ from napari_hush.config import (
     create_care_configuration,
     create_n2v_configuration,
 )
-from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone
+from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone, WarningIssued
 from napari_hush.lightning.progress import PlateauDetector
 
 
@@ -104,3 +104,18 @@ def test_no_method_stops_early_unless_asked(noisy):
 def test_counts_are_not_negative(field):
     with pytest.raises(ValueError, match=field):
         TrainingConfig(**{field: -1})
+
+
+def test_a_loss_that_blew_up_is_reported_at_the_end(tiny_config, noisy):
+    events = []
+    config = tiny_config(
+        num_epochs=2,
+        num_steps=10,
+        optimizer_params={"lr": 1.0},
+        lr_scheduler="StepLR",
+        lr_scheduler_params={"step_size": 9},
+    )
+    CAREamist(config, on_progress=events.append).train(train_source=noisy)
+    (warning,) = [event for event in events if isinstance(event, WarningIssued)]
+    assert warning.about == "loss"
+    assert isinstance(events[-1], TrainingDone)

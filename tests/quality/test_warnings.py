@@ -11,6 +11,7 @@ from napari_hush.io import Image, ImageMetadata
 from napari_hush.quality import (
     UnseenIntensities,
     data_warnings,
+    loss_warning,
     residual_warning,
     saturation,
     size_warning,
@@ -117,3 +118,50 @@ def test_without_ranges_nothing_is_unseen():
     unseen = UnseenIntensities([])
     unseen.see(np.full((1, 1, 4, 4), 1e9))
     assert unseen.warning("it") is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "names", "better"),
+    [
+        ((20, 24, 24), "CYX", (), "ZYX"),
+        ((2, 7, 24, 24), "ZCYX", (), "ZTYX"),
+        ((24, 24, 9), "YXC", ("", ""), "YXZ"),
+        ((6, 24, 24), "CYX", (), None),
+        ((20, 24, 24), "CYX", ("DAPI", ""), None),
+        ((20, 24, 24), "TYX", (), None),
+    ],
+)
+def test_many_channels_without_names_may_be_planes(shape, axes, names, better):
+    image = Image.from_array(noise(shape), axes, "a.tif")
+    image = dataclasses.replace(image, metadata=ImageMetadata(channels=names))
+    found = data_warnings([image], blind=False, hides_neighbours=False)
+    if better is None:
+        assert not found
+    else:
+        (warning,) = found
+        assert warning.about == "channels"
+        assert f"give its axes as {better} instead of {axes}" in warning.message
+        assert f"--axes {better})" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("first", "epochs", "warned"),
+    [
+        (1.1, [0.9, 0.7, 0.6], False),
+        (1.1, [0.9, 0.7, 5.0], False),
+        (1.1, [0.9, 1e5, 193.0], True),
+        (1.1, [1e6, 193.0], True),
+        (1.1, [0.9, 0.5, 193.0, 0.6], False),
+        (1.1, [0.9, float("nan")], True),
+        (1.1, [1e5, 0.8], False),
+        (1.1, [1e5, 1.2], True),
+        (1.0, [0.0001, 0.05], False),
+        (1.0, [], False),
+    ],
+)
+def test_a_loss_that_has_grown_is_reported(first, epochs, warned):
+    warning = loss_warning(first, epochs)
+    assert (warning is not None) == warned
+    if warned:
+        assert f"ended at {epochs[-1]:.3g}, " in warning.message
+        assert "smaller learning rate" in warning.message

@@ -28,7 +28,7 @@ from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.file import new_network as random_network
-from napari_hush.quality import data_warnings
+from napari_hush.quality import data_warnings, loss_warning
 
 if TYPE_CHECKING:
     import pytorch_lightning as L
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from napari_hush.lightning.losses import Losses
     from napari_hush.lightning.model_callbacks import Snapshot
     from napari_hush.lightning.train_data_module import TrainDataModule
+
+_SETTLED = 20
+"""Steps after which a validation loss says something: batch normalization has settled."""
 
 # Lightning announces devices at INFO; events say the same.
 for _name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
@@ -102,7 +105,7 @@ def train(
     if start.epochs == run.num_epochs:  # it was complete before it was resumed
         return _finished_model(run, module)
     _fit(run, module, [snapshots, progress])
-    return _report(run, module, progress.position)
+    return _report(run, module, progress.position, losses)
 
 
 @dataclass(frozen=True)
@@ -330,9 +333,13 @@ def _announce(run: _Run, losses: Losses) -> None:
         run.report(warning)
 
 
-def _report(run: _Run, module: HushModule, end: Position) -> Model | None:
+def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Model | None:
     """Report the end of the run; return its model, or the one before without a step."""
     stopped = end.epochs < run.num_epochs or run.trainer.should_stop
+    if len(losses.train_step_loss) >= _SETTLED:
+        epochs = losses.val_loss or losses.train_loss
+        if warning := loss_warning(losses.train_step_loss[0], epochs):
+            run.report(warning)
     run.report(TrainingDone(stopped, run.clock.elapsed))
     if end.model_steps == run.start.first_step:
         return run.model

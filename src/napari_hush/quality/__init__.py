@@ -8,6 +8,7 @@ from napari_hush.quality.residual import ResidualReport, check_residual
 from napari_hush.quality.warnings import (
     UnseenIntensities,
     data_warnings,
+    loss_warning,
     residual_warning,
     saturation,
     size_warning,
@@ -23,6 +24,7 @@ __all__ = [
     "check_data",
     "check_residual",
     "data_warnings",
+    "loss_warning",
     "psnr",
     "residual_warning",
     "saturation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ SATURATED = 0.001
 """Share of saturated pixels from which to warn."""
 OTHER_SIZE = 1.1
 """Ratio of pixel sizes from which to warn."""
+MANY_CHANNELS = 6
+"""Most channels without names that are taken for channels without a warning."""
+DIVERGED = 10
+"""Ratio of the last loss to the lowest from which to warn; its square between them."""
 UNSEEN = 0.01
 """Share of pixels outside the training intensities from which to warn."""
 
@@ -35,7 +40,7 @@ _IMAGES = 4  # training images that are measured
 def data_warnings(
     images: Sequence[Image], *, blind: bool, hides_neighbours: bool
 ) -> list[WarningIssued]:
-    """Saturation and correlated noise in a few of the training images, each once.
+    """Many channels, saturation, correlated noise in a few training images, each once.
 
     Noise is checked for blind-spot methods only (`blind`); correlated noise is fine if they
     hide neighbors as well (structN2V).
@@ -44,6 +49,8 @@ def data_warnings(
     looked_at = images[::step]
     found: dict[str, WarningIssued] = {}
     for image in looked_at:
+        if many := channels_warning(image):
+            found.setdefault("channels", many)
         if saturated := saturation(image, _TRAINED_ON // len(looked_at)):
             found.setdefault("saturation", saturated)
         if not blind:
@@ -67,6 +74,36 @@ def _lossy(name: str) -> WarningIssued:
         "noise",
         f"{name} is a JPEG file, whose compression correlates the noise of neighboring "
         "pixels, so less of it is removed; train on the original files if you have them.",
+    )
+
+
+def channels_warning(image: Image) -> WarningIssued | None:
+    """Warn if there are so many channels without names that they may be planes."""
+    count, axes = image.axes.canonical_shape[1], image.axes.axes
+    if count <= MANY_CHANNELS or any(image.metadata.channels):
+        return None
+    better = axes.replace("C", next((a for a in "ZTS" if a not in axes), "C"))
+    return WarningIssued(
+        "channels",
+        f"{image.name} has {count} channels without names, which may be planes or frames; "
+        f"if so, give its axes as {better} instead of {axes} (on the command line "
+        f"--axes {better}).",
+    )
+
+
+def loss_warning(first: float, epochs: Sequence[float]) -> WarningIssued | None:
+    """Warn if losses of `epochs` have grown by much; `first` is that of the first step."""
+    if not epochs:
+        return None
+    finite = [loss for loss in epochs if math.isfinite(loss)]
+    lowest, last = min([first, *finite]), epochs[-1]
+    diverged = max(epochs) > DIVERGED**2 * first and last > first
+    if last <= DIVERGED * max(lowest, first / DIVERGED**2) and not diverged:
+        return None
+    return WarningIssued(
+        "loss",
+        f"The loss rose to {max(epochs):.3g} and ended at {last:.3g}, its lowest value is "
+        f"{lowest:.3g}, so the model is of little use; train with a smaller learning rate.",
     )
 
 
