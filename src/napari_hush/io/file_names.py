@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
-from typing import Any
 
-_NUMBERS = re.compile("([0-9]+)")
+_NUMBER = re.compile("[0-9]+")
 _SIDE_FOLDERS = {"$recycle.bin", "@eadir", "__macosx", "lost+found"}
 _SIDE_FOLDERS |= {"system volume information"}
 _SIDE_FILES = ("desktop.ini", "ehthumbs.db", "thumbs.db")
@@ -21,19 +20,20 @@ _COPIES = (
 """Endings of unfinished and backup copies."""
 
 
-def name_order(name: str) -> tuple[Any, ...]:
+def name_order(name: str) -> tuple[str, str, str]:
     """Key that sorts t2 before t10, and lower and upper case alike."""
     stem, _, ending = name.lower().partition(".")
-    return _numbered(stem), _numbered(ending), name
+    return _NUMBER.sub(_by_size, stem), _NUMBER.sub(_by_size, ending), name
 
 
-def natural_order(path: str | Path) -> list[tuple[Any, ...]]:
+def natural_order(path: str | Path) -> list[tuple[str, str, str]]:
     """Key that sorts paths folder by folder in `name_order`."""
     return [name_order(part) for part in Path(path).parts]
 
 
-def _numbered(text: str) -> list[str | int]:
-    return [int(run) if i % 2 else run for i, run in enumerate(_NUMBERS.split(text))]
+def _by_size(number: re.Match[str]) -> str:
+    digits = number[0].lstrip("0")
+    return f"{len(digits):03}{digits}"  # as texts, these are in the order of numbers
 
 
 def split_ending(name: str) -> tuple[str, str]:

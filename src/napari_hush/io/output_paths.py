@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.contents import file_of, split_reference
 from napari_hush.io.file_names import split_ending
+from napari_hush.io.formats import format_of_name
 from napari_hush.io.partial_output import journal_path
 from napari_hush.io.remote import refuse_address
 from napari_hush.io.zarr_collection import check_collection, place_in_store
@@ -61,7 +62,10 @@ def plan_targets(
         not a Zarr store is in its place.
     """
     refuse_address(output)
-    places = [place_in_store(file) for file in files]
+    places = [
+        (file, Path()) if format_of_name(file.name) else place_in_store(file)
+        for file in files
+    ]
     if _is_result(output, suffix):
         one_store = suffix.lower() in _ZARR and len({store for store, _ in places}) == 1
         if len(files) > 1 and not one_store:
@@ -77,7 +81,7 @@ def plan_targets(
     sources = {
         place.resolve(): file
         for file, (store, _) in zip(files, places, strict=True)
-        for place in (store, file_of(file))
+        for place in {store, file_of(file)}
     }
     holders = {folder: file for place, file in sources.items() for folder in place.parents}
     taken: dict[Path, Path] = {}
