@@ -303,3 +303,13 @@ def test_type_of_a_folder_with_several(folder):
     says = r"3 of type 'tiff' and 1 of type 'zarr'\); give .* example .*\*\.tif"
     with pytest.raises(SourceTypeError, match=says):
         file_type(folder, "array")
+
+
+def test_listing_opens_no_file(folder, monkeypatch):
+    def refuse(*arguments, **more):
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
+    assert len(list_files(folder, "tiff")) == 3
+    assert file_type(folder, "array") == "tiff"
