@@ -319,3 +319,22 @@ def test_targets_with_different_channels(noisy):
     one, two = noisy[None], np.stack([noisy, noisy])
     with pytest.raises(DataError, match="array 1 has 2 channels but array 0 has 1"):
         ready(config, [one, one], train_data_target=[one, two])
+
+
+@pytest.mark.parametrize(
+    ("batch", "depth", "trains"), [(1, 3, False), (4, 3, False), (1, 2, True)]
+)
+def test_a_single_patch_is_not_one_pixel_at_the_deepest_level(
+    tiny_config, noisy, batch, depth, trains
+):
+    """Batch normalization needs several; of 5 patches, the last batch of 4 has one."""
+    model = {"num_channels_init": 8, "depth": depth}
+    careamist = CAREamist(
+        tiny_config(patch_size=[8, 8], batch_size=batch, model_params=model)
+    )
+    split = {"val_percentage": 0, "val_minimum_split": 0}
+    if trains:
+        careamist.train(train_source=noisy[:8, :40], **split)
+    else:
+        with pytest.raises(ConfigurationError, match="one pixel after 3 levels"):
+            careamist.train(train_source=noisy[:8, :40], **split)

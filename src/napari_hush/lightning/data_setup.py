@@ -127,6 +127,7 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
             f"The training patches are {shape[1:]} pixels, but a network of depth "
             f"{network.depth} needs multiples of {steps}."
         )
+    _check_last_batch(config, data, shape[1:])
     paired = config.algorithm_config.needs_targets
     masked = getattr(data.train_dataset, "valid", None) is not None
     if paired != (len(parts) - masked > 1):
@@ -142,4 +143,20 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
         raise DataError(
             f"The targets have {parts[1].shape[0]} channels but the network is configured "
             f"to return {network.num_classes}; set n_channels_out to that of the targets."
+        )
+
+
+def _check_last_batch(
+    config: Configuration, data: TrainDataModule, size: tuple[int, ...]
+) -> None:
+    """Refuse a single patch of one pixel at the deepest level: it has no variance."""
+    network, count = config.algorithm_config.model, len(data.train_dataset)  # type: ignore[arg-type]
+    batch = data.data_config.batch_size
+    if config.training_config.num_steps is None and count % batch:
+        batch = count % batch
+    if batch == 1 and network.use_batch_norm and size == network.multiple:
+        raise ConfigurationError(
+            f"Patches of {list(size)} are one pixel after {network.depth} levels, too few "
+            "for batch normalization of a single patch; use a smaller depth, or larger "
+            "patches."
         )
