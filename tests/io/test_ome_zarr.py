@@ -8,7 +8,13 @@ import pytest
 zarr = pytest.importorskip("zarr")
 
 from napari_hush.errors import DataError, UnreadableFileError
-from napari_hush.io import ImageMetadata, load_images, open_images, read_metadata
+from napari_hush.io import (
+    ImageMetadata,
+    load_images,
+    named_axes,
+    open_images,
+    read_metadata,
+)
 
 PIXELS = np.random.default_rng(0).integers(1, 999, (2, 12, 14)).astype("uint16")
 CYX = [
@@ -95,6 +101,17 @@ def test_version_2_has_five_dimensions(tmp_path):
     assert read_metadata(path).axes == "TCZYX"
     with pytest.raises(DataError, match="'TCZYX'"):
         open_images(path, "zarr", "TZCYX", inherited=True)
+
+
+def test_axes_to_train_on_leave_out_dimensions_of_size_one(tmp_path):
+    five = [{"name": "t", "type": "time"}, CYX[0], {"name": "z"}, *CYX[1:]]
+    for name, shape, axes in [
+        ("a.zarr", (1, 1, 1, 12, 14), "YX"),
+        ("b.zarr", (1, 2, 1, 12, 14), "CYX"),
+        ("c.zarr", (3, 1, 2, 1, 14), "TZYX"),
+    ]:
+        pixels = np.ones(shape, "u1")
+        assert named_axes(image(tmp_path / name, one(five, ()), pixels=pixels)) == axes
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from zarr_stores import add_image, collection, plate
 
 from napari_hush import CAREamist
 from napari_hush.cli import main
-from napari_hush.errors import ConfigurationError, ExistingFileError
-from napari_hush.io import load_images, open_images, read_record
+from napari_hush.errors import ConfigurationError, ExistingFileError, SourceTypeError
+from napari_hush.io import find_images, load_images, open_images, read_record
 
 QUICK = ["--epochs", "1", "--steps", "1", "--filters", "8", "--patch-size", "16", "16"]
 
@@ -53,6 +53,8 @@ def test_a_plate_by_one_command(model, tmp_path, monkeypatch, version, capsys):
         np.testing.assert_array_equal(image.data, denoise(pixels(number + 1)))
         assert read_record(image.path)["source"]["name"] == inner[number][-1]
     assert read_record("out/plate.zarr")["source"] == {"name": "plate.zarr"}
+    with pytest.raises(SourceTypeError, match="are results of napari-hush"):
+        find_images("out", "zarr")
     yaozarrs.validate_zarr_store("out/plate.zarr")
     known = zarr.open_group("out/plate.zarr", mode="r").attrs["ome"]["plate"]
     assert known == {

@@ -15,6 +15,7 @@ from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io.arrays import check_array
 from napari_hush.io.arrays_and_readers import WholeFilePixels, read_custom
 from napari_hush.io.contents import Selection
+from napari_hush.io.file_pixels import squeezed
 from napari_hush.io.formats import FORMATS, format_of, images_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
@@ -189,8 +190,9 @@ def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:
 def named_axes(path: str | Path, level: int = 0) -> str:
     """Read the axes of a file or Zarr store, one letter per dimension.
 
-    Arguments and errors are those of `read_metadata`; also raises a DataError if the
-    metadata do not name all dimensions.
+    Of Zarr, dimensions of size 1 other than Y and X are left out, as OME-Zarr often has
+    all of TCZYX. Arguments and errors are those of `read_metadata`; also raises a DataError
+    if the metadata do not name all dimensions.
     """
     axes = read_metadata(path, level).axes
     if axes is None:
@@ -198,7 +200,11 @@ def named_axes(path: str | Path, level: int = 0) -> str:
             f"The metadata of {shown(Path(path))} do not name all of its dimensions; give "
             "the axes, for example 'ZYX'."
         )
-    return validate_axes(axes)
+    axes = validate_axes(axes)
+    if format_of(Path(path)) != "zarr":
+        return axes
+    pixels, _, _ = FORMATS["zarr"].open(Path(path), axes, level)
+    return squeezed(axes, pixels.shape)
 
 
 def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:

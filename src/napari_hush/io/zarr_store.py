@@ -103,6 +103,8 @@ def opened(path: Path) -> Any:
         if address is not None:
             where = "check the address, the network, and that you may read it"
         reason = str(error) or type(error).__name__
+        if "credentials" in reason:
+            where = "sign in, or set FSSPEC_S3_ANON=true to read what is public"
         raise UnreadableFileError(
             f"{shown(path)} cannot be read as Zarr ({reason:.300}); {where}."
         ) from error
