@@ -95,6 +95,15 @@ def reading(file: Path, kind: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def sensible_lengths() -> Iterator[None]:
+    """Take a file for damaged where a small part of it does not fit into memory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError("a part of it has a length beyond all memory") from error
+
+
 def stamp_of(file: Path) -> tuple[int, int]:
     """Size and time of modification of a file."""
     status = os.stat(file)

@@ -22,6 +22,7 @@ from napari_hush.io.file_pixels import (
     letters_of_dimensions,
     one_line,
     reading,
+    sensible_lengths,
 )
 from napari_hush.io.lazy import Bounds, extent
 from napari_hush.io.metadata import ImageMetadata
@@ -75,7 +76,7 @@ def lif_contents(path: Path) -> Contents:
 def _images(file: Path) -> Iterator[tuple[list[Any], int]]:
     """The images of a file, and the number of other recordings."""
     liffile = require("liffile", "microscopes", "Reading LIF files")
-    with reading(file, "a LIF file"), liffile.LifFile(str(file)) as lif:
+    with reading(file, "a LIF file"), sensible_lengths(), liffile.LifFile(str(file)) as lif:
         # By element: liffile's list keeps one image of each name.
         elements = lif.xml_element.iter("Element")
         images = [

@@ -24,6 +24,7 @@ from napari_hush.io.file_pixels import (
     known,
     letters_of_dimensions,
     reading,
+    sensible_lengths,
     squeezed,
     usable_times,
 )
@@ -90,7 +91,7 @@ class Nd2Pixels(FilePixels):
 
     def _one(self, nd2: Any, number: int) -> NDArray[Any]:
         def read() -> NDArray[Any]:
-            with _sensible_lengths():
+            with sensible_lengths():
                 frame: NDArray[Any] = nd2.read_frame(number).reshape(self._frame)
             return frame[0] if self._frame[3] > 1 else frame[..., 0]
 
@@ -171,14 +172,5 @@ def _library() -> Any:
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     library = _library()
-    with reading(file, "an ND2 file"), _sensible_lengths(), library.ND2File(file) as nd2:
+    with reading(file, "an ND2 file"), sensible_lengths(), library.ND2File(file) as nd2:
         yield nd2
-
-
-@contextmanager
-def _sensible_lengths() -> Iterator[None]:
-    """Take a file for damaged where a small part of it does not fit into memory."""
-    try:
-        yield
-    except MemoryError as error:
-        raise ValueError("a part of it has a length beyond all memory") from error
