@@ -174,6 +174,9 @@ def test_nd2_metadata(tmp_path):
     assert known.channels == ("DAPI", "GFP")
     write_nd2(path, FRAMES[:1], names=("DAPI", "GFP"), pixel=0)
     assert read_metadata(path).scale == {}
+    write_nd2(path, FRAMES[:1, ..., :1], names=["DAPI"])
+    known = read_metadata(path)
+    assert (known.axes, known.channels) == ("YX", ("DAPI",))
 
 
 def test_nd2_metadata_that_make_no_sense_do_not_cost_pixels(tmp_path, caplog):

@@ -161,7 +161,7 @@ def _metadata(nd2: Any, axes: str) -> ImageMetadata:
             if len(phases) == 1:
                 scale["T"] = (phases[0].periodMs or phases[0].periodDiff.avg or 0) / 1000
     units = {a: "second" if a == "T" else "micrometer" for a in scale}
-    names = [each.channel.name for each in channels] if "C" in axes[-3:-2] else []
+    names = [] if axes.endswith("C") else [each.channel.name for each in channels]
     return ImageMetadata.of(axes, scale, units, channels=names)
 
 
