@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import copy
 import json
 import logging
 import os
@@ -145,7 +146,7 @@ def _other_values(content: bytes, draw: np.random.Generator) -> bytes:
             case 2:
                 inside[key] = [inside[key], inside[key]]
             case _:
-                inside[key] = VALUES[int(draw.integers(0, len(VALUES)))]
+                inside[key] = copy.deepcopy(VALUES[int(draw.integers(0, len(VALUES)))])
     return json.dumps(tree).encode()
 
 
