@@ -277,3 +277,39 @@ def test_some_channels_of_a_file(tmp_path, monkeypatch):
     assert main(["predict", "m.safetensors", "cells.tif", "-o", "out.tif", "--quiet"]) == 0
     clean, axes = read_image("out.tif")
     assert (clean.shape, axes) == ((2, 32, 32), "CYX")
+
+
+def test_constant_alpha_is_left_out(noisy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    colors = np.stack([noisy, noisy + 20, noisy - 20], -1) / 8
+    rgba = np.concatenate([colors, np.full((*noisy.shape, 1), 255)], -1).astype("u1")
+    tifffile.imwrite("a.tif", rgba, photometric="rgb", extrasamples=["unassalpha"])
+    command = ["train", "a.tif", *QUICK, "--patch-size", "16", "16"]
+    assert main([*command, "-o", "m.safetensors"]) == 0
+    assert "is 255 everywhere, so it is left out as alpha" in capsys.readouterr().err
+    careamist = CAREamist("m.safetensors")
+    assert careamist.config.data_config.channels == (0, 1, 2)
+    assert careamist.config.algorithm_config.model.in_channels == 3
+    assert main(["predict", "m.safetensors", "a.tif", "-o", "clean.tif"]) == 0
+    clean, axes = read_image("clean.tif")
+    assert clean.shape[axes.index("C")] == 3
+    assert main([*command, "-o", "4.safetensors", "--channels", "0", "1", "2", "3"]) == 2
+    assert "leave it out with channels=[0, 1, 2]" in capsys.readouterr().err
+
+
+def test_alpha_that_varies_is_a_channel(noisy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rgba = np.stack([noisy] * 4, -1)
+    tifffile.imwrite("a.tif", (rgba / 8).astype("u1"), photometric="rgb")
+    assert main(["config", "n2v", "a.tif", "-o", "a.yml"]) == 0
+    assert "in_channels: 4" in (tmp_path / "a.yml").read_text()
+
+
+def test_dimensions_of_size_1_that_a_file_does_not_name(noisy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("a.tif", noisy[None, None], metadata=None)
+    assert main(["train", "a.tif", *QUICK, "--axes", "YX", "-o", "m.safetensors"]) == 0
+    assert main(["predict", "m.safetensors", "a.tif", "-o", "clean.tif"]) == 0
+    clean, axes = read_image("clean.tif")
+    assert axes == "YX"
+    assert clean.shape == noisy.shape

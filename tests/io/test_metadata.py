@@ -117,6 +117,10 @@ def test_dimensions_of_size_one_may_stay_unnamed(order, data):
 
 
 def test_one_stack_axis_stays_for_a_renamed_one():
+    assert fitting_dimensions("it", "??YX", (1, 1, 8, 8), "YX").kept == (2, 3)
+    assert fitting_dimensions("it", "?TYX", (1, 3, 8, 8), "TYX").kept == (1, 2, 3)
+    assert fitting_dimensions("it", "????", (1, 8, 8, 1), "TYX").kept == (0, 1, 2)
+    assert fitting_dimensions("it", "?" * 40, (1,) * 38 + (8, 8), "YX").kept == (38, 39)
     assert fitting_dimensions("it", "TCZYX", (1, 1, 1, 8, 8), "SYX").kept == (0, 3, 4)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from napari_hush.axes import spatial_axes, validate_axes
+from napari_hush.boxes import Boxes, box_size
 from napari_hush.cli.main import help_of
 from napari_hush.config import Configuration, fitting_pool_z, load_configuration, set_field
 from napari_hush.config.base import field_paths
@@ -28,6 +31,12 @@ from napari_hush.io import (
     open_images,
 )
 from napari_hush.io.remote import address_of
+
+_log = logging.getLogger(__name__)
+
+_ALPHA_PIXELS = 2**22
+_ALPHA_BOXES = 8
+"""Boxes in which the fourth channel is read, and pixels of each."""
 
 METHOD_HELP = " ".join(f"{key}: {each.sentence}" for key, each in METHODS.items())
 
@@ -231,6 +240,32 @@ def _set_axes(
     if "C" in axes and first is not None:
         (image,) = open_images([_absolute(first)], kind, axes, level=selection["level"])
         _set_channels(tree, image.axes.canonical_shape[1])
+        chosen_channels = options.channels or data["channels"] or "channels" in chosen
+        if not chosen_channels and "data_config.channels" not in chosen:
+            _leave_out_alpha(tree, image)
+
+
+def _leave_out_alpha(tree: Tree, image: Image) -> None:
+    """Leave out the last of four channels, if it is constant: RGBA without transparency."""
+    shape = image.axes.canonical_shape[1:]
+    if shape[0] != 4:
+        return
+    boxes = Boxes(shape[1:], box_size(shape[1:], _ALPHA_PIXELS))
+    looked_at = np.linspace(0, len(boxes) - 1, min(len(boxes), _ALPHA_BOXES)).round()
+    values: set[float] = set()
+    for number in looked_at:
+        alpha = image.samples[0][(slice(3, 4), *boxes[int(number)])]
+        values |= {float(alpha.min()), float(alpha.max())}
+        if len(values) > 1:
+            return
+    tree["data_config"]["channels"] = (0, 1, 2)
+    _set_channels(tree, 3)
+    _log.warning(
+        "The fourth channel of %s is %g everywhere, so it is left out as alpha; results "
+        "have the other three.",
+        image.name,
+        *values,
+    )
 
 
 def _set_channels(tree: Tree, count: int) -> None:

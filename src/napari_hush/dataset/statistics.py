@@ -321,8 +321,12 @@ def fit_normalization(
         if not s > abs(m) * 1e-12:
             which = f"channel {channel} of {what}" if channels > 1 else what
             constant = found.minimum[channel] == found.maximum[channel]
+            others = [n for n in range(channels) if n != channel]
+            advice = "choose an image with structure"
+            if others:
+                advice = f"leave it out with channels={others}, or {advice}"
             raise DataError(
                 f"In {which} the intensity is {m:g} {'' if constant else 'nearly '}"
-                "everywhere, so there is nothing to learn; choose an image with structure."
+                f"everywhere, so there is nothing to learn; {advice}."
             )
     return Normalization(tuple(centre.tolist()), tuple(spread.tolist()))
