@@ -14,7 +14,7 @@ from napari_hush.io.fingerprint import (
     file_stamp,
     fingerprint_of,
 )
-from napari_hush.io.formats import images_of
+from napari_hush.io.formats import FileImages, images_of
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
 from napari_hush.io.listing import file_type, find_images, first_image, list_files
@@ -44,6 +44,7 @@ __all__ = [
     "CollectedResults",
     "Content",
     "FileBarrier",
+    "FileImages",
     "Image",
     "ImageMetadata",
     "Pixels",

@@ -6,7 +6,7 @@ A Zarr store counts as one file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +23,7 @@ from napari_hush.io.lif import LifPixels, lif_contents
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.nd2 import Nd2Pixels, nd2_contents
 from napari_hush.io.pictures import PicturePixels
-from napari_hush.io.tiff_layout import layout_of
+from napari_hush.io.tiff_layout import layout_of, tiff_contents
 from napari_hush.io.tiff_read import TiffPixels
 from napari_hush.io.zarr_contents import zarr_contents
 from napari_hush.io.zarr_read import open_zarr
@@ -69,13 +69,16 @@ class Endings:
 TIFF_ENDINGS = (
     *(".tif", ".tiff", ".btf", ".tf2", ".tf8", ".ptif", ".ptiff"),
     *(".lsm", ".stk", ".flex", ".pcoraw"),
-    *(".svs", ".ndpi", ".scn", ".qptiff", ".qpi", ".zif"),
+    *(".svs", ".ndpi", ".scn", ".qptiff", ".qpi", ".zif", ".companion.ome"),
 )
-"""Endings of TIFF files, those of microscopes and of slide scanners too."""
+"""Endings of TIFF files, those of microscopes and of slide scanners too.
+
+OME-XML beside TIFF files stands for them.
+"""
 
 
 def _open_tiff(path: Path, axes: str, level: int) -> Opened:
-    pixels = TiffPixels(path)
+    pixels = TiffPixels(path, level)
     return pixels, pixels.layout.named, pixels.layout.metadata
 
 
@@ -88,7 +91,8 @@ FORMATS = {
         pattern="*.tif",
         recognizes=Endings(*TIFF_ENDINGS),
         open=_open_tiff,
-        metadata=lambda path, level: layout_of(path).metadata,
+        metadata=lambda path, level: layout_of(path, level).metadata,
+        contents=tiff_contents,
     ),
     "zarr": Format(
         pattern="*.zarr",
@@ -150,3 +154,26 @@ def images_of(path: Path, data_type: str, selection: Selection = ALL_IMAGES) -> 
     if data_type not in FORMATS:
         return [path]
     return chosen_images(FORMATS[data_type].contents(path), selection)
+
+
+class FileImages:
+    """The images of several files, each of them once.
+
+    An image in several files belongs to its first file, or if that is not among the
+    `files`, to the first of them that stands for it.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files = set(files)
+        self._known = set[Path]()
+
+    def of(self, file: Path, data_type: str, selection: Selection) -> list[Path]:
+        """See `images_of`; without images that another file stands for."""
+        found = [
+            image
+            for image in images_of(file, data_type, selection)
+            if file_of(image) == file_of(file)
+            or not (file_of(image) in self._files or image in self._known)
+        ]
+        self._known.update(found)
+        return found

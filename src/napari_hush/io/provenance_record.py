@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError
 from tifffile import xml2dict
 
 from napari_hush.errors import HushError
-from napari_hush.io.tiff_layout import opened
+from napari_hush.io.tiff_open import opened
 from napari_hush.io.zarr_store import attributes_of, is_zarr
 
 RECORD = "napari_hush"

@@ -16,7 +16,7 @@ from napari_hush.io.arrays import check_array
 from napari_hush.io.arrays_and_readers import WholeFilePixels, read_custom
 from napari_hush.io.contents import Selection
 from napari_hush.io.file_pixels import squeezed
-from napari_hush.io.formats import FORMATS, format_of, images_of
+from napari_hush.io.formats import FORMATS, FileImages, format_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, find_images
@@ -160,10 +160,11 @@ def open_images(
         return [_from_reader(file, axes, read_source_func, whole) for file in files]
     check_not_empty(files)
     selection = Selection(level, series, scene, field)
+    held = FileImages(files)
     images = [
         _from_file(image, data_type, axes, level, inherited=inherited)
         for file in files
-        for image in images_of(file, data_type, selection)
+        for image in held.of(file, data_type, selection)
     ]
     report_unknown((image.path, image.metadata) for image in images if image.path)
     _report_overridden(images)

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import re
-import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
-from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.tiff_metadata import image_series, series_metadata
+from napari_hush.errors import DataError, HushError
+from napari_hush.io.contents import (
+    Contents,
+    Part,
+    Selection,
+    chosen_images,
+    split_reference,
+)
+from napari_hush.io.tiff_metadata import series_metadata
+from napari_hush.io.tiff_ome import COMPANION
+from napari_hush.io.tiff_open import check_codec, truncated
+from napari_hush.io.tiff_planes import Planes, planes_of
+from napari_hush.io.tiff_series import NamedImage, TiffImages, images_in
 
 if TYPE_CHECKING:
     from napari_hush.io.metadata import ImageMetadata
 
-_DAMAGE = re.compile(r"invalid (page )?offset|corrupted")
-"""Log messages of tifffile that mean that pages at the end of a file are missing."""
+Stamp = tuple[int, int]
+"""Size of a file in bytes, and time of modification in nanoseconds."""
+
+_REMEMBERED = 8
+"""Files, or sets of files, whose layout is remembered."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which another change of a file gets another time for certain."""
 
 
 @dataclass(frozen=True)
 class TiffLayout:
-    """The first image series of a TIFF file."""
+    """One image series of a TIFF file, or of a set of files."""
 
     path: Path
-    """Absolute path."""
-    stamp: tuple[int, int]
-    """Size in bytes and time of modification in nanoseconds."""
+    """Absolute path; that of the first page if there are several files."""
+    stamp: Stamp
+    """Stamp of that file."""
     shape: tuple[int, ...]
     """Shape of all pixels; the leading dimensions count pages."""
     dtype: np.dtype[Any]
@@ -56,175 +68,314 @@ class TiffLayout:
     """Axes that the metadata name, `UNNAMED` for the others."""
     metadata: ImageMetadata
     """Axes including guesses by tifffile, pixel sizes and units."""
+    series: int = 0
+    """Number of the series."""
+    level: int = 0
+    """Resolution level, 0 is the finest."""
+    others: tuple[tuple[Path, Stamp], ...] = ()
+    """Further files with pages, and their stamps."""
+    owners: NDArray[np.int64] | None = field(default=None, repr=False)
+    """The file of each page: 0 is `path`, n is ``others[n - 1]``; None for one file."""
+    is_whole: bool = True
+    """Whether all pages of the series are in one file and are used."""
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What distinguishes these pixels; short for the first image of a file."""
+        more = (self.series, self.level, self.others)
+        return (str(self.path), *self.stamp, *(more if any(more) else ()))
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF file; any error with it becomes an UnreadableFileError that names it."""
-    heard = _Complaints()
-    log = logging.getLogger("tifffile")
-    log.addHandler(heard)
-    try:
-        if os.stat(path).st_size == 0:
-            raise UnreadableFileError(
-                f"{str(path)!r} is empty (0 bytes); replace it or leave it out."
-            )
-        with tifffile.TiffFile(path) as file:
-            yield file
-    except (HushError, MemoryError):
-        raise
-    except Exception as error:  # tifffile raises many kinds on damaged files
-        raise UnreadableFileError(
-            f"{str(path)!r} cannot be read as a TIFF file ({heard.first or error}); "
-            "replace it or leave it out."
-        ) from error
-    finally:
-        log.removeHandler(heard)
-    if heard.first:
-        raise truncated(path, heard.first)
+@dataclass
+class _Image:
+    """An image that a file names, without objects of tifffile."""
+
+    number: int
+    name: str
+    files: tuple[Path, ...]
+    missing: str
+    warning: str
+    left_out: str
+    layouts: list[TiffLayout | HushError]
+    """One per resolution level."""
 
 
-def layout_of(path: str | Path) -> TiffLayout:
-    """Find the pixels of the first image series of a TIFF file, without reading them.
+@dataclass
+class _File:
+    """What a TIFF file, or a set of files, holds."""
+
+    stamps: dict[Path, Stamp]
+    images: list[_Image]
+    left_over: int
+
+    def of(self, path: Path) -> list[_Image]:
+        """The images with planes in one of the files."""
+        if path.name.lower().endswith(COMPANION):
+            return self.images
+        return [image for image in self.images if path in image.files] or self.images
+
+    def reference(self, image: _Image, given: Path) -> Path:
+        """Reference of an image; `given` is the path of a file of the set."""
+        first = image.files[0] if image.files else Path(os.path.abspath(given))
+        here = first.parent == Path(os.path.abspath(given.parent))
+        path = given.with_name(first.name) if here else first
+        beside = [each for each in self.of(first) if not each.left_out]
+        if image.left_out or len(beside) > 1:
+            return path.with_name(f"{path.name}#{image.number}")
+        return path
+
+
+_known: list[_File] = []
+_lock = threading.Lock()
+
+
+def tiff_contents(path: Path) -> Contents:
+    """The images of a TIFF file, or of the set of files that it belongs to.
+
+    Raises an UnreadableFileError if the file is empty, no TIFF or damaged.
+    """
+    file, number = split_reference(path)
+    absolute = Path(os.path.abspath(file))
+    known = _read(absolute)
+    images = known.of(absolute)
+    if number is not None:
+        chosen = [image for image in known.images if image.number == number]
+        if chosen:
+            return Contents(path, (_part(known, chosen[0], file),))
+    data = [image for image in images if not image.left_out]
+    left_out = [
+        f"the {name}" if count == 1 else f"{count} {name}s"
+        for name, count in Counter(i.left_out for i in images if i.left_out).items()
+    ]
+    if known.left_over:
+        pages = "page that its" if known.left_over == 1 else "pages that its"
+        left_out.append(f"{known.left_over} {pages} metadata do not name")
+    parts = tuple(_part(known, image, file) for image in data)
+    gone = [image for image in known.images if not image.files]
+    if gone and not parts[0].warning and not any(part.missing for part in parts):
+        named = " and ".join(
+            f"image {image.number} ({image.missing})" for image in gone[:3]
+        )
+        warning = f"The set of files of {str(file)!r} lacks {named}."
+        parts = (parts[0]._replace(warning=warning), *parts[1:])
+    kind = "image" if len(parts) == 1 else "series"
+    contents = Contents(file, parts, kind, tuple(left_out))
+    if number is not None:
+        chosen_images(contents, Selection(series=number))  # raises
+    return contents
+
+
+def _part(known: _File, image: _Image, given: Path) -> Part:
+    reference = known.reference(image, given)
+    return Part(reference, image.number, image.name, image.missing, image.warning)
+
+
+def only_image(path: Path, series: int | None = None) -> Path:
+    """Reference of the only image of a TIFF file, or of one of its series.
+
+    Raises a DataError if there are several, and the errors of `chosen_images`.
+    """
+    contents = tiff_contents(path)
+    images = chosen_images(contents, Selection(series=series))
+    if len(images) > 1:
+        raise DataError(
+            f"{str(path)!r} holds {len(images)} images; choose one of them, for example "
+            f"{str(images[0])!r}, or read them with open_images."
+        )
+    return images[0]
+
+
+def layout_of(path: str | Path, level: int = 0) -> TiffLayout:
+    """Find the pixels of the only image, or ``"run.tif#2"``, of a TIFF file.
+
+    Pixels are not read. `level` is the resolution level, 0 the finest.
 
     Raises an UnreadableFileError if the file is empty, no TIFF, damaged, truncated, or its
-    codec is not installed, and a DataError if it is one of several files of one image.
+    codec is not installed, and a DataError if it holds several images, or the image is
+    incomplete or has no such level.
     """
-    path = Path(os.path.abspath(path))
-    with opened(path) as file:
-        status = os.stat(path)
-        layout = _layout(path, (status.st_size, status.st_mtime_ns), file)
-    pieces = _pieces(layout)
-    if not layout.offsets.shape == layout.counts.shape == (len(layout.offsets), pieces):
-        raise truncated(path, f"pages need {pieces} pieces each and list another number")
-    ends = layout.offsets + layout.counts
-    if ends.size and int(ends.max()) > status.st_size:
-        raise truncated(path, f"pixels up to byte {ends.max()} of {status.st_size}")
+    path = Path(path)
+    file, number = split_reference(path)
+    known = _read(Path(os.path.abspath(file)))
+    images = known.images
+    if number is None:
+        images = known.of(Path(os.path.abspath(file)))
+        images = [image for image in images if not image.left_out]
+    else:
+        images = [image for image in images if image.number == number]
+    if len(images) != 1 or images[0].missing:
+        only_image(path)  # raises
+    layouts = images[0].layouts
+    if level >= len(layouts):
+        has = "only level 0" if len(layouts) == 1 else f"levels 0 to {len(layouts) - 1}"
+        raise DataError(
+            f"Level {level} was chosen but {str(path)!r} has {has}; choose one of them."
+        )
+    layout = layouts[level]
+    if isinstance(layout, HushError):
+        raise layout
     return layout
 
 
-def _pieces(layout: TiffLayout) -> int:
-    """Number of strips or tiles per page."""
-    if layout.chunks is None:
-        return 1
-    return math.prod(-(-n // s) for n, s in zip(layout.page, layout.chunks, strict=True))
-
-
-def truncated(path: Path, detail: str) -> UnreadableFileError:
-    """Make the error for a file whose end is missing."""
-    return UnreadableFileError(
-        f"{str(path)!r} is damaged, part of it is missing ({detail}); copy it again or "
-        "leave it out."
-    )
-
-
-def check_codec(path: Path, keyframe: Any) -> None:
-    """Raise an UnreadableFileError if the codec of a page is missing; nothing is read."""
-    try:
-        keyframe.decode(None, 0)
-    except Exception as error:  # tifffile raises several kinds
-        advice = "save it with another compression"
-        if "imagecodecs" in str(error):
-            advice = "run: pip install 'napari-hush[tiff]'"
-        raise UnreadableFileError(
-            f"{str(path)!r} is packed in a way that cannot be unpacked ({error}); {advice}."
-        ) from error
-
-
-def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
-    """Raise an UnreadableFileError if the pages form a loop, endless for tifffile."""
-    form, handle = file.tiff, file.filehandle
-    offset, seen = int(file.pages.first.offset), set[int]()
-    while 0 < offset < handle.size:
-        if offset in seen:
-            raise UnreadableFileError(
-                f"{str(path)!r} is damaged, its pages form a loop; copy it again or leave "
-                "it out."
+def _read(path: Path) -> _File:
+    """Read what a file or the set of a file holds, or remember it if nothing changed."""
+    with _lock:
+        for known in [known for known in _known if path in known.stamps]:
+            _known.remove(known)
+            if all(_is_same(file, stamp) for file, stamp in known.stamps.items()):
+                _known.append(known)
+                return known
+    with images_in(path) as found:
+        stamps = {file: _stamp(file) for file in found.sources}
+        for image in found.images:
+            stamps.update((file, _stamp(file)) for file in image.files)
+        images = [
+            _Image(
+                image.number,
+                image.name,
+                image.files,
+                image.missing,
+                image.warning,
+                image.left_out,
+                _layouts(found, image, stamps),
             )
-        seen.add(offset)
-        handle.seek(offset)
+            for image in found.images
+        ]
+        known = _File(stamps, images, found.left_over)
+    sound = all(
+        isinstance(layout, TiffLayout) for image in images for layout in image.layouts
+    )
+    age = time.time_ns() - max(time for _, time in stamps.values())
+    if sound and age > _SETTLED and not any(image.missing for image in images):
+        with _lock:
+            _known.append(known)
+            del _known[:-_REMEMBERED]
+    return known
+
+
+def _is_same(path: Path, stamp: Stamp) -> bool:
+    try:
+        return _stamp(path) == stamp
+    except OSError:
+        return False
+
+
+def _stamp(path: Path) -> Stamp:
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def _layouts(
+    found: TiffImages, image: NamedImage, stamps: dict[Path, Stamp]
+) -> list[TiffLayout | HushError]:
+    """The layouts of all levels of an image, or the errors with them."""
+    if image.error is not None:
+        return [image.error]
+    if image.missing or image.series is None:
+        return []
+    result: list[TiffLayout | HushError] = []
+    finest, named = series_metadata(found.file, image.series, found.unknown)
+    for level, series in enumerate(image.series.levels):
         try:
-            (tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
-            handle.seek(offset + form.tagnosize + tags * form.tagsize)
-            (offset,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
-        except struct.error:  # the file ends here, which tifffile reports
-            return
+            planes = planes_of(found, series) if level else image.planes
+            assert planes is not None  # noqa: S101  (there is no error)
+            if level and planes.absent and not planes.frames:
+                raise DataError(
+                    f"Level {level} of {str(found.path)!r} lacks {planes.absent} of "
+                    f"{planes.named} planes; choose another level."
+                )
+            metadata = _coarser(finest, image.series, series) if level else finest
+            layout = _layout(found, series, planes, stamps, metadata, named)
+            result.append(replace(layout, series=image.number, level=level))
+        except HushError as error:
+            result.append(error)
+    return result
 
 
-def _layout(path: Path, stamp: tuple[int, int], file: tifffile.TiffFile) -> TiffLayout:
-    _check_chain(path, file)
-    (series, *_), unknown = image_series(file)
-    if getattr(series, "is_multifile", False):
-        raise DataError(
-            f"{str(path)!r} is one of several files of one image; save that image as one "
-            "file."
-        )
-    keyframe = series.keyframe
+def _coarser(metadata: ImageMetadata, finest: Any, series: Any) -> ImageMetadata:
+    """Metadata of a resolution level."""
+    factors = {
+        axis: n / m
+        for axis, n, m in zip(finest.axes, finest.shape, series.shape, strict=True)
+        if axis in "ZYX"
+    }
+    sizes = {a: size * factors.get(a, 1.0) for a, size in metadata.scale.items()}
+    return replace(metadata, scale=sizes)
+
+
+def _layout(
+    found: TiffImages,
+    series: Any,
+    planes: Planes,
+    stamps: dict[Path, Stamp],
+    metadata: ImageMetadata,
+    named: str,
+) -> TiffLayout:
+    first, pages = series.keyframe, planes.pages
     dtype = np.dtype(series.dtype).newbyteorder("=")
-    metadata, named = series_metadata(file, series, unknown)
     chunks: tuple[int, ...] | None = None
     tables: tuple[bytes | None, ...] = ()
-    offsets: list[Any]
-    counts: list[Any]
-    if series.dataoffset is not None:
-        page = tuple(series.shape)
-        offsets, counts = [[series.dataoffset]], [[series.size * dtype.itemsize]]
+    files = [found.path_of(first)]
+    pieces = 1
+    if pages is None:
+        offsets = [[series.dataoffset]]
+        counts = [[math.prod(planes.shape) * dtype.itemsize]]
+    elif all(page.is_final for page in pages):
+        offsets = [[page.dataoffsets[0]] for page in pages]
+        counts = [[first.size * dtype.itemsize]] * len(pages)
     else:
-        pages = list(series.pages)
-        ones = _ones_at_the_end(tuple(series.shape), tuple(keyframe.shape), len(pages))
-        page = tuple(keyframe.shape) + ones
-        if all(p is not None and p.is_final for p in pages):
-            offsets = [[p.dataoffsets[0]] for p in pages]
-            counts = [[keyframe.size * dtype.itemsize]] * len(pages)
-        else:
-            check_codec(path, keyframe)
-            before = len(keyframe.shape) - len(keyframe.chunks)
-            chunks = (1,) * before + tuple(keyframe.chunks) + ones
-            nothing = (0,) * len(keyframe.dataoffsets)
-            offsets = [nothing if p is None else p.dataoffsets for p in pages]
-            counts = [nothing if p is None else p.databytecounts for p in pages]
-            if any(p is not None and p.jpegtables for p in pages):
-                tables = tuple(None if p is None else p.jpegtables for p in pages)
-    return TiffLayout(
-        path,
-        stamp,
-        tuple(series.shape),
+        check_codec(found.path, first)
+        ones = (1,) * (len(planes.page) - len(first.shape))
+        before = len(first.shape) - len(first.chunks)
+        chunks = (1,) * before + tuple(first.chunks) + ones
+        pieces = math.prod(-(-n // s) for n, s in zip(planes.page, chunks, strict=True))
+        offsets = [page.dataoffsets for page in pages]
+        counts = [page.databytecounts for page in pages]
+        if any(page.jpegtables for page in pages):
+            tables = tuple(page.jpegtables for page in pages)
+    owners = None
+    if pages is not None:
+        of_pages = [found.path_of(page) for page in pages]
+        files = list(dict.fromkeys(of_pages))
+        if len(files) > 1:
+            numbers = {file: number for number, file in enumerate(files)}
+            owners = np.array([numbers[file] for file in of_pages], np.int64)
+            if len({page.keyframe.hash for page in pages}) > 1:
+                raise DataError(
+                    f"The files of the image in {str(found.path)!r} store pixels in "
+                    "different ways; save it as one file."
+                )
+    layout = TiffLayout(
+        files[0],
+        stamps[files[0]],
+        planes.shape,
         dtype,
-        dtype.newbyteorder(file.byteorder),
-        page,
+        dtype.newbyteorder(first.parent.byteorder),
+        planes.page,
         chunks,
         np.array(offsets, np.int64),
         np.array(counts, np.int64),
         tables,
         named,
         metadata,
+        others=tuple((file, stamps[file]) for file in files[1:]),
+        owners=owners,
+        is_whole=len(files) == 1 and planes.shape == tuple(series.shape),
     )
+    _check_extent(layout, pieces)
+    return layout
 
 
-def _ones_at_the_end(
-    shape: tuple[int, ...], page: tuple[int, ...], pages: int
-) -> tuple[int, ...]:
-    """Dimensions of size 1 after those of a page, which the page itself lacks."""
-    for count in range(len(shape) - len(page) + 1):
-        ones = (1,) * count
-        lead = len(shape) - len(page) - count
-        if shape[lead:] == page + ones and math.prod(shape[:lead]) == pages:
-            return ones
-    raise DataError(
-        f"Pages of shape {page} do not form an image of shape {shape}; save the file with "
-        "another program."
-    )
-
-
-class _Complaints(logging.Handler):
-    """Collects what tifffile logs about a file in this thread."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.first = ""
-        self._thread = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if record.thread == self._thread and not self.first and _DAMAGE.search(text):
-            self.first = text.rpartition("> ")[2]
+def _check_extent(layout: TiffLayout, pieces: int) -> None:
+    """Raise an UnreadableFileError if a file ends before its pixels."""
+    if not layout.offsets.shape == layout.counts.shape == (len(layout.offsets), pieces):
+        raise truncated(
+            layout.path, f"pages need {pieces} pieces each and list another number"
+        )
+    ends = (layout.offsets + layout.counts).max(axis=1, initial=0)
+    owners = np.zeros(len(ends), int) if layout.owners is None else layout.owners
+    files = [(layout.path, layout.stamp), *layout.others]
+    for number, (path, (size, _)) in enumerate(files):
+        last = int(ends[owners == number].max(initial=0))
+        if last > size:
+            raise truncated(path, f"pixels up to byte {last} of {size}")

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from napari_hush.errors import HushError, UnreadableFileError
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
-from napari_hush.io.tiff_layout import TiffLayout, layout_of, opened, truncated
+from napari_hush.io.tiff_layout import TiffLayout, layout_of
+from napari_hush.io.tiff_open import truncated
+from napari_hush.io.tiff_series import images_in
 
 _BRIDGED_GAP = 16 * 2**10
 """Bytes between two rows that are faster to read than to seek over."""
@@ -24,16 +26,18 @@ _BAND = 8 * 2**20
 
 
 class TiffPixels(LazyPixels):
-    """Pixels of the first image series of a TIFF file, which stay in the file.
+    """Pixels of an image series of a TIFF file or a set of files, which stay there.
 
-    Uncompressed pages are read row by row or in bands, compressed ones by strips or tiles
-    through the chunk cache. The file is open only while a region is read, and it is no
-    memory map: memory does not grow with the pixels read, and a file that shrinks does not
-    end the process. Reading raises an UnreadableFileError if the file was changed.
+    `path` is a file with one image, or an image reference such as ``"run.tif#2"``; `level`
+    is the resolution level, 0 the finest. Uncompressed pages are read row by row or in
+    bands, compressed ones by strips or tiles through the chunk cache. A file is open only
+    while a region is read, and it is no memory map: memory does not grow with the pixels
+    read, and a file that shrinks does not end the process. Reading raises an
+    UnreadableFileError if a file was changed.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.layout: TiffLayout = layout_of(path)
+    def __init__(self, path: str | Path, level: int = 0) -> None:
+        self.layout: TiffLayout = layout_of(path, level)
         layout = self.layout
         lead = len(layout.shape) - len(layout.page)
         chunks = None if layout.chunks is None else (1,) * lead + layout.chunks
@@ -41,60 +45,38 @@ class TiffPixels(LazyPixels):
         self._keyframe: Any = None
 
     def fingerprint(self) -> str:
-        """Hash of path, size, time of modification, shape and type of the file."""
+        """Hash of paths, sizes and times of modification of files, shape and type."""
         layout = self.layout
-        known = (str(layout.path), *layout.stamp, layout.shape, layout.dtype.str)
+        path, size, changed, *more = layout.identity
+        known = (path, size, changed, layout.shape, layout.dtype.str, *more)
         return hashlib.sha256(repr(known).encode()).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_keyframe": None}
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
-        with self._file() as file:
-            if self.chunks is not None and self._is_all(bounds):
-                with opened(self.layout.path) as whole:  # unpacks on all cores
-                    return np.asarray(whole.series[0].asarray())
-            return self._gathered(file, bounds, self._chunk)
+        with _Files(self.layout) as files:
+            if self.chunks is not None and self.layout.is_whole and self._is_all(bounds):
+                files.of(0)
+                with self._series() as series:  # unpacks on all cores
+                    return np.asarray(series.asarray())
+            return self._gathered(files, bounds, self._chunk)
 
     def _read_uncached(self, bounds: Bounds) -> NDArray[Any]:
-        with self._file() as file:
-            return self._gathered(file, bounds, self._decoded)
+        with _Files(self.layout) as files:
+            return self._gathered(files, bounds, self._decoded)
 
     def _gathered(
         self,
-        file: BinaryIO,
+        files: _Files,
         bounds: Bounds,
-        piece: Callable[[BinaryIO, tuple[int, ...]], NDArray[Any]],
+        piece: Callable[[_Files, tuple[int, ...]], NDArray[Any]],
     ) -> NDArray[Any]:
         if self.chunks is None:
-            return self._plain(file, bounds)
-        return gather(bounds, self.chunks, self.dtype, lambda at: piece(file, at))
+            return self._plain(files, bounds)
+        return gather(bounds, self.chunks, self.dtype, lambda at: piece(files, at))
 
-    @contextmanager
-    def _file(self) -> Iterator[BinaryIO]:
-        path = self.layout.path
-        try:
-            with open(path, "rb", buffering=0) as file:
-                status = os.fstat(file.fileno())
-                if (status.st_size, status.st_mtime_ns) != self.layout.stamp:
-                    raise UnreadableFileError(
-                        f"{str(path)!r} was changed by someone else since it was opened; "
-                        "start again once the file is complete."
-                    )
-                yield file
-        except FileNotFoundError as error:
-            raise UnreadableFileError(
-                f"{str(path)!r} was moved or deleted since it was opened; put it back and "
-                "start again."
-            ) from error
-        except OSError as error:
-            if isinstance(error, HushError):
-                raise
-            raise UnreadableFileError(
-                f"{str(path)!r} could not be read ({error}); check the disk it lies on."
-            ) from error
-
-    def _plain(self, file: BinaryIO, bounds: Bounds) -> NDArray[Any]:
+    def _plain(self, files: _Files, bounds: Bounds) -> NDArray[Any]:
         layout = self.layout
         lead = len(layout.shape) - len(layout.page)
         box = extent(bounds)
@@ -103,7 +85,7 @@ class TiffPixels(LazyPixels):
             numbers = [start + i for (start, _), i in zip(bounds, index, strict=False)]
             page = int(np.ravel_multi_index(numbers, layout.shape[:lead])) if lead else 0
             out[index] = read_box(
-                file,
+                files.of(page),
                 int(layout.offsets[page, 0]),
                 layout.page,
                 layout.stored,
@@ -111,17 +93,20 @@ class TiffPixels(LazyPixels):
             )
         return out
 
-    def _chunk(self, file: BinaryIO, position: tuple[int, ...]) -> NDArray[Any]:
-        layout = self.layout
-        key = (str(layout.path), layout.stamp, position)
-        return chunk_cache.get(key, lambda: self._decoded(file, position))
+    def _chunk(self, files: _Files, position: tuple[int, ...]) -> NDArray[Any]:
+        files.of(self._page(position))  # is unchanged
+        key = (*self.layout.identity, position)
+        return chunk_cache.get(key, lambda: self._decoded(files, position))
 
-    def _decoded(self, file: BinaryIO, position: tuple[int, ...]) -> NDArray[Any]:
+    def _page(self, position: tuple[int, ...]) -> int:
+        shape = self.layout.shape
+        lead = len(shape) - len(self.layout.page)
+        return int(np.ravel_multi_index(position[:lead], shape[:lead])) if lead else 0
+
+    def _decoded(self, files: _Files, position: tuple[int, ...]) -> NDArray[Any]:
         layout, page_shape = self.layout, self.layout.page
         lead = len(layout.shape) - len(page_shape)
-        page = (
-            int(np.ravel_multi_index(position[:lead], layout.shape[:lead])) if lead else 0
-        )
+        page = self._page(position)
         sizes = layout.chunks or ()
         grid = [-(-n // size) for n, size in zip(page_shape, sizes, strict=True)]
         piece = int(np.ravel_multi_index(position[lead:], grid))
@@ -135,6 +120,7 @@ class TiffPixels(LazyPixels):
         if where == 0 or count == 0:  # a missing piece has the background value
             pixels = np.full(shape, keyframe.nodata, self.dtype)
         else:
+            file = files.of(page)
             file.seek(where)
             packed = file.read(count)
             if len(packed) < count:
@@ -157,6 +143,8 @@ class TiffPixels(LazyPixels):
             ]
             cropped = pixels[tuple(inside)]
             return np.ascontiguousarray(cropped, self.dtype).reshape(shape)
+        except MemoryError:
+            raise
         except Exception as error:  # each codec raises its own kinds
             raise UnreadableFileError(
                 f"{str(self.layout.path)!r} is damaged: page {page} cannot be unpacked "
@@ -166,11 +154,67 @@ class TiffPixels(LazyPixels):
     def _key_page(self) -> Any:
         # It decodes without an open file, but cannot be pickled.
         if self._keyframe is None:
-            with opened(self.layout.path) as file:
-                keyframe = file.series[0].keyframe
-                keyframe.decode(None, 0)
-            self._keyframe = keyframe
+            with self._series() as series:
+                series.keyframe.decode(None, 0)
+                self._keyframe = series.keyframe
         return self._keyframe
+
+    @contextmanager
+    def _series(self) -> Iterator[Any]:
+        """The series of tifffile, in an open file."""
+        layout = self.layout
+        with images_in(layout.path) as found:
+            (image,) = (one for one in found.images if one.number == layout.series)
+            yield image.series.levels[layout.level]
+
+
+class _Files:
+    """The files of a layout; one at a time is open, and is checked to be unchanged."""
+
+    def __init__(self, layout: TiffLayout) -> None:
+        self._layout = layout
+        self._file: BinaryIO | None = None
+        self._number = -1
+        self._path = layout.path
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def of(self, page: int) -> BinaryIO:
+        """The file of a page; stays open until that of another file is asked for."""
+        layout = self._layout
+        number = 0 if layout.owners is None else int(layout.owners[page])
+        if self._file is None or number != self._number:
+            self._close()
+            known = ((layout.path, layout.stamp), *layout.others)
+            self._path, stamp = known[number]
+            self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115  (see _close)
+            self._number = number
+            status = os.fstat(self._file.fileno())
+            if (status.st_size, status.st_mtime_ns) != stamp:
+                raise UnreadableFileError(
+                    f"{str(self._path)!r} was changed by someone else since it was opened; "
+                    "start again once the file is complete."
+                )
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._close()
+        path = str(self._path)
+        if isinstance(error, FileNotFoundError):
+            raise UnreadableFileError(
+                f"{path!r} was moved or deleted since it was opened; put it back and start "
+                "again."
+            ) from error
+        if isinstance(error, OSError) and not isinstance(error, HushError):
+            raise UnreadableFileError(
+                f"{path!r} could not be read ({error}); check the disk it lies on."
+            ) from error
 
 
 def read_box(

@@ -19,7 +19,7 @@ from napari_hush.errors import DataError, UnwritableFileError
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.output import ResultImage, damaged, placed
 from napari_hush.io.tiff_form import TiffForm, tiff_forms
-from napari_hush.io.tiff_layout import layout_of
+from napari_hush.io.tiff_layout import layout_of, only_image
 from napari_hush.io.tiff_read import TiffPixels
 from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import format_bytes
@@ -28,16 +28,23 @@ if TYPE_CHECKING:
     from napari_hush.io.lazy import Bounds
 
 
-def read_tiff(path: str | Path) -> NDArray[Any]:
-    """Read the first image series of a TIFF file, in the axes of the file.
+def read_tiff(path: str | Path, series: int | None = None) -> NDArray[Any]:
+    """Read the only image of a TIFF file, or one of its series, in the axes of the file.
 
-    Raises an UnreadableFileError if the file is no TIFF or is damaged.
+    Raises the errors of `read_image`, but for axes without names.
     """
-    return TiffPixels(path)[...]
+    return TiffPixels(only_image(Path(path), series))[...]
 
 
-def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
-    """Read a TIFF file and its axes.
+def read_image(path: str | Path, series: int | None = None) -> tuple[NDArray[Any], str]:
+    """Read an image of a TIFF file and its axes.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, or one image of it such as ``"run.tif#2"``.
+    series : int, optional
+        Number of the series if the file holds several, from 0.
 
     Returns
     -------
@@ -51,9 +58,10 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     UnreadableFileError
         If the file is no TIFF or is damaged.
     DataError
-        If its metadata do not name all dimensions.
+        If it holds several images and none is chosen, the image is incomplete, or its
+        metadata do not name all dimensions.
     """
-    pixels = TiffPixels(path)
+    pixels = TiffPixels(only_image(Path(path), series))
     axes = pixels.layout.metadata.axes
     if axes is None:
         raise DataError(

@@ -17,6 +17,7 @@ from napari_hush.errors import (
 from napari_hush.events import FileFailed, FileKept, FileWritten
 from napari_hush.io import (
     ALL_IMAGES,
+    FileImages,
     Selection,
     find_images,
     images_of,
@@ -122,6 +123,7 @@ def _shared_images(
         one = len(images) == 1
         return images, range(1) if one else range(rank, len(images), ranks)
     _check_enough(len(files), "files", ranks)
+    held = FileImages(files)
     found: list[Path] = []
     own: list[int] = []
     for number, file in enumerate(files):
@@ -129,7 +131,7 @@ def _shared_images(
             found.append(file)
             continue
         try:
-            images = images_of(file, data_type, selection)
+            images = held.of(file, data_type, selection)
         except _OF_ONE_FILE as error:
             fail(file, error)
             continue
