@@ -12,7 +12,6 @@ import tifffile
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io import Selection, images_of, open_images, read_image, read_tiff
 from napari_hush.io import tiff_layout as layout_module
-from napari_hush.io.output_paths import plan_targets
 from napari_hush.io.tiff_layout import tiff_contents
 from napari_hush.io.tiff_read import TiffPixels
 
@@ -123,12 +122,6 @@ def test_series_are_told_apart(tmp_path):
         moved = pickle.loads(pickle.dumps(pixels))  # noqa: S301
         np.testing.assert_array_equal(moved[3:5], PLANES[number, 3:5])
         np.testing.assert_array_equal(moved[...], PLANES[number])
-
-
-def test_result_names_have_the_number_of_the_image(tmp_path):
-    files = [tmp_path / "a.ome.tif#1", tmp_path / "b.tif#0", tmp_path / "c.tif"]
-    targets = plan_targets(files, [], tmp_path / "out", ".tif", overwrite=False)
-    assert [t.name for t in targets] == ["a_1.ome.tif", "b_0.tif", "c.tif"]
 
 
 def test_image_of_other_axes_is_named(tmp_path):

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 from microscope_files import write_lif
 from napari.components import ViewerModel
 from PIL import Image
@@ -68,3 +69,27 @@ def test_files_whose_library_is_missing_are_left_to_other_plugins(tmp_path, monk
     opened = [viewer.add_image(np.zeros((9, 9)))]
     monkeypatch.setattr(ViewerModel, "open", lambda self, path: opened)
     assert open_as_layers(viewer, path) == opened
+
+
+@pytest.fixture
+def planes():
+    return np.random.default_rng(0).normal(100, 10, (3, 24, 32)).astype("float32")
+
+
+def test_images_of_one_file_are_a_stack(tmp_path, planes):
+    with tifffile.TiffWriter(tmp_path / "run.ome.tif") as file:
+        for plane in planes:
+            file.write(plane, metadata={"axes": "YX", "PhysicalSizeX": 0.5})
+    (layer,) = open_as_layers(ViewerModel(), tmp_path / "run.ome.tif")
+    assert layer.axis_labels == ("s", "y", "x")
+    assert layer.scale[-1] == 0.5
+    np.testing.assert_array_equal(np.asarray(layer.data), planes)
+
+
+def test_images_of_different_shape_are_layers(tmp_path, planes):
+    with tifffile.TiffWriter(tmp_path / "run.ome.tif") as file:
+        file.write(planes, metadata={"axes": "ZYX"})
+        file.write(planes[0], metadata={"axes": "YX"})
+    layers = open_as_layers(ViewerModel(), tmp_path / "run.ome.tif")
+    assert [layer.data.shape for layer in layers] == [(3, 24, 32), (24, 32)]
+    assert layers[1].metadata["path"] == str(tmp_path / "run.ome.tif#1")

@@ -85,6 +85,21 @@ def test_only_what_is_missing(files, folder, model, tmp_path):
     assert len(list(clean.iterdir())) == 3
 
 
+def test_one_series_of_each_file(files, model, tmp_path, noisy):
+    with tifffile.TiffWriter(tmp_path / "run.tif") as file:
+        file.write(noisy)
+        file.write(noisy[:40] + 50)
+    _fill(files, tmp_path / "run.tif", model, tmp_path / "clean")
+    assert not files.find("files_image_number").isVisible()
+    files.find("files_images").setCurrentText("series")
+    files.find("files_image_number").setValue(1)
+    assert files.find("files_image_number").isVisible()
+    files.click("files_start")
+    files.until_ready("files_start")
+    (result,) = (tmp_path / "clean").iterdir()
+    assert tifffile.imread(result).shape == (40, noisy.shape[1])
+
+
 def test_a_folder_can_be_dropped(files, folder):
     field = files.find("files_source").parent()
     data = QMimeData()
