@@ -199,24 +199,75 @@ def make_tiff(folder: Path) -> Iterable[Path]:
     write(folder / "big.tif", grey[0], byteorder=">", bigtiff=True)
     colours = (grey[..., None] % 255).astype(np.uint8).repeat(3, -1)
     write(folder / "colours.tif", colours, photometric="rgb")
+    with tifffile.TiffWriter(folder / "series.tif") as file:
+        file.write(grey[0], metadata={"axes": "YX"})
+        file.write(grey[:2, :9], metadata={"axes": "ZYX"}, compression="zlib")
+    with tifffile.TiffWriter(folder / "levels.ome.tif") as file:
+        file.write(grey, subifds=1, photometric="minisblack", tile=(16, 16))
+        file.write(grey[:, ::2, ::2], subfiletype=1, photometric="minisblack")
+    aborted = folder / "aborted.ome.tif"
+    xml = _ome_of_frames([aborted.name] * 3)
+    write(aborted, grey[:2], description=xml, metadata=None)
     return sorted(folder.glob("*.tif"))
 
 
+def make_tiff_set(folder: Path) -> Iterable[Path]:
+    import tifffile
+
+    names = ["a.ome.tif", "b.ome.tif", "c.ome.tif"]
+    (folder / "set").mkdir()
+    for number, name in enumerate(names):
+        xml = _ome_of_frames(names, name)
+        plane = np.full((20, 24), number, np.uint16)
+        how = {"compression": "zlib", "description": xml, "metadata": None}
+        tifffile.imwrite(folder / "set" / name, plane, **how)
+    return sorted((folder / "set").iterdir())
+
+
+def read_tiff_set(folder: Path) -> None:
+    from napari_hush.io import open_images
+
+    for image in open_images(folder, "tiff", "TYX"):
+        _look_at(image)
+
+
+def _ome_of_frames(files: list[str], own: str = "") -> str:
+    """OME-XML of an image with one frame in each of these files; `own` has it."""
+    data = "".join(
+        f'<TiffData FirstT="{t}" IFD="{files[:t].count(name)}" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:{name}</UUID></TiffData>'
+        for t, name in enumerate(files)
+    )
+    return (
+        f'<?xml version="1.0"?><OME UUID="urn:uuid:{own or files[0]}"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="24" SizeY="20" '
+        f'SizeZ="1" SizeC="1" SizeT="{len(files)}"><Channel ID="Channel:0:0" '
+        f'SamplesPerPixel="1"/>{data}</Pixels></Image></OME>'
+    )
+
+
 def read_tiff(folder: Path) -> None:
-    from napari_hush.io import open_images, read_image, read_metadata, read_record
+    from napari_hush.io import (
+        images_of,
+        open_images,
+        read_image,
+        read_metadata,
+        read_record,
+    )
     from napari_hush.io.tiff_read import TiffPixels
 
     (path,) = folder.glob("*.tif")
     for attempt in (read_metadata, read_record):
         with contextlib.suppress(HushError):
             attempt(path)
-    dimensions = TiffPixels(path).ndim
-    axes = {3: "ZYX", 4: "ZYXC"}.get(dimensions, "YX")
-    image = open_images(path, "tiff", axes)[0]
-    _look_at(image)
-    if image.nbytes <= WHOLE:
-        with contextlib.suppress(DataError):  # not every file names its axes
-            read_image(path)
+    for reference in images_of(path, "tiff"):
+        dimensions = TiffPixels(reference).ndim
+        axes = {3: "ZYX", 4: "ZYXC"}.get(dimensions, "YX")
+        (image,) = open_images(reference, "tiff", axes)
+        _look_at(image)
+        if image.nbytes <= WHOLE:
+            with contextlib.suppress(DataError):  # not every file names its axes
+                read_image(reference)
 
 
 def make_zarr(folder: Path) -> Iterable[Path]:
@@ -570,6 +621,7 @@ def read_archive(folder: Path, name: str) -> None:
 
 FORMATS = {
     "tiff": Format(make_tiff, read_tiff, head=1200),
+    "tiff-set": Format(make_tiff_set, read_tiff_set, head=1200),
     "zarr": Format(make_zarr, read_zarr, words=0.8, values=0.6, head=900),
     "image": Format(make_image, read_file, head=120),
     # On damaged tiles libCZI often reads beyond its memory, which ends the process.

@@ -32,6 +32,7 @@ def as_it_was():
     ("name", "number"),
     [
         ("tiff", 200),
+        ("tiff-set", 60),
         ("zarr", 40),
         ("image", 200),
         ("czi", 40),

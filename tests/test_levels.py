@@ -109,7 +109,7 @@ def test_levels_that_are_not_there(tiny_config, pyramid, noisy):
         (DataConfig.build, {}),
         (InferenceConfig.build, {"image_means": (0.0,), "image_stds": (1.0,)}),
     ]:
-        with pytest.raises(ConfigurationError, match="only Zarr has levels"):
-            build({"data_type": "tiff", "level": 1, **more})
+        with pytest.raises(ConfigurationError, match="only Zarr and TIFF"):
+            build({"data_type": "custom", "level": 1, **more})
         with pytest.raises(ConfigurationError, match="level"):
             build({"data_type": "zarr", "level": -1, **more})

@@ -171,7 +171,7 @@ def test_reduced_pages_are_left_out(tmp_path, caplog):
     assert "the reduced image, which is left out" in said[0]
 
 
-def test_mean_of_a_pyramid_is_its_finest_level(tmp_path):
+def test_image_of_a_pyramid_is_its_finest_level(tmp_path):
     path = tmp_path / "a.ome.tif"
     fine = np.random.default_rng(0).integers(0, 99, (2, 64, 96)).astype("uint16")
     sizes = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
@@ -453,6 +453,30 @@ def test_file_is_read_once_until_it_changes(tmp_path, monkeypatch, settled):
     assert len(reads) == (1 if settled else 2)
     other_shapes(path)
     assert [TiffPixels(f"{path}#{n}").shape[0] for n in range(3)] == [12, 10, 12]
+
+
+def test_level_of_a_pyramid_is_chosen(tmp_path):
+    fine = np.zeros((64, 96), "uint16")
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        file.write(fine, subifds=1, **GREY, tile=(16, 16))
+        file.write(fine[::2, ::2], subfiletype=1, **GREY, tile=(16, 16))
+    (image,) = open_images(tmp_path, "tiff", "YX", level=1)
+    assert image.data.shape == (32, 48)
+
+
+def test_file_without_an_image(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0\x08\0\0\0" + bytes(2) + bytes(4))
+    with pytest.raises(UnreadableFileError, match=r"a\.tif"):
+        read_image(path)
+
+
+def test_all_images_of_a_file_are_said_to_be_used(tmp_path, caplog):
+    path = positions(tmp_path / "a.ome.tif")
+    _, said = warnings_of(caplog, path, "YX")
+    assert said == [f"All 3 images in {str(path)!r} are used."]
+    caplog.clear()
+    assert not warnings_of(caplog, f"{path}#1", "YX")[1]
 
 
 def test_selection_of_a_folder(tmp_path):

@@ -202,7 +202,7 @@ def test_levels_that_are_not_there(tmp_path):
         open_images(path, "zarr", "TCZYX", level=2)
     with pytest.raises(DataError, match="single array, but level 1"):
         open_images(path / "0", "zarr", "TCZYX", level=1)
-    with pytest.raises(ConfigurationError, match="only Zarr has levels"):
+    with pytest.raises(ConfigurationError, match="only Zarr and TIFF"):
         open_images(IMAGE, "array", "ZYX", level=1)
     with pytest.raises(
         MissingFileError, match=r"no '7' in .*a\.zarr', which contains '0', '1'"

@@ -97,7 +97,7 @@ def inference_config(
     return InferenceConfig.build(
         {
             "channels": trained_on.channels,
-            "level": trained_on.level if data_type == "zarr" else 0,
+            "level": trained_on.level if data_type == trained_on.data_type else 0,
             **given,
             "data_type": data_type,
             "axes": given.get("axes") or trained_on.axes,

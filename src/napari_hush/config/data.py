@@ -95,7 +95,7 @@ class DataConfig(_ImageSelection):
     target_channels: Channels = None
     """Channels of the targets to use, numbered from 0; None for all."""
     level: int = Field(0, ge=0)
-    """Resolution level of OME-Zarr images; 0 is the full resolution."""
+    """Resolution level of OME-Zarr images and TIFF pyramids; 0 is the full resolution."""
     series: int | None = Field(None, ge=0, json_schema_extra=NEW)
     """Number of the series of TIFF files or OME-Zarr collections, from 0; None for all."""
     scene: int | None = Field(None, ge=0, json_schema_extra=NEW)
@@ -160,7 +160,7 @@ class InferenceConfig(_ImageSelection):
     channels: Channels = None
     """Channels of the images that the model was trained on; None for all."""
     level: int = Field(0, ge=0)
-    """Resolution level of OME-Zarr images; 0 is the full resolution."""
+    """Resolution level of OME-Zarr images and TIFF pyramids; 0 is the full resolution."""
     series: int | None = Field(None, ge=0, json_schema_extra=NEW)
     """Number of the series of TIFF files or OME-Zarr collections, from 0; None for all."""
     scene: int | None = Field(None, ge=0, json_schema_extra=NEW)
@@ -221,10 +221,10 @@ def _check_channels(name: str, chosen: Channels, axes: str) -> None:
 
 
 def _check_level(level: int, data_type: DataType) -> None:
-    if level and data_type != "zarr":
+    if level and data_type not in ("zarr", "tiff"):
         raise ValueError(
-            f"level is {level} but data_type is {data_type!r}, and only Zarr has levels; "
-            "set level to 0"
+            f"level is {level} but data_type is {data_type!r}, and only Zarr and TIFF "
+            "have levels; set level to 0"
         )
 
 

@@ -131,6 +131,9 @@ FORMATS = {
 }
 """By name, the value of ``data_type``."""
 
+WITH_LEVELS = ("zarr", "tiff")
+"""Formats of images at several resolutions."""
+
 
 def format_of(path: Path) -> str | None:
     """The format of a file; None if no format recognizes it."""

@@ -16,7 +16,7 @@ from napari_hush.io.arrays import check_array
 from napari_hush.io.arrays_and_readers import WholeFilePixels, read_custom
 from napari_hush.io.contents import Selection
 from napari_hush.io.file_pixels import squeezed
-from napari_hush.io.formats import FORMATS, FileImages, format_of
+from napari_hush.io.formats import FORMATS, WITH_LEVELS, FileImages, format_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
 from napari_hush.io.listing import check_not_empty, find_images
@@ -112,7 +112,7 @@ def open_images(
     extension_filter : str
         Which files are custom data, e.g. ``"*.npy"``.
     level : int
-        Resolution level of OME-Zarr images; 0 is the finest.
+        Resolution level of OME-Zarr images and TIFF pyramids; 0 is the finest.
     series, scene, field : int, optional
         Number of the series of TIFF files, of the scene of microscope files, or of the
         field in each well of OME-Zarr plates, from 0; by default all are opened.
@@ -139,10 +139,10 @@ def open_images(
         that was chosen, or part of what its metadata promise.
     """
     check_source(source, data_type, read_source_func)
-    if level and data_type != "zarr":
+    if level and data_type not in WITH_LEVELS:
         raise ConfigurationError(
-            f"Level {level} was given but data_type is {data_type!r}; only Zarr has "
-            "levels, so leave the level out."
+            f"Level {level} was given but data_type is {data_type!r}; only Zarr and TIFF "
+            "have levels, so leave the level out."
         )
     if data_type == "array":
         arrays = source if isinstance(source, list | tuple) else [source]
@@ -166,9 +166,19 @@ def open_images(
         for file in files
         for image in held.of(file, data_type, selection)
     ]
+    _report_all_used(files, images, selection)
     report_unknown((image.path, image.metadata) for image in images if image.path)
     _report_overridden(images)
     return images
+
+
+def _report_all_used(
+    files: Sequence[Path], images: Sequence[Image], chosen: Selection
+) -> None:
+    """Say that files hold several images each, if none was chosen."""
+    if len(images) > len(files) and not any(chosen.of_kinds()):
+        where = repr(str(files[0])) if len(files) == 1 else f"{len(files)} files"
+        _log.warning("All %s images in %s are used.", len(images), where)
 
 
 def load_images(*arguments: Any, **more: Any) -> list[Image]:

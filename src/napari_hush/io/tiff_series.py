@@ -12,7 +12,7 @@ from typing import Any
 
 import tifffile
 
-from napari_hush.errors import HushError
+from napari_hush.errors import HushError, UnreadableFileError
 from napari_hush.io.tiff_metadata import image_series
 from napari_hush.io.tiff_ome import (
     Description,
@@ -93,6 +93,10 @@ def images_in(path: Path) -> Iterator[TiffImages]:
         xml = file.ome_metadata if file.is_ome else None
         offsets = page_offsets(path, file)
         series, unknown = image_series(file)
+        if not series:
+            raise UnreadableFileError(
+                f"{str(path)!r} has no page with an image; replace it or leave it out."
+            )
         found = TiffImages(path, file, offsets, unknown, sources)
         if file.is_imagej and series[0].kind in ("generic", "uniform"):
             series = [_imagej_series(found, series[0]), *series[1:]]
