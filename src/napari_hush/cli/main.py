@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     try:
-        with _deprecations_shown(), _log_shown() as options.logged:
+        with _deprecations_shown(), _log_shown(quiet=options.quiet) as options.logged:
             return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
         number = rank()  # 0 is the first or only process
@@ -104,27 +104,36 @@ def _deprecations_shown() -> Iterator[None]:
 
 
 class _PrintedLog(logging.Handler):
-    """Prints each warning of the engine once, and keeps it."""
+    """Prints each warning of the engine once, and keeps it; also notes about files."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(logging.WARNING if quiet else logging.INFO)
         self.messages: list[str] = []
+        self._printed = set[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if message not in self.messages:
+        if message in self._printed:
+            return
+        self._printed.add(message)
+        if record.levelno >= logging.WARNING:
             self.messages.append(message)
             print(f"Warning: {message}", file=sys.stderr)
+        else:
+            print(message, file=sys.stderr)
 
 
 @contextmanager
-def _log_shown() -> Iterator[list[str]]:
-    """Print what the engine logs as warnings; yields the messages."""
-    log, handler = logging.getLogger("napari_hush"), _PrintedLog()
+def _log_shown(*, quiet: bool) -> Iterator[list[str]]:
+    """Print what the engine logs, see `_PrintedLog`; yields the warnings."""
+    log, of_files = (logging.getLogger(f"napari_hush{part}") for part in ("", ".io"))
+    handler, level = _PrintedLog(quiet=quiet), of_files.level
     log.addHandler(handler)
+    of_files.setLevel(logging.INFO)
     try:
         yield handler.messages
     finally:
+        of_files.setLevel(level)
         log.removeHandler(handler)
 
 
