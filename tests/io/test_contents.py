@@ -25,16 +25,6 @@ def test_selected_image() -> None:
     assert chosen_images(series("", ""), Selection(series=1)) == [Path("run.tif#1")]
 
 
-def test_several_images_are_said(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        chosen_images(series("", "", ""))
-        chosen_images(series("", "", ""), Selection(series=1))
-    assert caplog.messages == [
-        "'run.tif' holds 3 series, all used.",
-        "'run.tif' holds 3 series, 1 of them used.",
-    ]
-
-
 def test_only_image_is_number_0() -> None:
     assert chosen_images(Contents.single(RUN), Selection(series=0)) == [RUN]
     with pytest.raises(DataError, match="only one image, number 0"):

@@ -473,10 +473,12 @@ def test_file_without_an_image(tmp_path):
 
 def test_all_images_of_a_file_are_said_to_be_used(tmp_path, caplog):
     path = positions(tmp_path / "a.ome.tif")
-    _, said = warnings_of(caplog, path, "YX")
-    assert said == [f"All 3 images in {str(path)!r} are used."]
-    caplog.clear()
-    assert not warnings_of(caplog, f"{path}#1", "YX")[1]
+    with caplog.at_level("INFO"):
+        open_images(path, "tiff", "YX")
+        assert caplog.messages == [f"All 3 images in {str(path)!r} are used."]
+        caplog.clear()
+        open_images(f"{path}#1", "tiff", "YX")
+        assert not caplog.messages
 
 
 def test_selection_of_a_folder(tmp_path):

@@ -98,8 +98,7 @@ def chosen_images(contents: Contents, selection: Selection = ALL_IMAGES) -> list
     """References of the images of a file that a selection chooses, by default all.
 
     Raises a DataError if the file has no such image, or one of them is incomplete.
-    Logs how many they are if the file holds several, and a warning about images that are
-    left out or lack something.
+    Logs a warning about images that are left out or lack something.
     """
     parts: Sequence[Part] = contents.images
     for kind, number in selection.of_kinds():
@@ -118,10 +117,6 @@ def chosen_images(contents: Contents, selection: Selection = ALL_IMAGES) -> list
             )
     if missing := [part for part in parts if part.missing]:
         raise _incomplete(contents, missing)
-    if len(contents.images) > 1:
-        held = f"{len(contents.images)} {_plural(contents.kind)}"
-        used = "all" if parts is contents.images else f"{len(parts)} of them"
-        _log.info("%r holds %s, %s used.", str(contents.path), held, used)
     for part in parts:
         if part.warning:
             _log.warning("%s", part.warning)

@@ -178,7 +178,7 @@ def _report_all_used(
     """Say that files hold several images each, if none was chosen."""
     if len(images) > len(files) and not any(chosen.of_kinds()):
         where = repr(str(files[0])) if len(files) == 1 else f"{len(files)} files"
-        _log.warning("All %s images in %s are used.", len(images), where)
+        _log.info("All %s images in %s are used.", len(images), where)
 
 
 def load_images(*arguments: Any, **more: Any) -> list[Image]:
