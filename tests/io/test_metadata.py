@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from napari_hush.errors import DataError
 from napari_hush.io import ImageMetadata, open_images, read_metadata, write_tiff
-from napari_hush.io.metadata import convert, fitting_dimensions, letters_of, unit_name
+from napari_hush.io.metadata import (
+    convert,
+    equivalent_axes,
+    fitting_dimensions,
+    letters_of,
+    unit_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,24 @@ def test_a_dimension_of_size_one_makes_room_for_the_axes_of_the_user():
     assert fitting_dimensions("it", "ZCYX", shape, "ZYX") == ((1, 2, 3), "CYX")
     kept, _ = fitting_dimensions("it", "ZCYX", shape, "ZYX", inherited=True)
     assert len(kept) == 4  # which do not fit three letters, as is said later
+
+
+@pytest.mark.parametrize(
+    ("named", "shape", "axes", "own"),
+    [
+        ("ZCYX", (4, 2, 8, 8), "CZYX", "ZCYX"),
+        ("TCYX", (4, 2, 8, 8), "CYX", "TCYX"),
+        ("TCZYX", (4, 1, 1, 8, 8), "YX", "TYX"),
+        ("STYX", (2, 3, 8, 8), "YX", "STYX"),
+        ("YX", (8, 8), "TYX", "YX"),
+        ("ZYX", (4, 8, 8), "TYX", "TYX"),  # T and Z stand for each other
+        ("ZYX", (4, 8, 8), "YX", "YX"),
+        ("CYX", (4, 8, 8), "ZYX", "ZYX"),
+        ("??YX", (3, 4, 8, 8), "ZYX", "ZYX"),
+    ],
+)
+def test_axes_of_another_order_are_those_of_the_file(named, shape, axes, own):
+    assert equivalent_axes(named, shape, axes) == own
 
 
 @given(st.permutations("TCZYX"), st.data())

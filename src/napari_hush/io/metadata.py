@@ -320,6 +320,22 @@ def fitting_dimensions(
     return Fit(kept, left)
 
 
+def equivalent_axes(named: str, shape: Sequence[int], axes: str) -> str:
+    """The axes of a file if only their order, or S and T, differ from the given `axes`.
+
+    Otherwise `axes`, which may also disagree with the file. Dimensions of size 1 that
+    `axes` lack do not count.
+    """
+    left = "".join(named[i] for i in _kept(named, shape, axes, axes))
+    if len(left) == len(axes) and _agree(left, axes):
+        return axes
+    own = "".join(
+        a for a, size in zip(named, shape, strict=True) if size > 1 or a in f"{axes}YX"
+    )
+    is_same = {*own} - {*"ST"} == {*axes} - {*"ST"} and len({*own}) == len(own)
+    return own if is_same else axes
+
+
 def _kept(named: str, shape: Sequence[int], axes: str, needed: str) -> tuple[int, ...]:
     """The dimensions to keep for `axes`, without dimensions of size 1 not `needed`."""
     every = range(len(shape))

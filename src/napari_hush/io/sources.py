@@ -23,6 +23,7 @@ from napari_hush.io.listing import check_not_empty, find_images
 from napari_hush.io.metadata import (
     UNNAMED,
     ImageMetadata,
+    equivalent_axes,
     fitting_dimensions,
     report_unknown,
 )
@@ -91,6 +92,7 @@ def open_images(
     scene: int | None = None,
     field: int | None = None,
     inherited: bool = False,
+    equivalent: bool = False,
     whole: bool = False,
 ) -> list[Image]:
     """Open the images of a source; pixels stay on disk.
@@ -119,6 +121,9 @@ def open_images(
     inherited : bool
         Whether `axes` are those of other images, with which these must agree; only T, Z
         and S may stand for each other.
+    equivalent : bool
+        Whether files keep axes of their own that differ from `axes` only in their order, or
+        in S and T.
     whole : bool
         Keep the arrays of `read_source_func` instead of calling it again.
 
@@ -162,7 +167,7 @@ def open_images(
     selection = Selection(level, series, scene, field)
     held = FileImages(files)
     images = [
-        _from_file(image, data_type, axes, level, inherited=inherited)
+        _from_file(image, data_type, axes, level, inherited, equivalent)
         for file in files
         for image in held.of(file, data_type, selection)
     ]
@@ -226,13 +231,15 @@ def _from_reader(file: Path, axes: str, func: ReadSource, whole: bool) -> Image:
 
 
 def _from_file(
-    file: Path, data_type: str, axes: str, level: int, *, inherited: bool
+    file: Path, data_type: str, axes: str, level: int, inherited: bool, equivalent: bool
 ) -> Image:
     pixels: LazyPixels
     pixels, named, metadata = FORMATS[data_type].open(file, axes.upper(), level)
-    name = shown(file)
+    name, axes = shown(file), axes.upper()
+    if equivalent:
+        axes = equivalent_axes(named, pixels.shape, axes)
     kept, overridden = fitting_dimensions(
-        name, named, pixels.shape, axes.upper(), inherited=inherited
+        name, named, pixels.shape, axes, inherited=inherited
     )
     if len(kept) < pixels.ndim:
         pixels = SelectedDimensions(pixels, kept)

@@ -96,6 +96,7 @@ class PredictDataModule(L.LightningDataModule):
             self.extension_filter,
             **self.pred_config.selection,
             inherited=self.inherited_axes,
+            equivalent=self.inherited_axes,
         )
         chosen = self.pred_config.channels
         self.images = [select_channels(image, chosen) for image in opened]
