@@ -105,7 +105,7 @@ def _of_image(path: Path, data_type: str) -> dict[str, Any]:
 
     return {
         "images": len(images),
-        "axes": found.axes or named,
+        "axes": found.axes if len(found.axes or "") == pixels.ndim else named,
         "shape": list(pixels.shape),
         "dtype": str(pixels.dtype),
         "scale": listed(found.scale),

@@ -103,7 +103,9 @@ class Bars:
         match event:
             case events.ImageStarted():
                 self._close()
-                name = Path(event.name.strip("'\"")).name  # of a path in quotes
+                path = Path(event.name.strip("'\""))  # in quotes
+                store = next((p for p in path.parents if p.suffix == ".zarr"), path)
+                name = path.relative_to(store.parent).as_posix()
                 self._open(f"Denoising {name}", event.num_tiles, "tile")
             case events.TilesDone():
                 self._bar.update(event.done - self._bar.n)
