@@ -212,3 +212,26 @@ def test_sizes_of_ome_tiff(tmp_path):
 def test_other_files_say_nothing(tmp_path):
     (tmp_path / "a.npy").touch()
     assert read_metadata(tmp_path / "a.npy") == ImageMetadata()
+
+
+def test_images_of_one_name_have_their_own_metadata(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for size in (0.2, 0.4):
+            known = {"axes": "YX", "Name": "Position", "PhysicalSizeX": size}
+            file.write(np.zeros((8, 9), "uint16"), metadata=known)
+    for number, size in enumerate((0.2, 0.4)):
+        assert read_metadata(tmp_path / f"a.ome.tif#{number}").scale == {"X": size}
+
+
+def test_dimensions_that_a_file_lacks_have_size_1(tmp_path):
+    stack = np.arange(3 * 8 * 9, dtype="uint16").reshape(3, 8, 9)
+    for name, planes in (("a", stack), ("b", stack[:1])):
+        known = {"axes": "ZYX"}
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", planes, ome=True, metadata=known)
+    several, one = open_images(tmp_path, "tiff", "ZYX")
+    assert several.axes.shape == (3, 8, 9)
+    assert one.axes.shape == (1, 8, 9)
+    np.testing.assert_array_equal(one.data[...], stack[:1])
+    np.testing.assert_array_equal(one.data[0, 2:4, 1], stack[0, 2:4, 1])
+    assert one.samples[0].shape == (1, 1, 8, 9)

@@ -122,13 +122,19 @@ class SerialPixels(LazyPixels):
 
 
 class SelectedDimensions(LazyPixels):
-    """The dimensions `kept` (ascending) of `pixels`; all others have size 1."""
+    """The dimensions `kept` (ascending) of `pixels`; all others have size 1.
 
-    def __init__(self, pixels: LazyPixels, kept: Sequence[int]) -> None:
+    None among `kept` is a further dimension of size 1.
+    """
+
+    def __init__(self, pixels: LazyPixels, kept: Sequence[int | None]) -> None:
+        def chosen(sizes: Sequence[int]) -> list[int]:
+            return [1 if i is None else sizes[i] for i in kept]
+
         super().__init__(
-            [pixels.shape[i] for i in kept],
+            chosen(pixels.shape),
             pixels.dtype,
-            None if pixels.chunks is None else [pixels.chunks[i] for i in kept],
+            None if pixels.chunks is None else chosen(pixels.chunks),
         )
         self.pixels = pixels
         self._kept = tuple(kept)
@@ -146,7 +152,8 @@ class SelectedDimensions(LazyPixels):
     def _key(self, bounds: Bounds) -> tuple[slice, ...]:
         key = [slice(0, 1)] * self.pixels.ndim
         for position, (start, stop) in zip(self._kept, bounds, strict=True):
-            key[position] = slice(start, stop)
+            if position is not None:
+                key[position] = slice(start, stop)
         return tuple(key)
 
 

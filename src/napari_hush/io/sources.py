@@ -241,10 +241,23 @@ def _from_file(
     kept, overridden = fitting_dimensions(
         name, named, pixels.shape, axes, inherited=inherited
     )
-    if len(kept) < pixels.ndim:
-        pixels = SelectedDimensions(pixels, kept)
+    chosen = _with_missing(kept, "".join(named[i] for i in kept), axes)
+    if chosen != (*range(pixels.ndim),):
+        pixels = SelectedDimensions(pixels, chosen)
     image = Image.from_array(pixels, axes, name)
     return replace(image, path=file, metadata=metadata, overridden=overridden)
+
+
+def _with_missing(kept: tuple[int, ...], left: str, axes: str) -> tuple[int | None, ...]:
+    """The dimensions that are `kept`, with None for S, T, C and Z that a file lacks.
+
+    Many formats leave out dimensions of size 1. `left` are the axes that the file names.
+    """
+    own = [a for a in axes if a in left]
+    if own != [*left] or not {*axes} - {*left} <= {*"STCZ"}:
+        return kept
+    dimensions = iter(kept)
+    return tuple(next(dimensions) if a in left else None for a in axes)
 
 
 def _report_overridden(images: Sequence[Image]) -> None:

@@ -124,7 +124,7 @@ def _entries(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
     if series.kind == "shaped":
         return _of_shaped(series.keyframe.shaped_description)
     if file.is_ome and series.kind in _OME:
-        return _of_ome(file.ome_metadata or "", series)
+        return _of_ome(file, series)
     if series.kind == "imagej":
         return _of_imagej(file.imagej_metadata or {}, series)
     if series.kind == "lsm":
@@ -178,12 +178,13 @@ def _channel_labels(known: Mapping[str, Any], series: Any) -> list[Any]:
     return labels[:count] if alike else []
 
 
-def _of_ome(xml: str, series: Any) -> dict[str, Any]:
-    root = ElementTree.fromstring(xml)  # noqa: S314  (expat bounds entities)
-    images = [*_children(root, "Image")]
+def _of_ome(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
+    root = ElementTree.fromstring(file.ome_metadata or "")  # noqa: S314  (bounded)
     # Images without pixels have no series.
+    images = [each for each in _children(root, "Image") if [*_children(each, "Pixels")]]
     called = [image for image in images if image.get("Name", "") == series.name]
-    image = called[0] if len(called) == 1 else images[series.index]
+    number = next((n for n, each in enumerate(file.series) if each is series), 0)
+    image = called[0] if len(called) == 1 else images[number]
     pixels = next(_children(image, "Pixels"))
     known = pixels.attrib
     scale: dict[str, Any] = {a: known.get(f"PhysicalSize{a}") for a in "ZYX"}
