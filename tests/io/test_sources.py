@@ -67,9 +67,9 @@ def test_only_real_numbers(dtype):
 
 
 def test_axes_that_do_not_fit_name_the_image(tmp_path):
-    write_tiff(tmp_path / "flat.tif", IMAGE, "YX")
-    with pytest.raises(DataError, match=r"flat\.tif.*name 3 dimensions"):
-        load_images(tmp_path, "tiff", "ZYX")
+    write_tiff(tmp_path / "deep.tif", np.stack([IMAGE] * 3), "ZYX")
+    with pytest.raises(DataError, match=r"deep\.tif.*name 2 dimensions"):
+        load_images(tmp_path, "tiff", "YX")
 
 
 def test_a_reader_that_fails_is_named(tmp_path):
