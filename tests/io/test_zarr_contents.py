@@ -114,6 +114,21 @@ def test_groups_of_images_without_further_metadata(tmp_path, caplog):
     assert "also holds the array 'flat', which is left out" in caplog.text
 
 
+def test_plates_and_folders_inside_a_group(tmp_path, caplog):
+    path = tmp_path / "a.zarr"
+    root = zarr.create_group(path)
+    root.create_array("other/raw", shape=(2, 2), dtype="u1")
+    inner = plate(path / "one", ["A/1", "A/2"])
+    (path / "day1").mkdir()
+    add_image(zarr.create_group(path / "day1" / "k"), 9)
+    (path / "again").symlink_to(path)
+    assert values(path) == [9, 1, 2, 3, 4]
+    assert "also holds the array 'other/raw', which is left out" in caplog.text
+    shutil.rmtree(inner / "A/2/1")
+    with pytest.raises(DataError, match="lacks series 4 'one/A/2/1'"):
+        open_images(path, "zarr", "YX")
+
+
 def test_stores_in_folders_of_a_folder(tmp_path):
     plate(tmp_path / "b" / "plate.zarr")
     collection(tmp_path / "a" / "run.zarr", 2)

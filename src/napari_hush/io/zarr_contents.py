@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ _DEEP = 6
 _AT_ONCE = 16
 """Requests to a server."""
 LAYOUT = "bioformats2raw.layout"
+_HOLDING = {"plate", "well", "series", LAYOUT}
+"""Attributes of groups that hold images."""
 _IMAGE = re.compile(rb"<(?:\w+:)?Image\s")
 _XML_BYTES = 2**28
 
@@ -55,8 +58,8 @@ def zarr_contents(path: Path) -> Contents:
     if not parts:
         kind, parts = "series", _series(path, known)
     if not parts and address_of(path) is None:
-        found, left_out = _images_below(path, _DEEP)
-        parts = _parts(path, enumerate(found))
+        found, left_out = _parts_below(path, path, _DEEP, set())
+        parts = [part._replace(number=n) for n, part in enumerate(found)]
     if not parts:
         return Contents.single(path)
     if len(parts) == 1 and not parts[0].missing:
@@ -70,7 +73,7 @@ def _parts(store: Path, images: Iterable[tuple[int, Path]]) -> list[Part]:
     there = _for_each(exists, [image for _, image in images])
     lacks = ["" if is_there else "all of it" for is_there in there]
     return [
-        Part(image, number, image.relative_to(store).as_posix(), missing)
+        Part(image, number, _inside(store, image), missing)
         for (number, image), missing in zip(images, lacks, strict=True)
     ]
 
@@ -104,7 +107,9 @@ def _fields(well: Path) -> list[Path]:
     known = ome_attributes(attributes_of(well)).get("well")
     if isinstance(known, dict):
         return [within(well, name) for name in dict.fromkeys(paths(known.get("images")))]
-    return _images_below(well, 1)[0] if address_of(well) is None else []
+    if address_of(well) is not None:
+        return []
+    return [part.reference for part in _parts_below(well, well, 1, set())[0]]
 
 
 def _series(path: Path, known: dict[str, Any]) -> list[Part]:
@@ -132,19 +137,40 @@ def _images_in(xml: Path) -> int:
         return len(_IMAGE.findall(file.read(_XML_BYTES)))
 
 
-def _images_below(path: Path, depth: int) -> tuple[list[Path], list[str]]:
-    """Groups inside a group that are images, and the arrays beside them."""
-    images, arrays = [], []
-    for name, member in members_of(path).items():
-        node = opened(member)
-        if not is_group(node):
-            arrays.append(f"the array {name!r}")
-            continue
-        attributes = node.attrs.asdict()
-        if name == "labels" or "image-label" in ome_attributes(attributes):
+def _parts_below(
+    store: Path, path: Path, depth: int, seen: set[str]
+) -> tuple[list[Part], list[str]]:
+    """The images of all groups inside a group, and the arrays beside them.
+
+    A plate, well or collection stands for its images. Links are followed, each folder once.
+    """
+    if (here := os.path.realpath(path)) in seen:
+        return [], []
+    seen.add(here)
+    parts: list[Part] = []
+    arrays: list[str] = []
+    for member in members_of(path, with_folders=True).values():
+        name = _inside(store, member)
+        attributes: dict[str, Any] = {}
+        if exists(member):
+            node = opened(member)
+            if not is_group(node):
+                arrays.append(f"the array {name!r}")
+                continue
+            attributes = ome_attributes(node.attrs.asdict())
+        if member.name == "labels" or "image-label" in attributes:
             continue
         if Multiscale.all_of(attributes):
-            images.append(member)
+            parts.append(Part(member, name=name))
+        elif _HOLDING & attributes.keys():
+            held = zarr_contents(member).images
+            parts += [p._replace(name=_inside(store, p.reference)) for p in held]
         elif depth:
-            images += _images_below(member, depth - 1)[0]
-    return images, arrays
+            inner = _parts_below(store, member, depth - 1, seen)
+            parts += inner[0]
+            arrays += inner[1]
+    return parts, arrays
+
+
+def _inside(store: Path, image: Path) -> str:
+    return image.relative_to(store).as_posix()

@@ -134,9 +134,17 @@ def _sound(node: Any) -> Any:
     return node
 
 
-def members_of(path: Path) -> dict[str, Path]:
-    """Groups and arrays directly in a group of a folder, in natural order."""
-    found = [e for e in path.iterdir() if not e.name.startswith(".") and exists(e)]
+def members_of(path: Path, *, with_folders: bool = False) -> dict[str, Path]:
+    """Groups and arrays directly in a group of a folder, in natural order.
+
+    With other folders as well if `with_folders`.
+    """
+    found = [
+        each
+        for each in path.iterdir()
+        if not each.name.startswith(".")
+        and (exists(each) or (with_folders and each.is_dir()))
+    ]
     return {each.name: each for each in sorted(found, key=natural_order)}
 
 
