@@ -99,7 +99,7 @@ def test_a_configuration_file_with_changes(image, tiny_config):
         (["train", "no.tif", "-o", "m.safetensors"], "no file or folder 'no.tif'"),
         (["train", "cells.tif", "-o", "m.pt"], "end the name in .safetensors"),
         (["train", "cells.tif", "-o", "there.safetensors"], "exists already"),
-        (["train", "cells.tif", "--axes", "ZYX", "-o", "m.safetensors"], "3 dimensions"),
+        (["train", "cells.tif", "--axes", "XY", "-o", "m.safetensors"], "given as 'XY'"),
         (["train", "cells.tif", "--epochs", "0", "-o", "m.safetensors"], "num_epochs"),
         (
             ["train", "cells.tif", "--patch-size", "64", "32", "-o", "m.safetensors"],

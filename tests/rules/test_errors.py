@@ -249,8 +249,8 @@ def test_axes_and_dimensions(not_trained, tiny_config, shape):
 
 
 def test_axes_and_dimensions_of_a_file(not_trained, tiny_config, files):
-    config = tiny_config(data_type="tiff", axes="TYX")
-    not_trained(config, DataError, "00.tif", "TYX", train_source=files)
+    config = tiny_config(data_type="tiff", axes="XY")
+    not_trained(config, DataError, "00.tif", "XY", train_source=files)
 
 
 @pytest.mark.parametrize("use_in_memory", [True, False])

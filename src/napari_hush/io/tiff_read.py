@@ -118,7 +118,8 @@ class TiffPixels(LazyPixels):
         where, count = int(layout.offsets[page, piece]), int(layout.counts[page, piece])
         keyframe = self._key_page()
         if where == 0 or count == 0:  # a missing piece has the background value
-            pixels = np.full(shape, keyframe.nodata, self.dtype)
+            background = np.asarray(keyframe.nodata).astype(self.dtype)
+            pixels = np.broadcast_to(background, shape)  # of any size, without memory
         else:
             file = files.of(page)
             file.seek(where)
