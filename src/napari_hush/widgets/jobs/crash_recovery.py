@@ -255,7 +255,9 @@ def _read(folder: Path) -> InterruptedTraining | None:
             str(values["name"]),
             when,
             Configuration.build(values["configuration"], written_by_hush=True),
-            None if size is None else ImageMetadata.of(None, size["scale"], size["units"]),
+            None
+            if size is None
+            else ImageMetadata.of(size["axes"], size["scale"], size["units"]),
             None if counts is None else {str(k): int(n) for k, n in counts.items()},
         )
     except FileNotFoundError:
