@@ -1,4 +1,4 @@
-"""Patch sizes that images have room for."""
+"""Patch sizes that fit into images."""
 
 from __future__ import annotations
 

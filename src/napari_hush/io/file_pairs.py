@@ -102,7 +102,7 @@ def _common(texts: Sequence[str]) -> int:
 
 
 def _alike(sources: Sequence[str], targets: Sequence[str]) -> bool:
-    """Whether the names of a single pair have more in common than a number tells apart."""
+    """Whether the names of a single pair share a part and differ in more than a number."""
     both = [sources[0], targets[0]]
     rests = _without_common(both)
     return rests[0] != both[0].strip("_-. ") and not all(rest.isdigit() for rest in rests)

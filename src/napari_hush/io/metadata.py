@@ -150,7 +150,7 @@ class ImageMetadata:
         )
 
     def for_channels(self, count: int) -> ImageMetadata:
-        """Those of an image with so many channels: names of another number are left out."""
+        """Those of an image with `count` channels: another number of names is left out."""
         fit = len(self.channels) in (0, count)
         return self if fit else replace(self, channels=())
 

@@ -233,7 +233,7 @@ def _add_series(found: TiffImages, numbers: Sequence[int]) -> None:
 
 
 def _report(found: TiffImages, loss: str) -> None:
-    """Tell what tifffile leaves out by itself."""
+    """Report pages that tifffile leaves out."""
     image, subset = found.images[0], _SUBSET.search(loss)
     if subset is None:
         image.warning = f"{str(found.path)!r} is not read as a whole: {loss}."

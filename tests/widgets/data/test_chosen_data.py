@@ -155,4 +155,4 @@ def test_the_smallest_part_and_validation_layer_are_the_room(model):
     flat = model.add_image(np.zeros((5, 90, 90)))
     for axes, room in ("TYX", (64, 40)), ("ZYX", (5, 64, 40)), ("YXZ", (40, 5, 64)):
         data = ChosenData((small, narrow), axes, validation=(flat,))
-        assert data.room(data.windows(model)) == room
+        assert data.smallest_size(data.windows(model)) == room

@@ -44,7 +44,7 @@ class ChosenData:
     def problem(self, *, needs_targets: bool) -> str:
         """Why these layers do not fit together, in one sentence; empty if they do.
 
-        Reads nothing; sizes are for `room`.
+        Reads nothing; sizes are for `smallest_size`.
         """
         first = self.noisy[0]
         for other in (*self.noisy[1:], *self.validation):
@@ -90,7 +90,7 @@ class ChosenData:
             "everything.",
         }.get(self.extent, "There is nothing to train on; choose another part.")
 
-    def room(self, windows: list[list[Box]]) -> tuple[int, ...]:
+    def smallest_size(self, windows: list[list[Box]]) -> tuple[int, ...]:
         """The least size ((Z), Y, X) of `windows` and of validation layers, in pixels."""
         shapes = [
             [part.stop - part.start for part in window]

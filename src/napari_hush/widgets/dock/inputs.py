@@ -319,7 +319,7 @@ class Inputs(QWidget):
         if not problem:
             what = "the image" if data.extent is Extent.EVERYTHING else "the part"
             try:
-                reduced = self.settings.fitPatches(data.room(windows), what)
+                reduced = self.settings.fitPatches(data.smallest_size(windows), what)
                 facts = "\n".join(filter(None, (facts, reduced)))
                 self.value()
             except HushError as error:

@@ -58,17 +58,22 @@ class PatchSizeField(QWidget):
             self._z.setVisible(volumes)
             self._emit()
 
-    def setLimits(self, multiple: Sequence[int], room: Sequence[int] | None = None) -> None:
-        """Let sizes be multiples of `multiple` of at most `room` pixels, both ((Z), Y, X).
+    def setLimits(
+        self, multiple: Sequence[int], available: Sequence[int] | None = None
+    ) -> None:
+        """Let sizes be multiples of `multiple`, at most `available`, both ((Z), Y, X).
 
         Only the larger one of Y and X limits the number for both.
         """
-        step, largest = multiple[-1], LARGEST_PATCH if room is None else max(room[-2:])
+        step, largest = (
+            multiple[-1],
+            LARGEST_PATCH if available is None else max(available[-2:]),
+        )
         # With one step, the deepest level would be a single pixel.
         least = 2 * step if 2 * step <= largest else max(step, SMALLEST_SIDE)
         self._yx.setRange(least, max(least, largest // step * step))
         self._yx.setSingleStep(4 * step)
-        self._z.setRange(multiple[0], LARGEST_PATCH if room is None else room[0])
+        self._z.setRange(multiple[0], LARGEST_PATCH if available is None else available[0])
         self._z.setSingleStep(multiple[0])
 
     def _set_lateral(self, lateral: tuple[int, ...]) -> None:

@@ -63,7 +63,7 @@ class SettingsForm(QWidget):
         super().__init__(parent)
         self._tree: Tree = fresh_configuration().model_dump()
         self._wish: tuple[int, ...] = DEFAULT_PATCH
-        self._room: tuple[int, ...] | None = None
+        self._available: tuple[int, ...] | None = None
         self._all: AllSettings | None = None
 
         # ---- widgets
@@ -116,14 +116,14 @@ class SettingsForm(QWidget):
         self._edited()
 
     def wished(self) -> Configuration:
-        """`value` with the patch size that was set, whether there is room for it or not."""
-        shown = deepcopy(self._tree), self._room
-        self._room = None
+        """`value` with the patch size that was set, whether it fits or not."""
+        shown = deepcopy(self._tree), self._available
+        self._available = None
         try:
             self._fit(self._pool_z_follows())
             return self.value()
         finally:
-            self._tree, self._room = shown
+            self._tree, self._available = shown
 
     def reset(self) -> None:
         """Restore the defaults, except for the axes and channels of the image."""
@@ -150,21 +150,21 @@ class SettingsForm(QWidget):
             self._follow(axes, channels, targets)
             self._edited()
 
-    def fitPatches(self, room: tuple[int, ...] | None, name: str = "the image") -> str:
-        """Reduce the patch size to `room`, the least size ((Z), Y, X) to train on.
+    def fitPatches(self, available: tuple[int, ...] | None, name: str = "the image") -> str:
+        """Reduce the patch size to `available`, the least size ((Z), Y, X) to train on.
 
-        None if it is unknown. A larger size that was set returns once there is room for it.
-        Returns a reduced size in words, else an empty text. Raises a DataError if `room`,
-        of what is called `name`, is too small for any patch.
+        None if it is unknown. A larger size that was set returns once it fits.
+        Returns a reduced size in words, else an empty text. Raises a DataError if
+        `available`, of what is called `name`, is too small for any patch.
         """
-        before, follows = (self._size(), self._room), self._pool_z_follows()
-        self._room = room
+        before, follows = (self._size(), self._available), self._pool_z_follows()
+        self._available = available
         self._fit(follows)
-        if before != (self._size(), room):
+        if before != (self._size(), available):
             self._edited()
         wish = self._wish[-len(self._size()) :]
-        if room is not None:
-            fitting_patch(room, wish, self._multiple(follows), name)
+        if available is not None:
+            fitting_patch(available, wish, self._multiple(follows), name)
         words = " × ".join(map(str, self._size()))
         return "" if self._size() == wish else f"Patch size {words}: {name} is small"
 
@@ -215,13 +215,13 @@ class SettingsForm(QWidget):
         return _levels(network) == fitting_pool_z(size[0], network["depth"])
 
     def _fit(self, follows: bool) -> None:
-        """Fit patches into the room, and `pool_z` to their planes where it `follows`."""
+        """Fit patches into the image, and `pool_z` to their planes where it `follows`."""
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
-        wish, room = self._wish[-len(self._size()) :], self._room
+        wish, available = self._wish[-len(self._size()) :], self._available
         data["patch_size"] = wish
-        if room is not None and len(room) == len(wish):
+        if available is not None and len(available) == len(wish):
             with suppress(DataError):  # `fitPatches` says so
-                data["patch_size"] = fitting_patch(room, wish, self._multiple(follows))
+                data["patch_size"] = fitting_patch(available, wish, self._multiple(follows))
         if follows and len(wish) == 3:
             levels = fitting_pool_z(data["patch_size"][0], network["depth"])
             if levels != _levels(network):
@@ -257,10 +257,10 @@ class SettingsForm(QWidget):
         for part, _, name in _COUNTS:
             show_value(self._counts[name], tree[part][name])
         with QSignalBlocker(self._patch_size):
-            room = self._room
-            if room is not None and len(room) != len(self._size()):
-                room = None
-            self._patch_size.setLimits(self._multiple(self._pool_z_follows()), room)
+            available = self._available
+            if available is not None and len(available) != len(self._size()):
+                available = None
+            self._patch_size.setLimits(self._multiple(self._pool_z_follows()), available)
             self._patch_size.setValue(self._size())
         try:
             self.preset.setTraining(TrainingConfig.build(tree["training_config"]))
