@@ -18,7 +18,7 @@ from napari_hush.widgets.data.open_as_layers import open_as_layers
 from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.settings.fields import ChoiceField
 from napari_hush.widgets.theme.collapsible import Collapsible
-from napari_hush.widgets.theme.widgets import column, form, quiet_label, show_text
+from napari_hush.widgets.theme.widgets import column, form
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -67,7 +67,10 @@ class DataPanel(QWidget):
             for role, (_, tip) in ROLES.items()
         }
         self.axes = AxesChips()
-        self._facts = quiet_label("facts")
+        self._facts = QLabel()
+        self._facts.setObjectName("facts")
+        self._facts.setWordWrap(True)
+        self._facts.setProperty("role", "quiet")
         self.extent = ChoiceField([extent.value for extent in Extent])
         self.extent.setObjectName("extent")
         self.extent.setAccessibleName("Part to train on")
@@ -138,7 +141,7 @@ class DataPanel(QWidget):
 
     def showFacts(self, facts: str, *, axes_wrong: bool) -> None:
         """Show the size of the image, and whether its axes are wrong."""
-        show_text(self._facts, facts)
+        self._facts.setText(facts)
         self.axes.setWrong(axes_wrong)
 
     def labels(self) -> list[QLabel]:
