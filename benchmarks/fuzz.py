@@ -254,7 +254,7 @@ def read_tiff(folder: Path) -> None:
         read_metadata,
         read_record,
     )
-    from napari_hush.io.tiff_read import TiffPixels
+    from napari_hush.io.tiff.read import TiffPixels
 
     (path,) = folder.glob("*.tif")
     for attempt in (read_metadata, read_record):

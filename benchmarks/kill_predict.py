@@ -42,7 +42,7 @@ def denoise(model_path: str, source: str, target: str) -> None:
     import torch
 
     from napari_hush import CAREamist
-    from napari_hush.io import zarr_write
+    from napari_hush.io.zarr import write as zarr_write
     from napari_hush.prediction import to_file
 
     torch.set_num_threads(1)

@@ -21,9 +21,9 @@ from napari_hush.io import (
     read_record,
     write_tiff,
 )
+from napari_hush.io.files.provenance_record import is_result
 from napari_hush.io.image import select_channels
-from napari_hush.io.ome_zarr import channel_labels
-from napari_hush.io.provenance_record import is_result
+from napari_hush.io.zarr.ome import channel_labels
 
 LENGTHS = ("nanometer", "micrometer", "millimeter", "meter")
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=9)

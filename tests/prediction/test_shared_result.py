@@ -14,7 +14,8 @@ from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import ConfigurationError, LostProcessError
 from napari_hush.events import FileWritten, TilesDone
-from napari_hush.io import write_tiff, zarr_write
+from napari_hush.io import write_tiff
+from napari_hush.io.zarr import write as zarr_write
 from napari_hush.models import Model, UNet
 from napari_hush.models.normalization import Normalization
 

@@ -23,7 +23,8 @@ from napari_hush.errors import (
     UnwritableFileError,
 )
 from napari_hush.events import FileFailed, FileKept, PixelsClipped, TilesDone, WarningIssued
-from napari_hush.io import TiffResult, read_metadata, read_record, write_tiff, zarr_write
+from napari_hush.io import TiffResult, read_metadata, read_record, write_tiff
+from napari_hush.io.zarr import write as zarr_write
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
 
@@ -114,7 +115,7 @@ def test_files_are_what_memory_is(kind, tmp_path, axes, shape, channels, tile):
 
 @pytest.mark.parametrize("tiles", [2, 4, 6])
 def test_shards_of_several_tiles_are_put_together(tmp_path, monkeypatch, tiles):
-    monkeypatch.setattr("napari_hush.io.zarr_write.SHARD_BYTES", tiles * 16 * 16 * 4)
+    monkeypatch.setattr("napari_hush.io.zarr.write.SHARD_BYTES", tiles * 16 * 16 * 4)
     monkeypatch.setitem(zarr_write._CHUNK, 2, 16)
     careamist = untrained("YX", None)
     noisy = picture(70, 90)
@@ -231,9 +232,9 @@ def test_a_job_goes_on_as_it_was_begun(job, tmp_path, begun):
 
 
 def test_a_full_disk_costs_no_finished_tile(job, monkeypatch):
-    name = "napari_hush.io.tiff_write.TiffResult.write"
+    name = "napari_hush.io.tiff.write.TiffResult.write"
     if job.kind == "zarr":
-        name = "napari_hush.io.zarr_write.ZarrResult.write"
+        name = "napari_hush.io.zarr.write.ZarrResult.write"
     with monkeypatch.context() as patch:
         real = TiffResult.write if job.kind == "tiff" else zarr_write.ZarrResult.write
         count = itertools.count(1)

@@ -27,7 +27,7 @@ from napari_hush.io import (
     is_path,
     require_memory,
 )
-from napari_hush.io.output_paths import KEPT_ENDINGS
+from napari_hush.io.files.output_paths import KEPT_ENDINGS
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
 from napari_hush.prediction import (

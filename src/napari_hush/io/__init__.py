@@ -3,9 +3,10 @@
 from napari_hush.deprecation import former_names
 from napari_hush.io.arrays import axes_of
 from napari_hush.io.contents import ALL_IMAGES, Selection, file_of, split_reference
-from napari_hush.io.czi import read_czi
-from napari_hush.io.file_barrier import FileBarrier
-from napari_hush.io.file_pairs import pair_files, refuse_same_files
+from napari_hush.io.files.listing import file_type, find_images, first_image, list_files
+from napari_hush.io.files.output_paths import plan_targets
+from napari_hush.io.files.pairs import pair_files, refuse_same_files
+from napari_hush.io.files.provenance_record import read_record
 from napari_hush.io.fingerprint import (
     Content,
     changed_meanwhile,
@@ -17,12 +18,11 @@ from napari_hush.io.fingerprint import (
 from napari_hush.io.formats import FileImages, images_of
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
-from napari_hush.io.listing import file_type, find_images, first_image, list_files
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.output import Result, ResultImage
-from napari_hush.io.output_paths import plan_targets
-from napari_hush.io.partial_output import open_partial_output
-from napari_hush.io.provenance_record import RECORD, read_record
+from napari_hush.io.readers.czi import read_czi
+from napari_hush.io.results.file_barrier import FileBarrier
+from napari_hush.io.results.output import RECORD, Result, ResultImage
+from napari_hush.io.results.partial_output import open_partial_output
 from napari_hush.io.sources import (
     ReadSource,
     check_source,
@@ -32,9 +32,9 @@ from napari_hush.io.sources import (
     open_images,
     read_metadata,
 )
-from napari_hush.io.tiff_write import TiffResult, read_image, read_tiff, write_tiff
-from napari_hush.io.zarr_collection import CollectedResults
-from napari_hush.io.zarr_write import ZarrResult
+from napari_hush.io.tiff.write import TiffResult, read_image, read_tiff, write_tiff
+from napari_hush.io.zarr.collection import CollectedResults
+from napari_hush.io.zarr.write import ZarrResult
 from napari_hush.system.memory import explain_memory_error, require_memory
 from napari_hush.system.optional import require
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.lazy import Bounds, LazyPixels, chunk_sizes, extent
 from napari_hush.io.metadata import letters_of
-from napari_hush.io.zarr_read import ZarrPixels, array_axes
+from napari_hush.io.zarr.read import ZarrPixels, array_axes
 
 _GROUP = ("zarr", "Group")
 _CONVERTIBLE = ("__array__", "__array_interface__", "__dlpack__")

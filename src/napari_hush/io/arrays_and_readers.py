@@ -27,7 +27,7 @@ from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.arrays import ForeignPixels, check_array, has_numpy_dtype, pixels_of
 from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.lazy import Bounds, LazyPixels, SerialPixels, chunk_sizes, extent
-from napari_hush.io.zarr_read import ZarrPixels
+from napari_hush.io.zarr.read import ZarrPixels
 
 
 def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:

@@ -17,20 +17,20 @@ from napari_hush.io.contents import (
     chosen_images,
     file_of,
 )
-from napari_hush.io.czi import CziPixels, czi_contents
 from napari_hush.io.lazy import LazyPixels
-from napari_hush.io.lif import LifPixels, lif_contents
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.nd2 import Nd2Pixels, nd2_contents
-from napari_hush.io.pictures import PicturePixels
-from napari_hush.io.tiff_layout import layout_of, tiff_contents
-from napari_hush.io.tiff_read import TiffPixels
-from napari_hush.io.zarr_contents import zarr_contents
-from napari_hush.io.zarr_read import open_zarr
-from napari_hush.io.zarr_store import is_zarr
+from napari_hush.io.readers.czi import CziPixels, czi_contents
+from napari_hush.io.readers.lif import LifPixels, lif_contents
+from napari_hush.io.readers.nd2 import Nd2Pixels, nd2_contents
+from napari_hush.io.readers.pictures import PicturePixels
+from napari_hush.io.tiff.layout import layout_of, tiff_contents
+from napari_hush.io.tiff.read import TiffPixels
+from napari_hush.io.zarr.contents import zarr_contents
+from napari_hush.io.zarr.read import open_zarr
+from napari_hush.io.zarr.store import is_zarr
 
 if TYPE_CHECKING:
-    from napari_hush.io.file_pixels import FilePixels
+    from napari_hush.io.readers.file_pixels import FilePixels
 
 Opened = tuple[LazyPixels, str, ImageMetadata]
 """Pixels, the axes that the file names (`metadata.UNNAMED` for others), and metadata."""

@@ -15,11 +15,10 @@ from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io.arrays import check_array
 from napari_hush.io.arrays_and_readers import WholeFilePixels, read_custom
 from napari_hush.io.contents import Selection
-from napari_hush.io.file_pixels import squeezed
+from napari_hush.io.files.listing import check_not_empty, find_images
 from napari_hush.io.formats import FORMATS, WITH_LEVELS, FileImages, format_of
 from napari_hush.io.image import Image
 from napari_hush.io.lazy import LazyPixels, SelectedDimensions
-from napari_hush.io.listing import check_not_empty, find_images
 from napari_hush.io.metadata import (
     UNNAMED,
     ImageMetadata,
@@ -27,7 +26,8 @@ from napari_hush.io.metadata import (
     fitting_dimensions,
     report_unknown,
 )
-from napari_hush.io.remote import shown
+from napari_hush.io.readers.file_pixels import squeezed
+from napari_hush.io.zarr.remote import shown
 
 _log = logging.getLogger(__name__)
 

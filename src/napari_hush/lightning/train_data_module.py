@@ -41,7 +41,7 @@ from napari_hush.io import (
     refuse_same_files,
     select_channels,
 )
-from napari_hush.io.zarr_store import is_zarr
+from napari_hush.io.zarr.store import is_zarr
 
 if TYPE_CHECKING:
     from napari_hush.config import DataConfig

@@ -1,0 +1,1 @@
+"""Files of images: finding, pairing and naming them."""

@@ -1,0 +1,1 @@
+"""Formats read with libraries of their own: CZI, ND2, LIF and pictures."""

@@ -1,0 +1,1 @@
+"""Results that are written region by region, whatever their format."""

@@ -1,0 +1,1 @@
+"""Reading and writing TIFF files, region by region."""

@@ -1,0 +1,173 @@
+"""The pages of an image in a TIFF file, and whether they are all there."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_hush.errors import DataError
+from napari_hush.io.tiff.ome import is_own
+from napari_hush.io.tiff.open import truncated
+
+_UNFINISHED = ("lsm", "mmstack")
+"""Kinds of series whose pages without pixels were not acquired; others are sparse."""
+_STEPS = {"T": "frames", "Z": "planes"}
+_MOST_ABSENT = 10**6
+"""More absent pages are not compared one by one."""
+
+
+class Planes(NamedTuple):
+    """The pages of an image, as far as they are used."""
+
+    shape: tuple[int, ...]
+    """Shape of the pixels."""
+    page: tuple[int, ...]
+    """Shape of a page, or of all pixels if they are contiguous."""
+    pages: list[Any] | None
+    """None for contiguous pixels."""
+    named: int = 1
+    """Pages that the file names."""
+    absent: int = 0
+    """Those of them that are not there."""
+    frames: str = ""
+    """The complete frames that are used instead, "8 frames but holds only 3"."""
+
+
+@dataclass
+class OpenTiff:
+    """An open TIFF file."""
+
+    path: Path
+    """Absolute path."""
+    file: tifffile.TiffFile
+    offsets: list[int]
+    """First byte of the tags of each page."""
+    unknown: tuple[str, ...]
+    """Metadata that cannot be understood."""
+    sources: set[Path]
+    """Absolute paths of the files that describe its images."""
+
+    def path_of(self, page: Any) -> Path:
+        """Absolute path of the file of a page, which may be another one."""
+        if is_own(self.file, page):
+            return self.path
+        other, real = Path(page.parent.filehandle.path), Path(self.file.filehandle.path)
+        if other.parent == real.parent == self.path.parent.resolve():
+            return self.path.with_name(other.name)
+        return other
+
+    def page(self, number: int) -> tifffile.TiffPage:
+        """Read a page."""
+        self.file.filehandle.seek(self.offsets[number])
+        return tifffile.TiffPage(self.file, number)
+
+    def alike(self, first: Any) -> list[Any]:
+        """A page and those after it of the same form."""
+        pages = [first]
+        if isinstance(first.index, int) and is_own(self.file, first):
+            for number in range(first.index + 1, len(self.offsets)):
+                page = self.page(number)
+                if page.hash != first.hash:
+                    break
+                pages.append(page)
+        return pages
+
+
+def planes_of(found: OpenTiff, series: Any) -> Planes:
+    """Compare the shape of a series with its pages.
+
+    Raises an UnreadableFileError if the end of contiguous pixels is missing, and a
+    DataError if pages cannot form the shape or hold codes of the pixels.
+    """
+    shape, first = tuple(series.shape), series.keyframe
+    if series.transform is not None or series.dtype != first.dtype:
+        raise DataError(
+            f"{str(found.path)!r} stores codes of its gray values ({series.kind}); save it "
+            "with another program."
+        )
+    if not series.is_multifile and (start := series.dataoffset) is not None:
+        end = start + math.prod(shape) * series.dtype.itemsize
+        if not is_own(found.file, first):
+            return Planes(shape, shape, None)
+        tags = (offset for offset in found.offsets if start <= offset < end)
+        limit = min([found.file.filehandle.size, *tags])
+        if end <= limit:
+            return Planes(shape, shape, None)
+        pages = found.alike(first)
+        if len(pages) == 1 and (limit - start) // max(first.nbytes, 1) != 1:
+            raise truncated(found.path, f"pixels up to byte {end} of {limit}")
+    else:
+        pages = pages_of(series)
+    count = max(math.prod(shape) // max(first.size, 1), 1)
+    page = tuple(first.shape) + _ones_at_the_end(shape, tuple(first.shape), count)
+    if len(pages) != count and series.kind in ("imagej", "shaped"):
+        pages = found.alike(first)
+    pages = pages[:count]
+    if count - len(pages) <= _MOST_ABSENT:
+        pages += [None] * (count - len(pages))
+    there = np.array([_is_there(each, series.kind) for each in pages])
+    absent = count - int(np.count_nonzero(there))
+    if not absent or len(pages) < count:
+        return Planes(shape, page, pages, count, absent)
+    lead = shape[: len(shape) - len(page)]
+    complete = _complete(there.reshape(lead), series.axes)
+    if complete is None:
+        return Planes(shape, page, pages, count, absent)
+    axis, n = complete
+    numbers = np.arange(count).reshape(lead).take(range(n), axis).ravel()
+    used = (*shape[:axis], n, *shape[axis + 1 :])
+    frames = frames_held(series.axes[axis], shape[axis], n)
+    return Planes(used, page, [pages[i] for i in numbers], count, absent, frames)
+
+
+def pages_of(series: Any) -> list[Any]:
+    """The pages of a series; those after the last page of the file are left out."""
+    pages: list[Any] = []
+    with suppress(IndexError):
+        pages.extend(series)
+    return pages
+
+
+def _is_there(page: Any, kind: str) -> bool:
+    return page is not None and (kind not in _UNFINISHED or any(page.dataoffsets))
+
+
+def frames_held(axis: str, named: int, held: int) -> str:
+    """What a warning says of the steps along an axis."""
+    used = "one, which is used" if held == 1 else "ones, which are used"
+    return f"{named} {_STEPS.get(axis, 'images')} but holds only {held} complete {used}"
+
+
+def _complete(there: NDArray[np.bool_], axes: str) -> tuple[int, int] | None:
+    """A dimension and how many of its first steps are complete, if later ones are absent.
+
+    The last step along the slowest dimension may be there in part. Channels are no steps.
+    """
+    for axis in range(there.ndim):
+        steps = np.moveaxis(there, axis, 0).reshape(there.shape[axis], -1)
+        n = int(np.argmin(steps.all(1)))
+        if axes[axis] != "C" and n and not steps[n + (axis == 0) :].any():
+            return axis, n
+    return None
+
+
+def _ones_at_the_end(
+    shape: tuple[int, ...], page: tuple[int, ...], pages: int
+) -> tuple[int, ...]:
+    """Dimensions of size 1 after those of a page, which the page itself lacks."""
+    for count in range(len(shape) - len(page) + 1):
+        ones = (1,) * count
+        lead = len(shape) - len(page) - count
+        if shape[lead:] == page + ones and math.prod(shape[:lead]) == pages:
+            return ones
+    raise DataError(
+        f"Pages of shape {page} do not form an image of shape {shape}; save the file with "
+        "another program."
+    )

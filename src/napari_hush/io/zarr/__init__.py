@@ -1,0 +1,1 @@
+"""Reading and writing Zarr arrays and OME-Zarr, region by region."""
