@@ -14,6 +14,8 @@ from typing import Any
 
 from platformdirs import user_config_path, user_data_path
 
+from napari_hush.io import file_of
+
 _log = logging.getLogger(__name__)
 
 RECENT = 8
@@ -61,6 +63,20 @@ def data_folder() -> Path:
     """The user's data folder, or ``HUSH_DATA_DIR`` if that is set. It may not exist yet."""
     chosen = os.environ.get("HUSH_DATA_DIR")
     return Path(chosen) if chosen else Path(user_data_path("napari-hush"))
+
+
+def folder_beside(source: str) -> Path | None:
+    """The folder next to the image file `source`, for files that are made from it.
+
+    A Zarr store counts as one file. None if the folder is not there or not writable, and
+    for a `source` that is empty or an address.
+    """
+    if not source:
+        return None
+    path = file_of(Path(source))
+    stores = [one for one in path.parents if one.suffix.lower() == ".zarr"]
+    folder = (stores[-1] if stores else path).absolute().parent
+    return folder if folder.is_dir() and os.access(folder, os.W_OK) else None
 
 
 def safe_name(name: str, default: str) -> str:

@@ -61,7 +61,7 @@ def test_the_model_before_training_on_can_be_restored(hand):
 
 def test_a_restored_snapshot_is_not_saved(hand):
     hand.take(Engine(10), "cells", kept=True)
-    assert "1 steps" in hand.goBackTo(hand.snapshots[0])
+    assert "after 1 step." in hand.goBackTo(hand.snapshots[0])
     assert hand.model.steps == 1
     assert not hand.kept
     assert hand.earlier[0].model.steps == 10

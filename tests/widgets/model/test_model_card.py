@@ -8,6 +8,8 @@ import pytest
 
 from napari_hush.careamist import CAREamist
 from napari_hush.io import ImageMetadata
+from napari_hush.models import Provenance
+from napari_hush.models.provenance import Source
 from napari_hush.widgets.model.model_panel import NBSP, card_of
 
 
@@ -23,7 +25,7 @@ def test_the_card_describes_method_training_data_and_date(model):
     assert what == "N2V for images of 1 channel, axes YX"
     assert how_long.replace(NBSP, " ") == ("2 epochs, 6 steps, patches of 16 × 16 px")
     assert f"{NBSP}±{NBSP}" in levels  # no line ends within a figure
-    assert origin == f"trained {model.provenance.date[:10]} on 1 image"
+    assert origin == f"trained {model.provenance.date[:10]} on “quick”"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,30 @@ def test_pixel_sizes_have_their_unit(model, scale, units, said):
     assert card[-1].replace(NBSP, " ").endswith(f"pixels of {said}")
 
 
-def test_a_model_of_unknown_origin_has_a_line_less(model):
-    from napari_hush.models import Provenance
+def test_one_of_a_thing_is_not_plural_and_what_is_unknown_is_left_out(model):
+    once = card_of(replace(model, epochs=1, steps=1))[1].replace(NBSP, " ")
+    assert once == "1 epoch, 1 step, patches of 16 × 16 px"
+    foreign = replace(model, epochs=0, steps=0, provenance=Provenance())
+    assert card_of(foreign)[1].replace(NBSP, " ") == "patches of 16 × 16 px"
+    assert len(card_of(foreign)) == 3
 
-    assert len(card_of(replace(model, provenance=Provenance()))) == 3
+
+@pytest.mark.parametrize(
+    ("names", "count", "said"),
+    [
+        (["cells.tif"], 1, "on “cells.tif”"),
+        (["a.tif", "b.tif"], 2, "on “a.tif” and 1 more image"),
+        (["a.tif"], 1200, "on “a.tif” and 1,199 more images"),
+        (["array 0", "array 1"], 2, "on “quick” and 1 more image"),
+        ([], 3, "on 3 images"),
+    ],
+)
+def test_the_card_names_the_training_images(model, names, count, said):
+    sources = tuple(Source(name, "") for name in names)
+    known = replace(model.provenance, sources=sources, num_sources=count)
+    assert card_of(replace(model, provenance=known))[-1].endswith(said)
+
+
+def test_a_model_without_a_name_counts_its_images(model):
+    unnamed = model.config.replace(experiment_name=type(model.config)().experiment_name)
+    assert card_of(replace(model, config=unnamed))[-1].endswith("on 1 image")

@@ -90,7 +90,7 @@ def test_a_package_is_written_and_read_back_to_the_bit(
     viewer.add_image(noisy, name="cells")
     hand.dock.setValue(quick())
     hand.train()
-    path = (str(tmp_path / "shared"), "BioImage.IO packages (*.zip)")
+    path = (str(tmp_path / "shared.zip"), "")
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *given: path)
     hand.click("save_model")
     hand.until_ready("save_model")

@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_hush.widgets.settings.labels import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -78,12 +80,12 @@ class CurrentModel:
             self._store()
             self.engine, self.name, self.kept = target.engine, target.name, target.kept
             self.engine.model = self._model = target.model
-            return f"Back to “{target.name}” after {target.model.steps:,} steps."
+            return f"Back to “{target.name}” after {counted(target.model.steps, 'step')}."
         if self.engine is not None:
             self._store()
             self.engine.go_back(target)
             self._model, self.kept = self.engine.model, False
-        return f"Back to the model after {target.steps:,} steps."
+        return f"Back to the model after {counted(target.steps, 'step')}."
 
     def _store(self) -> None:
         """Keep the current model as it was taken; its engine may have trained it on."""

@@ -12,6 +12,7 @@ from napari_hush.config.methods import method_of
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.layers import engine_axes
 from napari_hush.widgets.data.training_data import whole_of
+from napari_hush.widgets.settings.labels import counted
 from napari_hush.widgets.theme.widgets import row, small_button
 from napari_hush.widgets.user_settings import load_setting
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.model.current_model import CurrentModel, Earlier
 
-EMPTY = "Train a model, load one, or drop a model file here."
-
 
 class ModelPanel(QWidget):
-    """Describes a model. The button `recent`, for another row, opens recent models."""
+    """Describes a model; hidden without one.
+
+    The button `recent`, for another row, opens recent models.
+    """
 
     chosen = Signal(Path)
     """This recent model was chosen."""
@@ -38,7 +40,7 @@ class ModelPanel(QWidget):
         self._model: Model | None = None
 
         # ---- widgets
-        self._card = QLabel(EMPTY)
+        self._card = QLabel()
         self._card.setObjectName("model_card")
         self._card.setProperty("role", "quiet")
         self._card.setWordWrap(True)
@@ -55,6 +57,7 @@ class ModelPanel(QWidget):
 
         # ---- layout
         row(self).addWidget(self._card, 1)
+        self.hide()
 
         # ---- connections
         self._menu.aboutToShow.connect(self._fill_menu)
@@ -65,7 +68,8 @@ class ModelPanel(QWidget):
         """Describe `model`."""
         if model is not self._model:
             self._model = model
-            self._card.setText(EMPTY if model is None else "\n".join(card_of(model)))
+            self._card.setText("" if model is None else "\n".join(card_of(model)))
+            self.setVisible(model is not None)
 
     # ---- Private API
 
@@ -90,11 +94,11 @@ def snapshot_menu(
     menu = QMenu(parent)
     menu.setObjectName("snapshot_menu")
     entries: list[tuple[str, Snapshot | Earlier]] = [
-        (f"After {snapshot.steps:,} steps · loss {snapshot.loss:.3g}", snapshot)
+        (f"After {counted(snapshot.steps, 'step')} · loss {snapshot.loss:.3g}", snapshot)
         for snapshot in reversed(current.snapshots)
     ]
     entries += [
-        (f"Before: “{one.name}” · {one.model.steps:,} steps", one)
+        (f"Before: “{one.name}” · {counted(one.model.steps, 'step')}", one)
         for one in current.earlier
     ]
     for text, target in entries:
@@ -107,13 +111,15 @@ NBSP = "\N{NO-BREAK SPACE}"
 TIMES = f"{NBSP}×{NBSP}"
 SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
 """Of units that files spell out."""
+_ARRAYS = ("the array", "array ")
+"""How names of training images begin that were no files."""
 
 
 def card_of(model: Model) -> list[str]:
     """Lines that describe `model`: method, training, intensities, origin."""
     config = model.config
     network = config.algorithm_config.model
-    channels = f"{network.in_channels} channel{'s' if network.in_channels > 1 else ''}"
+    channels = counted(network.in_channels, "channel")
     if network.num_classes != network.in_channels:
         channels += f" to {network.num_classes}"
     kind = "volumes" if network.conv_dims == 3 else "images"
@@ -124,14 +130,15 @@ def card_of(model: Model) -> list[str]:
             model.normalization.means, model.normalization.stds, strict=True
         )
     )
-    method = method_of(config).label
-    lines = [
-        f"{method} for {kind} of {channels}, axes {config.data_config.axes}",
-        f"{model.epochs:,} epochs, {model.steps:,} steps, patches of {size}{NBSP}px",
+    done = [(model.epochs, "epoch"), (model.steps, "step")]
+    training = [counted(number, noun) for number, noun in done if number]
+    method, axes = method_of(config).label, config.data_config.axes
+    return [
+        f"{method} for {kind} of {channels}, axes {axes}",
+        ", ".join([*training, f"patches of {size}{NBSP}px"]),
         f"trained on intensities of {levels}",
+        *filter(None, [" · ".join(filter(None, (_origin(model), _pixels(model))))]),
     ]
-    origin = " · ".join(filter(None, (_origin(model), _pixels(model))))
-    return [*lines, *filter(None, [origin])]
 
 
 def _pixels(model: Model) -> str:
@@ -147,13 +154,18 @@ def _pixels(model: Model) -> str:
 
 
 def _origin(model: Model) -> str:
-    """``"trained 2026-11-27 on 2 images"``; empty if unknown."""
-    known = model.provenance
-    day = known.date[:10]
-    count = known.num_sources
-    images = f"on {count} image{'s' if count != 1 else ''}" if count else ""
-    said = f"{day} {images}".strip()
-    return f"trained {said}" if said else ""
+    """``"trained 2026-11-27 on “cells.tif” and 1 more image"``; empty if unknown."""
+    known, name = model.provenance, model.config.experiment_name
+    said = f"trained {known.date[:10]}" if known.date else ""
+    if not known.num_sources:
+        return said
+    first = known.sources[0].name if known.sources else ""
+    if first.startswith(_ARRAYS):  # layers, whose name the dock gives to the model
+        first = "" if name == type(model.config)().experiment_name else name
+    images = counted(known.num_sources - bool(first), "more image" if first else "image")
+    named = f"“{first}”" if first else images
+    more = f" and {images}" if first and known.num_sources > 1 else ""
+    return f"{said or 'trained'} on {named}{more}"
 
 
 def why_not_for(model: Model, layer: Image, axes: str) -> str:

@@ -85,6 +85,11 @@ def help_of(name: str, field: FieldInfo) -> str:
     return f"{field.description}{said}\n({name})"
 
 
+def counted(number: int, noun: str) -> str:
+    """``counted(1, "epoch")`` is ``"1 epoch"``, of 2,000 ``"2,000 epochs"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """``75`` as ``"1 min 15 s"``: at most two units, nothing below a second.
 
