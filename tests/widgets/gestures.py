@@ -40,12 +40,20 @@ def drop(widget, mime) -> bool:
 
 def drag_in_canvas(viewer, axis, up, first, last) -> None:
     """Drag with the mouse from one pixel of the layer to another, along its `axis`."""
-    canvas = viewer.window._qt_viewer.canvas.native
     layer = viewer.layers[0]
-    places = []
-    for pixel in np.linspace(first - 0.5, last - 0.5, 6):
+    ends = []
+    for pixel in (first - 0.5, last - 0.5):
         data = [0.0] * layer.ndim
         data[axis], data[up] = pixel, layer.data.shape[up] / 3
+        ends.append(data)
+    drag_on_canvas(viewer, layer, *ends)
+
+
+def drag_on_canvas(viewer, layer, first, last) -> None:
+    """Drag with the mouse from one point of `layer` to another, in its pixels."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    places = []
+    for data in np.linspace(first, last, 6):
         world = np.asarray(layer.data_to_world(data))[list(viewer.dims.displayed)]
         camera = viewer.scene.camera
         away = (world - np.asarray(camera.center[-2:])) * camera.zoom

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
@@ -13,10 +13,9 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 from napari_hush.errors import HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.axes_chips import AxesChips
-from napari_hush.widgets.data.layer_field import LayerChooser, LayerField
+from napari_hush.widgets.data.layer_field import LayerField
 from napari_hush.widgets.data.open_as_layers import open_as_layers
-from napari_hush.widgets.data.regions import Extent
-from napari_hush.widgets.settings.fields import ChoiceField
+from napari_hush.widgets.data.region_field import RegionField
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.widgets import column, form
 
@@ -71,16 +70,7 @@ class DataPanel(QWidget):
         self._facts.setObjectName("facts")
         self._facts.setWordWrap(True)
         self._facts.setProperty("role", "quiet")
-        self.extent = ChoiceField([extent.value for extent in Extent])
-        self.extent.setObjectName("extent")
-        self.extent.setAccessibleName("Part to train on")
-        self.extent.setToolTip(
-            "Train on everything, on the visible region, on the current slice, or on the "
-            "bounding boxes of shapes."
-        )
-        tip = "The shapes to train inside of."
-        self.shapes = LayerChooser(viewer.layers, "shapes_layer", tip, (Shapes,))
-        self.shapes.setPlaceholderText("no Shapes layer yet")
+        self.region = RegionField(viewer, self.layer)
         self.fold = Collapsible("fold_data", "More data", QWidget)
 
         # ---- layout
@@ -95,8 +85,7 @@ class DataPanel(QWidget):
         self._more_form.setContentsMargins(0, 0, 0, 0)
         for role in ("validation", "validation_target", "mask", "truth"):
             self._add(self._more_form, role)
-        self._more_form.addRow("Part", self.extent)
-        self._more_form.addRow("Shapes", self.shapes)
+        self._more_form.addRow("Part", self.region)
         self.fold.content().layout().addWidget(more)
         layout = column(self)
         layout.addLayout(self._form)
@@ -112,20 +101,14 @@ class DataPanel(QWidget):
                 field.valueChanged.connect(self.valueChanged)
                 field.edited.connect(lambda what: self.valueChanged.emit())
         self.axes.valueChanged.connect(lambda axes: self.valueChanged.emit())
-        self.extent.valueChanged.connect(self._on_extent)
-        self.shapes.valueChanged.connect(lambda layer: self.valueChanged.emit())
+        self.region.valueChanged.connect(self.valueChanged)
 
         self.showTargets(False)
-        self._on_extent()
         self._infer_axes()
 
     def layer(self) -> Image | None:
         """The first noisy layer, which is also the one to denoise."""
         return self.fields["noisy"].chooser.value()
-
-    def part(self) -> Extent:
-        """The part of the layers to train on."""
-        return Extent(self.extent.value())
 
     def setAxes(self, axes: str) -> None:
         """Show `axes` of the engine, as those of the layer."""
@@ -187,12 +170,6 @@ class DataPanel(QWidget):
         other_ndim = len(layers.pixel_shape(layer)) != len(self.axes.value())
         if what == "axis_labels" or (what == "data" and other_ndim):
             self._infer_axes()
-        self.valueChanged.emit()
-
-    def _on_extent(self) -> None:
-        inside = self.part() is Extent.SHAPES
-        self.shapes.setVisible(inside)
-        self._more_form.labelForField(self.shapes).setVisible(inside)
         self.valueChanged.emit()
 
     def _infer_axes(self) -> None:

@@ -141,8 +141,11 @@ class LayerField(QWidget):
         self._others.setVisible(bool(names))
 
 
-MATTERS = ("data", "axis_labels", "scale", "units", "name")
-"""Events of a layer that may change its axes or its description."""
+MATTERS = (
+    *("data", "axis_labels", "units", "name"),
+    *("scale", "translate", "rotate", "shear", "affine"),
+)
+"""Events of a layer that may change its axes, its description, or what lies inside it."""
 NONE = "none"
 """Text for no layer."""
 MINIMUM_WIDTH = 100
@@ -229,4 +232,6 @@ class LayerChooser(ComboBox):
         self.valueChanged.emit(layer)
 
     def _on_edited(self, event: Any) -> None:
-        self.edited.emit(event.type)
+        # Shapes also report what is about to change.
+        if not str(getattr(event, "action", "")).endswith("ing"):
+            self.edited.emit(event.type)

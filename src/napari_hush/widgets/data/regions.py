@@ -73,8 +73,10 @@ def _visible(layer: Image, viewer: napari.viewer.Viewer) -> dict[int, slice]:
     if layer.multiscale:  # corners are those of the level that is shown
         factors = np.asarray(layer.downsample_factors[layer.data_level][: layer.ndim])
     low, high = layer.corner_pixels * factors
+    # Both corners of an image out of sight are the pixel of it that is nearest.
+    stop = np.where(high > low, np.ceil(high + factors), np.floor(low))
     return {
-        axis: slice(int(np.floor(low[axis])), int(np.ceil(high[axis] + factors[axis])))
+        axis: slice(int(np.floor(low[axis])), int(stop[axis]))
         for axis in displayed_axes(viewer, layer)
     }
 

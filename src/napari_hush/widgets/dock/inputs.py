@@ -151,8 +151,8 @@ class Inputs(QWidget):
             return None
         return ChosenData(
             axes=self.axes(),
-            extent=self.data.part(),
-            shapes=self.data.shapes.value(),
+            extent=self.data.region.value(),
+            shapes=self.data.region.shapes.value(),
             **chosen,
         )
 
