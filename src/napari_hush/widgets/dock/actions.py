@@ -1,46 +1,18 @@
-"""Keyboard shortcuts of the dock, and the menu entry "Denoise (quick)"."""
+"""Entries of napari's Layers menu."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_hush.widgets.data.helper_layers import bare, is_view
+from napari_hush.widgets.dock.denoise_dock import DenoiseDock
+from napari_hush.widgets.dock.docking import open_dock
 from napari_hush.widgets.notifications import notify
 
 if TYPE_CHECKING:
     import napari.viewer
-    from qtpy.QtWidgets import QPushButton, QWidget
-
-SHORTCUTS = {
-    "train": "Alt+T",
-    "train_on": "Alt+Shift+T",
-    "pause": "Alt+U",
-    "stop": "Alt+X",
-    "denoise": "Alt+D",
-    "cancel": "Alt+Shift+D",
-    "save_model": "Alt+M",
-    "load_model": "Alt+O",
-}
-"""By the name of the button, while the focus is in the dock.
-
-napari uses Alt+S and most combinations with Ctrl.
-"""
-
-
-def add_shortcuts(dock: QWidget, buttons: Mapping[str, QPushButton]) -> None:
-    """Let shortcuts click `buttons`; disabled ones ignore it."""
-    for name, keys in SHORTCUTS.items():
-        shortcut = QShortcut(QKeySequence(keys), dock)
-        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        shortcut.activated.connect(buttons[name].click)
-
-
-PLUGIN, DOCK = "napari-hush", "Denoise"
 
 
 def denoise_quickly(viewer: napari.viewer.Viewer) -> None:
@@ -49,8 +21,11 @@ def denoise_quickly(viewer: napari.viewer.Viewer) -> None:
     if layer is None:
         notify("No image layer is selected; select one in the layer list.")
         return
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
-    bare(dock).denoiseQuickly(layer)
+    _start(open_dock(viewer, DenoiseDock, "Denoise"), layer)
+
+
+def _start(dock: DenoiseDock, layer: Image) -> None:
+    dock.denoiseQuickly(layer)
 
 
 def _selected_image(viewer: Any) -> Image | None:

@@ -13,8 +13,8 @@ from napari_hush.config.training import PRESETS
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
-from napari_hush.widgets.dock.actions import add_shortcuts
 from napari_hush.widgets.dock.controls import Controls
+from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts
 from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import tasks
@@ -114,6 +114,7 @@ class DenoiseDock(QWidget):
         self._denoising.progressed.connect(self._on_tiles)
         self._denoising.ended.connect(self._on_denoised)
         add_shortcuts(self, self._controls.buttons)
+        OnlyDock(self, viewer)
         self._controls.followPreferences()
         self._presenter.update()
 

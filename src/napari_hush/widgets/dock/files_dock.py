@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_hush.events import Event, FileWritten, ImageStarted
+from napari_hush.widgets.dock.docking import OnlyDock
 from napari_hush.widgets.dock.status import ActivityBar, StatusLine, show_progress
 from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
 from napari_hush.widgets.jobs.run import Run
@@ -101,6 +102,7 @@ class FilesDock(QWidget):
         self._run.refused.connect(notify)
         self._run.ended.connect(self._render)
         viewer.events.theme.connect(self._on_theme)
+        OnlyDock(self, viewer)
         self._on_theme()
         self._render()
 

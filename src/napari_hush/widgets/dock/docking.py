@@ -1,0 +1,86 @@
+"""The docks of a window: shortcuts, and finding those that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QWidget
+
+from napari_hush.widgets.data.helper_layers import bare
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QPushButton
+
+Dock = TypeVar("Dock", bound=QWidget)
+
+SHORTCUTS = {
+    "train": "Alt+T",
+    "train_on": "Alt+Shift+T",
+    "pause": "Alt+U",
+    "stop": "Alt+X",
+    "denoise": "Alt+D",
+    "cancel": "Alt+Shift+D",
+    "save_model": "Alt+M",
+    "load_model": "Alt+O",
+}
+"""By the name of the button, while the focus is in the dock.
+
+napari uses Alt+S and most combinations with Ctrl.
+"""
+
+
+def add_shortcuts(dock: QWidget, buttons: Mapping[str, QPushButton]) -> None:
+    """Let shortcuts click `buttons`; disabled ones ignore it."""
+    for name, keys in SHORTCUTS.items():
+        shortcut = QShortcut(QKeySequence(keys), dock)
+        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.activated.connect(buttons[name].click)
+
+
+def find_dock(viewer: Any, kind: type[Dock]) -> Dock | None:
+    """The dock of this kind that is open in `viewer`, however it was opened."""
+    docks = map(bare, viewer.window.dock_widgets.values())
+    found: list[Dock] = [dock for dock in docks if isinstance(dock, kind)]
+    return found[0] if found else None
+
+
+def open_dock(viewer: Any, kind: type[Dock], name: str) -> Dock:
+    """Show the dock of this kind, or open it under the `name` it has in the menu."""
+    if (found := find_dock(viewer, kind)) is not None:
+        _raise(found)
+        return found
+    dock: Dock = kind(bare(viewer))
+    viewer.window.add_dock_widget(dock, name=f"{name} (Hush)")
+    return dock
+
+
+class OnlyDock(QObject):
+    """Closes `dock` again if one of its kind is open, and shows that one instead.
+
+    napari finds only docks that were opened in the same way, by its menu or by a script.
+    """
+
+    def __init__(self, dock: QWidget, viewer: Any) -> None:
+        super().__init__(dock)
+        self._dock, self._viewer = dock, viewer
+        dock.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ParentChange and self._dock.parent() is not None:
+            QTimer.singleShot(0, self._check)
+        return False
+
+    def _check(self) -> None:
+        first = find_dock(self._viewer, type(self._dock))
+        if first not in (None, self._dock) and self._dock.parent() is not None:
+            self._viewer.window.remove_dock_widget(self._dock)
+            _raise(first)
+
+
+def _raise(dock: QWidget | None) -> None:
+    if dock is not None and (frame := dock.parentWidget()) is not None:
+        frame.show()
+        frame.raise_()
