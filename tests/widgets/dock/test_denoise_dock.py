@@ -349,10 +349,12 @@ def test_a_model_that_does_not_suit_the_layer_says_so_before_the_run(viewer, rea
     ready.train()
     viewer.add_image(np.stack([noisy] * 9), name="volume", units=("um",) * 3)
     ready.find("noisy_layer").setCurrentIndex(1)
-    assert ready.find("denoise").isEnabled()  # plane by plane
-    ready.find("axes").setValue("ZYX")
+    for axes in ("TYX", "ZYX"):  # plane by plane
+        ready.find("axes").setValue(axes)
+        assert ready.find("denoise").isEnabled()
+    ready.find("axes").setValue("CYX")
     assert not ready.find("denoise").isEnabled()
-    assert "trained in 2D" in ready.find("denoise").toolTip()
+    assert "1 channel" in ready.find("denoise").toolTip()
     assert "volume" in ready.find("denoise").toolTip()
     ready.find("noisy_layer").setCurrentIndex(0)
     assert ready.find("denoise").isEnabled()

@@ -28,7 +28,7 @@ from napari_hush.widgets.inspect.check_panel import CheckPanel
 from napari_hush.widgets.inspect.check_task import DataCheck
 from napari_hush.widgets.jobs.tasks import Training, load_engine
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
-from napari_hush.widgets.model.model_panel import why_not_for
+from napari_hush.widgets.model.fitting import why_not_for
 from napari_hush.widgets.settings.cost_estimate import (
     estimate,
     speed_of_run,

@@ -19,6 +19,7 @@ from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.data.viewport import canonical_region, shown_bounds, shown_slice
 from napari_hush.widgets.jobs.denoising_task import Denoising
 from napari_hush.widgets.jobs.previewer import VisibleRegion
+from napari_hush.widgets.model.fitting import axes_for
 
 if TYPE_CHECKING:
     from napari_hush.models import Model
@@ -75,7 +76,7 @@ def plan_denoising(
         layers = images[::-1]
     tasks, views = [], []
     for layer in layers:
-        view = LayerView.of(layer, axes_like(layer, chosen, axes))
+        view = LayerView.of(layer, axes_for(model, axes_like(layer, chosen, axes)))
         view.update(viewer)
         tasks.append(
             Denoising(

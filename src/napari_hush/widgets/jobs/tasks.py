@@ -143,9 +143,14 @@ class Training:
             return CAREamist(source=checkpoint.config)
         if self.model is None:
             return CAREamist(source=self.configuration)
-        engine = self.model  # keeps its network and data; takes the settings of training
-        training = self.configuration.training_config
-        engine.config = engine.config.replace(training_config=training)
+        engine = self.model  # keeps its network and data; takes the other settings
+        ours, theirs = engine.config, self.configuration
+        network, augmentation = ours.algorithm_config.model, theirs.data_config.transforms
+        engine.config = ours.replace(
+            training_config=theirs.training_config,
+            algorithm_config=theirs.algorithm_config.replace(model=network),
+            data_config=ours.data_config.replace(transforms=augmentation),
+        )
         return engine
 
     def _recovery(self, report: OnProgress) -> AbstractContextManager[Recovery]:

@@ -9,17 +9,12 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.config.methods import method_of
-from napari_hush.errors import HushError
-from napari_hush.widgets.data.layers import engine_axes
-from napari_hush.widgets.data.training_data import whole_of
 from napari_hush.widgets.settings.labels import counted
 from napari_hush.widgets.theme.widgets import row, small_button
 from napari_hush.widgets.user_settings import load_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from napari.layers import Image
 
     from napari_hush.lightning import Snapshot
     from napari_hush.models import Model
@@ -166,16 +161,3 @@ def _origin(model: Model) -> str:
     named = f"“{first}”" if first else images
     more = f" and {images}" if first and known.num_sources > 1 else ""
     return f"{said or 'trained'} on {named}{more}"
-
-
-def why_not_for(model: Model, layer: Image, axes: str) -> str:
-    """Why `model` cannot denoise `layer`, from their shapes; empty if it can."""
-    from napari_hush.io import Image as Pixels  # loaded with the model by now
-    from napari_hush.prediction import check_suits
-
-    try:
-        pixels = Pixels.from_array(whole_of(layer), engine_axes(axes), f"“{layer.name}”")
-        check_suits(model, pixels)
-    except HushError as error:
-        return str(error)
-    return ""
