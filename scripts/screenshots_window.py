@@ -74,7 +74,7 @@ def take_before(dock: QWidget, viewer: napari.Viewer) -> None:
             headings.append(control(dock, QWidget, fold))
             headings[-1].click()
         if "fold_check" in folds:
-            until(control(dock, QWidget, "accept_suggestion").isVisible)
+            until(control(dock, QWidget, "check_patch_1").isVisible)
         for theme, ending in (("dark", ""), ("light", "-light")):
             viewer.theme = theme
             pause(1)

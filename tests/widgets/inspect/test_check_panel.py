@@ -1,28 +1,55 @@
-"""Looking at the data before training."""
+"""The noise of the chosen layer: checked by itself, in one line, details on demand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel
 
 from napari_hush.config import create_care_configuration, create_n2v_configuration
-from napari_hush.config.methods import METHODS, method_of
-from napari_hush.widgets.inspect.check_task import DataCheck
+from napari_hush.config.methods import method_of
+from napari_hush.quality import check_data
+from napari_hush.widgets.inspect.check_task import (
+    DataCheck,
+    noise_line,
+    why_training_cannot_work,
+)
 from napari_hush.widgets.jobs.tasks import StopRequest
 
+SMOOTH = 1000 + 100 * np.sin(np.mgrid[:256, :256][1] / 30)
 
-@pytest.fixture
-def striped():
-    """Smooth structure with noise that is the same in three neighbors along X."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:256, :256]
-    noise = rng.normal(0, 30, (256, 258))
-    noise = noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:]
-    return (1000 + 100 * np.sin(x / 30) * np.cos(y / 25) + noise).astype(np.float32)
+
+def noisy_image(*kernel, seed=0):
+    """Smooth structure with white noise (SD 30), or noise averaged over `kernel` (Y, X)."""
+    noise = np.random.default_rng(seed).normal(0, 30, SMOOTH.shape)
+    if kernel:
+        parts = [np.roll(noise, (y, x), (0, 1)) for y, x in np.ndindex(*kernel)]
+        noise = sum(parts) / np.sqrt(len(parts))
+    return (SMOOTH + noise).astype(np.float32)
+
+
+IMAGES = {
+    "white": (noisy_image(), "✓ Independent noise: N2V fits"),
+    "along X": (
+        noisy_image(1, 3),
+        "▲ Noise is correlated along X: structN2V fits",
+    ),
+    "along Y": (
+        noisy_image(3, 1),
+        "▲ Noise is correlated along Y: structN2V fits",
+    ),
+    "blurred": (
+        noisy_image(5, 5),
+        "✗ Noise is correlated in all directions: blind-spot training would keep it; use "
+        "repeats with N2N",
+    ),
+}
 
 
 def check(pixels, configuration):
-    return DataCheck(pixels, configuration, "cells")(lambda event: None, StopRequest())
+    axes = configuration.data_config.axes
+    task = DataCheck(pixels, axes, "cells", configuration)
+    return task(lambda event: None, StopRequest())
 
 
 @pytest.mark.parametrize(
@@ -46,25 +73,128 @@ def test_where_nothing_is_hidden_no_pixel_is_marked():
     assert not any(one.masked.any() for one in check(pixels, config).patches)
 
 
-def test_a_check_suggests_a_method_and_one_click_takes_it(viewer, hand, striped):
-    viewer.add_image(striped, name="striped")
-    assert hand.dock.findChild(object, "check_data") is None  # made when it is needed
-    hand.click("fold_check")
-    hand.until(hand.find("accept_suggestion").isVisible)
-    report = hand.find("check_panel").result.report
-    assert hand.find("check_reason").text() == report.reason
-    assert report.suggestion == "structn2v"
-    assert "structN2V fits" in hand.find("fold_check").text()
-    assert not hand.find("check_map").pixmap().isNull()
-    assert "background" in hand.find("check_shares").text()
-    hand.click("accept_suggestion")
-    assert method_of(hand.dock.value().model_dump()) is METHODS["structn2v"]
-    masks = hand.dock.value().algorithm_config.n2v_config
-    assert (masks.struct_mask_axis, masks.struct_mask_span) == (report.axis, report.span)
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_noise_in_one_line(name):
+    pixels, line = IMAGES[name]
+    assert noise_line(check_data(pixels, "YX"))[0] == line
 
-    viewer.add_image(np.full((64, 64), 7.0), name="constant")
+
+def n2v(**changes):
+    return create_n2v_configuration("a", "array", "YX", [16, 16], 2, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "configuration", "said"),
+    [
+        ("white", n2v(), ""),
+        ("along X", n2v(), "along X, so N2V with these settings would keep 9"),
+        ("along X", n2v(use_n2v2=True), "so N2V2 with these settings"),
+        ("along X", n2v(struct_n2v_axis="vertical"), "so structN2V with these settings"),
+        ("along X", n2v(struct_n2v_axis="horizontal"), ""),
+        ("along X", n2v(struct_n2v_axis="horizontal", struct_n2v_span=3), "would keep"),
+        ("along X", create_care_configuration("a", "array", "YX", [16, 16], 2), ""),
+        ("along Y", n2v(), "along Y, so N2V"),
+        ("blurred", n2v(), "in all directions, so N2V would keep it"),
+        ("blurred", n2v(struct_n2v_axis="horizontal"), "so structN2V would keep it"),
+    ],
+)
+def test_training_that_would_keep_the_noise_is_said_before(name, configuration, said):
+    report = check_data(IMAGES[name][0], "YX")
+    sentence = why_training_cannot_work(report, configuration)
+    assert said in sentence
+    assert bool(said) == bool(sentence)
+    assert why_training_cannot_work(None, configuration) == ""
+
+
+# ---- In the window
+
+
+def line_of(hand):
+    return hand.find("noise").text()
+
+
+def test_a_chosen_layer_is_checked_without_a_click(viewer, hand):
+    for name, (pixels, _) in IMAGES.items():
+        viewer.add_image(pixels, name=name)
+    for index, (_, line) in enumerate(IMAGES.values()):
+        hand.find("noisy_layer").setCurrentIndex(index)
+        hand.until(lambda line=line: line_of(hand) == line, 10)
+    panel = hand.find("check_panel")
+    assert panel.report.suggestion == "none"
+    reports = []
+    panel.checked.connect(reports.append)
+    hand.find("noisy_layer").setCurrentIndex(0)  # known, so at once
+    assert line_of(hand) == IMAGES["white"][1]
+    assert [report.suggestion for report in reports] == ["n2v"]
+
+
+def test_new_pixels_and_axes_are_checked_again(viewer, hand):
+    layer = viewer.add_image(IMAGES["white"][0])
+    hand.until(lambda: "Independent" in line_of(hand), 10)
+    layer.data = IMAGES["along X"][0]
+    hand.until(lambda: "along X" in line_of(hand), 10)
+    layer.data = np.full((64, 64), 7.0)
+    hand.until(lambda: "constant" in line_of(hand), 10)
+    assert hand.find("check_panel").report is None
+    viewer.layers.clear()
+    assert line_of(hand) == ""
+
+
+def test_the_advice_is_followed_until_a_person_chooses_a_method(viewer, hand):
+    viewer.add_image(IMAGES["along X"][0], name="lines")
+    viewer.add_image(IMAGES["white"][0], name="white")
+
+    def method():
+        return method_of(hand.dock.value()).key
+
+    def choose(index):
+        hand.find("noisy_layer").setCurrentIndex(index)
+        hand.until(lambda: hand.find("check_panel").report is not None, 10)
+
+    choose(0)
+    masks = hand.dock.value().algorithm_config.n2v_config
+    assert (method(), masks.struct_mask_axis) == ("structn2v", "horizontal")
+    choose(1)
+    assert method() == "n2v"
+    hand.click("method_1")
+    choose(0)
+    assert method() == "n2v2"
+    hand.click("fold_check")
+    hand.click("accept_suggestion")
+    assert method() == "structn2v"
+    assert not hand.find("accept_suggestion").isVisible()  # nothing left to accept
+
+
+def test_the_details_show_reason_pictures_and_numbers(viewer, hand):
+    viewer.add_image(IMAGES["along X"][0])
+    assert hand.dock.findChild(object, "check_reason") is None  # made when needed
+    hand.click("fold_check")
+    hand.until(hand.find("check_patch_1").isVisible, 60)
+    report = hand.find("check_panel").report
+    assert hand.find("check_reason").text() == report.reason
+    for name in ("check_map", "check_patch_0", "check_patch_1"):
+        assert not hand.find(name).pixmap().isNull()
+    assert "background" in hand.find("check_shares").text()
+
+
+@pytest.mark.parametrize("points", [9, 18], ids=["100 %", "200 %"])
+def test_bad_news_is_never_cut_off(viewer, hand, points):
+    viewer.add_image(IMAGES["white"][0], name="white")
+    viewer.add_image(IMAGES["blurred"][0], name="blurred")
+    hand.click("fold_check")
+    hand.until(lambda: hand.find("check_panel").report is not None, 10)
+    hand.dock.parent().setFixedWidth(300)
+    hand.dock.setStyleSheet(f"* {{ font-size: {points}pt; }}")
     hand.find("noisy_layer").setCurrentIndex(1)
-    assert "check again" in hand.find("check_reason").text()
-    hand.click("check_data")
-    hand.until(hand.find("check_data").isEnabled)
-    assert "constant" in hand.find("check_reason").text()
+    hand.until(lambda: hand.find("noise").text().startswith("✗"), 10)
+
+    def fits():
+        labels = [
+            label
+            for label in hand.find("check_panel").findChildren(QLabel)
+            if label.isVisible() and label.wordWrap() and label.text()
+        ]
+        assert {"noise", "check_reason"} <= {label.objectName() for label in labels}
+        return all(one.height() >= one.heightForWidth(one.width()) for one in labels)
+
+    hand.until(fits, 5)

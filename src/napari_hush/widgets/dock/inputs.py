@@ -20,12 +20,10 @@ from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.data_panel import DataPanel
 from napari_hush.widgets.data.regions import Extent
-from napari_hush.widgets.data.training_data import whole_of
 from napari_hush.widgets.dock.as_script import as_command, as_python
 from napari_hush.widgets.dock.readiness import Readiness, check_inputs, without_path
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
-from napari_hush.widgets.inspect.check_task import DataCheck
 from napari_hush.widgets.jobs.tasks import Training, load_engine
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
 from napari_hush.widgets.model.fitting import why_not_for
@@ -35,7 +33,6 @@ from napari_hush.widgets.settings.cost_estimate import (
     steps_per_epoch,
 )
 from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
-from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.theme.widgets import Rule, column
 from napari_hush.widgets.user_settings import load_setting, save_setting
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_hush.models import Model
+    from napari_hush.quality import DataReport
     from napari_hush.widgets.data.drag_and_drop import Dropped
 
 MEASURED = ("_means", "_stds")
@@ -72,13 +70,12 @@ class Inputs(QWidget):
         self.data = DataPanel(viewer)
         self.settings = SettingsForm()
         self._files = SettingsFiles(self)
-        self._check: CheckPanel | None = None
-        self._check_fold = Collapsible("fold_check", "Check data", self._build_check)
+        self.check = CheckPanel(self._colours, self.value)
 
         # ---- layout
         layout = column(self, spacing=10)
         layout.addWidget(self.data)
-        self.data.layout().addWidget(self._check_fold)
+        layout.addWidget(self.check)
         layout.addWidget(Rule())
         layout.addWidget(self.settings)
 
@@ -89,8 +86,9 @@ class Inputs(QWidget):
         self._timer.timeout.connect(self._poll_speed)
         self.data.valueChanged.connect(self._on_edited)
         self.data.renamed.connect(self.renamed)
-        self.data.layerChanged.connect(self._on_layer_changed)
-        self._check_fold.toggled.connect(self._on_check_opened)
+        self.data.fields["noisy"].edited.connect(self._on_layer_edited)
+        self.check.accepted.connect(self.settings.method.choose)
+        self.check.checked.connect(self._on_checked)
         self.settings.valueChanged.connect(self._on_edited)
         self.settings.actions.resetAsked.connect(self.settings.reset)
         self._files.connectTo(self.settings.actions)
@@ -181,6 +179,8 @@ class Inputs(QWidget):
         """Disable the settings during training."""
         self.settings.setEnabled(not locked)
         self.data.axes.setEnabled(not locked)
+        if not locked:
+            self._on_checked(self.check.report)
 
     def noteSpeed(self, patches_per_second: float) -> None:
         """Save the speed of a run with these settings, for later estimates."""
@@ -241,40 +241,15 @@ class Inputs(QWidget):
         """Draw in these colors."""
         self._colours = colours
         self.settings.method.setLinkColour(colours.curve)
-        if self._check is not None:
-            self._check.setColours(colours)
+        self.check.setColours(colours)
 
-    def _build_check(self) -> QWidget:
-        self._check = CheckPanel(self._colours)
-        self._check.asked.connect(self._on_check)
-        self._check.accepted.connect(self.settings.method.setValue)
-        self._check.summed.connect(
-            lambda words: self._check_fold.setTitle(
-                f"Check data: {words}" if words else "Check data"
-            )
-        )
-        return self._check
+    def _on_layer_edited(self, what: str) -> None:
+        if what == "data":
+            self.check.forget()
 
-    def _on_check_opened(self, opened: bool) -> None:
-        if opened and self._check is not None and not self._check.was_asked:
-            self._on_check()
-
-    def _on_check(self) -> None:
-        if self._check is None:
-            return
-        layer = self.chosen()
-        try:
-            configuration = self.value()
-        except HushError:  # `readiness` has the reason
-            layer = None
-        if layer is None or self.readiness.axes_wrong:
-            self._check.showMessage(self.readiness.training)
-        else:
-            self._check.start(DataCheck(whole_of(layer), configuration, layer.name))
-
-    def _on_layer_changed(self) -> None:
-        if self._check is not None:
-            self._check.clear()
+    def _on_checked(self, report: DataReport | None) -> None:
+        if report is not None and self.settings.isEnabled():
+            self.settings.followAdvice(report.advice)
 
     def _poll_speed(self) -> None:
         if load_setting("speeds", {}):
@@ -299,6 +274,8 @@ class Inputs(QWidget):
                     unfit = why_not_for(self._model, layer, self.axes())
                     self.readiness = replace(self.readiness, denoising=unfit)
         self.data.showFacts(self.readiness.facts, axes_wrong=self.readiness.axes_wrong)
+        usable = layer is not None and not self.readiness.axes_wrong
+        self.check.watch(layer if usable else None, self.axes())
         self._show_cost()
 
     def _check_data(self) -> None:

@@ -49,6 +49,7 @@ class SettingsFiles(QObject):
         try:
             configuration = Configuration.build(values, written_by_hush=True)
             self._inputs.showSettingsOf(configuration)
+            self._inputs.settings.method.chosen_by_user = False
         except HushError:  # written by another version
             save_setting("configuration", None)
 

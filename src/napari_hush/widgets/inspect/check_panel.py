@@ -1,60 +1,256 @@
-"""Shows the check of the data, and suggests a method."""
+"""Shows the noise of the chosen layer in one line, and the details on demand."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
-from napari_hush.config.methods import METHODS
-from napari_hush.widgets.inspect.check_task import PATCHES
+from napari_hush.config.methods import METHODS, method_of
+from napari_hush.errors import HushError
+from napari_hush.widgets.data.layers import engine_axes
+from napari_hush.widgets.data.training_data import whole_of
+from napari_hush.widgets.inspect.check_task import PATCHES, DataCheck, noise_line
 from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
 from napari_hush.widgets.jobs.run import Run
-from napari_hush.widgets.jobs.run_state import Activity
-from napari_hush.widgets.theme.widgets import column, push_button, row
+from napari_hush.widgets.jobs.run_state import Activity, Phase
+from napari_hush.widgets.theme.widgets import (
+    WrappedLabel,
+    column,
+    mark,
+    push_button,
+    row,
+    small_button,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Image
     from qtpy.QtGui import QPixmap
 
+    from napari_hush.config import Configuration
     from napari_hush.quality import DataReport
-    from napari_hush.widgets.inspect.check_task import DataCheck, DataCheckResult
+    from napari_hush.widgets.inspect.check_task import DataCheckResult, Patch
     from napari_hush.widgets.theme.theme import Colours
+
+_Checked = tuple["Image", str, "Configuration | None"]
+"""A layer, its axes, and the settings to cut patches with."""
 
 SIDE = 84
 """Width and height of an image in pixels."""
+DELAY_MS = 300
+"""Milliseconds from the last change to the check."""
 
 
 class CheckPanel(QWidget):
-    """Runs a data check in the background and shows its result."""
+    """Checks the noise of the layer that it watches, in the background.
 
-    asked = Signal()
-    """A check is wanted; call `start`."""
+    Results are kept per layer and axes. `configured` returns the settings to cut patches
+    with, which the details show; it may raise a HushError.
+    """
+
+    checked = Signal(object)
+    """`report` has changed: a `DataReport`, or None."""
     accepted = Signal(object, object, object)
     """The suggestion is accepted: method, axis and span of the noise (or None)."""
-    summed = Signal(str)
-    """The result in a few words."""
 
-    def __init__(self, colours: Colours, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        colours: Colours,
+        configured: Callable[[], Configuration],
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._colours = colours
-        self.result: DataCheckResult | None = None
-        self._run = Run(self, self._show_result)
+        self._configured = configured
+        self._layer: Image | None = None
+        self._axes = ""
+        self._known: WeakKeyDictionary[Image, dict[str, DataReport | str]] = (
+            WeakKeyDictionary()
+        )
+        self._patches: tuple[Patch, ...] = ()
+        self._cut_for: _Checked | None = None
+        self._shown: DataReport | None = None
+        self._checking: _Checked | None = None
+        self._run = Run(self, self._on_result)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY_MS)
         self.setObjectName("check_panel")
 
         # ---- widgets
-        self._check = push_button(
-            "check_data", "Check data", "Check the noise of the image."
+        self._line = WrappedLabel("noise")
+        self._open = small_button("fold_check", "▸", "Details of the noise.")
+        self._open.setCheckable(True)
+        self._open.setAccessibleName("Details of the noise")
+        self._details: _Details | None = None
+
+        # ---- layout
+        top = row()
+        top.addWidget(self._line, 1)
+        top.addWidget(self._open, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout = column(self, spacing=6)
+        self._layout.addLayout(top)
+        self.hide()
+
+        # ---- connections
+        self._open.toggled.connect(self._on_opened)
+        self._timer.timeout.connect(self._start)
+        self._run.ended.connect(self._on_ended)
+
+    @property
+    def report(self) -> DataReport | None:
+        """The report on the watched layer; None until it is known, or if there is none."""
+        found = self._found()
+        return None if isinstance(found, str) else found
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a check of the watched layer is due or running."""
+        return self._layer is not None and self._found() is None
+
+    def watch(self, layer: Image | None, axes: str) -> None:
+        """Check `layer` with `axes` soon, unless that is known; None for no layer."""
+        self._layer, self._axes = layer, axes
+        self.setVisible(layer is not None)
+        self._update()
+
+    def forget(self) -> None:
+        """Check the watched layer again: its pixels have changed."""
+        if self._layer is not None:
+            self._known.pop(self._layer, None)
+            self._cut_for = None
+            self._update()
+
+    def setColours(self, colours: Colours) -> None:
+        """Draw in these colors."""
+        self._colours = colours
+        self._show_details()
+
+    def _found(self) -> DataReport | str | None:
+        """The report on the watched layer, or why there is none; None if not known."""
+        return (
+            None
+            if self._layer is None
+            else self._known.get(self._layer, {}).get(self._axes)
         )
-        self._accept = push_button("accept_suggestion", "", "Use the suggested method.")
-        self._accept.hide()
-        self._reason = QLabel("The correlation of the noise decides which method works.")
-        self._reason.setObjectName("check_reason")
-        self._reason.setWordWrap(True)
-        self._shares = QLabel()
-        self._shares.setObjectName("check_shares")
-        self._shares.setProperty("role", "quiet")
-        self._shares.setWordWrap(True)
+
+    def _update(self) -> None:
+        """Show what is known, and check what is not."""
+        found = self._found()
+        if found is None:
+            text, kind = "Checking the noise …", "plain"
+        elif isinstance(found, str):
+            text, kind = found, "plain"
+        else:
+            text, kind = noise_line(found)
+        self._line.setText(text if self._layer is not None else "")
+        mark(self._line, "kind", kind)
+        if self._is_wanted() is not None:
+            self._timer.start()
+        if self.report is not self._shown:
+            self._shown = self.report
+            self.checked.emit(self._shown)
+        self._show_details()
+
+    def _is_wanted(self) -> DataCheck | None:
+        """The check to start; None if everything to show is known."""
+        layer, found = self._layer, self._found()
+        if layer is None or isinstance(found, str):
+            return None
+        configuration = None
+        if self._details is not None and self._open.isChecked():
+            with suppress(HushError):  # the dock says so
+                configuration = self._configured()
+        if found is not None and (
+            configuration is None or self._cut_for == (layer, self._axes, configuration)
+        ):
+            return None
+        axes = engine_axes(self._axes)
+        return DataCheck(whole_of(layer), axes, layer.name, configuration, found)
+
+    def _start(self) -> None:
+        # A check that runs is not stopped: it takes part of a second.
+        task = self._is_wanted()
+        if task is not None and self._layer is not None and not self._run.state.busy:
+            self._checking = self._layer, self._axes, task.configuration
+            self._run.start(Activity.CHECKING, task.name, task)
+
+    def _on_result(self, checked: DataCheckResult) -> str:
+        if self._checking is not None:
+            layer, axes, _ = self._checking
+            self._known.setdefault(layer, {})[axes] = checked.report
+            if checked.patches:
+                self._patches, self._cut_for = checked.patches, self._checking
+        return ""
+
+    def _on_ended(self) -> None:
+        state = self._run.state
+        if state.phase is Phase.FAILED and self._checking is not None:
+            layer, axes, _ = self._checking
+            self._known.setdefault(layer, {}).setdefault(axes, state.message)
+            self._patches, self._cut_for = (), self._checking
+        self._checking = None
+        self._update()
+
+    # ---- Details
+
+    def _on_opened(self, opened: bool) -> None:
+        self._open.setText("▾" if opened else "▸")
+        if opened and self._details is None:
+            self._details = _Details()
+            self._details.accept.clicked.connect(self._on_accept)
+            self._layout.addWidget(self._details)
+        if self._details is not None:
+            self._details.setVisible(opened)
+        self._update()
+
+    def _on_accept(self) -> None:
+        if self._shown is not None:
+            advice = self._shown.advice
+            struct = advice.method == "structn2v"
+            self.accepted.emit(
+                METHODS[advice.method],
+                advice.axis if struct else None,
+                advice.span if struct else None,
+            )
+
+    def _show_details(self) -> None:
+        if self._details is not None:
+            here = self._layer, self._axes
+            fitting = self._cut_for is not None and self._cut_for[:2] == here
+            patches = self._patches if fitting else ()
+            self._details.show_report(self._shown, patches, self._colours)
+            self._details.accept.setVisible(self._is_other())
+
+    def _is_other(self) -> bool:
+        """Whether the suggestion differs from the settings."""
+        if self._shown is None or self._shown.advice.method == "none":
+            return False
+        with suppress(HushError):
+            configuration, advice = self._configured(), self._shown.advice
+            if method_of(configuration).key != advice.method:
+                return True
+            masking = configuration.algorithm_config.n2v_config
+            shown = masking.struct_mask_axis, masking.struct_mask_span
+            return advice.method == "structn2v" and shown != (advice.axis, advice.span)
+        return True
+
+
+class _Details(QWidget):
+    """The reason for the suggestion, its pictures and numbers."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+
+        # ---- widgets
+        self.accept = push_button("accept_suggestion", "", "Use the suggested method.")
+        self._reason = WrappedLabel("check_reason")
+        self._shares = WrappedLabel("check_shares", role="quiet")
         self._map = _picture("check_map", "Autocorrelation of the noise")
         self._map.setToolTip(
             "Autocorrelation of the noise. N2V needs a single point in the center; a line "
@@ -64,13 +260,8 @@ class CheckPanel(QWidget):
             _picture(f"check_patch_{n}", "Patch with masked pixels") for n in range(PATCHES)
         ]
         self._pictures = QWidget()
-        self._pictures.hide()
 
         # ---- layout
-        buttons = row()
-        buttons.addWidget(self._check)
-        buttons.addWidget(self._accept, 1)
-        buttons.addStretch(0)
         grid = QGridLayout(self._pictures)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
@@ -81,81 +272,28 @@ class CheckPanel(QWidget):
         for number, picture in enumerate(self._patches):
             grid.addWidget(picture, 1, 1 + number)
         layout = column(self, spacing=6)
-        layout.addLayout(buttons)
         layout.addWidget(self._reason)
+        layout.addWidget(self.accept, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._pictures)
         layout.addWidget(self._shares)
 
-        # ---- connections
-        self._check.clicked.connect(self.asked)
-        self._accept.clicked.connect(self._on_accept)
-        self._run.ended.connect(self._on_ended)
-
-    @property
-    def was_asked(self) -> bool:
-        """Whether there is a result, or a check is running."""
-        return self.result is not None or self._run.state.busy
-
-    def start(self, task: DataCheck) -> None:
-        """Run `task`, unless a check is running."""
-        if not self._run.state.busy:
-            self._check.setEnabled(False)
-            self.showMessage(f"Checking “{task.name}” …")
-            self._run.start(Activity.CHECKING, task.name, task)
-
-    def showMessage(self, sentence: str) -> None:
-        """Show `sentence` in place of the reason for the suggestion."""
-        self._reason.setText(sentence)
-
-    def clear(self) -> None:
-        """Remove the result, since another image was chosen."""
-        if self.result is not None:
-            self.result = None
-            self._accept.hide()
-            self._pictures.hide()
-            self._shares.setText("")
-            self.showMessage("Another image was chosen; check again.")
-            self.summed.emit("")
-
-    def setColours(self, colours: Colours) -> None:
-        """Draw in these colors."""
-        self._colours = colours
-        if self.result is not None:
-            self._draw(self.result)
-
-    def _on_accept(self) -> None:
-        if self.result is not None:
-            report = self.result.report
-            struct = report.suggestion == "structn2v"
-            self.accepted.emit(
-                METHODS[report.suggestion],
-                report.axis if struct else None,
-                report.span if struct else None,
-            )
-
-    def _show_result(self, checked: DataCheckResult) -> str:
-        report = checked.report
-        self.result = checked
-        method = METHODS.get(report.suggestion)
-        self._accept.setVisible(method is not None)
+    def show_report(
+        self, report: DataReport | None, patches: tuple[Patch, ...], colours: Colours
+    ) -> None:
+        """Show `report`, and `patches` if there are any."""
+        method = None if report is None else METHODS.get(report.suggestion)
+        self._pictures.setVisible(report is not None)
+        self._reason.setText("" if report is None else report.reason)
+        self._shares.setText("" if report is None else _shares(report))
         if method is not None:
-            self._accept.setText(f"Use {method.label}")
-        self._shares.setText(_shares(report))
-        self._draw(checked)
-        self.summed.emit("no method fits" if method is None else f"{method.label} fits")
-        return str(report.reason)
-
-    def _on_ended(self) -> None:
-        self._check.setEnabled(True)
-        self.showMessage(self._run.state.message)
-
-    def _draw(self, checked: DataCheckResult) -> None:
-        noise = checked.report.channels[0].noise
-        colours = self._colours
-        _show(self._map, picture_of_map(noise.map, colours.mark, colours.glow))
-        for label, patch in zip(self._patches, checked.patches, strict=False):
-            _show(label, picture_of_patch(patch, colours.mark))
-        self._pictures.show()
+            self.accept.setText(f"Use {method.label}")
+        if report is not None:
+            noise = report.channels[0].noise
+            _show(self._map, picture_of_map(noise.map, colours.mark, colours.glow))
+        for number, label in enumerate(self._patches):
+            label.setVisible(bool(patches))
+            if patches:
+                _show(label, picture_of_patch(patches[number], colours.mark))
 
 
 def _shares(report: DataReport) -> str:

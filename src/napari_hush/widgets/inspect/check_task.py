@@ -1,4 +1,4 @@
-"""The check of the data before training, as a task. No Qt here."""
+"""The check of the data before training, as a task and in words. No Qt here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_hush.config.methods import method_of
+
 if TYPE_CHECKING:
-    from napari_hush.config import Configuration
+    from napari_hush.config import Configuration, N2VManipulateConfig
     from napari_hush.events import OnProgress
     from napari_hush.quality import DataReport
     from napari_hush.widgets.jobs.tasks import StopRequest
 
 PATCHES = 2
 """Patches in the preview."""
+MOST_PIXELS = 2**20
+"""Pixels to measure; more take longer and rarely change the advice."""
+MOST = 0.5
+"""Share of the noise that training must not keep: it would seem to do nothing."""
+_ALONG = {"horizontal": "X", "vertical": "Y"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,31 +37,97 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class DataCheckResult:
-    """A report on the data, and a few patches."""
+    """A report on the data, and a few patches if they were asked for."""
 
     report: DataReport
-    patches: tuple[Patch, ...]
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class DataCheck:
-    """Checks the noise of a layer and cuts a few patches; returns `DataCheckResult`."""
+    """Checks the noise of a layer, and cuts a few patches; returns `DataCheckResult`."""
 
     source: Any
     """Array, on disk or in memory."""
-    configuration: Configuration
+    axes: str
+    """Of `source`, for the engine."""
     name: str
+    configuration: Configuration | None = None
+    """Settings to cut patches with; None for no patches, which need torch."""
+    known: DataReport | None = None
+    """The report on `source`, if it was made before."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> DataCheckResult:
         from napari_hush.io import Image
         from napari_hush.quality import check_data
 
-        axes = self.configuration.data_config.axes
-        image = Image.from_array(self.source, axes, f"“{self.name}”")
-        return DataCheckResult(check_data(image), _patches(image, self.configuration))
+        image = Image.from_array(self.source, self.axes, f"“{self.name}”")
+        found = self.known or check_data(image, most_pixels=MOST_PIXELS)
+        if self.configuration is None:
+            return DataCheckResult(found)
+        return DataCheckResult(found, _patches(image, self.configuration))
 
     def __str__(self) -> str:
         return f"check of “{self.name}”"
+
+
+def noise_line(report: DataReport) -> tuple[str, str]:
+    """The noise in one line, and its kind: ``"plain"``, ``"problem"`` or ``"failed"``."""
+    advice = report.advice
+    if advice.method == "none":
+        return (
+            "✗ Noise is correlated in all directions: blind-spot training would keep it; "
+            "use repeats with N2N",
+            "failed",
+        )
+    if advice.method == "structn2v":
+        along = _ALONG.get(advice.axis, "X and Y")
+        return f"▲ Noise is correlated along {along}: structN2V fits", "problem"
+    if advice.method == "n2v2":
+        return "✓ Independent noise with hot pixels: N2V2 fits", "plain"
+    return "✓ Independent noise: N2V fits", "plain"
+
+
+def why_training_cannot_work(
+    report: DataReport | None, configuration: Configuration
+) -> str:
+    """Why training would keep most of the noise, in a sentence; empty if it can work.
+
+    Training with targets can always work; without a `report`, nothing is known.
+    """
+    algorithm = configuration.algorithm_config
+    if report is None or algorithm.needs_targets:
+        return ""
+    label = method_of(configuration).label
+    if report.advice.method == "none":
+        return (
+            f"The noise is correlated in all directions, so {label} would keep it; train "
+            "on pairs of images (N2N), or on raw images that were not smoothed or enlarged."
+        )
+    letter, share = _kept(report, algorithm.n2v_config)
+    if share < MOST:
+        return ""
+    advice = report.advice
+    return (
+        f"The noise is correlated along {letter}, so {label} with these settings would "
+        f"keep {share:.0%} of it; use structN2V with axis {advice.axis} and span "
+        f"{advice.span}."
+    )
+
+
+def _kept(report: DataReport, masking: N2VManipulateConfig) -> tuple[str, float]:
+    """The axis along which `masking` leaves most of the noise predictable, and how much."""
+    from napari_hush.quality.advice import leak
+
+    hidden = set(masking.hidden(3) if masking.hides_neighbours else ())
+    found = []
+    for letter, step in (("X", (0, 0, 1)), ("Y", (0, 1, 0))):
+        half = 0
+        while tuple((half + 1) * n for n in step) in hidden:
+            half += 1
+        profiles = [getattr(one.noise, letter.lower()) for one in report.channels]
+        found.append((letter, max(leak(profile, half) for profile in profiles)))
+    return max(found, key=lambda one: one[1])
 
 
 def _patches(image: Any, configuration: Configuration) -> tuple[Patch, ...]:

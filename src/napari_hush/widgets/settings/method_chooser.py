@@ -22,6 +22,8 @@ class MethodChooser(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._link = "gray"
+        self.chosen_by_user = False
+        """Whether a person chose the method, so that no advice changes it."""
 
         # ---- widgets
         tips = {
@@ -75,11 +77,16 @@ class MethodChooser(QWidget):
         show_value(self._span, masks["struct_mask_span"])
 
     def setValue(self, method: Method, axis: str | None, span: int | None) -> None:
-        """Choose `method`, and the axis and span of the noise where they are known."""
+        """Show `method`, and the axis and span of the noise where they are known."""
         if span is not None:
             show_value(self._span, span)
         self._set(method, axis)
         self.valueChanged.emit()
+
+    def choose(self, method: Method, axis: str | None, span: int | None) -> None:
+        """`setValue` on behalf of a person."""
+        self.chosen_by_user = True
+        self.setValue(method, axis, span)
 
     def _set(self, method: Method, axis: str | None) -> None:
         self._segments.setValue(_METHODS.index(method))
@@ -109,6 +116,7 @@ class MethodChooser(QWidget):
         return widget
 
     def _on_edited(self) -> None:
+        self.chosen_by_user = True
         self._show()
         self.valueChanged.emit()
 

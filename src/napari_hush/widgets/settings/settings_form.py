@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config import Configuration, DataConfig, TrainingConfig, fitting_pool_z
+from napari_hush.config.methods import METHODS, method_of
 from napari_hush.config.patches import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.training import DEFAULT
 from napari_hush.errors import DataError, HushError
@@ -34,6 +35,7 @@ from napari_hush.widgets.theme.widgets import column, form, row, small_button
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
     from napari_hush.config.methods import Tree
+    from napari_hush.quality import Advice
 
 _COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
     ("training_config", TrainingConfig, "num_epochs"),
@@ -108,8 +110,27 @@ class SettingsForm(QWidget):
         """The edited configuration. Raises `ConfigurationError`."""
         return Configuration.build(deepcopy(self._tree))
 
+    @property
+    def chosen_by_user(self) -> bool:
+        """Whether a person chose the method, by hand or with settings from a file."""
+        return self.method.chosen_by_user
+
+    def followAdvice(self, advice: Advice) -> None:
+        """Show the method of `advice`, unless a person chose one or none fits."""
+        method = METHODS.get(advice.method)
+        current = method_of(self._tree)
+        if self.chosen_by_user or method is None or current.needs_targets:
+            return
+        struct = method is METHODS["structn2v"]
+        masking = self._tree["algorithm_config"]["n2v_config"]
+        shown = masking["struct_mask_axis"], masking["struct_mask_span"]
+        if method is not current or (struct and shown != (advice.axis, advice.span)):
+            axis, span = (advice.axis, advice.span) if struct else (None, None)
+            self.method.setValue(method, axis, span)
+
     def setValue(self, configuration: Configuration) -> None:
-        """Show `configuration`."""
+        """Show `configuration`, whose method counts as chosen by a person."""
+        self.method.chosen_by_user = True
         self._tree = configuration.model_dump()
         size = configuration.data_config.patch_size
         self._wish = (self._wish[0], *size)[-3:]
@@ -127,6 +148,7 @@ class SettingsForm(QWidget):
 
     def reset(self) -> None:
         """Restore the defaults, except for the axes and channels of the image."""
+        self.method.chosen_by_user = False
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         axes, channels = data["axes"], network["in_channels"]
         self._tree, self._wish = fresh_configuration().model_dump(), DEFAULT_PATCH
