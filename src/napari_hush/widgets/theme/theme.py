@@ -106,6 +106,12 @@ def stylesheet(colours: Colours) -> str:
             background-color: {colours.raised}; border: 1px solid transparent;
         }}
         QToolButton[role="small"]:focus {{ border: 1px solid {colours.curve}; }}
+        QToolButton[role="help"] {{
+            color: {colours.muted}; background: transparent; font-weight: 600;
+            border: 1px solid transparent; border-radius: 3px; padding: 1px 5px;
+        }}
+        QToolButton[role="help"]:hover {{ color: {colours.curve}; }}
+        QToolButton[role="help"]:focus {{ border: 1px solid {colours.curve}; }}
         QToolButton::menu-indicator {{ image: none; width: 0px; }}
         QComboBox#scope {{ padding: 3px 2px 3px 6px; }}
         QComboBox#scope::drop-down {{ width: 22px; }}
