@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 from napari_hush.errors import HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.axes_chips import AxesChips
+from napari_hush.widgets.data.file_metadata import FileMetadataReader
 from napari_hush.widgets.data.layer_field import LayerField
 from napari_hush.widgets.data.open_as_layers import open_as_layers
 from napari_hush.widgets.data.region_field import RegionField
@@ -52,6 +54,9 @@ class DataPanel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._own_axes: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
+        """Axes that the user has set, by layer."""
+        self._files = FileMetadataReader(viewer.layers, self)
 
         # ---- widgets
         self.fields = {
@@ -100,7 +105,8 @@ class DataPanel(QWidget):
             if role != "noisy":
                 field.valueChanged.connect(self.valueChanged)
                 field.edited.connect(lambda what: self.valueChanged.emit())
-        self.axes.valueChanged.connect(lambda axes: self.valueChanged.emit())
+        self.axes.valueChanged.connect(self._on_axes)
+        self._files.known.connect(self._on_file_known)
         self.region.valueChanged.connect(self.valueChanged)
 
         self.showTargets(False)
@@ -122,8 +128,16 @@ class DataPanel(QWidget):
             self.fields[role].setVisible(needed)
             self._labels[role].setVisible(needed)
 
+    def isReading(self) -> bool:
+        """Whether the axes are not known yet: the file of the layer is being read."""
+        return self._files.isReading(self.layer())
+
     def showFacts(self, facts: str, *, axes_wrong: bool) -> None:
-        """Show the size of the image, and whether its axes are wrong."""
+        """Show the size of the image, and whether its axes are wrong or guessed."""
+        layer = self.layer()
+        if layer is not None and layer not in self._own_axes and layers.is_guess(layer):
+            size, line, more = facts.partition("\n")
+            facts = f"{size} · axes guessed{line}{more}"
         self._facts.setText(facts)
         self.axes.setWrong(axes_wrong)
 
@@ -167,13 +181,27 @@ class DataPanel(QWidget):
         if layer is None or what == "name":
             self.renamed.emit()
             return
-        other_ndim = len(layers.pixel_shape(layer)) != len(self.axes.value())
-        if what == "axis_labels" or (what == "data" and other_ndim):
-            self._infer_axes()
+        if what == "axis_labels":
+            self._own_axes.pop(layer, None)
+        self._infer_axes()
         self.valueChanged.emit()
 
+    def _on_axes(self, axes: str) -> None:
+        if (layer := self.layer()) is not None:
+            self._own_axes[layer] = axes
+        self.valueChanged.emit()
+
+    def _on_file_known(self, layer: Image) -> None:
+        if any(layer is one for field in self.fields.values() for one in field.value()):
+            self._infer_axes()
+            self.valueChanged.emit()
+
     def _infer_axes(self) -> None:
+        """Show the axes of the layer, or those that the user has set for it."""
         layer = self.layer()
         if layer is not None:
+            shape, axes = layers.pixel_shape(layer), self._own_axes.get(layer, "")
+            if len(axes) != len(shape):
+                axes = layers.infer_axes(layer)
             with QSignalBlocker(self.axes):
-                self.axes.setValue(layers.infer_axes(layer), layers.pixel_shape(layer))
+                self.axes.setValue(axes, shape)

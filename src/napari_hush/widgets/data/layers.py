@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from napari_hush.errors import DataError, HushError
 from napari_hush.events import WarningIssued
-from napari_hush.io.metadata import UNNAMED, ImageMetadata, fitting_dimensions
+from napari_hush.io.metadata import (
+    UNNAMED,
+    ImageMetadata,
+    fitting_dimensions,
+    unit_symbol,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -39,6 +44,9 @@ volumes.
 
 LEFT_OUT = "1"
 """In place of a letter: a dimension of size 1, which the engine does not see."""
+
+FILE = "napari_hush_file"
+"""Key in the metadata of a layer: the `ImageMetadata` of its file, see `file_metadata`."""
 
 _KEPT = (
     "scale",
@@ -94,24 +102,37 @@ class Origin:
 
 
 def pixel_size_of(layer: Image) -> ImageMetadata:
-    """Pixel sizes along X, Y and Z; empty if the units of the layer are pixels."""
-    last = list(zip("XYZ", layer.scale[::-1], layer.units[::-1], strict=False))
-    known = [(axis, float(size), str(unit)) for axis, size, unit in last]
-    if any(unit == "pixel" for _, _, unit in known[:2]):
-        return ImageMetadata()
-    scale = {axis: size for axis, size, unit in known if unit != "pixel"}
-    return ImageMetadata.of(None, scale, {axis: unit for axis, _, unit in known})
+    """Pixel sizes along X, Y and Z; empty if they are not known.
+
+    They are those of the layer, and where its scale is 1 or its unit is pixel, those of its
+    file.
+    """
+    file = layer.metadata.get(FILE, ImageMetadata())
+    scale, units = {}, {}
+    last = zip("XYZ", layer.scale[::-1], layer.units[::-1], strict=False)
+    for axis, size, unit in last:
+        if str(unit) != "pixel":
+            scale[axis], units[axis] = float(size), str(unit)
+        elif axis in file.units:
+            scale[axis] = float(size) if size != 1 else file.scale.get(axis)
+            units[axis] = file.units[axis]
+    return (
+        ImageMetadata.of(None, scale, units) if {"X", "Y"} <= {*units} else ImageMetadata()
+    )
 
 
 def infer_axes(layer: Image) -> str:
-    """One letter per dimension of `pixel_shape`, from the axis labels if they are known.
+    """One letter per dimension of `pixel_shape`.
 
-    A Z of a single plane, and unnamed dimensions of size 1, are `LEFT_OUT`.
+    From the axis labels, else from the file, else guessed. A Z of a single plane, and
+    unnamed dimensions of size 1, are `LEFT_OUT`.
     """
     shape = pixel_shape(layer)[: layer.ndim]
     if named := _from_labels(layer.axis_labels):
         pairs = zip(named, shape, strict=True)
         axes = "".join(LEFT_OUT if a == "Z" and size == 1 else a for a, size in pairs)
+    elif axes := _from_file(layer):
+        return axes
     else:
         large = sum(size > 1 for size in shape)
         letters = iter(_BY_NDIM.get(large, ""))
@@ -121,14 +142,20 @@ def infer_axes(layer: Image) -> str:
     return axes + "C" if layer.rgb else axes
 
 
+def is_guess(layer: Image) -> bool:
+    """Whether `infer_axes` of this layer is a guess that may be wrong."""
+    named = _from_labels(layer.axis_labels) or _from_file(layer)
+    return not named and sum(size > 1 for size in pixel_shape(layer)[: layer.ndim]) > 2
+
+
 def axes_like(layer: Image, first: Image, axes: str) -> str:
     """Axes of `layer`, where those of `first` are `axes`.
 
-    They are the same unless the labels of `layer` say otherwise.
+    They are the same unless the labels or the file of `layer` say otherwise.
     """
-    own = _from_labels(layer.axis_labels)
+    own, firsts = (_from_labels(x.axis_labels) or _from_file(x) for x in (layer, first))
     alike = len(pixel_shape(layer)) == len(pixel_shape(first)) and layer.rgb == first.rgb
-    if layer is first or (alike and own in ("", _from_labels(first.axis_labels))):
+    if layer is first or (alike and own in ("", firsts)):
         return fitted_axes(engine_axes(axes), pixel_shape(layer))
     return infer_axes(layer)
 
@@ -187,9 +214,9 @@ def channel_count(axes: str, shape: Sequence[int]) -> int:
 def describe(layer: Image) -> str:
     """Size and pixel size, e.g. ``"512 × 512 px · 0.25 µm"``."""
     text = " × ".join(str(size) for size in pixel_shape(layer)) + " px"
-    unit, step = layer.units[-1], float(layer.scale[-1])
-    if str(unit) != "pixel":
-        text += f" · {step:.3g} {unit:~P}"
+    known = pixel_size_of(layer)
+    if "X" in known.scale:
+        text += f" · {known.scale['X']:.3g} {unit_symbol(known.units['X'])}"
     return text
 
 
@@ -197,6 +224,12 @@ def result_name(layer_name: str, number: int = 1, *, partial: bool = False) -> s
     """Name of a result of a layer; `number` counts the results, from 1."""
     name = f"{layer_name} denoised" + (f" {number}" if number > 1 else "")
     return f"{name} (partial)" if partial else name
+
+
+def _from_file(layer: Image) -> str:
+    """The axes that the file names, if they fit the layer; else empty."""
+    axes = layer.metadata.get(FILE, ImageMetadata()).axes or ""
+    return axes if len(axes) == len(pixel_shape(layer)) else ""
 
 
 def _from_labels(labels: Sequence[str]) -> str:

@@ -273,6 +273,11 @@ class Inputs(QWidget):
                 if self._model is not None:
                     unfit = why_not_for(self._model, layer, self.axes())
                     self.readiness = replace(self.readiness, denoising=unfit)
+        if layer is not None and self.data.isReading():
+            words = f"Reading the axes of “{layer.name}” from its file …"
+            self.readiness = replace(
+                self.readiness, training=words, denoising=words, waiting=words
+            )
         self.data.showFacts(self.readiness.facts, axes_wrong=self.readiness.axes_wrong)
         usable = layer is not None and not self.readiness.axes_wrong
         self.check.watch(layer if usable else None, self.axes())

@@ -31,6 +31,8 @@ class Readiness:
     """Why the layer cannot be denoised."""
     axes_wrong: bool = False
     """Whether the axes are the reason."""
+    waiting: str = ""
+    """What has to end before anything can start, such as the reading of a file."""
     facts: str = ""
     """Size and pixel size of the layer."""
 

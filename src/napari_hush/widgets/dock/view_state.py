@@ -212,6 +212,8 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return "Stopping; the result so far is kept …", "plain"
     if state.phase is Phase.FAILED:
         return state.message, "failed"
+    if dock.readiness.waiting:
+        return dock.readiness.waiting, "plain"
     if dock.readiness.training and not dock.layer:
         return dock.readiness.training, "plain"
     if dock.readiness.training:
