@@ -202,11 +202,13 @@ class ImageStarted(Event):
     """The tiles of one image are planned; the first one follows."""
 
     name: str
-    """File name, or "the array"."""
+    """File name, with its place in a Zarr store, or "the array"."""
     index: int
     """Number of the image in the job, from 0."""
     num_images: int
     num_tiles: int
+    path: Path | None = None
+    """The image, such as ``run.czi#2``; None for an array."""
 
 
 @dataclass(frozen=True)
@@ -214,12 +216,14 @@ class PixelsClipped(Event):
     """The result was rounded and clipped to the integer dtype of its source."""
 
     name: str
-    """File name, or "the array"."""
+    """File name, with its place in a Zarr store, or "the array"."""
     clipped: int
     """Pixels below or above the range of the dtype."""
     num_pixels: int
     dtype: str
     """Dtype of the result, e.g. ``"uint16"``."""
+    path: Path | None = None
+    """The image; None for an array."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +241,8 @@ class FileWritten(Event):
     """The result of one file is complete on disk."""
 
     path: Path
+    source: Path | None = None
+    """The image."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +250,8 @@ class FileKept(Event):
     """The result of one file exists already and is kept."""
 
     path: Path
+    source: Path | None = None
+    """The image."""
 
 
 @dataclass(frozen=True)

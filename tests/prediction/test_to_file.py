@@ -18,11 +18,21 @@ from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import (
     ExistingFileError,
+    HushError,
+    OutOfMemoryError,
     SomeFilesFailedError,
     UnreadableFileError,
     UnwritableFileError,
 )
-from napari_hush.events import FileFailed, FileKept, PixelsClipped, TilesDone, WarningIssued
+from napari_hush.events import (
+    FileFailed,
+    FileKept,
+    FileWritten,
+    ImageStarted,
+    PixelsClipped,
+    TilesDone,
+    WarningIssued,
+)
 from napari_hush.io import TiffResult, read_metadata, read_record, write_tiff
 from napari_hush.io.zarr import write as zarr_write
 from napari_hush.models import Model, UNet, save_model
@@ -330,6 +340,45 @@ def test_files_that_cannot_be_read_do_not_end_the_job(kind, tmp_path):
     write_tiff(folder / "new.tif", picture(20, 20), "YX")
     assert len(careamist.predict_to_disk(folder, **where, resume=True)) == 4
     assert sum(isinstance(event, FileKept) for event in events) == 3
+
+
+def test_events_name_images_and_the_files_they_come_from(tmp_path):
+    (tmp_path / "in" / "day 1").mkdir(parents=True)
+    image = tmp_path / "in" / "day 1" / "it's.tif"
+    write_tiff(image, picture(20, 20), "YX")
+    careamist, events = untrained(), []
+    careamist.on_progress = events.append
+    (target,) = careamist.predict_to_disk(
+        tmp_path / "in", prediction_dir=tmp_path / "out", dtype="source"
+    )
+    careamist.predict_to_disk(tmp_path / "in", prediction_dir=tmp_path / "out", resume=True)
+    (started,) = [e for e in events if isinstance(e, ImageStarted)]
+    assert (started.name, started.path) == ("it's.tif", image)
+    (clipped,) = [e for e in events if isinstance(e, PixelsClipped)]
+    assert (clipped.name, clipped.path) == ("it's.tif", image)
+    done = [e for e in events if isinstance(e, FileWritten | FileKept)]
+    assert done == [FileWritten(target, image), FileKept(target, image)]
+
+
+@pytest.mark.parametrize("error", [HushError, OutOfMemoryError])
+def test_an_image_that_needs_more_than_there_is_does_not_end_the_job(tmp_path, error):
+    """A package for its compression, or memory."""
+    for name in "abc":
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_tiff(tmp_path / "in" / f"{name}.tif", picture(20, 20), "YX")
+    careamist = untrained()
+
+    def lack(event):
+        if isinstance(event, ImageStarted) and event.name == "b.tif":
+            raise error("it needs more")
+
+    careamist.on_progress = lack
+    with pytest.raises(SomeFilesFailedError) as failed:
+        careamist.predict_to_disk(tmp_path / "in", prediction_dir=tmp_path / "out")
+    assert [path.name for path in failed.value.done] == ["a.tif", "c.tif"]
+    assert {path.name: why for path, why in failed.value.failed.items()} == {
+        "b.tif": "it needs more"
+    }
 
 
 def predict_until_killed(model, source, target):

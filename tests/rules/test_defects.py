@@ -254,7 +254,7 @@ def test_d15_arguments_of_the_write_function_reach_it(to_disk, tmp_path):
 def test_d16_subfolders_are_kept_and_each_file_is_read_once(to_disk, tmp_path):
     opened = []
     to_disk.on_progress = lambda event: (
-        opened.append(event.name) if isinstance(event, ImageStarted) else None
+        opened.append(event.path) if isinstance(event, ImageStarted) else None
     )
     targets = to_disk.predict_to_disk(tmp_path / "in")
     names = [str(t.relative_to(tmp_path / "predictions")) for t in targets]

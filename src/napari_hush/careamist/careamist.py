@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from numpy.typing import NDArray
 
 from napari_hush.careamist.predicting import (
-    FileJob,
     PredictSettings,
     denoise_images,
+    file_job,
     inference_config,
     lists_settings,
     open_images,
-    result_format,
 )
 from napari_hush.careamist.training import data_module, known_statistics, open_folders
 from napari_hush.config import Configuration, load_configuration
@@ -407,23 +406,22 @@ class CAREamist:
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """
-        model = self.trained
-        config = inference_config(self.config.data_config, model, source, settings)
         output = (self.work_dir or Path()) / prediction_dir
-        write = write_func and partial(write_func, **(write_func_kwargs or {}))
-        form = result_format(output, config.data_type, write_type, write_extension, write)
-        job = FileJob(
-            model,
-            config,
+        job = file_job(
+            self.config,
+            self.trained,
+            source,
+            output,
+            settings,
             ImageProgress(self.on_progress, should_stop or never, check=check),
-            form,
-            overwrite,
-            read_source_func,
-            extension_filter,
-            {**settings, "data_type": config.data_type, "level": config.level},
-            self.config.training_config.process_timeout,
+            kind=write_type,
+            extension=write_extension,
+            write=write_func and partial(write_func, **(write_func_kwargs or {})),
+            overwrite=overwrite,
+            read_source_func=read_source_func,
+            extension_filter=extension_filter,
         )
-        return job.run(source, output, resume=resume)
+        return job.run(job.plan(source, output, resume=resume), resume=resume)
 
     # ---- saving
 

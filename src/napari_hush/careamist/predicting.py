@@ -31,12 +31,14 @@ from napari_hush.io.files.output_paths import KEPT_ENDINGS
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
 from napari_hush.prediction import (
+    FilesPlan,
     FileTarget,
     ImageProgress,
     check_suits,
     denoise,
     denoise_lazily,
     denoise_to_file,
+    plan_files,
     predict_files,
     result_axes,
     result_dtype,
@@ -45,7 +47,7 @@ from napari_hush.system import job_env
 from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:
-    from napari_hush.config import DataConfig
+    from napari_hush.config import Configuration, DataConfig
     from napari_hush.io import Image, ReadSource
     from napari_hush.models import Model
     from napari_hush.prediction import Region
@@ -244,11 +246,9 @@ class FileJob:
     process_timeout: float
     """Seconds without progress after which other processes count as lost."""
 
-    def run(self, source: Any, output: Path, *, resume: bool) -> list[Path]:
-        """Denoise all files, see `CAREamist.predict_to_disk`."""
-        one = {"series": None, "scene": None, "field": None}  # chosen by its reference
-        return predict_files(
-            replace(self, config=self.config.model_copy(update=one)),
+    def plan(self, source: Any, output: Path, *, resume: bool) -> FilesPlan:
+        """The images to denoise and their results, see `CAREamist.predict_to_disk`."""
+        return plan_files(
             source,
             output,
             data_type=self.config.data_type,
@@ -258,13 +258,21 @@ class FileJob:
             kept=KEPT_ENDINGS.get(self.form.kind, ()),
             overwrite=self.overwrite,
             resume=resume,
+        )
+
+    def run(self, plan: FilesPlan, *, resume: bool) -> list[Path]:
+        """Denoise all images of a plan, see `CAREamist.predict_to_disk`."""
+        one = {"series": None, "scene": None, "field": None}  # chosen by its reference
+        return predict_files(
+            replace(self, config=self.config.model_copy(update=one)),
+            plan,
+            resume=resume,
             on_progress=self.progress.on_progress,
             **({"finish": CollectedResults().add} if self.form.kind == "zarr" else {}),
         )
 
-    def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:
-        """Denoise one file; False if it was stopped."""
-        barrier = self._barrier(target) if num_files == 1 else None
+    def open(self, file: Path) -> Image:
+        """Open one image, which suits the model."""
         (image,) = open_images(
             self.config,
             [file],
@@ -273,6 +281,12 @@ class FileJob:
             self.extension_filter,
             inherited_axes=not self.settings.get("axes"),
         )
+        return image
+
+    def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:
+        """Denoise one file; False if it was stopped."""
+        barrier = self._barrier(target) if num_files == 1 else None
+        image = self.open(file)
         if self.form.write is not None:
             (result,) = denoise_images(self.model, [image], self.config, self.progress)
             if self.progress.should_stop():
@@ -307,6 +321,39 @@ class FileJob:
         return FileBarrier(
             target, job_env.rank(), ranks, job_env.job(), self.process_timeout
         )
+
+
+def file_job(
+    trained: Configuration,
+    model: Model,
+    source: Any,
+    output: Path,
+    settings: PredictSettings,
+    progress: ImageProgress,
+    *,
+    kind: str | None = None,
+    extension: str | None = None,
+    write: Callable[[Path, NDArray[Any]], Any] | None = None,
+    overwrite: bool = False,
+    read_source_func: ReadSource | None = None,
+    extension_filter: str = "",
+) -> FileJob:
+    """The job of `CAREamist.predict_to_disk`, before it looks for the files.
+
+    `trained` is the configuration of `model`; for the rest see there.
+    """
+    config = inference_config(trained.data_config, model, source, settings)
+    return FileJob(
+        model,
+        config,
+        progress,
+        result_format(output, config.data_type, kind, extension, write),
+        overwrite,
+        read_source_func,
+        extension_filter,
+        {**settings, "data_type": config.data_type, "level": config.level},
+        trained.training_config.process_timeout,
+    )
 
 
 def _as_json(settings: dict[str, Any]) -> dict[str, Any]:

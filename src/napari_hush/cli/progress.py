@@ -33,7 +33,7 @@ class Bars:
         """Facts about the training run, serializable as JSON."""
         self.files: list[str] = []
         self.clipped: dict[str, int] = {}
-        """Number of clipped pixels by name of the image."""
+        """Number of clipped pixels by path of the image."""
         self.warnings: list[dict[str, str]] = []
         """Each with its topic (``about``) and a ``message``."""
 
@@ -103,17 +103,14 @@ class Bars:
         match event:
             case events.ImageStarted():
                 self._close()
-                path = Path(event.name.strip("'\""))  # in quotes
-                store = next((p for p in path.parents if p.suffix == ".zarr"), path)
-                name = path.relative_to(store.parent).as_posix()
-                self._open(f"Denoising {name}", event.num_tiles, "tile")
+                self._open(f"Denoising {event.name}", event.num_tiles, "tile")
             case events.TilesDone():
                 self._bar.update(event.done - self._bar.n)
                 if event.done == event.num_tiles:
                     self._close()
             case events.PixelsClipped() if event.clipped:
                 self._close()
-                self.clipped[event.name] = event.clipped
+                self.clipped[str(event.path or event.name)] = event.clipped
                 self._print(
                     f"{event.clipped} of {event.num_pixels} pixels of {event.name} were "
                     f"outside the range of {event.dtype} and were clipped"

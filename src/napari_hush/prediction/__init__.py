@@ -2,7 +2,7 @@
 
 from napari_hush.deprecation import former_names
 from napari_hush.prediction.cast import result_dtype
-from napari_hush.prediction.files import predict_files
+from napari_hush.prediction.files import FilesPlan, plan_files, predict_files
 from napari_hush.prediction.lazy import denoise_lazily
 from napari_hush.prediction.progress import ImageProgress
 from napari_hush.prediction.tiles import Region, Tile, group_by_shape, plan_tiles
@@ -11,6 +11,7 @@ from napari_hush.prediction.to_file import FileTarget, denoise_to_file
 
 __all__ = [
     "FileTarget",
+    "FilesPlan",
     "ImageProgress",
     "Region",
     "Tile",
@@ -19,6 +20,7 @@ __all__ = [
     "denoise_lazily",
     "denoise_to_file",
     "group_by_shape",
+    "plan_files",
     "plan_tiles",
     "predict_files",
     "result_axes",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
+    HushError,
+    LostProcessError,
     MissingFileError,
     SomeFilesFailedError,
     SourceTypeError,
     UnreadableFileError,
+    UnwritableFileError,
 )
 from napari_hush.events import FileFailed, FileKept, FileWritten
 from napari_hush.io import (
@@ -30,11 +33,25 @@ if TYPE_CHECKING:
     from napari_hush.events import OnProgress
 
 _OF_ONE_FILE = (DataError, MissingFileError, UnreadableFileError)
-"""Errors after which the next file may still be denoised."""
+"""Errors of a file that cannot be opened, after which the next may be opened."""
+_OF_ALL_FILES = (ConfigurationError, UnwritableFileError, LostProcessError)
+"""Errors that the next file would meet as well."""
 
 
-def predict_files(
-    denoise: Callable[[Path, Path, int, int], bool],
+class FilesPlan(NamedTuple):
+    """The images of some files, and where their results go."""
+
+    images: list[Path]
+    """References of all images; files of other processes stand for theirs."""
+    targets: list[Path]
+    """Their results."""
+    own: Sequence[int]
+    """Numbers of the images that this process denoises."""
+    failed: dict[Path, str]
+    """Files that cannot be read, with the reason."""
+
+
+def plan_files(
     source: Any,
     output: Path,
     *,
@@ -45,17 +62,11 @@ def predict_files(
     kept: Sequence[str] = (),
     overwrite: bool = False,
     resume: bool = False,
-    on_progress: OnProgress,
-    finish: Callable[[Path, Path], None] = lambda file, target: None,
-) -> list[Path]:
-    """Denoise files one after the other, each into its own file.
+) -> FilesPlan:
+    """Find the images to denoise and plan their results; reads no pixels.
 
-    ``denoise(file, target, index, num_files)`` writes the result of one file and returns
-    False if it was stopped; ``finish(file, target)`` follows, also where a result is kept.
-    `on_progress` gets a `FileWritten` for each result, a
-    `FileKept` for each that existed, and a `FileFailed` for each file that cannot be
-    denoised. Several files, or several images of one file, are divided among the processes
-    of a job; a single image is for all of them. Everything else is documented at
+    Several files, or several images of one file, are divided among the processes of a job;
+    a single image is for all of them. Everything else is documented at
     `CAREamist.predict_to_disk`.
     """
     if not is_path(source):
@@ -64,15 +75,10 @@ def predict_files(
             "predict."
         )
     failed: dict[Path, str] = {}
-
-    def fail(file: Path, error: Exception) -> None:
-        failed[file] = str(error)
-        on_progress(FileFailed(file, str(error)))
-
     found = find_images(source, data_type, extension_filter, exclude=[output])
-    files, own = _shared_images(found.files, data_type, selection, fail)
+    images, own = _shared_images(found.files, data_type, selection, failed)
     targets = plan_targets(
-        files,
+        images,
         found.folders,
         output,
         suffix,
@@ -81,25 +87,51 @@ def predict_files(
         own=own,
         kept=kept,
     )
+    return FilesPlan(images, targets, own, failed)
+
+
+def predict_files(
+    denoise: Callable[[Path, Path, int, int], bool],
+    plan: FilesPlan,
+    *,
+    resume: bool = False,
+    on_progress: OnProgress,
+    finish: Callable[[Path, Path], None] = lambda file, target: None,
+) -> list[Path]:
+    """Denoise the images of a plan one after the other, each into its own file.
+
+    ``denoise(image, target, index, num_images)`` writes one result and returns False if it
+    was stopped; ``finish(image, target)`` follows, also where a result is kept, with
+    `resume`. `on_progress` gets a `FileWritten` for each result, a `FileKept` for each
+    that existed, and a `FileFailed` for each file that cannot be denoised.
+
+    Returns the complete results. Raises a SomeFilesFailedError at the end if some of
+    several failed, and the error itself of a single image.
+    """
+    images, targets, own, unreadable = plan
+    failed = dict(unreadable)
+    for file, reason in unreadable.items():
+        on_progress(FileFailed(file, reason))
     complete: list[Path] = []
     for number in own:
-        file, target = files[number], targets[number]
+        image, target = images[number], targets[number]
         if resume and target.exists():
-            finish(file, target)
-            on_progress(FileKept(target))
+            finish(image, target)
+            on_progress(FileKept(target, image))
             complete.append(target)
             continue
         try:
-            if not denoise(file, target, number, len(files)):
+            if not denoise(image, target, number, len(images)):
                 return complete
-            finish(file, target)
-        except _OF_ONE_FILE as error:
-            if len(files) == 1:
+            finish(image, target)
+        except HushError as error:
+            if len(images) == 1 or isinstance(error, _OF_ALL_FILES):
                 raise
-            fail(file, error)
+            failed[image] = str(error)
+            on_progress(FileFailed(image, str(error)))
         else:
             complete.append(target)
-            on_progress(FileWritten(target))
+            on_progress(FileWritten(target, image))
     if failed:
         raise SomeFilesFailedError(failed, complete)
     return complete
@@ -109,12 +141,12 @@ def _shared_images(
     files: Sequence[Path],
     data_type: str,
     selection: Selection,
-    fail: Callable[[Path, Exception], None],
+    failed: dict[Path, str],
 ) -> tuple[list[Path], Sequence[int]]:
     """The images of files, and the numbers of those that this process denoises.
 
-    A process opens its own files only; those of others stand for their images. `fail` gets
-    each file that cannot be read.
+    A process opens its own files only; those of others stand for their images. Files that
+    cannot be read are added to `failed`.
     """
     rank, ranks = job_env.rank(), job_env.count()
     if len(files) == 1:
@@ -132,8 +164,8 @@ def _shared_images(
             continue
         try:
             images = held.of(file, data_type, selection)
-        except _OF_ONE_FILE as error:
-            fail(file, error)
+        except _OF_ONE_FILE as error:  # not a missing package, which all of them need
+            failed[file] = str(error)
             continue
         own += range(len(found), len(found) + len(images))
         found += images

@@ -47,10 +47,13 @@ class ImageProgress:
         """Whether all tiles are done."""
         return self._done == self._total
 
-    def start(self, name: str, num_tiles: int, done: int = 0) -> None:
-        """Report the image `name`, of which `done` tiles exist already."""
+    def start(self, image: Image, num_tiles: int, done: int = 0) -> None:
+        """Report that `image` is next, of which `done` tiles exist already."""
         self._done, self._total = done, num_tiles
-        self.on_progress(ImageStarted(name, self.index, self.num_images, num_tiles))
+        name = _file_name(image)
+        self.on_progress(
+            ImageStarted(name, self.index, self.num_images, num_tiles, image.path)
+        )
         if done:
             self.on_progress(TilesDone(done, num_tiles, ()))
 
@@ -65,11 +68,14 @@ class ImageProgress:
         self.on_progress(TilesDone(self._done, self._total, regions))
 
     def report_clipped(
-        self, name: str, clipped: int, num_pixels: int, dtype: np.dtype[Any]
+        self, image: Image, clipped: int, num_pixels: int, dtype: np.dtype[Any]
     ) -> None:
         """Report how many pixels of an integer result were clipped."""
         if dtype.kind in "ui":
-            self.on_progress(PixelsClipped(name, clipped, num_pixels, str(dtype)))
+            name = _file_name(image)
+            self.on_progress(
+                PixelsClipped(name, clipped, num_pixels, str(dtype), image.path)
+            )
 
     def report_warnings(
         self,
@@ -95,3 +101,11 @@ class ImageProgress:
             warnings.append(residual_warning(image, clean))
         for warning in filter(None, warnings):
             self.on_progress(warning)
+
+
+def _file_name(image: Image) -> str:
+    """Name of the file of an image; in a Zarr store its place as well."""
+    if (path := image.path) is None:
+        return image.name
+    store = next((p for p in path.parents if p.suffix == ".zarr"), path)
+    return path.relative_to(store.parent).as_posix()

@@ -47,7 +47,7 @@ def denoise(
     unseen = UnseenIntensities(model.provenance.ranges)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
     tiles = [tile for tile in denoiser.plan() if region is None or meets(tile, region)]
-    progress.start(image.name, len(tiles))
+    progress.start(image, len(tiles))
     clipped = 0
     groups = group_by_shape(in_order(tiles, first), config.batch_size)
     for group, found in denoiser.stream(progress.until_stopped(groups)):
@@ -56,7 +56,7 @@ def denoise(
         progress.advance(group)
     if not progress.is_complete:
         return False
-    progress.report_clipped(image.name, clipped, out.size, out.dtype)
+    progress.report_clipped(image, clipped, out.size, out.dtype)
     if progress.check:
         progress.report_warnings(model, image, out, out.dtype, unseen, region)
     return True

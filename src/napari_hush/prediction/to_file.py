@@ -105,7 +105,7 @@ def denoise_to_file(
     ) as output:
         num_tiles = sum(len(blocks[n]) for n in own)
         missing = sum(len(blocks[n]) for n in output.missing)
-        progress.start(image.name, num_tiles, num_tiles - missing)
+        progress.start(image, num_tiles, num_tiles - missing)
         try:
             _write_missing(
                 blocks, output, denoiser, progress, config.batch_size, new_canvas
@@ -122,7 +122,7 @@ def denoise_to_file(
         output.complete()
     if barrier is None or barrier.is_first:
         num_pixels = math.prod(described.axes.shape)
-        progress.report_clipped(image.name, output.clipped, num_pixels, described.dtype)
+        progress.report_clipped(image, output.clipped, num_pixels, described.dtype)
         if progress.check:
             clean = _opened(target, result.axes, described)
             progress.report_warnings(model, image, clean, described.dtype, unseen)
