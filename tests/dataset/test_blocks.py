@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from napari_hush.dataset import LoadedBlocks, blocks, cut
 from napari_hush.io import open_images
-from napari_hush.io.chunk_cache import chunk_cache
+from napari_hush.io.lazy import chunk_cache
 
 
 class Stored:

@@ -8,7 +8,7 @@ import torch
 
 from napari_hush.errors import DataError, UnreadableFileError
 from napari_hush.io import fingerprint_of, load_images, open_images
-from napari_hush.io.chunk_cache import chunk_cache
+from napari_hush.io.lazy import chunk_cache
 
 IMAGE = np.random.default_rng(0).random((3, 20, 30))
 

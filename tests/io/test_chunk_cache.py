@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from napari_hush.io.chunk_cache import ChunkCache, chunk_cache
+from napari_hush.io.lazy import ChunkCache, chunk_cache
 
 
 def ten_bytes():

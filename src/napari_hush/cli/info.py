@@ -26,9 +26,7 @@ EXAMPLES = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model file or package, or an image",
+        "model", metavar="MODEL", help="a model file or package, or an image"
     )
 
 

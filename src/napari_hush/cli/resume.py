@@ -17,9 +17,7 @@ EXAMPLES = ("hush resume cells.run", "hush resume cells.run --devices 2")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder",
-        metavar="FOLDER",
-        help="MODEL.run, next to where the model will be saved",
+        "folder", metavar="FOLDER", help="MODEL.run, next to where the model will be saved"
     )
     for option, what in (("--devices", "devices"), ("--nodes", "machines")):
         parser.add_argument(

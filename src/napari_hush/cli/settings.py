@@ -30,7 +30,7 @@ from napari_hush.io import (
     named_axes,
     open_images,
 )
-from napari_hush.io.zarr.remote import address_of
+from napari_hush.io.zarr.store import address_of
 
 _log = logging.getLogger(__name__)
 

@@ -115,7 +115,7 @@ def train_and_save(
 
 def _new_command(options: argparse.Namespace) -> Command:
     from napari_hush.cli.run_folder import Command
-    from napari_hush.io.zarr.remote import address_of, refuse_address
+    from napari_hush.io.zarr.store import address_of, refuse_address
 
     file, images = split_configuration(options)
     if not images or options.output is None:

@@ -19,10 +19,9 @@ from napari_hush.io.formats import FileImages, images_of
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
 from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.output import RECORD, Result, ResultImage
+from napari_hush.io.partial_output import FileBarrier, open_partial_output
 from napari_hush.io.readers.czi import read_czi
-from napari_hush.io.results.file_barrier import FileBarrier
-from napari_hush.io.results.output import RECORD, Result, ResultImage
-from napari_hush.io.results.partial_output import open_partial_output
 from napari_hush.io.sources import (
     ReadSource,
     check_source,

@@ -10,13 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_hush.io.contents import (
-    ALL_IMAGES,
-    Contents,
-    Selection,
-    chosen_images,
-    file_of,
-)
+from napari_hush.io.contents import ALL_IMAGES, Contents, Selection, chosen_images, file_of
 from napari_hush.io.lazy import LazyPixels
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.readers.czi import CziPixels, czi_contents
@@ -25,7 +19,7 @@ from napari_hush.io.readers.nd2 import Nd2Pixels, nd2_contents
 from napari_hush.io.readers.pictures import PicturePixels
 from napari_hush.io.tiff.layout import layout_of, tiff_contents
 from napari_hush.io.tiff.read import TiffPixels
-from napari_hush.io.zarr.contents import zarr_contents
+from napari_hush.io.zarr.ome import zarr_contents
 from napari_hush.io.zarr.read import open_zarr
 from napari_hush.io.zarr.store import is_zarr
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
-from napari_hush.io.arrays import check_array
-from napari_hush.io.arrays_and_readers import WholeFilePixels, read_custom
+from napari_hush.io.arrays import WholeFilePixels, check_array, read_custom
 from napari_hush.io.contents import Selection
 from napari_hush.io.files.listing import check_not_empty, find_images
 from napari_hush.io.formats import FORMATS, WITH_LEVELS, FileImages, format_of
@@ -27,12 +26,12 @@ from napari_hush.io.metadata import (
     report_unknown,
 )
 from napari_hush.io.readers.file_pixels import squeezed
-from napari_hush.io.zarr.remote import shown
+from napari_hush.io.zarr.store import shown
 
 _log = logging.getLogger(__name__)
 
 ReadSource = Callable[..., Any]
-"""A custom reader, called with a Path and the axes; see module `arrays_and_readers`."""
+"""A custom reader, called with a Path and the axes; see `arrays.read_custom`."""
 
 Source = Any
 """An array, a path (str or Path) to a file or a folder, or a list of one kind of them."""
@@ -110,7 +109,7 @@ def open_images(
         places of Y and X must agree.
     read_source_func : callable, optional
         Custom reader ``func(path, axes)``, returns an array or pixels that can be read by
-        region; see module `arrays_and_readers`.
+        region; see `arrays.read_custom`.
     extension_filter : str
         Which files are custom data, e.g. ``"*.npy"``.
     level : int

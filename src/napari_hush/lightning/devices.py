@@ -87,8 +87,7 @@ class Launch:
                 devices=self.devices,
                 num_nodes=self.nodes,
                 strategy=DDPStrategy(
-                    timeout=timedelta(seconds=self._config.process_timeout),
-                    **_BUFFERS,
+                    timeout=timedelta(seconds=self._config.process_timeout), **_BUFFERS
                 ),
                 plugins=plugins,
                 use_distributed_sampler=False,

@@ -22,12 +22,7 @@ from napari_hush.lightning.checkpoint import (
     restore_optimizer,
 )
 from napari_hush.lightning.control import RunClock
-from napari_hush.lightning.gradients import (
-    Gradients,
-    MicroBatches,
-    algorithm,
-    split_batch,
-)
+from napari_hush.lightning.gradients import Gradients, MicroBatches, algorithm, split_batch
 from napari_hush.lightning.optimizers import EMAWeights, build_optimizer, build_schedule
 from napari_hush.lightning.process_group import ProcessGroup
 from napari_hush.lightning.sync_batchnorm import plain

@@ -228,10 +228,7 @@ def _finished_model(run: _Run, module: HushModule) -> Model:
 
 
 def _callbacks(
-    run: _Run,
-    on_snapshot: Callable[[Snapshot], None],
-    losses: Losses,
-    folders: RunFolders,
+    run: _Run, on_snapshot: Callable[[Snapshot], None], losses: Losses, folders: RunFolders
 ) -> tuple[SnapshotCallback, ProgressCallback]:
     training, is_first = run.config.training_config, run.launch.ranks.is_first
     checkpointer = None

@@ -9,11 +9,4 @@ from napari_hush.n2v.masking import (
     struct_offsets,
 )
 
-__all__ = [
-    "Masked",
-    "choose_neighbours",
-    "choose_pixels",
-    "loss",
-    "mask",
-    "struct_offsets",
-]
+__all__ = ["Masked", "choose_neighbours", "choose_pixels", "loss", "mask", "struct_offsets"]

@@ -124,10 +124,7 @@ def loss(prediction: Tensor, masked: Masked) -> Tensor:
 
 
 def choose_pixels(
-    n: int,
-    spatial: Sequence[int],
-    percentage: float,
-    generator: torch.Generator,
+    n: int, spatial: Sequence[int], percentage: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw one pixel in every box of a grid (stratified sampling).
 

@@ -258,9 +258,7 @@ def augmented_mean(network: Callable[[Tensor], Tensor], batch: Tensor, tta: int)
 
 
 def _sum_over(
-    network: Callable[[Tensor], Tensor],
-    batch: Tensor,
-    flips: tuple[tuple[int, ...], ...],
+    network: Callable[[Tensor], Tensor], batch: Tensor, flips: tuple[tuple[int, ...], ...]
 ) -> Tensor:
     """Sum of the outputs for all flips, computed in one batch."""
     results = network(torch.cat([batch.flip(axes) for axes in flips]))

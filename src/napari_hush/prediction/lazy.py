@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_hush.boxes import spans
 from napari_hush.io import require
 from napari_hush.io.lazy import Bounds, LazyPixels
-from napari_hush.io.results.output import placed
+from napari_hush.io.output import placed
 from napari_hush.models import keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser

@@ -28,8 +28,8 @@ from napari_hush.io import (
     open_images,
     open_partial_output,
 )
-from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.io.results.partial_output import begun_job
+from napari_hush.io.lazy import chunk_cache
+from napari_hush.io.partial_output import begun_job
 from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
@@ -40,7 +40,7 @@ from napari_hush.system.atomic_write import make_folder, writing
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
-    from napari_hush.io.results.partial_output import PartialOutput
+    from napari_hush.io.partial_output import PartialOutput
     from napari_hush.prediction.progress import ImageProgress
 
 

@@ -7,7 +7,7 @@ import pytest
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io import plan_targets
 from napari_hush.io.files.output_paths import KEPT_ENDINGS
-from napari_hush.io.results.partial_output import journal_path
+from napari_hush.io.partial_output import journal_path
 
 
 def planned(sources, roots=(), output="out", kind="tiff", **more):

@@ -240,7 +240,7 @@ def test_a_packed_page_that_is_damaged(files, tmp_path):
 
 
 def test_a_missing_codec_is_named_with_its_cure(files, monkeypatch):
-    import napari_hush.io.tiff.open as layout
+    import napari_hush.io.tiff.pages as layout
 
     class Page:
         def decode(self, data, index):

@@ -24,7 +24,7 @@ from napari_hush.errors import (
     UnreadableFileError,
 )
 from napari_hush.io import fingerprint_of, load_images, open_images, read_metadata
-from napari_hush.io.zarr.remote import address_of, shown
+from napari_hush.io.zarr.store import address_of, shown
 
 PIXELS = np.random.default_rng(0).normal(1000, 50, (24, 20)).astype("float32")
 QUICK = ["--epochs", "1", "--steps", "1", "--filters", "8", "--patch-size", "16", "16"]

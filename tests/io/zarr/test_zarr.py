@@ -25,7 +25,7 @@ from napari_hush.io import (
     open_images,
     read_metadata,
 )
-from napari_hush.io.chunk_cache import chunk_cache
+from napari_hush.io.lazy import chunk_cache
 from napari_hush.io.zarr.read import ZarrPixels
 
 IMAGE = np.random.default_rng(0).integers(0, 2**12, (3, 20, 30)).astype("uint16")

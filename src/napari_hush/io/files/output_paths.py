@@ -10,10 +10,9 @@ from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.contents import file_of, split_reference
 from napari_hush.io.file_names import split_ending
 from napari_hush.io.formats import format_of_name
-from napari_hush.io.results.partial_output import journal_path
+from napari_hush.io.partial_output import journal_path
 from napari_hush.io.zarr.collection import check_collection, place_in_store
-from napari_hush.io.zarr.remote import refuse_address
-from napari_hush.io.zarr.store import is_array, zarr_marks
+from napari_hush.io.zarr.store import is_array, refuse_address, zarr_marks
 
 _TIFF = (".tif", ".tiff")
 _ZARR = (".zarr", ".ome.zarr")

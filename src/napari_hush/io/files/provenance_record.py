@@ -11,8 +11,8 @@ from xml.etree.ElementTree import ParseError
 from tifffile import xml2dict
 
 from napari_hush.errors import HushError
-from napari_hush.io.results.output import RECORD
-from napari_hush.io.tiff.open import opened
+from napari_hush.io.output import RECORD
+from napari_hush.io.tiff.pages import opened
 from napari_hush.io.zarr.store import attributes_of, is_zarr
 
 _LONGEST = 2**22

@@ -33,8 +33,7 @@ from napari_hush.io.file_names import (
 )
 from napari_hush.io.files.provenance_record import is_result
 from napari_hush.io.formats import FORMATS, format_of, format_of_name
-from napari_hush.io.zarr.remote import address_of
-from napari_hush.io.zarr.store import is_zarr
+from napari_hush.io.zarr.store import address_of, is_zarr
 from napari_hush.system.job_env import is_first
 
 ANY_PATTERN = "*.*"

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
-from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.contents import Contents, split_reference
-from napari_hush.io.lazy import Bounds, extent
+from napari_hush.io.lazy import Bounds, chunk_cache, extent
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.readers.file_pixels import (
     MOST_PLANES,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.io.chunk_cache import chunk_cache
+from napari_hush.io.lazy import chunk_cache
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.readers.file_pixels import FilePixels, reading
 from napari_hush.system.optional import require

@@ -24,8 +24,7 @@ from napari_hush.io.contents import (
 )
 from napari_hush.io.tiff.metadata import series_metadata
 from napari_hush.io.tiff.ome import COMPANION
-from napari_hush.io.tiff.open import check_codec, truncated
-from napari_hush.io.tiff.planes import Planes, planes_of
+from napari_hush.io.tiff.pages import Planes, check_codec, planes_of, truncated
 from napari_hush.io.tiff.series import NamedImage, TiffImages, images_in
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 from napari_hush.errors import HushError, UnreadableFileError
-from napari_hush.io.tiff.open import opened
+from napari_hush.io.tiff.pages import is_own, opened
 
 if TYPE_CHECKING:
     import tifffile
@@ -57,11 +57,6 @@ class Description(NamedTuple):
     source: Path | None = None
     """The file that has it."""
     warning: str = ""
-
-
-def is_own(file: tifffile.TiffFile, page: Any) -> bool:
-    """Whether a page lies in an open file, also if tifffile has opened that again."""
-    return page.parent is file or page.parent.filehandle.path == file.filehandle.path
 
 
 def description_of(path: Path) -> Description:

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, UnreadableFileError
-from napari_hush.io.chunk_cache import chunk_cache
-from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
+from napari_hush.io.lazy import Bounds, LazyPixels, chunk_cache, extent, gather
 from napari_hush.io.tiff.layout import TiffLayout, layout_of
-from napari_hush.io.tiff.open import truncated
+from napari_hush.io.tiff.pages import truncated
 from napari_hush.io.tiff.series import images_in
 
 _BRIDGED_GAP = 16 * 2**10

@@ -19,14 +19,16 @@ from napari_hush.io.tiff.ome import (
     NamedPlanes,
     description_elsewhere,
     description_of,
-    is_own,
     named_planes,
 )
-from napari_hush.io.tiff.open import Complaints, opened, page_offsets
-from napari_hush.io.tiff.planes import (
+from napari_hush.io.tiff.pages import (
+    Complaints,
     OpenTiff,
     Planes,
     frames_held,
+    is_own,
+    opened,
+    page_offsets,
     pages_of,
     planes_of,
 )

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_hush.errors import ExistingFileError
-from napari_hush.io.results.output import RECORD
-from napari_hush.io.zarr.contents import LAYOUT
-from napari_hush.io.zarr.ome import dicts, ome_attributes, paths
-from napari_hush.io.zarr.remote import address_of
+from napari_hush.io.output import RECORD
+from napari_hush.io.zarr.ome import LAYOUT, dicts, ome_attributes, paths
 from napari_hush.io.zarr.store import (
+    address_of,
     attributes_of,
     exists,
     is_group,

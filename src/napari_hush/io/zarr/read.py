@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 
 from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.chunk_cache import chunk_cache
 from napari_hush.io.contents import some_names
 from napari_hush.io.file_names import natural_order
-from napari_hush.io.lazy import Bounds, LazyPixels, extent, gather
+from napari_hush.io.lazy import Bounds, LazyPixels, chunk_cache, extent, gather
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, letters_of
-from napari_hush.io.zarr.contents import zarr_contents
-from napari_hush.io.zarr.ome import Multiscale, unusable
-from napari_hush.io.zarr.remote import address_of, shown
+from napari_hush.io.zarr.ome import Multiscale, unusable, zarr_contents
 from napari_hush.io.zarr.store import (
+    address_of,
     exists,
     has_chunks,
     is_group,
     opened,
+    shown,
     within,
     zarr_marks,
 )

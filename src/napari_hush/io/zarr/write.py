@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.boxes import Boxes, box_size
-from napari_hush.io.results.output import RECORD, ResultImage, damaged, ordered, placed
+from napari_hush.io.output import RECORD, ResultImage, damaged, ordered, placed
 from napari_hush.system.atomic_write import force
 from napari_hush.system.optional import require
 

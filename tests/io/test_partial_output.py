@@ -7,7 +7,7 @@ import time
 import pytest
 
 from napari_hush.errors import ExistingFileError, UnwritableFileError
-from napari_hush.io.results.partial_output import open_partial_output
+from napari_hush.io.partial_output import open_partial_output
 
 JOB = {"model": "a", "source": "b"}
 
@@ -96,7 +96,7 @@ def test_the_lock_of_version_0_1_is_respected(target):
 def test_a_process_that_dies_releases_the_lock(target):
     code = f"""
 import time, pathlib
-from napari_hush.io.results.partial_output import _locked
+from napari_hush.io.partial_output import _locked
 target = pathlib.Path({str(target)!r})
 with _locked(target):
     print("locked", flush=True)

@@ -1,1 +1,0 @@
-"""Results that are written region by region, whatever their format."""
