@@ -32,10 +32,7 @@ _CONVERTIBLE = ("__array__", "__array_interface__", "__dlpack__")
 
 
 def check_array(array: Any, name: str = "the array") -> None:
-    """Raise a SourceTypeError unless `array` is of a kind that `pixels_of` takes.
-
-    Nothing is read.
-    """
+    """Raise a SourceTypeError unless `array` is of a kind that `pixels_of` takes."""
     array = without_dataset(array, name)
     if has_numpy_dtype(array) or any(hasattr(array, how) for how in _CONVERTIBLE):
         if hasattr(array, "toarray"):
@@ -64,11 +61,7 @@ def check_array(array: Any, name: str = "the array") -> None:
 
 
 def pixels_of(array: Any, name: str = "the array") -> Any:
-    """Pixels of an array of any kind: an ndarray, MaskedArray or `LazyPixels`.
-
-    Arrays in memory are not copied where that is possible; others are read by region.
-    Raises a SourceTypeError with the `name` of the array if it cannot be used.
-    """
+    """Pixels of an array of any kind: an ndarray, MaskedArray or `LazyPixels`."""
     if isinstance(array, list | tuple):
         return _converted(array, name)
     check_array(array, name)
@@ -118,10 +111,7 @@ def without_dataset(array: Any, name: str = "the array") -> Any:
 
 
 class MappedPixels(LazyPixels):
-    """Pixels of a memory map; an UnreadableFileError where its file has shrunk.
-
-    Reading beyond the end of a file would end the process.
-    """
+    """Pixels of a memory map; reading beyond the end of its file would end the process."""
 
     def __init__(self, array: NDArray[Any], name: str) -> None:
         super().__init__(array.shape, array.dtype)
@@ -278,10 +268,7 @@ def read_custom(file: Path, axes: str, func: Callable[..., Any]) -> Any:
 
 
 class RegionPixels(SerialPixels):
-    """Pixels behind an object of a custom reader, read region by region.
-
-    `file`, `axes` and `func` make the object `found` again in another process.
-    """
+    """Pixels behind an object of a custom reader, which another process makes again."""
 
     def __init__(self, file: Path, axes: str, func: Callable[..., Any], found: Any) -> None:
         super().__init__(found.shape, found.dtype, chunk_sizes(found))
@@ -317,10 +304,7 @@ class RegionPixels(SerialPixels):
 
 
 class WholeFilePixels(LazyPixels):
-    """Pixels of a custom reader that reads whole files; read again when needed.
-
-    `array` is its result for the call ``func(file, axes)``; it is kept in the chunk cache.
-    """
+    """Pixels of a custom reader that reads whole files: again once out of the cache."""
 
     def __init__(
         self, file: Path, axes: str, func: Callable[..., Any], array: NDArray[Any]

@@ -95,11 +95,7 @@ class Contents:
 
 
 def chosen_images(contents: Contents, selection: Selection = ALL_IMAGES) -> list[Path]:
-    """References of the images of a file that a selection chooses, by default all.
-
-    Raises a DataError if the file has no such image, or one of them is incomplete.
-    Logs a warning about images that are left out or lack something.
-    """
+    """References of the images of a file that a selection chooses, by default all."""
     parts: Sequence[Part] = contents.images
     for kind, number in selection.of_kinds():
         if kind == contents.kind or contents.kind == "image":

@@ -76,52 +76,45 @@ def _open_tiff(path: Path, axes: str, level: int) -> Opened:
     return pixels, pixels.layout.named, pixels.layout.metadata
 
 
-def _opened(pixels: FilePixels) -> Opened:
-    return pixels, pixels.named, pixels.metadata
+def _with_library(
+    pixels: Callable[..., FilePixels],
+    *endings: str,
+    contents: Callable[[Path], Contents] = Contents.single,
+    takes_axes: bool = False,
+) -> Format:
+    """A format that is read by way of another package."""
+
+    def opened(path: Path, axes: str, level: int) -> Opened:
+        found = pixels(path, axes) if takes_axes else pixels(path)
+        return found, found.named, found.metadata
+
+    def metadata(path: Path, level: int) -> ImageMetadata:
+        return pixels(path).metadata
+
+    return Format(f"*{endings[0]}", Endings(*endings), opened, metadata, contents)
 
 
 FORMATS = {
     "tiff": Format(
-        pattern="*.tif",
-        recognizes=Endings(*TIFF_ENDINGS),
-        open=_open_tiff,
-        metadata=lambda path, level: layout_of(path, level).metadata,
-        contents=tiff_contents,
+        "*.tif",
+        Endings(*TIFF_ENDINGS),
+        _open_tiff,
+        lambda path, level: layout_of(path, level).metadata,
+        tiff_contents,
     ),
     "zarr": Format(
-        pattern="*.zarr",
-        recognizes=is_zarr,
-        open=lambda path, axes, level: open_zarr(path, level),
-        metadata=lambda path, level: open_zarr(path, level)[2],
-        contents=zarr_contents,
+        "*.zarr",
+        is_zarr,
+        lambda path, axes, level: open_zarr(path, level),
+        lambda path, level: open_zarr(path, level)[2],
+        zarr_contents,
     ),
-    "image": Format(
-        pattern="*.png",
-        recognizes=Endings(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"),
-        open=lambda path, axes, level: _opened(PicturePixels(path, axes)),
-        metadata=lambda path, level: PicturePixels(path).metadata,
+    "image": _with_library(
+        PicturePixels, *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"), takes_axes=True
     ),
-    "czi": Format(
-        pattern="*.czi",
-        recognizes=Endings(".czi"),
-        open=lambda path, axes, level: _opened(CziPixels(path)),
-        metadata=lambda path, level: CziPixels(path).metadata,
-        contents=czi_contents,
-    ),
-    "nd2": Format(
-        pattern="*.nd2",
-        recognizes=Endings(".nd2"),
-        open=lambda path, axes, level: _opened(Nd2Pixels(path)),
-        metadata=lambda path, level: Nd2Pixels(path).metadata,
-        contents=nd2_contents,
-    ),
-    "lif": Format(
-        pattern="*.lif",
-        recognizes=Endings(".lif", ".lof"),
-        open=lambda path, axes, level: _opened(LifPixels(path)),
-        metadata=lambda path, level: LifPixels(path).metadata,
-        contents=lif_contents,
-    ),
+    "czi": _with_library(CziPixels, ".czi", contents=czi_contents),
+    "nd2": _with_library(Nd2Pixels, ".nd2", contents=nd2_contents),
+    "lif": _with_library(LifPixels, ".lif", ".lof", contents=lif_contents),
 }
 """By name, the value of ``data_type``."""
 
@@ -146,7 +139,7 @@ def images_of(path: Path, data_type: str, selection: Selection = ALL_IMAGES) -> 
     """References of the images of a file: all, or those of a selection.
 
     A file of a custom reader is one image. Raises a DataError if there is no such image or
-    it is incomplete, and the errors of reading the file.
+    it is incomplete.
     """
     if data_type not in FORMATS:
         return [path]

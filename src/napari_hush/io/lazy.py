@@ -37,10 +37,7 @@ class ChunkCache:
         return len(self._chunks)
 
     def get(self, key: Hashable, load: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return the chunk of `key`, from memory or else by `load`; it is read-only.
-
-        Two threads that miss the same chunk at once both load it.
-        """
+        """Return the chunk of `key`, from memory or else by `load`; it is read-only."""
         with self._lock:
             if (chunk := self._chunks.get(key)) is not None:
                 self._chunks.move_to_end(key)
@@ -184,10 +181,7 @@ class SerialPixels(LazyPixels):
 
 
 class SelectedDimensions(LazyPixels):
-    """The dimensions `kept` (ascending) of `pixels`; all others have size 1.
-
-    None among `kept` is a further dimension of size 1.
-    """
+    """The dimensions `kept` of `pixels`, others of size 1 left out; None is a new one."""
 
     def __init__(self, pixels: LazyPixels, kept: Sequence[int | None]) -> None:
         def chosen(sizes: Sequence[int]) -> list[int]:
@@ -220,11 +214,7 @@ class SelectedDimensions(LazyPixels):
 
 
 def box_of(key: Any, shape: tuple[int, ...]) -> tuple[Bounds, tuple[int | slice, ...]]:
-    """Split a numpy index into the smallest box to read and an index into that box.
-
-    Raises an IndexError if the index has other items than integers, slices and an ellipsis,
-    or is too long or out of range.
-    """
+    """Split a numpy index into the smallest box to read and an index into that box."""
     parts = list(key) if isinstance(key, tuple) else [key]
     if (dots := sum(part is Ellipsis for part in parts)) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -267,11 +257,7 @@ def gather(
     dtype: np.dtype[Any],
     chunk_at: Callable[[tuple[int, ...]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """Assemble a box from the chunks that it intersects, in a new array.
-
-    `chunk_at` returns the pixels of the chunk at a position in the grid of chunks; chunks
-    at the far border may be smaller than `chunks`.
-    """
+    """Assemble a box from the chunks that it meets; those at the end may be smaller."""
     out = np.empty(extent(bounds), dtype)
     grid = [
         range(start // size, (stop - 1) // size + 1)
@@ -288,11 +274,8 @@ def gather(
 
 
 def chunk_sizes(array: Any) -> tuple[int, ...] | None:
-    """Shape of the largest chunk of an array of any kind; None if it has no chunks.
-
-    Dask lists all chunks along each axis, zarr has one size, h5py may have None.
-    """
-    chunks = getattr(array, "chunks", None)
+    """Shape of the largest chunk of an array of any kind; None if it has no chunks."""
+    chunks = getattr(array, "chunks", None)  # dask lists all of them along each axis
     if not isinstance(chunks, tuple | list):
         return None
     return tuple(max(c) if isinstance(c, tuple) else int(c) for c in chunks)

@@ -24,44 +24,44 @@ _STACK = "TZS"
 _DROPPED_FIRST = "CZTSYX"
 _CHOICES = 1000
 
-# Names of units in OME-Zarr, and how files spell them; the first is the symbol.
-_UNITS = {
-    "picometer": ("pm", "picometre"),
-    "angstrom": ("Å", "Å", "ångström"),
-    "nanometer": ("nm", "nanometre", "nanometers"),
-    "micrometer": ("µm", "μm", "um", "micron", "microns", "micrometre"),
-    "millimeter": ("mm", "millimetre", "millimeters"),
-    "centimeter": ("cm", "centimetre"),
-    "meter": ("m", "metre"),
-    "inch": ("in", "inches"),
-    "nanosecond": ("ns",),
-    "microsecond": ("µs", "μs", "us"),
-    "millisecond": ("ms", "msec"),
-    "second": ("s", "sec", "seconds"),
-    "minute": ("min", "minutes"),
-    "hour": ("h", "hr", "hours"),
+_LENGTHS = {
+    "picometer": (1e-12, "pm picometre"),
+    "angstrom": (1e-10, "Å Å ångström"),
+    "nanometer": (1e-9, "nm nanometre nanometers"),
+    "micrometer": (1e-6, "µm μm um micron microns micrometre"),
+    "millimeter": (1e-3, "mm millimetre millimeters"),
+    "centimeter": (1e-2, "cm centimetre"),
+    "meter": (1.0, "m metre"),
+    "inch": (0.0254, "in inches"),
 }
-METERS = {
-    "picometer": 1e-12,
-    "angstrom": 1e-10,
-    "nanometer": 1e-9,
-    "micrometer": 1e-6,
-    "millimeter": 1e-3,
-    "centimeter": 1e-2,
-    "meter": 1.0,
-    "inch": 0.0254,
+"""Units as OME-Zarr names them: meters, the symbol, and how else files spell it."""
+_TIMES = {
+    "nanosecond": (1e-9, "ns"),
+    "microsecond": (1e-6, "µs μs us"),
+    "millisecond": (1e-3, "ms msec"),
+    "second": (1.0, "s sec seconds"),
+    "minute": (60.0, "min minutes"),
+    "hour": (3600.0, "h hr hours"),
 }
-_SECONDS = {
-    "nanosecond": 1e-9,
-    "microsecond": 1e-6,
-    "millisecond": 1e-3,
-    "second": 1.0,
-    "minute": 60.0,
-    "hour": 3600.0,
-}
-UNITS = frozenset(_UNITS)
+_SPELLINGS = {name: words.split() for name, (_, words) in (_LENGTHS | _TIMES).items()}
+METERS = {name: size for name, (size, _) in _LENGTHS.items()}
+_SECONDS = {name: size for name, (size, _) in _TIMES.items()}
+UNITS = frozenset(_SPELLINGS)
 """Names of known units."""
-_LONG_NAMES = {short: name for name, shorts in _UNITS.items() for short in (name, *shorts)}
+_LONG_NAMES = {each: name for name, found in _SPELLINGS.items() for each in (name, *found)}
+_LETTERS = {
+    word: letter
+    for letter, words in {
+        "S": ("s", "sample", "samples"),
+        "T": ("t", "time", "frame", "frames"),
+        "C": ("c", "channel", "channels", "band", "rgb"),
+        "Z": ("z", "depth", "plane"),
+        "Y": ("y", "row", "rows", "height"),
+        "X": ("x", "column", "columns", "width"),
+    }.items()
+    for word in words
+}
+"""Letters of axes, by their names."""
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 """Character in descriptions of ImageJ."""
 _COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -155,10 +155,7 @@ class ImageMetadata:
         return self if fit else replace(self, channels=())
 
     def for_axes(self, axes: str, shape: Sequence[int]) -> ImageMetadata:
-        """Those of an image of these axes and this shape, such as a result.
-
-        Sizes of other axes are left out, and names of another number of channels.
-        """
+        """Those of an image of these axes and this shape, such as a result."""
         count = dict(zip(axes, shape, strict=True)).get("C", 1)
         kept = [a for a in self.units if a in axes and (a in self.scale or a in _SPACE)]
         return replace(
@@ -175,10 +172,7 @@ _reported: set[tuple[Path, str]] = set()
 
 
 def report_unknown(files: Iterable[tuple[Path, ImageMetadata]]) -> None:
-    """Log one warning about entries that cannot be understood, if there are any.
-
-    The same kinds of entries of further files in a folder are not reported again.
-    """
+    """Log one warning about entries not understood, once for each kind in a folder."""
     named = ""
     others = 0
     for path, found in files:
@@ -224,10 +218,7 @@ def _label(name: Any) -> str:
 
 
 def unit_name(unit: str) -> str:
-    """Name of a unit in OME-Zarr: ``"µm"`` is ``"micrometer"``, ``"pixel"`` is ``""``.
-
-    Unknown units are returned unchanged.
-    """
+    """Name of a unit in OME-Zarr: ``"µm"`` is ``"micrometer"``, ``"pixel"`` is ``""``."""
     unit = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), unit.strip())
     if unit.lower() in _NO_UNITS:
         return ""
@@ -237,14 +228,11 @@ def unit_name(unit: str) -> str:
 def unit_symbol(unit: str) -> str:
     """Symbol of a unit: ``"micrometer"`` is ``"µm"``; unknown units are unchanged."""
     name = unit_name(unit)
-    return _UNITS[name][0] if name in _UNITS else name
+    return _SPELLINGS[name][0] if name in _SPELLINGS else name
 
 
 def convert(size: float, unit: str, wanted: str) -> float:
-    """Convert a size to another unit; unchanged without a unit on either side.
-
-    Raises a ValueError if one is a length and the other a time, or a unit is unknown.
-    """
+    """Convert a size; unchanged without a unit, a ValueError from length to time."""
     unit, wanted = unit_name(unit), unit_name(wanted)
     if unit == wanted or not unit or not wanted:
         return size
@@ -255,20 +243,8 @@ def convert(size: float, unit: str, wanted: str) -> float:
 
 
 def letters_of(names: Iterable[Any]) -> str | None:
-    """Convert names such as ``("time", "y", "x")`` to ``"TYX"``.
-
-    None if a name is unknown, or two have the same letter.
-    """
-    words = {
-        "S": ("s", "sample", "samples"),
-        "T": ("t", "time", "frame", "frames"),
-        "C": ("c", "channel", "channels", "band", "rgb"),
-        "Z": ("z", "depth", "plane"),
-        "Y": ("y", "row", "rows", "height"),
-        "X": ("x", "column", "columns", "width"),
-    }
-    by_word = {word: letter for letter, many in words.items() for word in many}
-    letters = [by_word.get(str(name).lower()) for name in names]
+    """Convert names such as ``("time", "y", "x")`` to ``"TYX"``; None if that fails."""
+    letters = [_LETTERS.get(str(name).lower()) for name in names]
     found = [letter for letter in letters if letter is not None]
     if len(found) < len(letters) or len(set(found)) < len(found):
         return None

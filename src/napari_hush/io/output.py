@@ -87,10 +87,7 @@ def damaged(path: Path) -> UnreadableFileError:
 
 
 def ordered(axes: AxesMap, order: str) -> tuple[str, tuple[int, ...]]:
-    """Axes and shape of an image in another `order` of letters.
-
-    Without an S in `order`, S and T are joined, S slowest. Missing axes have size 1.
-    """
+    """Axes and shape in another `order`; without an S in it, S and T are joined as T."""
     size = dict(zip(axes.axes, axes.shape, strict=True))
     if "S" not in order:
         size["T"] = size.pop("S", 1) * size.get("T", 1)
@@ -104,11 +101,7 @@ def placed(
     inner: Sequence[slice],
     pixels: NDArray[Any],
 ) -> tuple[Bounds, NDArray[Any]]:
-    """Place of a region in an array of other axes, and a view of its pixels in that order.
-
-    `order` and `shape` are those of the array, see `ordered`; C and Z may be missing where
-    they have size 1. For `sample`, `inner` and `pixels` see `Result.write`.
-    """
+    """Place of a region (`Result.write`) in an array of other axes, and its pixels."""
     letters = "CZYX" if pixels.ndim == 4 else "CYX"
     frames = dict(zip(order, shape, strict=True)).get("T", 1)
     start = dict(zip(letters[1:], (part.start for part in inner), strict=True))

@@ -73,11 +73,7 @@ class FileBarrier:
         self._send(self.rank, clipped)
 
     def wait_for_others(self, missing: Callable[[], int]) -> int:
-        """In the first process, wait for all others; return their clipped pixels.
-
-        `missing` returns the number of missing parts; while it falls, no process counts as
-        lost. Raises a LostProcessError after `timeout` seconds without progress.
-        """
+        """Wait for the others while `missing` falls; return their clipped pixels."""
         fewest, last_progress = missing(), time.monotonic()
         while True:
             received = [self._received(rank) for rank in range(1, self.ranks)]
@@ -304,9 +300,8 @@ class PartialOutput:
 class Journal:
     """A file of one line that describes the job, and a table with a number per part.
 
-    The number is -1 while the part is missing, then its count of clipped pixels. The table,
-    from byte `offset` on, has its full size from the start, so parts can be noted when the
-    disk is full.
+    It is -1 while the part is missing, then its count of clipped pixels. The table has its
+    full size from the start, so parts can be noted when the disk is full.
     """
 
     def __init__(self, path: Path, parts: NDArray[np.int64], offset: int) -> None:

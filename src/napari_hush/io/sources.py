@@ -248,10 +248,7 @@ def _from_file(
 
 
 def _with_missing(kept: tuple[int, ...], left: str, axes: str) -> tuple[int | None, ...]:
-    """The dimensions that are `kept`, with None for S, T, C and Z that a file lacks.
-
-    Many formats leave out dimensions of size 1. `left` are the axes that the file names.
-    """
+    """The dimensions that are `kept`, with None for S, T, C and Z that a file lacks."""
     own = [a for a in axes if a in left]
     if own != [*left] or not {*axes} - {*left} <= {*"STCZ"}:
         return kept

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_hush.errors import DataError, UnreadableFileError
-from napari_hush.io import chunk_cache as cache_module
+from napari_hush.io import lazy as cache_module
 from napari_hush.io import open_images, write_tiff
 from napari_hush.io.tiff import read as tiff_read
 from napari_hush.io.tiff.read import TiffPixels

@@ -141,10 +141,7 @@ class FileSearch:
             )
 
     def add_below(self, root: Path, matches: Matcher | None = None) -> None:
-        """Add the files below a folder; links are followed, each folder once.
-
-        `matches` gets the paths of files relative to `root`.
-        """
+        """Add the files below a folder; links are followed, each folder once."""
         self.folders.append(root)
         seen: set[str] = set()
         levels = [_entries(root, seen)]
@@ -223,10 +220,7 @@ class FileSearch:
         return file not in self._given and is_result(file)
 
     def leave_out_results(self) -> None:
-        """Leave out the results of this package that were found in folders.
-
-        Raises a SourceTypeError if no other file is left.
-        """
+        """Leave out the results of this package that were found in folders."""
         results = [file for file in self.files if self.is_own_result(file)]
         if not results:
             return
@@ -282,10 +276,7 @@ def _entries(folder: Entry, seen: set[str]) -> Iterator[os.DirEntry[str]]:
 
 
 def expanded(pattern: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The paths that match a pattern up to the first ``**``, and its parts from there on.
-
-    A part that exists as it is written is no pattern.
-    """
+    """The paths that match a pattern up to the first ``**``, and its parts from there."""
     found = [Path(pattern.anchor)]
     parts = pattern.relative_to(pattern.anchor).parts
     for number, part in enumerate(parts):
@@ -296,7 +287,7 @@ def expanded(pattern: Path) -> tuple[list[Path], tuple[str, ...]]:
 
 
 def _matching(folder: Path, part: str) -> list[Path]:
-    if os.path.lexists(folder / part):
+    if os.path.lexists(folder / part):  # no pattern, whatever its letters
         return [folder / part]
     if not has_wildcard(part) or not os.path.isdir(folder):
         return []

@@ -34,11 +34,7 @@ class Found(NamedTuple):
 
 
 class FilePixels(SerialPixels):
-    """Pixels of an image of a file, which is open only while a region is read.
-
-    A subclass opens `self.file` within ``with self._reading()``. Reading raises an
-    UnreadableFileError if the file was changed.
-    """
+    """Pixels of a file, which a subclass opens within ``with self._reading()``."""
 
     kind = ""
     """What the file is, for messages: "a CZI file"."""
@@ -111,10 +107,7 @@ def stamp_of(file: Path) -> tuple[int, int]:
 
 
 def image_number(path: Path, numbers: Sequence[int]) -> int:
-    """The number of the image that a reference names, by default the first.
-
-    Raises a DataError if it is not one of `numbers`.
-    """
+    """The number of the image that a reference names, by default the first."""
     file, number = split_reference(path)
     if not numbers:
         raise DataError(f"{str(file)!r} has no image; leave it out.")
@@ -163,11 +156,7 @@ def known(axes: str, make: Callable[[], ImageMetadata]) -> ImageMetadata:
 
 
 def letters_of_dimensions(names: Sequence[str], colors: str) -> str:
-    """One letter per dimension of a file, `UNNAMED` where there is none.
-
-    The dimensions `colors` of a file are C, others that the file does not call T, C, Z, Y
-    or X are S, one of each.
-    """
+    """One letter per dimension of a file: C for `colors`, and S or `UNNAMED` for others."""
     letters: list[str] = []
     for name in names:
         letter = name if name in "TCZYX" else "C" if name in colors else "S"

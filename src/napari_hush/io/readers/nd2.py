@@ -115,10 +115,7 @@ def nd2_contents(path: Path) -> Contents:
 
 
 def _frames(nd2: Any) -> tuple[NDArray[np.int64], str]:
-    """Numbers of frames, positions first, then time; and letters of what follows.
-
-    Time is among the letters if there is more than one time point.
-    """
+    """Numbers of frames, positions first, then time; and letters of what follows."""
     counts = {name: n for name, n in nd2.sizes.items() if name not in "CYXS"}
     if math.prod(counts.values()) > MOST_PLANES:
         raise ValueError(f"it has loops of {counts} frames")

@@ -86,34 +86,21 @@ class TiffLayout:
 
 
 @dataclass
-class _Image:
-    """An image that a file names, without objects of tifffile."""
-
-    number: int
-    name: str
-    files: tuple[Path, ...]
-    missing: str
-    warning: str
-    left_out: str
-    layouts: list[TiffLayout | HushError]
-    """One per resolution level."""
-
-
-@dataclass
 class _File:
     """What a TIFF file, or a set of files, holds."""
 
     stamps: dict[Path, Stamp]
-    images: list[_Image]
+    images: list[NamedImage]
     left_over: int
 
-    def of(self, path: Path) -> list[_Image]:
+    def of(self, path: Path) -> list[NamedImage]:
         """The images with planes in one of the files."""
+        path = Path(os.path.abspath(path))
         if path.name.lower().endswith(COMPANION):
             return self.images
         return [image for image in self.images if path in image.files] or self.images
 
-    def reference(self, image: _Image, given: Path) -> Path:
+    def reference(self, image: NamedImage, given: Path) -> Path:
         """Reference of an image; `given` is the path of a file of the set."""
         first = image.files[0] if image.files else Path(os.path.abspath(given))
         here = first.parent == Path(os.path.abspath(given.parent))
@@ -129,14 +116,10 @@ _lock = threading.Lock()
 
 
 def tiff_contents(path: Path) -> Contents:
-    """The images of a TIFF file, or of the set of files that it belongs to.
-
-    Raises an UnreadableFileError if the file is empty, no TIFF or damaged.
-    """
+    """The images of a TIFF file, or of the set of files that it belongs to."""
     file, number = split_reference(path)
-    absolute = Path(os.path.abspath(file))
-    known = _read(absolute)
-    images = known.of(absolute)
+    known = _read(file)
+    images = known.of(file)
     if number is not None:
         chosen = [image for image in known.images if image.number == number]
         if chosen:
@@ -152,9 +135,7 @@ def tiff_contents(path: Path) -> Contents:
     parts = tuple(_part(known, image, file) for image in data)
     gone = [image for image in known.images if not image.files]
     if gone and not parts[0].warning and not any(part.missing for part in parts):
-        named = " and ".join(
-            f"image {image.number} ({image.missing})" for image in gone[:3]
-        )
+        named = " and ".join(f"image {each.number} ({each.missing})" for each in gone[:3])
         warning = f"The set of files of {str(file)!r} lacks {named}."
         parts = (parts[0]._replace(warning=warning), *parts[1:])
     kind = "image" if len(parts) == 1 else "series"
@@ -164,16 +145,13 @@ def tiff_contents(path: Path) -> Contents:
     return contents
 
 
-def _part(known: _File, image: _Image, given: Path) -> Part:
+def _part(known: _File, image: NamedImage, given: Path) -> Part:
     reference = known.reference(image, given)
     return Part(reference, image.number, image.name, image.missing, image.warning)
 
 
 def only_image(path: Path, series: int | None = None) -> Path:
-    """Reference of the only image of a TIFF file, or of one of its series.
-
-    Raises a DataError if there are several, and the errors of `chosen_images`.
-    """
+    """Reference of the only image of a TIFF file, or of one of its series."""
     contents = tiff_contents(path)
     images = chosen_images(contents, Selection(series=series))
     if len(images) > 1:
@@ -185,23 +163,14 @@ def only_image(path: Path, series: int | None = None) -> Path:
 
 
 def layout_of(path: str | Path, level: int = 0) -> TiffLayout:
-    """Find the pixels of the only image, or ``"run.tif#2"``, of a TIFF file.
-
-    Pixels are not read. `level` is the resolution level, 0 the finest.
-
-    Raises an UnreadableFileError if the file is empty, no TIFF, damaged, truncated, or its
-    codec is not installed, and a DataError if it holds several images, or the image is
-    incomplete or has no such level.
-    """
+    """Find the pixels of the only image, or ``"run.tif#2"``, at a resolution level."""
     path = Path(path)
     file, number = split_reference(path)
-    known = _read(Path(os.path.abspath(file)))
-    images = known.images
+    known = _read(file)
     if number is None:
-        images = known.of(Path(os.path.abspath(file)))
-        images = [image for image in images if not image.left_out]
+        images = [image for image in known.of(file) if not image.left_out]
     else:
-        images = [image for image in images if image.number == number]
+        images = [image for image in known.images if image.number == number]
     if len(images) != 1 or images[0].missing:
         only_image(path)  # raises
     layouts = images[0].layouts
@@ -218,6 +187,7 @@ def layout_of(path: str | Path, level: int = 0) -> TiffLayout:
 
 def _read(path: Path) -> _File:
     """Read what a file or the set of a file holds, or remember it if nothing changed."""
+    path = Path(os.path.abspath(path))
     with _lock:
         for known in [known for known in _known if path in known.stamps]:
             _known.remove(known)
@@ -228,24 +198,15 @@ def _read(path: Path) -> _File:
         stamps = {file: _stamp(file) for file in found.sources}
         for image in found.images:
             stamps.update((file, _stamp(file)) for file in image.files)
-        images = [
-            _Image(
-                image.number,
-                image.name,
-                image.files,
-                image.missing,
-                image.warning,
-                image.left_out,
-                _layouts(found, image, stamps),
-            )
-            for image in found.images
-        ]
-        known = _File(stamps, images, found.left_over)
-    sound = all(
-        isinstance(layout, TiffLayout) for image in images for layout in image.layouts
-    )
+        for image in found.images:
+            image.layouts = _layouts(found, image, stamps)
+        for image in found.images:
+            image.series = image.planes = None
+        known = _File(stamps, found.images, found.left_over)
+    layouts = [layout for image in known.images for layout in image.layouts]
+    sound = all(isinstance(layout, TiffLayout) for layout in layouts)
     age = time.time_ns() - max(time for _, time in stamps.values())
-    if sound and age > _SETTLED and not any(image.missing for image in images):
+    if sound and age > _SETTLED and not any(image.missing for image in known.images):
         with _lock:
             _known.append(known)
             del _known[:-_REMEMBERED]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
 import tifffile
 
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, convert, number_of, unit_name
+from napari_hush.io.tiff.ome import children
 
 _NAMELESS = ("uniform", "generic")
 _SHAPED = ("scale", "units", "channels", "position")
@@ -33,10 +34,7 @@ _MOST_PLANES = 2**24
 
 
 def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
-    """The image series of a file, and the metadata that could not be understood.
-
-    Pages whose description makes no sense are plain pages.
-    """
+    """The image series of a file, and the metadata that could not be understood."""
     unknown: list[str] = []
     if file.is_imagej:
         _sanitize(file.imagej_metadata or {})
@@ -94,10 +92,7 @@ def _sanitize(known: dict[str, Any]) -> None:
 def series_metadata(
     file: tifffile.TiffFile, series: Any, unknown: Sequence[str] = ()
 ) -> tuple[ImageMetadata, str]:
-    """Metadata of an image series, and its axes with `UNNAMED` in place of guesses.
-
-    `unknown` are entries of the file that could not be understood.
-    """
+    """Metadata of an image series, and its axes with `UNNAMED` in place of guesses."""
     kind = series.kind
     axes = series.axes
     if series.keyframe.samplesperpixel > 1 and "S" in axes:  # colors
@@ -121,21 +116,18 @@ def series_metadata(
 
 def _entries(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
     """Arguments of `ImageMetadata.of`, as the file has them."""
-    if series.kind == "shaped":
+    kind = series.kind
+    if kind == "shaped":
         return _of_shaped(series.keyframe.shaped_description)
-    if file.is_ome and series.kind in _OME:
+    if file.is_ome and kind in _OME:
         return _of_ome(file, series)
-    if series.kind == "imagej":
+    if kind == "imagej":
         return _of_imagej(file.imagej_metadata or {}, series)
-    if series.kind == "lsm":
-        return _of_lsm(file.lsm_metadata or {})
-    if series.kind == "stk":
-        return _of_stk(file.stk_metadata or {})
-    if series.kind == "svs":
+    if kind == "svs":
         return _of_svs(series.keyframe.description)
-    if series.kind == "mmstack":
-        return _of_micromanager(file.micromanager_metadata or {})
-    return {}
+    others = {"lsm": _of_lsm, "stk": _of_stk, "mmstack": _of_micromanager}
+    name = "micromanager" if kind == "mmstack" else kind
+    return others[kind](getattr(file, f"{name}_metadata") or {}) if kind in others else {}
 
 
 def _of_shaped(text: str) -> dict[str, Any]:
@@ -181,21 +173,21 @@ def _channel_labels(known: Mapping[str, Any], series: Any) -> list[Any]:
 def _of_ome(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
     root = ElementTree.fromstring(file.ome_metadata or "")  # noqa: S314  (bounded)
     # Images without pixels have no series.
-    images = [each for each in _children(root, "Image") if [*_children(each, "Pixels")]]
+    images = [each for each in children(root, "Image") if [*children(each, "Pixels")]]
     called = [image for image in images if image.get("Name", "") == series.name]
     number = next((n for n, each in enumerate(file.series) if each is series), 0)
     image = called[0] if len(called) == 1 else images[number]
-    pixels = next(_children(image, "Pixels"))
+    pixels = next(children(image, "Pixels"))
     known = pixels.attrib
     scale: dict[str, Any] = {a: known.get(f"PhysicalSize{a}") for a in "ZYX"}
     units = {a: known.get(f"PhysicalSize{a}Unit", "micrometer") for a in "ZYX"}
     planes = {
         tuple(plane.get(f"The{a}", "0") for a in "TCZ"): plane.attrib
-        for plane in _children(pixels, "Plane")
+        for plane in children(pixels, "Plane")
     }
     scale["T"] = known.get("TimeIncrement") or _interval(planes, known.get("SizeT"))
     units["T"] = known.get("TimeIncrementUnit", "second")
-    label = next(_children(image, "StageLabel"), ElementTree.Element("StageLabel")).attrib
+    label = next(children(image, "StageLabel"), ElementTree.Element("StageLabel")).attrib
     first = planes.get(("0", "0", "0"), {})
     position: dict[str, Any] = {}
     for a in "ZYX":
@@ -205,7 +197,7 @@ def _of_ome(file: tifffile.TiffFile, series: Any) -> dict[str, Any]:
         if not size:
             units[a] = unit
         position[a] = _converted(place, unit, units[a])
-    names = [channel.get("Name") for channel in _children(pixels, "Channel")]
+    names = [channel.get("Name") for channel in children(pixels, "Channel")]
     return {"scale": scale, "units": units, "channels": names, "position": position}
 
 
@@ -215,10 +207,10 @@ def _interval(planes: Mapping[Any, Mapping[str, str]], frames: str | None) -> fl
     if count is None or count < 2:
         return None
     ends = [planes.get((str(n), "0", "0"), {}) for n in (0, int(count) - 1)]
-    times = [
-        _converted(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"), "s") for plane in ends
-    ]
-    first, last = map(number_of, times)
+    first, last = (
+        number_of(_converted(plane.get("DeltaT"), plane.get("DeltaTUnit", "s"), "s"))
+        for plane in ends
+    )
     if first is None or last is None or last <= first:
         return None
     return (last - first) / (count - 1)
@@ -231,11 +223,6 @@ def _converted(value: Any, unit: str, wanted: str) -> Any:
         return value if number is None else convert(number, unit, wanted)
     except ValueError:
         return f"{value} {unit}"
-
-
-def _children(element: ElementTree.Element, name: str) -> Iterator[ElementTree.Element]:
-    """The children of any namespace."""
-    return (one for one in element if str(one.tag).rpartition("}")[2] == name)
 
 
 def _of_lsm(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,12 +259,7 @@ def _of_svs(text: str) -> dict[str, Any]:
 def _of_micromanager(known: Mapping[str, Any]) -> dict[str, Any]:
     summary = known.get("Summary")
     summary = summary if isinstance(summary, dict) else {}
-    pixel = summary.get("PixelSize_um")
-    scale = {
-        "T": _times(summary.get("Interval_ms"), 1e-3),
-        "Z": summary.get("z-step_um"),
-        "Y": pixel,
-        "X": pixel,
-    }
+    scale = dict.fromkeys("YX", summary.get("PixelSize_um"))
+    scale |= {"Z": summary.get("z-step_um"), "T": _times(summary.get("Interval_ms"), 1e-3)}
     units = {"T": "second", **dict.fromkeys("ZYX", "micrometer")}
     return {"scale": scale, "units": units, "channels": summary.get("ChNames")}

@@ -49,10 +49,7 @@ class Complaints(logging.Handler):
 def opened(
     path: Path, heard: Complaints | None = None, **how: Any
 ) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF file; any error with it becomes an UnreadableFileError that names it.
-
-    `heard` collects what tifffile says, `how` are arguments of ``tifffile.TiffFile``.
-    """
+    """Open a TIFF file; errors with it name it, and `heard` collects what tifffile says."""
     heard = heard or Complaints()
     log = logging.getLogger("tifffile")
     log.addHandler(heard)
@@ -190,11 +187,7 @@ class OpenTiff:
 
 
 def planes_of(found: OpenTiff, series: Any) -> Planes:
-    """Compare the shape of a series with its pages.
-
-    Raises an UnreadableFileError if the end of contiguous pixels is missing, and a
-    DataError if pages cannot form the shape or hold codes of the pixels.
-    """
+    """Compare the shape of a series with its pages."""
     shape, first = tuple(series.shape), series.keyframe
     if series.transform is not None or series.dtype != first.dtype:
         raise DataError(
@@ -255,11 +248,8 @@ def frames_held(axis: str, named: int, held: int) -> str:
 
 
 def _complete(there: NDArray[np.bool_], axes: str) -> tuple[int, int] | None:
-    """A dimension and how many of its first steps are complete, if later ones are absent.
-
-    The last step along the slowest dimension may be there in part. Channels are no steps.
-    """
-    for axis in range(there.ndim):
+    """A dimension and how many of its first steps are complete, if none is later."""
+    for axis in range(there.ndim):  # the last step of the slowest may be there in part
         steps = np.moveaxis(there, axis, 0).reshape(there.shape[axis], -1)
         n = int(np.argmin(steps.all(1)))
         if axes[axis] != "C" and n and not steps[n + (axis == 0) :].any():

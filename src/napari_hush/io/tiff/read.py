@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,12 +27,9 @@ _BAND = 8 * 2**20
 class TiffPixels(LazyPixels):
     """Pixels of an image series of a TIFF file or a set of files, which stay there.
 
-    `path` is a file with one image, or an image reference such as ``"run.tif#2"``; `level`
-    is the resolution level, 0 the finest. Uncompressed pages are read row by row or in
-    bands, compressed ones by strips or tiles through the chunk cache. A file is open only
-    while a region is read, and it is no memory map: memory does not grow with the pixels
-    read, and a file that shrinks does not end the process. Reading raises an
-    UnreadableFileError if a file was changed.
+    Uncompressed pages are read row by row or in bands, compressed ones by strips or tiles
+    through the chunk cache. It is no memory map: memory does not grow with the pixels read,
+    and a file that shrinks does not end the process.
     """
 
     def __init__(self, path: str | Path, level: int = 0) -> None:
@@ -66,10 +63,7 @@ class TiffPixels(LazyPixels):
             return self._gathered(files, bounds, self._decoded)
 
     def _gathered(
-        self,
-        files: _Files,
-        bounds: Bounds,
-        piece: Callable[[_Files, tuple[int, ...]], NDArray[Any]],
+        self, files: _Files, bounds: Bounds, piece: Callable[[_Files, Any], NDArray[Any]]
     ) -> NDArray[Any]:
         if self.chunks is None:
             return self._plain(files, bounds)
@@ -81,14 +75,10 @@ class TiffPixels(LazyPixels):
         box = extent(bounds)
         out = np.empty(box, self.dtype)
         for index in np.ndindex(*box[:lead]):
-            numbers = [start + i for (start, _), i in zip(bounds, index, strict=False)]
-            page = int(np.ravel_multi_index(numbers, layout.shape[:lead])) if lead else 0
+            page = self._page([low + i for (low, _), i in zip(bounds, index, strict=False)])
+            at = int(layout.offsets[page, 0])
             out[index] = read_box(
-                files.of(page),
-                int(layout.offsets[page, 0]),
-                layout.page,
-                layout.stored,
-                bounds[lead:],
+                files.of(page), at, layout.page, layout.stored, bounds[lead:]
             )
         return out
 
@@ -97,7 +87,7 @@ class TiffPixels(LazyPixels):
         key = (*self.layout.identity, position)
         return chunk_cache.get(key, lambda: self._decoded(files, position))
 
-    def _page(self, position: tuple[int, ...]) -> int:
+    def _page(self, position: Sequence[int]) -> int:
         shape = self.layout.shape
         lead = len(shape) - len(self.layout.page)
         return int(np.ravel_multi_index(position[:lead], shape[:lead])) if lead else 0
@@ -224,11 +214,7 @@ def read_box(
     dtype: np.dtype[Any],
     bounds: Bounds,
 ) -> NDArray[Any]:
-    """Read a box of a contiguous array in a file, in native byte order.
-
-    The array has the given `shape` and `dtype`, in the byte order of the file, and begins
-    at byte `offset` of the unbuffered `file`.
-    """
+    """Read a box of a contiguous array, from byte `offset` of an unbuffered file on."""
     # Dimensions that are read whole are merged with the one before.
     sizes, parts = [1, *shape], [(0, 1), *bounds]
     while len(sizes) > 2 and parts[-1] == (0, sizes[-1]):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tifffile
 
@@ -32,6 +32,9 @@ from napari_hush.io.tiff.pages import (
     pages_of,
     planes_of,
 )
+
+if TYPE_CHECKING:
+    from napari_hush.io.tiff.layout import TiffLayout
 
 _NAMING_ALL = ("ome", "shaped", "svs", "qpi", "scn", "philips")
 """Kinds of series that name all pages of a file."""
@@ -58,6 +61,8 @@ class NamedImage:
     """What it is if it is no data, such as "label"."""
     error: HushError | None = None
     """Why its pixels cannot be read."""
+    layouts: list[TiffLayout | HushError] = field(default_factory=list)
+    """One per resolution level; `series` and `planes` are not kept with them."""
 
 
 @dataclass
@@ -71,10 +76,7 @@ class TiffImages(OpenTiff):
 
 @contextmanager
 def images_in(path: Path) -> Iterator[TiffImages]:
-    """Open a TIFF file, or the set of files that it belongs to, by its absolute path.
-
-    Raises an UnreadableFileError if it is empty, no TIFF or damaged.
-    """
+    """Open a TIFF file, or the set of files that it belongs to, by its absolute path."""
     heard = Complaints()
     with ExitStack() as stack:
 

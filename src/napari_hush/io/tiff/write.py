@@ -176,10 +176,7 @@ _NO_UNIT = {"second": "s", "micrometer": "pixel"}
 
 
 def read_tiff(path: str | Path, series: int | None = None) -> NDArray[Any]:
-    """Read the only image of a TIFF file, or one of its series, in the axes of the file.
-
-    Raises the errors of `read_image`, but for axes without names.
-    """
+    """Read an image like `read_image`, in the axes of the file, which need no names."""
     return TiffPixels(only_image(Path(path), series))[...]
 
 
@@ -296,12 +293,9 @@ def _turned(array: NDArray[Any], axes: AxesMap, form: TiffForm) -> NDArray[Any]:
 
 
 class TiffResult:
-    """An uncompressed TIFF file that is written by region.
+    """An uncompressed TIFF file that is written by region; see `Result`."""
 
-    It is no memory map, which would end the process when the disk is full. The name of
-    `target` selects the kind of file.
-    """
-
+    # It is no memory map, which would end the process when the disk is full.
     block: tuple[int, ...] | None = None
 
     def __init__(self, image: ResultImage, target: Path) -> None:
@@ -370,10 +364,7 @@ def _sides(axes: str, shape: Sequence[int]) -> list[tuple[str, int]]:
 def runs(
     shape: Sequence[int], bounds: Bounds, box: NDArray[Any]
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Cut a box of an array of `shape` into contiguous runs of pixels.
-
-    Yields the flat index of the first pixel in the array, and the pixels.
-    """
+    """Cut a box of an array into runs: flat index of the first pixel, and the pixels."""
     whole = len(shape)
     while whole and bounds[whole - 1] == (0, shape[whole - 1]):
         whole -= 1

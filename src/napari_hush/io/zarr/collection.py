@@ -25,11 +25,7 @@ _MARK = "zarr.json"
 
 
 def place_in_store(image: Path) -> tuple[Path, Path]:
-    """The outermost store around a group or an array, and its path in the store.
-
-    The path has no parts for a store itself, and any path that is no Zarr. At an address,
-    the store is the first folder whose name ends in ".zarr".
-    """
+    """The outermost store around a group or an array, and its path in the store."""
     store = image
     if address_of(image) is None:
         while zarr_marks(store.parent):
@@ -41,10 +37,7 @@ def place_in_store(image: Path) -> tuple[Path, Path]:
 
 
 def check_collection(store: Path) -> None:
-    """Raise an ExistingFileError unless a store is new or has results of several images.
-
-    Such a store has a record, and no pixels of its own.
-    """
+    """Raise an ExistingFileError unless a store is new or has results of several images."""
     if not store.exists():
         return
     attributes: dict[str, Any] = {}
@@ -70,11 +63,7 @@ class CollectedResults:
         self._sources: dict[Path, dict[str, Any]] = {}
 
     def add(self, image: Path, target: Path) -> None:
-        """Update the groups around the result `target` of `image`.
-
-        Nothing is done for a result that is a store itself. Raises the errors of `opened`,
-        and an UnwritableFileError.
-        """
+        """Update the groups around the result `target` of `image`, if it is in a store."""
         store, inner = place_in_store(image)
         depth = len(inner.parts)
         if not depth or target.parts[-depth:] != inner.parts or not exists(target):

@@ -106,11 +106,7 @@ class Multiscale:
     def metadata(
         self, level: str, ndim: int, names: str | None
     ) -> tuple[str, ImageMetadata]:
-        """Axes and metadata of a resolution, given by its path, of `ndim` dimensions.
-
-        `names` are axes known from elsewhere, which count if these metadata have none.
-        Axes without a name are `UNNAMED`.
-        """
+        """Axes and metadata of a resolution; `names` count if the metadata have none."""
         datasets = dicts(self.known.get("datasets"))
         dataset = next(each for each in datasets if each.get("path") == level)
         steps = [*_steps(dataset.get("coordinateTransformations"))]
@@ -169,11 +165,7 @@ def _steps(value: Any) -> Iterator[Attributes]:
 def _placed(
     steps: Sequence[Attributes], ndim: int
 ) -> tuple[list[Any], list[Any], list[str]]:
-    """Sizes of a pixel and place of the first one along each axis, and what is unknown.
-
-    Values that are no numbers are returned as they are. Lists are empty where there is
-    no transformation of the kind, or one of another kind.
-    """
+    """Size of a pixel and place of the first one along each axis, and what is unknown."""
     sizes: list[Any] = [1.0] * ndim
     corner: list[Any] = [0.0] * ndim
     kinds = set()
@@ -218,11 +210,7 @@ _XML_BYTES = 2**28
 
 
 def zarr_contents(path: Path) -> Contents:
-    """The images of a Zarr store, or of a group in one; no pixels are read.
-
-    Images below "labels" are none. Raises the errors of `opened`, and an
-    UnreadableFileError if metadata name an image outside of the store.
-    """
+    """The images of a Zarr store, or of a group in one; those below "labels" are none."""
     node = opened(path)
     if not is_group(node):
         return Contents.single(path)
@@ -322,10 +310,7 @@ def _images_in(xml: Path) -> int:
 def _parts_below(
     store: Path, path: Path, depth: int, seen: set[str]
 ) -> tuple[list[Part], list[str]]:
-    """The images of all groups inside a group, and the arrays beside them.
-
-    A plate, well or collection stands for its images. Links are followed, each folder once.
-    """
+    """The images of all groups inside a group, and the arrays beside them."""
     if (here := os.path.realpath(path)) in seen:
         return [], []
     seen.add(here)

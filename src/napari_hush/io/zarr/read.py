@@ -44,8 +44,6 @@ class ZarrPixels(LazyPixels):
 
     Chunks are decoded whole and kept in the chunk cache. The whole image, regions too large
     for the cache, and `read_uncached` bypass it, so zarr decodes their chunks in parallel.
-    Missing chunks have the fill value. Reading raises an UnreadableFileError if a chunk is
-    damaged, or the array was changed or deleted.
     """
 
     def __init__(self, array: Any, path: Path | None = None) -> None:
@@ -67,10 +65,7 @@ class ZarrPixels(LazyPixels):
         self._token = uuid.uuid4().hex
 
     def fingerprint(self) -> str | None:
-        """Hash of the metadata, and of number, size and newest time of the files.
-
-        At an address only metadata count.
-        """
+        """Hash of the metadata, and in a folder of number, size and newest of the files."""
         if self.path is None:
             return None
         if (address := address_of(self.path)) is not None:
@@ -152,10 +147,7 @@ def open_zarr(path: Path, level: int = 0) -> tuple[ZarrPixels, str, ImageMetadat
     """Open an array without reading its pixels; also its axes and metadata.
 
     `path` is a store, or a group or an array in one (``image.zarr/1``), in a folder or at
-    an address; of an OME-Zarr image the first multiscale counts, and `level` 0 is the
-    finest. Axes without a name are `UNNAMED`. Raises an UnreadableFileError if it is no
-    Zarr store, its metadata are damaged or it lacks the level, and a DataError if it has
-    no array, several images or arrays, or no such level.
+    an address; of an OME-Zarr image the first multiscale counts.
     """
     node = opened(path)
     if not is_group(node):
@@ -275,10 +267,8 @@ def _described(
 
 
 def array_axes(array: Any) -> str | None:
-    """Axes from the dimension names of a Zarr array, or None.
-
-    Version 3 has dimension names; for version 2 xarray writes them as an attribute.
-    """
+    """Axes from the dimension names of a Zarr array, or None."""
     names = getattr(array.metadata, "dimension_names", None)
+    # To version 2, which has none, xarray adds an attribute.
     names = names or array.attrs.asdict().get("_ARRAY_DIMENSIONS")
     return letters_of(names) if names and len(names) == array.ndim else None

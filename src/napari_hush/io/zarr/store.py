@@ -58,10 +58,7 @@ _METADATA_BYTES = 2**26
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr store, or a group or an array in one.
-
-    Every address counts as one; nothing is fetched.
-    """
+    """Whether a folder is a Zarr store, group or array, as every address counts to be."""
     if os.path.isdir(path):
         return path.suffix.lower() == ".zarr" or bool(zarr_marks(path))
     return address_of(path) is not None
@@ -119,11 +116,7 @@ def exists(path: Path) -> bool:
 
 
 def opened(path: Path) -> Any:
-    """Open a group or an array for reading; its attributes are a mapping.
-
-    Raises an UnreadableFileError if it is none or its metadata are damaged, and a
-    MissingFileError if an address has none.
-    """
+    """Open a group or an array for reading; its attributes are a mapping."""
     zarr = zarr_module()
     address = address_of(path)
     try:
@@ -175,10 +168,7 @@ def _sound(node: Any) -> Any:
 
 
 def members_of(path: Path, *, with_folders: bool = False) -> dict[str, Path]:
-    """Groups and arrays directly in a group of a folder, in natural order.
-
-    With other folders as well if `with_folders`.
-    """
+    """Groups and arrays (with other folders, if asked) in a group, in natural order."""
     found = [
         each
         for each in path.iterdir()

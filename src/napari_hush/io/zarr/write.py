@@ -134,14 +134,15 @@ class ZarrResult:
         """OME metadata; channels have names once the range of each is known."""
         ome: dict[str, Any] = {"version": _VERSION, "multiscales": [self._multiscale()]}
         channels = []
+        names = self._image.sizes.channels
         for number, (low, high) in enumerate(ranges):
-            whole = (low, high)
+            whole: tuple[float, float] = (low, high)
             if self._image.dtype.kind in "ui":
-                whole = (np.iinfo(self._image.dtype).min, np.iinfo(self._image.dtype).max)
+                limits = np.iinfo(self._image.dtype)
+                whole = limits.min, limits.max
             window = {"start": low, "end": high, "min": whole[0], "max": whole[1]}
             color = _COLORS[number % len(_COLORS)] if len(ranges) > 1 else _WHITE
-            name = self._image.sizes.channels[number]
-            one = {"label": name, "color": color, "active": True, "window": window}
+            one = {"label": names[number], "color": color, "active": True, "window": window}
             channels.append(one)
         return ome | ({"omero": {"channels": channels}} if channels else {})
 
@@ -256,11 +257,7 @@ class Grid:
 def plan_grid(
     shape: Sequence[int], tile: Sequence[int], pixel_bytes: int, shard_bytes: int
 ) -> Grid:
-    """Choose shards made of whole tiles, so that each is written once.
-
-    Sizes are ``((Z), Y, X)``; `pixel_bytes` are of all channels together, and a shard of
-    about `shard_bytes` is no smaller than a tile.
-    """
+    """Choose shards of about `shard_bytes` and whole tiles, each written once."""
     wish = _CHUNK[len(shape)]
     chunk = [_chunk(n, t, wish) for n, t in zip(shape, tile, strict=True)]
     # A tile at the border need not have whole chunks.
