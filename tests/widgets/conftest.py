@@ -53,12 +53,24 @@ class Hand:
         from qtpy.QtWidgets import QCheckBox
 
         button = self.find(name)
+        self.unfold(button)
         assert button.isEnabled(), f"{name} is gray: {button.toolTip()}"
         # Right of its words a box takes no clicks, and it may be wider than they are.
         place = button.rect().center()
         if isinstance(button, QCheckBox):
             place = QPoint(8, place.y())
         self._qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=place)
+
+    def unfold(self, widget) -> None:
+        """Open the sections around `widget`, as a person does to reach it."""
+        from napari_hush.widgets.theme.collapsible import Collapsible
+
+        around = widget.parentWidget()
+        while around is not None and around is not self.dock:
+            folded = isinstance(around, Collapsible) and not around.isExpanded()
+            if folded and widget is not around.toggleButton():
+                around.toggleButton().click()
+            around = around.parentWidget()
 
     def until(self, condition: Callable[[], bool], seconds: float = 180) -> None:
         self._qtbot.waitUntil(condition, timeout=int(seconds * 1000))

@@ -147,12 +147,41 @@ def test_one_button_is_lit_and_a_grey_one_says_why(ready):
         buttons = ready.dock.findChildren(QPushButton)
         return [button.objectName() for button in buttons if button.property("lit")]
 
-    assert lit() == ["train"]
+    assert lit() == ["denoise_now"]
     assert ready.find("denoise").toolTip().startswith("There is no model yet")
-    ready.train()
-    assert lit() == ["denoise"]
-    ready.denoise()
-    assert lit() == ["save_model"]
+    ready.click("train")
+    assert lit() == ["stop"]
+    ready.until_ready("train")
+    assert lit() == ["denoise_now"]
+
+
+def test_denoise_now_trains_and_denoises_and_then_uses_the_model(viewer, ready):
+    ready.click("denoise_now")
+    assert ready.find("stop").isVisible()
+    assert not ready.find("denoise_now").isVisible()
+    ready.until(lambda: "cells denoised" in viewer.layers)
+    ready.until_ready("denoise_now")
+    assert ready.find("denoise_now").isVisible()
+    model = ready.dock.model
+    ready.click("denoise_now")
+    ready.until(lambda: len(viewer.layers) == 3)
+    ready.until_ready("denoise_now")
+    assert ready.dock.model is model
+
+
+def test_sections_appear_with_their_content(viewer, hand, noisy, quick):
+    def shown() -> set[str]:
+        names = "loss_plot", "compare", "model_card"
+        return {name for name in names if hand.find(name).isVisible()}
+
+    assert shown() == set()
+    viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick())
+    assert shown() == set()
+    hand.train()
+    assert shown() == {"loss_plot", "model_card"}
+    hand.denoise()
+    assert shown() == {"loss_plot", "model_card", "compare"}
 
 
 def test_stop_before_the_first_step_keeps_the_earlier_model(ready):

@@ -7,9 +7,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication
 
-from napari_hush.config.training import PRESETS, Preset
-from napari_hush.widgets.dock import denoise_dock
-
 
 def _entries(viewer) -> dict:
     from napari._app_model import get_app_model
@@ -22,14 +19,12 @@ def test_the_filter_menu_has_both_entries(viewer):
     assert {"napari-hush.denoise_quickly", "napari-hush.denoise"} <= set(_entries(viewer))
 
 
-def test_one_click_in_the_menu_goes_all_the_way(viewer, noisy, monkeypatch, drive):
+def test_one_click_in_the_menu_goes_all_the_way(viewer, noisy, hand, quick):
     from napari._app_model import get_app_model
 
-    small = Preset(PRESETS[0].name, PRESETS[0].words, num_epochs=1, num_steps=2)
-    monkeypatch.setattr(denoise_dock, "PRESETS", (small, *PRESETS[1:]))
     viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick())
     get_app_model().commands.execute_command("napari-hush.denoise_quickly").result()
-    hand = drive(next(iter(viewer.window.dock_widgets.values())))
     hand.until(lambda: "cells denoised" in viewer.layers, 120)
     hand.until_ready("denoise")
     assert not np.array_equal(viewer.layers["cells denoised"].data, noisy)

@@ -29,8 +29,8 @@ def during(activity: Activity, dock: DockState = TRAINED) -> DockState:
 
 
 def test_at_rest():
-    assert can_be_pressed(READY) == {"train", "load_model"}
-    whole = {"train", "train_on", "denoise", "save_model", "load_model"}
+    assert can_be_pressed(READY) == {"denoise_now", "train", "load_model"}
+    whole = {"train", "train_on", "denoise", "save_model", "load_model", "denoise_now"}
     assert can_be_pressed(TRAINED) == whole
     kept = replace(TRAINED, has_snapshots=True)
     assert can_be_pressed(kept) == {*whole, "snapshots"}
@@ -54,14 +54,10 @@ def test_while_busy_only_the_way_out_is_open(activity, way_out):
 @pytest.mark.parametrize(
     ("dock", "lit"),
     [
-        (READY, "train"),
+        (READY, "denoise_now"),
         (during(Activity.TRAINING), "stop"),
-        (TRAINED, "denoise"),
+        (TRAINED, "denoise_now"),
         (during(Activity.DENOISING), "cancel"),
-        (
-            replace(TRAINED, state=finish(begin(Activity.DENOISING, "", 0), "")),
-            "save_model",
-        ),
         (DockState(readiness=Readiness("no image", "no image")), ""),
     ],
 )
@@ -135,8 +131,8 @@ def test_a_training_can_be_paused_and_resumed():
     running, paused = _training(), _training(phase=Phase.PAUSED)
     assert {"pause", "stop"} <= can_be_pressed(running)
     assert {"pause", "stop"} <= can_be_pressed(paused)
-    assert not resolve(running).paused
-    assert resolve(paused).paused
+    assert "pause" not in resolve(running).labels
+    assert resolve(paused).labels["pause"] == "Resume"
     assert resolve(paused).primary == "pause"
     assert "Resume" in resolve(paused).tooltips["pause"]
     assert resolve(paused).status.startswith("Paused")

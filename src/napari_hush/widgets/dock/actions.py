@@ -25,7 +25,7 @@ def denoise_quickly(viewer: napari.viewer.Viewer) -> None:
 
 
 def _start(dock: DenoiseDock, layer: Image) -> None:
-    dock.denoiseQuickly(layer)
+    dock.denoiseNow(layer)
 
 
 def _selected_image(viewer: Any) -> Image | None:

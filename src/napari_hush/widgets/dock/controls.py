@@ -9,22 +9,21 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLayout,
-    QProgressBar,
     QSizePolicy,
     QWidget,
 )
 from superqt import QElidingLabel
 
 from napari_hush.widgets.data.scope_chooser import ScopeChooser
+from napari_hush.widgets.dock.foot_bar import FootBar
 from napari_hush.widgets.dock.inputs import Inputs
 from napari_hush.widgets.dock.log_pane import LogPane
 from napari_hush.widgets.dock.recovery_panel import RecoveryPanel
-from napari_hush.widgets.dock.status import Footer, StatusLine, show_progress
 from napari_hush.widgets.inspect.compare_panel import ComparePanel
 from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
 from napari_hush.widgets.settings.sticky_checkboxes import persist
-from napari_hush.widgets.theme.collapsible import order_tabs
+from napari_hush.widgets.theme.collapsible import Collapsible, order_tabs
 from napari_hush.widgets.theme.widgets import (
     Rule,
     column,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from napari_hush.widgets.theme.theme import Colours
 
 BUTTONS = {
+    "denoise_now": "Denoise now",
     "train": "Train",
     "train_on": "Train more",
     "pause": "Pause",
@@ -49,14 +49,17 @@ BUTTONS = {
     "denoise": "Denoise",
     "cancel": "Cancel",
     "snapshots": "Snapshots …",
-    "save_model": "Save …",
+    "save_model": "Save model …",
     "load_model": "Load …",
 }
 """Labels by objectName."""
 
 
 class Controls(QWidget):
-    """All controls of the dock. Decides nothing."""
+    """All controls of the dock, in sections that appear when they have content.
+
+    `foot`, for the place below the scroll area, has the primary button. Decides nothing.
+    """
 
     def __init__(
         self, viewer: Viewer, colours: Colours, parent: QWidget | None = None
@@ -82,25 +85,40 @@ class Controls(QWidget):
             "Otherwise the result is float32."
         )
         self.card = ModelPanel()
-        self.footer = Footer()
         self.log = LogPane()
-        self._progress = QProgressBar()
-        self._progress.setObjectName("progress")
-        self._progress.setTextVisible(False)
-        self._status = StatusLine()
         self._model = QElidingLabel()
         self._model.setObjectName("model_name")
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.buttons = {name: push_button(name, words) for name, words in BUTTONS.items()}
+        self.foot = FootBar(self.buttons)
+        self._live = QWidget()
+        self._sections: dict[str, QWidget] = {
+            "live": self._live,
+            "result": self.compare,
+            "model": self.card,
+        }
         self._lay_out()
         order_tabs(self)
+        order_tabs(self.foot)
 
     def _lay_out(self) -> None:
+        training = QWidget()
+        training_column = column(training, spacing=10)
+        training_column.addWidget(self.inputs.settings)
+        training_column.addLayout(self._row(train=1, train_on=1))
         preview_row = row()
         preview_row.addWidget(self.preview, 1)
         preview_row.addWidget(self.buttons["snapshots"])
-        denoising_row = self._row(denoise=3, cancel=2)
-        denoising_row.insertWidget(1, self.scope, 6)
+        live_column = column(self._live, spacing=8)
+        live_column.addWidget(self.plot, 1)
+        live_column.addLayout(preview_row)
+        denoising = QWidget()
+        denoising_row = row()
+        denoising_row.addWidget(self.scope, 3)
+        denoising_row.addWidget(self.buttons["denoise"], 2)
+        denoising_column = column(denoising, spacing=8)
+        denoising_column.addWidget(self.keep_type)
+        denoising_column.addLayout(denoising_row)
         model_row = self._row(save_model=0, load_model=0)
         model_row.insertWidget(0, self._model, 1)
         model_row.addWidget(self.card.recent)
@@ -108,20 +126,13 @@ class Controls(QWidget):
         layout.setContentsMargins(12, 10, 12, 12)
         layout.addWidget(self.recovery)
         layout.addWidget(self.inputs)
+        layout.addWidget(_fold("fold_training", "Training", training))
+        layout.addWidget(_fold("fold_denoising", "Denoising", denoising))
         layout.addWidget(Rule())
-        layout.addLayout(self._row(train=3, train_on=3, pause=2, stop=2))
-        layout.addWidget(self.plot, 50)
-        layout.addWidget(self._progress)
-        layout.addWidget(self._status)
-        layout.addLayout(preview_row)
-        layout.addWidget(Rule())
-        layout.addLayout(denoising_row)
-        layout.addWidget(self.keep_type)
+        layout.addWidget(self._live, 50)
         layout.addWidget(self.compare)
-        layout.addWidget(Rule())
         layout.addLayout(model_row)
         layout.addWidget(self.card)
-        layout.addWidget(self.footer)
         layout.addWidget(self.log)
         layout.addStretch(1)
 
@@ -138,11 +149,13 @@ class Controls(QWidget):
             button.setEnabled(not view.blocked[name])
             button.setToolTip(view.tooltips[name])
             mark(button, "lit", name == view.primary)
-        pause = "Resume" if view.paused else "Pause"
-        if self.buttons["pause"].text() != pause:
-            self.buttons["pause"].setText(pause)
-        show_progress(self._progress, *view.progress)
-        self._status.setText(view.status, view.status_kind)
+            if button.text() != (label := view.labels.get(name, BUTTONS[name])):
+                button.setText(label)
+        for name, section in self._sections.items():
+            shown = name in view.sections
+            if section.isHidden() == shown:
+                section.setVisible(shown)
+        self.foot.showView(view)
         show_text(self._model, view.model)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -178,3 +191,10 @@ class Controls(QWidget):
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
+
+
+def _fold(name: str, title: str, content: QWidget) -> Collapsible:
+    """A collapsed section, whose `content` exists already: scripts find it by name."""
+    fold = Collapsible(name, title, QWidget)
+    fold.content().layout().addWidget(content)
+    return fold

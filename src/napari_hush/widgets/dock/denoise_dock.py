@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QScrollArea, QWidget
 
-from napari_hush.config.training import PRESETS
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
@@ -81,11 +80,14 @@ class DenoiseDock(QWidget):
 
         # ---- layout
         scroll = QScrollArea()
+        scroll.setObjectName("dock_scroll")
         scroll.setWidgetResizable(True)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self._controls)
-        column(self).addWidget(scroll)
+        layout = column(self, spacing=0)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self._controls.foot)
 
         # ---- connections
         self._warm_up.timeout.connect(self._inputs.loadEngine)
@@ -96,6 +98,7 @@ class DenoiseDock(QWidget):
         self._controls.recovery.modelAsked.connect(self._on_use_model)
         DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
         for name, slot in (
+            ("denoise_now", self._on_denoise_now),
             ("train", lambda: self._train(None)),
             ("train_on", lambda: self._train(self._model.engine)),
             ("pause", self._run.pauseOrResume),
@@ -149,20 +152,17 @@ class DenoiseDock(QWidget):
         self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
         self._show_started()
 
-    def denoiseQuickly(self, layer: Image) -> None:
-        """Train on `layer` with the shortest preset, then denoise it."""
+    def denoiseNow(self, layer: Image) -> None:
+        """Choose `layer` and denoise it, as the button "Denoise now" does."""
         if self._run.state.busy or self._denoising.state.busy:
             notify("The dock is busy; wait until it has finished, or stop it.")
             return
         self._inputs.data.fields["noisy"].setLayers([layer])
-        config = self.value()
-        training = config.training_config.replace(**PRESETS[0].changes)
-        self.setValue(config.replace(training_config=training))
-        if problem := self._inputs.readiness.training:
-            notify(problem)
-            return
-        self._denoise_next = True
-        self._train(None)
+        button = self._controls.buttons["denoise_now"]
+        if button.isEnabled():
+            button.click()
+        else:
+            notify(button.toolTip())
 
     def sizeHint(self) -> QSize:
         return QSize(330, 720)
@@ -205,6 +205,14 @@ class DenoiseDock(QWidget):
         self._loading = None
         self._run.start(Activity.LOADING, run.name, tasks.LoadingRecovered(run))
         self._show_started()
+
+    def _on_denoise_now(self) -> None:
+        """Denoise with the model if it fits; otherwise train one, and denoise with it."""
+        if self._model.model is not None and not self._inputs.readiness.denoising:
+            self._on_denoise()
+        else:
+            self._train(None)
+            self._denoise_next = True
 
     def _on_denoise(self) -> None:
         chosen = self._inputs.chosen()

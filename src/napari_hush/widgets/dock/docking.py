@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Dock = TypeVar("Dock", bound=QWidget)
 
 SHORTCUTS = {
+    "denoise_now": "Alt+N",
     "train": "Alt+T",
     "train_on": "Alt+Shift+T",
     "pause": "Alt+U",

@@ -1,4 +1,4 @@
-"""The upper half of the dock: the training data and the settings."""
+"""What a training run needs: the panel of the data, and the form of the settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from napari_hush.widgets.settings.cost_estimate import (
 )
 from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
 from napari_hush.widgets.theme.theme import Colours
-from napari_hush.widgets.theme.widgets import Rule, column
+from napari_hush.widgets.theme.widgets import column
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.quality import DataReport
     from napari_hush.widgets.data.drag_and_drop import Dropped
+    from napari_hush.widgets.settings.cost_estimate import Estimate
 
 MEASURED = ("_means", "_stds")
 """Suffixes of the fields that are measured on the training data."""
@@ -52,7 +53,10 @@ POLL_MS = 1000
 
 
 class Inputs(QWidget):
-    """Chooses data and settings, and checks whether they fit together."""
+    """Chooses data and settings, and checks whether they fit together.
+
+    Shows the data; `settings` is for another place in the dock.
+    """
 
     valueChanged = Signal()
     """Something was edited; `readiness` is updated already."""
@@ -64,6 +68,8 @@ class Inputs(QWidget):
         self._viewer = viewer
         self._colours = Colours.of(viewer.theme)
         self.readiness = Readiness()
+        self.cost: Estimate | None = None
+        """Expected cost of the next training run; None while the inputs are not valid."""
         self._model: Model | None = None
 
         # ---- widgets
@@ -76,8 +82,6 @@ class Inputs(QWidget):
         layout = column(self, spacing=10)
         layout.addWidget(self.data)
         layout.addWidget(self.check)
-        layout.addWidget(Rule())
-        layout.addWidget(self.settings)
 
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
@@ -312,6 +316,8 @@ class Inputs(QWidget):
         data = self.chosenData()
         chosen = ((), ()) if data is None else (data.noisy, data.validation)
         speeds = load_setting("speeds", {})
+        self.cost = None
+        steps = 0
         try:
             train, val = (
                 [layers.engine_shape(self.axes(), layers.pixel_shape(one)) for one in some]
@@ -319,8 +325,7 @@ class Inputs(QWidget):
             )
             training = self.value().training_config
             steps = training.num_epochs * steps_per_epoch(self.value(), train)
-            cost = estimate(self.value(), train, speeds.get(training.device), val)
-        except (HushError, ValueError):  # shown as the reason why training cannot start
-            self.settings.preset.showCost(None, 0)
-        else:
-            self.settings.preset.showCost(cost, steps)
+            self.cost = estimate(self.value(), train, speeds.get(training.device), val)
+        except (HushError, ValueError):  # `readiness` has the reason
+            pass
+        self.settings.preset.showCost(self.cost, steps)

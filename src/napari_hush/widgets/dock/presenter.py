@@ -58,14 +58,16 @@ class Presenter(QObject):
             readiness=inputs.readiness,
             layer="" if layer is None else layer.name,
             model=model.name,
-            model_is_kept=model.kept,
+            has_result=self._controls.compare.pair is not None,
+            has_curve=bool(self._controls.plot.history.steps),
+            seconds=None if inputs.cost is None else inputs.cost.seconds,
             concurrent=denoising if state is not denoising else RunState(),
             has_snapshots=bool(model.snapshots or model.earlier),
             has_latest=run.latest is not None,
         )
         self._controls.showView(resolve(dock))
         busy = state.busy or denoising.busy
-        self._controls.footer.showRun(
+        self._controls.foot.footer.showRun(
             run.state.device, busy=busy, reported=run.device_memory
         )
         for bar, of in zip(self._bars, (run.state, denoising), strict=True):

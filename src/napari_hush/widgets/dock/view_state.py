@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from napari_hush.widgets.dock.readiness import Readiness
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
-from napari_hush.widgets.settings.labels import format_duration
+from napari_hush.widgets.settings.labels import format_duration, roughly
 
 NBSP = "\N{NO-BREAK SPACE}"
 _DOING = {
@@ -14,16 +14,20 @@ _DOING = {
     Activity.DENOISING: "denoising",
     Activity.SAVING: "saving the model",
     Activity.LOADING: "loading a model",
-    Activity.CHECKING: "checking",
+    Activity.CHECKING: "the data check",
 }
 _HELP = {
+    "denoise_now": (
+        "Check the noise, choose the method, train until the model is good, and denoise."
+    ),
+    "denoise_now_with_model": "Denoise with the current model, which fits the image.",
     "train": "Train a new model on the chosen layer.",
     "train_on": "Train the current model for more epochs, as many as set above.",
     "pause": "Pause training; the memory stays in use.",
     "resume": "Resume training.",
     "stop": "Stop training and keep the model trained so far.",
     "denoise": "Denoise into a new layer, tile by tile, the visible part first.",
-    "denoise_now": "Denoise with the current weights while training continues.",
+    "denoise_meanwhile": "Denoise with the current weights while training continues.",
     "cancel": "Stop denoising and keep the finished tiles.",
     "snapshots": "Return to a snapshot of this training run, or to an earlier model.",
     "save_model": "Save the model to a file.",
@@ -47,8 +51,17 @@ class DockState:
     """Name of the chosen layer, or empty."""
     model: str = ""
     """Name of the current model, or empty."""
-    model_is_kept: bool = False
-    """Whether the model is saved in a file."""
+    has_result: bool = False
+    """Whether the chosen layer has a result to look at."""
+    has_curve: bool = False
+    """Whether there is a loss curve."""
+    seconds: float | None = None
+    """Estimate for training with the current settings; None if unknown."""
+
+    @property
+    def model_fits(self) -> bool:
+        """Whether the current model can denoise the chosen layer."""
+        return bool(self.model) and not self.readiness.denoising
 
 
 @dataclass(frozen=True)
@@ -65,8 +78,12 @@ class ViewState:
     tooltips: dict[str, str]
     primary: str
     """Name of the highlighted button, the next step; empty if there is none."""
-    paused: bool
-    """Whether the button "Pause" resumes training."""
+    labels: dict[str, str]
+    """Text of the buttons whose text changes."""
+    sections: frozenset[str]
+    """Sections with content: ``"live"``, ``"result"``, ``"model"``."""
+    foot: frozenset[str]
+    """Buttons shown in the foot of the dock."""
     settings_enabled: bool
     offers_enabled: bool
     """Whether an interrupted training run can be resumed."""
@@ -87,7 +104,9 @@ def resolve(dock: DockState) -> ViewState:
         blocked=blocked,
         tooltips={n: _tooltip(n, why, dock) for n, why in blocked.items()},
         primary=_primary(dock, blocked),
-        paused=state.phase is Phase.PAUSED,
+        labels=_labels(dock),
+        sections=_sections(dock),
+        foot=_foot(dock),
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
         offers_enabled=not (state.busy or dock.concurrent.busy),
         model=dock.model or "No model",
@@ -110,10 +129,11 @@ def _blocked(dock: DockState) -> dict[str, str]:
         no_denoising = _not_running(state, "denoising")
     preparing = "" if state.total else "Training is being prepared."
     return {
+        "denoise_now": _first(busy, "" if dock.model_fits else readiness.training),
         "train": _first(busy, readiness.training),
         "train_on": _first(busy, no_model, readiness.training),
         "pause": _first(no_training, preparing),
-        "stop": no_training,
+        "stop": "" if state.is_running(Activity.CHECKING) else no_training,
         "denoise": _first(_denoising_blocked(dock, busy, no_model), readiness.denoising),
         "cancel": no_denoising,
         "save_model": _first(busy, no_model),
@@ -159,25 +179,55 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
     if name == "pause" and dock.state.phase is Phase.PAUSED:
         return _HELP["resume"]
     if name == "denoise" and dock.state.is_running(Activity.TRAINING):
-        return _HELP["denoise_now"]
+        return _HELP["denoise_meanwhile"]
+    if name == "denoise_now" and dock.model_fits:
+        return _HELP["denoise_now_with_model"]
     return _HELP[name]
+
+
+def _labels(dock: DockState) -> dict[str, str]:
+    labels = {"denoise_now": "Denoise now"}
+    if dock.seconds is not None and not dock.model_fits:
+        labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
+    if dock.state.phase is Phase.PAUSED:
+        labels["pause"] = "Resume"
+    return labels
+
+
+def _sections(dock: DockState) -> frozenset[str]:
+    has = {
+        "live": dock.has_curve or _is_in_progress(dock.state, Activity.TRAINING),
+        "result": dock.has_result,
+        "model": bool(dock.model),
+    }
+    return frozenset(name for name, there in has.items() if there)
+
+
+def _foot(dock: DockState) -> frozenset[str]:
+    """The buttons that end what is in progress, or the one that starts everything."""
+    denoising = any(
+        _is_in_progress(s, Activity.DENOISING) for s in (dock.state, dock.concurrent)
+    )
+    names = {"cancel"} if denoising else set()
+    if _is_in_progress(dock.state, Activity.TRAINING):
+        names |= {"pause", "stop"}
+    if _is_in_progress(dock.state, Activity.CHECKING):
+        names |= {"stop"}
+    return frozenset(names or {"denoise_now"})
+
+
+def _is_in_progress(state: RunState, activity: Activity) -> bool:
+    return state.busy and state.activity is activity
 
 
 def _primary(dock: DockState, blocked: dict[str, str]) -> str:
     state = dock.state
-    just_denoised = state.phase is Phase.DONE and state.activity is Activity.DENOISING
     if state.phase is Phase.PAUSED:
         order = ["pause"]
-    elif state.busy:
+    elif state.busy or dock.concurrent.busy:
         order = ["stop", "cancel"]
-    elif dock.concurrent.busy:
-        order = ["cancel"]
-    elif not dock.model:
-        order = ["train"]
-    elif just_denoised and not dock.model_is_kept:
-        order = ["save_model"]
     else:
-        order = ["denoise", "train"]
+        order = ["denoise_now"]
     return next((name for name in order if not blocked[name]), "")
 
 
@@ -214,15 +264,18 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return state.message, "failed"
     if dock.readiness.waiting:
         return dock.readiness.waiting, "plain"
-    if dock.readiness.training and not dock.layer:
-        return dock.readiness.training, "plain"
-    if dock.readiness.training:
-        return dock.readiness.training, "problem"
+    readiness = dock.readiness
+    if not dock.layer:
+        return readiness.training, "plain"
+    if readiness.training and not dock.model_fits:
+        return readiness.training, "problem"
     if state.phase is Phase.DONE:
         return state.message, "plain"
+    if dock.model_fits:
+        return f"Ready to denoise “{dock.layer}” with the model “{dock.model}”.", "plain"
     if dock.model:
-        return f"Ready to denoise “{dock.layer}” or to train again.", "plain"
-    return f"Ready to train on “{dock.layer}”.", "plain"
+        return readiness.denoising, "problem"
+    return f"Ready to denoise “{dock.layer}”.", "plain"
 
 
 def _running(state: RunState) -> str:
@@ -230,6 +283,8 @@ def _running(state: RunState) -> str:
         return f"Saving “{state.subject}” …"
     if state.activity is Activity.LOADING:
         return f"Loading “{state.subject}” …"
+    if state.activity is Activity.CHECKING:
+        return f"Checking the noise of “{state.subject}” …"
     if not state.total:
         return f"Preparing “{state.subject}” …"
     if state.activity is Activity.TRAINING:

@@ -104,3 +104,12 @@ def format_duration(seconds: float) -> str:
     return "\N{NO-BREAK SPACE}".join(
         f"{number}\N{NO-BREAK SPACE}{unit}" for number, unit in parts if number
     )
+
+
+def roughly(seconds: float) -> str:
+    """A duration in one unit, as precise as the estimate."""
+    if seconds < 90:
+        return format_duration(max(5, 5 * round(seconds / 5)))
+    if seconds < 5400:
+        return format_duration(60 * round(seconds / 60))
+    return format_duration(3600 * round(seconds / 3600))

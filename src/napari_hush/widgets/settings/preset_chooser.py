@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_hush.config.training import PRESETS, preset_of
-from napari_hush.widgets.settings.labels import format_duration
+from napari_hush.widgets.settings.labels import roughly
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 from napari_hush.widgets.theme.widgets import column, quiet_label
 
@@ -54,7 +54,7 @@ class PresetChooser(QWidget):
         if estimate is None:
             self._cost.setText(" ")
             return
-        time = "" if estimate.seconds is None else f" · ≈{NBSP}{_roughly(estimate.seconds)}"
+        time = "" if estimate.seconds is None else f" · ≈{NBSP}{roughly(estimate.seconds)}"
         self._cost.setText(f"{steps:,}{NBSP}steps{time} · {_size(estimate.gigabytes)}")
         self._cost.setToolTip(
             "Expected time and memory on this device, from its last run or a short "
@@ -62,15 +62,6 @@ class PresetChooser(QWidget):
             if estimate.seconds is not None
             else "The expected time is shown once this device has been benchmarked."
         )
-
-
-def _roughly(seconds: float) -> str:
-    """A duration in one unit, as precise as the estimate."""
-    if seconds < 90:
-        return format_duration(max(5, 5 * round(seconds / 5)))
-    if seconds < 5400:
-        return format_duration(60 * round(seconds / 60))
-    return format_duration(3600 * round(seconds / 3600))
 
 
 def _size(gigabytes: float) -> str:
