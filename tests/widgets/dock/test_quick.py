@@ -8,6 +8,20 @@ from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication
 
 
+COLUMN = [
+    "train_on",
+    "scope",
+    "denoise",
+    "save_model",
+    "load_model",
+    "denoise_now",
+    "pause",
+    "stop",
+    "cancel",
+]
+"""Controls after "train", in the order of the Tab key."""
+
+
 def _entries(viewer) -> dict:
     from napari._app_model import get_app_model
 
@@ -54,27 +68,9 @@ def test_keys_press_the_buttons_and_tab_goes_from_one_to_the_next(
     order, widget = [], train
     for _ in range(60):
         widget = widget.nextInFocusChain()
-        if widget.objectName() in (
-            "train_on",
-            "pause",
-            "stop",
-            "denoise",
-            "scope",
-            "cancel",
-            "save_model",
-            "load_model",
-        ):
+        if widget.objectName() in COLUMN:
             order.append(widget.objectName())
-    assert order[:8] == [
-        "train_on",
-        "pause",
-        "stop",
-        "denoise",
-        "scope",
-        "cancel",
-        "save_model",
-        "load_model",
-    ]
+    assert order[: len(COLUMN)] == COLUMN
 
 
 def test_the_log_lists_the_runs(viewer, hand, noisy, quick):
