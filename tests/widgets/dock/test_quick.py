@@ -7,7 +7,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication
 
-
 COLUMN = [
     "train_on",
     "scope",
