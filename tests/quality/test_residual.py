@@ -10,8 +10,8 @@ from napari_hush.quality import check_residual
 def test_noise_alone_looks_like_noise(cells, noise_of, kernel, sigma):
     noise = sigma * noise_of((1,), kernel)
     report = check_residual(cells + noise, cells)
-    assert report.verdict == "noise"
-    assert report.structure < 0.04
+    assert report.verdict == "good"
+    assert report.structure < 0.4
     assert report.std == pytest.approx(sigma)
     assert report.mean == pytest.approx(0, abs=1e-3)
     assert report.noise_share == pytest.approx(1, abs=0.12)
@@ -25,8 +25,8 @@ def test_noise_alone_looks_like_noise(cells, noise_of, kernel, sigma):
 def test_what_smoothing_took_away_is_structure(cells, noise_of, blurred, kernel):
     noisy = cells + 0.03 * noise_of((1,), kernel)
     report = check_residual(noisy, blurred(noisy, 4))
-    assert report.verdict == "structure"
-    assert "removed signal" in report.reason
+    assert report.verdict == "structure lost"
+    assert "Structure was removed" in report.reason
 
 
 def test_more_smoothing_more_structure(cells, noise_of, blurred):
@@ -42,21 +42,21 @@ def test_structure_in_one_corner_is_found(noise_of):
     y, x = np.mgrid[:80, :80]
     truth[:80, :80] = np.sin(x / 2) * np.sin(y / 2)
     report = check_residual(truth + 0.5 * noise_of(), np.zeros((256, 256)))
-    assert report.verdict == "structure"
+    assert report.verdict == "structure lost"
 
 
 def test_noise_that_is_left_is_reported(cells, noise_of):
     noise = 0.2 * noise_of()
     report = check_residual(cells + noise, cells + 0.7 * noise)
-    assert report.verdict == "noise left"
+    assert report.verdict == "look closer"
     assert report.noise_share == pytest.approx(0.3, abs=0.05)
-    assert "noise is left" in report.reason
+    assert "Noise is left" in report.reason
 
 
 def test_nothing_taken_away(cells, noise_of):
     noisy = cells + noise_of()
     report = check_residual(noisy, noisy)
-    assert (report.verdict, report.std, report.structure) == ("noise left", 0, 0)
+    assert (report.verdict, report.std, report.structure) == ("look closer", 0, 0)
     assert np.isfinite(report.map).all()
 
 
@@ -69,7 +69,7 @@ def test_axes_and_integers(cells, noise_of):
     truth = np.stack([cells, cells[::-1]]) * 200 + 20
     noisy = np.random.default_rng(0).poisson(truth).astype(np.uint16)
     report = check_residual(noisy, truth.astype(np.float32), "CYX")
-    assert report.verdict == "noise"
+    assert report.verdict == "good"
     assert report.noise_share == pytest.approx(1, abs=0.2)
 
 

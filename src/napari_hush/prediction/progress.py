@@ -96,9 +96,11 @@ class ImageProgress:
             saturation(image),
             rounding_warning(image, dtype, model.output_normalization),
         ]
+        algorithm = model.config.algorithm_config.algorithm
         # CARE may remove more than noise on purpose.
-        if region is None and model.config.algorithm_config.algorithm != "care":
-            warnings.append(residual_warning(image, clean))
+        if region is None and algorithm != "care":
+            fit_gain = algorithm != "n2v"
+            warnings.append(residual_warning(image, clean, fit_gain=fit_gain))
         for warning in filter(None, warnings):
             self.on_progress(warning)
 

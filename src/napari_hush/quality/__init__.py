@@ -2,7 +2,12 @@
 
 from napari_hush.quality.advice import Advice
 from napari_hush.quality.correlation import NoiseCorrelation
-from napari_hush.quality.metrics import psnr, si_psnr, ssim
+from napari_hush.quality.metrics import match_gain, psnr, si_psnr, ssim
+from napari_hush.quality.noise_model import (
+    NoiseModel,
+    noise_model,
+    normalized_residual,
+)
 from napari_hush.quality.report import ChannelReport, DataReport, check_data
 from napari_hush.quality.residual import ResidualReport, check_residual
 from napari_hush.quality.warnings import (
@@ -19,12 +24,16 @@ __all__ = [
     "ChannelReport",
     "DataReport",
     "NoiseCorrelation",
+    "NoiseModel",
     "ResidualReport",
     "UnseenIntensities",
     "check_data",
     "check_residual",
     "data_warnings",
     "loss_warning",
+    "match_gain",
+    "noise_model",
+    "normalized_residual",
     "psnr",
     "residual_warning",
     "saturation",

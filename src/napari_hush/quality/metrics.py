@@ -73,10 +73,36 @@ def si_psnr(image: ArrayLike, ground_truth: ArrayLike) -> float:
             f"The ground truth is {b.flat[0]:g} everywhere, so it has no range; give a "
             "ground truth with structure."
         )
+    gain, _ = match_gain(a, b)
     a, b = a - a.mean(), b - b.mean()
+    return _decibel(span, float(np.mean((gain * a - b) ** 2)))
+
+
+def match_gain(result: ArrayLike, target: ArrayLike) -> tuple[float, float]:
+    """Gain and offset of the gray values of a result, fitted by least squares.
+
+    Parameters
+    ----------
+    result, target : array_like
+        Images of one shape. The target may be noisy.
+
+    Returns
+    -------
+    gain, offset : float
+        ``gain * result + offset`` is closest to the target; the gain is 0 for a constant
+        result.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ or a pixel is not finite.
+    """
+    a, b = _pair(result, target)
+    centers = float(a.mean()), float(b.mean())
+    a, b = a - centers[0], b - centers[1]
     power = float(np.vdot(a, a))
-    scale = float(np.vdot(a, b)) / power if power else 0.0
-    return _decibel(span, float(np.mean((scale * a - b) ** 2)))
+    gain = float(np.vdot(a, b)) / power if power else 0.0
+    return gain, centers[1] - gain * centers[0]
 
 
 @former_keywords(truth="ground_truth")

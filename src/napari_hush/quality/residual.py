@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +11,13 @@ from numpy.typing import NDArray
 
 from napari_hush.errors import DataError
 from napari_hush.io import Image
-from napari_hush.quality.correlation import autocorrelation, noise_correlation
+from napari_hush.quality.correlation import (
+    NoiseCorrelation,
+    autocorrelation,
+    noise_correlation,
+)
 from napari_hush.quality.intensities import noise_level
+from napari_hush.quality.metrics import match_gain
 from napari_hush.quality.report import as_image, constant_error
 from napari_hush.quality.sampling import (
     MOST_PIXELS,
@@ -19,21 +25,32 @@ from napari_hush.quality.sampling import (
     read_regions,
     rounding,
 )
+from napari_hush.quality.spectra import Spectra, spectra_of
 
-Verdict = Literal["noise", "structure", "noise left"]
+Verdict = Literal["good", "too noisy to judge", "look closer", "structure lost"]
 
-STRUCTURE = 0.07
-"""Score from which signal was removed; perfect results stay below 0.04."""
-NOISE_LEFT = 0.6
-"""Residual over noise (standard deviations) below which much noise is left."""
+CONTROLS = {"flat": np.inf, "blur 1": 1.0, "blur 2": 2.0, "blur 5": 5.0, "identity": 0.0}
+"""Results that every result is compared with: blurs, with sigma in pixels."""
 
-_RING = 2.3  # radius around lag 0 that is scored, in pixels
-_UPPER, _MIDDLE, _LOWER = 0.9, 0.5, 0.1
+_SIGMAS = (0.4, 0.5, 0.6, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
+_PASSES = 1.4  # error over that of the best blur up to which a result is good
+_FAILS = 1.6  # ... and from which it has lost structure, if that is most of the error
+_MOST_LOST = 0.5  # share of the structure from which it is lost in any case
+_NOISE_LEFT = 0.2  # share of the noise that is kept, above that of the best blur
+_ORDER: tuple[Verdict, ...] = (
+    "good",
+    "too noisy to judge",
+    "look closer",
+    "structure lost",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class ResidualReport:
-    """Measurements of the residual, noisy minus denoised."""
+    """Measurements of the residual, noisy minus denoised, and a verdict.
+
+    Numbers other than `mean`, `std` and `verdicts` are those of channel `channel`.
+    """
 
     mean: float
     """Mean in gray values; about 0 if brightness is preserved."""
@@ -47,13 +64,23 @@ class ResidualReport:
     noise_map: NDArray[np.float64]
     """The same of the noise, estimated from the noisy image."""
     structure: float
-    """Excess correlation of neighbors over the noise, 0 to 1: the larger of the mean and
-    of the worst tenth of the blocks."""
+    """Share of the structure (variance of the image without noise) that the residual
+    holds, 0 to 1; 1 for a flat image."""
     verdict: Verdict
-    """``"noise"``, ``"structure"`` if it has some, or ``"noise left"`` if it has too little
-    noise."""
+    """``"good"`` if only noise was removed, ``"structure lost"``, ``"look closer"`` if
+    noise is left or a little structure was lost, or ``"too noisy to judge"`` if a flat or
+    strongly blurred image would pass as well. The worst of all channels."""
     reason: str
     """The verdict in one sentence."""
+    error: float
+    """Estimated mean squared error of the result, in units of the noise variance."""
+    controls: Mapping[str, float]
+    """The same of ``"flat"``, ``"blur 1"``, ``"blur 2"``, ``"blur 5"`` (Gaussian, sigma in
+    pixels), ``"identity"`` and the ``"best blur"``."""
+    channel: int
+    """The channel with the worst verdict."""
+    verdicts: tuple[Verdict, ...]
+    """Verdicts of all channels."""
 
 
 def check_residual(
@@ -61,17 +88,25 @@ def check_residual(
     denoised: Any,
     axes: str | None = None,
     *,
+    fit_gain: bool = False,
     seed: int = 0,
     most_pixels: int = MOST_PIXELS,
 ) -> ResidualReport:
-    """Check whether the residual of a denoised image is noise.
+    """Check whether the residual of a denoised image is noise, and nothing but noise.
+
+    The error of the result is estimated from the spectra of noisy image and residual, and
+    compared with that of controls on the same data: a flat image, Gaussian blurs and the
+    noisy image itself. Neither unit nor offset of the gray values count.
 
     Parameters
     ----------
     noisy, denoised : Image or array
-        Of one shape, in the same axes and gray values; they may be on disk.
+        Of one shape, in the same axes; they may be on disk.
     axes : str, optional
         Axes of arrays, one letter per dimension; ``"YX"`` for arrays of two dimensions.
+    fit_gain : bool
+        Fit gain and offset of each channel of the result onto the noisy image first, for
+        results in other gray values, as those of CARE and N2N may be.
     seed : int
         Draws the regions that are read; the same seed gives the same report.
     most_pixels : int
@@ -86,20 +121,55 @@ def check_residual(
     before, after = _pair(noisy, denoised, axes)
     regions = read_regions(before, seed, most_pixels)
     results = read_regions(after, seed, most_pixels)
-    pairs = list(zip(regions, results, strict=True))
-    count = sum(region.size for region in regions)
-    mean = sum(float(_residual(*pair).sum()) for pair in pairs) / count
-    squares = sum(float(((_residual(*pair) - mean) ** 2).sum()) for pair in pairs)
-    found = [
-        _channel(regions, results, channel, before.name, seed)
-        for channel in range(regions[0].shape[0])
+    if fit_gain:
+        results = _fitted(results, regions)
+    residuals = [
+        np.subtract(*pair, dtype=np.float64) for pair in zip(regions, results, strict=True)
     ]
-    structure, share, residual_map, noise_map = max(found, key=lambda f: f[0])
-    verdict, reason = _verdict(structure, share)
-    std = float(np.sqrt(squares / count))
+    count = sum(region.size for region in regions)
+    mean = sum(float(residual.sum()) for residual in residuals) / count
+    squares = sum(float(((residual - mean) ** 2).sum()) for residual in residuals)
+    number = len(regions[0])
+    found = []
+    for channel in range(number):
+        one = _channel(regions, residuals, channel, seed)
+        if one is None:
+            raise constant_error(before.name, channel, number, "no noise to compare with")
+        found.append(one)
+    verdicts = tuple(one.verdict for one in found)
+    worst = max(range(number), key=lambda c: (_ORDER.index(verdicts[c]), found[c].error))
+    chosen = found[worst]
+    reason = chosen.reason
+    if number > 1 and chosen.verdict != "good":
+        reason = f"Channel {worst}: {reason}"
     return ResidualReport(
-        mean, std, share, residual_map, noise_map, structure, verdict, reason
+        mean=mean,
+        std=float(np.sqrt(squares / count)),
+        noise_share=chosen.noise_share,
+        map=chosen.map,
+        noise_map=chosen.noise_map,
+        structure=chosen.structure,
+        verdict=chosen.verdict,
+        reason=reason,
+        error=chosen.error,
+        controls=chosen.controls,
+        channel=worst,
+        verdicts=verdicts,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Channel:
+    """Measurements of one channel; see `ResidualReport`."""
+
+    noise_share: float
+    map: NDArray[np.float64]
+    noise_map: NDArray[np.float64]
+    structure: float
+    verdict: Verdict
+    reason: str
+    error: float
+    controls: Mapping[str, float]
 
 
 def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
@@ -115,65 +185,95 @@ def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
     return before, after
 
 
-def _residual(noisy: NDArray[Any], denoised: NDArray[Any]) -> NDArray[np.float64]:
-    residual: NDArray[np.float64] = np.subtract(noisy, denoised, dtype=np.float64)
-    return residual
+def _fitted(
+    results: list[NDArray[Any]], regions: list[NDArray[Any]]
+) -> list[NDArray[np.float64]]:
+    """Results with the gain and offset of each channel fitted onto `regions`."""
+    fitted = [np.asarray(result, dtype=np.float64).copy() for result in results]
+    for channel in range(len(regions[0])):
+        pixels = (np.stack([one[channel] for one in many]) for many in (results, regions))
+        gain, offset = match_gain(*pixels)
+        for result in fitted:
+            result[channel] = gain * result[channel] + offset
+    return fitted
 
 
 def _channel(
-    regions: list[NDArray[Any]],
-    results: list[NDArray[Any]],
-    channel: int,
-    name: str,
-    seed: int,
-) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
-    """Structure score, share of the noise, and the maps of residual and noise."""
+    regions: list[NDArray[Any]], residuals: list[NDArray[Any]], channel: int, seed: int
+) -> _Channel | None:
+    """Measure one channel; None if it is constant."""
     blocks = cut_blocks(regions, channel, seed)
     noise = noise_correlation(blocks, rounding(regions[0].dtype))
     if noise is None:
-        raise constant_error(name, channel, len(regions[0]), "no noise to compare with")
-    planes = blocks - cut_blocks(results, channel, seed)
+        return None
+    noisy, residual = (
+        np.concatenate([one[channel] for one in many]).astype(np.float64)
+        for many in (regions, residuals)
+    )
+    spectra = spectra_of(noisy, residual, noise)
+    if spectra is None:
+        return None
+    planes = cut_blocks(residuals, channel, seed)
     planes = planes.reshape(-1, *planes.shape[-2:])
-    lags = len(noise.map) // 2
     level = np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))
     share = float(level / noise_level(blocks, noise))
-    covariance = autocorrelation(planes - planes.mean((1, 2), keepdims=True), lags)
-    power = covariance[:, lags, lags]
-    if not power.max() > 0:  # nothing was removed
-        nothing = np.zeros_like(noise.map)
-        return 0.0, share, nothing, noise.map
-    whole = covariance.sum(0) / power.sum()
-    each = covariance[power > 0] / power[power > 0, None, None]
-    local = np.quantile(_excess(each, noise.map), [_LOWER, _MIDDLE, _UPPER])
-    # Blocks scatter by chance, upwards as much as downwards.
-    upper = local[2] - (local[1] - local[0])
-    score = max(float(_excess(whole[None], noise.map)[0]), float(upper))
-    return float(np.clip(score, 0, 1)), share, whole, noise.map
+    controls = {name: spectra.blur_error(sigma) for name, sigma in CONTROLS.items()}
+    blurs = {sigma: spectra.blur_error(sigma) for sigma in (*_SIGMAS, np.inf, 0.0)}
+    best = min(blurs, key=lambda sigma: blurs[sigma])
+    controls["best blur"] = blurs[best]
+    verdict, reason = _verdict(spectra, best, share)
+    return _Channel(
+        noise_share=share,
+        map=_mean_map(planes, noise),
+        noise_map=noise.map,
+        structure=spectra.structure,
+        verdict=verdict,
+        reason=reason,
+        error=spectra.error,
+        controls=controls,
+    )
 
 
-def _excess(maps: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Excess correlation of near neighbors over the noise, per map."""
-    lags = len(noise) // 2
-    offset = np.arange(-lags, lags + 1)
-    distance = np.hypot(offset[:, None], offset)
-    near = (distance > 0) & (distance <= _RING)
-    excess = (maps[:, near] - noise[near]) / (1 - np.minimum(noise[near], 0.95))
-    result: NDArray[np.float64] = excess.mean(1)
+def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[np.float64]:
+    """Autocorrelation of the residual; 0 if nothing was removed."""
+    lags = len(noise.map) // 2
+    covariance = autocorrelation(planes - planes.mean((1, 2), keepdims=True), lags).sum(0)
+    power = covariance[lags, lags]
+    result: NDArray[np.float64] = covariance / power if power > 0 else 0 * covariance
     return result
 
 
-def _verdict(structure: float, share: float) -> tuple[Verdict, str]:
-    if structure >= STRUCTURE:
-        return "structure", (
-            f"Structure is left in the residual (score {structure:.2f}): the model removed "
-            "signal, so train longer or with more data, or smooth less."
+def _verdict(spectra: Spectra, best: float, share: float) -> tuple[Verdict, str]:
+    """Compare a result with the controls; `best` is the sigma of the best blur."""
+    least = spectra.blur_error(best)
+    passes = _PASSES * least + spectra.uncertainty
+    kept = spectra.noise_kept
+    if kept > spectra.blur_noise(best) + _NOISE_LEFT and spectra.error > least:
+        return "look closer", (
+            f"Noise is left: the residual has only {share:.0%} of it (standard deviation); "
+            "train longer, or use structN2V if neighboring pixels share their noise."
         )
-    if share < NOISE_LEFT:
-        return "noise left", (
-            f"The residual has only {share:.0%} of the noise (standard deviation): noise "
-            "is left, as with correlated noise or short training."
+    if spectra.error <= passes and spectra.structure <= _MOST_LOST:
+        none = spectra.signal.sum() <= spectra.uncertainty
+        for passed, name in (
+            (none, "flat image"),
+            (spectra.blur_error(5.0) <= passes, "blur of 5 pixels"),
+        ):
+            if passed:
+                return "too noisy to judge", (
+                    f"A {name} would leave the same residual: the image is too noisy, or "
+                    "has too little structure, to tell whether some was removed."
+                )
+        return "good", "Only noise was removed: the residual has no structure."
+    times = spectra.error / least
+    large = times > _FAILS and spectra.lost.sum() > spectra.error / 2
+    if large or spectra.structure > _MOST_LOST:
+        blur = f"a blur of {best:g} pixels" if best < np.inf else "a flat image"
+        return "structure lost", (
+            f"Structure was removed: the error is about {times:.1f} times that of {blur}; "
+            "train longer or with more data, or smooth less."
         )
-    return "noise", (
-        f"The residual looks like noise (structure score {structure:.2f}): no structure "
-        "was removed."
+    return "look closer", (
+        "A little structure may be in the residual; compare it with the result, and train "
+        "longer if you recognize the image."
     )

@@ -129,10 +129,13 @@ def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | No
     )
 
 
-def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
-    """Warn if the residual has structure; None where that is unknown.
+def residual_warning(
+    noisy: Image, denoised: Any, *, fit_gain: bool = False
+) -> WarningIssued | None:
+    """Warn if structure was lost; None where that is unknown.
 
-    `denoised` is an Image or an array in the axes of the noisy image.
+    `denoised` is an Image or an array in the axes of the noisy image, `fit_gain` that of
+    `check_residual`.
     """
     shape = denoised.axes.shape if isinstance(denoised, Image) else tuple(denoised.shape)
     if shape != noisy.axes.shape:  # other channels
@@ -140,10 +143,10 @@ def residual_warning(noisy: Image, denoised: Any) -> WarningIssued | None:
     if not isinstance(denoised, Image):
         denoised = Image.from_array(denoised, noisy.axes.axes)
     try:
-        report = check_residual(noisy, denoised, most_pixels=_DENOISED)
+        report = check_residual(noisy, denoised, fit_gain=fit_gain, most_pixels=_DENOISED)
     except DataError:  # too small or constant
         return None
-    if report.verdict != "structure":
+    if report.verdict != "structure lost":
         return None
     return WarningIssued("structure", f"In {noisy.name}: {report.reason}")
 

@@ -59,14 +59,15 @@ class QualityCheck:
     def __call__(self, report: OnProgress, stop: StopRequest) -> Quality:
         from napari_hush.quality import check_residual
 
-        parts, reasons = [], []
+        parts: list[str] = []
+        reasons: list[str] = []
         try:
             noisy = as_pixels(self.noisy, rgb=self.rgb)
             residual = check_residual(noisy, self.clean, engine_axes(self.axes))
         except DataError as error:
             reasons.append(str(error))
         else:
-            parts.append(f"structure removed {residual.structure:.0%}")
+            parts.append(residual.verdict)
             reasons.append(residual.reason)
         if self.truth is not None and not stop.is_set():
             try:
