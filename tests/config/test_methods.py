@@ -70,7 +70,8 @@ def test_n2v2_with_a_struct_mask_is_structn2v():
 def test_it_has_one_name_in_info_dock_and_packages():
     pytest.importorskip("qtpy")
     from napari_hush.cli.info import described
-    from napari_hush.interop.bioimageio_rdf import About, description_of, name_of
+    from napari_hush.interop import About
+    from napari_hush.interop.bioimageio_rdf import description_of, name_of
     from napari_hush.models import Model, UNet
     from napari_hush.models.normalization import Normalization
     from napari_hush.widgets.model.model_panel import card_of

@@ -26,6 +26,7 @@ from napari_hush.errors import (
     TrainingError,
 )
 from napari_hush.interop import About, export_model, open_model, write_package
+from napari_hush.interop.bioimageio_about import is_orcid
 from napari_hush.interop.bioimageio_rdf import described
 from napari_hush.io import ImageMetadata
 from napari_hush.models import Model
@@ -181,6 +182,9 @@ def test_the_cover_is_a_picture_twice_as_wide_as_high(plain, tmp_path):
     assert np.ptp(pixels) == 255
 
 
+ORCID = "0000-0002-1825-0097"  # the example of orcid.org
+
+
 @pytest.fixture
 def careamist(noisy, tiny_config):
     """A trained one, CPU and 32 bit."""
@@ -196,22 +200,30 @@ def test_what_people_write(careamist, noisy, tmp_path):
         tmp_path / "m.zip",
         "Cells (confocal)",
         noisy,
-        [{"name": "A. Person", "affiliation": "Somewhere"}],
+        [{"name": "A. Person", "affiliation": "Somewhere", "orcid": ORCID}],
         "Denoises cells.",
         "Forty **cells**.",
         channel_names=["DAPI"],
         model_version="1.2.0",
         license="MIT",
+        tags=["nuclei", "denoising"],
+        citations=[{"text": "Person et al. (2026), Cells", "doi": "10.1000/182"}],
+        documentation="Only for *this* microscope.",
     )
     rdf, files = contents(path)
     assert rdf["name"] == "Cells (confocal)"
-    assert rdf["authors"] == [{"name": "A. Person", "affiliation": "Somewhere"}]
+    assert rdf["authors"] == [
+        {"name": "A. Person", "affiliation": "Somewhere", "orcid": ORCID}
+    ]
     assert (rdf["description"], rdf["license"]) == ("Denoises cells.", "MIT")
     assert rdf["version"] == "1.2.0"
     assert rdf["inputs"][0]["axes"][1]["channel_names"] == ["DAPI"]
-    assert rdf["cite"][0]["doi"] == "10.1109/CVPR.2019.00223"
+    dois = [one["doi"] for one in rdf["cite"]]
+    assert dois[:2] == ["10.1000/182", "10.1109/CVPR.2019.00223"]
+    assert rdf["tags"].count("denoising") == rdf["tags"].count("nuclei") == 1
     page = files["README.md"].decode()
-    assert "Forty **cells**." in page
+    for said in ("Forty **cells**.", "Only for *this* microscope.", dois[0]):
+        assert said in page
     assert "part of a real image" in page
     assert "## Validation" in page
     # the test input is the image, padded by reflection to the size that is needed
@@ -272,8 +284,13 @@ def test_no_scaling_is_left_out(plain):
     [
         ({"name": "a/b: c"}, "model name 'a/b: c' cannot be used"),
         ({"name": "abc"}, "5 to 128"),
-        ({"authors": ({"affiliation": "x"},)}, "with a 'name'"),
-        ({"authors": ({"name": "x", "mail": "y"},)}, "cannot be used"),
+        ({"authors": ({"affiliation": "x"},)}, "Author 1 has no name"),
+        ({"authors": ({"name": "a"}, {"name": "b/c"})}, "of author 2 .* slash"),
+        ({"authors": ({"name": "x", "mail": "y"},)}, "unknown entry 'mail'"),
+        ({"authors": ({"name": "x", "orcid": ORCID[::-1]},)}, "of x has a typing error"),
+        ({"description": "x" * 1025}, "has 1025 characters"),
+        ({"citations": ({"text": "x", "doi": "doi.org"},)}, "DOI 'doi.org' .* not valid"),
+        ({"citations": ({"doi": "10.1000/182"},)}, "has no text"),
         ({"version": "one"}, "such as '0.1.0'"),
         ({"license": "do what you want"}, "not an SPDX identifier"),
         ({"channel_names": ("a b",)}, "letters, digits and underscores"),
@@ -282,6 +299,32 @@ def test_no_scaling_is_left_out(plain):
 def test_what_cannot_be_written(about, message):
     with pytest.raises(ConfigurationError, match=message):
         About(**about)
+
+
+@pytest.mark.parametrize(
+    ("orcid", "valid"),
+    [
+        (ORCID, True),
+        ("0000-0001-5109-3700", True),
+        ("0000-0002-1694-233X", True),
+        ("0000-0002-1825-0079", False),  # two digits are swapped
+        ("0000-0002-1694-2330", False),
+        ("0000-0002-1825-009", False),
+        (ORCID.replace("-", ""), False),
+        (f"https://orcid.org/{ORCID}", False),
+        (ORCID + "\n", False),
+    ],
+)
+def test_the_check_digit_of_an_orcid(orcid, valid):
+    assert is_orcid(orcid) is valid
+
+
+def test_the_center_of_a_stack_is_shown_not_its_first_plane(plain, tmp_path):
+    planes = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((5, 300, 300))
+    careamist = CAREamist(plain)
+    careamist.export_to_bmz(tmp_path / "m.zip", input_array=planes, axes="TYX")
+    _, files = contents(tmp_path / "m.zip")
+    assert (np.load(io.BytesIO(files["test_input.npy"])) == 2).all()
 
 
 def test_refusals(careamist, plain, noisy, tmp_path):

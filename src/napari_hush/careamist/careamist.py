@@ -454,6 +454,10 @@ class CAREamist:
         model_version: str = About().version,
         *,
         license: str = About().license,
+        tags: Sequence[str] = (),
+        citations: Sequence[dict[str, str]] = (),
+        documentation: str = "",
+        axes: str | None = None,
         overwrite: bool = False,
     ) -> Path:
         """Export the model as a package for the BioImage Model Zoo (BioImage.IO 0.5).
@@ -465,12 +469,14 @@ class CAREamist:
         path_to_archive : str or Path
             File to write; ends in ``.zip``.
         input_array : array, str or Path, optional
-            An image that the model denoises, in the axes of the training data. Its center
-            becomes test image and cover; by default a simulated pattern does.
+            An image that the model denoises. Its center becomes test image and cover; by
+            default a simulated pattern does.
         friendly_model_name, general_description, data_description, model_version
             `name`, `description`, `data_description` and `version` of the next.
-        authors, covers, channel_names, license
+        authors, covers, channel_names, license, tags, citations, documentation
             See `napari_hush.interop.About`.
+        axes : str, optional
+            Axes of `input_array`; by default those of the training data.
         overwrite : bool
             Replace an existing file.
 
@@ -494,10 +500,14 @@ class CAREamist:
             version=model_version,
             covers=tuple(map(Path, covers)),
             channel_names=tuple(channel_names),
+            tags=tuple(tags),
+            citations=tuple(citations),
+            documentation=documentation,
         )
         image = None
         if input_array is not None:
-            config = inference_config(self.config.data_config, model, input_array, {})
+            given: PredictSettings = {"axes": axes}
+            config = inference_config(self.config.data_config, model, input_array, given)
             image = open_images(config, input_array, model)[0]
         write_package(model, path, image=image, about=about)
         return path

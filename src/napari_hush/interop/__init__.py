@@ -2,7 +2,7 @@
 
 from napari_hush.deprecation import former_names
 from napari_hush.interop.bioimageio import write_package
-from napari_hush.interop.bioimageio_rdf import About
+from napari_hush.interop.bioimageio_about import About
 from napari_hush.interop.files import export_model, open_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript

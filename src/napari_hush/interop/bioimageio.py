@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from napari_hush import __version__
 from napari_hush.axes import spatial_axes
 from napari_hush.config import as_yaml
-from napari_hush.config.methods import method_of, papers_of
+from napari_hush.config.methods import method_of
 from napari_hush.dataset import require_finite
-from napari_hush.errors import ConfigurationError, MissingFileError
+from napari_hush.interop.bioimageio_about import About, check_cover
 from napari_hush.interop.bioimageio_rdf import (
-    About,
     architecture_source,
+    citations_of,
     described,
     description_of,
     least_sizes,
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "rdf.yaml"
 """Name of the description in a package."""
-_COVERS = {".png", ".jpg", ".jpeg", ".gif"}
-_COVER_BYTES = 500_000
 
 
 def write_package(
@@ -87,18 +85,9 @@ def write_package(
 
 def _covers(paths: tuple[Path, ...]) -> dict[str, bytes]:
     found = {}
-    for number, path in enumerate(map(Path, paths)):
-        if not path.is_file():
-            raise MissingFileError(
-                f"There is no cover image {str(path)!r}; check the path."
-            )
-        suffix = path.suffix.lower()
-        if suffix not in _COVERS or path.stat().st_size > _COVER_BYTES:
-            raise ConfigurationError(
-                f"The cover {str(path)!r} cannot be used; give a PNG, JPEG or GIF of at "
-                f"most {_COVER_BYTES // 1000} kB."
-            )
-        found[f"cover{number or ''}{suffix}"] = path.read_bytes()
+    for number, path in enumerate(paths):
+        check_cover(path)
+        found[f"cover{number or ''}{path.suffix.lower()}"] = path.read_bytes()
     return found
 
 
@@ -132,7 +121,7 @@ def sample_pair(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A noisy image and its result, both float32 ``(1, C, (Z), Y, X)``.
 
-    The noisy one is the center of the first sample of `image`, padded by reflection if it
+    The noisy one is the center of the central sample of `image`, padded by reflection if it
     is too small; by default a noisy pattern with the mean and standard deviation of the
     training data. The result is computed with zero padding, as other programs do.
     """
@@ -149,7 +138,7 @@ def sample_pair(
 
 def _cut(model: Model, image: Image, sizes: tuple[int, ...]) -> NDArray[np.float32]:
     check_suits(model, image)
-    sample = image.samples[0]
+    sample = image.samples[len(image.samples) // 2]
     outer = tuple(
         ((have - want) // 2, (have - want) // 2 + want)
         for have, want in zip(sample.shape[1:], sizes, strict=True)
@@ -241,11 +230,14 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
         if simulated
         else "part of a real image"
     )
-    papers = "\n".join(f"- {each.citation}, {each.link}" for each in papers_of(config))
+    papers = "\n".join(
+        f"- {one['text']}, https://doi.org/{one['doi']}"
+        for one in citations_of(model, about)
+    )
     return f"""# {name_of(model, about)}
 
 {description_of(model, about)}
-
+{f"{chr(10)}{about.documentation.strip()}{chr(10)}" if about.documentation else ""}
 ## Training data
 
 {about.data_description or "The authors did not describe the training data."}

@@ -1,13 +1,10 @@
-"""Metadata of a model for the BioImage Model Zoo, and its rdf.yaml (format 0.5)."""
+"""The rdf.yaml of a BioImage.IO package (format 0.5)."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,65 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_hush.config import UNetConfig
+    from napari_hush.interop.bioimageio_about import About
     from napari_hush.models import Model
     from napari_hush.models.normalization import Normalization
-
-LICENSE = "CC-BY-4.0"
-"""Default license of shared models: use with attribution."""
-
-
-@dataclass(frozen=True)
-class About:
-    """Metadata of a shared model; a ConfigurationError if one of them is invalid."""
-
-    name: str = ""
-    """5 to 128 letters, digits, spaces, ``_ + - ( )``; default: experiment and method."""
-    authors: tuple[dict[str, str], ...] = ({"name": "not named"},)
-    """Each with a "name"; optionally "affiliation", "email", "github_user", "orcid"."""
-    description: str = ""
-    """One sentence; by default it names the method."""
-    data_description: str = ""
-    """Description of the training data, as Markdown."""
-    license: str = LICENSE
-    """An SPDX identifier."""
-    version: str = "0.1.0"
-    """Version of the model."""
-    covers: tuple[Path, ...] = ()
-    """PNG, JPEG or GIF images; by default one is made of the test images."""
-    channel_names: tuple[str, ...] = ()
-    """Names of the input channels; by default ``channel0`` and so on."""
-
-    def __post_init__(self) -> None:
-        if self.name and not re.fullmatch(r"[A-Za-z0-9_+\- ()]{5,128}", self.name):
-            raise ConfigurationError(
-                f"The model name {self.name!r} cannot be used; give 5 to 128 letters, "
-                "digits, spaces, and _ + - ( )."
-            )
-        known = {"name", "affiliation", "email", "github_user", "orcid"}
-        for author in self.authors:
-            if not author.get("name") or "/" in author["name"] or author.keys() - known:
-                raise ConfigurationError(
-                    f"The author {author} cannot be used; give a dict with a 'name' that "
-                    "has no slash, and optionally 'affiliation', 'email', 'github_user' "
-                    "and 'orcid'."
-                )
-        if not re.fullmatch(r"\d+\.\d+(\.\d+)?[A-Za-z0-9.+-]*", self.version):
-            raise ConfigurationError(
-                f"The model version {self.version!r} cannot be used; give one such as "
-                "'0.1.0'."
-            )
-        if not re.fullmatch(r"[A-Za-z0-9.+-]+", self.license):
-            raise ConfigurationError(
-                f"The license {self.license!r} is not an SPDX identifier; give one such as "
-                "'CC-BY-4.0', 'CC0-1.0' or 'MIT'."
-            )
-        for name in self.channel_names:
-            if not name.isidentifier():
-                raise ConfigurationError(
-                    f"The channel name {name!r} cannot be used; give letters, digits and "
-                    "underscores, such as 'DAPI' or 'ch_2'."
-                )
-
 
 FORMAT = "0.5.4"
 """Version of the format; later ones read it."""
@@ -121,9 +62,9 @@ def described(
         "description": description_of(model, about),
         "version": about.version,
         "authors": [dict(author) for author in about.authors],
-        "cite": [{"text": each.citation, "doi": each.doi} for each in papers_of(config)],
+        "cite": citations_of(model, about),
         "license": about.license,
-        "tags": [*_TAGS, method.name, dims],
+        "tags": list(dict.fromkeys([*_TAGS, method.name, dims, *about.tags])),
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         "documentation": file("README.md"),
         "covers": [file(name) for name in covers],
@@ -175,6 +116,13 @@ def description_of(model: Model, about: About) -> str:
     also = " and the architecture of N2V2" if extra_n2v2 else ""
     made = f"Denoises {what} like those it was trained on, with {method.name}{also}."
     return about.description or made
+
+
+def citations_of(model: Model, about: About) -> list[dict[str, str]]:
+    """Publications to cite: those of the authors, of the method and of the network."""
+    papers = papers_of(model.config)
+    made = [{"text": paper.citation, "doi": paper.doi} for paper in papers]
+    return [*map(dict, about.citations), *made]
 
 
 def least_sizes(model: Model) -> tuple[int, ...]:
