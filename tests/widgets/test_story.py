@@ -56,7 +56,7 @@ def test_from_a_dropped_layer_to_a_comparison(viewer, hand, noisy, tmp_path, own
     kept = _shown(viewer)
     _click(hand, "compare_swipe")
     drag_in_canvas(viewer, 1, 0, 36, 12)
-    picture = viewer.layers["cells | cells denoised"]
+    picture = viewer.layers["swipe: cells"]
     assert np.array_equal(np.asarray(picture.data)[:, :10], noisy[:, :10])
     assert np.array_equal(np.asarray(picture.data)[:, 14:], result.data[:, 14:])
     _click(hand, "compare_swipe")

@@ -95,7 +95,7 @@ def test_the_line_is_dragged_in_the_canvas_whatever_axes_are_shown(
     drag_in_canvas(viewer, axis, order[-2], half, half // 2)
     assert swipe.split == pytest.approx(half // 2, abs=1.5)
     assert viewer.scene.camera.center == centre
-    picture = viewer.layers["cells | clean"]
+    picture = viewer.layers["swipe: cells"]
     shown = np.asarray(picture.data)
     sides = np.moveaxis(shown, axis, 0)
     before, after = (

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_hush.widgets.data.helper_layers import add_quietly, remove_quietly
 from napari_hush.widgets.data.layers import Origin, source_of
-from napari_hush.widgets.inspect.compared_pixels import Difference, Swiped
+from napari_hush.widgets.inspect.compared_pixels import Difference, SameContrast, Swiped
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -24,14 +24,15 @@ class Blink:
 
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
         self._viewer = viewer
-        self._names = before.name, after.name
+        self._name = before.name
         self._pixels = Swiped(source_of(before), source_of(after), 0, 0)
+        self._contrast = SameContrast(before, after, self._pixels, self._redraw)
         look = Origin.of(before).appearance | {"blending": "translucent_no_depth"}
         look["opacity"] = 1.0
         self._picture: Any = add_quietly(
-            viewer, "add_image", self._pixels, name=after.name, **look
+            viewer, "add_image", self._pixels, name=self._now(), **look
         )
-        self._picture.name = f"now: {after.name}"
+        self._contrast.picture = self._picture
         self.layers: tuple[Layer, ...] = (self._picture,)
         self._timer = QTimer()
         self._timer.setInterval(MILLISECONDS)
@@ -41,12 +42,19 @@ class Blink:
     def close(self) -> None:
         """Remove the layer."""
         self._timer.stop()
+        self._contrast.close()
         remove_quietly(self._viewer, self.layers)
+
+    def _now(self) -> str:
+        return f"blink: {'noisy' if self._pixels.split else 'denoised'} {self._name}"
 
     def _turn(self) -> None:
         whole = self._pixels.shape[self._pixels.axis]
         self._pixels.split = 0 if self._pixels.split else whole
-        self._picture.name = f"now: {self._names[not self._pixels.split]}"
+        self._picture.name = self._now()
+        self._redraw()
+
+    def _redraw(self) -> None:
         self._picture.refresh(extent=False, highlight=False, thumbnail=False)
 
 
@@ -103,7 +111,7 @@ class ResidualLayer:
             viewer,
             "add_image",
             self._pixels,
-            name=f"{before.name} − {after.name}",
+            name=f"residual: {before.name}",
             rgb=False,
             contrast_limits=(-reach, reach),
             colormap=Colormap(COLOURS, name="hush residual", interpolation="linear"),

@@ -6,10 +6,20 @@ Comparing volumes on disk thus reads one plane of each.
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from napari_hush.widgets.results.canvas import as_type
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+Tone = tuple[float, float]
+SAME_TONE: Tone = (1.0, 0.0)
+"""A gain and an offset that change nothing."""
 
 
 class _Pair:
@@ -52,13 +62,15 @@ class _Pair:
 class Swiped(_Pair):
     """`before` for the first `split` pixels along `axis`, `after` for the rest.
 
-    `axis` and `split` may be set at any time.
+    `axis`, `split` and `tone` may be set at any time. `tone` is a gain and an offset for
+    the gray values of `after`.
     """
 
     def __init__(self, before: Any, after: Any, axis: int, split: int) -> None:
         super().__init__(before, after)
         self.axis = axis
         self.split = split
+        self.tone = SAME_TONE
         if before.dtype == after.dtype:
             self.dtype = np.dtype(before.dtype)
 
@@ -67,25 +79,65 @@ class Swiped(_Pair):
         along = key[self.axis]
         if not isinstance(along, slice):
             behind = operator.index(along) % self.shape[self.axis] >= self.split
-            return self._pixels(key, after=behind).astype(self.dtype, copy=False)
+            return self._side(key, after=behind).astype(self.dtype, copy=False)
         first, last, step = along.indices(self.shape[self.axis])
         places = np.arange(first, last, step)
         before = int(np.count_nonzero(places < self.split))
         if step < 0 or before == 0:
-            shown = self._pixels(key, after=True).astype(self.dtype)
+            shown = self._side(key, after=True).astype(self.dtype)
             if step < 0:
                 self._fill(shown, key, places < self.split)
             return shown
         if before == len(places):
-            return self._pixels(key, after=False).astype(self.dtype)
-        shown = self._pixels(key, after=True).astype(self.dtype)
+            return self._side(key, after=False).astype(self.dtype)
+        shown = self._side(key, after=True).astype(self.dtype)
         self._fill(shown, key, slice(0, before))
         return shown
+
+    def _side(self, key: Any, *, after: bool) -> NDArray[Any]:
+        pixels = self._pixels(key, after=after)
+        if not after or self.tone == SAME_TONE:
+            return pixels
+        gain, offset = np.array(self.tone, np.float32)
+        return as_type(pixels * gain + offset, self.dtype, unit=False)
 
     def _fill(self, shown: NDArray[Any], key: tuple[Any, ...], where: Any) -> None:
         axis = sum(isinstance(part, slice) for part in key[: self.axis])
         place = (slice(None),) * axis + (where,)
-        shown[place] = self._pixels(key, after=False)[place]
+        shown[place] = self._side(key, after=False)[place]
+
+
+class SameContrast:
+    """Shows both layers of `pixels` as with their own contrast limits, in one picture."""
+
+    def __init__(
+        self, before: Image, after: Image, pixels: Swiped, redraw: Callable[[], None]
+    ) -> None:
+        self._layers: tuple[Image, ...] = () if before.rgb else (before, after)
+        self._pixels, self._redraw = pixels, redraw
+        self.picture: Any = None
+        """Layer that shows the pixels; it follows the contrast limits of `before`."""
+        for layer in self._layers:
+            layer.events.contrast_limits.connect(self._follow)
+            self._pixels.tone = self._tone()
+
+    def close(self) -> None:
+        """Follow no longer."""
+        for layer in self._layers:
+            layer.events.contrast_limits.disconnect(self._follow)
+
+    def _tone(self) -> Tone:
+        (low, high), (first, last) = (layer.contrast_limits for layer in self._layers)
+        if (low, high) == (first, last):
+            return SAME_TONE
+        gain = (high - low) / (last - first)
+        return gain, low - gain * first
+
+    def _follow(self, event: Any = None) -> None:
+        self.picture.contrast_limits = self._layers[0].contrast_limits
+        if (tone := self._tone()) != self._pixels.tone:
+            self._pixels.tone = tone
+            self._redraw()
 
 
 class Difference(_Pair):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from qtpy.QtCore import QTimer
 
 from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
 from napari_hush.widgets.data.layers import Origin, source_of
-from napari_hush.widgets.inspect.compared_pixels import Swiped
+from napari_hush.widgets.inspect.compared_pixels import SameContrast, Swiped
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
+EDGE = 40
+"""Screen pixels that the line stays away from the border of the view."""
 REACH = 10
 """Screen pixels from the line within which it can be dragged."""
 STROKE = 2.0
@@ -41,16 +43,17 @@ class Swipe:
         look["opacity"] = 1.0
         axis = self._displayed(before)[1]
         pixels = Swiped(source_of(before), source_of(after), axis, 0)
-        pixels.split = pixels.shape[axis] // 2
         self._pixels = pixels
-        name = f"{before.name} | {after.name}"
+        self._contrast = SameContrast(before, after, pixels, self._on_new_pixels)
+        name = f"swipe: {before.name}"
         self._picture = add_quietly(viewer, "add_image", pixels, name=name, **look)
+        self._contrast.picture = self._picture
         self._line = add_quietly(
             viewer,
             "add_vectors",
             np.zeros((0, 2, self._picture.ndim)),
             ndim=self._picture.ndim,
-            name="drag this line",
+            name="line to drag",
             vector_style="line",
             **{key: look[key] for key in ("scale", "translate", "rotate", "shear")},
             **{key: look[key] for key in ("affine", "units", "axis_labels")},
@@ -61,14 +64,9 @@ class Swipe:
         self._timer.timeout.connect(self._redraw)
         self._cost = 0.0
         bare(viewer).mouse_drag_callbacks.append(self._on_drag)
-        dims, camera = viewer.dims.events, viewer.scene.camera.events
-        dims.current_step.connect(self._draw_line)
-        dims.order.connect(self._on_turned)
-        dims.ndisplay.connect(self._on_turned)
-        camera.zoom.connect(self._draw_line)
-        camera.center.connect(self._draw_line)
-        after.events.set_data.connect(self._on_new_pixels)
-        self._draw_line()
+        for event, slot in self._slots():
+            event.connect(slot)
+        self._centre()
 
     @property
     def axis(self) -> int:
@@ -84,14 +82,22 @@ class Swipe:
         """Remove the layers and the callbacks."""
         self._timer.stop()
         bare(self._viewer).mouse_drag_callbacks.remove(self._on_drag)
-        dims, camera = self._viewer.dims.events, self._viewer.scene.camera.events
-        dims.current_step.disconnect(self._draw_line)
-        dims.order.disconnect(self._on_turned)
-        dims.ndisplay.disconnect(self._on_turned)
-        camera.zoom.disconnect(self._draw_line)
-        camera.center.disconnect(self._draw_line)
-        self._after.events.set_data.disconnect(self._on_new_pixels)
+        for event, slot in self._slots():
+            event.disconnect(slot)
+        self._contrast.close()
         remove_quietly(self._viewer, self.layers)
+
+    def _slots(self) -> list[tuple[Any, Callable[..., None]]]:
+        dims, scene = self._viewer.dims.events, self._viewer.scene
+        return [
+            (dims.current_step, self._draw_line),
+            (dims.order, self._on_turned),
+            (dims.ndisplay, self._on_turned),
+            (scene.camera.events.zoom, self._on_moved),
+            (scene.camera.events.center, self._on_moved),
+            (self._viewer.canvas.events.size, self._on_moved),
+            (self._after.events.set_data, self._on_new_pixels),
+        ]
 
     def moveTo(self, split: float) -> None:
         """Move the line to `split` pixels along `axis`."""
@@ -120,8 +126,30 @@ class Swipe:
         axis = self._displayed(self._picture)[1]
         if axis != self._pixels.axis:
             self._pixels.axis = axis
-            self._pixels.split = self._pixels.shape[axis] // 2
+            self._centre()
         self._redraw()
+        self._draw_line()
+
+    def _centre(self) -> None:
+        """Put the line in the middle of the visible part, or of the image if none is."""
+        part = self._visible_part()
+        across = self._displayed(self._picture)[1]
+        size = self._pixels.shape[across]
+        middle = size / 2 if part is None else part[:, 1].min() + np.ptp(part[:, 1]) / 2
+        self._pixels.split = round(min(max(middle + 0.5, 0), size))
+        self._redraw()
+        self._draw_line()
+
+    def _on_moved(self, event: Any = None) -> None:
+        """Keep the line in view when the camera moves."""
+        part = self._visible_part()
+        if part is not None:
+            size = self._pixels.shape[self._pixels.axis]
+            first, last = part[:, 1].min() + 0.5, part[:, 1].max() + 0.5
+            edge = min(EDGE * self._screen_pixel()[1], (last - first) / 2)
+            low = first + edge if first > 0.5 else 0
+            high = last - edge if last < size - 0.5 else size
+            self.moveTo(min(max(self.split, low), high))
         self._draw_line()
 
     def _on_new_pixels(self, event: Any = None) -> None:
@@ -144,7 +172,7 @@ class Swipe:
         tall, wide = self._screen_pixel()
         size = self._pixels.shape[up]
         at = self._pixels.split - 0.5
-        middle = min(max(self._data_at(self._world_centre())[up], 0.0), size - 1.0)
+        middle = self._middle_of_line(at, size)
         away, half = GRIP[0] * wide, GRIP[1] * tall
         stroke = STROKE * wide
         strokes = []
@@ -183,6 +211,34 @@ class Swipe:
         at = np.asarray(position, float)[-self._picture.ndim :]
         return np.asarray(self._picture.world_to_data(at), float)
 
+    def _middle_of_line(self, at: float, size: int) -> float:
+        """Where the visible part of the line has its middle, along the vertical axis."""
+        part = self._visible_part()
+        if part is not None:
+            crossed = np.concatenate([_clipped(part, 1, at, 1), _clipped(part, 1, at, -1)])
+            on_line = crossed[np.isclose(crossed[:, 1], at), 0]
+            if on_line.size:
+                return float(on_line.min() + np.ptp(on_line) / 2)
+        return (size - 1) / 2
+
+    def _visible_part(self) -> NDArray[np.float64] | None:
+        """Corners ``(N, 2)`` of the visible part along `_displayed`; None if there is none.
+
+        The layer may be rotated or sheared, so it is a polygon.
+        """
+        axes = list(self._displayed(self._picture))
+        view = self._viewer.canvas.size / np.array(2 * self._viewer.scene.camera.zoom)
+        corners = []
+        for sides in ((-1, -1), (-1, 1), (1, 1), (1, -1)):
+            world = self._world_centre()
+            world[list(self._viewer.dims.displayed[-2:])] += view * sides
+            corners.append(self._data_at(world)[axes])
+        part = np.array(corners)
+        for side, axis in enumerate(axes):
+            part = _clipped(part, side, -0.5, 1)
+            part = _clipped(part, side, self._pixels.shape[axis] - 0.5, -1)
+        return part if len(part) else None
+
     def _world_centre(self) -> NDArray[np.float64]:
         world = np.array(self._viewer.dims.point, float)
         displayed = list(self._viewer.dims.displayed[-2:])
@@ -200,3 +256,21 @@ class Swipe:
             moves.append(self._data_at(moved) - self._data_at(centre))
         tall, wide = np.linalg.norm(moves, axis=0)[list(self._displayed(self._picture))]
         return float(tall), float(wide)
+
+
+def _clipped(
+    corners: NDArray[np.float64], side: int, limit: float, sign: int
+) -> NDArray[np.float64]:
+    """The part of a convex polygon beyond `limit` along `side`: above it, or with -1 below.
+
+    After Sutherland and Hodgman (1974).
+    """
+    kept = []
+    beyond = sign * (corners[:, side] - limit)
+    for number, (corner, depth) in enumerate(zip(corners, beyond, strict=True)):
+        before, depth_before = corners[number - 1], beyond[number - 1]
+        if (depth < 0) != (depth_before < 0):
+            kept.append(corner + (before - corner) * depth / (depth - depth_before))
+        if depth >= 0:
+            kept.append(corner)
+    return np.array(kept).reshape(-1, 2)

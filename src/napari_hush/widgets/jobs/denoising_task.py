@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.errors import HushError
-from napari_hush.events import Event, ImageStarted
+from napari_hush.events import Event, ImageStarted, TilesDone
 from napari_hush.widgets.data.layers import (
     as_pixels,
     engine_axes,
@@ -23,7 +23,9 @@ from napari_hush.widgets.results.canvas import (
     DiskCanvas,
     fits_into_memory,
     new_result_path,
+    tiles_of,
 )
+from napari_hush.widgets.results.contrast import RobustLimits, other_gray_values
 
 if TYPE_CHECKING:
     from napari_hush.events import OnProgress
@@ -58,11 +60,17 @@ class Denoising:
 
         canvas, pixels = self._prepared()
         name = self.origin.name
+        spread = None if self.rgb else other_gray_values(self.model)
+        limits = None if spread is None else RobustLimits(spread)
 
         def relay(event: Event) -> None:
             if isinstance(event, ImageStarted):  # the input has been checked
                 part = self.region is not None
                 report(CanvasReady(canvas, self.origin, part, self._record(pixels)))
+            elif isinstance(event, TilesDone) and limits is not None:
+                for tile in tiles_of(canvas.out, self.axes, event.regions):
+                    limits.add(tile)
+                canvas.limits = limits.value
             report(of_layer(event, name))
 
         trained = self.model.provenance.pixel_size
@@ -79,6 +87,8 @@ class Denoising:
                 first=self.first,
                 dtype="source" if canvas.out.dtype != np.float32 else "float32",
             )
+        if limits is not None:
+            canvas.limits = limits.finish()
         return canvas
 
     def _prepared(self) -> tuple[Canvas | DiskCanvas, Any]:

@@ -13,6 +13,7 @@ from napari_hush.axes import spatial_axes
 from napari_hush.widgets.data.layers import engine_axes
 from napari_hush.widgets.jobs.task_events import LatestModel, PreviewReady
 from napari_hush.widgets.results.canvas import as_type
+from napari_hush.widgets.results.contrast import limits_of, other_gray_values
 
 if TYPE_CHECKING:
     from napari_hush.events import Event, OnProgress
@@ -69,7 +70,10 @@ class Previewer:
         if any(part.stop <= part.start for part in bounds):
             return
         started = time.perf_counter()
-        self.report(PreviewReady(bounds, self._denoised(model, bounds)))
+        pixels = self._denoised(model, bounds)
+        spread = None if self.rgb else other_gray_values(model)
+        limits = None if spread is None else limits_of(pixels, spread)
+        self.report(PreviewReady(bounds, pixels, limits))
         ratio = TARGET_SECONDS / max(time.perf_counter() - started, 1e-3)
         side = self.side * min(2.0, ratio**0.5)
         self.side = round(min(max(side, MIN_SIDE), MAX_SIDE))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.data.viewport import Bounds
     from napari_hush.widgets.results.canvas import Canvas, DiskCanvas
+    from napari_hush.widgets.results.contrast import Limits
 
 
 class Pausable(Protocol):
@@ -42,6 +43,8 @@ class PreviewReady(Event):
     bounds: Bounds
     pixels: NDArray[Any]
     """Of the shape of `bounds`; float32, or the layer's type if RGB."""
+    limits: Limits | None = None
+    """Contrast limits; None for those of the layer."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,6 +18,9 @@ from napari_hush.errors import OutOfMemoryError, UnwritableFileError
 from napari_hush.system.memory import format_bytes, free_memory
 from napari_hush.widgets.data.layers import LEFT_OUT, engine_axes, engine_shape
 from napari_hush.widgets.user_settings import data_folder, new_path, safe_name
+
+if TYPE_CHECKING:
+    from napari_hush.widgets.results.contrast import Limits
 
 MAX_SHARE = 0.5
 """Share of the free memory that an image and its result may take."""
@@ -46,7 +49,11 @@ class Canvas:
         Data for the layer, of the source's shape.
     out : NDArray[np.float32]
         For the engine, of the source's shape without alpha.
+    limits : Limits or None
+        Contrast limits of the finished tiles; None for those of the source.
     """
+
+    limits: Limits | None = None
 
     def __init__(
         self, source: NDArray[Any], axes: str, *, rgb: bool, keep_type: bool = False
@@ -60,23 +67,33 @@ class Canvas:
             self.shown, self.out = source.copy(), source.astype(np.float32)
         else:
             self.shown = self.out = source.astype(np.float32)
-        self._dropped = tuple(n for n, letter in enumerate(axes) if letter == LEFT_OUT)
-        self._map = AxesMap(engine_axes(axes), engine_shape(axes, self.out.shape))
+        self._axes = axes
 
-    def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
+    def show(self, regions: Sequence[tuple[slice, ...]]) -> None:
         """Copy finished tiles to `shown`; `regions` are in ``(S, C, (Z), Y, X)``."""
         if not self._two:
             return
         colours = self.shown[..., :3] if self._rgb else self.shown
         targets, results = (
-            self._map.samples(pixels.squeeze(self._dropped))
-            for pixels in (colours, self.out)
+            tiles_of(pixels, self._axes, regions) for pixels in (colours, self.out)
         )
-        for sample, *part in regions:
-            for number in range(sample.start, sample.stop):
-                clean = results[number][tuple(part)]
-                shown = targets[number]
-                shown[tuple(part)] = as_type(clean, colours.dtype, unit=self._rgb)
+        for target, clean in zip(targets, results, strict=True):
+            target[...] = as_type(clean, colours.dtype, unit=self._rgb)
+
+
+def tiles_of(
+    pixels: NDArray[Any], axes: str, regions: Sequence[tuple[slice, ...]]
+) -> Iterator[NDArray[Any]]:
+    """Views of `pixels`, which have the `axes` of `infer_axes`, one per sample and region.
+
+    `regions` are in ``(S, C, (Z), Y, X)``.
+    """
+    left_out = tuple(n for n, letter in enumerate(axes) if letter == LEFT_OUT)
+    fitted = AxesMap(engine_axes(axes), engine_shape(axes, pixels.shape))
+    samples = fitted.samples(pixels.squeeze(left_out))
+    for sample, *part in regions:
+        for number in range(sample.start, sample.stop):
+            yield samples[number][tuple(part)]
 
 
 def as_type(
@@ -99,9 +116,12 @@ def as_type(
 class DiskCanvas:
     """A result in the new NumPy file `path`, which starts as zeros.
 
-    `shown` and `out` are one memory map. Raises `OutOfMemoryError` if the disk is too small
-    for the whole result, `UnwritableFileError` if it cannot be written.
+    `shown` and `out` are one memory map; `limits` are as for `Canvas`. Raises
+    `OutOfMemoryError` if the disk is too small for the whole result, `UnwritableFileError`
+    if it cannot be written.
     """
+
+    limits: Limits | None = None
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, path: Path) -> None:
         needed = math.prod(shape) * np.dtype(dtype).itemsize
@@ -124,7 +144,7 @@ class DiskCanvas:
         self.shown = self.out
         self.path = path
 
-    def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
+    def show(self, regions: Sequence[tuple[slice, ...]]) -> None:
         """Nothing to copy: `shown` is `out`."""
 
 

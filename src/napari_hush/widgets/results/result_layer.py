@@ -12,10 +12,11 @@ from qtpy.QtCore import QTimer
 from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
 from napari_hush.widgets.data.layers import result_name
 from napari_hush.widgets.results.canvas import DiskCanvas
+from napari_hush.widgets.results.contrast import FollowedLimits
 from napari_hush.widgets.results.pairing import next_number, result_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     import napari.viewer
@@ -68,6 +69,7 @@ class ResultLayer:
                 **origin.appearance,
             )
         )
+        self._limits = FollowedLimits(self._layer)
         QTimer.singleShot(APPEAR_MS, self._appear)
 
     @property
@@ -80,7 +82,7 @@ class ResultLayer:
         """The layer's name now."""
         return str(self._layer.name)
 
-    def show(self, regions: Iterable[tuple[slice, ...]]) -> None:
+    def show(self, regions: Sequence[tuple[slice, ...]]) -> None:
         """Show finished tiles soon; `regions` are in ``(S, C, (Z), Y, X)``."""
         self._canvas.show(regions)
         if time.monotonic() - self._drawn > REFRESH_SECONDS:
@@ -90,6 +92,7 @@ class ResultLayer:
         """Show everything, thumbnail included."""
         if self.is_there:
             self._appear()
+            self._limits.set(self._canvas.limits)
             self._layer.refresh()
 
     def finish_partial(self, tiles_done: int) -> None:
@@ -99,6 +102,7 @@ class ResultLayer:
         if tiles_done:
             self._appear()
             self._layer.name = result_name(self._origin.name, self._number, partial=True)
+            self._limits.set(self._canvas.limits)
             self._layer.refresh()
         else:
             self._viewer.layers.remove(self._layer)
@@ -109,6 +113,7 @@ class ResultLayer:
 
     def _refresh(self) -> None:
         if self.is_there and self.is_seen:
+            self._limits.set(self._canvas.limits)
             self._layer.refresh(extent=False, highlight=False, thumbnail=False)
         self._drawn = time.monotonic()
 
@@ -120,6 +125,7 @@ class PreviewLayer:
         self._viewer = viewer
         self._origin = origin
         self._layer: Any = None
+        self._limits: FollowedLimits | None = None
 
     @property
     def was_removed(self) -> bool:
@@ -131,14 +137,17 @@ class PreviewLayer:
         if self.was_removed:
             return
         translate = self._translation(preview)
-        if self._layer is None:
+        if self._layer is None or self._limits is None:
             look = self._origin.appearance | {"translate": translate, "opacity": 1.0}
             look["blending"] = "translucent_no_depth"
-            name = f"live preview of {self._origin.name}"
+            name = f"preview: {self._origin.name}"
             self._layer = add_quietly(
                 self._viewer, "add_image", preview.pixels, name=name, **look
             )
+            self._limits = FollowedLimits(self._layer)
+            self._limits.set(preview.limits)
             return
+        self._limits.set(preview.limits)
         self._layer.data = preview.pixels
         if not np.array_equal(self._layer.translate, translate):
             self._layer.translate = translate
