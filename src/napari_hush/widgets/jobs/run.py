@@ -198,10 +198,10 @@ class _Guarded:
 
 def _release_gpu_memory() -> None:
     """Return the GPU memory that torch caches to other programs."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)  # absent while it is imported
+    if cuda is not None and cuda.is_available() and cuda.is_initialized():
         gc.collect()
-        torch.cuda.empty_cache()
+        cuda.empty_cache()
 
 
 class StoppableWorker(FunctionWorker):
