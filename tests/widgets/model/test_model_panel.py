@@ -9,6 +9,8 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QMenu
 
 from napari_hush.careamist import CAREamist
+from napari_hush.models import Model, UNet, save_model
+from napari_hush.models.normalization import Normalization
 from napari_hush.widgets.model.current_model import CurrentModel
 
 
@@ -102,3 +104,72 @@ def test_a_package_is_written_and_read_back_to_the_bit(
     hand.denoise()
     first, second = (viewer.layers[n].data for n in (1, 2))
     assert np.array_equal(first, second)
+
+
+def untrained_file(path, config):
+    """A model of random weights."""
+    network = config.algorithm_config.model
+    ones = (1.0,) * network.in_channels
+    return save_model(Model(config, UNet(network).eval(), Normalization(ones, ones)), path)
+
+
+def loaded(hand, path):
+    hand.dock.loadModel(path)
+    hand.until_ready("load_model")
+
+
+def test_a_2d_model_on_a_stack_says_that_it_takes_planes(
+    viewer, hand, noisy, quick, tmp_path
+):
+    viewer.add_image(np.stack([noisy] * 3), name="stack", axis_labels=("z", "y", "x"))
+    loaded(hand, untrained_file(tmp_path / "flat.safetensors", quick()))
+    assert "Loaded" in hand.status
+    assert "“stack” plane by plane" in hand.status
+    hand.denoise()
+    assert viewer.layers[-1].data.shape == (3, *noisy.shape)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [("ZYX", "denoises stacks, but “cells” has"), ("CYX", "of 2 channels, but “cells”")],
+)
+def test_a_model_that_does_not_fit_says_so_in_the_status_line(
+    viewer, hand, noisy, quick, tmp_path, axes, said
+):
+    viewer.add_image(noisy, name="cells")
+    count = {"n_channels": 2} if "C" in axes else {}
+    loaded(hand, untrained_file(tmp_path / "other.safetensors", quick(axes, **count)))
+    assert said in hand.status
+    assert hand.find("status").property("kind") == "problem"
+    assert "train a new one" in hand.find("denoise_now").toolTip()
+    viewer.add_image(np.stack([noisy] * 2), name="more", axis_labels=tuple(axes.lower()))
+    hand.find("noisy_layer").setCurrentText("more")
+    hand.until_ready("denoise")
+    assert hand.find("status").property("kind") == "plain"
+
+
+def test_another_method_is_not_ignored_when_training_further(
+    viewer, hand, noisy, quick, tmp_path
+):
+    viewer.add_image(noisy, name="cells")
+    loaded(hand, untrained_file(tmp_path / "n2v.safetensors", quick()))
+    hand.click("method_2")
+    reason = hand.find("not_trained_more")
+    assert reason.isVisible()
+    assert "trained with N2V; choose N2V" in reason.text()
+    assert not hand.find("train_on").isEnabled()
+    assert hand.find("train").isEnabled()
+    hand.click("method_0")
+    assert not reason.isVisible()
+    assert hand.find("train_on").isEnabled()
+
+
+def test_training_further_takes_the_learning_rate_that_is_set(
+    viewer, hand, noisy, quick, tmp_path
+):
+    viewer.add_image(noisy, name="cells")
+    loaded(hand, untrained_file(tmp_path / "n2v.safetensors", quick()))
+    hand.dock.setValue(quick(optimizer_params={"lr": 5e-4}))
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    assert hand.dock.model.config.algorithm_config.optimizer.learning_rate == 5e-4

@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
+    QLabel,
     QLayout,
     QSizePolicy,
     QWidget,
@@ -91,6 +92,11 @@ class Controls(QWidget):
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.buttons = {name: push_button(name, words) for name, words in BUTTONS.items()}
         self.foot = FootBar(self.buttons)
+        self._not_trained_more = QLabel()
+        self._not_trained_more.setObjectName("not_trained_more")
+        self._not_trained_more.setProperty("role", "quiet")
+        self._not_trained_more.setWordWrap(True)
+        self._not_trained_more.hide()
         self._live = QWidget()
         self._sections: dict[str, QWidget] = {
             "live": self._live,
@@ -106,6 +112,7 @@ class Controls(QWidget):
         training_column = column(training, spacing=10)
         training_column.addWidget(self.inputs.settings)
         training_column.addLayout(self._row(train=1, train_on=1))
+        training_column.addWidget(self._not_trained_more)
         preview_row = row()
         preview_row.addWidget(self.preview, 1)
         preview_row.addWidget(self.buttons["snapshots"])
@@ -155,6 +162,9 @@ class Controls(QWidget):
             shown = name in view.sections
             if section.isHidden() == shown:
                 section.setVisible(shown)
+        self._not_trained_more.setVisible(bool(view.not_trained_more))
+        if self._not_trained_more.text() != view.not_trained_more:
+            self._not_trained_more.setText(view.not_trained_more)
         self.foot.showView(view)
         show_text(self._model, view.model)
 

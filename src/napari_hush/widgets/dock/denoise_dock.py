@@ -253,13 +253,13 @@ class DenoiseDock(QWidget):
 
     def _on_save(self) -> None:
         if self._model.model is not None and (
-            asked := ask_where_to(self, self._model.name)
+            asked := ask_where_to(self, self._model.name, self._inputs.imagePath())
         ):
             path, overwrite = asked
             self.saveModel(path, overwrite=overwrite)
 
     def _on_load(self) -> None:
-        if path := ask_where_from(self):
+        if path := ask_where_from(self, self._inputs.imagePath()):
             self.loadModel(path)
 
     def _on_dropped(self, dropped: Dropped) -> None:

@@ -20,13 +20,13 @@ from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.data_panel import DataPanel
 from napari_hush.widgets.data.regions import Extent
-from napari_hush.widgets.dock.as_script import as_command, as_python
+from napari_hush.widgets.dock.as_script import as_command, as_python, source_of
 from napari_hush.widgets.dock.readiness import Readiness, check_inputs, without_path
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
 from napari_hush.widgets.jobs.tasks import Training, load_engine
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
-from napari_hush.widgets.model.fitting import why_not_for
+from napari_hush.widgets.model.fitting import note_for, why_not_for, why_not_train_more
 from napari_hush.widgets.settings.cost_estimate import (
     estimate,
     speed_of_run,
@@ -141,6 +141,11 @@ class Inputs(QWidget):
     def chosen(self) -> Image | None:
         """The first noisy layer, which is also the one to denoise."""
         return self.data.layer()
+
+    def imagePath(self) -> str:
+        """Path of the file of the chosen layer; empty without one."""
+        layer = self.chosen()
+        return "" if layer is None else str(source_of(layer) or "")
 
     def chosenData(self) -> ChosenData | None:
         """All chosen layers; None without a noisy one."""
@@ -274,9 +279,7 @@ class Inputs(QWidget):
                 self.settings.fitPatches(None)
             else:
                 self._check_data()
-                if self._model is not None:
-                    unfit = why_not_for(self._model, layer, self.axes())
-                    self.readiness = replace(self.readiness, denoising=unfit)
+                self._check_model(layer)
         if layer is not None and self.data.isReading():
             words = f"Reading the axes of “{layer.name}” from its file …"
             self.readiness = replace(
@@ -286,6 +289,20 @@ class Inputs(QWidget):
         usable = layer is not None and not self.readiness.axes_wrong
         self.check.watch(layer if usable else None, self.axes())
         self._show_cost()
+
+    def _check_model(self, layer: Image) -> None:
+        """Check whether the current model fits the layer and the settings."""
+        if self._model is None:
+            return
+        model, axes, more = self._model, self.axes(), ""
+        if not self.readiness.training:
+            more = why_not_train_more(model, self.value())
+        self.readiness = replace(
+            self.readiness,
+            denoising=why_not_for(model, layer, axes),
+            training_more=more,
+            note=note_for(model, layer, axes),
+        )
 
     def _check_data(self) -> None:
         """Check the other layers, and whether patches fit into the part to train on."""

@@ -29,6 +29,10 @@ class Readiness:
     """Why training cannot start."""
     denoising: str = ""
     """Why the layer cannot be denoised."""
+    training_more: str = ""
+    """Why the current model cannot be trained further, if a new one can be trained."""
+    note: str = ""
+    """How the current model denoises the layer, where that is not obvious."""
     axes_wrong: bool = False
     """Whether the axes are the reason."""
     waiting: str = ""

@@ -21,6 +21,7 @@ _HELP = {
         "Check the noise, choose the method, train until the model is good, and denoise."
     ),
     "denoise_now_with_model": "Denoise with the current model, which fits the image.",
+    "denoise_now_anew": "The current model does not fit: train a new one and denoise.",
     "train": "Train a new model on the chosen layer.",
     "train_on": "Train the current model for more epochs, as many as set above.",
     "pause": "Pause training; the memory stays in use.",
@@ -88,6 +89,8 @@ class ViewState:
     offers_enabled: bool
     """Whether an interrupted training run can be resumed."""
     model: str
+    not_trained_more: str
+    """Why the current model cannot be trained further, if a new one can be trained."""
     progress: tuple[int, int]
     """Value and maximum of the bar; an indeterminate bar would repaint the window."""
     status: str
@@ -110,6 +113,7 @@ def resolve(dock: DockState) -> ViewState:
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
         offers_enabled=not (state.busy or dock.concurrent.busy),
         model=dock.model or "No model",
+        not_trained_more=dock.readiness.training_more,
         progress=_progress(state),
         status=status,
         status_kind=kind,
@@ -131,7 +135,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
     return {
         "denoise_now": _first(busy, "" if dock.model_fits else readiness.training),
         "train": _first(busy, readiness.training),
-        "train_on": _first(busy, no_model, readiness.training),
+        "train_on": _first(busy, no_model, readiness.training, readiness.training_more),
         "pause": _first(no_training, preparing),
         "stop": "" if state.is_running(Activity.CHECKING) else no_training,
         "denoise": _first(_denoising_blocked(dock, busy, no_model), readiness.denoising),
@@ -182,6 +186,8 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
         return _HELP["denoise_meanwhile"]
     if name == "denoise_now" and dock.model_fits:
         return _HELP["denoise_now_with_model"]
+    if name == "denoise_now" and dock.model:
+        return _HELP["denoise_now_anew"]
     return _HELP[name]
 
 
@@ -269,10 +275,15 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return readiness.training, "plain"
     if readiness.training and not dock.model_fits:
         return readiness.training, "problem"
+    if state.phase is Phase.DONE and state.activity is Activity.LOADING:
+        misfit = readiness.denoising
+        kind = "problem" if misfit else "plain"
+        return f"{state.message} {misfit or readiness.note}".rstrip(), kind
     if state.phase is Phase.DONE:
         return state.message, "plain"
     if dock.model_fits:
-        return f"Ready to denoise “{dock.layer}” with the model “{dock.model}”.", "plain"
+        ready = f"Ready to denoise “{dock.layer}” with the model “{dock.model}”."
+        return f"{ready} {readiness.note}".rstrip(), "plain"
     if dock.model:
         return readiness.denoising, "problem"
     return f"Ready to denoise “{dock.layer}”.", "plain"
