@@ -1,5 +1,6 @@
 """Pausing, resuming and stopping a run from other threads."""
 
+import queue
 import threading
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 from napari_hush import CAREamist
 from napari_hush.events import (
+    PreviewFailed,
     StepsDone,
     TrainingDone,
     TrainingPaused,
@@ -90,6 +92,37 @@ def test_a_pause_changes_no_bit(run, tiny_config, noisy):
         )
     )
     assert all(same)
+
+
+def test_a_paused_run_gives_the_model_of_its_step_and_changes_no_bit(
+    run, tiny_config, noisy
+):
+    it = run(pause_at_start, num_steps=4)
+    assert it.paused.wait(PATIENCE)
+    taken = queue.Queue()
+    for _ in range(2):
+        it.careamist.request_model(taken.put)
+        assert taken.get(timeout=PATIENCE).steps == 1
+    it.careamist.request_model(lambda model: 1 / 0)
+    it.careamist.resume_training()
+    failed = [e for e in it.end() if isinstance(e, PreviewFailed)]
+    assert [e.step for e in failed] == [1]
+    other = CAREamist(tiny_config(num_steps=4))
+    other.train(train_source=noisy)
+    for a, b in zip(weights(it.careamist).values(), weights(other).values(), strict=True):
+        assert a.equal(b)
+
+
+def test_a_running_training_gives_its_model_after_the_current_step(run):
+    taken = queue.Queue()
+
+    def act(careamist, event):
+        if isinstance(event, TrainingStarted):
+            careamist.request_model(taken.put)
+
+    run(act, num_steps=3).end()
+    assert taken.get(timeout=PATIENCE).steps == 1
+    assert taken.empty()
 
 
 def test_a_paused_run_can_be_stopped(run):

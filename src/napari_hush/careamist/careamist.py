@@ -217,6 +217,14 @@ class CAREamist:
         """Continue paused training; from any thread."""
         self._control.resume()
 
+    def request_model(self, take: Callable[[Model], None]) -> None:
+        """Pass a copy of the model in training to `take`, from any thread.
+
+        `take` is called in the training thread: after the current step, or at once while
+        training is paused. If it raises, a `PreviewFailed` event is reported.
+        """
+        self._control.request_model(take)
+
     @property
     def is_paused(self) -> bool:
         """Whether training is paused, or will be after the current step."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_hush.models import Model
 
 
 class RunControl:
-    """Requests to stop or pause a run, which reads them after every step.
+    """Requests to stop or pause a run or for its model, read after every step.
 
     All methods may be called from any thread, before and during a run.
     """
@@ -22,6 +25,7 @@ class RunControl:
         """Whether the run is to end after the current step."""
         self.is_paused = False
         """Whether the run is paused, or is to pause after the current step."""
+        self._requests: list[Callable[[Model], None]] = []
 
     def stop(self) -> None:
         """End the run after the current step, or at once if it is paused."""
@@ -35,14 +39,28 @@ class RunControl:
         """Continue a paused run."""
         self._set(is_paused=False)
 
+    def request_model(self, take: Callable[[Model], None]) -> None:
+        """Have the current model passed to `take` after the current step."""
+        with self._changed:
+            self._requests.append(take)
+            self._changed.notify_all()
+
+    def taken_requests(self) -> list[Callable[[Model], None]]:
+        """The functions that wait for a model; they are forgotten."""
+        with self._changed:
+            requests, self._requests = self._requests, []
+        return requests
+
     def reset(self) -> None:
         """Forget all requests."""
-        self._set(should_stop=False, is_paused=False)
+        self._set(should_stop=False, is_paused=False, _requests=[])
 
     def wait(self) -> None:
-        """Sleep while paused, until the run is resumed or stopped."""
+        """Sleep while paused, until the run is resumed or stopped or a model requested."""
         with self._changed:
-            self._changed.wait_for(lambda: self.should_stop or not self.is_paused)
+            self._changed.wait_for(
+                lambda: self.should_stop or not self.is_paused or self._requests
+            )
 
     def _set(self, **requests: bool) -> None:
         """Set attributes, and wake the threads that wait."""

@@ -126,20 +126,28 @@ class PreviewCallback(L.Callback):
         wait = max(self._every, self._cost * (1 / self._share - 1))
         if self._failed or now - self._last < wait:
             return
-        device = pl_module.device
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # queued steps do not count
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)  # queued steps do not count
             now = pl_module.clock()
-        try:
-            with _kept_random_states(device), torch.no_grad():
-                self._take(pl_module.model())
-        except Exception as error:
-            _log.warning("Previews are off for the rest of the run.", exc_info=True)
-            self._failed = True
-            reason = str(error) if isinstance(error, HushError) else repr(error)
-            pl_module.on_progress(PreviewFailed(pl_module.steps, reason))
+        self._failed = not hand_out(pl_module, self._take)
         self._last = pl_module.clock()
         self._cost = self._last - now
+
+
+def hand_out(module: HushModule, take: Callable[[Model], None]) -> bool:
+    """Pass a copy of the current model to `take`, without effect on training.
+
+    Returns whether it succeeded; otherwise a `PreviewFailed` event is reported.
+    """
+    try:
+        with _kept_random_states(module.device), torch.no_grad():
+            take(module.model())
+    except Exception as error:
+        _log.warning("The model in training cannot be passed on.", exc_info=True)
+        reason = str(error) if isinstance(error, HushError) else repr(error)
+        module.on_progress(PreviewFailed(module.steps, reason))
+        return False
+    return True
 
 
 @contextmanager

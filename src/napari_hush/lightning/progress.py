@@ -29,6 +29,7 @@ from napari_hush.lightning.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from napari_hush.lightning.model_callbacks import hand_out
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
@@ -117,6 +118,7 @@ class ProgressCallback(L.Callback):
         due = self.checkpointer is not None and self.checkpointer.is_due()
         if (pauses or due) and not trainer.is_last_batch:
             self._save(module)
+        self._hand_out(module)
         if pauses:
             self._pause(module)
         if self._must_stop(module, batch_idx):
@@ -176,10 +178,17 @@ class ProgressCallback(L.Callback):
         self.on_progress(TrainingPaused(self.position.model_steps))
         started = time.perf_counter()
         with self.clock.stopped():
-            self.control.wait()
+            while self.control.is_paused and not self.control.should_stop:
+                self.control.wait()
+                self._hand_out(module)
         if not self.control.should_stop:
             seconds = time.perf_counter() - started
             self.on_progress(TrainingResumed(self.position.model_steps, seconds))
+
+    def _hand_out(self, module: HushModule) -> None:
+        """Pass the model to those who have requested it."""
+        for take in self.control.taken_requests():
+            hand_out(module, take)
 
     def _report(self, module: HushModule) -> None:
         """Report the steps since the last report."""
