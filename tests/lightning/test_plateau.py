@@ -1,5 +1,8 @@
 """Plateaus of the loss, and early stopping."""
 
+import json
+
+import numpy as np
 import pytest
 
 from napari_hush import CAREamist
@@ -8,8 +11,9 @@ from napari_hush.config import (
     create_care_configuration,
     create_n2v_configuration,
 )
+from napari_hush.config.training import PRESETS, until_good
 from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone, WarningIssued
-from napari_hush.lightning.progress import PlateauDetector
+from napari_hush.lightning.progress import LevelDetector, PlateauDetector
 
 
 def reached(losses, epochs=3, tolerance=0.01, smoothing=0.0):
@@ -44,6 +48,52 @@ def test_a_single_outlier_is_smoothed_over():
 
 def test_never():
     assert reached([1] * 50, epochs=0) == []
+
+
+def level(losses, epochs=5, tolerance=0.002):
+    detector = LevelDetector(epochs, tolerance)
+    return next((n for n, loss in enumerate(losses, 1) if detector.is_reached(loss)), None)
+
+
+def test_scatter_neither_ends_a_run_early_nor_keeps_it_going():
+    """Losses as of Noise2Void: the noise floor and what remains to be learned."""
+    rng = np.random.default_rng(0)
+    epochs = np.arange(100)
+    for _ in range(20):
+        scatter = rng.normal(1, 0.001, 100)
+        stopped = level((0.6 + 0.02 * np.exp(-epochs / 6)) * scatter)
+        assert 0.02 * np.exp(-stopped / 6) < 0.003  # 0.5 % of the loss is left
+        assert 10 <= stopped <= 30
+    assert level(1 / (epochs + 1)) is None
+    assert level([0.6] * 100) == 10
+    assert level([0.6] * 100, epochs=0) is None
+
+
+def test_a_resumed_run_stops_at_the_same_epoch():
+    losses = [*np.linspace(1, 0.9, 8), *[0.9] * 20]
+    detector = LevelDetector(4, 0.01)
+    for loss in losses[:9]:
+        assert not detector.is_reached(loss)
+    again = LevelDetector(4, 0.01)
+    again.restore(json.loads(json.dumps(detector.state())))
+    assert [again.is_reached(loss) for loss in losses[9:]].index(True) + 10 == level(
+        losses, 4, 0.01
+    )
+
+
+def test_until_good_stops_within_the_preset(noisy):
+    """A loss that stands still ends Balanced after half of its 20 epochs."""
+    config = standing_still()
+    training = until_good(config.training_config, PRESETS[1])
+    assert (training.num_epochs, training.num_steps) == (20, 50)
+    training = training.replace(num_steps=1)
+    careamist, events = run(
+        config.replace(training_config=training), noisy, train_target=noisy
+    )
+    assert careamist.model.epochs == 10
+    assert any(isinstance(event, EarlyStopped) for event in events)
+    best = until_good(config.training_config, PRESETS[2])
+    assert (best.num_epochs, best.early_stopping_epochs) == (100, 10)
 
 
 def standing_still(create=create_care_configuration, **training):

@@ -35,7 +35,7 @@ def test_the_slice_alone_can_be_denoised_and_results_are_numbered(viewer, traine
     viewer.dims.set_current_step(0, 2)
     trained.find("scope").setValue(Scope.SLICE)
     trained.denoise()
-    assert _changed(viewer, "movie denoised (partial)") == [False, False, True, False]
+    assert _changed(viewer, "movie denoised (slice)") == [False, False, True, False]
     trained.find("scope").setValue(Scope.LAYER)
     trained.denoise()
     second = viewer.layers["movie denoised 2"]
@@ -52,7 +52,7 @@ def test_what_is_in_view_is_denoised_first_and_alone_if_wanted(viewer, trained, 
     qtbot.wait(200)
     trained.find("scope").setValue(Scope.VIEW)
     trained.denoise()
-    assert _changed(viewer, "movie denoised (partial)") == [False, False, False, True]
+    assert _changed(viewer, "movie denoised (view)") == [False, False, False, True]
 
 
 def test_selected_layers_are_denoised_one_after_the_other(viewer, trained, noisy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import numpy as np
@@ -41,7 +42,9 @@ def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
 ):
     training.until(lambda: _previews(viewer) != [])
     (preview,) = _previews(viewer)
-    assert preview.name == "preview: cells"
+    assert re.fullmatch(r"preview, step [\d,]+", preview.name)
+    assert preview.bounding_box.visible
+    assert preview.name_overlay.visible
     ends = np.array([[0, 0], np.array(preview.data.shape) - 1])
     shown = np.array([layer.world_to_data(preview.data_to_world(end)) for end in ends])
     assert np.allclose(shown, np.round(shown))

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_hush.config.base import Frozen
+from napari_hush.config.base import NEW, Frozen
 
 
 class TrainingConfig(Frozen):
@@ -31,8 +31,12 @@ class TrainingConfig(Frozen):
     """Smallest decrease that counts, as a fraction of the lowest loss (0 to 1)."""
     early_stopping_epochs: int = Field(0, ge=0)
     """Stop after this many epochs without a lower validation loss; 0 for never.
-    Without validation data, the training loss counts. Not recommended for Noise2Void,
-    whose loss says little about the quality of the result."""
+    Without validation data, the training loss counts. Not recommended for Noise2Void
+    without a tolerance: the scatter of its loss is larger than late improvements."""
+    early_stopping_tolerance: float | None = Field(None, ge=0, lt=1, json_schema_extra=NEW)
+    """Compare the mean loss of the last epochs, as many as above, with that of as many
+    epochs before, and stop if it is not lower by this fraction (0 to 1); None to compare
+    each epoch with the lowest loss."""
     snapshots: int = Field(10, ge=0, le=1000)
     """Number of models of earlier epochs to keep in memory; 0 for none."""
     checkpoint_every: float = Field(60.0, ge=0, serialization_alias="save_state_every")
@@ -94,3 +98,16 @@ def preset_of(training: TrainingConfig) -> Preset | None:
     """The preset with the epochs and steps of `training`, if any."""
     duration = training.num_epochs, training.num_steps
     return next((p for p in PRESETS if (p.num_epochs, p.num_steps) == duration), None)
+
+
+def until_good(training: TrainingConfig, preset: Preset) -> TrainingConfig:
+    """`training` until the loss levels off, at most as long as `preset`.
+
+    It trains for half of the epochs or more, 20 % of those of long presets: the means of 5
+    or 10 epochs are compared, because the loss of Noise2Void scatters.
+    """
+    return training.replace(
+        **preset.changes,
+        early_stopping_epochs=max(5, preset.num_epochs // 10),
+        early_stopping_tolerance=0.002,
+    )

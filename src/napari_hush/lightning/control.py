@@ -53,7 +53,8 @@ class RunControl:
 
     def reset(self) -> None:
         """Forget all requests."""
-        self._set(should_stop=False, is_paused=False, _requests=[])
+        self.taken_requests()
+        self._set(should_stop=False, is_paused=False)
 
     def wait(self) -> None:
         """Sleep while paused, until the run is resumed or stopped or a model requested."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -69,11 +69,14 @@ class ProgressCallback(L.Callback):
 
     def __post_init__(self, resumed: dict[str, Any] | None) -> None:
         self.position, config = self.start, self.config
-        self.detectors = {
+        patience, tolerance = config.early_stopping_epochs, config.early_stopping_tolerance
+        self.detectors: dict[str, PlateauDetector | LevelDetector] = {
             "plateau": PlateauDetector(
                 config.plateau_epochs, config.plateau_tolerance, _SMOOTHING
             ),
-            "early": PlateauDetector(config.early_stopping_epochs, 0.0, 0.0),
+            "early": PlateauDetector(patience, 0.0, 0.0)
+            if tolerance is None
+            else LevelDetector(patience, tolerance),
         }
         if resumed is not None:
             with explain_damage("the interrupted run"):
@@ -319,3 +322,31 @@ class PlateauDetector:
         """Take the counters that `state` returned."""
         self.mean, self.lowest = state["mean"], state["lowest"]
         self.still = int(state["still"] or 0)
+
+
+@dataclass
+class LevelDetector:
+    """Detect that the mean loss of `epochs` is not below that of as many before; 0: never.
+
+    A decrease by less than the fraction `tolerance` does not count.
+    """
+
+    epochs: int
+    tolerance: float
+    losses: list[float] = field(default_factory=list)
+
+    def is_reached(self, loss: float) -> bool:
+        """Add the loss of an epoch; whether the losses have levelled off."""
+        self.losses = [*self.losses, loss][-2 * self.epochs :]
+        if not 0 < 2 * self.epochs == len(self.losses):
+            return False
+        before = sum(self.losses[: self.epochs])
+        return sum(self.losses[self.epochs :]) > before - self.tolerance * abs(before)
+
+    def state(self) -> dict[str, list[float]]:
+        """The losses, as JSON can hold them."""
+        return {"losses": self.losses}
+
+    def restore(self, state: dict[str, list[float]]) -> None:
+        """Take the losses that `state` returned."""
+        self.losses = [float(loss) for loss in state["losses"]]

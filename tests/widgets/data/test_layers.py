@@ -141,4 +141,4 @@ def test_origin_is_a_snapshot():
 
 def test_result_name():
     assert result_name("cells") == "cells denoised"
-    assert result_name("cells", partial=True) == "cells denoised (partial)"
+    assert result_name("cells", part="slice") == "cells denoised (slice)"

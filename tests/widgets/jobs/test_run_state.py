@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 
 from napari_hush.events import (
@@ -10,6 +13,7 @@ from napari_hush.events import (
     StepsDone,
     TilesDone,
     TrainingDone,
+    TrainingPaused,
     TrainingStarted,
 )
 from napari_hush.widgets.jobs.run_state import (
@@ -20,6 +24,7 @@ from napari_hush.widgets.jobs.run_state import (
     begin,
     fail,
     finish,
+    pausing,
     stop,
 )
 from napari_hush.widgets.settings.labels import format_duration
@@ -34,14 +39,14 @@ STARTED = TrainingStarted(
 )
 
 
-def steps(first: int, count: int) -> StepsDone:
+def steps(first: int, count: int, seconds_left: float = 72.0) -> StepsDone:
     return StepsDone(
         epoch=0,
         first_step=first,
         losses=(1.0,) * count,
         learning_rate=1e-3,
         patches_per_second=240.0,
-        seconds_left=72.0,
+        seconds_left=seconds_left,
     )
 
 
@@ -53,8 +58,36 @@ def test_training_counts_steps_and_epochs_from_one():
     assert (state.done, state.total, state.epoch) == (0, 40, 1)
     state = advance(state, steps(0, 10), now=7.0)
     assert (state.done, state.epoch) == (10, 1)
-    state = advance(state, steps(10, 1), now=8.0)
-    assert (state.done, state.epoch, state.seconds_left) == (11, 2, 72.0)
+    state = advance(state, steps(10, 1, seconds_left=71.0), now=8.0)
+    assert (state.done, state.epoch, state.seconds_left) == (11, 2, 71.0)
+
+
+def test_the_time_left_follows_the_estimate_without_jumps():
+    """A slow step raises the estimate from 60 s to 120 s; it is reached in some seconds."""
+    state = advance(begin(Activity.TRAINING, "cells", 0), STARTED, 0)
+    state = advance(state, steps(0, 1, seconds_left=60.0), 1.0)
+    shown = []
+    for second in range(2, 32):
+        state = advance(state, steps(second, 1, seconds_left=120.0), float(second))
+        shown.append(state.seconds_left)
+    assert shown[0] < 75
+    assert shown[-1] == pytest.approx(120, abs=6)
+    assert all(abs(a - b) < 15 for a, b in pairwise(shown))
+
+
+def test_a_pause_is_said_at_once():
+    state = advance(begin(Activity.TRAINING, "cells", 0), STARTED, 0)
+    assert pausing(state, wanted=True).pausing
+    assert not pausing(pausing(state, wanted=True), wanted=False).pausing
+    paused = advance(pausing(state, wanted=True), TrainingPaused(step=3), 1.0)
+    assert (paused.phase, paused.pausing) == (Phase.PAUSED, False)
+    assert not pausing(paused, wanted=False).pausing
+
+
+def test_a_state_names_the_layer_and_the_method():
+    state = replace(begin(Activity.TRAINING, "cells", 0), method="N2V")
+    assert state.title == "Training “cells” · N2V"
+    assert begin(Activity.DENOISING, "cells", 0).title == "Denoising “cells”"
 
 
 def test_the_last_step_belongs_to_the_last_epoch():

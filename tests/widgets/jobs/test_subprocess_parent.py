@@ -96,6 +96,26 @@ def test_it_pauses_resumes_and_stops(quick, noisy):
     assert recorder.of(TrainingResumed)
 
 
+def test_while_paused_it_gives_its_model_and_previews_what_is_shown(quick, noisy):
+    """Without a previewer at first, and with the model of the step of the pause."""
+    stop = StopRequest()
+    shown = VisibleRegion((slice(10, 30), slice(20, 44)))
+    recorder = Recorder(
+        EngineReady=lambda event: engines.append(event.engine),
+        StepsDone=lambda event: engines[0].pause_training(),
+        TrainingPaused=lambda event: engines[0].request_model(),
+        LatestModel=lambda event: engines[0].look(shown),
+        PreviewReady=lambda event: stop.set(),
+    )
+    engines: list = []
+    previewer = Previewer(noisy, "YX", rgb=False, visible=VisibleRegion())
+    engine = SubprocessTraining(_endless(quick, noisy, previewer))(recorder, stop)
+    (paused,) = recorder.of(TrainingPaused)
+    assert recorder.of(LatestModel)[-1].model.steps == paused.step == engine.model.steps
+    (preview,) = recorder.of(PreviewReady)
+    assert (preview.step, preview.pixels.shape) == (paused.step, (20, 24))
+
+
 def test_an_error_is_the_same_as_in_the_thread(quick, noisy):
     bad = noisy.astype(np.float32)
     bad[3, 4] = np.nan
@@ -140,9 +160,9 @@ def test_the_latest_model_survives_the_death_of_the_process(
 ):
     visible = VisibleRegion((slice(0, 32), slice(0, 32)))
     previewer = Previewer(noisy, "YX", rgb=False, visible=visible)
-    recorder = Recorder(LatestModel=_kill(started))
+    recorder = Recorder(PreviewReady=_kill(started))
     engine = SubprocessTraining(_endless(quick, noisy, previewer))(recorder, StopRequest())
-    (latest,) = recorder.of(LatestModel)
+    latest = recorder.of(LatestModel)[-1]
     (preview,) = recorder.of(PreviewReady)
     assert preview.pixels.shape == (32, 32)
     (died,) = recorder.of(ProcessDied)

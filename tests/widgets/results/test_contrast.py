@@ -10,6 +10,7 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_hush.config import create_care_configuration, create_n2n_configuration
+from napari_hush.widgets.data.helper_layers import is_view
 from napari_hush.widgets.results import canvas
 from napari_hush.widgets.results.contrast import (
     FollowedLimits,
@@ -159,7 +160,8 @@ def test_a_result_on_disk_gets_its_limits_as_well(viewer, hand, noisy, monkeypat
 def test_the_preview_with_other_gray_values_is_seen(viewer, hand, noisy):
     _train(viewer, hand, noisy, create_care_configuration, 5, 1752, epochs=5000)
     hand.click("train")
-    hand.until(lambda: "preview: low" in viewer.layers)
-    assert _is_seen(_gray(viewer, "preview: low"))
+    hand.until(lambda: any(is_view(layer) for layer in viewer.layers))
+    (preview,) = (layer.name for layer in viewer.layers if is_view(layer))
+    assert _is_seen(_gray(viewer, preview))
     hand.click("stop")
     hand.until_ready("train")

@@ -220,10 +220,13 @@ def describe(layer: Image) -> str:
     return text
 
 
-def result_name(layer_name: str, number: int = 1, *, partial: bool = False) -> str:
-    """Name of a result of a layer; `number` counts the results, from 1."""
+def result_name(layer_name: str, number: int = 1, part: str = "") -> str:
+    """Name of a result of a layer; `number` counts the results, from 1.
+
+    `part` names the region that is denoised, if not everything.
+    """
     name = f"{layer_name} denoised" + (f" {number}" if number > 1 else "")
-    return f"{name} (partial)" if partial else name
+    return f"{name} ({part})" if part else name
 
 
 def _from_file(layer: Image) -> str:

@@ -62,12 +62,18 @@ def layer_called(name: str, axes: str, viewer: Any) -> Image | None:
 
 
 def plan_denoising(
-    viewer: Any, chosen: Image, axes: str, scope: Scope, model: Model, *, keep_type: bool
+    viewer: Any,
+    chosen: Image,
+    axes: str,
+    scope: Scope,
+    model: Model,
+    **settings: Any,
 ) -> tuple[list[Denoising], list[LayerView]]:
     """Tasks that denoise `scope`, and the views to update while they run.
 
     `axes` are those of the chosen layer, and of others unless their axis labels differ.
     Selected layers are denoised in the order of napari's list from top to bottom.
+    `settings` are further fields of `Denoising`.
     """
     layers = [chosen]
     if scope is Scope.SELECTED:
@@ -78,6 +84,7 @@ def plan_denoising(
     for layer in layers:
         view = LayerView.of(layer, axes_for(model, axes_like(layer, chosen, axes)))
         view.update(viewer)
+        region = _region(viewer, view, scope)
         tasks.append(
             Denoising(
                 model,
@@ -85,18 +92,27 @@ def plan_denoising(
                 view.axes,
                 bool(layer.rgb),
                 Origin.of(layer),
-                region=_region(viewer, view, scope),
+                region=region,
                 first=view.region,
-                keep_type=keep_type,
+                part="" if region is None else _PARTS[scope],
+                **settings,
             )
         )
         views.append(view)
     return tasks, views
 
 
+_PARTS = {Scope.SLICE: "slice", Scope.VIEW: "view"}
+"""Names of regions."""
+
+
 def _region(viewer: Any, view: LayerView, scope: Scope) -> tuple[slice, ...] | None:
-    if scope is Scope.VIEW:
-        return view.region()
-    if scope is Scope.SLICE:
-        return canonical_region(shown_slice(viewer, view.layer), view.axes, view.shape)
-    return None
+    """The region to denoise; None for everything."""
+    if scope not in _PARTS:
+        return None
+    bounds = view.visible.bounds
+    if scope is Scope.SLICE or bounds is None:
+        bounds = shown_slice(viewer, view.layer)
+    if bounds == tuple(slice(0, size) for size in view.shape):
+        return None
+    return canonical_region(bounds, view.axes, view.shape)

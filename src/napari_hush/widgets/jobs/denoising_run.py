@@ -15,7 +15,11 @@ from napari_hush.widgets.results.canvas import Canvas
 from napari_hush.widgets.results.result_layer import ResultLayer
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from qtpy.QtCore import QObject
+
+    from napari_hush.models import Model
 
 
 class DenoisingRun(Run):
@@ -26,6 +30,7 @@ class DenoisingRun(Run):
         self._viewer = viewer
         self._results: list[ResultLayer] = []
         self._only_a_part = False
+        self._newer: Future[Model] | None = None
         self.whole: Canvas | None = None
         """Result of the last run if it denoised one layer completely, in memory."""
         self.progressed.connect(self._on_progressed)
@@ -36,6 +41,7 @@ class DenoisingRun(Run):
         """Run `tasks`, at least one."""
         self._results, self.whole = [], None
         self._only_a_part = any(task.region is not None for task in tasks)
+        self._newer = tasks[0].newer
         subject = ", ".join(task.origin.name for task in tasks)
         task = tasks[0] if len(tasks) == 1 else DenoisingSeveral(tasks)
         self.start(Activity.DENOISING, subject, task)
@@ -77,6 +83,8 @@ class DenoisingRun(Run):
         names = ", ".join(f"“{r.name}”" for r in self._results if r.is_there)
         files = ", ".join(f"“{r.file}”" for r in self._results if r.file is not None)
         where = f", stored in {files} because memory is too small" if files else ""
+        if self._newer is not None:
+            where += f" with the model after step {self._newer.result().steps:,}"
         return f"Denoised into {names}{where}."
 
     def _on_ended(self) -> None:

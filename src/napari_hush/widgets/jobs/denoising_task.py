@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_hush.axes import spatial_axes
 from napari_hush.errors import HushError
 from napari_hush.events import Event, ImageStarted, TilesDone
 from napari_hush.widgets.data.layers import (
@@ -28,6 +30,8 @@ from napari_hush.widgets.results.canvas import (
 from napari_hush.widgets.results.contrast import RobustLimits, other_gray_values
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from napari_hush.events import OnProgress
     from napari_hush.models import Model
     from napari_hush.widgets.data.layers import Origin
@@ -53,32 +57,43 @@ class Denoising:
     """Returns the visible part, which is denoised first."""
     keep_type: bool = False
     """Whether the result has the dtype of the source instead of float32."""
+    part: str = ""
+    """Name of the region, for the name of the result; empty for everything."""
+    tile_side: int | None = None
+    """Pixels along each side of a tile; None for automatic."""
+    batch_size: int | None = None
+    """Tiles per forward pass; None for the default."""
+    newer: Future[Model] | None = None
+    """The model to use instead, if it is in training, once the current step is done."""
 
-    def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas | DiskCanvas:
+    def __call__(self, report: OnProgress, stop: StopRequest) -> Canvas | DiskCanvas | None:
         from napari_hush.careamist import CAREamist
         from napari_hush.quality import size_warning
 
+        model = self._awaited(stop)
+        if model is None:
+            return None
         canvas, pixels = self._prepared()
         name = self.origin.name
-        spread = None if self.rgb else other_gray_values(self.model)
+        spread = None if self.rgb else other_gray_values(model)
         limits = None if spread is None else RobustLimits(spread)
 
         def relay(event: Event) -> None:
             if isinstance(event, ImageStarted):  # the input has been checked
-                part = self.region is not None
-                report(CanvasReady(canvas, self.origin, part, self._record(pixels)))
+                record = self._record(model, pixels)
+                report(CanvasReady(canvas, self.origin, self.part, record))
             elif isinstance(event, TilesDone) and limits is not None:
                 for tile in tiles_of(canvas.out, self.axes, event.regions):
                     limits.add(tile)
                 canvas.limits = limits.value
             report(of_layer(event, name))
 
-        trained = self.model.provenance.pixel_size
+        trained = model.provenance.pixel_size
         if warning := size_warning(f"“{name}”", self.origin.pixel_size, trained):
             report(warning)
         with errors_name_layer(name):
             # not the engine of the model, which may be training
-            CAREamist(self.model, on_progress=relay).predict(
+            CAREamist(model, on_progress=relay).predict(
                 source=pixels,
                 axes=engine_axes(self.axes),
                 out=canvas.out,
@@ -86,10 +101,27 @@ class Denoising:
                 region=self.region,
                 first=self.first,
                 dtype="source" if canvas.out.dtype != np.float32 else "float32",
+                tile_size=self._tile_size(),
+                batch_size=self.batch_size,
             )
         if limits is not None:
             canvas.limits = limits.finish()
         return canvas
+
+    def _awaited(self, stop: StopRequest) -> Model | None:
+        """The model, once it is there; None if stopped before."""
+        if self.newer is None:
+            return self.model
+        done = threading.Event()
+        self.newer.add_done_callback(lambda _: done.set())
+        stop.when_set(done.set)
+        done.wait()
+        return None if stop.is_set() else self.newer.result()
+
+    def _tile_size(self) -> tuple[int, ...] | None:
+        if self.tile_side is None:
+            return None
+        return (self.tile_side,) * len(spatial_axes(engine_axes(self.axes)))
 
     def _prepared(self) -> tuple[Canvas | DiskCanvas, Any]:
         """The canvas and the pixels, in memory if both fit."""
@@ -104,14 +136,14 @@ class Denoising:
         shape = tuple(int(size) for size in self.source.shape)
         return DiskCanvas(shape, dtype, path), self.source
 
-    def _record(self, pixels: Any) -> dict[str, Any]:
+    def _record(self, model: Model, pixels: Any) -> dict[str, Any]:
         """Provenance of the result."""
         from napari_hush.io import Image, select_channels
         from napari_hush.models import result_record
 
         image = Image.from_array(pixels, engine_axes(self.axes), self.origin.name)
-        image = select_channels(image, self.model.config.data_config.channels)
-        return result_record(self.model, image, keep_type=self.keep_type)
+        image = select_channels(image, model.config.data_config.channels)
+        return result_record(model, image, keep_type=self.keep_type)
 
     def __str__(self) -> str:
         return f"denoising of “{self.origin.name}”"
@@ -127,12 +159,14 @@ class DenoisingSeveral:
     tasks: Sequence[Denoising]
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> list[Canvas | DiskCanvas]:
-        canvases, failed = [], []
+        canvases: list[Canvas | DiskCanvas] = []
+        failed = []
         for task in self.tasks:
             if stop.is_set():
                 break
             try:
-                canvases.append(task(report, stop))
+                if (canvas := task(report, stop)) is not None:
+                    canvases.append(canvas)
             except HushError as error:
                 failed.append(str(error))
         if failed:

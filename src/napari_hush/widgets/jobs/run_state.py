@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -25,6 +26,9 @@ from napari_hush.events import (
 )
 from napari_hush.widgets.jobs.task_events import ProcessDied
 from napari_hush.widgets.settings.labels import format_duration
+
+SMOOTH_SECONDS = 5.0
+"""Seconds in which the time left that is shown adapts to a new estimate."""
 
 
 class Phase(Enum):
@@ -56,7 +60,9 @@ class RunState:
     activity: Activity = Activity.TRAINING
     """What runs, or ran last; meaningless while idle."""
     subject: str = ""
-    """Name of the layer or file."""
+    """Name of the layer or file, as it was at the start."""
+    method: str = ""
+    """Label of the method that is trained."""
     started: float = 0.0
     """Clock (s) at the start of the run, later of its tiles."""
     done: int = 0
@@ -70,7 +76,11 @@ class RunState:
     """Optimizer steps of the model before this run."""
     patches_per_second: float = 0.0
     seconds_left: float | None = None
-    """Estimate for the rest of the run; None if unknown."""
+    """Estimate for the rest of the run, smoothed; None if unknown."""
+    updated: float = 0.0
+    """Clock (s) at the last change of `seconds_left`."""
+    pausing: bool = False
+    """Whether it pauses after the current step."""
     device: str = ""
     """Torch device."""
     stopped: bool = False
@@ -84,6 +94,12 @@ class RunState:
     def busy(self) -> bool:
         """Whether a task runs, so that no other can start."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
+
+    @property
+    def title(self) -> str:
+        """Activity, subject and method, e.g. ``"Training “cells” · N2V"``."""
+        words = f"{self.activity.value.capitalize()} “{self.subject}”"
+        return f"{words} · {self.method}" if self.method else words
 
     def is_running(self, activity: Activity) -> bool:
         """Whether `activity` runs and has not been stopped."""
@@ -118,10 +134,11 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
                 done=done,
                 epoch=max(1, -(-done // per_epoch)),
                 patches_per_second=event.patches_per_second,
-                seconds_left=event.seconds_left,
+                seconds_left=_smoothed(state, event.seconds_left, now),
+                updated=now,
             )
         case TrainingPaused() if state.phase is Phase.RUNNING:
-            return replace(state, phase=Phase.PAUSED, seconds_left=None)
+            return replace(state, phase=Phase.PAUSED, seconds_left=None, pausing=False)
         case TrainingResumed() if state.phase is Phase.PAUSED:
             return replace(state, phase=Phase.RUNNING)
         case Plateau():
@@ -150,15 +167,30 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
                 state,
                 done=event.done,
                 total=event.num_tiles,
-                seconds_left=left * (event.num_tiles - event.done),
+                seconds_left=_smoothed(state, left * (event.num_tiles - event.done), now),
+                updated=now,
             )
         case _:
             return state
 
 
+def _smoothed(state: RunState, estimate: float, now: float) -> float:
+    """`estimate` of the seconds left, moved towards what was shown before."""
+    if state.seconds_left is None:
+        return estimate
+    passed = now - state.updated
+    expected = max(0.0, state.seconds_left - passed)
+    return expected + (1 - math.exp(-passed / SMOOTH_SECONDS)) * (estimate - expected)
+
+
+def pausing(state: RunState, *, wanted: bool) -> RunState:
+    """State after Pause, until the current step is done, or after Resume."""
+    return replace(state, pausing=wanted and state.phase is Phase.RUNNING)
+
+
 def stop(state: RunState) -> RunState:
     """State after Stop or Cancel."""
-    return replace(state, phase=Phase.STOPPING, stopped=True)
+    return replace(state, phase=Phase.STOPPING, stopped=True, pausing=False)
 
 
 def finish(state: RunState, message: str) -> RunState:

@@ -3,18 +3,19 @@
     python -m napari_hush.widgets.jobs.subprocess_child HANDLE
 
 HANDLE is the end of a pipe that the process inherits. It receives a `Training` through the
-pipe, then "pause", "resume", "stop" and the `VisibleRegion`. It sends events, and at the
-end `Returned` or an exception.
+pipe, then "pause", "resume", "stop", "model" and the `VisibleRegion`. It sends events, and
+at the end `Returned` or an exception.
 """
 
 from __future__ import annotations
 
+import copy
 import pickle
 import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from napari_hush.widgets.jobs.thread_priority import lower_priority
 if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
     from napari_hush.events import Event
-    from napari_hush.widgets.jobs.task_events import Pausable
+    from napari_hush.widgets.jobs.task_events import LiveTraining
 
 MEMORY_SECONDS = 2.0
 """Seconds between two measurements of the device's memory."""
@@ -83,7 +84,7 @@ class _Child:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._stop = StopRequest()
-        self._engine: Pausable | None = None
+        self._engine: LiveTraining | None = None
         self._device = ""
         self._measured = 0.0
         self._training: Training = channel.receive()
@@ -105,7 +106,9 @@ class _Child:
         elif isinstance(event, TrainingStarted):
             self._device = event.device
         elif isinstance(event, LatestModel):
-            event.model.network.to("cpu")  # a copy, needed on no GPU
+            # Another copy: previews still need the one on the GPU.
+            network = copy.deepcopy(event.model.network).to("cpu")
+            event = LatestModel(replace(event.model, network=network))
         self._send(event)
         if self._device and time.monotonic() - self._measured > MEMORY_SECONDS:
             self._measured = time.monotonic()
@@ -124,7 +127,7 @@ class _Child:
             except (EOFError, OSError):
                 self._stop.abandon()
                 return
-            engine, previewer = self._engine, self._training.previewer
+            engine = self._engine
             match message:
                 case "stop":
                     self._stop.set()
@@ -132,8 +135,10 @@ class _Child:
                     engine.pause_training()
                 case "resume" if engine is not None:
                     engine.resume_training()
-                case VisibleRegion() if previewer is not None:
-                    previewer.visible = message
+                case "model" if engine is not None:
+                    engine.request_model()
+                case VisibleRegion() if engine is not None:
+                    engine.look(message)
 
 
 def main() -> None:

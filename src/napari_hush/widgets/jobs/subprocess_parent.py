@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from typing import IO, TYPE_CHECKING, Any
 
@@ -31,8 +31,8 @@ END_SECONDS = 20.0
 """Seconds that the process may take to end after its last message."""
 
 
-class RemoteEngine:
-    """Pauses, resumes and stops a training run in another process."""
+class RemoteTraining:
+    """Controls a training run in another process, a `LiveTraining`."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -49,9 +49,15 @@ class RemoteEngine:
     def stop_training(self) -> None:
         self._send("stop")
 
-    def _send(self, command: str) -> None:
+    def request_model(self) -> None:
+        self._send("model")
+
+    def look(self, visible: VisibleRegion) -> None:
+        self._send(visible)
+
+    def _send(self, message: Any) -> None:
         try:
-            self._channel.send(command)
+            self._channel.send(message)
         except OSError:
             return  # it has died, which the receiving thread notices
 
@@ -88,14 +94,12 @@ class SubprocessTraining:
     ) -> tuple[Returned | Exception | None, Model | None]:
         """Send the run and report its events; how it ended, and the latest model."""
         self._send_training(channel)
-        engine = RemoteEngine(channel)
+        engine = RemoteTraining(channel)
         stop.when_set(engine.stop_training)
-        visible: VisibleRegion | None = None
         latest: Model | None = None
         while True:
             try:
                 message = channel.receive()
-                visible = self._send_visible(channel, visible)
             except (EOFError, OSError):
                 return None, latest
             if isinstance(message, Returned | Exception):
@@ -114,17 +118,6 @@ class SubprocessTraining:
                 f"The pixels of “{self.training.name}” cannot be sent to another process "
                 f"({error}); switch off “Train in a separate process” in the settings."
             ) from error
-
-    def _send_visible(
-        self, channel: Channel, sent: VisibleRegion | None
-    ) -> VisibleRegion | None:
-        """Send the visible part of the layer if it has changed."""
-        if self.training.previewer is None:
-            return None
-        visible = replace(self.training.previewer.visible)
-        if visible != sent:
-            channel.send(visible)
-        return visible
 
     def _recovered(
         self, latest: Model | None, cause: str, report: OnProgress

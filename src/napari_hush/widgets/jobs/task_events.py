@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.data.viewport import Bounds
+    from napari_hush.widgets.jobs.previewer import VisibleRegion
     from napari_hush.widgets.results.canvas import Canvas, DiskCanvas
     from napari_hush.widgets.results.contrast import Limits
 
 
-class Pausable(Protocol):
-    """A training run that can be paused, in this process or another."""
+class LiveTraining(Protocol):
+    """Controls a training run, in this process or another; from any thread."""
 
     @property
     def is_paused(self) -> bool: ...
@@ -27,13 +28,19 @@ class Pausable(Protocol):
 
     def resume_training(self) -> None: ...
 
+    def request_model(self) -> None:
+        """Have the model reported, as `LatestModel`, after the current step."""
+
+    def look(self, visible: VisibleRegion) -> None:
+        """Have a preview of `visible` reported, as `PreviewReady`."""
+
 
 @dataclass(frozen=True)
 class EngineReady(Event):
     """Training is about to begin."""
 
-    engine: Pausable | None
-    """None where it comes from another process, which keeps the engine."""
+    engine: LiveTraining | None
+    """None where it comes from another process, which keeps it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class PreviewReady(Event):
     bounds: Bounds
     pixels: NDArray[Any]
     """Of the shape of `bounds`; float32, or the layer's type if RGB."""
+    step: int
+    """Optimizer steps of the model, over all its runs."""
     limits: Limits | None = None
     """Contrast limits; None for those of the layer."""
 
@@ -74,7 +83,7 @@ class CanvasReady(Event):
 
     canvas: Canvas | DiskCanvas
     origin: Origin
-    part: bool
-    """Whether only a part of the image will be denoised."""
+    part: str
+    """Name of the region that will be denoised; empty for everything."""
     record: dict[str, Any]
     """Provenance of the result, for JSON."""

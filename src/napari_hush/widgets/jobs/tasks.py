@@ -23,6 +23,7 @@ from napari_hush.widgets.jobs.crash_recovery import (
     recovered_path,
     resumed_recovery,
 )
+from napari_hush.widgets.jobs.previewer import PreviewThread
 from napari_hush.widgets.jobs.task_events import EngineReady
 from napari_hush.widgets.settings.cost_estimate import measure_speed
 from napari_hush.widgets.user_settings import load_setting, save_setting
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from napari_hush.lightning import TrainDataModule, TrainingCheckpoint
     from napari_hush.widgets.data.training_data import TrainingData
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining, Recovery
-    from napari_hush.widgets.jobs.previewer import Previewer
+    from napari_hush.widgets.jobs.previewer import Previewer, VisibleRegion
 
 
 class StopRequest:
@@ -97,7 +98,7 @@ class Training:
     model: CAREamist | None = None
     """Engine whose model is trained on; None trains a new model."""
     previewer: Previewer | None = None
-    """Gets a copy of the model every few seconds."""
+    """Makes previews with a copy of the model, every few seconds."""
     pixel_size: ImageMetadata | None = None
     """Pixel sizes of the training images."""
     interrupted: Path | None = None
@@ -116,14 +117,15 @@ class Training:
 
         checkpoint = None if self.interrupted is None else load_checkpoint(self.interrupted)
         engine = self._engine(checkpoint)
-        engine.callbacks = ()
-        if self.previewer is not None:
-            self.previewer.report = report
-            engine.callbacks = (PreviewCallback(self.previewer.update),)
-        report(EngineReady(engine))
         stop.when_set(engine.stop_training)
         if not stop.is_set():
-            with self._recovery(report) as recovery, errors_name_layer(self.name):
+            with (
+                PreviewThread(self.previewer, report) as previews,
+                self._recovery(report) as recovery,
+                errors_name_layer(self.name),
+            ):
+                engine.callbacks = (PreviewCallback(previews.give),)
+                report(EngineReady(_Live(engine, previews)))
                 engine.on_progress = partial(self._relay, recovery, report)
                 engine.train(
                     datamodule=self._data(engine, recovery.data, checkpoint),
@@ -187,6 +189,30 @@ class Training:
 
     def __str__(self) -> str:
         return f"training on “{self.name}”"
+
+
+@dataclass(frozen=True)
+class _Live:
+    """A training run in this process, a `LiveTraining`."""
+
+    engine: CAREamist
+    previews: PreviewThread
+
+    @property
+    def is_paused(self) -> bool:
+        return self.engine.is_paused
+
+    def pause_training(self) -> None:
+        self.engine.pause_training()
+
+    def resume_training(self) -> None:
+        self.engine.resume_training()
+
+    def request_model(self) -> None:
+        self.engine.request_model(self.previews.give)
+
+    def look(self, visible: VisibleRegion) -> None:
+        self.previews.look(visible)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
+
+from napari_hush.config.methods import method_of
+from napari_hush.errors import TrainingError
+from napari_hush.events import StepsDone, TrainingPaused, TrainingStarted
 from napari_hush.widgets.data.layers import Origin, source_of
+from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.denoising_plan import LayerView
-from napari_hush.widgets.jobs.previewer import Previewer, VisibleRegion
+from napari_hush.widgets.jobs.preview_layer import PreviewLayer
+from napari_hush.widgets.jobs.previewer import (
+    Previewer,
+    VisibleRegion,
+    has_levelled,
+)
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity
 from napari_hush.widgets.jobs.subprocess_parent import SubprocessTraining
@@ -16,12 +28,11 @@ from napari_hush.widgets.jobs.task_events import (
     DeviceMemory,
     EngineReady,
     LatestModel,
-    Pausable,
+    LiveTraining,
     PreviewReady,
     ProcessDied,
 )
 from napari_hush.widgets.notifications import notify
-from napari_hush.widgets.results.result_layer import PreviewLayer
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -31,6 +42,9 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.widgets.jobs.tasks import Task, Training
 
+FOLLOW_MS = 250
+"""Milliseconds between two looks at what the viewer shows."""
+
 
 class TrainingRun(Run):
     """Trains with previews in `viewer`; saves and loads models."""
@@ -38,21 +52,31 @@ class TrainingRun(Run):
     def __init__(
         self, viewer: Any, parent: QObject, on_result: Callable[[Any], str]
     ) -> None:
-        super().__init__(parent, on_result)
+        super().__init__(parent, self._finish)
+        self._show_result = on_result
         self._viewer = viewer
-        self._engine: Pausable | None = None
+        self._live: LiveTraining | None = None
         self._view: LayerView | None = None
+        self._looked: VisibleRegion | None = None
         self._preview: PreviewLayer | None = None
         self._wants_preview = True
+        self._losses: list[float] = []
+        self._has_levelled = False
+        self._promised: list[Future[Model]] = []
         self.latest: Model | None = None
         """A copy of the model in training, a few seconds old."""
         self.device_memory = ""
         """Device and memory in use, as the training process reports it."""
+        self._follow = QTimer(self)
+        self._follow.setInterval(FOLLOW_MS)
+        self._follow.timeout.connect(self._on_follow)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.progressed.connect(self._on_progressed)
+        self.ended.connect(self._on_ended)
 
     def start(self, activity: Activity, subject: str, task: Task) -> None:
-        self._engine = self.latest = self._view = None
+        self._live = self.latest = self._view = self._looked = None
+        self._losses, self._has_levelled = [], False
         self.device_memory = ""
         self.closePreview()
         super().start(activity, subject, task)
@@ -62,35 +86,44 @@ class TrainingRun(Run):
     ) -> None:
         """Train, in a separate process if `apart`, with previews over `layer`, if any."""
         view = preview = None
-        if layer is None:  # still needed for its copies of the model
-            source, rgb, visible = task.data.noisy[0], False, VisibleRegion()
-        else:
+        if layer is not None:
             view = LayerView.of(layer, axes)
-            view.visible.on = self._wants_preview
-            view.update(self._viewer)
-            source, rgb, visible = source_of(layer), bool(layer.rgb), view.visible
+            source, rgb = source_of(layer), bool(layer.rgb)
+            previewer = Previewer(source, axes, rgb=rgb, visible=VisibleRegion())
+            task = replace(task, previewer=previewer)
             preview = PreviewLayer(self._viewer, Origin.of(layer))
-        task = replace(task, previewer=Previewer(source, axes, rgb=rgb, visible=visible))
         job = SubprocessTraining(task) if apart else task
         self.start(Activity.TRAINING, task.name, job)
+        config = task.configuration if task.model is None else task.model.config
+        self.state = replace(self.state, method=method_of(config).label)
         self._view, self._preview = view, preview
+        self._follow.start()
 
     def pauseOrResume(self) -> None:
         """Pause the training run after the current step, or resume it."""
-        if self._engine is None:
+        if self._live is None:
             return
-        if self._engine.is_paused:
-            self._engine.resume_training()
+        if self._live.is_paused:
+            self._live.resume_training()
         else:
-            self._engine.pause_training()
+            self._live.pause_training()
+        self.state = run_state.pausing(self.state, wanted=self._live.is_paused)
+        self.progressed.emit([])
+
+    def latestModel(self) -> Future[Model]:
+        """The model in training: after its current step, or of its last one."""
+        promise: Future[Model] = Future()
+        self._promised.append(promise)
+        if self._live is not None:
+            self._live.request_model()
+        return promise
 
     def setPreview(self, wanted: bool) -> None:
         """Switch previews on or off, at any time."""
         self._wants_preview = wanted
-        if self._view is not None:
-            self._view.visible.on = wanted
         if self._preview is not None and not wanted:
             self._preview.close()
+        self._on_follow()
 
     def closePreview(self) -> None:
         """Remove the preview layer."""
@@ -103,11 +136,24 @@ class TrainingRun(Run):
         """Whether the user has removed the preview layer."""
         return self._preview is not None and self._preview.was_removed
 
+    def _on_follow(self) -> None:
+        """Have what the viewer shows now previewed, if it has changed."""
+        view = self._view
+        if view is None or self._live is None:
+            return
+        view.update(self._viewer)
+        view.visible.on = self._wants_preview and self._has_levelled
+        if view.visible != self._looked:
+            self._looked = replace(view.visible)
+            self._live.look(self._looked)
+
     def _on_layer_removed(self, event: Any) -> None:
         # At once: napari 0.9 crashes in OpenGL when a layer gets new pixels after one
         # below it was removed.
         if self._view is not None and event.value is self._view.layer:
-            self._view.visible.on = False
+            if self._live is not None:
+                self._live.look(VisibleRegion(on=False))
+            self._view = None
             self.closePreview()
 
     def _on_progressed(self, events: list[Event]) -> None:
@@ -115,16 +161,45 @@ class TrainingRun(Run):
         for event in events:
             match event:
                 case EngineReady():
-                    self._engine = event.engine
+                    self._live = event.engine
+                case TrainingStarted():
+                    self._has_levelled = event.first_step > 0
+                case StepsDone():
+                    self._losses += event.losses
+                case TrainingPaused() if self._live is not None:
+                    self._live.request_model()
                 case LatestModel():
-                    self.latest = event.model
+                    self._take_model(event.model)
                 case DeviceMemory():
                     self.device_memory = event.description
                 case ProcessDied():
                     notify(event.reason)
                 case PreviewReady():
                     preview = event
-        if self._view is not None:
-            self._view.update(self._viewer)
+        if not self._has_levelled and has_levelled(self._losses):
+            self._has_levelled = True
+            self._on_follow()
         if preview is not None and self._preview is not None and self._wants_preview:
             self._preview.show(preview)
+
+    def _take_model(self, model: Model) -> None:
+        self.latest = model
+        promised, self._promised = self._promised, []
+        for promise in promised:
+            promise.set_result(model)
+
+    def _finish(self, value: Any) -> str:
+        message = self._show_result(value)
+        if self._promised and value is not None:
+            self._take_model(value.trained)
+        return message
+
+    def _on_ended(self) -> None:
+        self._follow.stop()
+        self._live = self._view = None
+        self.closePreview()
+        promised, self._promised = self._promised, []
+        for promise in promised:
+            promise.set_exception(
+                TrainingError("Training ended before its first step, without a model.")
+            )

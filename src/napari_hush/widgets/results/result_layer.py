@@ -1,15 +1,13 @@
-"""Layers of the viewer that show results and previews."""
+"""Layers of the viewer that show results."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.utils.transforms import Affine
 from qtpy.QtCore import QTimer
 
-from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
+from napari_hush.widgets.data.helper_layers import bare
 from napari_hush.widgets.data.layers import result_name
 from napari_hush.widgets.results.canvas import DiskCanvas
 from napari_hush.widgets.results.contrast import FollowedLimits
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_hush.widgets.data.layers import Origin
-    from napari_hush.widgets.jobs.task_events import PreviewReady
     from napari_hush.widgets.results.canvas import Canvas
 
 APPEAR_MS = 30
@@ -42,7 +39,7 @@ class ResultLayer:
         canvas: Canvas | DiskCanvas,
         record: dict[str, Any] | None = None,
         *,
-        part: bool = False,
+        part: str = "",
     ) -> None:
         self._viewer = viewer
         self._origin = origin
@@ -63,7 +60,7 @@ class ResultLayer:
         self._layer: Any = bare(
             viewer.add_image(
                 canvas.shown,
-                name=result_name(origin.name, self._number, partial=part),
+                name=result_name(origin.name, self._number, part),
                 metadata=origin.metadata | mark,
                 visible=False,
                 **origin.appearance,
@@ -101,7 +98,7 @@ class ResultLayer:
             return
         if tiles_done:
             self._appear()
-            self._layer.name = result_name(self._origin.name, self._number, partial=True)
+            self._layer.name = result_name(self._origin.name, self._number, "partial")
             self._limits.set(self._canvas.limits)
             self._layer.refresh()
         else:
@@ -116,52 +113,3 @@ class ResultLayer:
             self._limits.set(self._canvas.limits)
             self._layer.refresh(extent=False, highlight=False, thumbnail=False)
         self._drawn = time.monotonic()
-
-
-class PreviewLayer:
-    """Shows previews over their source until closed; the user may remove the layer."""
-
-    def __init__(self, viewer: Any, origin: Origin) -> None:
-        self._viewer = viewer
-        self._origin = origin
-        self._layer: Any = None
-        self._limits: FollowedLimits | None = None
-
-    @property
-    def was_removed(self) -> bool:
-        """Whether the user has removed the layer."""
-        return self._layer is not None and self._layer not in self._viewer.layers
-
-    def show(self, preview: PreviewReady) -> None:
-        """Show `preview` at its position in the source."""
-        if self.was_removed:
-            return
-        translate = self._translation(preview)
-        if self._layer is None or self._limits is None:
-            look = self._origin.appearance | {"translate": translate, "opacity": 1.0}
-            look["blending"] = "translucent_no_depth"
-            name = f"preview: {self._origin.name}"
-            self._layer = add_quietly(
-                self._viewer, "add_image", preview.pixels, name=name, **look
-            )
-            self._limits = FollowedLimits(self._layer)
-            self._limits.set(preview.limits)
-            return
-        self._limits.set(preview.limits)
-        self._layer.data = preview.pixels
-        if not np.array_equal(self._layer.translate, translate):
-            self._layer.translate = translate
-
-    def close(self) -> None:
-        """Remove the layer."""
-        if self._layer is not None:
-            remove_quietly(self._viewer, (self._layer,))
-            self._layer = None
-
-    def _translation(self, preview: PreviewReady) -> Any:
-        """World position of the first pixel of `preview`."""
-        look = self._origin.appearance
-        ndim = len(look["scale"])
-        first = [part.start for part in preview.bounds[:ndim]]
-        place = {key: look[key] for key in ("scale", "rotate", "shear", "translate")}
-        return Affine(**place)(first)

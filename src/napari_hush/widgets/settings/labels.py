@@ -14,6 +14,7 @@ _WORDS = {
     "batch_size": "Batch size",
     "depth": "U-Net depth",
     "early_stopping_epochs": "Early stopping",
+    "early_stopping_tolerance": "Least decrease",
     "experiment_name": "Model name",
     "ema_decay": "EMA of weights",
     "flip_x": "Flip along X",
