@@ -10,9 +10,12 @@ from napari.utils.notifications import (
     NotificationSeverity,
     notification_manager,
 )
+from qtpy.QtWidgets import QMessageBox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
 
     from napari_hush.events import WarningIssued
 
@@ -28,6 +31,16 @@ def notify(sentence: str, **actions: Callable[[], None]) -> None:
     notification_manager.dispatch(
         Notification(sentence, NotificationSeverity.ERROR, actions=buttons)
     )
+
+
+def confirm(parent: QWidget, action: str, sentence: str) -> bool:
+    """Ask whether to do `action`, the label of a button, in spite of `sentence`."""
+    box = QMessageBox(QMessageBox.Icon.Warning, action, sentence, parent=parent)
+    box.setObjectName("confirm")
+    accept = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    return box.clickedButton() is accept
 
 
 class WarningCollector:

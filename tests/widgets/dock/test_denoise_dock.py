@@ -9,7 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QApplication, QPushButton
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
+from scipy import ndimage
 
 from napari_hush.careamist import CAREamist
 from napari_hush.config import DataConfig
@@ -157,7 +159,7 @@ def test_one_button_is_lit_and_a_grey_one_says_why(ready):
 
 def test_denoise_now_trains_and_denoises_and_then_uses_the_model(viewer, ready):
     ready.click("denoise_now")
-    assert ready.find("stop").isVisible()
+    ready.until(ready.find("stop").isVisible)
     assert not ready.find("denoise_now").isVisible()
     ready.until(lambda: "cells denoised" in viewer.layers)
     ready.until_ready("denoise_now")
@@ -530,3 +532,42 @@ def test_closing_the_window_lists_the_job_and_stops_it(viewer, ready, quick):
     tasks.cancel_all()  # what closing the window does, once it was confirmed
     ready.until(lambda: not ready.dock.state.busy)
     QApplication.processEvents()
+
+
+# ---- Denoise now
+
+
+def test_denoise_now_waits_for_the_check_and_takes_its_method(viewer, hand, qtbot):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 10, (128, 130))
+    along_x = noise[:, 1:-1] + 0.9 * noise[:, :-2] + 0.9 * noise[:, 2:]
+    signal = 100 + 50 * np.sin(np.mgrid[:128, :128][0] / 20)
+    viewer.add_image((signal + along_x).astype(np.float32), name="lines")
+    hand.find("num_epochs").setValue(1)
+    hand.find("num_steps").setValue(2)
+    hand.find("batch_size").setValue(1)
+    hand.click("denoise_now")
+    assert hand.status == "Checking the noise of “lines” …"
+    hand.until(lambda: "lines denoised" in viewer.layers)
+    hand.until_ready("denoise_now")
+    masking = hand.dock.model.config.algorithm_config.n2v_config
+    assert masking.struct_mask_axis == "horizontal"
+
+
+def test_denoise_now_asks_before_a_training_that_cannot_work(viewer, hand, qtbot):
+    coarse = np.random.default_rng(0).normal(100, 10, (32, 32)).astype(np.float32)
+    smooth = ndimage.gaussian_filter(np.kron(coarse, np.ones((6, 6))), 3)
+    viewer.add_image(smooth, name="enlarged")
+    said = []
+
+    def answer() -> None:
+        box = hand.dock.findChild(QMessageBox, "confirm")
+        said.append(box.text())
+        qtbot.keyClick(box, Qt.Key.Key_Escape)
+
+    QTimer.singleShot(3000, answer)
+    hand.click("denoise_now")
+    hand.until(lambda: bool(said), 20)
+    assert "correlated in all directions" in said[0]
+    assert not hand.dock.state.busy
+    assert hand.find("denoise_now").isEnabled()

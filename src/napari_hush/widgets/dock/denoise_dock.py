@@ -15,6 +15,7 @@ from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts
 from napari_hush.widgets.dock.presenter import Presenter
+from napari_hush.widgets.inspect.check_task import why_training_cannot_work
 from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import tasks
 from napari_hush.widgets.jobs.denoising_plan import LayerView, layer_called, plan_denoising
@@ -24,7 +25,7 @@ from napari_hush.widgets.jobs.training_run import TrainingRun
 from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
 from napari_hush.widgets.model.model_panel import snapshot_menu
-from napari_hush.widgets.notifications import notify
+from napari_hush.widgets.notifications import confirm, notify
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.theme.widgets import column
@@ -93,6 +94,7 @@ class DenoiseDock(QWidget):
         self._warm_up.timeout.connect(self._inputs.loadEngine)
         self._inputs.valueChanged.connect(self._on_edited)
         self._inputs.renamed.connect(self._presenter.update)
+        self._inputs.check.checked.connect(lambda report: self._on_checked())
         self._controls.card.chosen.connect(self.loadModel)
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
@@ -210,9 +212,17 @@ class DenoiseDock(QWidget):
         """Denoise with the model if it fits; otherwise train one, and denoise with it."""
         if self._model.model is not None and not self._inputs.readiness.denoising:
             self._on_denoise()
-        else:
-            self._train(None)
+        elif self._inputs.check.is_pending:  # its advice decides the method
+            self._presenter.awaits_check = True
+            self._presenter.update()
+        elif self._train(None, stop_early=True):
             self._denoise_next = True
+
+    def _on_checked(self) -> None:
+        if self._presenter.awaits_check and not self._inputs.check.is_pending:
+            self._presenter.awaits_check = False
+            self._presenter.update()
+            self._controls.buttons["denoise_now"].click()
 
     def _on_denoise(self) -> None:
         chosen = self._inputs.chosen()
@@ -268,6 +278,7 @@ class DenoiseDock(QWidget):
             self.loadModel(path)
 
     def _on_edited(self) -> None:
+        self._presenter.awaits_check &= self._inputs.chosen() is not None
         self._controls.compare.refresh()
         for run in (self._run, self._denoising):
             run.reset()
@@ -331,13 +342,20 @@ class DenoiseDock(QWidget):
         if denoise and state.phase is Phase.DONE and not state.stopped:
             self._on_denoise()
 
-    def _train(self, engine: CAREamist | None) -> None:
-        task, layer = self._inputs.training(), self._inputs.chosen()
-        if task is not None and layer is not None:
-            apart = self._inputs.settings.apart.isChecked()
-            task = replace(task, model=engine)
-            self._run.train(task, layer, self._inputs.axes(), apart=apart)
-            self._show_started()
+    def _train(self, engine: CAREamist | None, *, stop_early: bool = False) -> bool:
+        """Train a new model or that of `engine`; returns whether it has started."""
+        task, layer = self._inputs.training(stop_early=stop_early), self._inputs.chosen()
+        if task is None or layer is None:
+            return False
+        report = self._inputs.check.report
+        problem = why_training_cannot_work(report, task.configuration)
+        if problem and not confirm(self, "Train anyway", problem):
+            return False
+        apart = self._inputs.settings.apart.isChecked()
+        task = replace(task, model=engine)
+        self._run.train(task, layer, self._inputs.axes(), apart=apart)
+        self._show_started()
+        return True
 
     def _show_started(self) -> None:
         self._presenter.denoised_last = False

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 from napari_hush.axes import validate_axes
 from napari_hush.config import Configuration, DataConfig
 from napari_hush.config.files import SUFFIXES as YAML_SUFFIXES
+from napari_hush.config.training import preset_of, until_good
 from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.chosen_data import ChosenData
@@ -170,13 +171,20 @@ class Inputs(QWidget):
             return self.data.fields["target"].chooser.value()
         return truth
 
-    def training(self) -> Training | None:
-        """The next training run; None if it cannot start."""
+    def training(self, *, stop_early: bool = False) -> Training | None:
+        """The next training run; None if it cannot start.
+
+        With `stop_early`, that of a preset ends as soon as the loss has levelled off.
+        """
         self._on_edited()  # the visible part may have changed
         data = self.chosenData()
         if data is None or self.readiness.training:
             return None
         configuration = self.namedValue()
+        preset = preset_of(configuration.training_config)
+        if stop_early and preset is not None:
+            shorter = until_good(configuration.training_config, preset)
+            configuration = configuration.replace(training_config=shorter)
         self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)

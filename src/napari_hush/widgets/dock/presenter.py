@@ -45,6 +45,8 @@ class Presenter(QObject):
         self._bars = ActivityBar(self), ActivityBar(self)
         self.denoised_last = False
         """Whether to show the state of the last denoising, not of the last training run."""
+        self.awaits_check = False
+        """Whether "Denoise now" waits for the check of the noise."""
         viewer.events.theme.connect(self._on_theme)
         self._on_theme()
 
@@ -58,6 +60,7 @@ class Presenter(QObject):
             readiness=inputs.readiness,
             layer="" if layer is None else layer.name,
             model=model.name,
+            awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
             has_curve=bool(self._controls.plot.history.steps),
             seconds=None if inputs.cost is None else inputs.cost.seconds,

@@ -52,6 +52,8 @@ class DockState:
     """Name of the chosen layer, or empty."""
     model: str = ""
     """Name of the current model, or empty."""
+    awaits_check: bool = False
+    """Whether "Denoise now" waits for the check of the noise."""
     has_result: bool = False
     """Whether the chosen layer has a result to look at."""
     has_curve: bool = False
@@ -137,7 +139,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
         "train": _first(busy, readiness.training),
         "train_on": _first(busy, no_model, readiness.training, readiness.training_more),
         "pause": _first(no_training, preparing),
-        "stop": "" if state.is_running(Activity.CHECKING) else no_training,
+        "stop": no_training,
         "denoise": _first(_denoising_blocked(dock, busy, no_model), readiness.denoising),
         "cancel": no_denoising,
         "save_model": _first(busy, no_model),
@@ -157,6 +159,8 @@ def _busy(dock: DockState) -> str:
         return f"Wait for the end of {_DOING[dock.state.activity]}."
     if dock.concurrent.busy:
         return "Wait for the end of denoising."
+    if dock.awaits_check:
+        return f"Wait for the end of {_DOING[Activity.CHECKING]}."
     return ""
 
 
@@ -217,8 +221,6 @@ def _foot(dock: DockState) -> frozenset[str]:
     names = {"cancel"} if denoising else set()
     if _is_in_progress(dock.state, Activity.TRAINING):
         names |= {"pause", "stop"}
-    if _is_in_progress(dock.state, Activity.CHECKING):
-        names |= {"stop"}
     return frozenset(names or {"denoise_now"})
 
 
@@ -270,6 +272,8 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return state.message, "failed"
     if dock.readiness.waiting:
         return dock.readiness.waiting, "plain"
+    if dock.awaits_check:
+        return f"Checking the noise of “{dock.layer}” …", "plain"
     readiness = dock.readiness
     if not dock.layer:
         return readiness.training, "plain"
@@ -294,8 +298,6 @@ def _running(state: RunState) -> str:
         return f"Saving “{state.subject}” …"
     if state.activity is Activity.LOADING:
         return f"Loading “{state.subject}” …"
-    if state.activity is Activity.CHECKING:
-        return f"Checking the noise of “{state.subject}” …"
     if not state.total:
         return f"Preparing “{state.subject}” …"
     if state.activity is Activity.TRAINING:
