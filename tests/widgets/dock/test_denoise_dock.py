@@ -571,3 +571,28 @@ def test_denoise_now_asks_before_a_training_that_cannot_work(viewer, hand, qtbot
     assert "correlated in all directions" in said[0]
     assert not hand.dock.state.busy
     assert hand.find("denoise_now").isEnabled()
+
+
+def test_closing_the_dock_during_training_asks(viewer, ready, quick, qtbot):
+    ready.dock.setValue(quick(num_epochs=1000))
+    ready.click("train")
+    ready.until(lambda: ready.find("loss_plot").history.steps != [])
+    cross = ready.dock.parentWidget().findChild(QPushButton, "QTitleBarCloseButton")
+
+    def press_and_answer(key) -> str:
+        said = []
+
+        def answer() -> None:
+            box = ready.dock.findChild(QMessageBox, "confirm")
+            said.append(box.text())
+            qtbot.keyClick(box.buttons()[0 if key == Qt.Key.Key_Space else 1], key)
+
+        QTimer.singleShot(200, answer)
+        cross.click()
+        return said[0]
+
+    assert "“cells”" in press_and_answer(Qt.Key.Key_Escape)
+    assert ready.dock.isVisible()
+    assert ready.dock.state.busy
+    press_and_answer(Qt.Key.Key_Space)
+    assert len(viewer.window.dock_widgets) == 0

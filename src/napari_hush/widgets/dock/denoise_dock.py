@@ -13,7 +13,7 @@ from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.dock.controls import Controls
-from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts
+from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts, ask_before_closing
 from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.inspect.check_task import why_training_cannot_work
 from napari_hush.widgets.inspect.quality_job import QualityRun
@@ -173,6 +173,7 @@ class DenoiseDock(QWidget):
         super().showEvent(event)
         self._controls.recovery.refresh()
         self._warm_up.start()
+        ask_before_closing(self, self._why_not_close)
 
     def event(self, event: QEvent) -> bool:
         # napari removes the dock from its frame when that is closed.
@@ -183,6 +184,14 @@ class DenoiseDock(QWidget):
             self._controls.compare.closeView()
             self._presenter.close()
         return bool(super().event(event))
+
+    def _why_not_close(self) -> str:
+        if self._run.state.busy and self._run.state.activity is Activity.TRAINING:
+            return (
+                f"A model is being trained on “{self._run.state.subject}”. Closing the "
+                "dock stops this; you can resume it when you open the dock again."
+            )
+        return ""
 
     # ---- Clicks and drops
 

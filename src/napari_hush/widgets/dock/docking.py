@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
@@ -10,6 +10,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
 from napari_hush.widgets.data.helper_layers import bare
+from napari_hush.widgets.notifications import confirm
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QPushButton
@@ -79,6 +80,24 @@ class OnlyDock(QObject):
         if first not in (None, self._dock) and self._dock.parent() is not None:
             self._viewer.window.remove_dock_widget(self._dock)
             _raise(first)
+
+
+def ask_before_closing(dock: QWidget, reason: Callable[[], str]) -> None:
+    """Let the cross of the frame of `dock` ask first, while there is a `reason` to stay.
+
+    The cross calls a method of the frame, without an event that could be refused.
+    """
+    frame: Any = dock.parentWidget()
+    close = getattr(frame, "destroyOnClose", None)
+    if close is None or frame.property("asks"):
+        return
+
+    def ask() -> None:
+        if not (sentence := reason()) or confirm(dock, "Close anyway", sentence):
+            close()
+
+    frame.destroyOnClose = ask
+    frame.setProperty("asks", True)
 
 
 def _raise(dock: QWidget | None) -> None:
