@@ -135,7 +135,9 @@ def test_train_stop_denoise(viewer, ready, layer, quick, notifications):
     ready.denoise()
     assert len(viewer.layers) == 3  # beside the first result, not instead of it
     # trained for a moment, the model takes structure away
-    assert all("In “cells”: Structure is left" in message for message in notifications())
+    assert all(
+        "In “cells”: Structure was removed" in message for message in notifications()
+    )
     record = result.metadata["napari_hush"]["provenance"]
     model = ready.dock.model
     assert record["model"]["sha256"] == model.sha256
