@@ -98,7 +98,7 @@ def test_dimensions_of_size_1_are_no_obstacle(viewer, hand, noisy, quick):
     viewer.dims.set_current_step(0, 2)
     hand.find("scope").setValue(Scope.SLICE)
     hand.denoise()
-    part = viewer.layers["movie denoised 3 (partial)"].data
+    part = viewer.layers["movie denoised 3 (slice)"].data
     unchanged = [np.array_equal(a, b) for a, b in zip(part, movie, strict=True)]
     assert unchanged == [True, True, False]
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_hush.events import StepsDone, TrainingStarted
+from napari_hush.events import EarlierLosses, StepsDone, TrainingStarted
 from napari_hush.widgets.plot.loss_curve import write_csv
 from napari_hush.widgets.plot.loss_plot import LossPlot, _points
 from napari_hush.widgets.theme.theme import Colours
@@ -23,8 +23,8 @@ def plot(qtbot):
     return widget
 
 
-def started(first_epoch: int) -> TrainingStarted:
-    return TrainingStarted(4, 10, 100, 10, "cpu", "32", first_epoch=first_epoch)
+def started(first_step: int) -> TrainingStarted:
+    return TrainingStarted(4, 10, 100, 10, "cpu", "32", first_step=first_step)
 
 
 def steps(first_step: int, *losses: float) -> StepsDone:
@@ -56,7 +56,7 @@ def test_draws_whatever_comes(plot, losses):
 
 def test_a_new_run_keeps_the_earlier_one_and_a_trained_on_model_its_curve(plot):
     plot.addEvents([started(0), steps(0, 1.0, 0.9)])
-    plot.addEvents([started(3), steps(2, 0.8)])
+    plot.addEvents([started(2), steps(2, 0.8)])
     assert plot.history.steps == [1, 2, 3]
     plot.addEvents([started(0)])
     assert plot.history.steps == []
@@ -65,6 +65,36 @@ def test_a_new_run_keeps_the_earlier_one_and_a_trained_on_model_its_curve(plot):
     assert len(colours_in(plot)) > 2
     plot.clearEarlier()
     assert plot.runs == [plot.history]
+
+
+def test_training_on_from_a_snapshot_never_runs_backwards(plot):
+    """The curve of the steps that are undone is that of an earlier run."""
+    plot.addEvents([started(0), steps(0, 1.0, 0.9, 0.8, 0.7)])
+    plot.history.add_validation(2, 0.85)
+    plot.history.add_validation(4, 0.65)
+    plot.addEvents([started(2), steps(2, 0.82, 0.72)])
+    assert plot.history.steps == [1, 2, 3, 4]
+    assert plot.history.train == [1.0, 0.9, 0.82, 0.72]
+    assert plot.history.val == [0.85]
+    assert [run.train for run in plot.runs[:-1]] == [[1.0, 0.9, 0.8, 0.7]]
+
+
+def test_another_model_has_no_curve_until_it_is_trained(plot):
+    plot.addEvents([started(0), steps(0, 1.0, 0.9)])
+    plot.forgetModel()
+    plot.forgetModel()
+    assert Colours.of("dark").curve not in colours_in(plot)
+    plot.addEvents([started(1000), steps(1000, 0.3, 0.2)])
+    assert plot.history.steps == [1001, 1002]
+    assert [run.train for run in plot.runs] == [[1.0, 0.9], [0.3, 0.2]]
+
+
+def test_a_resumed_run_shows_its_earlier_losses(plot):
+    plot.addEvents([started(0), steps(0, 9.0)])
+    earlier = EarlierLosses(0, (1.0, 0.9), ((2, 0.8),))
+    plot.addEvents([started(0), earlier, steps(2, 0.7)])
+    assert plot.history.train == [1.0, 0.9, 0.7]
+    assert plot.history.val == [0.8]
 
 
 def test_the_axis_can_be_linear(plot):

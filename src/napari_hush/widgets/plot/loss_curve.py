@@ -44,6 +44,18 @@ class LossCurve:
         self.val_steps.append(step)
         self.val.append(loss)
 
+    def until(self, step: int) -> LossCurve:
+        """A copy up to `step`, counted from 1."""
+        train = bisect.bisect_right(self.steps, step)
+        val = bisect.bisect_right(self.val_steps, step)
+        return LossCurve(
+            self.steps[:train],
+            self.train[:train],
+            self.smooth[:train],
+            self.val_steps[:val],
+            self.val[:val],
+        )
+
     def val_before(self, step: int) -> float | None:
         """The last validation loss up to `step`; None if there was none yet."""
         number = bisect.bisect_right(self.val_steps, step)

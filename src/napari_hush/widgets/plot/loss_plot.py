@@ -79,11 +79,15 @@ class LossPlot(QWidget):
         return self.runs[-1]
 
     def addEvents(self, events: Iterable[Event]) -> None:
-        """Add the losses in `events`; a run that begins at epoch 0 is a new curve."""
+        """Add the losses in `events`.
+
+        A run that continues the model of the last one continues its curve. If it begins at
+        an earlier step, of a snapshot, the last curve is kept as one of an earlier run.
+        """
         for event in events:
             match event:
-                case TrainingStarted(first_epoch=0) if self.history.steps:
-                    self.runs.append(LossCurve())
+                case TrainingStarted():
+                    self._begin(event.first_step)
                 case EarlierLosses():
                     self.history.add_steps(event.first_step, event.losses)
                     for step, loss in event.validation:
@@ -93,6 +97,12 @@ class LossPlot(QWidget):
                 case EpochDone(val_loss=float(loss)):
                     self.history.add_validation(event.step, loss)
         self.update()
+
+    def forgetModel(self) -> None:
+        """Begin an empty curve: the model that is trained next is another one."""
+        if self.history.steps:
+            self.runs.append(LossCurve())
+            self.update()
 
     def clearEarlier(self) -> None:
         """Show only the last run."""
@@ -148,6 +158,12 @@ class LossPlot(QWidget):
         painter.end()
 
     # ---- Private API
+
+    def _begin(self, first_step: int) -> None:
+        """Begin a run after `first_step` steps of its model."""
+        history = self.history
+        if history.steps and history.steps[-1] != first_step:
+            self.runs.append(history.until(first_step))
 
     def _paint_caption(self, painter: QPainter) -> None:
         history, colours = self.history, self._colours
