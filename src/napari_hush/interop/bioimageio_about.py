@@ -55,7 +55,7 @@ class About:
                 f"{_DESCRIPTION}, and the rest as documentation."
             )
         for number, author in enumerate(self.authors, 1):
-            _check_author(number, author)
+            check_author(number, author)
         if not re.fullmatch(r"\d+\.\d+(\.\d+)?[A-Za-z0-9.+-]*", self.version):
             raise ConfigurationError(
                 f"The model version {self.version!r} cannot be used; give one such as "
@@ -76,7 +76,8 @@ class About:
             _check_citation(citation)
 
 
-def _check_author(number: int, author: dict[str, str]) -> None:
+def check_author(number: int, author: dict[str, str]) -> None:
+    """Raise a ConfigurationError unless `author`, the one with this number, is valid."""
     known = "name", "affiliation", "email", "github_user", "orcid"
     if unknown := author.keys() - set(known):
         raise ConfigurationError(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -95,8 +98,13 @@ def test_a_package_is_written_and_read_back_to_the_bit(
     path = (str(tmp_path / "shared.zip"), "")
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *given: path)
     hand.click("save_model")
+    hand.click("export_ok")
     hand.until_ready("save_model")
     assert "shared.zip" in hand.status
+    with zipfile.ZipFile(tmp_path / "shared.zip") as package:
+        test_input = np.load(io.BytesIO(package.read("test_input.npy")))
+    top, left = (256 - 64) // 2, (256 - 72) // 2  # the whole layer, in the middle
+    assert np.array_equal(test_input[0, 0, top:-top, left:-left], noisy)
     hand.denoise()
     hand.dock.loadModel(tmp_path / "shared.zip")
     hand.until_ready("denoise")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,13 @@ from napari_hush.widgets.jobs.denoising_run import DenoisingRun
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState, after_training
 from napari_hush.widgets.jobs.training_run import TrainingRun
 from napari_hush.widgets.model.current_model import CurrentModel
-from napari_hush.widgets.model.file_dialogs import READABLE, ask_where_from, ask_where_to
+from napari_hush.widgets.model.export_form import ask_about
+from napari_hush.widgets.model.file_dialogs import (
+    PACKAGE,
+    READABLE,
+    ask_where_from,
+    ask_where_to,
+)
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import confirm, notify
 from napari_hush.widgets.theme.repaint import DrawingContext
@@ -141,10 +148,15 @@ class DenoiseDock(QWidget):
         """The state of the run in progress, or of the last one."""
         return self._presenter.state
 
-    def saveModel(self, path: Path, *, overwrite: bool = False) -> None:
-        """Save the current model to `path`, in the background."""
+    def saveModel(
+        self, path: Path, about: dict[str, Any] | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Save the current model to `path`, in the background.
+
+        `about` are further arguments of `CAREamist.export_to_bmz`, for a package.
+        """
         if self._model.engine is not None:
-            task = tasks.Saving(self._model.engine, path, overwrite)
+            task = tasks.Saving(self._model.engine, path, overwrite, about)
             self._run.start(Activity.SAVING, path.name, task)
             self._show_started()
 
@@ -271,11 +283,15 @@ class DenoiseDock(QWidget):
             self._presenter.update()
 
     def _on_save(self) -> None:
-        if self._model.model is not None and (
-            asked := ask_where_to(self, self._model.name, self._inputs.imagePath())
-        ):
-            path, overwrite = asked
-            self.saveModel(path, overwrite=overwrite)
+        model, name, inputs = self._model.model, self._model.name, self._inputs
+        if model is None or not (asked := ask_where_to(self, name, inputs.imagePath())):
+            return
+        path, overwrite = asked
+        save = partial(self.saveModel, path, overwrite=overwrite)
+        if path.suffix.lower() == PACKAGE:
+            ask_about(self, model, name, inputs.chosen(), inputs.axes(), save)
+        else:
+            save()
 
     def _on_load(self) -> None:
         if path := ask_where_from(self, self._inputs.imagePath()):
@@ -324,7 +340,7 @@ class DenoiseDock(QWidget):
             case Activity.TRAINING:
                 return self._after_training(value)
             case Activity.SAVING:
-                if value.suffix in READABLE:
+                if value.suffix.lower() in READABLE:
                     self._model.noteSaved(value)
                     add_recent_model(value)
                 return f"Saved the model as “{value.name}”."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -222,10 +222,16 @@ class Saving:
     model: CAREamist
     path: Path
     overwrite: bool
+    about: Mapping[str, Any] | None = None
+    """Further arguments of `CAREamist.export_to_bmz`, if the format is BioImage.IO."""
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> Path:
         from napari_hush.models.file import SUFFIX
 
+        if self.about is not None:
+            return self.model.export_to_bmz(
+                self.path, overwrite=self.overwrite, **self.about
+            )
         save = self.model.save if self.path.suffix == SUFFIX else self.model.export
         save(self.path, overwrite=self.overwrite)
         return self.path

@@ -78,6 +78,11 @@ def stylesheet(colours: Colours) -> str:
         QPushButton:checked {{ border: 2px solid {colours.curve}; padding: 2px 6px; }}
         QLineEdit {{ border: 1px solid transparent; }}
         QLineEdit[wrong="true"] {{ border: 1px solid {colours.problem}; }}
+        QPlainTextEdit[role="field"] {{
+            background-color: {colours.line}; border: 1px solid transparent;
+            border-radius: 2px; padding: 2px;
+        }}
+        QPlainTextEdit[role="field"]:focus {{ border: 1px solid {colours.curve}; }}
         QPushButton[role="heading"] {{
             text-align: left; background: transparent; border: 1px solid transparent;
             padding: 2px 0px; min-height: 18px;
