@@ -31,7 +31,8 @@ def own_settings(tmp_path_factory, monkeypatch) -> None:
 
     monkeypatch.setenv("HUSH_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("HUSH_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-    save_setting("speeds", {"auto": 1e9})  # so that no window measures it again
+    speed = {"rate": 1e9, "overhead": 0.01}
+    save_setting("speeds", {"auto": speed})  # so that no window measures it again
 
 
 class Hand:

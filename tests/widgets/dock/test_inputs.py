@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import dask.array as da
 import numpy as np
 import pytest
 from gestures import drag_of_files, drag_of_layers, drop
+from qtpy.QtWidgets import QAbstractButton, QLabel
 
 from napari_hush.config.training import PRESETS
 from napari_hush.io import write_tiff
+from napari_hush.widgets.user_settings import load_setting
 
 
 def field(hand, role):
@@ -133,10 +137,39 @@ def test_a_run_inside_a_shape_learns_from_that_part_alone(viewer, hand, layers, 
     assert "Trained" in hand.status
 
 
+def times_of(hand):
+    """All expected times and times left that a person can read in the dock."""
+    texts = [one.text() for one in hand.dock.findChildren(QLabel) if one.isVisible()]
+    texts += [b.text() for b in hand.dock.findChildren(QAbstractButton) if b.isVisible()]
+    said = [re.findall(r"≈\s*([\w\s]+)|([\w\s]+)\sleft", text) for text in texts]
+    return ["".join(one).strip() for found in said for one in found]
+
+
 def test_the_cost_is_said_before_the_start_and_follows_the_preset(hand, layers):
+    hand.click("fold_training")
     texts = []
-    for place in range(len(PRESETS)):
+    for place, preset in enumerate(PRESETS):
         hand.click(f"preset_{place}")
         texts.append(hand.find("cost").text())
+        title = hand.find("fold_training").text()
+        assert f"N2V · {preset.name} · ≈" in title
+        times = times_of(hand)
+        assert len(times) == 3  # button, title and preset
+        assert len(set(times)) == 1
     assert len(set(texts)) == len(PRESETS)
     assert all("steps" in text and "MB" in text and "≈" in text for text in texts)
+
+
+def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, layers, quick):
+    hand.dock.setValue(quick(num_steps=30))
+    hand.click("fold_training")
+    before = load_setting("speeds")["auto"]
+    hand.click("train")
+    assert "≈" not in hand.find("cost").text() + hand.find("fold_training").text()
+    hand.until(lambda: "left" in hand.status)
+    assert len(times_of(hand)) == 1
+    hand.until_ready("train")
+    assert len(set(times_of(hand))) == 1
+    after = load_setting("speeds")["auto"]
+    assert after["rate"] == before["rate"]
+    assert list(after["ratios"]) == ["2D 8 x 2"]

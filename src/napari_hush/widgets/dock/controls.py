@@ -133,7 +133,11 @@ class Controls(QWidget):
         layout.setContentsMargins(12, 10, 12, 12)
         layout.addWidget(self.recovery)
         layout.addWidget(self.inputs)
-        layout.addWidget(_fold("fold_training", "Training", training))
+        fold = _fold("fold_training", "Training", training)
+        settings = self.inputs.settings
+        settings.summarized.connect(lambda words: fold.setTitle(f"Training: {words}"))
+        fold.setTitle(f"Training: {settings.summary()}")
+        layout.addWidget(fold)
         layout.addWidget(_fold("fold_denoising", "Denoising", denoising))
         layout.addWidget(Rule())
         layout.addWidget(self._live, 50)

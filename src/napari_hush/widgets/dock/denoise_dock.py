@@ -102,6 +102,7 @@ class DenoiseDock(QWidget):
         self._inputs.valueChanged.connect(self._on_edited)
         self._inputs.renamed.connect(self._presenter.update)
         self._inputs.check.checked.connect(lambda report: self._on_checked())
+        self._inputs.costChanged.connect(self._presenter.update)
         self._controls.card.chosen.connect(self.loadModel)
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
@@ -394,6 +395,5 @@ class DenoiseDock(QWidget):
         if engine is None:
             return "Stopped before the first step; there is no new model."
         self._model.take(engine, state.subject, kept=False)
-        if state.patches_per_second:
-            self._inputs.noteSpeed(state.patches_per_second)
+        self._inputs.noteRun(state.done, state.seconds_per_step)
         return after_training(state)

@@ -29,14 +29,16 @@ from napari_hush.widgets.jobs.tasks import Training, load_engine
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
 from napari_hush.widgets.model.fitting import note_for, why_not_for, why_not_train_more
 from napari_hush.widgets.settings.cost_estimate import (
+    LEAST_STEPS,
+    Speed,
     estimate,
-    speed_of_run,
+    is_measured,
+    note_run,
     steps_per_epoch,
 )
 from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
 from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.theme.widgets import column
-from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -63,6 +65,8 @@ class Inputs(QWidget):
     """Something was edited; `readiness` is updated already."""
     renamed = Signal()
     """A chosen layer was renamed."""
+    costChanged = Signal()
+    """`cost` has changed, though nothing was edited."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +75,8 @@ class Inputs(QWidget):
         self.readiness = Readiness()
         self.cost: Estimate | None = None
         """Expected cost of the next training run; None while the inputs are not valid."""
+        self._begun: tuple[Configuration, float] | None = None
+        """The last run of `training`, and the expected seconds of a step."""
         self._model: Model | None = None
 
         # ---- widgets
@@ -188,6 +194,8 @@ class Inputs(QWidget):
         self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
+        if self.cost is not None:
+            self._begun = configuration, self.cost.seconds / self._steps
         layer = data.noisy[0]
         size = layers.pixel_size_of(layer)
         return Training(configuration, pixels, layer.name, pixel_size=size)
@@ -199,19 +207,13 @@ class Inputs(QWidget):
         if not locked:
             self._on_checked(self.check.report)
 
-    def noteSpeed(self, patches_per_second: float) -> None:
-        """Save the speed of a run with these settings, for later estimates."""
-        try:
-            configuration = self.value()
-        except HushError:  # edited meanwhile
-            return
-        speeds = dict(load_setting("speeds", {}))
-        device = configuration.training_config.device
-        # Small networks and other work only ever reduce the measured speed.
-        speed = speed_of_run(configuration, patches_per_second)
-        speeds[device] = max(speed, speeds.get(device, 0.0))
-        save_setting("speeds", speeds)
-        self._show_cost()
+    def noteRun(self, steps: int, seconds_per_step: float) -> None:
+        """Correct later estimates by the last run of `training`, if it was long enough."""
+        begun, self._begun = self._begun, None
+        if begun is not None and steps >= LEAST_STEPS and seconds_per_step:
+            note_run(*begun, seconds_per_step)
+            self._show_cost()
+            self.costChanged.emit()
 
     def setModel(self, model: Model | None) -> None:
         """Check from now on whether `model` can denoise the chosen layer."""
@@ -269,9 +271,10 @@ class Inputs(QWidget):
             self.settings.followAdvice(report.advice)
 
     def _poll_speed(self) -> None:
-        if load_setting("speeds", {}):
+        if is_measured(fresh_configuration().training_config.device):
             self._timer.stop()
             self._show_cost()
+            self.costChanged.emit()
 
     def _on_edited(self) -> None:
         self._check_all()
@@ -340,17 +343,17 @@ class Inputs(QWidget):
     def _show_cost(self) -> None:
         data = self.chosenData()
         chosen = ((), ()) if data is None else (data.noisy, data.validation)
-        speeds = load_setting("speeds", {})
-        self.cost = None
-        steps = 0
+        self.cost, self._steps = None, 0
         try:
             train, val = (
                 [layers.engine_shape(self.axes(), layers.pixel_shape(one)) for one in some]
                 for some in chosen
             )
-            training = self.value().training_config
-            steps = training.num_epochs * steps_per_epoch(self.value(), train)
-            self.cost = estimate(self.value(), train, speeds.get(training.device), val)
+            configuration = self.value()
+            training = configuration.training_config
+            self._steps = training.num_epochs * steps_per_epoch(configuration, train)
+            speed = Speed.load(training.device)
+            self.cost = estimate(configuration, train, speed, val)
         except (HushError, ValueError):  # `readiness` has the reason
             pass
-        self.settings.preset.showCost(self.cost, steps)
+        self.settings.showCost(self.cost, self._steps)

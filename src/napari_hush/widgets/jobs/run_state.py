@@ -81,6 +81,8 @@ class RunState:
     """Clock (s) at the last change of `seconds_left`."""
     pausing: bool = False
     """Whether it pauses after the current step."""
+    seconds_per_step: float = 0.0
+    """Mean time of an optimizer step of this run, validation included; 0 if unknown."""
     device: str = ""
     """Torch device."""
     stopped: bool = False
@@ -129,6 +131,8 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case StepsDone():
             done = event.first_step + len(event.losses) - state.steps_before
             per_epoch = max(1, state.total // max(1, state.num_epochs))
+            steps = state.total - done
+            each = event.seconds_left / steps if steps > 0 else state.seconds_per_step
             return replace(
                 state,
                 done=done,
@@ -136,6 +140,7 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
                 patches_per_second=event.patches_per_second,
                 seconds_left=_smoothed(state, event.seconds_left, now),
                 updated=now,
+                seconds_per_step=each,
             )
         case TrainingPaused() if state.phase is Phase.RUNNING:
             return replace(state, phase=Phase.PAUSED, seconds_left=None, pausing=False)

@@ -25,8 +25,8 @@ from napari_hush.widgets.jobs.crash_recovery import (
 )
 from napari_hush.widgets.jobs.previewer import PreviewThread
 from napari_hush.widgets.jobs.task_events import EngineReady
-from napari_hush.widgets.settings.cost_estimate import measure_speed
-from napari_hush.widgets.user_settings import load_setting, save_setting
+from napari_hush.widgets.jobs.thread_priority import in_low_priority_thread
+from napari_hush.widgets.settings.cost_estimate import is_measured, measure_speed
 
 if TYPE_CHECKING:
     from napari_hush.careamist import CAREamist
@@ -285,6 +285,6 @@ def load_engine(configuration: Configuration) -> None:
     import napari_hush.careamist  # noqa: F401
 
     device = configuration.training_config.device
-    if device not in (speeds := load_setting("speeds", {})):
-        save_setting("speeds", {**speeds, device: measure_speed(configuration)})
+    if not is_measured(device):  # with the priority of training
+        in_low_priority_thread(partial(measure_speed, configuration)).save(device)
     gc.collect()  # now, since collecting the imports later would block the window

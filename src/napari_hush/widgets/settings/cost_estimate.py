@@ -1,66 +1,166 @@
 """Estimates of the time and memory of a run before it starts. No Qt here.
 
-The work of a U-Net grows with the pixels of a step and the square of its filters. The work
-per second of a device comes from a short benchmark or from the last run on it.
+A step of training takes a time that no network is below, the overhead, and its work at the
+rate of the device. Both come from a table until a short benchmark has measured them. Runs
+correct the time of their kind of network, up or down.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import statistics
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from napari_hush.axes import spatial_axes
+from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
-    from napari_hush.config import Configuration, DataConfig
+    from napari_hush.config import Configuration, DataConfig, UNetConfig
 
 KEPT_PER_FILTER = 14
 """Activations kept for the backward pass per initial filter, over all levels of a 2D
 U-Net, in tensors of the size of the first level."""
 BYTES = 4
-VALIDATION = 1 / 3
-"""Work of a validated patch, without a backward pass, per that of a training patch."""
+FORWARD = 1 / 3
+"""Work of a forward pass, per that of a training step."""
+FREE_FILTERS = {2: 32, 3: 64}
+"""Filters of a level whose multiplications take as long as moving its pixels, in 2D and
+3D."""
+N2V2 = 1.2
+"""Time of a network with the pooling of N2V2, per that of one without."""
+STEP_OVERHEAD = 5.0
+"""Overhead of a step of training, per that of a step of a bare, tiny network."""
+TILE = 512
+"""Side of the tiles of images in pixels, about."""
 CALIBRATION_STEPS = 5
 CALIBRATION_BATCH = 4
+CALIBRATION_SECONDS = 1.0
+"""Time after which no further step is measured."""
+LEAST_STEPS = 20
+"""Steps from which a run says how fast its device is; the first ones are slow."""
+
+_CPU_RATE = 1.2e10  # of a core of a server of 2022
+_RATES = {"cuda": 3e11, "mps": 6e10}
+_OVERHEADS = {"cpu": 0.012, "cuda": 0.004, "mps": 0.01}
+_CORES = 16  # more do not help
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected cost of a run."""
+    """Expected cost of a training run."""
 
-    seconds: float | None
-    """None while the speed of the device is not known."""
+    seconds: float
+    """Validation included."""
     gigabytes: float
     """Network, activations and one batch, without the images."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a device trains."""
+
+    rate: float
+    """Work per second, in the unit of `_work`."""
+    overhead: float
+    """Seconds of a step, whatever the network."""
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    """Time of the last runs, per that expected from `rate` and `overhead`, by `_kind`."""
+
+    @classmethod
+    def load(cls, device: str) -> Speed:
+        """The speed of `device`, of a configuration: measured, or else from a table."""
+        saved = load_setting("speeds", {}).get(device)
+        return cls(**saved) if is_measured(device) else _from_table(device)
+
+    def save(self, device: str) -> None:
+        """Keep the speed of `device` for `load`."""
+        save_setting("speeds", {**load_setting("speeds", {}), device: asdict(self)})
+
+    def corrected(self, configuration: Configuration, ratio: float) -> Self:
+        """After a run that took `ratio` times as long as `rate` and `overhead` say.
+
+        Half of the difference to earlier runs of that kind counts, since other programs
+        make some runs slow.
+        """
+        kind = _kind(configuration)
+        known = self.ratios.get(kind, ratio)
+        return replace(self, ratios={**self.ratios, kind: math.sqrt(known * ratio)})
+
+    def ratio(self, configuration: Configuration) -> float:
+        """That of runs of this kind; else the median of other kinds, if there are any."""
+        known = self.ratios.get(_kind(configuration))
+        return known or statistics.median(self.ratios.values() or [1.0])
+
+
+def note_run(configuration: Configuration, expected: float, taken: float) -> None:
+    """Correct the estimates for runs like one that was expected to take `expected` seconds.
+
+    It took `taken`. Both may be the time of a step.
+    """
+    device = configuration.training_config.device
+    speed = Speed.load(device)
+    ratio = speed.ratio(configuration) * taken / expected
+    speed.corrected(configuration, ratio).save(device)
+
+
+def is_measured(device: str) -> bool:
+    """Whether a benchmark has measured `device`."""
+    return isinstance(load_setting("speeds", {}).get(device), dict)
 
 
 def estimate(
     configuration: Configuration,
     shapes: Sequence[tuple[int, ...]],
-    speed: float | None,
+    speed: Speed,
     val_shapes: Sequence[tuple[int, ...]] = (),
 ) -> Estimate:
     """Estimate a run on images of `shapes`, in the axes of the configuration.
 
-    `speed` is the result of `measure_speed` or `speed_of_run` for the device. `val_shapes`
-    are those of separate validation images.
+    `val_shapes` are those of separate validation images.
     """
     network, data = configuration.algorithm_config.model, configuration.data_config
     validated = _patches(data, val_shapes)
     if not val_shapes:
         validated = round(_patches(data, shapes) * data.val_percentage)
-    trained = steps_per_epoch(configuration, shapes) * data.batch_size
-    patches = trained + min(validated, data.max_val_patches) * VALIDATION
-    epochs = configuration.training_config.num_epochs
-    work = epochs * patches * _work_per_patch(configuration)
+    validated = min(validated, data.max_val_patches)
+    steps = steps_per_epoch(configuration, shapes)
+    patches = steps * data.batch_size + validated * FORWARD
+    batches = steps + math.ceil(validated / data.batch_size) * FORWARD
+    work = _work(network, math.prod(data.patch_size)) * patches
+    epoch = work / speed.rate + batches * speed.overhead
+    seconds = configuration.training_config.num_epochs * epoch
     pixels = data.batch_size * math.prod(data.patch_size)
     activations = pixels * network.num_channels_init * KEPT_PER_FILTER * BYTES
     if network.independent_channels:
         activations *= network.in_channels
-    return Estimate(work / speed if speed else None, activations / 1e9)
+    return Estimate(seconds * speed.ratio(configuration), activations / 1e9)
+
+
+def denoising_seconds(
+    configuration: Configuration, shape: Sequence[int], speed: Speed, tta: int = 1
+) -> float:
+    """Expected time to denoise an image of `shape`, in the axes of `configuration`.
+
+    The configuration is that of the model; `tta` as in its prediction settings.
+    """
+    network, data = configuration.algorithm_config.model, configuration.data_config
+    sizes = dict(zip(data.axes, shape, strict=True))
+    spatial = [sizes[letter] for letter in spatial_axes(data.axes)]
+    halo = 2 ** (network.depth + 3) - 6
+    pixels = float(math.prod(spatial) * sizes.get("S", 1) * sizes.get("T", 1))
+    tiles = pixels / math.prod(spatial)
+    for size in spatial[-2:]:
+        side = min(size, TILE)
+        pixels *= 1 + halo / side  # of which the decoder leaves half out
+        tiles *= size / side
+    seconds = FORWARD * tta * _work(network, pixels) / speed.rate + tiles * speed.overhead
+    return seconds * speed.ratio(configuration)
 
 
 def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ...]]) -> int:
@@ -69,6 +169,65 @@ def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ..
         return configuration.training_config.num_steps
     data = configuration.data_config
     return max(1, -(-_patches(data, shapes) // data.batch_size))
+
+
+def measure_speed(configuration: Configuration) -> Speed:
+    """Train a network, and a tiny one, for a few steps each.
+
+    Takes part of a second on an idle machine. The first step is slow, because libraries
+    choose their kernels in it.
+    """
+    config = configuration.algorithm_config.model
+    size = configuration.data_config.patch_size
+    device = configuration.training_config.device
+    tiny = config.replace(num_channels_init=8)
+    overhead = STEP_OVERHEAD * _step(tiny, 1, tuple(2 * n for n in config.multiple), device)
+    seconds = max(_step(config, CALIBRATION_BATCH, size, device), 1e-6)
+    work = CALIBRATION_BATCH * _work(config, math.prod(size))
+    return Speed(work / seconds, overhead)
+
+
+def _step(config: UNetConfig, batch: int, size: tuple[int, ...], device: str) -> float:
+    """Seconds of a forward and a backward pass on a batch of noise, on average."""
+    import torch
+
+    from napari_hush.models import UNet, choose_device
+
+    where = choose_device(device)
+    network = UNet(config).to(where).train()
+    shape = (batch, config.in_channels, *size)
+    # Noise: a constant image leads to subnormal numbers, which are slow on the CPU.
+    pixels = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(where)
+    taken: list[float] = []
+    while len(taken) < 2 or (
+        len(taken) < CALIBRATION_STEPS and sum(taken) < CALIBRATION_SECONDS
+    ):
+        started = time.perf_counter()
+        network(pixels).square().mean().backward()
+        if where.type == "cuda":
+            torch.cuda.synchronize(where)
+        taken.append(time.perf_counter() - started)
+    return statistics.mean(taken[1:])
+
+
+def _from_table(device: str) -> Speed:
+    """A guess without importing torch, which takes seconds."""
+    kind = device.partition(":")[0]
+    if kind == "auto" and shutil.which("nvidia-smi"):
+        kind = "cuda"
+    elif kind == "auto":
+        kind = (
+            "mps" if sys.platform == "darwin" and os.uname().machine == "arm64" else "cpu"
+        )
+    cores = min(os.cpu_count() or 1, _CORES)
+    return Speed(_RATES.get(kind, _CPU_RATE * cores), _OVERHEADS[kind])
+
+
+def _kind(configuration: Configuration) -> str:
+    """What decides how far a run is from the estimate: the kind of its network."""
+    network = configuration.algorithm_config.model
+    pooling = " N2V2" * network.n2v2
+    return f"{network.conv_dims}D {network.num_channels_init} x {network.depth}{pooling}"
 
 
 def _patches(data: DataConfig, shapes: Sequence[tuple[int, ...]]) -> int:
@@ -82,45 +241,19 @@ def _patches(data: DataConfig, shapes: Sequence[tuple[int, ...]]) -> int:
     return patches
 
 
-def speed_of_run(configuration: Configuration, patches_per_second: float) -> float:
-    """Work per second of the device of a run."""
-    return patches_per_second * _work_per_patch(configuration)
+def _work(network: UNetConfig, pixels: float) -> float:
+    """Work of a training step on `pixels`: multiplications, and moving of the pixels.
 
-
-def measure_speed(configuration: Configuration) -> float:
-    """Train a network for a few steps; returns work per second of the fastest one.
-
-    Takes part of a second. The first step is slow, because libraries choose their kernels
-    in it, and others may share the processor.
+    Each level has fewer pixels than the one above and twice its filters. A level with few
+    filters waits for memory, so that its work is not much less.
     """
-    import torch
-
-    from napari_hush.models import UNet, choose_device
-
-    device = choose_device(configuration.training_config.device)
-    network_config = configuration.algorithm_config.model
-    network = UNet(network_config).to(device).train()
-    size = configuration.data_config.patch_size
-    shape = (CALIBRATION_BATCH, network_config.in_channels, *size)
-    # Noise: a constant image leads to subnormal numbers, which are slow on the CPU.
-    batch = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    fastest = math.inf
-    for _ in range(CALIBRATION_STEPS):
-        started = time.perf_counter()
-        network(batch).square().mean().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        fastest = min(fastest, time.perf_counter() - started)
-    return speed_of_run(configuration, CALIBRATION_BATCH / fastest)
-
-
-def _work_per_patch(configuration: Configuration) -> float:
-    """Multiplications per patch, up to a constant factor."""
-    network = configuration.algorithm_config.model
-    dims = network.conv_dims
-    # Each level has 2^dims times fewer pixels than the one above and 4 times the work per
-    # pixel: in 2D all levels cost the same, in 3D each costs half of the one above.
-    levels = sum((4 / 2**dims) ** level for level in range(network.depth + 1))
+    free = FREE_FILTERS[network.conv_dims]
+    levels, share = 0.0, 1.0
+    for level in range(network.depth + 1):
+        filters = network.num_channels_init * 2**level
+        levels += share * filters * (filters + free)
+        if level < network.depth:
+            share /= 2 ** sum(axis[level] for axis in network.pooling)
     channels = network.in_channels if network.independent_channels else 1
-    pixels = math.prod(configuration.data_config.patch_size)
-    return pixels * channels * network.num_channels_init**2 * 3**dims * levels
+    blurred = N2V2 if network.n2v2 else 1.0
+    return pixels * channels * 3**network.conv_dims * levels * blurred

@@ -8,14 +8,13 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_hush.config.training import PRESETS, preset_of
-from napari_hush.widgets.settings.labels import roughly
+from napari_hush.widgets.settings.labels import counted
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
-from napari_hush.widgets.theme.widgets import column, quiet_label
+from napari_hush.widgets.theme.widgets import column, quiet_label, show_text
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
     from napari_hush.config.training import Preset
-    from napari_hush.widgets.settings.cost_estimate import Estimate
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -49,22 +48,14 @@ class PresetChooser(QWidget):
         preset = preset_of(training)
         self._segments.setValue(None if preset is None else PRESETS.index(preset))
 
-    def showCost(self, estimate: Estimate | None, steps: int) -> None:
-        """Show the cost of a run; None while the settings are not valid."""
-        if estimate is None:
-            self._cost.setText(" ")
-            return
-        time = "" if estimate.seconds is None else f" · ≈{NBSP}{roughly(estimate.seconds)}"
-        self._cost.setText(f"{steps:,}{NBSP}steps{time} · {_size(estimate.gigabytes)}")
-        self._cost.setToolTip(
-            "Expected time and memory on this device, from its last run or a short "
-            "benchmark, without the images themselves."
-            if estimate.seconds is not None
-            else "The expected time is shown once this device has been benchmarked."
-        )
+    def showCost(self, text: str) -> None:
+        """Show the expected cost of a run, in words."""
+        show_text(self._cost, text or " ")
 
 
-def _size(gigabytes: float) -> str:
+def cost_in_words(steps: int, time: str, gigabytes: float) -> str:
+    """``"1,000 steps · ≈ 2 min · 120 MB"``; `time` may be empty."""
+    memory = f"{gigabytes:.1f}{NBSP}GB"
     if gigabytes < 0.95:
-        return f"{max(10, round(100 * gigabytes) * 10)}{NBSP}MB"
-    return f"{gigabytes:.1f}{NBSP}GB"
+        memory = f"{max(10, round(100 * gigabytes) * 10)}{NBSP}MB"
+    return " · ".join(filter(None, (counted(steps, "step"), time, memory)))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QEvent, QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -25,10 +25,10 @@ from napari_hush.config.training import DEFAULT
 from napari_hush.errors import DataError, HushError
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
-from napari_hush.widgets.settings.labels import words_of
+from napari_hush.widgets.settings.labels import counted, roughly, words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
 from napari_hush.widgets.settings.patch_size_field import PatchSizeField
-from napari_hush.widgets.settings.preset_chooser import PresetChooser
+from napari_hush.widgets.settings.preset_chooser import NBSP, PresetChooser, cost_in_words
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.widgets import column, form, row, small_button
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
     from napari_hush.config.methods import Tree
     from napari_hush.quality import Advice
+    from napari_hush.widgets.settings.cost_estimate import Estimate
 
 _COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
     ("training_config", TrainingConfig, "num_epochs"),
@@ -60,9 +61,13 @@ class SettingsForm(QWidget):
 
     valueChanged = Signal()
     """A setting was edited; `value` may raise."""
+    summarized = Signal(str)
+    """`summary` has changed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._cost: tuple[Estimate | None, int] = None, 0
+        self._summary = ""
         self._tree: Tree = fresh_configuration().model_dump()
         self._wish: tuple[int, ...] = DEFAULT_PATCH
         self._available: tuple[int, ...] | None = None
@@ -135,6 +140,34 @@ class SettingsForm(QWidget):
         size = configuration.data_config.patch_size
         self._wish = (self._wish[0], *size)[-3:]
         self._edited()
+
+    def showCost(self, estimate: Estimate | None, steps: int) -> None:
+        """Show what a run of `steps` is expected to cost; None for invalid settings.
+
+        While the settings are disabled a run shows the time that is left, so no time is.
+        """
+        self._cost = estimate, steps
+        time = ""
+        if estimate is not None and self.isEnabled():
+            time = f"≈{NBSP}{roughly(estimate.seconds)}"
+        cost = "" if estimate is None else cost_in_words(steps, time, estimate.gigabytes)
+        self.preset.showCost(cost)
+        preset = self.preset.value()
+        length = counted(steps, "step") if preset is None else preset.name
+        parts = self.method.method().label, length if steps else "", time
+        summary = " · ".join(filter(None, parts))
+        if summary != self._summary:
+            self._summary = summary
+            self.summarized.emit(summary)
+
+    def summary(self) -> str:
+        """Method, preset and expected time: ``"N2V · Balanced · ≈ 2 min"``."""
+        return self._summary
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.EnabledChange:
+            self.showCost(*self._cost)
 
     def wished(self) -> Configuration:
         """`value` with the patch size that was set, whether it fits or not."""
