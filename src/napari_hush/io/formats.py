@@ -24,7 +24,7 @@ from napari_hush.io.zarr.read import open_zarr
 from napari_hush.io.zarr.store import is_zarr
 
 if TYPE_CHECKING:
-    from napari_hush.io.readers.file_pixels import FilePixels
+    from napari_hush.io.readers.base import FilePixels
 
 Opened = tuple[LazyPixels, str, ImageMetadata]
 """Pixels, the axes that the file names (`metadata.UNNAMED` for others), and metadata."""

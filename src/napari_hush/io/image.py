@@ -207,13 +207,11 @@ def _without_masked(
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Pixels with the mean of the channel where they are masked, and the mask."""
     pixels, mask = np.array(array.data), np.ma.getmaskarray(array)
-    if "C" in axes:
-        axis = axes.index("C")
-        parts = [(slice(None),) * axis + (c,) for c in range(array.shape[axis])]
-    else:
-        parts = [()]
-    for part in parts:
-        channel, left_out = pixels[part], mask[part]
+    by_channel = [
+        np.moveaxis(each, axes.index("C"), 0) if "C" in axes else each[None]
+        for each in (pixels, mask)
+    ]
+    for channel, left_out in zip(*by_channel, strict=True):
         valid = channel[~left_out]
         if valid.size and left_out.any():
             with np.errstate(all="ignore"):  # infinite pixels are reported later

@@ -25,7 +25,7 @@ from napari_hush.io.metadata import (
     fitting_dimensions,
     report_unknown,
 )
-from napari_hush.io.readers.file_pixels import squeezed
+from napari_hush.io.readers.base import squeezed
 from napari_hush.io.zarr.store import shown
 
 _log = logging.getLogger(__name__)

@@ -16,18 +16,7 @@ from napari_hush.errors import DataError
 from napari_hush.io.contents import Contents, split_reference
 from napari_hush.io.lazy import Bounds, extent
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.readers.file_pixels import (
-    MOST_PLANES,
-    FilePixels,
-    Found,
-    check_complete,
-    contents_of,
-    image_number,
-    known,
-    reading,
-    squeezed,
-    usable_times,
-)
+from napari_hush.io.readers import base
 from napari_hush.system.optional import require
 
 _TYPES = {"Gray8": "uint8", "Gray16": "uint16", "Gray32Float": "float32"}
@@ -41,7 +30,7 @@ _IMAGE = ("Information", "Image")
 
 
 def read_czi(path: str | Path, axes: str, *, scene: int | None = None) -> CziPixels:
-    """Open a CZI file without reading its pixels, with axes of your choice.
+    """Open a CZI file without base.reading its pixels, with axes of your choice.
 
     ``data_type="czi"`` reads all scenes with the axes of the file. As a custom reader:
     ``data_type="custom"``, ``read_source_func=read_czi``, ``extension_filter="*.czi"``.
@@ -87,7 +76,7 @@ class _Scene(NamedTuple):
     """Types of its pixels."""
 
 
-class CziPixels(FilePixels):
+class CziPixels(base.FilePixels):
     """Pixels of one scene, all tiles of a mosaic together; 0 where no tile covers it.
 
     Without `axes` those of the file are used, and colors are red, green, blue.
@@ -101,8 +90,8 @@ class CziPixels(FilePixels):
             scenes = _scenes(czi)
             number = _number(path, list(scenes), scene, must_choose=bool(axes))
             found = scenes[number]
-            times, lacks, _ = usable_times(found.present, "planes")
-            check_complete(path, lacks)
+            times, lacks, _ = base.usable_times(found.present, "planes")
+            base.check_complete(path, lacks)
             counts = (times, *found.present.shape[1:])
             sizes = dict(zip(_DIMENSIONS, counts, strict=True))
             left, top, right, bottom = found.box
@@ -113,13 +102,13 @@ class CziPixels(FilePixels):
                 sizes["C"] = 3
             self._rgb = not axes
             axes = axes or f"T{'S' * bool(others)}{'ZYXC' if self._colored else 'CZYX'}"
-            kept = squeezed(axes, [sizes.get(a, 0) for a in axes])
-            metadata = known(kept, lambda: _metadata(czi, kept, self._colored, (left, top)))
+            kept = base.squeezed(axes, [sizes.get(a, 0) for a in axes])
+            corner = self._corner = (left, top)
+            metadata = base.known(kept, lambda: _metadata(czi, kept, self._colored, corner))
         # A time series, and views or phases, may also be called samples.
         another = others[0] if others else "" if "T" in axes else "T"
         self._letters = [another or a if a == "S" else a for a in axes]
         self._first = dict(zip(_DIMENSIONS, found.first, strict=True))
-        self._corner = (left, top)
         self._scene = number if len(scenes) > 1 else None
         if lost := {a: n for a, n in sizes.items() if n > 1 and a not in self._letters}:
             listed = ", ".join(f"{a} = {n}" for a, n in lost.items())
@@ -169,10 +158,10 @@ def czi_contents(path: Path) -> Contents:
             fewer.append(f"{max(sizes)} of {count} {_WORDS[letter]}")
     found = []
     for number, scene in scenes.items():
-        _, lacks, said = usable_times(scene.present, "planes")
+        _, lacks, said = base.usable_times(scene.present, "planes")
         name = names.get(str(number), "")
-        found.append(Found(number, name, lacks, said or " and ".join(fewer)))
-    return contents_of(path, found)
+        found.append(base.Found(number, name, lacks, said or " and ".join(fewer)))
+    return base.contents_of(path, found)
 
 
 def _number(path: Path, scenes: list[int], scene: int | None, *, must_choose: bool) -> int:
@@ -186,7 +175,7 @@ def _number(path: Path, scenes: list[int], scene: int | None, *, must_choose: bo
         )
     if scene is not None and scene not in scenes:
         raise DataError(f"{str(file)!r} has no scene {scene}; it has {listed}.")
-    return image_number(path, scenes) if scene is None else scene
+    return base.image_number(path, scenes) if scene is None else scene
 
 
 def _scenes(czi: Any) -> dict[int, _Scene]:
@@ -210,7 +199,7 @@ def _scene(tiles: list[tuple[Any, ...]]) -> _Scene:
     planes = np.array([plane for plane, _, _ in tiles])
     first = planes.min(0)
     counts = planes.max(0) - first + 1
-    if math.prod(counts.tolist()) > MOST_PLANES:
+    if math.prod(counts.tolist()) > base.MOST_PLANES:
         raise ValueError(f"it has planes up to {planes.max(0).tolist()}")
     present = np.zeros(counts, bool)
     present[tuple((planes - first).T)] = True
@@ -232,10 +221,7 @@ def _dtype(file: Path, types: frozenset[str], channels: int) -> tuple[np.dtype[A
             f"those of {', '.join(_TYPES)}, or with one of {', '.join(_COLORS)}."
         )
     if colored and channels > 1:
-        raise DataError(
-            f"{str(file)!r} has several channels with several colors each; export the "
-            "channels one by one."
-        )
+        raise base.several_colors(file)
     return np.result_type(*((_TYPES | _COLORS)[each] for each in types)), colored
 
 
@@ -287,5 +273,5 @@ def _under(czi: Any, *names: str) -> list[Any]:
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     library = require("pylibCZIrw.czi", "microscopes", "Reading CZI files")
-    with reading(file, "a CZI file"), library.open_czi(str(file)) as czi:
+    with base.reading(file, "a CZI file"), library.open_czi(str(file)) as czi:
         yield czi

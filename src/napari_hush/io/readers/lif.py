@@ -14,25 +14,14 @@ from numpy.typing import NDArray
 from napari_hush.io.contents import Contents, split_reference
 from napari_hush.io.lazy import Bounds, extent
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.readers.file_pixels import (
-    FilePixels,
-    Found,
-    check_complete,
-    contents_of,
-    image_number,
-    known,
-    letters_of_dimensions,
-    one_line,
-    reading,
-    sensible_lengths,
-)
+from napari_hush.io.readers import base
 from napari_hush.io.tiff.read import read_box
 from napari_hush.system.optional import require
 
 _CHANNELS = "./Data/Image/ImageDescription/Channels/ChannelDescription"
 
 
-class LifPixels(FilePixels):
+class LifPixels(base.FilePixels):
     """Pixels of one image; T, C, Z, Y, X, and S for tiles of a mosaic."""
 
     kind = "a LIF file"
@@ -40,15 +29,15 @@ class LifPixels(FilePixels):
     def __init__(self, path: Path) -> None:
         file, _ = split_reference(path)
         with _images(file) as (images, _):
-            number = image_number(path, range(len(images)))
+            number = base.image_number(path, range(len(images)))
             image = images[number]
-            check_complete(path, _missing(file, image))
+            base.check_complete(path, _missing(file, image))
             named = _axes(list(image.sizes))
             self._offset = image.memory_block.offset
             # Rows may be padded.
             self._stored = image._shape_stored or image.shape  # noqa: SLF001
             self._flipped = bool(image._is_bgr)  # noqa: SLF001
-            metadata = known(named, lambda: _metadata(image, named))
+            metadata = base.known(named, lambda: _metadata(image, named))
             super().__init__(path, image.shape, image.dtype, named, metadata)
 
     def _read(self, bounds: Bounds) -> NDArray[Any]:
@@ -66,17 +55,18 @@ def lif_contents(path: Path) -> Contents:
     file, _ = split_reference(path)
     with _images(file) as (images, others):
         found = [
-            Found(number, image.name, _missing(file, image))
+            base.Found(number, image.name, _missing(file, image))
             for number, image in enumerate(images)
         ]
-    return contents_of(path, found, ["its lifetime recordings (FLIM)"] if others else [])
+    left_out = ["its lifetime recordings (FLIM)"] if others else []
+    return base.contents_of(path, found, left_out)
 
 
 @contextmanager
 def _images(file: Path) -> Iterator[tuple[list[Any], int]]:
     """The images of a file, and the number of other recordings."""
     liffile = require("liffile", "microscopes", "Reading LIF files")
-    with reading(file, "a LIF file"), sensible_lengths(), liffile.LifFile(str(file)) as lif:
+    with base.parsing(file, "a LIF file"), liffile.LifFile(str(file)) as lif:
         # By element: liffile's list keeps one image of each name.
         elements = lif.xml_element.iter("Element")
         images = [
@@ -97,7 +87,7 @@ def _missing(file: Path, image: Any) -> str:
     except (KeyError, IndexError):
         return "all of its pixels"
     except (ValueError, AssertionError) as error:  # others of the file can be read
-        return f"pixels that can be read: {one_line(error)}"
+        return f"pixels that can be read: {base.one_line(error)}"
     there = min(block.size, file.stat().st_size - block.offset)
     if there >= needed:
         return ""
@@ -108,7 +98,7 @@ def _axes(names: list[str]) -> str:
     if "Y" not in names and "X" in names[1:]:
         # A scan along Z or T: its lines are rows.
         names[names.index("X") - 1] = "Y"
-    return letters_of_dimensions(names, "SλΛ")
+    return base.letters_of_dimensions(names, "SλΛ")
 
 
 def _metadata(image: Any, named: str) -> ImageMetadata:

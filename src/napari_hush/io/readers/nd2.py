@@ -11,31 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import DataError
 from napari_hush.io.contents import Contents, split_reference
 from napari_hush.io.lazy import Bounds, chunk_cache, extent
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.readers.file_pixels import (
-    MOST_PLANES,
-    FilePixels,
-    Found,
-    check_complete,
-    contents_of,
-    image_number,
-    known,
-    letters_of_dimensions,
-    reading,
-    sensible_lengths,
-    squeezed,
-    usable_times,
-)
+from napari_hush.io.readers import base
 from napari_hush.system.optional import require
 
 _MOST_PACKED = 1032
 """How much smaller zlib makes a frame at most."""
 
 
-class Nd2Pixels(FilePixels):
+class Nd2Pixels(base.FilePixels):
     """Pixels of one position: loops over time and Z, then CYX, or YXC for colors."""
 
     kind = "an ND2 file"
@@ -44,9 +30,10 @@ class Nd2Pixels(FilePixels):
         file, _ = split_reference(path)
         with _opened(file) as nd2:
             frames, letters = _frames(nd2)
-            number = image_number(path, range(len(frames)))
-            times, lacks, _ = usable_times(_present(file, nd2, frames)[number], "frames")
-            check_complete(path, lacks)
+            number = base.image_number(path, range(len(frames)))
+            present = _present(file, nd2, frames)[number]
+            times, lacks, _ = base.usable_times(present, "frames")
+            base.check_complete(path, lacks)
             self._frames = frames[number][:times]
             if not letters.startswith("T"):
                 self._frames = self._frames[0]
@@ -56,17 +43,14 @@ class Nd2Pixels(FilePixels):
             if rest or not colors:
                 raise ValueError(f"{about.componentCount} components, {count} channels")
             if count > 1 and colors > 1:
-                raise DataError(
-                    f"{str(file)!r} has several channels with several colors each; export "
-                    "the channels one by one."
-                )
+                raise base.several_colors(file)
             self._frame = (count, about.heightPx, about.widthPx or 1, colors)
             self._loops = len(letters)
             named = letters + ("YXC" if colors > 1 else "CYX")
             frame = self._frame[1:] if colors > 1 else self._frame[:3]
             shape = (*self._frames.shape, *frame)
-            kept = squeezed(named, shape)
-            metadata = known(kept, lambda: _metadata(nd2, kept))
+            kept = base.squeezed(named, shape)
+            metadata = base.known(kept, lambda: _metadata(nd2, kept))
             packed = about.compressionType is not None
             chunks = (1,) * self._loops + frame if packed else None
             super().__init__(path, shape, nd2.dtype, named, metadata, chunks)
@@ -90,7 +74,7 @@ class Nd2Pixels(FilePixels):
 
     def _one(self, nd2: Any, number: int) -> NDArray[Any]:
         def read() -> NDArray[Any]:
-            with sensible_lengths():
+            with base.sensible_lengths():
                 frame: NDArray[Any] = nd2.read_frame(number).reshape(self._frame)
             return frame[0] if self._frame[3] > 1 else frame[..., 0]
 
@@ -108,16 +92,16 @@ def nd2_contents(path: Path) -> Contents:
         points = [e.parameters.points for e in nd2.experiment if e.type == "XYPosLoop"]
         names = [point.name or "" for point in points[0]] if points else []
         for number, present in enumerate(_present(file, nd2, frames)):
-            _, lacks, said = usable_times(present, "frames")
+            _, lacks, said = base.usable_times(present, "frames")
             name = names[number] if number < len(names) else ""
-            found.append(Found(number, name, lacks, said))
-    return contents_of(path, found)
+            found.append(base.Found(number, name, lacks, said))
+    return base.contents_of(path, found)
 
 
 def _frames(nd2: Any) -> tuple[NDArray[np.int64], str]:
     """Numbers of frames, positions first, then time; and letters of what follows."""
     counts = {name: n for name, n in nd2.sizes.items() if name not in "CYXS"}
-    if math.prod(counts.values()) > MOST_PLANES:
+    if math.prod(counts.values()) > base.MOST_PLANES:
         raise ValueError(f"it has loops of {counts} frames")
     frames = np.arange(math.prod(counts.values())).reshape(tuple(counts.values()))
     names = list(counts)
@@ -128,7 +112,7 @@ def _frames(nd2: Any) -> tuple[NDArray[np.int64], str]:
         frames = frames[None]
     if "T" not in names:
         frames = frames[:, None]
-    return frames, letters_of_dimensions([a for a in order if a != "P"], "")
+    return frames, base.letters_of_dimensions([a for a in order if a != "P"], "")
 
 
 def _present(file: Path, nd2: Any, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -168,5 +152,5 @@ def _library() -> Any:
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     library = _library()
-    with reading(file, "an ND2 file"), sensible_lengths(), library.ND2File(file) as nd2:
+    with base.parsing(file, "an ND2 file"), library.ND2File(file) as nd2:
         yield nd2

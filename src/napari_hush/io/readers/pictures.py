@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_hush.io.lazy import chunk_cache
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.readers.file_pixels import FilePixels, reading
+from napari_hush.io.readers import base
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _BOMB = 2**24, 10_000
 """More pixels than this, and so many for a byte of the file: it is damaged."""
 
 
-class PicturePixels(FilePixels):
+class PicturePixels(base.FilePixels):
     """Pixels of a picture: YX, or YXC for colors, after T for an animation.
 
     Gray values that are stored as equal colors are gray, unless `axes` name C. The file is
@@ -121,7 +121,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """The picture of a file; unlike ``Image.open`` of any size."""
     from PIL import Image
 
-    with reading(path, "a picture"), open(path, "rb") as file:
+    with base.reading(path, "a picture"), open(path, "rb") as file:
         start = file.read(16)
         for name in _FORMATS:
             import_module(f"PIL.{name}ImagePlugin")

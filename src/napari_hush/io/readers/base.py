@@ -100,6 +100,13 @@ def sensible_lengths() -> Iterator[None]:
         raise ValueError("a part of it has a length beyond all memory") from error
 
 
+@contextmanager
+def parsing(file: Path, kind: str) -> Iterator[None]:
+    """Read what is no pixels, of which no part is too large for the memory."""
+    with reading(file, kind), sensible_lengths():
+        yield
+
+
 def stamp_of(file: Path) -> tuple[int, int]:
     """Size and time of modification of a file."""
     status = os.stat(file)
@@ -124,6 +131,14 @@ def check_complete(path: Path, lacks: str) -> None:
         raise DataError(
             f"{str(path)!r} is incomplete, it lacks {lacks}; complete it or leave it out."
         )
+
+
+def several_colors(file: Path) -> DataError:
+    """Make the error for colors in more than one channel."""
+    return DataError(
+        f"{str(file)!r} has several channels with several colors each; export the channels "
+        "one by one."
+    )
 
 
 def contents_of(
