@@ -7,7 +7,7 @@ import torch
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration
 from napari_hush.lightning import HushModule, new_network
-from napari_hush.lightning.optimizers import EMAWeights
+from napari_hush.lightning.module import EMAWeights
 from napari_hush.models import UNet
 
 

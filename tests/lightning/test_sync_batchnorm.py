@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from napari_hush.config import UNetConfig
-from napari_hush.lightning.process_group import ProcessGroup
-from napari_hush.lightning.sync_batchnorm import SyncedBatchNorms, plain
+from napari_hush.lightning.process_group import ProcessGroup, SyncedBatchNorms, plain
 from napari_hush.models import UNet, fuse_batch_norm
 
 

@@ -4,6 +4,7 @@ from napari_hush.dataset.augmentation import Augmentation
 from napari_hush.dataset.background import foreground, marked
 from napari_hush.dataset.batches import PatchSampler, Share, SharedBatches
 from napari_hush.dataset.blocks import Block, LoadedBlocks, cut
+from napari_hush.dataset.collection import Storage, choose_storage, fits_on
 from napari_hush.dataset.gpu_patches import DevicePatches, device_bytes
 from napari_hush.dataset.patch_dataset import InMemoryDataset, IterableDataset, PatchDataset
 from napari_hush.dataset.statistics import (
@@ -12,7 +13,6 @@ from napari_hush.dataset.statistics import (
     measure,
     require_finite,
 )
-from napari_hush.dataset.storage import Storage, choose_storage, fits_on
 from napari_hush.deprecation import former_names
 
 __all__ = [

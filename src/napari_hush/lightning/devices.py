@@ -17,8 +17,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from napari_hush.errors import ConfigurationError
-from napari_hush.lightning.process_group import ProcessGroup
-from napari_hush.lightning.sync_batchnorm import SyncedBatchNorms
+from napari_hush.lightning.process_group import ProcessGroup, SyncedBatchNorms
 from napari_hush.models import choose_device, choose_precision
 from napari_hush.system.job_env import launched, rank
 

@@ -6,10 +6,10 @@ from napari_hush.models.device import (
     choose_device,
     choose_precision,
     is_out_of_memory,
+    keep_freed_memory,
 )
 from napari_hush.models.file import Model, load_model, save_model
 from napari_hush.models.fusion import fuse_batch_norm, fuse_relu
-from napari_hush.models.malloc import keep_freed_memory
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, provenance_of, result_record
 from napari_hush.models.unet import UNet, halo

@@ -3,10 +3,14 @@
 from napari_hush.deprecation import former_names
 from napari_hush.prediction.cast import result_dtype
 from napari_hush.prediction.files import FilesPlan, plan_files, predict_files
-from napari_hush.prediction.lazy import denoise_lazily
 from napari_hush.prediction.progress import ImageProgress
 from napari_hush.prediction.tiles import Region, Tile, group_by_shape, plan_tiles
-from napari_hush.prediction.to_array import check_suits, denoise, result_axes
+from napari_hush.prediction.to_array import (
+    check_suits,
+    denoise,
+    denoise_lazily,
+    result_axes,
+)
 from napari_hush.prediction.to_file import FileTarget, denoise_to_file
 
 __all__ = [

@@ -1,23 +1,33 @@
-"""Denoise one image tile by tile into an array."""
+"""Denoise one image tile by tile into an array, or lazily into a dask array."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap
+from napari_hush.boxes import spans
 from napari_hush.errors import DataError
+from napari_hush.io import require
+from napari_hush.io.lazy import Bounds, LazyPixels
+from napari_hush.io.output import placed
 from napari_hush.models import Model, keep_freed_memory
-from napari_hush.prediction.cast import put
+from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
-from napari_hush.prediction.tiles import Region, group_by_shape, in_order, meets
+from napari_hush.prediction.tiles import Region, group_by_shape, in_order, meets, within
 from napari_hush.quality import UnseenIntensities
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
+    from napari_hush.models import Model
     from napari_hush.prediction.progress import ImageProgress
 
 
@@ -89,3 +99,83 @@ def check_suits(model: Model, image: Image) -> None:
             f"The model was trained on {network.in_channels} channels but {image.name} has "
             f"{shape[1]}; give an image with {network.in_channels}, or use another model."
         )
+
+
+_one_at_a_time = threading.RLock()
+"""A tile uses all cores and hundreds of megabytes; two at once would gain nothing."""
+
+
+def denoise_lazily(model: Model, image: Image, config: InferenceConfig) -> Any:
+    """A dask array in the axes of `image` with the pixels of `denoise`, one chunk per tile.
+
+    Each tile is computed alone, when its pixels are asked for; `batch_size` only makes
+    tiles smaller. If the image is a dask array itself, the pixels of a tile and its halo
+    are computed anew for each tile. Raises HushError if dask is not installed, or the image
+    does not suit the model.
+    """
+    da = require("dask.array", "lazy", "A lazy result")
+    check_suits(model, image)
+    if hasattr(getattr(image.data, "array", None), "dask"):
+        image = replace(image, data=_Computed(image.data.array))
+    blocks = _Blocks(model, image, config)
+    tile = dict(zip("XYZ", reversed(blocks.denoiser.tile_size), strict=False))
+    chunks = tuple(
+        tuple(
+            part.stop - part.start for part in spans(n, n if a == "C" else tile.get(a, 1))
+        )
+        for a, n in zip(blocks.axes.axes, blocks.axes.shape, strict=True)
+    )
+    return da.map_blocks(
+        partial(_compute_block, blocks),
+        chunks=chunks,
+        dtype=blocks.dtype,
+        meta=np.empty((0,) * len(chunks), blocks.dtype),
+        name=f"hush-{uuid.uuid4().hex}",
+    )
+
+
+class _Computed(LazyPixels):
+    """Regions of a dask array, computed in the thread that asks for them."""
+
+    def __init__(self, array: Any) -> None:
+        super().__init__(array.shape, array.dtype)
+        self._array = array
+
+    def _read(self, bounds: Bounds) -> NDArray[Any]:
+        part = self._array[tuple(slice(*pair) for pair in bounds)]
+        return np.array(part.compute(scheduler="synchronous"))
+
+
+class _Blocks:
+    """Computes any block of the result; set up anew in each process that unpickles it."""
+
+    def __init__(self, model: Model, image: Image, config: InferenceConfig) -> None:
+        self._given = (model, image, config)
+        self.axes = result_axes(model, image)
+        self.dtype = result_dtype(image, config.dtype)
+        self.denoiser = Denoiser(model, image, config)
+        self._tiles = {
+            (tile.sample, *(part.start for part in tile.inner)): tile
+            for tile in self.denoiser.plan()
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Blocks, self._given
+
+    def block(self, corner: Sequence[int]) -> NDArray[Any]:
+        """The block whose first pixel is at `corner`, in the axes of the result."""
+        start = dict(zip(self.axes.axes, corner, strict=True))
+        times = dict(zip(self.axes.axes, self.axes.shape, strict=True)).get("T", 1)
+        sample = start.get("S", 0) * times + start.get("T", 0)
+        tile = self._tiles[(sample, *(start[a] for a in "ZYX" if a in start))]
+        sizes = [part.stop - part.start for part in tile.inner]
+        found = np.empty((self.axes.canonical_shape[1], *sizes), self.dtype)
+        for piece, pixels in self.denoiser.denoise([tile]):
+            put(found[(slice(None), *within(piece.inner, tile.inner))], pixels)
+        _, box = placed(self.axes.axes, self.axes.shape, sample, tile.inner, found)
+        return box
+
+
+def _compute_block(blocks: _Blocks, *, block_info: dict[Any, Any]) -> NDArray[Any]:
+    with _one_at_a_time, keep_freed_memory():
+        return blocks.block([start for start, _ in block_info[None]["array-location"]])
