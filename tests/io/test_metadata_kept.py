@@ -21,7 +21,7 @@ from napari_hush.io import (
     read_record,
     write_tiff,
 )
-from napari_hush.io.files.provenance_record import is_result
+from napari_hush.io.formats import is_result
 from napari_hush.io.image import select_channels
 from napari_hush.io.zarr.ome import channel_labels
 

@@ -10,7 +10,12 @@ from napari_hush.config.algorithm import (
     fitting_pool_z,
 )
 from napari_hush.config.base import set_field
-from napari_hush.config.configuration import Configuration
+from napari_hush.config.configuration import (
+    Configuration,
+    as_yaml,
+    load_configuration,
+    save_configuration,
+)
 from napari_hush.config.data import (
     BackgroundConfig,
     DataConfig,
@@ -26,7 +31,6 @@ from napari_hush.config.factories import (
     create_n2n_configuration,
     create_n2v_configuration,
 )
-from napari_hush.config.files import as_yaml, load_configuration, save_configuration
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from napari_hush.config.files import plain_values
+from napari_hush.config.configuration import plain_values
 from napari_hush.errors import (
     ConfigurationError,
     MissingFileError,

@@ -3,10 +3,15 @@
 from napari_hush.deprecation import former_names
 from napari_hush.io.arrays import axes_of
 from napari_hush.io.contents import ALL_IMAGES, Selection, file_of, split_reference
-from napari_hush.io.files.listing import file_type, find_images, first_image, list_files
+from napari_hush.io.files.listing import (
+    file_type,
+    find_images,
+    first_image,
+    list_files,
+    pair_files,
+    refuse_same_files,
+)
 from napari_hush.io.files.output_paths import plan_targets
-from napari_hush.io.files.pairs import pair_files, refuse_same_files
-from napari_hush.io.files.provenance_record import read_record
 from napari_hush.io.fingerprint import (
     Content,
     changed_meanwhile,
@@ -15,7 +20,7 @@ from napari_hush.io.fingerprint import (
     file_stamp,
     fingerprint_of,
 )
-from napari_hush.io.formats import FileImages, images_of
+from napari_hush.io.formats import FileImages, images_of, read_record
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
 from napari_hush.io.metadata import ImageMetadata

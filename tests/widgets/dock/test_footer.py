@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_hush.system.hardware import describe_machine
+from napari_hush.system.memory import describe_machine
 from napari_hush.widgets.dock.status import Footer
 
 

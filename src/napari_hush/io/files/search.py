@@ -31,8 +31,7 @@ from napari_hush.io.file_names import (
     pattern_matcher,
     split_ending,
 )
-from napari_hush.io.files.provenance_record import is_result
-from napari_hush.io.formats import FORMATS, format_of, format_of_name
+from napari_hush.io.formats import FORMATS, format_of, format_of_name, is_result
 from napari_hush.io.zarr.store import address_of, is_zarr
 from napari_hush.system.job_env import is_first
 

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_hush.axes import validate_axes
 from napari_hush.config import Configuration, DataConfig
-from napari_hush.config.files import SUFFIXES as YAML_SUFFIXES
+from napari_hush.config.configuration import SUFFIXES as YAML_SUFFIXES
 from napari_hush.config.training import preset_of, until_good
 from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
-from napari_hush.system.hardware import describe_machine
+from napari_hush.system.memory import describe_machine
 from napari_hush.widgets.jobs.run_state import RunState
 from napari_hush.widgets.theme.widgets import mark, show_text
 

@@ -20,7 +20,7 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.events import TrainingStarted
-from napari_hush.system.hardware import describe_machine
+from napari_hush.system.memory import describe_machine
 from napari_hush.widgets.jobs.previewer import VisibleRegion
 from napari_hush.widgets.jobs.task_events import DeviceMemory, EngineReady, LatestModel
 from napari_hush.widgets.jobs.tasks import StopRequest, Training
