@@ -136,10 +136,7 @@ def on_disk(
 def _spread(
     part: _Part, most: int, rng: np.random.Generator
 ) -> tuple[_Part, patch_plan.Windows, list[int]]:
-    """Reduce `part` to the blocks of at most so many windows, evenly spread.
-
-    Also returns these windows, and the numbers of these blocks in `part`.
-    """
+    """Reduce `part` to blocks of `most` windows, evenly spread; also these and numbers."""
     blocks = part.blocks or ()
     windows = part.windows()
     windows = windows[patch_plan.evenly(len(windows), most, rng)]
@@ -149,10 +146,7 @@ def _spread(
 
 @dataclass(frozen=True)
 class _Part:
-    """The training or the validation part of a collection, cut into units.
-
-    Units are the samples, or the `blocks` of samples that stay on disk.
-    """
+    """The training or the validation part: samples, or `blocks` of samples on disk."""
 
     source: Collection
     config: DataConfig

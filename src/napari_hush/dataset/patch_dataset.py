@@ -121,11 +121,7 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         return parts
 
     def planned(self, indices: Sequence[int]) -> tuple[Windows, NDArray[np.int64]]:
-        """Windows of a batch, and the flip and rotation of each.
-
-        Windows are ``(B, 1 + spatial)``: unit, corner; operations ``(B,)``, 0 to 7, as for
-        `napari_hush.dataset.augmentation.transformed`.
-        """
+        """Windows ``(B, 1 + spatial)`` of a batch, and the operations ``(B,)``, 0 to 7."""
         passes, which = np.divmod(np.asarray(indices, np.int64), len(self))
         return self._windows(passes, which), self._operations(passes, which)
 

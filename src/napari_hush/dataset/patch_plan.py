@@ -119,10 +119,7 @@ def split(
 
 
 def evenly(total: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw `count` of the numbers below `total`, one each from parts of about equal size.
-
-    They are ascending; all numbers if `count` is not below `total`.
-    """
+    """Draw `count` numbers below `total`, ascending, one from each of as many parts."""
     count = min(count, total)
     bounds = np.arange(count + 1) * total // max(count, 1)
     return bounds[:-1] + (rng.random(count) * np.diff(bounds)).astype(np.int64)

@@ -265,10 +265,7 @@ def cache_folder() -> Path:
 
 
 def cached(key: list[object] | None, measure: Callable[[], Normalization]) -> Normalization:
-    """The normalization cached for `key`, or a new one from `measure`.
-
-    `key` lists everything the result depends on, ready for JSON; None is never cached.
-    """
+    """The normalization cached for `key` (JSON; None is not cached), or from `measure`."""
     if key is None:
         return measure()
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()

@@ -300,11 +300,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, groups: list[Any], tensors: dict[str, Tensor]
 ) -> None:
-    """Restore the result of `optimizer_tensors` and the settings of the groups.
-
-    Moments get the memory layout of their weights, because sums in another order would
-    round differently. Raises ValueError if they belong to another optimizer.
-    """
+    """Restore the result of `optimizer_tensors` and the settings of the groups."""
     known = optimizer.state_dict()["param_groups"]
     check_alike("the optimizer", groups, known)
     for group, settings in zip(known, groups, strict=True):
@@ -319,6 +315,7 @@ def restore_optimizer(
         for key, value in moments.items():
             if value.ndim and value.shape != weight.shape:
                 raise ValueError(f"the moments {key!r} are {tuple(value.shape)}")
+            # In the memory layout of the weight: sums in another order round differently.
             if value.shape == weight.shape:
                 moments[key] = torch.empty_like(weight, requires_grad=False).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": groups})

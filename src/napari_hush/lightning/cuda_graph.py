@@ -23,11 +23,7 @@ _WARM_UP = 3
 
 
 class StepGraph:
-    """Gradients of batches of one shape, computed by replaying a captured step.
-
-    Only the pixels and the seed of the draws differ between replays. Nothing is captured
-    without an NVIDIA GPU, or if the capture fails.
-    """
+    """Gradients of batches of one shape, computed by replaying a captured step."""
 
     def __init__(self, device: torch.device, weights: Iterable[nn.Parameter]) -> None:
         self._possible = device.type == "cuda"
@@ -56,11 +52,7 @@ class StepGraph:
         seed: int,
         step: Callable[[tuple[Tensor, ...], torch.Generator], Tensor],
     ) -> Tensor | None:
-        """Loss of `batch`, with its gradients in the weights; None if not replayed.
-
-        ``step(batch, generator)`` computes gradients and returns the loss; it is captured
-        once. `seed` is that of its draws.
-        """
+        """Loss of `batch` with gradients of ``step(batch, generator)``; None: no replay."""
         shapes = [part.shape for part in batch]
         if not self._possible:
             return None

@@ -112,11 +112,7 @@ class MicroBatches:
     def run(
         self, size: int, work: Callable[[int], Tensor], undo: Callable[[], None]
     ) -> Tensor:
-        """Return ``work(patches at once)`` for a batch of `size`, with fewer until it fits.
-
-        ``undo()`` reverts the effects of `work` that ran out of memory. Raises
-        TrainingError if one patch does not fit, or if several processes train together.
-        """
+        """Return ``work(patches)``, with fewer until it fits; `undo` reverts a try."""
         while True:
             patches = min(size, self.patches or size)
             try:
@@ -143,11 +139,7 @@ class MicroBatches:
 
 
 def split_batch(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, Any, Any]]:
-    """Split a prepared batch into pieces of `size` patches.
-
-    Yields ``(seen, answer, share)``: input and answer as in `Algorithm`, and the weight of
-    the piece's mean loss in that of the batch.
-    """
+    """Split a prepared batch into pieces; each with its weight in the loss of the batch."""
     patches = len(seen)
     if size >= patches:
         yield seen, answer, 1.0
@@ -200,11 +192,7 @@ class Gradients:
         self.network.zero_grad()
 
     def compute(self, batch: tuple[Tensor, ...], number: int, share: Share) -> Tensor:
-        """Compute the gradients of step `number`; return its loss.
-
-        `batch` has tensors ``(B, C, (Z), Y, X)`` float32, which are `share` of the batch.
-        Draws depend on `number`.
-        """
+        """Compute gradients of step `number`, which draws depend on; return its loss."""
         graph, seed = self._graph, _mixed(self.seed, RandomStream.TRAINING_MASKS, number)
         limit = self.micro_batches
         if graph is not None and limit.patches is None and limit.alone:
@@ -230,10 +218,7 @@ class Gradients:
         number: int,
         share: Share | None = None,
     ) -> Prepared:
-        """Input of the network, answer, and weight in the loss of the whole batch.
-
-        Random draws are number `number` of `stream`.
-        """
+        """Input of the network, answer, and weight in the loss of the whole batch."""
         share = share or share_of(len(batch[0]), 0, 1)
         generator = torch.Generator(device=batch[0].device)
         generator.manual_seed(_mixed(self.seed, stream, number))

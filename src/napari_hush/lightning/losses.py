@@ -72,10 +72,7 @@ class Losses:
 
 
 def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
-    """The logger that `config` names, writing into `folder`; None without a folder.
-
-    Raises ConfigurationError if the package of the logger is not installed.
-    """
+    """The logger that `config` names, writing into `folder`; None without a folder."""
     kind = config.training_config.logger
     if folder is None or kind == "none":
         return None

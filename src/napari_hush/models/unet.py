@@ -1,4 +1,4 @@
-"""The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597), in 2D and 3D, also with fused operations."""
+"""The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597), plain and fused."""
 
 from __future__ import annotations
 

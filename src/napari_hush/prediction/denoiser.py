@@ -187,11 +187,7 @@ def _arrived(
 
 
 class MemoryLimit:
-    """Splits groups of tiles where the device runs out of memory; the result is the same.
-
-    The size that failed is remembered, so that memory runs out a few times per image and
-    not for every group.
-    """
+    """Splits groups where memory runs out; remembers the size that failed."""
 
     def __init__(self, halo: Sequence[int], multiple: Sequence[int]) -> None:
         self._halo, self._multiple = halo, multiple
@@ -200,10 +196,7 @@ class MemoryLimit:
     def apply(
         self, compute: Callable[[list[Tile]], Sequence[Result]], group: list[Tile]
     ) -> Iterator[tuple[Tile, Result]]:
-        """Yield the tiles of `group`, or parts of them, with their results.
-
-        Raises an OutOfMemoryError if `compute` fails for the smallest tile.
-        """
+        """Yield the tiles of `group`, or parts of them, with their results."""
         pieces = [group]
         while pieces:
             piece = pieces.pop()

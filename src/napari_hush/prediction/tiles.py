@@ -223,11 +223,8 @@ def fitting_tile(
 def even(
     shape: Sequence[int], largest: Sequence[int], multiple: Sequence[int]
 ) -> tuple[int, ...]:
-    """Size ``((Z), Y, X)`` of equal tiles, as few as `largest` allows for an image `shape`.
-
-    A narrow tile at the border would have a full halo for few pixels. Sizes are multiples
-    of `multiple`, as `largest` must be.
-    """
+    """Size ``((Z), Y, X)`` of equal tiles, as few as `largest` allows for a `shape`."""
+    # A narrow tile at the border would have a full halo for few pixels.
     return tuple(
         -(-size // (-(-size // most) * step)) * step
         for size, most, step in zip(shape, largest, multiple, strict=True)
@@ -264,10 +261,7 @@ def meets(tile: Tile, region: Region) -> bool:
 def in_order(
     tiles: Sequence[Tile], first: Callable[[], Region | None] | None
 ) -> Iterator[Tile]:
-    """Yield all `tiles` in order, those in the region `first()` before the others.
-
-    `first` is called before every tile; its region may change, or be None.
-    """
+    """Yield all `tiles` in order, those in the region that `first()` names first."""
     if first is None:
         yield from tiles
         return

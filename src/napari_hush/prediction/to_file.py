@@ -130,11 +130,7 @@ def denoise_to_file(
 
 
 def _as_begun(config: InferenceConfig, model: Model, target: FileTarget) -> InferenceConfig:
-    """`config` with the tiles and the precision of an unfinished result of this job.
-
-    The parts of a result depend on its tiles, so these are kept; a precision that was asked
-    for is not changed.
-    """
+    """`config` with tiles and precision of an unfinished result, whose parts need them."""
     begun = begun_job(target.path)
     if (begun.get("model"), begun.get("source")) != (model.sha256, target.source):
         return config
@@ -309,11 +305,7 @@ KEPT_EVERY = 5.0
 
 
 class WriteBehind:
-    """Writes one part of `output` at a time, in order, in a background thread.
-
-    A part is noted in the journal once it is written. Leaving the context waits for the
-    part that is being written, even after an error.
-    """
+    """Writes one part of `output` at a time, in order, in a background thread."""
 
     def __init__(self, output: PartialOutput) -> None:
         self._output = output
@@ -322,10 +314,7 @@ class WriteBehind:
         self._kept = time.monotonic()
 
     def submit(self, number: int, write: Callable[[], int]) -> None:
-        """Call `write` in the background once the part before is written.
-
-        `write` returns the number of clipped pixels. Raises the error of the part before.
-        """
+        """Write in the background; waits for the part before, and raises its error."""
         self.wait()
         self._writing = self._pool.submit(self._write, number, write)
 
