@@ -1,7 +1,7 @@
 import pytest
 
 from napari_hush.config import DataConfig
-from napari_hush.config.patches import DEFAULT_PATCH, SMALLEST_SIDE, fitting_patch
+from napari_hush.config.data import DEFAULT_PATCH, SMALLEST_SIDE, fitting_patch
 from napari_hush.errors import DataError
 
 

@@ -17,8 +17,8 @@ from napari_hush.cli.main import help_of
 from napari_hush.config import Configuration, fitting_pool_z, load_configuration, set_field
 from napari_hush.config.base import field_paths
 from napari_hush.config.configuration import SUFFIXES
+from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
-from napari_hush.config.patches import DEFAULT_PATCH, fitting_patch
 from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Image,

@@ -1,4 +1,4 @@
-"""Images, patches, normalization and augmentation; settings of a prediction."""
+"""Images, sizes of patches, normalization, augmentation; settings of a prediction."""
 
 from __future__ import annotations
 
@@ -9,8 +9,39 @@ from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import NEW, Frozen
-from napari_hush.config.patches import SMALLEST_SIDE
 from napari_hush.config.transforms import Transform, XYFlipConfig, XYRandomRotate90Config
+from napari_hush.errors import DataError
+
+DEFAULT_PATCH = (16, 64, 64)
+"""Default size in pixels, (Z, Y, X); of images (Y, X)."""
+SMALLEST_SIDE = 8
+"""Least size along Y and X in pixels."""
+
+
+def fitting_patch(
+    size: Sequence[int],
+    wished: Sequence[int],
+    multiple: Sequence[int],
+    name: str = "the image",
+) -> tuple[int, ...]:
+    """The largest patch of at most `wished` pixels in an image of `size` pixels.
+
+    All are ``((Z), Y, X)``. Along axes where the image is smaller than wished, the patch is
+    a multiple of `multiple`, as a network requires. Raises a DataError if that, or
+    `SMALLEST_SIDE`, is larger than the image, which is called `name`.
+    """
+    for letter, pixels, step in zip("XYZ", size[::-1], multiple[::-1], strict=False):
+        smallest = 1 if letter == "Z" else SMALLEST_SIDE
+        if pixels < (least := max(step, smallest)):
+            deep = ", or a network that downsamples less" * (step > smallest)
+            raise DataError(
+                f"There are only {pixels} pixels along {letter} in {name}, but training "
+                f"needs at least {least}; use larger images{deep}."
+            )
+    return tuple(
+        wish if wish <= pixels else pixels // step * step
+        for pixels, wish, step in zip(size, wished, multiple, strict=True)
+    )
 
 
 class MeanStdConfig(Frozen):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.boxes import flush_starts
-from napari_hush.config.patches import fitting_patch
+from napari_hush.config.data import fitting_patch
 from napari_hush.errors import DataError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from napari_hush.io import (
     open_images,
     write_tiff,
 )
-from napari_hush.io.file_names import natural_order
+from napari_hush.io.contents import natural_order
 
 
 def made(folder, *names):

@@ -16,8 +16,13 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from napari_hush.errors import ConfigurationError, SourceTypeError, UnreadableFileError
-from napari_hush.io.contents import file_of, split_reference
-from napari_hush.io.file_names import has_wildcard, listed, split_ending
+from napari_hush.io.contents import (
+    file_of,
+    has_wildcard,
+    listed,
+    split_ending,
+    split_reference,
+)
 from napari_hush.io.files.search import FileSearch, Paths, expanded, readable
 from napari_hush.io.formats import FORMATS, format_of, is_result
 

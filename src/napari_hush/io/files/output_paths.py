@@ -7,8 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
-from napari_hush.io.contents import file_of, split_reference
-from napari_hush.io.file_names import split_ending
+from napari_hush.io.contents import file_of, split_ending, split_reference
 from napari_hush.io.formats import format_of_name
 from napari_hush.io.partial_output import journal_path
 from napari_hush.io.zarr.collection import check_collection, place_in_store

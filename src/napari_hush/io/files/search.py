@@ -19,8 +19,8 @@ from napari_hush.errors import (
     SourceTypeError,
     UnreadableFileError,
 )
-from napari_hush.io.contents import file_of
-from napari_hush.io.file_names import (
+from napari_hush.io.contents import (
+    file_of,
     has_wildcard,
     is_hidden,
     is_side_file,

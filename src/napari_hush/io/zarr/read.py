@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from napari_hush.boxes import Boxes
 from napari_hush.errors import DataError, HushError, UnreadableFileError
-from napari_hush.io.contents import some_names
-from napari_hush.io.file_names import natural_order
+from napari_hush.io.contents import natural_order, some_names
 from napari_hush.io.lazy import Bounds, LazyPixels, chunk_cache, extent, gather
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, letters_of
 from napari_hush.io.zarr.ome import Multiscale, unusable, zarr_contents

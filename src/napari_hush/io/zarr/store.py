@@ -15,7 +15,7 @@ from napari_hush.errors import (
     MissingFileError,
     UnreadableFileError,
 )
-from napari_hush.io.file_names import natural_order
+from napari_hush.io.contents import natural_order
 from napari_hush.system.optional import require
 
 _PACKAGES = {"http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "gs": "gcsfs"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
-from napari_hush.io.file_names import natural_order
+from napari_hush.io.contents import natural_order
 from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_hush.config import DataConfig
-from napari_hush.config.patches import DEFAULT_PATCH, SMALLEST_SIDE
+from napari_hush.config.data import DEFAULT_PATCH, SMALLEST_SIDE
 from napari_hush.widgets.settings.fields import SpinBox
 from napari_hush.widgets.theme.widgets import column
 

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config import Configuration, DataConfig, TrainingConfig, fitting_pool_z
+from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, method_of
-from napari_hush.config.patches import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.training import DEFAULT
 from napari_hush.errors import DataError, HushError
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
