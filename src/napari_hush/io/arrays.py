@@ -34,30 +34,22 @@ _CONVERTIBLE = ("__array__", "__array_interface__", "__dlpack__")
 def check_array(array: Any, name: str = "the array") -> None:
     """Raise a SourceTypeError unless `array` is of a kind that `pixels_of` takes."""
     array = without_dataset(array, name)
+    start, kind = _start(name), type(array).__name__
     if has_numpy_dtype(array) or any(hasattr(array, how) for how in _CONVERTIBLE):
         if hasattr(array, "toarray"):
             raise SourceTypeError(
-                f"{_start(name)} is a sparse {type(array).__name__}; give its pixels, "
-                "array.toarray()."
+                f"{start} is a sparse {kind}; give its pixels, array.toarray()."
             )
         return
     names = _names_in(array)
-    if names is not None and not (len(names) == 1 and _kind(array) == _GROUP):
+    if names is None:
+        advice = "give an array (numpy, torch, zarr, dask, xarray) or a path"
+        if isinstance(array, list | tuple):
+            advice = "give an array, for example numpy.asarray(image)"
+        raise SourceTypeError(f"{start} was given as {kind}; {advice}.")
+    if len(names) != 1 or _kind(array) != _GROUP:
         what = f"holds {', '.join(names[:9])}; give one of them" if names else "is empty"
-        raise SourceTypeError(
-            f"{_start(name)} was given as a {type(array).__name__}, which {what}."
-        )
-    if names is not None:
-        return
-    if isinstance(array, list | tuple):
-        raise SourceTypeError(
-            f"{_start(name)} was given as {type(array).__name__}; give an array, for "
-            "example numpy.asarray(image)."
-        )
-    raise SourceTypeError(
-        f"{_start(name)} was given as {type(array).__name__}; give an array (numpy, torch, "
-        "zarr, dask, xarray) or a path."
-    )
+        raise SourceTypeError(f"{start} was given as a {kind}, which {what}.")
 
 
 def pixels_of(array: Any, name: str = "the array") -> Any:

@@ -60,9 +60,7 @@ class ChunkCache:
 
     def start_afresh(self) -> None:
         """Reset after a fork: a lock held by another thread would stay locked forever."""
-        self._lock = threading.Lock()
-        self._chunks = OrderedDict()
-        self._bytes = 0
+        ChunkCache.__init__(self, self.limit)
 
 
 chunk_cache = ChunkCache()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,6 @@ from napari_hush.io.metadata import UNNAMED, ImageMetadata
 
 MOST_PLANES = 10**7
 """Planes of an image from which a file is taken for damaged."""
-
-
-class Found(NamedTuple):
-    """An image that a file holds."""
-
-    number: int
-    """From 0; names it in a reference."""
-    name: str = ""
-    missing: str = ""
-    """What the file promises but lacks of it, "3 of 8 planes"."""
-    said: str = ""
-    """How much of what was planned was recorded, "3 of 8 time points"."""
 
 
 class FilePixels(SerialPixels):
@@ -142,9 +130,12 @@ def several_colors(file: Path) -> DataError:
 
 
 def contents_of(
-    path: Path, found: Sequence[Found], left_out: Sequence[str] = ()
+    path: Path, found: Sequence[Part], left_out: Sequence[str] = ()
 ) -> Contents:
-    """The images of a file, or the one that a reference names."""
+    """The images of a file, or the one that a reference names.
+
+    Their warnings say how much of what was planned was recorded, "3 of 8 time points".
+    """
     file, number = split_reference(path)
     chosen = image_number(path, [each.number for each in found])
     several = len(found) > 1
@@ -153,10 +144,10 @@ def contents_of(
         if number is not None and each.number != chosen:
             continue
         reference = file.with_name(f"{file.name}#{each.number}") if several else path
-        said = each.said and (
-            f"{str(reference)!r} was not recorded to the end, it has {each.said}."
+        said = each.warning and (
+            f"{str(reference)!r} was not recorded to the end, it has {each.warning}."
         )
-        parts.append(Part(reference, each.number, each.name, each.missing, said))
+        parts.append(each._replace(reference=reference, warning=said))
     return Contents(path, tuple(parts), "scene" if several else "image", tuple(left_out))
 
 

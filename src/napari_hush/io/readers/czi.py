@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import DataError
-from napari_hush.io.contents import Contents, split_reference
+from napari_hush.io.contents import Contents, Part, split_reference
 from napari_hush.io.lazy import Bounds, extent
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.readers import base
@@ -160,7 +160,7 @@ def czi_contents(path: Path) -> Contents:
     for number, scene in scenes.items():
         _, lacks, said = base.usable_times(scene.present, "planes")
         name = names.get(str(number), "")
-        found.append(base.Found(number, name, lacks, said or " and ".join(fewer)))
+        found.append(Part(path, number, name, lacks, said or " and ".join(fewer)))
     return base.contents_of(path, found)
 
 

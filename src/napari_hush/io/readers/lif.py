@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.io.contents import Contents, split_reference
+from napari_hush.io.contents import Contents, Part, split_reference
 from napari_hush.io.lazy import Bounds, extent
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.readers import base
@@ -55,7 +55,7 @@ def lif_contents(path: Path) -> Contents:
     file, _ = split_reference(path)
     with _images(file) as (images, others):
         found = [
-            base.Found(number, image.name, _missing(file, image))
+            Part(path, number, image.name, _missing(file, image))
             for number, image in enumerate(images)
         ]
     left_out = ["its lifetime recordings (FLIM)"] if others else []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.io.contents import Contents, split_reference
+from napari_hush.io.contents import Contents, Part, split_reference
 from napari_hush.io.lazy import Bounds, chunk_cache, extent
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.readers import base
@@ -94,7 +94,7 @@ def nd2_contents(path: Path) -> Contents:
         for number, present in enumerate(_present(file, nd2, frames)):
             _, lacks, said = base.usable_times(present, "frames")
             name = names[number] if number < len(names) else ""
-            found.append(base.Found(number, name, lacks, said))
+            found.append(Part(path, number, name, lacks, said))
     return base.contents_of(path, found)
 
 
