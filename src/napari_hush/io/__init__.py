@@ -24,8 +24,8 @@ from napari_hush.io.formats import FileImages, images_of, read_record
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.output import RECORD, Result, ResultImage
-from napari_hush.io.partial_output import FileBarrier, open_partial_output
+from napari_hush.io.output import RECORD, FileBarrier, Result, ResultImage
+from napari_hush.io.partial_output import open_partial_output
 from napari_hush.io.readers.czi import read_czi
 from napari_hush.io.sources import (
     ReadSource,

@@ -2,8 +2,6 @@
 
 A result is written under a name that starts with a dot. A journal beside it lists the
 parts that are on disk, so that the same job can resume; a lock keeps other processes away.
-Several processes can write one result: files next to it synchronize them, without network
-connections, so that a process that was lost can be restarted, even on another machine.
 """
 
 from __future__ import annotations
@@ -11,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,99 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import ExistingFileError, LostProcessError, UnreadableFileError
+from napari_hush.errors import ExistingFileError, UnreadableFileError
 from napari_hush.system.atomic_write import force, whole_file, writing
 
 if TYPE_CHECKING:
-    from napari_hush.io.output import Result
-
-_POLL_INTERVAL = 0.2
-"""Seconds between checks of the files of the other processes."""
-
-
-@dataclass(frozen=True)
-class FileBarrier:
-    """One of the processes of a job; it waits for the others and reports to them."""
-
-    target: Path
-    """Path of the result; the files are next to it, with names that begin with a dot."""
-    rank: int
-    """Number of this process."""
-    ranks: int
-    """Number of processes."""
-    job: str
-    """Distinguishes this start of the job from earlier ones."""
-    timeout: float
-    """Seconds without progress after which the others count as lost."""
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this process begins the result and moves it to its final path."""
-        return self.rank == 0
-
-    def mine(self, numbers: list[int]) -> list[int]:
-        """The parts among `numbers` that this process writes."""
-        return [number for number in numbers if number % self.ranks == self.rank]
-
-    def start(self) -> None:
-        """Let the other processes start; called by the first process."""
-        self.remove_files()
-        self._send(0, 0)
-
-    def wait_for_start(self) -> None:
-        """Wait for `start` of the first process; LostProcessError after `timeout` s."""
-        began = time.monotonic()
-        while self._received(0) is None:
-            if time.monotonic() - began > self.timeout:
-                raise self._lost(0)
-            time.sleep(_POLL_INTERVAL)
-
-    def report_done(self, clipped: int) -> None:
-        """Report that this process is done, and how many pixels it clipped."""
-        self._send(self.rank, clipped)
-
-    def wait_for_others(self, missing: Callable[[], int]) -> int:
-        """Wait for the others while `missing` falls; return their clipped pixels."""
-        fewest, last_progress = missing(), time.monotonic()
-        while True:
-            received = [self._received(rank) for rank in range(1, self.ranks)]
-            clipped = [number for number in received if number is not None]
-            if len(clipped) == len(received):
-                self.remove_files()
-                return sum(clipped)
-            now = missing()
-            if now < fewest:
-                fewest, last_progress = now, time.monotonic()
-            if time.monotonic() - last_progress > self.timeout:
-                raise self._lost(received.index(None) + 1)
-            time.sleep(_POLL_INTERVAL)
-
-    def remove_files(self) -> None:
-        """Remove the files of all processes."""
-        for rank in range(self.ranks):
-            self._file(rank).unlink(missing_ok=True)
-
-    def _file(self, rank: int) -> Path:
-        return self.target.with_name(f".{self.target.name}.process-{rank}")
-
-    def _send(self, rank: int, number: int) -> None:
-        with whole_file(self._file(rank)) as part:
-            part.write_text(json.dumps([self.job, number]), encoding="utf-8")
-
-    def _received(self, rank: int) -> int | None:
-        """The number that a process sent in this job, or None."""
-        try:
-            job, number = json.loads(self._file(rank).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return int(number) if job == self.job else None
-
-    def _lost(self, rank: int) -> LostProcessError:
-        return LostProcessError(
-            f"Process {rank} of {self.ranks} made no progress for {self.timeout:g} s and "
-            f"counts as lost; run the same command again to resume {self.target.name!r}."
-        )
-
+    from napari_hush.io.output import FileBarrier, Result
 
 _FORMAT = "napari-hush unfinished result 1"
 _TYPE = np.dtype("<i8")
@@ -134,10 +43,9 @@ def open_partial_output(
     overwrite: bool,
     barrier: FileBarrier | None = None,
 ) -> Iterator[PartialOutput]:
-    """Begin or resume a result; whatever happens inside, the parts on disk are kept.
+    """Begin or resume a `PartialOutput`; whatever happens inside, parts on disk are kept.
 
-    Arguments and errors are those of `PartialOutput`; also raises an ExistingFileError if
-    another process is writing this result.
+    Also raises an ExistingFileError if another process is writing this result.
     """
     with nullcontext() if barrier and not barrier.is_first else _locked(target):
         with ExitStack() as failing:
@@ -215,9 +123,9 @@ class PartialOutput:
             except ExistingFileError:
                 if not self.overwrite:
                     raise
-        if self._journal is not None and self._part.exists():
+        if (journal := self._journal) is not None and self._part.exists():
             self.result.reopen(self._part)
-            self.missing, self.clipped = self._journal.missing, self._journal.clipped
+            self.missing, self.clipped = journal.missing, journal.clipped
             return
         self.forget()  # a journal without its result, or the reverse, or another job's
         with writing(self.target):
@@ -300,8 +208,7 @@ class PartialOutput:
 class Journal:
     """A file of one line that describes the job, and a table with a number per part.
 
-    It is -1 while the part is missing, then its count of clipped pixels. The table has its
-    full size from the start, so parts can be noted when the disk is full.
+    It is -1 while the part is missing, then its count of clipped pixels.
     """
 
     def __init__(self, path: Path, parts: NDArray[np.int64], offset: int) -> None:
@@ -312,6 +219,7 @@ class Journal:
     @classmethod
     def begin(cls, path: Path, job: Mapping[str, Any], count: int) -> Journal:
         """Create the file for `count` missing parts."""
+        # Of full size from the start, so parts can be noted when the disk is full.
         parts = np.full(count, _MISSING, _TYPE)
         line = json.dumps({"format": _FORMAT, "count": count, "job": dict(job)})
         header = f"{line}\n".encode()

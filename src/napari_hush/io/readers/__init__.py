@@ -1,1 +1,1 @@
-"""Formats read with libraries of their own: CZI, ND2, LIF and pictures."""
+"""Formats that are read with a library each: CZI, ND2, LIF and pictures."""
