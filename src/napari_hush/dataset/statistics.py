@@ -141,6 +141,11 @@ class Statistics:
             self._stride *= 2
 
 
+def _joined(name: str) -> property:
+    """The statistic `name` of all channels, ``(C,)``."""
+    return property(lambda self: np.concatenate([getattr(c, name) for c in self.channels]))
+
+
 @dataclass(frozen=True)
 class ChannelStatistics:
     """The same of channels that have different numbers of pixels, each on its own."""
@@ -152,25 +157,8 @@ class ChannelStatistics:
         """Number of pixels of each channel."""
         return np.array([channel.count for channel in self.channels])
 
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Mean of each channel."""
-        return np.concatenate([channel.mean for channel in self.channels])
-
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """Standard deviation of each channel."""
-        return np.concatenate([channel.std for channel in self.channels])
-
-    @property
-    def minimum(self) -> NDArray[np.float64]:
-        """Smallest pixel of each channel."""
-        return np.concatenate([channel.minimum for channel in self.channels])
-
-    @property
-    def maximum(self) -> NDArray[np.float64]:
-        """Largest pixel of each channel."""
-        return np.concatenate([channel.maximum for channel in self.channels])
+    mean, std = _joined("mean"), _joined("std")
+    minimum, maximum = _joined("minimum"), _joined("maximum")
 
     def quantiles(self, *shares: float) -> NDArray[np.float64]:
         """Quantiles ``(len(shares), C)``."""
