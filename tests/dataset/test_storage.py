@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_hush.dataset import choose_storage, storage
+from napari_hush.dataset import choose_storage, collection
 from napari_hush.io import Image, open_images, write_tiff
 
 
@@ -17,7 +17,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def free(monkeypatch):
-    return lambda count: monkeypatch.setattr(storage, "free_memory", lambda: count)
+    return lambda count: monkeypatch.setattr(collection, "free_memory", lambda: count)
 
 
 def test_arrays_are_where_they_are(free):
@@ -59,10 +59,10 @@ def test_as_asked(file, free):
 
 
 def test_a_processor_has_no_memory_of_its_own():
-    assert not storage.fits_on(torch.device("cpu"), 1)
+    assert not collection.fits_on(torch.device("cpu"), 1)
 
 
 @pytest.mark.parametrize(("free_bytes", "fits"), [(200, False), (201, True)])
 def test_half_of_what_a_gpu_has_free(monkeypatch, free_bytes, fits):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free_bytes, 10**9))
-    assert storage.fits_on(torch.device("cuda"), 100) is fits
+    assert collection.fits_on(torch.device("cuda"), 100) is fits

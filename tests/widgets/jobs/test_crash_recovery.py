@@ -371,12 +371,12 @@ def test_a_training_that_fails_before_its_first_step_leaves_nothing(quick, noisy
 
 def test_a_resumed_training_has_its_pixels_in_memory(quick, noisy, monkeypatch):
     """The engine draws other patches from pixels on disk."""
-    from napari_hush.dataset import storage
+    from napari_hush.dataset import collection
 
     task = Training(exact(quick), TrainingData((noisy,)), "cells")
     whole = task(ignore, StopRequest())
     run = interrupt(task)
-    monkeypatch.setattr(storage, "free_memory", lambda: 1000)
+    monkeypatch.setattr(collection, "free_memory", lambda: 1000)
     assert same(Training.of(run)(ignore, StopRequest()), whole)
 
 
