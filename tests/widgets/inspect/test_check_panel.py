@@ -133,9 +133,12 @@ def test_new_pixels_and_axes_are_checked_again(viewer, hand):
     hand.until(lambda: "Independent" in line_of(hand), 10)
     layer.data = IMAGES["along X"][0]
     hand.until(lambda: "along X" in line_of(hand), 10)
+    panel = hand.find("check_panel")
+    told = []
+    panel.checked.connect(lambda report: told.append((report, panel.is_pending)))
     layer.data = np.full((64, 64), 7.0)
     hand.until(lambda: "constant" in line_of(hand), 10)
-    assert hand.find("check_panel").report is None
+    assert told == [(None, True), (None, False)]
     viewer.layers.clear()
     assert line_of(hand) == ""
 

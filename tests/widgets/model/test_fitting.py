@@ -166,11 +166,11 @@ def of_method(key):
         (settings("ZYX"), "click Z in the axes and choose S"),
         (settings("STZYX"), "press Train for a new model"),
         (settings("CYX", 2), "The model has 1 channel, but the data have 2"),
+        (of_method("structn2v"), ""),
         (
-            of_method("structn2v"),
-            "choose N2V to train it further, or press Train for a new",
+            of_method("n2v2"),
+            "trained with N2V; choose N2V to train it further, or press Train for a new",
         ),
-        (of_method("n2v2"), "trained with N2V; choose N2V"),
         (of_method("n2n"), "a new model with N2N"),
         (
             settings(model_params={"num_channels_init": 16}),

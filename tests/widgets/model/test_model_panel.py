@@ -12,6 +12,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QMenu
 
 from napari_hush.careamist import CAREamist
+from napari_hush.config.methods import method_of
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
 from napari_hush.widgets.model.current_model import CurrentModel
@@ -161,15 +162,17 @@ def test_another_method_is_not_ignored_when_training_further(
 ):
     viewer.add_image(noisy, name="cells")
     loaded(hand, untrained_file(tmp_path / "n2v.safetensors", quick()))
-    hand.click("method_2")
+    hand.click("method_1")
     reason = hand.find("not_trained_more")
     assert reason.isVisible()
     assert "trained with N2V; choose N2V" in reason.text()
     assert not hand.find("train_on").isEnabled()
     assert hand.find("train").isEnabled()
-    hand.click("method_0")
+    hand.click("method_2")
     assert not reason.isVisible()
-    assert hand.find("train_on").isEnabled()
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    assert method_of(hand.dock.model.config).label == "structN2V"
 
 
 def test_training_further_takes_the_learning_rate_that_is_set(

@@ -54,7 +54,7 @@ class CheckPanel(QWidget):
     """
 
     checked = Signal(object)
-    """`report` has changed: a `DataReport`, or None."""
+    """`report` or `is_pending` has changed; has the `DataReport`, or None."""
     accepted = Signal(object, object, object)
     """The suggestion is accepted: method, axis and span of the noise (or None)."""
 
@@ -74,7 +74,8 @@ class CheckPanel(QWidget):
         )
         self._patches: tuple[Patch, ...] = ()
         self._cut_for: _Checked | None = None
-        self._shown: DataReport | None = None
+        self._told: DataReport | str | None = None
+        """What `checked` was last emitted for."""
         self._checking: _Checked | None = None
         self._run = Run(self, self._on_result)
         self._timer = QTimer(self)
@@ -152,9 +153,9 @@ class CheckPanel(QWidget):
         mark(self._line, "kind", kind)
         if self._is_wanted() is not None:
             self._timer.start()
-        if self.report is not self._shown:
-            self._shown = self.report
-            self.checked.emit(self._shown)
+        if found is not self._told:
+            self._told = found
+            self.checked.emit(self.report)
         self._show_details()
 
     def _is_wanted(self) -> DataCheck | None:
@@ -210,8 +211,8 @@ class CheckPanel(QWidget):
         self._update()
 
     def _on_accept(self) -> None:
-        if self._shown is not None:
-            advice = self._shown.advice
+        if self.report is not None:
+            advice = self.report.advice
             struct = advice.method == "structn2v"
             self.accepted.emit(
                 METHODS[advice.method],
@@ -224,15 +225,15 @@ class CheckPanel(QWidget):
             here = self._layer, self._axes
             fitting = self._cut_for is not None and self._cut_for[:2] == here
             patches = self._patches if fitting else ()
-            self._details.show_report(self._shown, patches, self._colours)
+            self._details.show_report(self.report, patches, self._colours)
             self._details.accept.setVisible(self._is_other())
 
     def _is_other(self) -> bool:
         """Whether the suggestion differs from the settings."""
-        if self._shown is None or self._shown.advice.method == "none":
+        if self.report is None or self.report.advice.method == "none":
             return False
         with suppress(HushError):
-            configuration, advice = self._configured(), self._shown.advice
+            configuration, advice = self._configured(), self.report.advice
             if method_of(configuration).key != advice.method:
                 return True
             masking = configuration.algorithm_config.n2v_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_hush.config.methods import method_of
+from napari_hush.config.methods import METHODS, method_of
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.layers import engine_axes, pixel_shape
 from napari_hush.widgets.data.training_data import whole_of
@@ -100,7 +100,7 @@ def why_not_train_more(model: Model, configuration: Configuration) -> str:
         if has != given:
             return f"The model has {counted(has, noun)}, but the data have {given}; {_NEW}."
     used, chosen = (method_of(one).label for one in (model.config, configuration))
-    if used != chosen:
+    if used != chosen and {used, chosen} != _MASKINGS:
         return (
             f"The model was trained with {used}; choose {used} to train it further, or "
             f"press Train for a new model with {chosen}."
@@ -115,6 +115,9 @@ def why_not_train_more(model: Model, configuration: Configuration) -> str:
     return ""
 
 
+_MASKINGS = {METHODS["n2v"].label, METHODS["structn2v"].label}
+"""Methods that differ in the masked pixels only, so that a model can change from one to
+the other."""
 _OTHER = "load another model, or train a new one"
 _NEW = "press Train for a new model"
 
