@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from napari_hush.careamist import CAREamist
 from napari_hush.widgets.data.helper_layers import is_view
 from napari_hush.widgets.jobs.run_state import Phase
 
@@ -18,23 +19,44 @@ def layer(viewer, noisy):
 
 
 @pytest.fixture
-def training(hand, layer, quick, monkeypatch):
-    """A training run that would take for ever, with previews as often as possible."""
-    from napari_hush.lightning import PreviewCallback
+def endless(hand, quick):
+    """Starts a training run that would take for ever."""
 
-    often = partial(PreviewCallback, share=1.0, every_s=0.0)
-    monkeypatch.setattr("napari_hush.lightning.PreviewCallback", often)
-    hand.dock.setValue(quick(num_epochs=100_000))
-    hand.click("train")
-    hand.until(lambda: hand.find("loss_plot").history.steps != [])
-    yield hand
+    def start(axes="YX"):
+        hand.dock.setValue(quick(axes, num_epochs=100_000))
+        hand.click("train")
+        hand.until(lambda: hand.find("loss_plot").history.steps != [])
+        return hand
+
+    yield start
     if hand.find("stop").isEnabled():
         hand.click("stop")
     hand.until(lambda: not hand.dock.state.busy)
 
 
+@pytest.fixture
+def training(endless, layer, monkeypatch):
+    """A training run with previews as often as possible."""
+    from napari_hush.lightning import PreviewCallback
+
+    often = partial(PreviewCallback, share=1.0, every_s=0.0)
+    monkeypatch.setattr("napari_hush.lightning.PreviewCallback", often)
+    monkeypatch.setattr("napari_hush.widgets.jobs.previewer.SHARE", 0.5)
+    return endless()
+
+
 def _previews(viewer):
     return [layer for layer in viewer.layers if is_view(layer)]
+
+
+def _pause(hand):
+    hand.click("pause")
+    assert "paus" in hand.status  # at once
+    hand.until(lambda: hand.dock.state.phase is Phase.PAUSED)
+
+
+def _steps(hand):
+    return hand.dock.state.done
 
 
 def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
@@ -61,10 +83,10 @@ def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
 
 
 def test_pause_and_resume(training):
-    training.click("pause")
-    training.until(lambda: training.dock.state.phase is Phase.PAUSED)
+    _pause(training)
     assert training.find("pause").text() == "Resume"
-    assert "Paused" in training.status
+    done = training.dock.state.done
+    assert training.status == f"Training “cells” · N2V · paused after step {done:,}"
     done = training.dock.state.done
     training.click("pause")
     training.until(lambda: training.dock.state.done > done)
@@ -72,14 +94,81 @@ def test_pause_and_resume(training):
 
 
 def test_a_paused_training_can_be_stopped_and_its_model_used_at_once(viewer, training):
-    training.click("pause")
-    training.until(lambda: training.dock.state.phase is Phase.PAUSED)
+    _pause(training)
     training.click("stop")
     training.until_ready("denoise")
     assert "Stopped" in training.status
     training.denoise()
     assert "cells denoised" in viewer.layers
     assert _previews(viewer) == []  # there is something better to see
+
+
+def test_a_paused_training_denoises_with_the_weights_of_its_step(
+    viewer, endless, layer, noisy
+):
+    """Not with those of a few seconds before: the true stripes come out of the noise."""
+    training = endless()
+    training.until(lambda: _steps(training) > 300)
+    _pause(training)
+    step = _steps(training)
+    training.denoise()
+    assert f"with the model after step {step:,}" in training.status
+    result = viewer.layers["cells denoised"]
+    truth = 20 + 10 * np.sin(np.mgrid[:64, :72][0] / 5)
+    assert np.corrcoef(result.data.ravel(), truth.ravel())[0, 1] > 0.9
+    record = result.metadata["napari_hush"]["provenance"]
+    assert record["model"]["steps"] == step
+    training.click("stop")
+    training.until_ready("save_model")
+    assert training.dock.model.steps == step
+    assert np.array_equal(CAREamist(training.dock.model).predict(noisy), result.data)
+
+
+def test_the_end_of_training_is_said_though_something_was_denoised_meanwhile(
+    viewer, training
+):
+    training.until_ready("denoise")
+    training.click("denoise")
+    training.until(lambda: "Denoised into" in training.status)
+    training.click("stop")
+    training.until_ready("denoise")
+    stopped, denoised = training.status.splitlines()
+    assert re.match(r"Stopped after step [\d,]+; the model .* is ready\.", stopped)
+    assert "“cells denoised” with the model after step" in denoised
+    training.denoise()
+    assert "Stopped" not in training.status
+
+
+def test_a_paused_training_is_previewed_where_the_person_looks(viewer, endless, noisy):
+    """Frames, zoom and pan are followed though no step is done."""
+    viewer.add_image(np.stack([noisy + n for n in range(5)]), name="movie")
+    training = endless("TYX")
+    training.until(lambda: _previews(viewer) != [])
+    _pause(training)
+    (preview,) = _previews(viewer)
+    for frame in (4, 1):
+        viewer.dims.set_current_step(0, frame)
+        training.until(lambda frame=frame: preview.translate[0] == frame)
+    whole = preview.data.shape
+    viewer.camera.zoom *= 6
+    training.until(lambda: preview.data.shape[1] < whole[1])
+    before = np.array(preview.translate)
+    y, x = viewer.camera.center[-2:]
+    viewer.camera.center = (y + 12, x - 12)
+    training.until(lambda: not np.array_equal(preview.translate, before))
+    assert preview.translate[1] > before[1]
+    assert preview.translate[2] < before[2]
+    assert preview.name == f"preview, step {_steps(training):,}"
+
+
+def test_there_is_no_preview_while_the_loss_falls_steeply(viewer, training):
+    """The first ones would be blank squares over the image."""
+    training.until(lambda: _previews(viewer) != [])
+    (preview,) = _previews(viewer)
+    assert int(re.sub(r"\D", "", preview.name)) > 30
+    training.click("stop")
+    training.until_ready("train")
+    assert _previews(viewer) == []
 
 
 def test_denoising_while_training(viewer, training):
@@ -99,6 +188,7 @@ def test_the_source_layer_can_be_removed_during_training(viewer, training, layer
     layer.data = layer.data[:32]
     viewer.layers.remove(layer)
     assert _previews(viewer) == []
+    assert training.status.startswith("Training “cells” · N2V · step ")
     done = training.dock.state.done
     training.until(lambda: training.dock.state.done > done)
     assert _previews(viewer) == []

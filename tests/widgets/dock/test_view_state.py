@@ -112,14 +112,14 @@ def test_running_text_has_units():
         Activity.TRAINING,
         done=3,
         total=40,
-        epoch=7,
-        num_epochs=20,
-        patches_per_second=240.4,
+        subject="cells",
+        method="N2V",
+        steps_before=1000,
         seconds_left=72.0,
     )
     status = resolve(replace(READY, state=state)).status
     status = status.replace("\N{NO-BREAK SPACE}", " ")
-    assert status == "Epoch 7 of 20 · 240 patches/s · 1 min 12 s left"
+    assert status == "Training “cells” · N2V · step 1,003 of 1,040 · 1 min 10 s left"
 
 
 def _training(**changes) -> DockState:
@@ -135,7 +135,14 @@ def test_a_training_can_be_paused_and_resumed():
     assert resolve(paused).labels["pause"] == "Resume"
     assert resolve(paused).primary == "pause"
     assert "Resume" in resolve(paused).tooltips["pause"]
-    assert resolve(paused).status.startswith("Paused")
+    assert resolve(paused).status == "Training “cells” · paused after step 0"
+    assert resolve(_training(pausing=True)).status.endswith("pausing after this step …")
+
+
+def test_the_end_of_training_is_said_beside_denoising_that_goes_on():
+    denoising = replace(begin(Activity.DENOISING, "cells", 0.0), done=2, total=9)
+    status = resolve(replace(READY, state=denoising, ended="Stopped.")).status
+    assert status == "Stopped.\nDenoising “cells” · tile 2 of 9"
 
 
 def test_the_model_in_training_can_be_denoised_with_once_it_is_there():

@@ -21,6 +21,7 @@ from napari_hush.widgets.jobs.run_state import (
     Phase,
     RunState,
     advance,
+    after_training,
     begin,
     fail,
     finish,
@@ -136,9 +137,17 @@ def test_in_words(seconds, words):
     assert format_duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
-def test_a_plateau_and_early_stopping_are_hints():
+def test_training_that_ends_early_is_not_a_stop():
+    """Denoise now goes on to denoise after it."""
+    state = advance(begin(Activity.TRAINING, "cells", 0.0), STARTED, 0.0)
+    state = advance(state, EarlyStopped(epoch=9, epochs=5), 1.0)
+    state = advance(state, TrainingDone(stopped=True, seconds=1.0), 1.0)
+    assert not state.stopped
+    assert "until the loss levelled off" in after_training(state)
+
+
+def test_a_plateau_is_a_hint():
     state = begin(Activity.TRAINING, "cells", 0.0)
     assert advance(state, Plateau(epoch=9, epochs=5), 1.0).hint == (
         "The loss has not changed for 5 epochs; you can stop now."
     )
-    assert "Ended early" in advance(state, EarlyStopped(epoch=9, epochs=5), 1.0).hint

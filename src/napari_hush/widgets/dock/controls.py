@@ -23,6 +23,7 @@ from napari_hush.widgets.dock.recovery_panel import RecoveryPanel
 from napari_hush.widgets.inspect.compare_panel import ComparePanel
 from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
+from napari_hush.widgets.settings.prediction_settings import PredictionSettings
 from napari_hush.widgets.settings.sticky_checkboxes import persist
 from napari_hush.widgets.theme.collapsible import Collapsible, order_tabs
 from napari_hush.widgets.theme.widgets import (
@@ -85,6 +86,7 @@ class Controls(QWidget):
             "Round the result to the data type of the layer, e.g. uint16.\n"
             "Otherwise the result is float32."
         )
+        self.prediction = PredictionSettings()
         self.card = ModelPanel()
         self.log = LogPane()
         self._model = QElidingLabel()
@@ -124,6 +126,7 @@ class Controls(QWidget):
         denoising_row.addWidget(self.scope, 3)
         denoising_row.addWidget(self.buttons["denoise"], 2)
         denoising_column = column(denoising, spacing=8)
+        denoising_column.addWidget(self.prediction)
         denoising_column.addWidget(self.keep_type)
         denoising_column.addLayout(denoising_row)
         model_row = self._row(save_model=0, load_model=0)

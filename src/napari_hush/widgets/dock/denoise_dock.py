@@ -253,16 +253,17 @@ class DenoiseDock(QWidget):
         if chosen is None or model is None:
             return
         scope, axes = self._controls.scope.value(), self._inputs.axes()
-        keep_type = self._controls.keep_type.isChecked()
-        plan = plan_denoising(self._viewer, chosen, axes, scope, model, keep_type=keep_type)
+        settings: dict[str, Any] = {**self._controls.prediction.value()}
+        settings["keep_type"] = self._controls.keep_type.isChecked()
+        if training:
+            settings["newer"] = self._run.latestModel()
+        plan = plan_denoising(self._viewer, chosen, axes, scope, model, **settings)
         if not plan[0]:
             notify("No image layer is selected; select at least one in the layer list.")
             return
         self._views = plan[1]
         self._denoising.denoise(plan[0])
-        if not self._run.state.busy:
-            self._run.closePreview()
-        self._presenter.denoised_last = True
+        self._presenter.denoised_last = not training
         self._presenter.update()
 
     def _stop(self, run: Run) -> None:
@@ -276,7 +277,10 @@ class DenoiseDock(QWidget):
 
     def _go_back(self, moment: Snapshot | Earlier) -> None:
         if not self._run.state.busy:
+            engine = self._model.engine
             message = self._model.goBackTo(moment)
+            if self._model.engine is not engine:
+                self._controls.plot.forgetModel()
             self._presenter.updateModel()
             self._run.showMessage(message)
             self._presenter.denoised_last = False
@@ -328,7 +332,6 @@ class DenoiseDock(QWidget):
             self._presenter.update()
 
     def _on_denoised(self) -> None:
-        self._presenter.denoised_last = True
         self._controls.log.addLine(self._denoising.state.message)
         self._controls.compare.refresh()
         inputs = self._inputs
@@ -349,6 +352,7 @@ class DenoiseDock(QWidget):
                 path = self._loading  # None: recovered from an interrupted training run
                 name = state.subject if path is None else path.stem
                 self._model.take(value, name, kept=path is not None)
+                self._controls.plot.forgetModel()
                 self._inputs.showSettingsOf(value.config)
                 if path is not None:
                     add_recent_model(path)

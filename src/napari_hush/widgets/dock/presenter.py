@@ -44,7 +44,7 @@ class Presenter(QObject):
         self._denoising = denoising
         self._bars = ActivityBar(self), ActivityBar(self)
         self.denoised_last = False
-        """Whether to show the state of the last denoising, not of the last training run."""
+        """Whether to show the state of the last denoising alone, since it began later."""
         self.awaits_check = False
         """Whether "Denoise now" waits for the check of the noise."""
         viewer.events.theme.connect(self._on_theme)
@@ -55,8 +55,10 @@ class Presenter(QObject):
         inputs, model, run = self._controls.inputs, self._model, self._run
         layer = inputs.chosen()
         state, denoising = self.state, self._denoising.state
+        together = state is denoising and not self.denoised_last
         dock = DockState(
             state,
+            ended=run.state.message if together else "",
             readiness=inputs.readiness,
             layer="" if layer is None else layer.name,
             model=model.name,

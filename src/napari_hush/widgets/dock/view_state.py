@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from napari_hush.widgets.dock.readiness import Readiness
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
-from napari_hush.widgets.settings.labels import format_duration, roughly
+from napari_hush.widgets.settings.labels import roughly
 
 NBSP = "\N{NO-BREAK SPACE}"
 _DOING = {
@@ -58,6 +58,8 @@ class DockState:
     """Whether the chosen layer has a result to look at."""
     has_curve: bool = False
     """Whether there is a loss curve."""
+    ended: str = ""
+    """Message of the training run that ended while `state`, denoising, went on."""
     seconds: float | None = None
     """Estimate for training with the current settings; None if unknown."""
 
@@ -251,6 +253,7 @@ def _progress(state: RunState) -> tuple[int, int]:
 
 def _status(dock: DockState) -> tuple[str, str]:
     words, kind = _status_of_run(dock)
+    words = f"{dock.ended}\n{words}".lstrip()
     concurrent = dock.concurrent
     if concurrent.phase is Phase.FAILED:
         return f"{words}\n{concurrent.message}", "failed"
@@ -265,7 +268,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if state.phase is Phase.RUNNING:
         return f"{_running(state)}\n{state.hint}".strip(), "plain"
     if state.phase is Phase.PAUSED:
-        return f"Paused in epoch {state.epoch} of {state.num_epochs}.", "plain"
+        return f"{state.title} · paused after {_step(state)}", "plain"
     if state.phase is Phase.STOPPING:
         return "Stopping; the result so far is kept …", "plain"
     if state.phase is Phase.FAILED:
@@ -300,12 +303,16 @@ def _running(state: RunState) -> str:
         return f"Loading “{state.subject}” …"
     if not state.total:
         return f"Preparing “{state.subject}” …"
-    if state.activity is Activity.TRAINING:
-        parts = [f"Epoch {state.epoch} of {state.num_epochs}"]
-        if state.patches_per_second:
-            parts.append(f"{state.patches_per_second:.0f}{NBSP}patches/s")
-    else:
-        parts = [f"Tile {state.done} of {state.total}"]
+    if state.pausing:
+        return f"{state.title} · pausing after this step …"
+    training = state.activity is Activity.TRAINING
+    parts = [state.title, _step(state) if training else f"tile {state.done}"]
+    parts[-1] += f" of {state.steps_before + state.total:,}"
     if state.seconds_left is not None:
-        parts.append(f"{format_duration(state.seconds_left)}{NBSP}left")
+        parts.append(f"{roughly(state.seconds_left)}{NBSP}left")
     return " · ".join(parts)
+
+
+def _step(state: RunState) -> str:
+    """The last step, counted over all runs of the model."""
+    return f"step {state.steps_before + state.done:,}"

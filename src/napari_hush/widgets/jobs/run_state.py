@@ -86,7 +86,9 @@ class RunState:
     device: str = ""
     """Torch device."""
     stopped: bool = False
-    """Whether the run was stopped."""
+    """Whether the run was stopped, by the user or because its process died."""
+    levelled: bool = False
+    """Whether training ended early because the loss had levelled off."""
     hint: str = ""
     """A sentence to show while it runs."""
     message: str = ""
@@ -156,14 +158,13 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
             )
             return replace(state, hint=hint)
         case EarlyStopped():
-            hint = f"Ended early: the loss has not fallen for {event.epochs} epochs."
-            return replace(state, hint=hint)
+            return replace(state, levelled=True)
         case PreviewFailed():
             return replace(state, hint=f"No preview: {event.reason}")
         case ProcessDied():
             return replace(state, stopped=True, hint=event.reason)
         case TrainingDone():
-            return replace(state, stopped=event.stopped)
+            return replace(state, stopped=event.stopped and not state.levelled)
         case ImageStarted():
             return replace(state, done=0, total=event.num_tiles, started=now)
         case TilesDone():
@@ -210,7 +211,9 @@ def fail(state: RunState, message: str) -> RunState:
 
 def after_training(state: RunState) -> str:
     """Message at the end of a training run that has produced a model."""
-    if state.stopped and not state.hint.startswith("Ended early"):
-        return f"Stopped in epoch {state.epoch}; the model trained so far is ready."
+    if state.stopped:
+        steps = state.steps_before + state.done
+        return f"Stopped after step {steps:,}; the model trained so far is ready."
     spent = format_duration(time.monotonic() - state.started)
-    return f"Trained on “{state.subject}” in {spent}. Denoise is next."
+    why = ", until the loss levelled off" if state.levelled else ""
+    return f"Trained on “{state.subject}” in {spent}{why}. Denoise is next."
