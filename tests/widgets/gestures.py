@@ -38,6 +38,11 @@ def drop(widget, mime) -> bool:
     return event.isAccepted()
 
 
+def until_opened(hand) -> None:
+    """Wait until dropped files are open."""
+    hand.until(lambda: "Opening" not in hand.status, 20)
+
+
 def drag_in_canvas(viewer, axis, up, first, last) -> None:
     """Drag with the mouse from one pixel of the layer to another, along its `axis`."""
     layer = viewer.layers[0]

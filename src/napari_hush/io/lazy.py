@@ -117,9 +117,14 @@ class LazyPixels(ABC):
         return len(self.shape)
 
     @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all pixels."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return self.size * self.dtype.itemsize
 
     @abstractmethod
     def _read(self, bounds: Bounds) -> NDArray[Any]:

@@ -43,14 +43,16 @@ def test_inside_shapes_lets_the_mouse_draw_and_follows_the_shape(
     (corners,) = shapes.data
     assert np.allclose(corners.min(0), (10, 20), atol=1.5)
     assert np.allclose(corners.max(0), (40, 60), atol=1.5)
-    hand.train()
-    mean = noisy[10:40, 20:60].mean()
-    assert hand.dock.model.normalization.means[0] == pytest.approx(mean, rel=0.02)
 
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Delete)
     assert len(shapes.data) == 0
     assert NO_SHAPE in hand.status
     assert not hand.find("train").isEnabled()
+
+    drag_on_canvas(viewer, cells, (10, 20), (40, 60))
+    hand.train()
+    mean = noisy[10:40, 20:60].mean()
+    assert hand.dock.model.normalization.means[0] == pytest.approx(mean, rel=0.02)
 
 
 def test_a_shape_that_is_moved_off_the_image_or_back_counts_at_once(viewer, hand, cells):

@@ -7,7 +7,7 @@ import re
 import dask.array as da
 import numpy as np
 import pytest
-from gestures import drag_of_files, drag_of_layers, drop
+from gestures import drag_of_files, drag_of_layers, drop, until_opened
 from qtpy.QtWidgets import QAbstractButton, QLabel
 
 from napari_hush.config.training import PRESETS
@@ -55,6 +55,7 @@ def test_files_dropped_on_a_field_become_layers_with_their_axes(
         units=dict.fromkeys("ZYX", "micrometer"),
     )
     assert drop(field(hand, "noisy"), drag_of_files(tmp_path / "movie.tif"))
+    until_opened(hand)
     (layer,) = viewer.layers
     assert np.array_equal(np.asarray(layer.data), movie)
     assert hand.find("axes").value() == "ZYX"
@@ -62,6 +63,7 @@ def test_files_dropped_on_a_field_become_layers_with_their_axes(
     assert "µm" in hand.find("facts").text()
     (tmp_path / "broken.tif").write_text("no image")
     drop(field(hand, "target"), drag_of_files(tmp_path / "broken.tif"))
+    until_opened(hand)
     assert len(viewer.layers) == 1
     assert "broken.tif" in notifications()[0]
 
@@ -72,6 +74,7 @@ def test_a_folder_of_alike_files_becomes_one_lazy_stack(viewer, hand, noisy, tmp
     for number in range(3):
         write_tiff(folder / f"{number}.tif", noisy + np.uint16(number), "YX")
     assert drop(field(hand, "noisy"), drag_of_files(folder))
+    until_opened(hand)
     (layer,) = viewer.layers
     assert layer.name == "night"
     assert isinstance(layer.data, da.Array)

@@ -59,6 +59,8 @@ class FileSearch:
         self.folders: list[Path] = []
         """Folders that were searched."""
         self.formats: defaultdict[str, list[Path]] = defaultdict(list)
+        self.others: list[Path] = []
+        """Files that are no images, without a `data_type`."""
         self._data_type, self._pattern = data_type, pattern
         known = FORMATS.get(data_type)
         self._described = known.pattern if known else pattern or ANY_PATTERN
@@ -166,6 +168,8 @@ class FileSearch:
         if not self._data_type:
             if kind is not None:
                 self.formats[kind].append(path)
+            elif not is_side_file(name):
+                self.others.append(path)
         elif self._takes(path, kind, root):
             self._check(entry, path)
         elif (original := original_name(name)) and self._takes(

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
-from napari_hush.errors import HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.axes_chips import AxesChips
 from napari_hush.widgets.data.file_metadata import FileMetadataReader
+from napari_hush.widgets.data.file_opener import FileOpener
 from napari_hush.widgets.data.layer_field import LayerField
-from napari_hush.widgets.data.open_as_layers import open_as_layers
 from napari_hush.widgets.data.region_field import RegionField
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.widgets import column, form
@@ -50,6 +48,8 @@ class DataPanel(QWidget):
     layerChanged = Signal()
     """Another first noisy layer was chosen."""
     renamed = Signal()
+    dropped = Signal(object, str)
+    """This `Dropped` was dropped on the field of a role."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +57,7 @@ class DataPanel(QWidget):
         self._own_axes: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
         """Axes that the user has set, by layer."""
         self._files = FileMetadataReader(viewer.layers, self)
+        self._opener = FileOpener(viewer, self)
 
         # ---- widgets
         self.fields = {
@@ -101,12 +102,14 @@ class DataPanel(QWidget):
         noisy.valueChanged.connect(self._on_noisy)
         noisy.edited.connect(self._on_edited)
         for role, field in self.fields.items():
-            field.filesDropped.connect(lambda paths, role=role: self.openFiles(paths, role))
+            field.dropped.connect(lambda what, role=role: self.dropped.emit(what, role))
             if role != "noisy":
                 field.valueChanged.connect(self.valueChanged)
                 field.edited.connect(lambda what: self.valueChanged.emit())
         self.axes.valueChanged.connect(self._on_axes)
         self._files.known.connect(self._on_file_known)
+        self._opener.opened.connect(lambda role, new: self.fields[role].takeLayers(new))
+        self._opener.changed.connect(self.valueChanged)
         self.region.valueChanged.connect(self.valueChanged)
 
         self.showTargets(False)
@@ -128,9 +131,12 @@ class DataPanel(QWidget):
             self.fields[role].setVisible(needed)
             self._labels[role].setVisible(needed)
 
-    def isReading(self) -> bool:
-        """Whether the axes are not known yet: the file of the layer is being read."""
-        return self._files.isReading(self.layer())
+    def waiting(self) -> str:
+        """What has to end before the data are known, in one sentence; or empty."""
+        layer = self.layer()
+        if layer is not None and self._files.isReading(layer):
+            return f"Reading the axes of “{layer.name}” from its file …"
+        return self._opener.message()
 
     def showFacts(self, facts: str, *, axes_wrong: bool) -> None:
         """Show the size of the image, and whether its axes are wrong or guessed."""
@@ -151,15 +157,8 @@ class DataPanel(QWidget):
         return [item.widget() for item in items if item is not None and item.widget()]
 
     def openFiles(self, paths: list[Path], role: str = "noisy") -> None:
-        """Open files as layers and choose them for `role`; show errors."""
-        opened = []
-        for path in paths:
-            try:
-                opened.extend(open_as_layers(self._viewer, path))
-            except HushError as error:
-                show_error(str(error))
-        if opened:
-            self.fields[role].setLayers(opened)
+        """Open files as layers, in the background, and choose them for `role`."""
+        self._opener.open(paths, role)
 
     def _add(self, rows: QFormLayout, role: str) -> None:
         words, tip = ROLES[role]

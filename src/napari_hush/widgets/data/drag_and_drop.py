@@ -38,7 +38,10 @@ def read_drop(mime: QMimeData, layers: LayerList) -> Dropped | None:
     found = tuple(item for item in items or () if isinstance(item, Layer))
     if found:
         return Dropped(layers=found)
-    paths = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+    paths = [
+        Path(url.toLocalFile() if url.isLocalFile() else bytes(url.toEncoded()).decode())
+        for url in mime.urls()
+    ]
     return Dropped(paths=tuple(sorted(paths, key=natural_order))) if paths else None
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, permutations
 from pathlib import Path
@@ -18,6 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_hush.io import file_type, first_image, images_of
 from napari_hush.io.formats import FORMATS, format_of
 from napari_hush.io.metadata import UNNAMED, ImageMetadata
+from napari_hush.widgets.background import Background
 from napari_hush.widgets.data.helper_layers import bare, is_view
 from napari_hush.widgets.data.layers import FILE, LEFT_OUT, pixel_shape
 
@@ -52,7 +51,7 @@ def images_in(path: Path) -> list[FileImage]:
     found = []
     for reference in islice(images_of(path, data_type), _MOST):
         pixels, axes, metadata = FORMATS[data_type].open(reference, "", 0)
-        found.append(FileImage(axes, tuple(map(int, pixels.shape)), metadata))
+        found.append(FileImage(metadata.axes or axes, pixels.shape, metadata))
     return found
 
 
@@ -125,12 +124,11 @@ class FileMetadataReader(QObject):
 
     known = Signal(object)
     """The file of this layer was read, or cannot be."""
-    _found = Signal(object, object)
 
     def __init__(self, layers: LayerList, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._waiting: list[Any] = []
-        self._found.connect(self._on_found)
+        self._background = Background(self)
         layers.events.inserted.connect(self._on_inserted)
         for layer in layers:
             self._read(layer)
@@ -148,23 +146,18 @@ class FileMetadataReader(QObject):
         if not isinstance(layer, Image) or not path or known or is_view(layer):
             return
         self._waiting.append(layer)
+        shape = pixel_shape(layer)
+        self._background.start(
+            lambda: metadata_for(shape, images_in(Path(path))),
+            lambda found: self._on_found(layer, found),
+        )
 
-        def work() -> None:
-            found = None
-            try:
-                found = metadata_for(pixel_shape(layer), images_in(Path(path)))
-            except Exception as error:  # it was opened by another reader
-                _log.info("The metadata of %r cannot be read: %s", path, error)
-            with suppress(RuntimeError):  # the dock was closed
-                self._found.emit(layer, found)
-
-        # Not with napari's workers: closing the window would wait for a slow disk.
-        threading.Thread(target=work, name="hush-file-metadata", daemon=True).start()
-
-    def _on_found(self, layer: Any, found: ImageMetadata | None) -> None:
+    def _on_found(self, layer: Any, found: ImageMetadata | Exception | None) -> None:
         self._waiting = [one for one in self._waiting if one is not layer]
-        if found is not None:
+        if isinstance(found, ImageMetadata):
             layer.metadata[FILE] = found
             if found.channels:
                 layer.metadata.setdefault("channels", list(found.channels))
+        elif found is not None:  # it was opened by another reader
+            _log.info("The metadata of %r cannot be read: %s", layer.source.path, found)
         self.known.emit(layer)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QMenu, QToolButton, QWidget
 
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.settings.fields import ComboBox
 from napari_hush.widgets.theme.widgets import column, quiet_label, row, small_button
 
@@ -29,8 +30,8 @@ class LayerField(QWidget):
     """Other layers were chosen."""
     edited = Signal(str)
     """`LayerChooser.edited` of the first layer."""
-    filesDropped = Signal(list)
-    """Paths were dropped; open them and call `setLayers`."""
+    dropped = Signal(object)
+    """This `Dropped` was dropped; open its paths and call `takeLayers`."""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class LayerField(QWidget):
         self.chooser.valueChanged.connect(self._on_chosen)
         self.chooser.edited.connect(self._on_edited)
         self._menu.aboutToShow.connect(self._fill_menu)
-        DropTarget(self, layers).dropped.connect(self._on_dropped)
+        DropTarget(self, layers).dropped.connect(self.dropped)
         layers.events.removed.connect(self._on_removed)
 
     def value(self) -> list[Image]:
@@ -84,7 +85,7 @@ class LayerField(QWidget):
 
     def setLayers(self, layers: Sequence[Any]) -> bool:
         """Choose those of `layers` that are of the right kind; False if none is."""
-        fit = [layer for layer in layers if isinstance(layer, self._kinds)]
+        fit = [layer for layer in layers if self.chooser.offers(layer)]
         if not fit:
             return False
         more = fit[1:] if self._several else []
@@ -95,10 +96,23 @@ class LayerField(QWidget):
             self.chooser.setValue(fit[0])
         return True
 
+    def takeLayers(self, layers: Sequence[Any]) -> None:
+        """Choose dropped layers, or say why none of them can be chosen."""
+        if self.setLayers(layers) or not layers:
+            return
+        layer, kind = layers[0], " or ".join(each.__name__ for each in self._kinds)
+        if not isinstance(layer, self._kinds):
+            what = f"is a {type(layer).__name__} layer"
+        elif is_view(layer):
+            what = "only shows other layers"
+        else:
+            what = "is in another window"
+        notify(f"“{layer.name}” {what}; choose a layer of the type {kind}.")
+
     def _fill_menu(self) -> None:
         self._menu.clear()
         for layer in self._layers:
-            if isinstance(layer, self._kinds) and layer is not self.chooser.value():
+            if self.chooser.offers(layer) and layer is not self.chooser.value():
                 action = self._menu.addAction(layer.name)
                 action.setCheckable(True)
                 action.setChecked(layer in self._more)
@@ -127,12 +141,6 @@ class LayerField(QWidget):
         left = [layer for layer in self._more if layer in self._layers]
         if len(left) < len(self._more):
             self._set_more(left)
-
-    def _on_dropped(self, dropped: Any) -> None:
-        if dropped.paths:
-            self.filesDropped.emit(list(dropped.paths))
-        else:
-            self.setLayers(dropped.layers)
 
     def _show(self) -> None:
         names = ", ".join(layer.name for layer in self._more)
@@ -198,6 +206,10 @@ class LayerChooser(ComboBox):
     def setValue(self, layer: Image | None) -> None:
         """Choose `layer`, which must be in the viewer."""
         self.setCurrentIndex(self._choices.index(layer))
+
+    def offers(self, layer: Any) -> bool:
+        """Whether `layer` can be chosen."""
+        return any(layer is one for one in self._choices)
 
     def _on_list_changed(self, event: Any = None) -> None:
         # Iterating gives the layers themselves, indexing gives napari's proxies.

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from napari_hush.events import Event
     from napari_hush.lightning import Snapshot
     from napari_hush.models import Model
-    from napari_hush.widgets.data.drag_and_drop import Dropped
     from napari_hush.widgets.jobs.crash_recovery import InterruptedTraining
     from napari_hush.widgets.jobs.run import Run
     from napari_hush.widgets.model.current_model import Earlier
@@ -106,7 +105,8 @@ class DenoiseDock(QWidget):
         self._controls.card.chosen.connect(self.loadModel)
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
-        DropTarget(self, viewer.layers).dropped.connect(self._on_dropped)
+        DropTarget(self, viewer.layers).dropped.connect(self._inputs.take)
+        self._inputs.modelDropped.connect(self._on_model_dropped)
         for name, slot in (
             ("denoise_now", self._on_denoise_now),
             ("train", lambda: self._train(None)),
@@ -173,11 +173,7 @@ class DenoiseDock(QWidget):
             notify("The dock is busy; wait until it has finished, or stop it.")
             return
         self._inputs.data.fields["noisy"].setLayers([layer])
-        button = self._controls.buttons["denoise_now"]
-        if button.isEnabled():
-            button.click()
-        else:
-            notify(button.toolTip())
+        self._inputs.whenKnown(self._click_denoise_now)
 
     def sizeHint(self) -> QSize:
         return QSize(330, 720)
@@ -229,6 +225,13 @@ class DenoiseDock(QWidget):
         self._loading = None
         self._run.start(Activity.LOADING, run.name, tasks.LoadingRecovered(run))
         self._show_started()
+
+    def _click_denoise_now(self) -> None:
+        button = self._controls.buttons["denoise_now"]
+        if button.isEnabled():
+            button.click()
+        else:
+            notify(button.toolTip())
 
     def _on_denoise_now(self) -> None:
         """Denoise with the model if it fits; otherwise train one, and denoise with it."""
@@ -302,9 +305,10 @@ class DenoiseDock(QWidget):
         if path := ask_where_from(self, self._inputs.imagePath()):
             self.loadModel(path)
 
-    def _on_dropped(self, dropped: Dropped) -> None:
-        path = self._inputs.take(dropped)
-        if path is not None and not self._run.state.busy:
+    def _on_model_dropped(self, path: Path) -> None:
+        if self._run.state.busy:
+            notify(f"The dock is busy; drop “{path.name}” again when it has finished.")
+        else:
             self.loadModel(path)
 
     def _on_edited(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
@@ -67,6 +67,8 @@ class Inputs(QWidget):
     """A chosen layer was renamed."""
     costChanged = Signal()
     """`cost` has changed, though nothing was edited."""
+    modelDropped = Signal(object)
+    """The file of a model was dropped at this path."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +80,7 @@ class Inputs(QWidget):
         self._begun: tuple[Configuration, float] | None = None
         """The last run of `training`, and the expected seconds of a step."""
         self._model: Model | None = None
+        self._when_known: list[Callable[[], None]] = []
 
         # ---- widgets
         self.data = DataPanel(viewer)
@@ -96,6 +99,7 @@ class Inputs(QWidget):
         # ---- connections
         self._timer.timeout.connect(self._poll_speed)
         self.data.valueChanged.connect(self._on_edited)
+        self.data.dropped.connect(self.take)
         self.data.renamed.connect(self.renamed)
         self.data.fields["noisy"].edited.connect(self._on_layer_edited)
         self.check.accepted.connect(self.settings.method.choose)
@@ -221,22 +225,28 @@ class Inputs(QWidget):
             self._model = model
             self._check_all()
 
-    def take(self, dropped: Dropped) -> Path | None:
-        """Use dropped layers and images as training data, and YAML files as settings.
+    def take(self, dropped: Dropped, role: str = "noisy") -> None:
+        """Use dropped layers and images for `role`, and YAML files as settings.
 
-        Returns the path of a dropped model file, for the caller to load.
+        Emits `modelDropped` for a model file.
         """
         if dropped.layers:
-            self.data.fields["noisy"].setLayers(dropped.layers)
-            return None
+            self.data.fields[role].takeLayers(dropped.layers)
+            return
         models = [path for path in dropped.paths if path.suffix in MODEL_SUFFIXES]
         settings = [path for path in dropped.paths if path.suffix in YAML_SUFFIXES]
         images = [path for path in dropped.paths if path not in (*models, *settings)]
         for path in settings:
             self._files.load(path)
         if images:
-            self.data.openFiles(images)
-        return models[-1] if models else None
+            self.data.openFiles(images, role)
+        if models:
+            self.modelDropped.emit(models[-1])
+
+    def whenKnown(self, then: Callable[[], None]) -> None:
+        """Call `then` once no file is being opened or read, maybe at once."""
+        self._when_known.append(then)
+        self._call_when_known()
 
     def loadEngine(self) -> None:
         """Load the engine in a thread, unless it is loaded; it measures the device, too."""
@@ -279,6 +289,11 @@ class Inputs(QWidget):
     def _on_edited(self) -> None:
         self._check_all()
         self.valueChanged.emit()
+        self._call_when_known()
+
+    def _call_when_known(self) -> None:
+        while self._when_known and not self.readiness.waiting:
+            self._when_known.pop(0)()
 
     def _check_all(self) -> None:
         method = self.settings.method.method()
@@ -291,13 +306,12 @@ class Inputs(QWidget):
             else:
                 self._check_data()
                 self._check_model(layer)
-        if layer is not None and self.data.isReading():
-            words = f"Reading the axes of “{layer.name}” from its file …"
+        if words := self.data.waiting():
             self.readiness = replace(
                 self.readiness, training=words, denoising=words, waiting=words
             )
         self.data.showFacts(self.readiness.facts, axes_wrong=self.readiness.axes_wrong)
-        usable = layer is not None and not self.readiness.axes_wrong
+        usable = layer is not None and not (words or self.readiness.axes_wrong)
         self.check.watch(layer if usable else None, self.axes())
         self._show_cost()
 
