@@ -1,154 +1,222 @@
-"""Take a picture of the dock in every state that it knows: see scripts/screenshots.
+"""Take a picture of the docks in every state, at one size: see scripts/screenshots.
 
-The training is short: what counts here is how the dock looks, not how good its model is.
+The training is short: how the dock looks counts here, not how good its model is.
 """
 
 import argparse
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
-import napari
 import numpy as np
-from PIL import Image
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSpinBox, QWidget
-from screenshots_window import DOCK_WIDTH, IMAGES, control, pause, until
+from screenshots_window import IMAGES, Stage, until
 
+from napari_hush.config import create_n2v_configuration
 from napari_hush.events import StepsDone
+from napari_hush.io.samples import simulated
+from napari_hush.models import Model, UNet, save_model
+from napari_hush.models.normalization import Normalization
 from napari_hush.widgets.data.training_data import TrainingData
 from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
 from napari_hush.widgets.jobs.tasks import StopRequest, Training
+from napari_hush.widgets.user_settings import save_setting
 
-WINDOW = 1280, 1000
-NARROW = 300
+SIZES = {
+    "1366x768": (1366, 768, 330),
+    "1920x1080": (1920, 1080, 330),
+    "300": (1280, 1000, 300),
+    "200-percent": (1366, 768, 330),
+    "docs": (1280, 1000, 330),
+}
+"""Width and height of the window and width of the dock in pixels before scaling."""
+DOCS = {
+    "training": "state-training",
+    "compare": "state-compare",
+    "denoising": "state-denoising",
+    "interrupted": "state-interrupted",
+    "failed": "state-failed",
+}
+"""Pictures in the pages, by state."""
 LARGE = 3072  # side in pixels of the image that is denoised halfway
-
-
-class Stage:
-    """A window with the dock and simulated cells, and a camera."""
-
-    def __init__(self) -> None:
-        self.viewer = napari.Viewer()
-        frame, self.dock = self.viewer.window.add_plugin_dock_widget(
-            "napari-hush", "Denoise"
-        )
-        self.window = frame.window()
-        self.window.resize(*WINDOW)
-        self.window.resizeDocks([frame], [DOCK_WIDTH], Qt.Orientation.Horizontal)
-        self.viewer.open_sample("napari-hush", "simulated")
-        self.truth = self.viewer.layers["cells (ground truth)"]
-        pause(2)
-
-    def find(self, name: str, kind: type = QWidget) -> QWidget:
-        return control(self.dock, kind, name)
-
-    def take(self, name: str, *, whole: bool = False, colours: int = 128) -> None:
-        """Save a picture of the dock, or of the whole window."""
-        pause(0.5)
-        seen = self.window if whole else self.dock
-        path = IMAGES / f"{name}.png"
-        seen.grab().save(str(path))
-        picture = (
-            Image.open(path).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-        )
-        picture.save(path, optimize=True)
-        print(f"docs/images/{name}.png")
-
-    def train(self, *, steps: int) -> None:
-        for name, value in (
-            ("num_epochs", 50),
-            ("num_steps", steps),
-            ("batch_size", 8),
-            ("patch_size_yx", 32),
-        ):
-            self.find(name, QSpinBox).setValue(value)
-        self.find("train").click()
-        plot = self.find("loss_plot")
-        until(lambda: len(plot.history.steps) > 3 * steps)
+EPOCHS, STEPS = 50, 10
+SPEED = 60.0  # patches per second, for the estimates
 
 
 def main() -> None:
     """Go from state to state."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=SIZES, default="docs")
+    parser.add_argument("--to", type=Path, default=IMAGES, help="folder for the pictures")
     parser.add_argument("--idle", metavar="NAME", help="the idle dock alone, called so")
+    parser.add_argument("--only", nargs="*", choices=STATES, help="these states alone")
     given = parser.parse_args()
-    os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()
-    os.environ["HUSH_DATA_DIR"] = tempfile.mkdtemp()
-    stage = Stage()
-    if given.idle:
-        stage.viewer.layers.remove(stage.truth)
-        stage.take(given.idle)
+    for name in ("HUSH_CONFIG_DIR", "HUSH_DATA_DIR"):
+        os.environ[name] = tempfile.mkdtemp()
+    save_setting("speeds", {"auto": SPEED})  # this machine may be busy
+    given.to.mkdir(parents=True, exist_ok=True)
+    width, height, dock = SIZES[given.size]
+    stage = Stage(given.to, (width, height), dock)
+    stage.dock_only = given.size == "300"
+    if given.size == "docs":
+        stage.names = DOCS
     else:
-        take_states(stage)
+        stage.suffix = f"-{given.size}"
+    if given.idle:
+        stage.names, stage.themes = {"chosen": given.idle}, ("dark",)
+        stage.dock_only = True
+    for name in ["chosen"] if given.idle else given.only or STATES:
+        STATES[name](stage)
     os._exit(0)  # napari's own goodbye asks questions
 
 
-def take_states(stage: Stage) -> None:
-    """Training, paused, denoising half way, compared, failed, and narrow."""
-    find = stage.find
-    find("fold_data").click()
-    find("truth_layer").setCurrentText(stage.truth.name)
-    find("fold_data").click()
-    stage.truth.visible = False
-    stage.train(steps=10)
-    until(lambda: any("live preview" in layer.name for layer in stage.viewer.layers))
-    stage.take("state-training", whole=True)
-    find("pause").click()
-    until(lambda: find("pause").text() == "Resume")
-    stage.take("state-paused")
-    find("stop").click()
-    until(find("denoise").isEnabled)
-    find("denoise").click()
-    until(find("denoise").isEnabled)
-    until(lambda: "PSNR" in find("compare_numbers").text())
-    find("compare_swipe").click()
-    stage.take("state-compare", whole=True)
-    stage.viewer.theme = "light"
-    stage.take("state-compare-light", whole=True)
-    stage.viewer.theme = "dark"
-    find("compare_swipe").click()
-    take_half_way(stage)
-    take_interrupted(stage)
-    take_failure(stage)
-    take_narrow(stage)
+STATES: dict[str, Callable[[Stage], None]] = {}
+"""Functions by name; each leaves the dock at rest."""
 
 
-def take_half_way(stage: Stage) -> None:
+def state(take: Callable[[Stage], None]) -> Callable[[Stage], None]:
+    """Add to `STATES`."""
+    STATES[take.__name__] = take
+    return take
+
+
+@state
+def empty(stage: Stage) -> None:
+    """Nothing is open."""
+    stage.take("empty")
+
+
+@state
+def checking(stage: Stage) -> None:
+    """A large image, whose noise is being checked."""
+    stage.show(mosaic(), "mosaic")
+    stage.take("checking", wait=0.0, themes=("dark",))
+
+
+@state
+def chosen(stage: Stage) -> None:
+    """An image with independent noise."""
+    show_cells(stage)
+    stage.take("chosen")
+
+
+@state
+def unfolded(stage: Stage) -> None:
+    """All sections of the settings."""
+    show_cells(stage)
+    stage.unfold("fold_data", "fold_training", "fold_denoising")
+    stage.take("unfolded")
+    stage.unfold("fold_settings")
+    stage.take("settings")
+    stage.unfold("fold_settings", "fold_data", "fold_training", "fold_denoising")
+    stage.unfold("fold_check")
+    stage.take("noise")
+    stage.unfold("fold_check")
+
+
+@state
+def training(stage: Stage) -> None:
+    """In progress, paused, and at its end."""
+    show_cells(stage)
+    stage.dock.setValue(quick())
+    stage.click("train")
+    until(lambda: any("preview" in layer.name for layer in stage.viewer.layers))
+    stage.take("training")
+    stage.click("pause")
+    until(lambda: stage.find("pause").text() == "Resume")
+    stage.take("paused")
+    stage.click("stop")
+    stage.ready("train")
+    stage.take("trained")
+
+
+@state
+def result(stage: Stage) -> None:
+    """Denoised, compared with ground truth, and seen side by side."""
+    truth = show_cells(stage)
+    stage.unfold("fold_data")
+    stage.find("truth_layer").setCurrentText(truth.name)
+    stage.unfold("fold_data")
+    train(stage)
+    stage.denoise()
+    until(lambda: "PSNR" in stage.text("compare_numbers"))
+    stage.take("result")
+    for view in ("swipe", "residual"):
+        stage.click(f"compare_{view}")
+        stage.take("compare" if view == "swipe" else view)
+        stage.click(f"compare_{view}")
+
+
+@state
+def denoising(stage: Stage) -> None:
     """A large layer while its result fills."""
-    rng = np.random.default_rng(0)
-    cells = np.asarray(stage.truth.data, np.float32)
-    turns = [-(-LARGE // size) for size in cells.shape]
-    tiled = np.tile(cells, turns)[:LARGE, :LARGE]
-    noisy = rng.poisson(tiled).astype(np.float32)
-    stage.viewer.add_image(noisy, name="mosaic", scale=stage.truth.scale)
-    stage.find("noisy_layer").setCurrentText("mosaic")
-    until(stage.find("denoise").isEnabled)
-    stage.viewer.reset_view()
-    stage.find("denoise").click()
-    bar, ready = stage.find("progress"), stage.find("denoise")
-    until(lambda: 3 * bar.value() > bar.maximum() > 4 or ready.isEnabled())
-    stage.take("state-denoising", whole=True, colours=40)
-    stage.find("cancel").click()
-    until(ready.isEnabled)
+    show_cells(stage)
+    train(stage)
+    stage.show(mosaic(), "mosaic")
+    stage.ready("denoise")
+    stage.click("denoise")
+    bar = stage.find("progress")
+    until(lambda: 3 * bar.value() > bar.maximum() > 4 or stage.at_rest)
+    stage.take("denoising")
+    stage.click("cancel")
+    until(lambda: stage.at_rest)
 
 
-def take_failure(stage: Stage) -> None:
-    """Pixels that cannot be learned from."""
-    broken = np.asarray(stage.truth.data, np.float32).copy()
-    broken[3, 4] = np.nan
-    stage.viewer.add_image(broken, name="broken", visible=False)
-    stage.find("noisy_layer").setCurrentText("broken")
-    until(stage.find("train").isEnabled)
-    stage.find("train").click()
-    until(stage.find("train").isEnabled)
-    stage.take("state-failed")
+@state
+def care(stage: Stage) -> None:
+    """Another method: first what it lacks, then its target and result."""
+    truth = show_cells(stage)
+    stage.unfold("fold_training")
+    stage.click("method_4")
+    stage.unfold("fold_training")
+    stage.take("blocked")
+    stage.find("target_layer").setCurrentText(truth.name)
+    stage.take("care")
+    train(stage, keep_method=True)
+    stage.denoise()
+    stage.click("compare_swipe")
+    stage.take("care-result")
+    stage.click("compare_swipe")
+    stage.click("reset_all")
 
 
-def take_interrupted(stage: Stage) -> None:
+@state
+def correlated(stage: Stage) -> None:
+    """Noise that Noise2Void cannot remove."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(0).normal(0, 60, (512, 512))
+    smooth = 300 + simulated()[1][:512, :512] + gaussian_filter(noise, 1.5) * 4
+    stage.show(smooth.astype(np.float32), "smoothed")
+    stage.settle()
+    stage.take("correlated")
+    stage.unfold("fold_check")
+    stage.take("correlated-details")
+    stage.unfold("fold_check")
+
+
+@state
+def unfit(stage: Stage) -> None:
+    """Models that were loaded: one for stacks, and a 2D model on a stack."""
+    show_cells(stage)
+    for name, axes in (("stacks", "ZYX"), ("planes", "YX")):
+        config = quick(axes)
+        network = UNet(config.algorithm_config.model).eval()
+        path = Path(tempfile.mkdtemp()) / f"{name}.safetensors"
+        save_model(Model(config, network, Normalization((300.0,), (100.0,))), path)
+        if axes == "YX":
+            stage.show(np.stack([simulated()[0]] * 5), "stack", axis_labels=tuple("zyx"))
+        stage.dock.loadModel(path)
+        stage.ready("load_model")
+        stage.take("unfit" if axes == "ZYX" else "plane-by-plane")
+
+
+@state
+def interrupted(stage: Stage) -> None:
     """An interrupted training, as a newly opened dock finds it."""
-    cells = np.asarray(stage.truth.data)
-    task = Training(stage.dock.value(), TrainingData((cells,)), "cells")
+    cells = simulated()[0]
+    task = Training(quick(), TrainingData((cells,)), "cells")
 
     def crash(event: object) -> None:
         if isinstance(event, StepsDone):
@@ -157,17 +225,83 @@ def take_interrupted(stage: Stage) -> None:
     with suppress(InterruptedError):
         task(crash, StopRequest())
     stage.find("interrupted").refresh()
-    stage.take("state-interrupted")
+    stage.take("interrupted")
     discard(interrupted_runs()[0].folder)
     stage.find("interrupted").refresh()
 
 
-def take_narrow(stage: Stage) -> None:
-    """As narrow as a dock may be."""
-    stage.dock.setMinimumWidth(NARROW)
-    frame = stage.dock.parentWidget()
-    stage.window.resizeDocks([frame], [NARROW], Qt.Orientation.Horizontal)
-    stage.take("state-narrow")
+@state
+def failed(stage: Stage) -> None:
+    """Pixels that cannot be learned from."""
+    broken = simulated()[1].copy()
+    broken[3, 4] = np.nan
+    stage.show(broken, "broken")
+    stage.dock.setValue(quick())
+    stage.click("train")
+    stage.ready("train")
+    stage.take("failed")
+
+
+@state
+def dialogs(stage: Stage) -> None:
+    """Help, and the form for a package."""
+    from napari_hush.widgets.model.export_form import ask_about
+
+    layer = show_cells(stage)
+    stage.click("help_training")
+    stage.take("help", window="help_window")
+    stage.click("help_training")
+    config = quick()
+    network = UNet(config.algorithm_config.model).eval()
+    model = Model(config, network, Normalization((300.0,), (100.0,)))
+    ask_about(stage.dock, model, "cells", layer, "YX", print)
+    stage.find("export_author_0").setText("Ada Person")
+    stage.find("export_orcid_0").setText("0000-0002-1825-0098")
+    stage.take("export", window="export_form")
+    stage.find("export_form").reject()
+
+
+def quick(axes: str = "YX"):
+    """A configuration for a short training."""
+    patch = [4, 32, 32] if "Z" in axes else [32, 32]
+    return create_n2v_configuration(
+        "cells", "array", axes, patch, 8, EPOCHS, num_steps=STEPS
+    )
+
+
+def train(stage: Stage, *, keep_method: bool = False) -> None:
+    """Train for a moment."""
+    if keep_method:
+        config = stage.dock.value()
+        short = {"num_epochs": 4, "num_steps": STEPS}
+        training = config.training_config.replace(**short)
+        stage.dock.setValue(config.replace(training_config=training))
+    else:
+        stage.dock.setValue(quick())
+    stage.click("train")
+    plot = stage.find("loss_plot")
+    until(lambda: len(plot.history.steps) > 3 * STEPS)
+    stage.click("stop")
+    stage.ready("train")
+
+
+def show_cells(stage: Stage):
+    """Show the simulated cells alone; returns their ground truth, hidden."""
+    noisy, truth = simulated()
+    stage.viewer.layers.clear()
+    hidden = stage.viewer.add_image(truth, name="cells (ground truth)", visible=False)
+    span = (float(truth.min()), float(truth.max()))
+    stage.show(noisy, "cells", keep=True, contrast_limits=span)
+    stage.settle()
+    return hidden
+
+
+def mosaic() -> np.ndarray:
+    """A large noisy image."""
+    cells = simulated()[1]
+    turns = [-(-LARGE // size) for size in cells.shape]
+    tiled = np.tile(cells, turns)[:LARGE, :LARGE]
+    return np.random.default_rng(0).poisson(tiled).astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""Train and denoise in a real window, and take its picture: see scripts/screenshots."""
+"""A window with the dock and a camera, for scripts/screenshots.
+
+Run by itself it trains and denoises, and takes the pictures of the front page.
+"""
 
 import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import napari
+from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QSpinBox, QWidget
 
@@ -16,72 +20,128 @@ WINDOW = 1480, 800
 DOCK_WIDTH = 330
 EPOCHS, STEPS = 8, 12
 PATIENCE = 1800.0  # seconds that training may take on a slow machine
+THEMES = "dark", "light"
+
+
+class Stage:
+    """A window with the dock, and a camera that saves pictures in `folder`."""
+
+    def __init__(self, folder: Path, size: tuple[int, int], dock_width: int) -> None:
+        self.folder = folder
+        self.suffix = ""
+        self.names: Mapping[str, str] | None = None
+        """Names of the pictures to save, by state; None for all."""
+        self.themes = THEMES
+        self.dock_only = False
+        self.viewer = napari.Viewer()
+        self.frame, self.dock = self.viewer.window.add_plugin_dock_widget(
+            "napari-hush", "Denoise"
+        )
+        self.window = self.frame.window()
+        self.window.resize(*size)
+        self.dock.setMinimumWidth(min(dock_width, 300))
+        self.window.resizeDocks([self.frame], [dock_width], Qt.Orientation.Horizontal)
+        pause(2)
+
+    def find(self, name: str) -> QWidget:
+        return control(self.dock, QWidget, name)
+
+    def text(self, name: str) -> str:
+        return str(self.find(name).text())
+
+    def click(self, name: str) -> None:
+        self.find(name).click()
+        pause(0.1)
+
+    def unfold(self, *names: str) -> None:
+        """Open or close these sections."""
+        for name in names:
+            self.click(name)
+
+    def ready(self, name: str) -> None:
+        """Wait until a button can be pressed."""
+        until(self.find(name).isEnabled)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing runs."""
+        return not self.dock.state.busy
+
+    def settle(self) -> None:
+        """Wait until the noise of the chosen layer has been checked."""
+        pause(1)
+        until(lambda: self.at_rest and "heck" not in self.text("noise"))
+
+    def denoise(self) -> None:
+        """Denoise with the current model, and check the result."""
+        self.ready("denoise")
+        self.click("denoise")
+        self.ready("denoise")
+        pause(3)
+
+    def show(self, pixels, name: str, *, keep: bool = False, **look: object) -> None:
+        """Show `pixels` as the chosen layer."""
+        if not keep:
+            self.viewer.layers.clear()
+        self.viewer.add_image(pixels, name=name, **look)
+        self.find("noisy_layer").setCurrentText(name)
+        self.viewer.reset_view()
+
+    def take(
+        self,
+        name: str,
+        *,
+        window: str = "",
+        wait: float = 0.6,
+        themes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Save pictures of the window, or of the one called so, in each theme."""
+        if self.names is not None and name not in self.names:
+            return
+        called = name if self.names is None else self.names[name]
+        for theme in themes or self.themes:
+            if self.viewer.theme != theme:
+                self.viewer.theme = theme
+            pause(wait)
+            seen = self.dock if self.dock_only else self.window
+            seen = control(self.dock, QWidget, window) if window else seen
+            ending = "" if self.names and theme == "dark" else f"-{theme}"
+            save(seen, self.folder / f"{called}{self.suffix}{ending}.png")
+        self.viewer.theme = "dark"
+
+
+def save(widget: QWidget, path: Path, colours: int = 200) -> None:
+    """Save a picture of `widget`, in few colors because it is kept in the repository."""
+    widget.grab().save(str(path))
+    picture = Image.open(path).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
+    print(path, flush=True)
 
 
 def main() -> None:
     """Go the whole way, once, and take a picture of it in each theme."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument(
-        "--before", action="store_true", help="only what there is before a training"
-    )
     given = parser.parse_args()
-
-    os.environ["HUSH_CONFIG_DIR"] = tempfile.mkdtemp()  # a first start, and nobody's own
-    os.environ["HUSH_DATA_DIR"] = tempfile.mkdtemp()
-    viewer = napari.Viewer()
-    frame, dock = viewer.window.add_plugin_dock_widget("napari-hush", "Denoise")
-    window = frame.window()
-    window.resize(*WINDOW)
-    window.resizeDocks([frame], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+    for name in ("HUSH_CONFIG_DIR", "HUSH_DATA_DIR"):  # a first start, and nobody's own
+        os.environ[name] = tempfile.mkdtemp()
+    IMAGES.mkdir(exist_ok=True)
+    stage = Stage(IMAGES, WINDOW, DOCK_WIDTH)
+    stage.names = {"dock": "dock"}
+    viewer = stage.viewer
     viewer.open_sample("napari-hush", "simulated")
     viewer.layers.remove("cells (ground truth)")
-
-    IMAGES.mkdir(exist_ok=True)
-    take_before(dock, viewer)
-    if given.before:
-        viewer.close()
-        return
-
-    control(dock, QSpinBox, "num_epochs").setValue(given.epochs)
-    control(dock, QSpinBox, "num_steps").setValue(STEPS)
-    train, denoise = control(dock, QWidget, "train"), control(dock, QWidget, "denoise")
-    train.click()
-    until(train.isEnabled)
-    denoise.click()
-    until(denoise.isEnabled)
-
+    stage.settle()
+    for name, value in (("num_epochs", given.epochs), ("num_steps", STEPS)):
+        control(stage.dock, QSpinBox, name).setValue(value)
+    stage.click("train")
+    stage.ready("train")
+    stage.denoise()
     viewer.canvas.grid.enabled = True
     viewer.reset_view()
     viewer.scene.camera.zoom *= 2.1  # the two halves, each filled to the top
-    for theme, name in (("dark", "dock.png"), ("light", "dock-light.png")):
-        viewer.theme = theme
-        pause(1)
-        window.grab().save(str(IMAGES / name))
-        print(f"docs/images/{name}")
-    viewer.close()
-
-
-def take_before(dock: QWidget, viewer: napari.Viewer) -> None:
-    """Take the dock alone: fresh, with its data checked, with its settings open."""
-    for name, folds in (
-        ("dock-fresh", ()),
-        ("dock-check", ("fold_check",)),
-        ("dock-settings", ("fold_settings", "fold_blind_spot")),
-    ):
-        headings = []
-        for fold in folds:
-            headings.append(control(dock, QWidget, fold))
-            headings[-1].click()
-        if "fold_check" in folds:
-            until(control(dock, QWidget, "check_patch_1").isVisible)
-        for theme, ending in (("dark", ""), ("light", "-light")):
-            viewer.theme = theme
-            pause(1)
-            dock.grab().save(str(IMAGES / f"{name}{ending}.png"))
-            print(f"docs/images/{name}{ending}.png")
-        for heading in reversed(headings):
-            heading.click()
+    stage.take("dock")
+    os._exit(0)  # napari's own goodbye asks questions
 
 
 def control(dock: QWidget, kind: type, name: str) -> QWidget:

@@ -81,15 +81,21 @@ def test_every_control_has_a_name_to_be_read_out(unfolded):
     assert not nameless, nameless
 
 
-def test_every_button_and_field_can_be_reached_with_the_tab_key(unfolded):
+def test_every_button_and_field_can_be_reached_with_the_tab_key(unfolded, quick):
+    unfolded.dock.setValue(quick())
+    unfolded.train()
+    unfolded.denoise()
     reached = {widget.objectName() for widget in _controls(unfolded.dock)}
     for name in (
         *("noisy_layer", "num_epochs", "patch_size_yx", "apart", "reset_all"),
-        *("train", "train_on", "pause", "stop", "live_preview", "snapshots"),
-        *("denoise", "scope", "cancel", "keep_type", "save_model", "load_model"),
+        *("train", "train_on", "live_preview", "snapshots", "denoise_now"),
+        *("denoise", "scope", "keep_type", "save_model", "load_model", "recent_models"),
         *("compare_swipe", "compare_side_by_side", "compare_residual", "compare_blink"),
+        *(f"help_{section}" for section in ("image", "training", "result", "model")),
     ):
         assert name in reached, name
+    for name in ("pause", "stop", "cancel"):  # in the place of "Denoise now" during a run
+        assert unfolded.find(name).focusPolicy() & Qt.FocusPolicy.TabFocus
 
 
 def test_the_tab_key_goes_down_the_column(unfolded):

@@ -17,7 +17,8 @@ from napari_hush.widgets.data.file_opener import FileOpener
 from napari_hush.widgets.data.layer_field import LayerField
 from napari_hush.widgets.data.region_field import RegionField
 from napari_hush.widgets.theme.collapsible import Collapsible
-from napari_hush.widgets.theme.widgets import column, form
+from napari_hush.widgets.theme.help import HelpButton
+from napari_hush.widgets.theme.widgets import column, form, row
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -77,13 +78,16 @@ class DataPanel(QWidget):
         self._facts.setWordWrap(True)
         self._facts.setProperty("role", "quiet")
         self.region = RegionField(viewer, self.layer)
-        self.fold = Collapsible("fold_data", "More data", QWidget)
+        self.fold = Collapsible("fold_data", "More data", QWidget, help="data")
 
         # ---- layout
         self._form = form()
         self._labels: dict[str, QLabel] = {}
         self._add(self._form, "noisy")
-        self._form.addRow("Axes", self.axes)
+        axes = row()
+        axes.addWidget(self.axes, 1)
+        axes.addWidget(HelpButton("image"))
+        self._form.addRow("Axes", axes)
         self._form.addRow("", self._facts)
         self._add(self._form, "target")
         more = QWidget()

@@ -26,6 +26,7 @@ from napari_hush.widgets.plot.loss_plot import LossPlot
 from napari_hush.widgets.settings.prediction_settings import PredictionSettings
 from napari_hush.widgets.settings.sticky_checkboxes import persist
 from napari_hush.widgets.theme.collapsible import Collapsible, order_tabs
+from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import (
     Rule,
     column,
@@ -52,7 +53,7 @@ BUTTONS = {
     "cancel": "Cancel",
     "snapshots": "Snapshots …",
     "save_model": "Save model …",
-    "load_model": "Load …",
+    "load_model": "Load model …",
 }
 """Labels by objectName."""
 
@@ -118,6 +119,7 @@ class Controls(QWidget):
         preview_row = row()
         preview_row.addWidget(self.preview, 1)
         preview_row.addWidget(self.buttons["snapshots"])
+        preview_row.addWidget(HelpButton("live"))
         live_column = column(self._live, spacing=8)
         live_column.addWidget(self.plot, 1)
         live_column.addLayout(preview_row)
@@ -129,22 +131,25 @@ class Controls(QWidget):
         denoising_column.addWidget(self.prediction)
         denoising_column.addWidget(self.keep_type)
         denoising_column.addLayout(denoising_row)
-        model_row = self._row(save_model=0, load_model=0)
-        model_row.insertWidget(0, self._model, 1)
+        name_row = row()
+        name_row.addWidget(self._model, 1)
+        name_row.addWidget(HelpButton("model"))
+        model_row = self._row(save_model=1, load_model=1)
         model_row.addWidget(self.card.recent)
         layout = column(self, spacing=8)
         layout.setContentsMargins(12, 10, 12, 12)
         layout.addWidget(self.recovery)
         layout.addWidget(self.inputs)
-        fold = _fold("fold_training", "Training", training)
+        fold = _fold("training", "Training", training)
         settings = self.inputs.settings
         settings.summarized.connect(lambda words: fold.setTitle(f"Training: {words}"))
         fold.setTitle(f"Training: {settings.summary()}")
         layout.addWidget(fold)
-        layout.addWidget(_fold("fold_denoising", "Denoising", denoising))
+        layout.addWidget(_fold("denoising", "Denoising", denoising))
         layout.addWidget(Rule())
         layout.addWidget(self._live, 50)
         layout.addWidget(self.compare)
+        layout.addLayout(name_row)
         layout.addLayout(model_row)
         layout.addWidget(self.card)
         layout.addWidget(self.log)
@@ -212,6 +217,6 @@ class Controls(QWidget):
 
 def _fold(name: str, title: str, content: QWidget) -> Collapsible:
     """A collapsed section, whose `content` exists already: scripts find it by name."""
-    fold = Collapsible(name, title, QWidget)
+    fold = Collapsible(f"fold_{name}", title, QWidget, help=name)
     fold.content().layout().addWidget(content)
     return fold

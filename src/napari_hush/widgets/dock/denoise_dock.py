@@ -33,6 +33,7 @@ from napari_hush.widgets.model.file_dialogs import (
 )
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import confirm, notify
+from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.theme.widgets import column
@@ -127,6 +128,7 @@ class DenoiseDock(QWidget):
         self._denoising.progressed.connect(self._on_tiles)
         self._denoising.ended.connect(self._on_denoised)
         add_shortcuts(self, self._controls.buttons)
+        add_help_key(self)
         OnlyDock(self, viewer)
         self._controls.followPreferences()
         self._presenter.update()

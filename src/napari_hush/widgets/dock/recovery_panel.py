@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QLabel, QMessageBox, QSizePolicy, QWidget
 from napari_hush.errors import TrainingError
 from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
 from napari_hush.widgets.notifications import notify
+from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import column, push_button, row
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ class RecoveryPanel(QFrame):
         buttons.addWidget(remove, 3)
         layout = column(self, spacing=6)
         layout.setContentsMargins(8, 8, 8, 8)
-        layout.addWidget(self._words)
+        top = row()
+        top.addWidget(self._words, 1)
+        top.addWidget(HelpButton("recovery"), 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(top)
         layout.addLayout(buttons)
 
         # ---- connections

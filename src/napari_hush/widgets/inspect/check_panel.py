@@ -17,6 +17,7 @@ from napari_hush.widgets.inspect.check_task import PATCHES, DataCheck, noise_lin
 from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity, Phase
+from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import (
     WrappedLabel,
     column,
@@ -93,7 +94,8 @@ class CheckPanel(QWidget):
         # ---- layout
         top = row()
         top.addWidget(self._line, 1)
-        top.addWidget(self._open, 0, Qt.AlignmentFlag.AlignTop)
+        for button in (self._open, HelpButton("noise")):
+            top.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         self._layout = column(self, spacing=6)
         self._layout.addLayout(top)
         self.hide()

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 from napari_hush.widgets.inspect.compare_views import Blink, ResidualLayer, SideBySide
 from napari_hush.widgets.inspect.swipe import Swipe
 from napari_hush.widgets.results.pairing import pair_of, why_not_comparable
+from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import column, push_button, row
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class ComparePanel(QWidget):
         buttons = row()
         for button in self._buttons.values():
             buttons.addWidget(button, len(button.text()) + 4)
+        buttons.addWidget(HelpButton("result"))
         layout = column(self, spacing=6)
         layout.addLayout(buttons)
         layout.addWidget(self._numbers)

@@ -11,6 +11,9 @@ from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
+from napari_hush.widgets.theme.help import HelpButton
+from napari_hush.widgets.theme.widgets import row
+
 CLOSED, OPEN = "▸", "▾"
 NO_LIMIT = 2**24 - 1
 """Largest height of a widget (QWIDGETSIZE_MAX, which PySide does not name), in pixels."""
@@ -19,7 +22,7 @@ NO_LIMIT = 2**24 - 1
 class Collapsible(QCollapsible):
     """Collapsed at first; `build` makes the content when it is first expanded.
 
-    `name` is the objectName of the heading.
+    `name` is the objectName of the heading, `help` the section of its help, if any.
     """
 
     def __init__(
@@ -28,6 +31,8 @@ class Collapsible(QCollapsible):
         title: str,
         build: Callable[[], QWidget],
         parent: QWidget | None = None,
+        *,
+        help: str = "",
     ) -> None:
         # Arrows are part of the text, which follows the theme; icons do not. superqt
         # fails without an icon on PySide 6.12, where an empty icon is false.
@@ -48,6 +53,12 @@ class Collapsible(QCollapsible):
         heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(0)
+        self._help = HelpButton(help) if help else None
+        if self._help is not None:
+            top = row()
+            top.addWidget(heading, 1)
+            top.addWidget(self._help)
+            self.layout().insertLayout(0, top)
         self.content().layout().setContentsMargins(0, 4, 0, 4)
         self.toggled.connect(self._on_toggled)
         self._show_title()
@@ -58,7 +69,7 @@ class Collapsible(QCollapsible):
             build, self._build = self._build, None
             # Not with addContent: it fixes the height, and the content may grow.
             self.content().layout().addWidget(build())
-            order_tabs(self.content(), after=self.toggleButton())
+            order_tabs(self.content(), after=self._help or self.toggleButton())
 
     def setTitle(self, title: str) -> None:
         """Show `title` in the heading."""
