@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -181,3 +182,14 @@ def test_a_result_has_the_pixel_size_of_the_file(viewer, hand, quick, tmp_path, 
     assert hand.dock.model.provenance.pixel_size.scale["X"] == 0.3
     hand.denoise()
     assert describe(viewer.layers["cells denoised"]) == "64 × 72 px · 0.3 µm"
+
+
+def test_what_follows_from_absurd_axes_is_no_estimate_but_a_sentence(viewer, hand):
+    pixels = da.zeros((2, 900, 16, 256, 256), chunks=(1, 1, 16, 256, 256))
+    viewer.add_image(pixels, contrast_limits=(0, 1), name="movie")
+    assert hand.find("axes").value() == "TCZYX"  # C = 900
+    assert "check the axes" in hand.find("facts").text()
+    assert "≈" not in hand.find("cost").text() + hand.find("denoise_now").text()
+    hand.find("axes").setValue("STZYX")
+    assert "check the axes" not in hand.find("facts").text()
+    assert "≈" in hand.find("cost").text()

@@ -9,7 +9,9 @@ import pytest
 from napari_hush.config import create_n2v_configuration
 from napari_hush.config.training import PRESETS
 from napari_hush.widgets.settings.cost_estimate import (
+    Estimate,
     Speed,
+    absurdity,
     denoising_seconds,
     estimate,
     is_measured,
@@ -169,3 +171,12 @@ def test_denoising_grows_with_the_image_and_takes_less_than_training_on_it():
     stack = denoising_seconds(configure("TYX"), (9, 512, 512), speed)
     assert stack == pytest.approx(9 * small)
     assert denoising_seconds(config, (512, 512), speed, tta=8) == pytest.approx(8 * small)
+
+
+def test_a_run_of_days_or_of_more_memory_than_there_is_is_called_absurd():
+    assert absurdity(Estimate(4893 * 3600, 481.0)) == (
+        "Training would take 4,893 hours and 481 GB of memory; check the axes and the "
+        "settings."
+    )
+    assert absurdity(Estimate(60, 1e6))
+    assert not absurdity(Estimate(36 * 3600, 0.1))

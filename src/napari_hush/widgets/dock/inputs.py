@@ -31,6 +31,7 @@ from napari_hush.widgets.model.fitting import note_for, why_not_for, why_not_tra
 from napari_hush.widgets.settings.cost_estimate import (
     LEAST_STEPS,
     Speed,
+    absurdity,
     estimate,
     is_measured,
     note_run,
@@ -310,7 +311,6 @@ class Inputs(QWidget):
             self.readiness = replace(
                 self.readiness, training=words, denoising=words, waiting=words
             )
-        self.data.showFacts(self.readiness.facts, axes_wrong=self.readiness.axes_wrong)
         usable = layer is not None and not (words or self.readiness.axes_wrong)
         self.check.watch(layer if usable else None, self.axes())
         self._show_cost()
@@ -370,4 +370,9 @@ class Inputs(QWidget):
             self.cost = estimate(configuration, train, speed, val)
         except (HushError, ValueError):  # `readiness` has the reason
             pass
+        absurd = "" if self.cost is None else absurdity(self.cost)
+        if absurd:
+            self.cost = None
+        facts = "\n".join(filter(None, (self.readiness.facts, absurd)))
+        self.data.showFacts(facts, axes_wrong=self.readiness.axes_wrong)
         self.settings.showCost(self.cost, self._steps)

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 from napari_hush.axes import spatial_axes
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
@@ -38,6 +40,8 @@ STEP_OVERHEAD = 5.0
 """Overhead of a step of training, per that of a step of a bare, tiny network."""
 TILE = 512
 """Side of the tiles of images in pixels, about."""
+MOST_HOURS = 100
+"""Longer runs are not meant."""
 CALIBRATION_STEPS = 5
 CALIBRATION_BATCH = 4
 CALIBRATION_SECONDS = 1.0
@@ -257,3 +261,14 @@ def _work(network: UNetConfig, pixels: float) -> float:
     channels = network.in_channels if network.independent_channels else 1
     blurred = N2V2 if network.n2v2 else 1.0
     return pixels * channels * 3**network.conv_dims * levels * blurred
+
+
+def absurdity(cost: Estimate) -> str:
+    """What is wrong with a run that takes days, or more memory than there is; or empty."""
+    hours = cost.seconds / 3600
+    if hours <= MOST_HOURS and cost.gigabytes <= psutil.virtual_memory().total / 1e9:
+        return ""
+    return (
+        f"Training would take {hours:,.0f} hours and {cost.gigabytes:,.0f} GB of memory; "
+        "check the axes and the settings."
+    )
