@@ -39,6 +39,9 @@ def test_a_model_file_dropped_on_the_dock_is_loaded_and_described(
     assert over.isAccepted()
     QApplication.sendEvent(hand.dock, QDropEvent(QPointF(5, 5), copy, mime, *common))
     hand.until_ready("denoise")
+    assert not hand.find("model_card").isVisible()
+    hand.click("fold_model")
+    assert hand.find("model_card").isVisible()
     card = hand.find("model_card").text().replace("\N{NO-BREAK SPACE}", " ")
     for said in ("structN2V", "1 channel", "axes YX", "2 epochs", "6 steps", "16 × 16"):
         assert said in card

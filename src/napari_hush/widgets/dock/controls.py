@@ -104,7 +104,6 @@ class Controls(QWidget):
         self._sections: dict[str, QWidget] = {
             "live": self._live,
             "result": self.compare,
-            "model": self.card,
         }
         self._lay_out()
         order_tabs(self)
@@ -132,7 +131,9 @@ class Controls(QWidget):
         denoising_column.addWidget(self.keep_type)
         denoising_column.addLayout(denoising_row)
         name_row = row()
+        name_row.addWidget(QLabel("Model"))
         name_row.addWidget(self._model, 1)
+        name_row.addWidget(self.card.details)
         name_row.addWidget(HelpButton("model"))
         model_row = self._row(save_model=1, load_model=1)
         model_row.addWidget(self.card.recent)

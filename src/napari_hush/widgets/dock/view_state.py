@@ -86,7 +86,7 @@ class ViewState:
     labels: dict[str, str]
     """Text of the buttons whose text changes."""
     sections: frozenset[str]
-    """Sections with content: ``"live"``, ``"result"``, ``"model"``."""
+    """Sections with content: ``"live"`` and ``"result"``."""
     foot: frozenset[str]
     """Buttons shown in the foot of the dock."""
     settings_enabled: bool
@@ -116,7 +116,7 @@ def resolve(dock: DockState) -> ViewState:
         foot=_foot(dock),
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
         offers_enabled=not (state.busy or dock.concurrent.busy),
-        model=dock.model or "No model",
+        model=dock.model or "none",
         not_trained_more=dock.readiness.training_more,
         progress=_progress(state),
         status=status,
@@ -210,7 +210,6 @@ def _sections(dock: DockState) -> frozenset[str]:
     has = {
         "live": dock.has_curve or _is_in_progress(dock.state, Activity.TRAINING),
         "result": dock.has_result,
-        "model": bool(dock.model),
     }
     return frozenset(name for name, there in has.items() if there)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ModelPanel(QWidget):
     """Describes a model; hidden without one.
 
-    The button `recent`, for another row, opens recent models.
+    Buttons for other rows: `details` shows the description, `recent` opens recent models.
     """
 
     chosen = Signal(Path)
@@ -42,6 +42,9 @@ class ModelPanel(QWidget):
         self._card.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.details = small_button("fold_model", "▸", "Details of the model.")
+        self.details.setAccessibleName("Details of the model")
+        self.details.setCheckable(True)
         tip = "Models that were saved or loaded before."
         self.recent = small_button("recent_models", "▾", tip)
         self.recent.setAccessibleName("Recent models")
@@ -52,9 +55,10 @@ class ModelPanel(QWidget):
 
         # ---- layout
         row(self).addWidget(self._card, 1)
-        self.hide()
+        self._show()
 
         # ---- connections
+        self.details.toggled.connect(self._show)
         self._menu.aboutToShow.connect(self._fill_menu)
 
     # ---- Public API
@@ -64,9 +68,15 @@ class ModelPanel(QWidget):
         if model is not self._model:
             self._model = model
             self._card.setText("" if model is None else "\n".join(card_of(model)))
-            self.setVisible(model is not None)
+            self._show()
 
     # ---- Private API
+
+    def _show(self) -> None:
+        opened = self.details.isChecked()
+        self.details.setText("▾" if opened else "▸")
+        self.details.setVisible(self._model is not None)
+        self.setVisible(opened and self._model is not None)
 
     def _fill_menu(self) -> None:
         self._menu.clear()
