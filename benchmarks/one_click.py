@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import tifffile
 from numpy.typing import NDArray
 
@@ -26,7 +27,10 @@ from numpy.typing import NDArray
 def pixels_of(name: str) -> NDArray[Any]:
     """Pixels of a file, or of one channel of it."""
     file, _, channel = name.rpartition(":")
-    pixels = tifffile.imread(file if channel.isdigit() else name)
+    path = Path(file if channel.isdigit() else name)
+    if path.suffix == ".png":
+        return np.asarray(PIL.Image.open(path))
+    pixels = tifffile.imread(path)
     return pixels[int(channel)] if channel.isdigit() else pixels
 
 
@@ -79,11 +83,11 @@ def main() -> None:
         "| image | noise | button | method | steps | s | noisy dB | result dB | verdict |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for number, pair in enumerate(options.pairs):
+    for pair in options.pairs:
         noisy_file, _, clean_file = pair.partition("=")
         noisy, clean = pixels_of(noisy_file), pixels_of(clean_file).astype(float)
         clean = np.minimum(clean, np.percentile(clean, 99.9))  # without hot pixels
-        name = f"{number} {Path(noisy_file.partition(':')[0]).parent.name}"
+        name = Path(noisy_file).stem
         row = denoise(noisy, name, options.save)
         cells = (
             name,

@@ -53,7 +53,7 @@ BUTTONS = {
     "cancel": "Cancel",
     "snapshots": "Snapshots …",
     "save_model": "Save model …",
-    "load_model": "Load model …",
+    "load_model": "Load …",
 }
 """Labels by objectName."""
 
@@ -101,9 +101,11 @@ class Controls(QWidget):
         self._not_trained_more.setWordWrap(True)
         self._not_trained_more.hide()
         self._live = QWidget()
+        self._saving = QWidget()
         self._sections: dict[str, QWidget] = {
             "live": self._live,
             "result": self.compare,
+            "saving": self._saving,
         }
         self._lay_out()
         order_tabs(self)
@@ -113,7 +115,7 @@ class Controls(QWidget):
         training = QWidget()
         training_column = column(training, spacing=10)
         training_column.addWidget(self.inputs.settings)
-        training_column.addLayout(self._row(train=1, train_on=1))
+        training_column.addLayout(self._row(None, train=1, train_on=1))
         training_column.addWidget(self._not_trained_more)
         preview_row = row()
         preview_row.addWidget(self.preview, 1)
@@ -130,14 +132,15 @@ class Controls(QWidget):
         denoising_column.addWidget(self.prediction)
         denoising_column.addWidget(self.keep_type)
         denoising_column.addLayout(denoising_row)
-        name_row = row()
-        name_row.addWidget(QLabel("Model"))
-        name_row.addWidget(self._model, 1)
-        name_row.addWidget(self.card.details)
-        name_row.addWidget(HelpButton("model"))
-        model_row = self._row(save_model=1, load_model=1)
+        self._row(self._saving, save_model=1)
+        model_row = row()
+        model_row.addWidget(QLabel("Model"))
+        model_row.addWidget(self._model, 1)
+        model_row.addWidget(self.card.details)
+        model_row.addWidget(self.buttons["load_model"])
         model_row.addWidget(self.card.recent)
-        layout = column(self, spacing=8)
+        model_row.addWidget(HelpButton("model"))
+        layout = column(self, spacing=5)
         layout.setContentsMargins(12, 10, 12, 12)
         layout.addWidget(self.recovery)
         layout.addWidget(self.inputs)
@@ -148,9 +151,9 @@ class Controls(QWidget):
         layout.addWidget(fold)
         layout.addWidget(_fold("denoising", "Denoising", denoising))
         layout.addWidget(Rule())
-        layout.addWidget(self._live, 50)
         layout.addWidget(self.compare)
-        layout.addLayout(name_row)
+        layout.addWidget(self._saving)
+        layout.addWidget(self._live, 50)
         layout.addLayout(model_row)
         layout.addWidget(self.card)
         layout.addWidget(self.log)
@@ -199,9 +202,9 @@ class Controls(QWidget):
         for child in (*self.findChildren(QWidget), self):
             child.updateGeometry()
 
-    def _row(self, **stretches: int) -> QHBoxLayout:
+    def _row(self, parent: QWidget | None, **stretches: int) -> QHBoxLayout:
         """A row of the buttons with these names."""
-        layout = row()
+        layout = row(parent)
         for name, stretch in stretches.items():
             layout.addWidget(self.buttons[name], stretch)
         return layout

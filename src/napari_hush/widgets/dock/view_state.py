@@ -86,7 +86,7 @@ class ViewState:
     labels: dict[str, str]
     """Text of the buttons whose text changes."""
     sections: frozenset[str]
-    """Sections with content: ``"live"`` and ``"result"``."""
+    """Sections with content: ``"live"``, ``"result"`` and ``"saving"``."""
     foot: frozenset[str]
     """Buttons shown in the foot of the dock."""
     settings_enabled: bool
@@ -210,6 +210,7 @@ def _sections(dock: DockState) -> frozenset[str]:
     has = {
         "live": dock.has_curve or _is_in_progress(dock.state, Activity.TRAINING),
         "result": dock.has_result,
+        "saving": dock.has_result or bool(dock.model),
     }
     return frozenset(name for name, there in has.items() if there)
 
