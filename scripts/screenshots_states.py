@@ -279,9 +279,9 @@ def train(stage: Stage, *, keep_method: bool = False) -> None:
     else:
         stage.dock.setValue(quick())
     stage.click("train")
-    plot = stage.find("loss_plot")
-    until(lambda: len(plot.history.steps) > 3 * STEPS)
-    stage.click("stop")
+    until(lambda: stage.dock.state.done > 3 * STEPS or stage.at_rest)
+    if not stage.at_rest:
+        stage.click("stop")
     stage.ready("train")
 
 

@@ -95,11 +95,11 @@ class Controls(QWidget):
         self._model.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.buttons = {name: push_button(name, words) for name, words in BUTTONS.items()}
         self.foot = FootBar(self.buttons)
-        self._not_trained_more = QLabel()
-        self._not_trained_more.setObjectName("not_trained_more")
-        self._not_trained_more.setProperty("role", "quiet")
-        self._not_trained_more.setWordWrap(True)
-        self._not_trained_more.hide()
+        self._not_trained = QLabel()
+        self._not_trained.setObjectName("not_trained")
+        self._not_trained.setProperty("role", "quiet")
+        self._not_trained.setWordWrap(True)
+        self._not_trained.hide()
         self._live = QWidget()
         self._saving = QWidget()
         self._sections: dict[str, QWidget] = {
@@ -116,7 +116,7 @@ class Controls(QWidget):
         training_column = column(training, spacing=10)
         training_column.addWidget(self.inputs.settings)
         training_column.addLayout(self._row(None, train=1, train_on=1))
-        training_column.addWidget(self._not_trained_more)
+        training_column.addWidget(self._not_trained)
         preview_row = row()
         preview_row.addWidget(self.preview, 1)
         preview_row.addWidget(self.buttons["snapshots"])
@@ -178,9 +178,9 @@ class Controls(QWidget):
             shown = name in view.sections
             if section.isHidden() == shown:
                 section.setVisible(shown)
-        self._not_trained_more.setVisible(bool(view.not_trained_more))
-        if self._not_trained_more.text() != view.not_trained_more:
-            self._not_trained_more.setText(view.not_trained_more)
+        self._not_trained.setVisible(bool(view.not_trained))
+        if self._not_trained.text() != view.not_trained:
+            self._not_trained.setText(view.not_trained)
         self.foot.showView(view)
         show_text(self._model, view.model)
 

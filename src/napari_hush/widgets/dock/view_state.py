@@ -93,8 +93,8 @@ class ViewState:
     offers_enabled: bool
     """Whether an interrupted training run can be resumed."""
     model: str
-    not_trained_more: str
-    """Why the current model cannot be trained further, if a new one can be trained."""
+    not_trained: str
+    """Why no model can be trained, or the current one not further, beside their buttons."""
     progress: tuple[int, int]
     """Value and maximum of the bar; an indeterminate bar would repaint the window."""
     status: str
@@ -117,7 +117,7 @@ def resolve(dock: DockState) -> ViewState:
         settings_enabled=not (state.busy and state.activity is Activity.TRAINING),
         offers_enabled=not (state.busy or dock.concurrent.busy),
         model=dock.model or "none",
-        not_trained_more=dock.readiness.training_more,
+        not_trained=_not_trained(dock),
         progress=_progress(state),
         status=status,
         status_kind=kind,
@@ -148,6 +148,12 @@ def _blocked(dock: DockState) -> dict[str, str]:
         "load_model": busy,
         "snapshots": _first(busy, no_model, no_snapshots),
     }
+
+
+def _not_trained(dock: DockState) -> str:
+    """The reason that the status line does not show, since the model fits the layer."""
+    readiness = dock.readiness
+    return (readiness.training if dock.model_fits else "") or readiness.training_more
 
 
 def _first(*reasons: str) -> str:
