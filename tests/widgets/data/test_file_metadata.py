@@ -12,7 +12,7 @@ from napari.layers import Image
 
 from napari_hush.io import ImageMetadata, write_tiff
 from napari_hush.widgets.data import file_metadata
-from napari_hush.widgets.data.file_metadata import FileImage, images_in, metadata_for
+from napari_hush.widgets.data.file_metadata import Described, images_in, metadata_for
 from napari_hush.widgets.data.layers import FILE, describe, infer_axes, pixel_size_of
 
 MICROMETERS = {"scale": {"Y": 0.3, "X": 0.3}, "units": dict.fromkeys("YX", "micrometer")}
@@ -36,7 +36,7 @@ KNOWN = ImageMetadata(**MICROMETERS)
     ],
 )
 def test_axes_are_those_of_the_file_where_shapes_match(shape, axes, sizes, expected):
-    found = metadata_for(shape, [FileImage(axes, sizes, KNOWN)])
+    found = metadata_for(shape, [Described(axes, sizes, KNOWN)])
     assert found.axes == expected
     assert found.scale == KNOWN.scale
 
@@ -49,20 +49,20 @@ def test_axes_are_those_of_the_file_where_shapes_match(shape, axes, sizes, expec
     ],
 )
 def test_axes_that_are_not_certain_are_left_to_a_guess(shape, axes, sizes):
-    found = metadata_for(shape, [FileImage(axes, sizes, KNOWN)])
+    found = metadata_for(shape, [Described(axes, sizes, KNOWN)])
     assert found.axes is None
     assert found.scale == KNOWN.scale
 
 
 def test_a_layer_of_other_pixels_has_nothing_from_the_file():
-    assert metadata_for((32, 36), [FileImage("YX", (64, 72), KNOWN)]) is None
+    assert metadata_for((32, 36), [Described("YX", (64, 72), KNOWN)]) is None
 
 
 def test_the_image_of_the_same_shape_counts_of_several():
     other = ImageMetadata(scale={"X": 9.0}, units={"X": "micrometer"})
-    images = [FileImage("ZYX", (3, 40, 50), other), FileImage("YX", (64, 72), KNOWN)]
+    images = [Described("ZYX", (3, 40, 50), other), Described("YX", (64, 72), KNOWN)]
     assert metadata_for((64, 72), images).scale == KNOWN.scale
-    twins = [FileImage("YX", (64, 72), other), FileImage("YX", (64, 72), KNOWN)]
+    twins = [Described("YX", (64, 72), other), Described("YX", (64, 72), KNOWN)]
     assert metadata_for((64, 72), twins) == ImageMetadata("YX")
 
 

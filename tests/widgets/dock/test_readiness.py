@@ -16,7 +16,7 @@ def settings(qtbot):
 
 
 def test_nothing_stands_in_the_way(settings):
-    readiness = check_inputs(Image(np.zeros((64, 72))), "YX", settings)
+    readiness = check_inputs(Image(np.zeros((64, 72))), "YX", settings, "64 × 72 px")
     assert (readiness.training, readiness.denoising) == ("", "")
     assert readiness.facts == "64 × 72 px"
 

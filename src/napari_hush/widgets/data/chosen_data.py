@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class ChosenData:
     """Layers by role, all with the axes `axes` of `infer_axes`; masks may lack the C.
 
+    They may also be of the type `ImageOnDisk`, with `Extent.EVERYTHING`.
+
     There is at least one noisy layer; the other tuples may be empty. `extent` is the part
     of the noisy layers to train on, `shapes` are for `Extent.SHAPES`.
     """
@@ -40,6 +42,8 @@ class ChosenData:
     mask: tuple[Image, ...] = ()
     extent: Extent = Extent.EVERYTHING
     shapes: Shapes | None = None
+    unpaired: str = ""
+    """Which files have no partner, in one sentence, or empty."""
 
     def problem(self, *, needs_targets: bool) -> str:
         """Why these layers do not fit together, in one sentence; empty if they do.
@@ -47,7 +51,8 @@ class ChosenData:
         Reads nothing; sizes are for `smallest_size`.
         """
         first = self.noisy[0]
-        for other in (*self.noisy[1:], *self.validation):
+        kinds = {getattr(one, "kind", one): one for one in (*self.noisy, *self.validation)}
+        for other in kinds.values():
             if self._kind(other) != self._kind(first):
                 return (
                     f"“{other.name}” has other dimensions or channels than "
@@ -60,11 +65,13 @@ class ChosenData:
                     "choose images with the same axes."
                 )
         for layer in self.validation:
-            if layer in self.noisy:
+            if any(_is_same(layer, one) for one in self.noisy):
                 return (
                     f"“{layer.name}” is used for training and for validation; choose "
                     "another image for validation, or none to use a tenth of the data."
                 )
+        if needs_targets and self.unpaired:
+            return self.unpaired
         if needs_targets:
             problem = self._pairing("noisy", "target")
             if problem or not (self.validation or self.validation_target):
@@ -140,7 +147,7 @@ class ChosenData:
                 "one target for each, in the same order."
             )
         for image, other in zip(images, partners, strict=True):
-            if image is other:
+            if _is_same(image, other):
                 name = f"“{image.name}”"
                 return f"{name} is both the image and its target; choose another target."
             if self._plane(image) != self._plane(other):
@@ -180,6 +187,10 @@ class ChosenData:
         if lacks_channels:  # a mask for all channels
             return np.expand_dims(np.asarray(part), self.axes.index("C"))
         return part
+
+
+def _is_same(image: Any, other: Any) -> bool:
+    return image is other or getattr(image, "path", 0) == getattr(other, "path", 1)
 
 
 def _other_size(image: Image, what: str, other: Image) -> str:

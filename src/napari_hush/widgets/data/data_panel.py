@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
+from napari_hush.errors import HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.axes_chips import AxesChips
+from napari_hush.widgets.data.chosen_data import ChosenData
+from napari_hush.widgets.data.chosen_files import in_order_of
 from napari_hush.widgets.data.file_metadata import FileMetadataReader
 from napari_hush.widgets.data.file_opener import FileOpener
 from napari_hush.widgets.data.layer_field import LayerField
@@ -22,6 +25,8 @@ from napari_hush.widgets.theme.widgets import column, form, row
 
 if TYPE_CHECKING:
     import napari.viewer
+
+    from napari_hush.widgets.data.chosen_files import ChosenFiles, ImageOnDisk
 
 ROLES = {
     "noisy": ("Noisy", "Noisy images to train on; the first one is also denoised."),
@@ -55,8 +60,8 @@ class DataPanel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._own_axes: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
-        """Axes that the user has set, by layer."""
+        self._own_axes: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        """Axes that the user has set, by image."""
         self._files = FileMetadataReader(viewer.layers, self)
         self._opener = FileOpener(viewer, self)
 
@@ -107,12 +112,14 @@ class DataPanel(QWidget):
         noisy.edited.connect(self._on_edited)
         for role, field in self.fields.items():
             field.dropped.connect(lambda what, role=role: self.dropped.emit(what, role))
+            field.filesAsked.connect(lambda paths, role=role: self.useFiles(paths, role))
             if role != "noisy":
                 field.valueChanged.connect(self.valueChanged)
                 field.edited.connect(lambda what: self.valueChanged.emit())
         self.axes.valueChanged.connect(self._on_axes)
         self._files.known.connect(self._on_file_known)
         self._opener.opened.connect(lambda role, new: self.fields[role].takeLayers(new))
+        self._opener.chosen.connect(lambda role, files: self.fields[role].setFiles(files))
         self._opener.changed.connect(self.valueChanged)
         self.region.valueChanged.connect(self.valueChanged)
 
@@ -120,12 +127,68 @@ class DataPanel(QWidget):
         self._infer_axes()
 
     def layer(self) -> Image | None:
-        """The first noisy layer, which is also the one to denoise."""
+        """The first noisy layer, which is also the one to denoise; None for files."""
         return self.fields["noisy"].chooser.value()
 
+    def files(self) -> ChosenFiles | None:
+        """The noisy images, if they are in files that are no layers."""
+        return self.fields["noisy"].chooser.files()
+
+    def first(self) -> Image | ImageOnDisk | None:
+        """The first noisy image, a layer or in a file."""
+        files = self.files()
+        return self.layer() if files is None else files.images[0]
+
+    def subject(self) -> str:
+        """Name of the chosen layer, file or folder; empty without one."""
+        chosen = self.files() or self.layer()
+        return "" if chosen is None else str(chosen.name)
+
+    def previewed(self) -> Image | None:
+        """The layer that previews lie over: the chosen one, or the first of the files.
+
+        Adds that of files to the viewer.
+        """
+        files = self.files()
+        if files is None:
+            return self.layer()
+        if files.first not in self._viewer.layers:
+            self._viewer.add_layer(files.first)
+        return files.first
+
+    def value(self) -> ChosenData | None:
+        """All chosen images; None without a noisy one."""
+        chosen = {
+            role: tuple(field.value())
+            for role, field in self.fields.items()
+            if role != "truth"
+        }
+        if not chosen["noisy"]:
+            return None
+        unpaired = ""
+        for images, targets in ("noisy", "target"), ("validation", "validation_target"):
+            try:
+                chosen[targets] = in_order_of(chosen[images], chosen[targets])
+            except HushError as error:
+                unpaired = str(error)
+        return ChosenData(
+            axes=self.axes.value(),
+            extent=self.region.value(),
+            shapes=self.region.shapes.value(),
+            unpaired=unpaired,
+            **chosen,
+        )
+
+    def describe(self) -> str:
+        """Size and pixel size of the noisy images, or empty."""
+        files, layer = self.files(), self.layer()
+        if files is not None:
+            return files.describe()
+        return "" if layer is None else layers.describe(layer)
+
     def setAxes(self, axes: str) -> None:
-        """Show `axes` of the engine, as those of the layer."""
-        layer = self.layer()
+        """Show `axes` of the engine, as those of the image."""
+        layer = self.first()
         shape = () if layer is None else layers.pixel_shape(layer)
         self.axes.setValue(layers.fitted_axes(axes, shape), shape)
 
@@ -144,7 +207,7 @@ class DataPanel(QWidget):
 
     def showFacts(self, facts: str, *, axes_wrong: bool) -> None:
         """Show the size of the image, and whether its axes are wrong or guessed."""
-        layer = self.layer()
+        layer = self.first()
         if layer is not None and layer not in self._own_axes and layers.is_guess(layer):
             size, line, more = facts.partition("\n")
             facts = f"{size} · axes guessed{line}{more}"
@@ -164,6 +227,10 @@ class DataPanel(QWidget):
         """Open files as layers, in the background, and choose them for `role`."""
         self._opener.open(paths, role)
 
+    def useFiles(self, paths: list[Path], role: str = "noisy") -> None:
+        """Choose files or a folder, in the background, to read from disk for `role`."""
+        self._opener.open(paths, role, on_disk=True)
+
     def _add(self, rows: QFormLayout, role: str) -> None:
         words, tip = ROLES[role]
         field = self.fields[role]
@@ -175,6 +242,7 @@ class DataPanel(QWidget):
         self._labels[role] = label
 
     def _on_noisy(self) -> None:
+        self.region.setEnabled(self.files() is None)
         self._infer_axes()
         self.layerChanged.emit()
         self.valueChanged.emit()
@@ -190,7 +258,7 @@ class DataPanel(QWidget):
         self.valueChanged.emit()
 
     def _on_axes(self, axes: str) -> None:
-        if (layer := self.layer()) is not None:
+        if (layer := self.first()) is not None:
             self._own_axes[layer] = axes
         self.valueChanged.emit()
 
@@ -201,7 +269,7 @@ class DataPanel(QWidget):
 
     def _infer_axes(self) -> None:
         """Show the axes of the layer, or those that the user has set for it."""
-        layer = self.layer()
+        layer = self.first()
         if layer is not None:
             shape, axes = layers.pixel_shape(layer), self._own_axes.get(layer, "")
             if len(axes) != len(shape):

@@ -28,8 +28,8 @@ _MOST = 64
 _log = logging.getLogger(__name__)
 
 
-class FileImage(NamedTuple):
-    """An image in a file."""
+class Described(NamedTuple):
+    """Axes, shape and metadata of an image in a file."""
 
     axes: str
     """One letter per dimension, `UNNAMED` for others."""
@@ -37,7 +37,7 @@ class FileImage(NamedTuple):
     metadata: ImageMetadata
 
 
-def images_in(path: Path) -> list[FileImage]:
+def images_in(path: Path) -> list[Described]:
     """The images of a file, or of the first file of a folder; reads no pixels.
 
     Empty for a file of an unknown format. Raises `HushError`.
@@ -51,11 +51,11 @@ def images_in(path: Path) -> list[FileImage]:
     found = []
     for reference in islice(images_of(path, data_type), _MOST):
         pixels, axes, metadata = FORMATS[data_type].open(reference, "", 0)
-        found.append(FileImage(metadata.axes or axes, pixels.shape, metadata))
+        found.append(Described(metadata.axes or axes, pixels.shape, metadata))
     return found
 
 
-def metadata_for(shape: Sequence[int], images: Sequence[FileImage]) -> ImageMetadata | None:
+def metadata_for(shape: Sequence[int], images: Sequence[Described]) -> ImageMetadata | None:
     """The metadata of those of `images` that a layer with pixels of `shape` shows.
 
     The layer may lack C (one layer per channel) and dimensions of size 1, have the
@@ -75,7 +75,7 @@ def metadata_for(shape: Sequence[int], images: Sequence[FileImage]) -> ImageMeta
     return replace(first, axes=axes or None)
 
 
-def letters_for(shape: Sequence[int], image: FileImage) -> str | None:
+def letters_for(shape: Sequence[int], image: Described) -> str | None:
     """Letters for the dimensions of `shape`; None if the image has other pixels.
 
     With `UNNAMED` if the file does not name them, or several orders fit.

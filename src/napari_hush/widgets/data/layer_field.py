@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
+from napari_hush.io.contents import natural_order
+from napari_hush.widgets.data.chosen_files import ChosenFiles, ImageOnDisk
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.helper_layers import is_view
 from napari_hush.widgets.notifications import notify
@@ -30,6 +33,8 @@ class LayerField(QWidget):
     """Other layers were chosen."""
     edited = Signal(str)
     """`LayerChooser.edited` of the first layer."""
+    filesAsked = Signal(list)
+    """These paths are wanted from disk; read them and call `setFiles`."""
     dropped = Signal(object)
     """This `Dropped` was dropped; open its paths and call `takeLayers`."""
 
@@ -54,8 +59,9 @@ class LayerField(QWidget):
         self.setObjectName(f"{name}s")
         self.setToolTip(f"{tip}\nDrop layers or files here.")
         self.chooser = LayerChooser(layers, name, tip, kinds, optional=optional)
-        more = small_button(f"{name}_more", "+", "Train on further layers, too.")
-        more.setAccessibleName("Further layers")
+        tip = "Add further layers, or use files from disk that are not opened as layers."
+        more = small_button(f"{name}_more", "+", tip)
+        more.setAccessibleName("Further layers and files")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         more.setVisible(several)
         self._menu = QMenu(self)
@@ -78,8 +84,10 @@ class LayerField(QWidget):
         DropTarget(self, layers).dropped.connect(self.dropped)
         layers.events.removed.connect(self._on_removed)
 
-    def value(self) -> list[Image]:
-        """The chosen layers."""
+    def value(self) -> list[Image | ImageOnDisk]:
+        """The chosen layers, or the images of the chosen files."""
+        if (files := self.chooser.files()) is not None:
+            return list(files.images)
         first = self.chooser.value()
         return [] if first is None else [first, *self._more]
 
@@ -95,6 +103,10 @@ class LayerField(QWidget):
             self._more = more
             self.chooser.setValue(fit[0])
         return True
+
+    def setFiles(self, files: ChosenFiles) -> None:
+        """Choose the images in `files`."""
+        self.chooser.setFiles(files)
 
     def takeLayers(self, layers: Sequence[Any]) -> None:
         """Choose dropped layers, or say why none of them can be chosen."""
@@ -117,8 +129,18 @@ class LayerField(QWidget):
                 action.setCheckable(True)
                 action.setChecked(layer in self._more)
                 action.toggled.connect(lambda on, layer=layer: self._on_ticked(layer, on))
-        if self._menu.isEmpty():
-            self._menu.addAction("There is no other layer.").setEnabled(False)
+        self._menu.addSeparator()
+        self._menu.addAction("Files from disk …").triggered.connect(self._ask_files)
+        self._menu.addAction("Folder from disk …").triggered.connect(self._ask_folder)
+
+    def _ask_files(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Use files from disk")
+        if chosen:
+            self.filesAsked.emit(sorted(map(Path, chosen), key=natural_order))
+
+    def _ask_folder(self) -> None:
+        if chosen := QFileDialog.getExistingDirectory(self, "Use a folder from disk"):
+            self.filesAsked.emit([Path(chosen)])
 
     def _on_ticked(self, layer: Image, on: bool) -> None:
         others = [one for one in self._more if one is not layer]
@@ -186,8 +208,9 @@ class LayerChooser(ComboBox):
         self._layers = layers
         self._kinds = kinds
         self._optional = optional
-        self._choices: list[Image | None] = []
-        self._chosen: Image | None = None
+        self._choices: list[Image | ChosenFiles | None] = []
+        self._chosen: Image | ChosenFiles | None = None
+        self._files: list[ChosenFiles] = []
 
         self.setObjectName(name)
         self.setToolTip(tip)
@@ -201,7 +224,18 @@ class LayerChooser(ComboBox):
 
     def value(self) -> Image | None:
         """The chosen layer, or None."""
-        return self._chosen
+        return None if isinstance(self._chosen, ChosenFiles) else self._chosen
+
+    def files(self) -> ChosenFiles | None:
+        """The chosen files, or None."""
+        return self._chosen if isinstance(self._chosen, ChosenFiles) else None
+
+    def setFiles(self, files: ChosenFiles) -> None:
+        """Offer `files`, in place of an earlier choice of the same, and choose them."""
+        others = [one for one in self._files if one.paths != files.paths]
+        self._files = [*others, files]
+        self._on_list_changed()
+        self.setCurrentIndex(self._choices.index(files))
 
     def setValue(self, layer: Image | None) -> None:
         """Choose `layer`, which must be in the viewer."""
@@ -218,32 +252,38 @@ class LayerChooser(ComboBox):
             for layer in self._layers
             if isinstance(layer, self._kinds) and not is_view(layer)
         ]
-        self._choices = [None, *found] if self._optional else found
+        self._choices = [*([None] if self._optional else []), *found, *self._files]
         chosen = self._chosen if self._chosen in self._choices else None
         if chosen is None and self._choices:
             chosen = self._choices[0]
         with QSignalBlocker(self):
             self.clear()
-            self.addItems([NONE if one is None else one.name for one in self._choices])
+            self.addItems([_text(one) for one in self._choices])
             self.setCurrentIndex(self._choices.index(chosen) if self._choices else -1)
         self._choose(chosen)
 
     def _on_index_changed(self, index: int) -> None:
         self._choose(self._choices[index] if index >= 0 else None)
 
-    def _choose(self, layer: Image | None) -> None:
-        if layer is self._chosen:
+    def _choose(self, chosen: Image | ChosenFiles | None) -> None:
+        if chosen is self._chosen:
             return
-        if self._chosen is not None:
+        if (layer := self.value()) is not None:
             for name in MATTERS:
-                self._chosen.events[name].disconnect(self._on_edited)
-        if layer is not None:
+                layer.events[name].disconnect(self._on_edited)
+        self._chosen = chosen
+        if (layer := self.value()) is not None:
             for name in MATTERS:
                 layer.events[name].connect(self._on_edited)
-        self._chosen = layer
         self.valueChanged.emit(layer)
 
     def _on_edited(self, event: Any) -> None:
         # Shapes also report what is about to change.
         if not str(getattr(event, "action", "")).endswith("ing"):
             self.edited.emit(event.type)
+
+
+def _text(choice: Image | ChosenFiles | None) -> str:
+    if isinstance(choice, ChosenFiles):
+        return choice.title
+    return NONE if choice is None else str(choice.name)

@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
 
-from napari_hush.errors import DataError, HushError, SourceTypeError
-from napari_hush.io import ALL_IMAGES, FileImages, find_images, images_of
-from napari_hush.io.files.search import FileSearch, readable
-from napari_hush.io.formats import FORMATS, WITH_LEVELS, format_of, is_result
 from napari_hush.io.metadata import UNITS, UNNAMED, ImageMetadata, report_unknown
-from napari_hush.io.zarr.store import address_of
+from napari_hush.widgets.data.file_images import FileImage, Found, images_at
 from napari_hush.widgets.data.helper_layers import bare
 
 if TYPE_CHECKING:
@@ -28,163 +24,72 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 64 * 2**20
 """Images with more bytes of pixels stay on disk."""
-KINDS = "TIFF, OME-Zarr, CZI, ND2, LIF, PNG or JPEG"
 
 
 @dataclass
 class Reading:
     """What a file or folder holds, as layers that no viewer has yet."""
 
-    path: Path
-    layers: list[Image] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    """Names of files of a folder that are not opened."""
-    error: HushError | None = None
-    """Why this package cannot read it, where a plugin of napari may."""
-
-
-class _FileImage:
-    """An image in a file, at all of its resolutions."""
-
-    def __init__(self, reference: Path, data_type: str) -> None:
-        read = FORMATS[data_type].open
-        finest, named, self.metadata = read(reference, "", 0)
-        self.axes = self.metadata.axes or named
-        self.reference = reference
-        if finest.dtype.kind not in "buif":
-            raise DataError(
-                f"The pixels of {str(reference)!r} are of type {finest.dtype}, but only "
-                "real numbers can be used; convert them first."
-            )
-        self.levels = [finest]
-        while data_type in WITH_LEVELS:
-            try:
-                level, axes, _ = read(reference, "", len(self.levels))
-            except HushError:
-                break
-            if axes != named or level.nbytes >= self.levels[-1].nbytes:
-                break
-            self.levels.append(level)
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """The same for images that can be stacked."""
-        return self.axes, [level.shape for level in self.levels], self.levels[0].dtype
+    found: Found
+    layers: list[Image]
 
 
 def open_as_layers(viewer: napari.viewer.Viewer, path: Path) -> list[Layer]:
     """Open the file or folder at `path` as layers of `viewer`; see `read_layers`."""
     reading = read_layers(path)
-    if reading.error is not None:
-        return open_with_napari(viewer, reading)
+    if reading.found.error is not None:
+        return open_with_napari(viewer, reading.found)
     for layer in reading.layers:
         viewer.add_layer(layer)
     return reading.layers
 
 
 def read_layers(path: Path) -> Reading:
-    """Read the images of the file or folder at `path`.
+    """Read the images of the file or folder at `path`, see `images_at`.
 
     The images of a folder, or of one file or plate, become one stack if they have the same
     axes and shape, else a layer each. Images of several resolutions become multiscale
-    layers. Files of a folder that are no images are left out, as are its results of this
-    package, and pictures beside images of other formats.
-
-    Raises `HushError`.
+    layers. Raises `HushError`.
     """
-    data_type = format_of(path)
-    if data_type is None and os.path.isdir(path):
-        return _read_folder(path)
-    if data_type is None and path.suffix == ".py":  # which napari would run
-        raise _unknown(path)
-    if data_type is None and os.path.isfile(path):
-        return Reading(path, error=_unknown(path))
-    if data_type != "zarr" and address_of(path) is not None:
-        raise SourceTypeError(
-            f"{address_of(path)!r} is an address, and only OME-Zarr images are opened from "
-            "addresses; download the file and drop that."
-        )
-    data_type = data_type or "tiff"  # of a path that is not there
-    try:
-        images = [
-            _FileImage(image, data_type)
-            for file in find_images(path, data_type).files
-            for image in images_of(file, data_type)
-        ]
-    except HushError as error:
-        if not isinstance(error.__cause__, ImportError):
-            raise
-        return Reading(path, error=error)
-    return Reading(path, _as_layers(path, images))
+    found = images_at(path)
+    return Reading(found, layers_of(found))
 
 
-def open_with_napari(viewer: napari.viewer.Viewer, reading: Reading) -> list[Layer]:
-    """Open the path of `reading` with napari; raises its error where that fails."""
-    try:
-        added = [bare(layer) for layer in viewer.open(reading.path)]
-    except Exception:  # of any plugin
-        added = []
-    if not added and reading.error is not None:
-        raise reading.error
-    return added
-
-
-def _unknown(path: Path) -> HushError:
-    return SourceTypeError(
-        f"{path.name!r} cannot be opened as an image; use a file of another kind, such as "
-        f"{KINDS}."
-    )
-
-
-def _read_folder(folder: Path) -> Reading:
-    search = FileSearch()
-    with readable(folder):
-        search.add_below(folder)
-    found = {
-        kind: [file for file in files if not is_result(file)]
-        for kind, files in search.formats.items()
-    }
-    reading = Reading(folder, left_out=[file.name for file in search.others])
-    if len([files for files in found.values() if files]) > 1:  # previews of the others
-        reading.left_out += [file.name for file in found.pop("image", ())]
-    errors = []
-    for kind, files in found.items():
-        images, held = [], FileImages(files)
-        for file in files:
-            try:
-                images += [_FileImage(one, kind) for one in held.of(file, kind, ALL_IMAGES)]
-            except HushError as error:
-                reading.left_out.append(file.name)
-                errors.append(error)
-        reading.layers += _as_layers(folder, images)
-    if reading.layers:
-        return reading
-    if errors and all(isinstance(error.__cause__, ImportError) for error in errors):
-        return Reading(folder, error=errors[0])
-    if errors:
-        raise errors[0]
-    if any(search.formats.values()):
-        raise SourceTypeError(
-            f"The folder {folder.name!r} holds only results of Hush; to open them all the "
-            "same, drop the files instead of the folder."
-        )
-    raise SourceTypeError(
-        f"The folder {folder.name!r} holds no image; choose a folder with files such as "
-        f"{KINDS}."
-    )
-
-
-def _as_layers(path: Path, images: Sequence[_FileImage]) -> list[Image]:
-    alike = all(image.kind == images[0].kind for image in images)
-    if len(images) > 1 and alike and "S" not in images[0].axes:
-        return [_stack(path, images)]
+def layers_of(found: Found) -> list[Image]:
+    """Layers of the images at a path, which no viewer has yet."""
     return [
-        _layer(image.levels, image.axes, image.reference, image.metadata)
-        for image in images
+        _stack(found.path, some) if len(some) > 1 else layer_of(some[0])
+        for some in grouped(found.images)
     ]
 
 
-def _stack(path: Path, images: Sequence[_FileImage]) -> Image:
+def grouped(images: Sequence[FileImage]) -> list[list[FileImage]]:
+    """The images of each layer: those of one format if they are alike, else one."""
+    groups = []
+    for _, some in groupby(images, lambda image: image.data_type):
+        first, *rest = some
+        alike = "S" not in first.axes and all(one.kind == first.kind for one in rest)
+        groups += [[first, *rest]] if alike else [[one] for one in (first, *rest)]
+    return groups
+
+
+def open_with_napari(viewer: napari.viewer.Viewer, found: Found) -> list[Layer]:
+    """Open the path of `found` with napari; raises its error where that fails."""
+    try:
+        added = [bare(layer) for layer in viewer.open(found.path)]
+    except Exception:  # of any plugin
+        added = []
+    if not added and found.error is not None:
+        raise found.error
+    return added
+
+
+def layer_of(image: FileImage) -> Image:
+    """A layer of an image in a file, which no viewer has yet."""
+    return _layer(image.levels, image.axes, image.reference, image.metadata)
+
+
+def _stack(path: Path, images: Sequence[FileImage]) -> Image:
     import dask.array as da  # napari brings it
 
     levels = [

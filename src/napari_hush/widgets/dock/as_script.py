@@ -12,7 +12,9 @@ import yaml
 
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import file_of, images_of
-from napari_hush.io.formats import format_of
+from napari_hush.io.formats import FORMATS, format_of
+from napari_hush.widgets.data.chosen_files import ImageOnDisk
+from napari_hush.widgets.data.layers import pixel_shape
 from napari_hush.widgets.data.regions import Extent
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ def as_python(
     data_type = _data_type(data, roles)
     if data_type is not None:
         configuration = _of_type(configuration, data_type)
-        sources = {role: _files(layers) for role, layers in roles.items()}
+        sources = {
+            role: repr([str(path) for path in _paths(layers)])
+            for role, layers in roles.items()
+        }
     else:
         windows = data.windows(viewer)
         sources = {
@@ -87,7 +92,7 @@ def as_command(configuration: Configuration, data: ChosenData) -> str:
         _of_type(configuration, data_type).model_dump(mode="json"), sort_keys=False
     )
     files = {
-        role: " ".join(shlex.quote(str(source_of(one))) for one in layers)
+        role: " ".join(shlex.quote(str(path)) for path in _paths(layers))
         for role, layers in roles.items()
     }
     others = "".join(
@@ -100,8 +105,10 @@ def as_command(configuration: Configuration, data: ChosenData) -> str:
     )
 
 
-def source_of(layer: Image) -> Path | None:
+def source_of(layer: Image | ImageOnDisk) -> Path | None:
     """The file of a layer, or the image in one; None if it has none."""
+    if isinstance(layer, ImageOnDisk):
+        return layer.path
     named = layer.source.path or layer.metadata.get("path")
     return Path(named) if named else None
 
@@ -139,8 +146,14 @@ def _type_of(layer: Image) -> str | None:
     if path is None or getattr(layer, "rgb", False) or not file_of(path).exists():
         return None
     data_type = format_of(path)
-    is_whole = data_type is not None and len(images_of(path, data_type)) == 1
-    return data_type if is_whole else None
+    if isinstance(layer, ImageOnDisk) or data_type is None:
+        return data_type
+    if len(images_of(path, data_type)) != 1:
+        return None
+    # A layer may show one channel of a file, or have its dimensions in another order.
+    shapes = pixel_shape(layer), FORMATS[data_type].open(path, "", 0)[0].shape
+    ours, theirs = ([size for size in shape if size > 1] for shape in shapes)
+    return data_type if ours == theirs else None
 
 
 def _of_type(configuration: Configuration, data_type: str) -> Configuration:
@@ -148,13 +161,22 @@ def _of_type(configuration: Configuration, data_type: str) -> Configuration:
     return configuration.replace(data_config=data)
 
 
-def _files(layers: Sequence[Image]) -> str:
-    return repr([str(source_of(layer)) for layer in layers])
+def _paths(layers: Sequence[Image | ImageOnDisk]) -> list[Path | None]:
+    """The files of layers; the folder instead of all of its images."""
+    folder = getattr(layers[0], "folder", None)
+    if folder and all(getattr(one, "folder", None) == folder for one in layers):
+        return [folder]
+    return [source_of(layer) for layer in layers]
 
 
 def _arrays(layers: Sequence[Image], windows: list[list[Box]] | None) -> str:
     parts = []
     for number, layer in enumerate(layers):
+        if isinstance(layer, ImageOnDisk):
+            raise SourceTypeError(
+                f"{str(layer.path)!r} is not open as a layer, so it can be copied only "
+                "together with files of one format; open it as a layer."
+            )
         pixels = f"viewer.layers[{layer.name!r}].data{'[0]' if layer.multiscale else ''}"
         if getattr(layer, "rgb", False):
             pixels += "[..., :3]"

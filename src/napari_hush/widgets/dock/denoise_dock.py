@@ -380,15 +380,15 @@ class DenoiseDock(QWidget):
 
     def _train(self, engine: CAREamist | None, *, stop_early: bool = False) -> bool:
         """Train a new model or that of `engine`; returns whether it has started."""
-        task, layer = self._inputs.training(stop_early=stop_early), self._inputs.chosen()
-        if task is None or layer is None:
+        task = self._inputs.training(stop_early=stop_early)
+        if task is None:
             return False
         report = self._inputs.check.report
         problem = why_training_cannot_work(report, task.configuration)
         if problem and not confirm(self, "Train anyway", problem):
             return False
         apart = self._inputs.settings.apart.isChecked()
-        task = replace(task, model=engine)
+        task, layer = replace(task, model=engine), self._inputs.data.previewed()
         self._run.train(task, layer, self._inputs.axes(), apart=apart)
         self._show_started()
         return True

@@ -18,7 +18,6 @@ from napari_hush.config.configuration import SUFFIXES as YAML_SUFFIXES
 from napari_hush.config.training import preset_of, until_good
 from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers
-from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.data_panel import DataPanel
 from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.dock.as_script import as_command, as_python, source_of
@@ -42,11 +41,15 @@ from napari_hush.widgets.theme.theme import Colours
 from napari_hush.widgets.theme.widgets import column
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import napari.viewer
     from napari.layers import Image
 
     from napari_hush.models import Model
     from napari_hush.quality import DataReport
+    from napari_hush.widgets.data.chosen_data import ChosenData
+    from napari_hush.widgets.data.chosen_files import ImageOnDisk
     from napari_hush.widgets.data.drag_and_drop import Dropped
     from napari_hush.widgets.settings.cost_estimate import Estimate
 
@@ -123,11 +126,11 @@ class Inputs(QWidget):
 
     def namedValue(self) -> Configuration:
         """`value`, with the name of the layer unless the user has set one."""
-        configuration, layer = self.value(), self.chosen()
+        configuration = self.value()
         unnamed = configuration.experiment_name == Configuration().experiment_name
-        if layer is None or not unnamed:
+        name = re.sub(r"[^A-Za-z0-9_\- ]+", "_", self.data.subject()).strip()
+        if not unnamed:
             return configuration
-        name = re.sub(r"[^A-Za-z0-9_\- ]+", "_", layer.name).strip()
         return configuration.replace(experiment_name=name) if name else configuration
 
     def setValue(self, configuration: Configuration) -> None:
@@ -146,34 +149,27 @@ class Inputs(QWidget):
         data |= {"data_type": "array", "level": 0, **chosen}
         with QSignalBlocker(self.settings):
             self.settings.setValue(configuration.replace(data_config=data))
-        if self.chosen() is None:
+        if self.data.first() is None:
             self.data.axes.setValue(configuration.data_config.axes)
         self._on_edited()
 
     def chosen(self) -> Image | None:
-        """The first noisy layer, which is also the one to denoise."""
+        """The first noisy layer, which is also the one to denoise; None for files."""
         return self.data.layer()
 
+    def folder(self) -> list[Path]:
+        """The folder or the files that are trained on from disk; empty for layers."""
+        files = self.data.files()
+        return [] if files is None else files.paths
+
     def imagePath(self) -> str:
-        """Path of the file of the chosen layer; empty without one."""
-        layer = self.chosen()
+        """Path of the file of the chosen image; empty without one."""
+        layer = self.data.first()
         return "" if layer is None else str(source_of(layer) or "")
 
     def chosenData(self) -> ChosenData | None:
-        """All chosen layers; None without a noisy one."""
-        chosen = {
-            role: tuple(field.value())
-            for role, field in self.data.fields.items()
-            if role != "truth"
-        }
-        if not chosen["noisy"]:
-            return None
-        return ChosenData(
-            axes=self.axes(),
-            extent=self.data.region.value(),
-            shapes=self.data.region.shapes.value(),
-            **chosen,
-        )
+        """All chosen images; None without a noisy one."""
+        return self.data.value()
 
     def truth(self) -> Image | None:
         """Ground truth for the result: that layer, or the target of the method."""
@@ -201,9 +197,8 @@ class Inputs(QWidget):
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
         if self.cost is not None:
             self._begun = configuration, self.cost.seconds / self._steps
-        layer = data.noisy[0]
-        size = layers.pixel_size_of(layer)
-        return Training(configuration, pixels, layer.name, pixel_size=size)
+        size = layers.pixel_size_of(data.noisy[0])
+        return Training(configuration, pixels, self.data.subject(), pixel_size=size)
 
     def showLocked(self, locked: bool) -> None:
         """Disable the settings during training."""
@@ -299,9 +294,10 @@ class Inputs(QWidget):
     def _check_all(self) -> None:
         method = self.settings.method.method()
         self.data.showTargets(method.needs_targets)
-        layer = self.chosen()
+        layer = self.data.first()
         with QSignalBlocker(self.settings):  # check_inputs may change it
-            self.readiness = check_inputs(layer, self.axes(), self.settings)
+            facts = self.data.describe()
+            self.readiness = check_inputs(layer, self.axes(), self.settings, facts)
             if layer is None or self.readiness.axes_wrong:
                 self.settings.fitPatches(None)
             else:
@@ -315,16 +311,21 @@ class Inputs(QWidget):
         self.check.watch(layer if usable else None, self.axes())
         self._show_cost()
 
-    def _check_model(self, layer: Image) -> None:
+    def _check_model(self, layer: Image | ImageOnDisk) -> None:
         """Check whether the current model fits the layer and the settings."""
         if self._model is None:
             return
         model, axes, more = self._model, self.axes(), ""
         if not self.readiness.training:
             more = why_not_train_more(model, self.value())
+        misfit = why_not_for(model, layer, axes)
+        if not misfit and self.data.files() is not None:
+            misfit = (
+                f"“{self.data.subject()}” is on disk; denoise it in the dock Denoise files."
+            )
         self.readiness = replace(
             self.readiness,
-            denoising=why_not_for(model, layer, axes),
+            denoising=misfit,
             training_more=more,
             note=note_for(model, layer, axes),
         )

@@ -53,14 +53,13 @@ class Presenter(QObject):
     def update(self) -> None:
         """Show the current state of everything."""
         inputs, model, run = self._controls.inputs, self._model, self._run
-        layer = inputs.chosen()
         state, denoising = self.state, self._denoising.state
         together = state is denoising and not self.denoised_last
         dock = DockState(
             state,
             ended=run.state.message if together else "",
             readiness=inputs.readiness,
-            layer="" if layer is None else layer.name,
+            layer=inputs.data.subject(),
             model=model.name,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,

@@ -9,7 +9,6 @@ from napari_hush.axes import AxesMap, validate_axes
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.layers import (
     channel_count,
-    describe,
     engine_axes,
     engine_shape,
     pixel_shape,
@@ -18,6 +17,7 @@ from napari_hush.widgets.data.layers import (
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_hush.widgets.data.chosen_files import ImageOnDisk
     from napari_hush.widgets.settings.settings_form import SettingsForm
 
 
@@ -41,12 +41,14 @@ class Readiness:
     """Size and pixel size of the layer."""
 
 
-def check_inputs(layer: Image | None, axes: str, settings: SettingsForm) -> Readiness:
+def check_inputs(
+    layer: Image | ImageOnDisk | None, axes: str, settings: SettingsForm, facts: str = ""
+) -> Readiness:
     """Check the inputs together, and adapt `settings` to the axes and channels of `layer`.
 
-    Reads no pixels; the engine refuses those that cannot be trained on.
+    Reads no pixels; the engine refuses those that cannot be trained on. `facts` describe
+    the image.
     """
-    facts = "" if layer is None else describe(layer)
     shape = () if layer is None else pixel_shape(layer)
     try:
         known = validate_axes(engine_axes(axes))
