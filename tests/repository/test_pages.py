@@ -30,7 +30,7 @@ READ_ONLY = {"docs/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
-MENUS = {"Plugins", "Filter", "Install/Uninstall", "Denoise (Hush)"}
+MENUS = {"Plugins", "Filter", "Install/Uninstall"}
 NO_LABELS = {"italics"}
 GUIDES = ["README.md", "docs/start.md", "docs/troubleshooting.md", "docs/interpretation.md"]
 WIDEST = 60  # characters; longer text in italics quotes a message
