@@ -40,14 +40,14 @@ STARTED = TrainingStarted(
 )
 
 
-def steps(first: int, count: int, seconds_left: float = 72.0) -> StepsDone:
+def steps(first: int, count: int) -> StepsDone:
     return StepsDone(
         epoch=0,
         first_step=first,
         losses=(1.0,) * count,
         learning_rate=1e-3,
         patches_per_second=240.0,
-        seconds_left=seconds_left,
+        seconds_left=72.0,
     )
 
 
@@ -59,21 +59,36 @@ def test_training_counts_steps_and_epochs_from_one():
     assert (state.done, state.total, state.epoch) == (0, 40, 1)
     state = advance(state, steps(0, 10), now=7.0)
     assert (state.done, state.epoch) == (10, 1)
-    state = advance(state, steps(10, 1, seconds_left=71.0), now=8.0)
-    assert (state.done, state.epoch, state.seconds_left) == (11, 2, 71.0)
+    state = advance(state, steps(10, 1), now=8.0)
+    assert (state.done, state.epoch) == (11, 2)
 
 
-def test_the_time_left_follows_the_estimate_without_jumps():
-    """A slow step raises the estimate from 60 s to 120 s; it is reached in some seconds."""
-    state = advance(begin(Activity.TRAINING, "cells", 0), STARTED, 0)
-    state = advance(state, steps(0, 1, seconds_left=60.0), 1.0)
-    shown = []
-    for second in range(2, 32):
-        state = advance(state, steps(second, 1, seconds_left=120.0), float(second))
+def _shown_times_left(durations, total):
+    """Seconds left, as shown after each of these steps, in s."""
+    state = begin(Activity.TRAINING, "cells", 0.0)
+    state = advance(state, replace(STARTED, num_epochs=1, steps_per_epoch=total), 0.0)
+    now, shown = 0.0, []
+    for number, duration in enumerate(durations):
+        now += duration
+        state = advance(state, steps(number, 1), now)
         shown.append(state.seconds_left)
-    assert shown[0] < 75
-    assert shown[-1] == pytest.approx(120, abs=6)
-    assert all(abs(a - b) < 15 for a, b in pairwise(shown))
+    return shown
+
+
+def test_the_time_left_leaves_out_the_first_step():
+    """It compiles and allocates: "51 h left" after one step of 7 s in 25,000."""
+    shown = _shown_times_left([7.0, *[0.5] * 20], total=120)
+    assert shown[:4] == [None] * 4
+    assert shown[4:] == [pytest.approx(0.5 * (120 - n)) for n in range(5, 22)]
+
+
+def test_the_time_left_follows_the_speed_without_jumps():
+    """Other programs make the second half of the steps twice as slow."""
+    shown = _shown_times_left([1.0] * 50 + [2.0] * 50, total=100)
+    assert shown[49] == pytest.approx(50)
+    assert max(abs(b - a) for a, b in pairwise(shown[5:])) < 6
+    assert shown[89] > 12
+    assert shown[-1] < 4
 
 
 def test_a_pause_is_said_at_once():

@@ -27,6 +27,8 @@ from napari_hush.events import (
 from napari_hush.widgets.jobs.task_events import ProcessDied
 from napari_hush.widgets.settings.labels import format_duration
 
+SURE_SECONDS = 2.0
+"""Seconds of steps or tiles after which the time left can be told."""
 SMOOTH_SECONDS = 5.0
 """Seconds in which the time left that is shown adapts to a new estimate."""
 
@@ -74,15 +76,16 @@ class RunState:
     num_epochs: int = 0
     steps_before: int = 0
     """Optimizer steps of the model before this run."""
-    patches_per_second: float = 0.0
     seconds_left: float | None = None
     """Estimate for the rest of the run, smoothed; None if unknown."""
     updated: float = 0.0
     """Clock (s) at the last change of `seconds_left`."""
+    base: tuple[float, int] | None = None
+    """Clock (s) and steps done at the first report since the start or a pause."""
     pausing: bool = False
     """Whether it pauses after the current step."""
     seconds_per_step: float = 0.0
-    """Mean time of an optimizer step of this run, validation included; 0 if unknown."""
+    """Mean time of a step, validation included, or of a tile; 0 if unknown."""
     device: str = ""
     """Torch device."""
     stopped: bool = False
@@ -133,19 +136,17 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case StepsDone():
             done = event.first_step + len(event.losses) - state.steps_before
             per_epoch = max(1, state.total // max(1, state.num_epochs))
-            steps = state.total - done
-            each = event.seconds_left / steps if steps > 0 else state.seconds_per_step
+            base = state.base or (now, done)
             return replace(
-                state,
+                _with_time_left(state, base, done, now),
+                base=base,
                 done=done,
                 epoch=max(1, -(-done // per_epoch)),
-                patches_per_second=event.patches_per_second,
-                seconds_left=_smoothed(state, event.seconds_left, now),
-                updated=now,
-                seconds_per_step=each,
             )
         case TrainingPaused() if state.phase is Phase.RUNNING:
-            return replace(state, phase=Phase.PAUSED, seconds_left=None, pausing=False)
+            return replace(
+                state, phase=Phase.PAUSED, seconds_left=None, pausing=False, base=None
+            )
         case TrainingResumed() if state.phase is Phase.PAUSED:
             return replace(state, phase=Phase.RUNNING)
         case Plateau():
@@ -168,25 +169,33 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case ImageStarted():
             return replace(state, done=0, total=event.num_tiles, started=now)
         case TilesDone():
-            left = (now - state.started) / max(1, event.done)
-            return replace(
-                state,
-                done=event.done,
-                total=event.num_tiles,
-                seconds_left=_smoothed(state, left * (event.num_tiles - event.done), now),
-                updated=now,
-            )
+            state = replace(state, total=event.num_tiles)
+            state = _with_time_left(state, (state.started, 0), event.done, now)
+            return replace(state, done=event.done)
         case _:
             return state
 
 
-def _smoothed(state: RunState, estimate: float, now: float) -> float:
-    """`estimate` of the seconds left, moved towards what was shown before."""
-    if state.seconds_left is None:
-        return estimate
-    passed = now - state.updated
-    expected = max(0.0, state.seconds_left - passed)
-    return expected + (1 - math.exp(-passed / SMOOTH_SECONDS)) * (estimate - expected)
+def _with_time_left(
+    state: RunState, base: tuple[float, int], done: int, now: float
+) -> RunState:
+    """`state` with the time left, if enough is `done` since `base` to know it.
+
+    The speed is the mean since `base`, and new estimates are approached in some seconds.
+    """
+    seconds, count = now - base[0], done - base[1]
+    if not count:
+        return state
+    each = seconds / count
+    state = replace(state, seconds_per_step=each)
+    if seconds < SURE_SECONDS:
+        return state
+    left = each * max(0, state.total - done)
+    if state.seconds_left is not None:
+        passed = now - state.updated
+        expected = max(0.0, state.seconds_left - passed)
+        left = expected + (1 - math.exp(-passed / SMOOTH_SECONDS)) * (left - expected)
+    return replace(state, seconds_left=left, updated=now)
 
 
 def pausing(state: RunState, *, wanted: bool) -> RunState:
