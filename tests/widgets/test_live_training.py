@@ -150,15 +150,54 @@ def test_a_paused_training_is_previewed_where_the_person_looks(viewer, endless, 
         viewer.dims.set_current_step(0, frame)
         training.until(lambda frame=frame: preview.translate[0] == frame)
     whole = preview.data.shape
-    viewer.camera.zoom *= 6
+    viewer.scene.camera.zoom *= 6
     training.until(lambda: preview.data.shape[1] < whole[1])
     before = np.array(preview.translate)
-    y, x = viewer.camera.center[-2:]
-    viewer.camera.center = (y + 12, x - 12)
+    y, x = viewer.scene.camera.center[-2:]
+    viewer.scene.camera.center = (y + 12, x - 12)
     training.until(lambda: not np.array_equal(preview.translate, before))
     assert preview.translate[1] > before[1]
     assert preview.translate[2] < before[2]
     assert preview.name == f"preview, step {_steps(training):,}"
+
+
+def test_a_newer_result_takes_the_place_of_the_preview(viewer, training):
+    training.until(lambda: _previews(viewer) != [])
+    training.click("denoise")
+    training.until(lambda: "Denoised into" in training.status)
+    training.until(lambda: _previews(viewer) == [])
+    viewer.layers["cells denoised"].visible = False
+    training.until(lambda: _previews(viewer) != [])
+
+
+def test_a_volume_is_trained_and_denoised_however_it_is_displayed(
+    viewer, endless, noisy, notifications
+):
+    """In 2D, in 3D, with axes in another order, and changed in the middle."""
+    volume = np.stack([noisy[:32, :40] + n for n in range(8)])
+    viewer.add_image(volume, name="volume", axis_labels=("z", "y", "x"), scale=(3, 1, 1))
+    training = endless("ZYX")
+    training.until(lambda: _previews(viewer) != [])
+    (preview,) = _previews(viewer)
+    assert preview.data.shape == (1, 32, 40)
+    viewer.dims.ndisplay = 3
+    training.until(lambda: preview.data.shape == (8, 32, 40))
+    viewer.dims.ndisplay = 2
+    viewer.dims.roll()
+    training.until(lambda: preview.data.shape == (8, 32, 1))
+    viewer.dims.transpose()
+    viewer.dims.ndisplay = 3
+    training.click("denoise")
+    training.until(lambda: "volume denoised" in viewer.layers)
+    for ndisplay in (2, 3, 2, 3):
+        viewer.dims.ndisplay = ndisplay
+        viewer.dims.roll()
+    training.until(lambda: "Denoised into" in training.status)
+    result = viewer.layers["volume denoised"]
+    assert result.data.shape == volume.shape
+    assert np.array_equal(result.scale, (3, 1, 1))
+    assert result.data.std() < volume.std()
+    assert not [said for said in notifications() if "Error" in said]
 
 
 def test_there_is_no_preview_while_the_loss_falls_steeply(viewer, training):

@@ -46,3 +46,12 @@ def test_the_bounds_follow_pan_zoom_slice_and_turned_axes(viewer, qtbot):
     viewer.reset_view()
     qtbot.waitUntil(lambda: shown_bounds(viewer, layer)[0] == slice(0, 12), timeout=5000)
     assert shown_bounds(viewer, layer)[1].stop - shown_bounds(viewer, layer)[1].start == 1
+
+
+def test_in_3d_all_displayed_pixels_are_visible(viewer, qtbot):
+    layer = viewer.add_image(np.zeros((4, 12, 64, 72), np.uint8))
+    viewer.dims.set_current_step(0, 2)
+    viewer.dims.ndisplay = 3
+    qtbot.wait(200)
+    everything = slice(0, 12), slice(0, 64), slice(0, 72)
+    assert shown_bounds(viewer, layer) == (slice(2, 3), *everything)

@@ -18,11 +18,16 @@ Bounds = tuple[slice, ...]
 
 
 def shown_bounds(viewer: Any, layer: Image) -> Bounds:
-    """The visible pixels of `layer` in the current slice; may be empty."""
+    """The visible pixels of `layer` in the current slice; may be empty.
+
+    In 3D all displayed pixels count as visible: napari knows the corners of a plane only.
+    """
+    bounds = list(shown_slice(viewer, layer))
+    if len(viewer.dims.displayed) > 2:
+        return tuple(bounds)
     corners = np.asarray(layer.corner_pixels, float)
     if layer.multiscale:  # corners are in pixels of the displayed level
         corners *= np.asarray(layer.downsample_factors)[layer.data_level][: layer.ndim]
-    bounds = list(shown_slice(viewer, layer))
     for axis in displayed_axes(viewer, layer):
         size = pixel_shape(layer)[axis]
         first, last = np.floor(corners[0, axis]), np.ceil(corners[1, axis]) + 1

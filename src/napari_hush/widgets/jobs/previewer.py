@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FIRST_PIXELS, MIN_PIXELS, MAX_PIXELS = 192**2, 64**2, 2048**2
+FIRST_PIXELS, MIN_PIXELS, MAX_PIXELS = 192**2, 128**2, 2048**2
 """Pixels of the first preview, and of any."""
 TARGET_SECONDS = 0.2
 """Time for one preview; its size adapts to this."""

@@ -33,6 +33,7 @@ from napari_hush.widgets.jobs.task_events import (
     ProcessDied,
 )
 from napari_hush.widgets.notifications import notify
+from napari_hush.widgets.results.pairing import pair_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -59,6 +60,7 @@ class TrainingRun(Run):
         self._view: LayerView | None = None
         self._looked: VisibleRegion | None = None
         self._preview: PreviewLayer | None = None
+        self._result: Image | None = None
         self._wants_preview = True
         self._losses: list[float] = []
         self._has_levelled = False
@@ -97,6 +99,8 @@ class TrainingRun(Run):
         config = task.configuration if task.model is None else task.model.config
         self.state = replace(self.state, method=method_of(config).label)
         self._view, self._preview = view, preview
+        pair = pair_of(layer, self._viewer.layers)
+        self._result = None if pair is None else pair[1]
         self._follow.start()
 
     def pauseOrResume(self) -> None:
@@ -121,15 +125,14 @@ class TrainingRun(Run):
     def setPreview(self, wanted: bool) -> None:
         """Switch previews on or off, at any time."""
         self._wants_preview = wanted
-        if self._preview is not None and not wanted:
-            self._preview.close()
+        if not wanted:
+            self._hide_preview()
         self._on_follow()
 
     def closePreview(self) -> None:
         """Remove the preview layer."""
-        if self._preview is not None:
-            self._preview.close()
-            self._preview = None
+        self._hide_preview()
+        self._preview = None
 
     @property
     def preview_was_removed(self) -> bool:
@@ -143,9 +146,21 @@ class TrainingRun(Run):
             return
         view.update(self._viewer)
         view.visible.on = self._wants_preview and self._has_levelled
+        if self._is_covered(view.layer):
+            view.visible.on = False
+            self._hide_preview()
         if view.visible != self._looked:
             self._looked = replace(view.visible)
             self._live.look(self._looked)
+
+    def _is_covered(self, layer: Image) -> bool:
+        """Whether a result of `layer` that is newer than this run hides the preview."""
+        pair = pair_of(layer, self._viewer.layers)
+        return pair is not None and pair[1] is not self._result and pair[1].visible
+
+    def _hide_preview(self) -> None:
+        if self._preview is not None:
+            self._preview.close()
 
     def _on_layer_removed(self, event: Any) -> None:
         # At once: napari 0.9 crashes in OpenGL when a layer gets new pixels after one
@@ -179,7 +194,8 @@ class TrainingRun(Run):
         if not self._has_levelled and has_levelled(self._losses):
             self._has_levelled = True
             self._on_follow()
-        if preview is not None and self._preview is not None and self._wants_preview:
+        wanted = self._looked is not None and self._looked.on and self._wants_preview
+        if preview is not None and self._preview is not None and wanted:
             self._preview.show(preview)
 
     def _take_model(self, model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ APPEAR_MS = 30
 """Milliseconds until the layer is visible. napari takes 0.1 s to add a layer and as long
 to draw it for the first time; other events are handled in between."""
 REFRESH_SECONDS = 0.2
-"""Seconds between two drawings of the layer while it fills."""
+"""Least time between two drawings of the layer while it fills."""
+DRAWING_SHARE = 0.1
+"""Share of the time for drawings: in 3D without a GPU, each takes up to seconds."""
 
 
 class ResultLayer:
@@ -44,7 +47,7 @@ class ResultLayer:
         self._viewer = viewer
         self._origin = origin
         self._canvas = canvas
-        self._drawn = time.monotonic()
+        self._next = time.monotonic() + REFRESH_SECONDS
         self.is_seen = False
         """Whether the layer has been made visible once."""
         self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
@@ -82,7 +85,7 @@ class ResultLayer:
     def show(self, regions: Sequence[tuple[slice, ...]]) -> None:
         """Show finished tiles soon; `regions` are in ``(S, C, (Z), Y, X)``."""
         self._canvas.show(regions)
-        if time.monotonic() - self._drawn > REFRESH_SECONDS:
+        if time.monotonic() > self._next:
             self._refresh()
 
     def finish(self) -> None:
@@ -109,7 +112,13 @@ class ResultLayer:
             self.is_seen = self._layer.visible = True
 
     def _refresh(self) -> None:
-        if self.is_there and self.is_seen:
-            self._limits.set(self._canvas.limits)
-            self._layer.refresh(extent=False, highlight=False, thumbnail=False)
-        self._drawn = time.monotonic()
+        if not (self.is_there and self.is_seen):
+            return
+        started, self._next = time.monotonic(), math.inf
+        self._limits.set(self._canvas.limits)
+        self._layer.refresh(extent=False, highlight=False, thumbnail=False)
+        QTimer.singleShot(0, lambda: self._pace(started))  # after it is drawn
+
+    def _pace(self, started: float) -> None:
+        now = time.monotonic()
+        self._next = now + max(REFRESH_SECONDS, (now - started) / DRAWING_SHARE)
