@@ -108,8 +108,24 @@ def test_a_dimension_of_size_one_makes_room_for_the_axes_of_the_user():
     """A stack of 20 planes that is called one plane of 20 channels."""
     shape = (1, 20, 64, 64)
     assert fitting_dimensions("it", "ZCYX", shape, "ZYX") == ((1, 2, 3), "CYX")
-    kept, _ = fitting_dimensions("it", "ZCYX", shape, "ZYX", inherited=True)
-    assert len(kept) == 4  # which do not fit three letters, as is said later
+    with pytest.raises(DataError, match="'ZCYX'"):
+        fitting_dimensions("it", "ZCYX", shape, "ZYX", inherited=True)
+
+
+@pytest.mark.parametrize(
+    ("named", "axes", "advice"),
+    [
+        ("ZYX", "YX", "use planes one by one, give the axes as SYX"),
+        ("TZYX", "TYX", "use planes one by one, give the axes as TSYX"),
+        ("CYX", "YX", "use channels one by one, give the axes as SYX"),
+        ("ZCYX", "YX", "use planes and channels one by one, give the axes as STYX"),
+        ("TZCYX", "YX", "use images with the same axes.$"),
+    ],
+)
+def test_images_with_more_axes_than_a_model_can_be_taken_one_by_one(named, axes, advice):
+    shape = (3,) * len(named)
+    with pytest.raises(DataError, match=advice):
+        fitting_dimensions("it", named, shape, axes, inherited=True)
 
 
 @pytest.mark.parametrize(

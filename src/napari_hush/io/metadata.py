@@ -277,9 +277,14 @@ def fitting_dimensions(
     if len(kept) > len(axes) and not inherited:
         kept = _kept(named, shape, axes, "YX")
     left = "".join(named[i] for i in kept)
+    size = ", ".join(f"{a} = {shape[i]}" for a, i in zip(left, kept, strict=True))
+    if inherited and len(left) > len(axes) and UNNAMED not in left:
+        raise DataError(
+            f"The axes of {name} are {left!r} ({size}) but those of the training images "
+            f"are {axes!r}; use images with the same axes{_one_by_one(left, axes)}."
+        )
     if len(left) != len(axes) or _agree(left, axes):
         return Fit(kept)
-    size = ", ".join(f"{a} = {shape[i]}" for a, i in zip(left, kept, strict=True))
     if inherited:
         raise DataError(
             f"The axes of {name} are {left!r} ({size}) but those of the training images "
@@ -291,9 +296,23 @@ def fitting_dimensions(
         raise DataError(
             f"The axes of {name} are {left!r} ({size}) but they were given as {axes!r}; "
             "give Y and X where the file has them, or, if the file is wrong, correct it or "
-            "read it with a custom reader (data_type 'custom')."
+            "read it with a custom reader."
         )
     return Fit(kept, left)
+
+
+def _one_by_one(named: str, axes: str) -> str:
+    """Advice on how images with more axes than `axes` are read as several images."""
+    more = [letter for letter in named if letter not in axes and letter in "ZC"]
+    free = [letter for letter in "ST" if letter not in named]
+    if not 0 < len(more) <= len(free):
+        return ""
+    given = named.translate(str.maketrans("".join(more), "".join(free[: len(more)])))
+    them = " and ".join({"Z": "planes", "C": "channels"}[letter] for letter in more)
+    return (
+        f", or, to use {them} one by one, give the axes as {given} (on the command line "
+        f"--axes {given})"
+    )
 
 
 def equivalent_axes(named: str, shape: Sequence[int], axes: str) -> str:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def denoise_quickly(viewer: napari.viewer.Viewer) -> None:
-    """Train on the selected image layer with the shortest preset, and denoise it."""
+    """Denoise the selected image layer, after training a model if none fits."""
     layer = _selected_image(viewer)
     if layer is None:
         notify("No image layer is selected; select one in the layer list.")
         return
-    _start(open_dock(viewer, DenoiseDock, "Denoise"), layer)
+    _start(open_dock(viewer, DenoiseDock, "denoise_dock"), layer)
 
 
 def _start(dock: DenoiseDock, layer: Image) -> None:

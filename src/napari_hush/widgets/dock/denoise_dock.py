@@ -147,6 +147,11 @@ class DenoiseDock(QWidget):
         return self._model.model
 
     @property
+    def modelName(self) -> str:
+        """Name of the current model; empty without one."""
+        return self._model.name
+
+    @property
     def state(self) -> RunState:
         """The state of the run in progress, or of the last one."""
         return self._presenter.state

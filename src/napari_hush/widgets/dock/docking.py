@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QWidget
 
 from napari_hush.widgets.data.helper_layers import bare
 from napari_hush.widgets.notifications import confirm
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QPushButton
+    from qtpy.QtWidgets import QPushButton, QWidget
 
-Dock = TypeVar("Dock", bound=QWidget)
+TITLES = {"denoise_dock": "Denoise", "files_dock": "Denoise files"}
+"""In the menu, by objectName."""
 
 SHORTCUTS = {
     "denoise_now": "Alt+N",
@@ -42,28 +42,27 @@ def add_shortcuts(dock: QWidget, buttons: Mapping[str, QPushButton]) -> None:
         shortcut.activated.connect(buttons[name].click)
 
 
-def find_dock(viewer: Any, kind: type[Dock]) -> Dock | None:
-    """The dock of this kind that is open in `viewer`, however it was opened."""
+def find_dock(viewer: Any, name: str) -> Any:
+    """The dock with this objectName that is open in `viewer`; None if there is none.
+
+    napari finds only docks that were opened in the same way, by its menu or by a script.
+    """
     docks = map(bare, viewer.window.dock_widgets.values())
-    found: list[Dock] = [dock for dock in docks if isinstance(dock, kind)]
-    return found[0] if found else None
+    return next((dock for dock in docks if dock.objectName() == name), None)
 
 
-def open_dock(viewer: Any, kind: type[Dock], name: str) -> Dock:
-    """Show the dock of this kind, or open it under the `name` it has in the menu."""
-    if (found := find_dock(viewer, kind)) is not None:
-        _raise(found)
-        return found
-    dock: Dock = kind(bare(viewer))
-    viewer.window.add_dock_widget(dock, name=f"{name} (Hush)")
+def open_dock(viewer: Any, kind: Callable[[Any], QWidget], name: str) -> Any:
+    """Show the dock of this kind and objectName, or open it under its name in the menu."""
+    dock = find_dock(viewer, name)
+    if dock is None:
+        dock = kind(bare(viewer))
+        viewer.window.add_dock_widget(dock, name=f"{TITLES[name]} (Hush)")
+    _raise(dock)
     return dock
 
 
 class OnlyDock(QObject):
-    """Closes `dock` again if one of its kind is open, and shows that one instead.
-
-    napari finds only docks that were opened in the same way, by its menu or by a script.
-    """
+    """Closes `dock` again if one of its kind is open, and shows that one instead."""
 
     def __init__(self, dock: QWidget, viewer: Any) -> None:
         super().__init__(dock)
@@ -76,7 +75,7 @@ class OnlyDock(QObject):
         return False
 
     def _check(self) -> None:
-        first = find_dock(self._viewer, type(self._dock))
+        first = find_dock(self._viewer, self._dock.objectName())
         if first not in (None, self._dock) and self._dock.parent() is not None:
             self._viewer.window.remove_dock_widget(self._dock)
             _raise(first)
@@ -100,7 +99,7 @@ def ask_before_closing(dock: QWidget, reason: Callable[[], str]) -> None:
     frame.setProperty("asks", True)
 
 
-def _raise(dock: QWidget | None) -> None:
-    if dock is not None and (frame := dock.parentWidget()) is not None:
+def _raise(dock: QWidget) -> None:
+    if (frame := dock.parentWidget()) is not None:
         frame.show()
         frame.raise_()

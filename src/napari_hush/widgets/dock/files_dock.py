@@ -1,137 +1,222 @@
-"""The dock "Denoise files": a folder in, a model, a folder out."""
+"""The dock "Denoise files": images on disk and a model in, a folder of results out."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFileDialog,
-    QLineEdit,
-    QProgressBar,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QProgressBar, QScrollArea, QWidget
 
-from napari_hush.events import Event, FileWritten, ImageStarted
-from napari_hush.widgets.dock.docking import OnlyDock
+from napari_hush.widgets.data.file_opener import FileOpener
+from napari_hush.widgets.dock.docking import OnlyDock, find_dock, open_dock
+from napari_hush.widgets.dock.files_inputs import FilesInputs
+from napari_hush.widgets.dock.files_list import FilesList
+from napari_hush.widgets.dock.path_fields import dropped_paths
 from napari_hush.widgets.dock.status import ActivityBar, StatusLine, show_progress
-from napari_hush.widgets.jobs.denoising_task import DenoisingFiles
+from napari_hush.widgets.jobs.files_progress import FilesProgress, Step
+from napari_hush.widgets.jobs.files_task import (
+    CheckingFiles,
+    DenoisingFiles,
+)
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity, Phase
-from napari_hush.widgets.model.file_dialogs import FILE_FILTER
-from napari_hush.widgets.notifications import notify
+from napari_hush.widgets.notifications import WarningCollector
+from napari_hush.widgets.theme.collapsible import order_tabs
+from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, stylesheet
-from napari_hush.widgets.theme.widgets import column, form, mark, push_button, row
+from napari_hush.widgets.theme.widgets import (
+    Rule,
+    WrappedLabel,
+    column,
+    mark,
+    push_button,
+    row,
+)
+from napari_hush.widgets.user_settings import add_recent_model
 
 if TYPE_CHECKING:
     import napari.viewer
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
+    from napari_hush.events import Event, WarningIssued
+    from napari_hush.models import Model
+
+CHECK_AFTER_MS = 250
+"""Milliseconds from the last edit to the check of the files."""
+STEPS = 1000
+"""Of the progress bar."""
+
 
 class FilesDock(QWidget):
-    """Denoises all images of a folder, or of a file, with a model from a file."""
+    """Denoises images on disk with a model, each into its own file."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._file = ""
-        self._written: list[Path] = []
+        self._progress = FilesProgress()
+        self._refusal = ""
+        self._check_again = False
 
         # ---- widgets
         self.setObjectName("files_dock")
-        self._source = PathField(
-            "files_source",
-            "A folder, file or plate with the images to denoise, or a pattern such as "
-            "cells_*.tif.",
-        )
-        self._model = PathField("files_model", "The model to denoise with.", FILE_FILTER)
-        self._output = PathField(
-            "files_output", "The folder for the results; no file is overwritten."
-        )
-        self._axes = QLineEdit()
-        self._axes.setObjectName("files_axes")
-        self._axes.setPlaceholderText("axes of the model")
-        self._axes.setToolTip("Axes of the files, e.g. TYX; if empty, those of the model.")
-        self._images = ImageChooser()
-        self._resume = QCheckBox("Only missing results")
-        self._resume.setObjectName("files_resume")
-        self._resume.setToolTip(
-            "Keep the results that exist, and complete one that was interrupted."
-        )
+        self.setAcceptDrops(True)
+        self._inputs = FilesInputs(self._current)
+        self._list = FilesList()
+        self._warnings = WrappedLabel("files_warnings", role="quiet")
+        self._bar = QProgressBar()
+        self._bar.setObjectName("progress")
+        self._bar.setTextVisible(False)
+        self._status = StatusLine()
         self._start = push_button("files_start", "Denoise")
         self._cancel = push_button(
             "files_cancel", "Cancel", "Stop, and keep the finished files."
         )
-        self._progress = QProgressBar()
-        self._progress.setTextVisible(False)
-        self._status = StatusLine()
-        self._bar = ActivityBar(self)
-        self._run = Run(self, self._summary)
-
-        # ---- layout
-        fields = form()
-        fields.addRow("Images", self._source)
-        fields.addRow("Model", self._model)
-        fields.addRow("Results", self._output)
-        fields.addRow("Axes", self._axes)
-        fields.addRow("Of each file", self._images)
-        fields.addRow("", self._resume)
-        buttons = row()
-        buttons.addWidget(self._start, 2)
-        buttons.addWidget(self._cancel, 1)
-        layout = column(self, spacing=10)
-        layout.setContentsMargins(12, 10, 12, 12)
-        layout.addLayout(fields)
-        layout.addLayout(buttons)
-        layout.addWidget(self._progress)
-        layout.addWidget(self._status)
-        layout.addStretch(1)
+        self._open = push_button("files_open_folder", "Open folder")
+        self._activity = ActivityBar(self)
+        self._opener = FileOpener(viewer, self)
+        self._run = Run(self, self._summary, _Silent())
+        self._check = Run(self, warnings=_Silent())
+        self._check_later = QTimer(self)
+        self._check_later.setSingleShot(True)
+        self._check_later.setInterval(CHECK_AFTER_MS)
+        self._lay_out()
+        order_tabs(self)
 
         # ---- connections
-        for field in (self._source, self._model, self._output):
-            field.valueChanged.connect(self._on_edited)
+        self._inputs.valueChanged.connect(self._on_edited)
+        self._check_later.timeout.connect(self._on_check)
+        self._check.progressed.connect(self._on_checked)
+        self._check.refused.connect(self._on_refused)
+        self._check.ended.connect(self._on_check_ended)
         self._start.clicked.connect(self._on_start)
         self._cancel.clicked.connect(self._on_cancel)
+        self._open.clicked.connect(self._on_open_folder)
+        self._list.chosen.connect(self._on_chosen)
         self._run.progressed.connect(self._on_progressed)
-        self._run.refused.connect(notify)
-        self._run.ended.connect(self._render)
+        self._run.refused.connect(self._progress.end)
+        self._run.ended.connect(self._on_ended)
         viewer.events.theme.connect(self._on_theme)
+        add_help_key(self)
         OnlyDock(self, viewer)
         self._on_theme()
         self._render()
 
+    def _lay_out(self) -> None:
+        controls = QWidget()
+        inside = column(controls, spacing=8)
+        inside.setContentsMargins(12, 10, 12, 8)
+        inside.addWidget(self._inputs)
+        inside.addWidget(self._list, 1)
+        inside.addWidget(self._warnings)
+        scroll = QScrollArea()
+        scroll.setObjectName("files_scroll")
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(controls)
+        buttons = row()
+        for button, stretch in ((self._open, 1), (self._start, 2), (self._cancel, 2)):
+            buttons.addWidget(button, stretch)
+        foot = column(spacing=6)
+        foot.setContentsMargins(12, 6, 12, 10)
+        foot.addWidget(self._status)
+        foot.addWidget(self._bar)
+        foot.addLayout(buttons)
+        layout = column(self, spacing=0)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(Rule())
+        layout.addLayout(foot)
+
+    # ---- Public API
+
+    def setModel(self, name: str, model: Model) -> None:
+        """Choose the current model of the dock "Denoise", called `name`."""
+        self._inputs.model.setModel(name, model)
+
+    def setSource(self, *paths: Path) -> None:
+        """Choose images."""
+        self._inputs.source.setPaths(paths)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Take images and folders, or a model."""
+        if self._run.state.busy or not (paths := dropped_paths(event)):
+            return
+        event.acceptProposedAction()
+        self._inputs.take(paths)
+
     def sizeHint(self) -> QSize:
-        return QSize(330, 320)
+        return QSize(330, 560)
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._run.abandon()
-            self._bar.close()
+            self._check.abandon()
+            self._activity.close()
+        elif event.type() == QEvent.Type.WindowActivate and self._refusal:
+            self._check_later.start()  # the reason may be gone
         return bool(super().event(event))
+
+    # ---- Edits and the check of the files
+
+    def _current(self) -> tuple[str, Model] | None:
+        """Name and model of the dock "Denoise"."""
+        dock = find_dock(self._viewer, "denoise_dock")
+        return None if dock is None or dock.model is None else (dock.modelName, dock.model)
 
     def _on_edited(self) -> None:
         self._run.reset()
+        self._refusal = ""
+        self._check_later.start()
         self._render()
 
-    def _on_start(self) -> None:
-        source, model, output = (
-            field.value() for field in (self._source, self._model, self._output)
-        )
-        if source is None or model is None or output is None:
+    def _on_check(self) -> None:
+        if self._run.state.busy:
             return
-        self._written, self._file = [], ""
-        axes = self._axes.text().strip().upper()
-        resume = self._resume.isChecked()
-        task = DenoisingFiles(
-            model, source, output, axes, self._images.value(), resume=resume
-        )
-        self._run.start(Activity.DENOISING, source.name, task)
+        if self._check.state.busy:
+            self._check_again = True
+            self._check.stop()
+            return
+        self._refusal, self._check_again = "", False
+        self._progress.clear()
+        self._show_rows(None)
+        if (request := self._inputs.value()) is not None:
+            self._check.start(Activity.CHECKING, str(request), CheckingFiles(request))
+        self._render()
+
+    def _on_checked(self, events: list[Event]) -> None:
+        if not self._run.state.busy and not self._check_again:
+            self._show_rows(self._progress.take(events, time.monotonic()))
+            self._render()
+
+    def _on_refused(self, sentence: str) -> None:
+        if not self._check_again:
+            self._refusal = sentence
+
+    def _on_check_ended(self) -> None:
+        if self._check_again:
+            self._on_check()
+        self._render()
+
+    # ---- Denoising
+
+    def _on_start(self) -> None:
+        request = self._inputs.value()
+        if request is None or request.model is None or self._run.state.busy:
+            return
+        self._check.stop()
+        self._progress.begin()
+        self._run.start(Activity.DENOISING, str(request), DenoisingFiles(request))
+        if isinstance(request.model, Path):
+            add_recent_model(request.model)
         self._render()
 
     def _on_cancel(self) -> None:
@@ -139,150 +224,102 @@ class FilesDock(QWidget):
         self._render()
 
     def _on_progressed(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, ImageStarted):
-                self._file = event.name
-            if isinstance(event, FileWritten):
-                self._written.append(event.path)
+        before = self._progress.running
+        self._show_rows(self._progress.take(events, time.monotonic()))
+        running = self._progress.running
+        if running is not None and running != before:
+            self._list.follow(running)
         self._render()
         self._run.setPaintTime(paint_now(self))
 
-    def _summary(self, written: list[Path]) -> str:
-        stopped = "Cancelled; " if self._run.state.stopped else ""
-        count = "1 file is" if len(written) == 1 else f"{len(written)} files are"
-        where = f" in “{written[0].parent.name}”" if written else ""
-        return f"{stopped}{count} denoised{where}."
+    def _on_ended(self) -> None:
+        self._progress.end()
+        self._show_rows(None)
+        self._render()
 
-    def _missing(self) -> str:
-        for field, what in (
-            (self._source, "the folder with the images"),
-            (self._model, "a model"),
-            (self._output, "a folder for the results"),
-        ):
-            if field.value() is None:
-                return f"Choose {what}."
-        return ""
+    def _summary(self, _: object) -> str:
+        self._progress.end()
+        output = self._inputs.output.value()
+        name = "" if output is None else output.name
+        return self._progress.summary(name, stopped=self._run.state.stopped)
+
+    def _on_open_folder(self) -> None:
+        if (folder := self._inputs.output.value()) is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder.absolute())))
+
+    def _on_chosen(self, number: int) -> None:
+        """Open a result as a layer."""
+        if (result := self._progress.rows[number].result) is not None:
+            self._opener.open([result], "result")
+
+    # ---- What is seen
+
+    def _show_rows(self, changed: set[int] | None) -> None:
+        if changed is None:
+            self._list.setRows(self._progress.rows)
+        elif changed:
+            self._list.updateRows(self._progress.rows, sorted(changed))
 
     def _render(self) -> None:
-        state, missing = self._run.state, self._missing()
-        running = state.phase is Phase.RUNNING
-        for field in (
-            self._source,
-            self._model,
-            self._output,
-            self._axes,
-            self._images,
-            self._resume,
-        ):
-            field.setEnabled(not state.busy)
+        state, missing = self._run.state, self._inputs.missing() or self._refusal
+        running, progress = state.phase is Phase.RUNNING, self._progress
+        self._inputs.setEnabled(not state.busy)
+        self._start.setVisible(not state.busy)
         self._start.setEnabled(not state.busy and not missing)
-        self._start.setToolTip(missing or "Denoise all images of the folder.")
+        self._start.setText(progress.action)
+        self._start.setToolTip(missing or "Denoise the images of the list.")
+        self._cancel.setVisible(state.busy)
         self._cancel.setEnabled(running)
-        mark(self._start, "lit", self._start.isEnabled())
+        self._open.setVisible(not state.busy and progress.count(Step.DONE, Step.KEPT) > 0)
+        is_next = self._start.isEnabled() and (progress.left > 0 or not progress.rows)
+        mark(self._start, "lit", is_next)
+        mark(self._open, "lit", not is_next)
         mark(self._cancel, "lit", running)
-        show_progress(self._progress, state.done, max(1, state.total))
-        if running:
-            doing = f"“{self._file}”" if self._file else "the model"
-            words = f"{len(self._written)} done · {doing}"
-            if state.total:
-                words += f" · tile {state.done} of {state.total}"
-        elif state.phase is Phase.STOPPING:
-            words = "Stopping; finished files are kept …"
-        else:
-            words = state.message or missing or "Ready."
-        kind = "failed" if state.phase is Phase.FAILED else "plain"
-        self._status.setText(words, kind)
-        self._bar.show(state)
+        done = round(STEPS * progress.share) if state.busy else 0
+        show_progress(self._bar, done, STEPS)
+        self._warnings.setText(progress.warnings())
+        self._warnings.setVisible(bool(progress.warnings()))
+        self._status.setText(*self._words(missing))
+        self._activity.show(replace(state, done=done, total=STEPS))
+
+    def _words(self, missing: str) -> tuple[str, str]:
+        """The status and its kind."""
+        state, progress = self._run.state, self._progress
+        if state.phase is Phase.STOPPING:
+            return "Stopping; finished files are kept …", "plain"
+        if state.busy and progress.running is None:
+            return "Loading the model …", "plain"
+        if state.busy:
+            return progress.status(time.monotonic()), "plain"
+        if state.phase is Phase.FAILED:
+            return state.message, "failed"
+        if state.message:
+            return state.message, "problem" if progress.count(Step.FAILED) else "plain"
+        if self._refusal:
+            return missing, "failed"
+        if self._check.state.busy and not progress.rows:
+            return "Looking for images …", "plain"
+        return missing or progress.found(), "plain"
 
     def _on_theme(self, event: Any = None) -> None:
-        self.setStyleSheet(stylesheet(Colours.of(self._viewer.theme)))
+        colours = Colours.of(self._viewer.theme)
+        self.setStyleSheet(stylesheet(colours))
+        self._list.setColours(colours)
 
 
-class ImageChooser(QWidget):
-    """Which image is used of files that hold several: all, or one by its number."""
+class _Silent(WarningCollector):
+    """Shows no notifications: the dock shows warnings itself, each kind once."""
 
-    _KINDS = MappingProxyType(
-        {"all images": "", "series": "series", "scene": "scene", "field of wells": "field"}
-    )
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._kind = QComboBox()
-        self._kind.setObjectName("files_images")
-        self._kind.addItems(list(self._KINDS))
-        self._kind.setToolTip(
-            "Files may hold several images: series (TIFF), scenes (microscope formats) or "
-            "fields of wells (plates)."
-        )
-        self._number = QSpinBox()
-        self._number.setObjectName("files_image_number")
-        self._number.setMaximum(9999)
-        self._number.setToolTip("Number of the image in each file, from 0.")
-        self._number.hide()
-        layout = row(self)
-        layout.addWidget(self._kind, 2)
-        layout.addWidget(self._number, 1)
-        self._kind.currentTextChanged.connect(
-            lambda text: self._number.setVisible(bool(self._KINDS[text]))
-        )
-
-    def value(self) -> dict[str, int]:
-        """The choice as keyword of `predict_to_disk`; empty for all images."""
-        kind = self._KINDS[self._kind.currentText()]
-        return {kind: self._number.value()} if kind else {}
+    def take(self, event: WarningIssued) -> None:
+        """Leave it to the list of files."""
 
 
-class PathField(QWidget):
-    """Holds the path of a file or folder: typed, chosen in a dialog, or dropped.
-
-    `name` is the objectName of the line, `help` its tool tip. `kinds` is the filter of the
-    dialog, e.g. ``"Models (*.safetensors)"``; empty for folders.
-    """
-
-    valueChanged = Signal()
-
-    def __init__(
-        self, name: str, help: str, kinds: str = "", parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        self._kinds = kinds
-        self._edit = QLineEdit()
-        self._edit.setObjectName(name)
-        self._edit.setToolTip(help)
-        self._edit.setPlaceholderText("drop or choose a " + ("file" if kinds else "folder"))
-        button = push_button(f"{name}_choose", "…", help)
-        button.setFixedWidth(32)
-        self.setAcceptDrops(True)
-        self._edit.setAcceptDrops(False)  # or the URL would be pasted as text
-        layout = row(self)
-        layout.addWidget(self._edit, 1)
-        layout.addWidget(button)
-        self._edit.textChanged.connect(self.valueChanged)
-        button.clicked.connect(self._choose)
-
-    def value(self) -> Path | None:
-        """The path; None if the line is empty."""
-        text = self._edit.text().strip()
-        return Path(text).expanduser() if text else None
-
-    def setValue(self, path: Path) -> None:
-        """Show `path`."""
-        self._edit.setText(str(path))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        if path := event.mimeData().urls()[0].toLocalFile():
-            self.setValue(Path(path))
-            event.acceptProposedAction()
-
-    def _choose(self) -> None:
-        start = self._edit.text()
-        if self._kinds:
-            chosen, _ = QFileDialog.getOpenFileName(self, "Choose", start, self._kinds)
-        else:
-            chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
-        if chosen:
-            self.setValue(Path(chosen))
+def open_files_dock(
+    viewer: napari.viewer.Viewer, name: str, model: Model, *source: Path
+) -> FilesDock:
+    """Show the dock "Denoise files" with the `model` called `name`, and images if given."""
+    dock: FilesDock = open_dock(viewer, FilesDock, "files_dock")
+    dock.setModel(name, model)
+    if source:
+        dock.setSource(*source)
+    return dock

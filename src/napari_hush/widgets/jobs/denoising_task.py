@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,36 +175,3 @@ class DenoisingSeveral:
 
     def __str__(self) -> str:
         return "denoising of " + ", ".join(f"“{t.origin.name}”" for t in self.tasks)
-
-
-@dataclass(frozen=True)
-class DenoisingFiles:
-    """Denoise all images of a folder into another one; returns the results."""
-
-    model: Path
-    source: Path
-    """A folder, a file, or a pattern for files."""
-    output: Path
-    axes: str
-    """Axes of the files; empty for those of the model."""
-    selection: Mapping[str, Any] = field(default_factory=dict)
-    """Which image of each file: `series`, `scene` or `field`; empty for all."""
-    resume: bool = False
-    """Keep existing results."""
-
-    def __call__(self, report: OnProgress, stop: StopRequest) -> list[Path]:
-        from napari_hush.careamist import CAREamist
-
-        engine = CAREamist(source=self.model, on_progress=report)
-        return engine.predict_to_disk(
-            self.source,
-            prediction_dir=self.output.absolute(),
-            overwrite=False,
-            resume=self.resume,
-            axes=self.axes or None,
-            should_stop=stop.is_set,
-            **self.selection,
-        )
-
-    def __str__(self) -> str:
-        return f"denoising of the files in “{self.source.name}”"

@@ -52,12 +52,15 @@ class Run(QObject):
     """The task has ended; `state` is `DONE` or `FAILED`."""
 
     def __init__(
-        self, parent: QObject | None = None, on_result: Callable[[Any], str] | None = None
+        self,
+        parent: QObject | None = None,
+        on_result: Callable[[Any], str] | None = None,
+        warnings: WarningCollector | None = None,
     ) -> None:
         super().__init__(parent)
         self.state = RunState()
         self._on_result = on_result
-        self._warnings = WarningCollector()
+        self._warnings = warnings or WarningCollector()
         self._mailbox: deque[Event] = deque()
         self._stop = StopRequest()
         self._current = _Current(self._stop)

@@ -48,6 +48,10 @@ class SegmentedButtons(QWidget):
         index = self._group.checkedId()
         return None if index < 0 else int(index)
 
+    def button(self, index: int) -> QToolButton:
+        """The button with this index."""
+        return self._group.button(index)
+
     def setValue(self, index: int | None) -> None:
         """Check the button with this index, or none, without emitting `chosen`."""
         if index is not None:

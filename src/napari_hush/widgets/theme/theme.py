@@ -117,7 +117,13 @@ def stylesheet(colours: Colours) -> str:
         }}
         QToolButton[role="help"]:hover {{ color: {colours.curve}; }}
         QToolButton[role="help"]:focus {{ border: 1px solid {colours.curve}; }}
-        QToolButton::menu-indicator {{ image: none; width: 0px; }}
+        QToolButton::menu-indicator, QPushButton::menu-indicator {{
+            image: none; width: 0px;
+        }}
+        QTreeWidget#files_list {{
+            border: 1px solid {colours.line}; border-radius: 3px; padding: 2px;
+        }}
+        QTreeWidget#files_list::item {{ padding: 2px 2px; }}
         QComboBox#scope {{ padding: 3px 2px 3px 6px; }}
         QComboBox#scope::drop-down {{ width: 22px; }}
         LayerField[hover="true"] QComboBox {{ border: 1px solid {colours.curve}; }}
