@@ -7,6 +7,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from napari_hush.careamist import CAREamist
 from napari_hush.widgets.data.helper_layers import is_view
@@ -258,12 +261,35 @@ def test_training_on_a_model_and_restoring_its_snapshot(hand, layer, quick):
     history = hand.find("loss_plot").history
     assert history.steps == list(range(1, 13))
     assert hand.dock.model.steps == 12
-    first = hand.dock._model.engine.snapshots[0]
-    assert first.steps < 12
-    hand.dock._go_back(first)
-    assert hand.dock.model.steps == first.steps
-    assert f"after {first.steps} steps" in hand.status
+    hand.click("snapshots")
+    menu = QApplication.activePopupWidget()
+    oldest = next(a for a in reversed(menu.actions()) if "step" in a.text())
+    QTest.mouseClick(
+        menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(oldest).center()
+    )
+    steps = hand.dock.model.steps
+    assert 0 < steps < 12
+    assert f"after {steps} step" in hand.status
     hand.denoise()
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    plot = hand.find("loss_plot")
+    assert plot.history.steps == list(range(1, steps + 7))  # never backwards
+    assert plot.runs[0].steps == list(range(1, 13))
+
+
+def test_the_curve_of_a_model_goes_with_it(hand, layer, quick, tmp_path):
+    hand.dock.setValue(quick())
+    hand.train()
+    hand.dock.saveModel(tmp_path / "kept.safetensors")
+    hand.until_ready("load_model")
+    hand.dock.loadModel(tmp_path / "kept.safetensors")
+    hand.until(lambda: "Loaded" in hand.status)
+    plot = hand.find("loss_plot")
+    assert plot.history.steps == []
+    hand.click("train_on")
+    hand.until_ready("train_on")
+    assert plot.history.steps == list(range(7, 13))
 
 
 def test_a_second_training_is_new_and_keeps_the_first_curve(hand, layer, quick):
