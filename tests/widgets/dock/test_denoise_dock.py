@@ -175,7 +175,7 @@ def test_denoise_now_trains_and_denoises_and_then_uses_the_model(viewer, ready):
 
 def test_sections_appear_with_their_content(viewer, hand, noisy, quick):
     def shown() -> set[str]:
-        names = "loss_plot", "compare", "save_model", "fold_model"
+        names = "loss_plot", "compare", "save_model"
         return {name for name in names if hand.find(name).isVisible()}
 
     assert shown() == set()
@@ -183,9 +183,9 @@ def test_sections_appear_with_their_content(viewer, hand, noisy, quick):
     hand.dock.setValue(quick())
     assert shown() == set()
     hand.train()
-    assert shown() == {"loss_plot", "save_model", "fold_model"}
+    assert shown() == {"loss_plot", "save_model"}
     hand.denoise()
-    assert shown() == {"loss_plot", "save_model", "fold_model", "compare"}
+    assert shown() == {"loss_plot", "save_model", "compare"}
 
 
 def test_stop_before_the_first_step_keeps_the_earlier_model(ready):

@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.config.methods import method_of
 from napari_hush.widgets.settings.labels import counted
-from napari_hush.widgets.theme.widgets import row, small_button
+from napari_hush.widgets.theme.collapsible import CLOSED, OPEN
+from napari_hush.widgets.theme.widgets import push_button, row, small_button
 from napari_hush.widgets.user_settings import load_setting
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class ModelPanel(QWidget):
         self._card.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._card.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.details = small_button("fold_model", "▸", "Details of the model.")
+        self.details = push_button("fold_model", "", "Details of the model.")
+        self.details.setProperty("role", "heading")
         self.details.setAccessibleName("Details of the model")
         self.details.setCheckable(True)
         tip = "Models that were saved or loaded before."
@@ -73,10 +75,10 @@ class ModelPanel(QWidget):
     # ---- Private API
 
     def _show(self) -> None:
-        opened = self.details.isChecked()
-        self.details.setText("▾" if opened else "▸")
-        self.details.setVisible(self._model is not None)
-        self.setVisible(opened and self._model is not None)
+        opened, known = self.details.isChecked(), self._model is not None
+        self.details.setText(f"{OPEN if opened else CLOSED} Model" if known else "Model")
+        self.details.setEnabled(known)
+        self.setVisible(opened and known)
 
     def _fill_menu(self) -> None:
         self._menu.clear()

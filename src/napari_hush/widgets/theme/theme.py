@@ -87,6 +87,9 @@ def stylesheet(colours: Colours) -> str:
             text-align: left; background: transparent; border: 1px solid transparent;
             padding: 2px 0px; min-height: 18px;
         }}
+        QPushButton[role="heading"]:disabled, QPushButton[role="heading"]:checked {{
+            color: {colours.text}; border: 1px solid transparent; padding: 2px 0px;
+        }}
         QPushButton[role="heading"]:hover {{ color: {colours.curve}; }}
         QPushButton[role="heading"]:focus {{ border: 1px solid {colours.line}; }}
         QToolButton[role="segment"] {{
@@ -113,7 +116,7 @@ def stylesheet(colours: Colours) -> str:
         QToolButton[role="small"]:focus {{ border: 1px solid {colours.curve}; }}
         QToolButton[role="help"] {{
             color: {colours.muted}; background: transparent; font-weight: 600;
-            border: 1px solid transparent; border-radius: 3px; padding: 1px 5px;
+            border: 1px solid transparent; border-radius: 3px; padding: 1px 2px;
         }}
         QToolButton[role="help"]:hover {{ color: {colours.curve}; }}
         QToolButton[role="help"]:focus {{ border: 1px solid {colours.curve}; }}
@@ -130,6 +133,7 @@ def stylesheet(colours: Colours) -> str:
         QFrame[role="offer"] {{
             border: 1px solid {colours.curve}; border-radius: 4px;
         }}
+        QFrame[role="offer"] QPushButton {{ padding: 4px 5px; }}
         QLabel[role="quiet"] {{ color: {colours.muted}; }}
         QLabel[kind="problem"] {{ color: {colours.problem}; }}
         QLabel[kind="failed"] {{ color: {colours.failed}; }}
