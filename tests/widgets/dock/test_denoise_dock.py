@@ -598,3 +598,12 @@ def test_closing_the_dock_during_training_asks(viewer, ready, quick, qtbot):
     assert ready.dock.state.busy
     press_and_answer(Qt.Key.Key_Space)
     assert len(viewer.window.dock_widgets) == 0
+
+
+def test_denoise_files_opens_the_other_dock_with_the_model(viewer, ready):
+    ready.train()
+    ready.click("denoise_files")
+    ready.until(lambda: len(viewer.window.dock_widgets) == 2)
+    ready.click("denoise_files")
+    QApplication.processEvents()
+    assert len(viewer.window.dock_widgets) == 2

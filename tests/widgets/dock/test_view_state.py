@@ -31,6 +31,7 @@ def during(activity: Activity, dock: DockState = TRAINED) -> DockState:
 def test_at_rest():
     assert can_be_pressed(READY) == {"denoise_now", "train", "load_model"}
     whole = {"train", "train_on", "denoise", "save_model", "load_model", "denoise_now"}
+    whole |= {"denoise_files"}
     assert can_be_pressed(TRAINED) == whole
     kept = replace(TRAINED, has_snapshots=True)
     assert can_be_pressed(kept) == {*whole, "snapshots"}

@@ -50,6 +50,7 @@ BUTTONS = {
     "pause": "Pause",
     "stop": "Stop",
     "denoise": "Denoise",
+    "denoise_files": "Denoise files …",
     "cancel": "Cancel",
     "snapshots": "Snapshots …",
     "save_model": "Save model …",
@@ -134,6 +135,7 @@ class Controls(QWidget):
         denoising_column.addWidget(self.prediction)
         denoising_column.addWidget(self.keep_type)
         denoising_column.addLayout(denoising_row)
+        denoising_column.addWidget(self.buttons["denoise_files"])
         self._row(self._saving, save_model=1)
         model_row = row()
         model_row.addWidget(self.card.details)

@@ -15,6 +15,7 @@ from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts, ask_before_closing
+from napari_hush.widgets.dock.files_dock import open_files_dock
 from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.inspect.check_task import why_training_cannot_work
 from napari_hush.widgets.inspect.quality_job import QualityRun
@@ -115,6 +116,7 @@ class DenoiseDock(QWidget):
             ("pause", self._run.pauseOrResume),
             ("stop", lambda: self._stop(self._run)),
             ("denoise", self._on_denoise),
+            ("denoise_files", self._on_denoise_files),
             ("cancel", lambda: self._stop(self._denoising)),
             ("snapshots", self._on_snapshots),
             ("save_model", self._on_save),
@@ -250,6 +252,12 @@ class DenoiseDock(QWidget):
         elif self._train(None, stop_early=True):
             self._denoise_next = True
 
+    def _on_denoise_files(self) -> None:
+        """Open the other dock with the current model and the chosen files."""
+        if (model := self._model.model) is not None:
+            files = self._inputs.folder()
+            open_files_dock(self._viewer, self._model.name, model, *files)
+
     def _on_checked(self) -> None:
         if self._presenter.awaits_check and not self._inputs.check.is_pending:
             self._presenter.awaits_check = False
@@ -257,6 +265,9 @@ class DenoiseDock(QWidget):
             self._controls.buttons["denoise_now"].click()
 
     def _on_denoise(self) -> None:
+        if self._inputs.folder():
+            self._on_denoise_files()
+            return
         chosen = self._inputs.chosen()
         training = self._run.state.is_running(Activity.TRAINING)
         model = self._run.latest if training else self._model.model

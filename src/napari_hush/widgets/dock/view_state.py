@@ -29,6 +29,7 @@ _HELP = {
     "stop": "Stop training and keep the model trained so far.",
     "denoise": "Denoise into a new layer, tile by tile, the visible part first.",
     "denoise_meanwhile": "Denoise with the current weights while training continues.",
+    "denoise_files": "Denoise files and folders with this model, in a dock of its own.",
     "cancel": "Stop denoising and keep the finished tiles.",
     "snapshots": "Return to a snapshot of this training run, or to an earlier model.",
     "save_model": "Save the model to a file.",
@@ -143,6 +144,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
         "pause": _first(no_training, preparing),
         "stop": no_training,
         "denoise": _first(_denoising_blocked(dock, busy, no_model), readiness.denoising),
+        "denoise_files": _first(busy, no_model),
         "cancel": no_denoising,
         "save_model": _first(busy, no_model),
         "load_model": busy,
@@ -205,7 +207,7 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
 
 def _labels(dock: DockState) -> dict[str, str]:
     labels = {"denoise_now": "Denoise now"}
-    if dock.seconds is not None and not dock.model_fits:
+    if dock.layer and dock.seconds is not None and not dock.model_fits:
         labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
     if dock.state.phase is Phase.PAUSED:
         labels["pause"] = "Resume"
