@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QWidget
 
+from napari_hush.careamist import CAREamist
 from napari_hush.config import (
     Configuration,
     create_care_configuration,
@@ -14,6 +16,7 @@ from napari_hush.config.base import Frozen
 from napari_hush.config.methods import METHODS, method_of, with_method
 from napari_hush.config.training import PRESETS
 from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.lightning import TrainDataModule
 from napari_hush.widgets.settings.all_settings import ELSEWHERE, FOLLOWING
 from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
 
@@ -262,14 +265,60 @@ def test_patches_fit_into_the_image_and_grow_again(form):
     assert form.value() == fresh_configuration()
 
 
-@pytest.mark.parametrize(
-    ("planes", "pool_z"), [(5, (False, False)), (1, (False, False)), (12, (False, True))]
-)
-def test_volumes_of_few_planes(form, planes, pool_z):
+def levels_for(planes):
+    """How many of two levels downsample Z, leaving 4 planes or more of an even number."""
+    return 2 if planes in (16, 20) else 1 if planes % 2 == 0 and planes >= 8 else 0
+
+
+@pytest.mark.parametrize("planes", [*range(1, 17), 20])
+def test_thin_stacks_are_trained_in_3d_with_all_their_planes(form, planes):
     form.setImage("ZYX", None)
-    assert room_of(form, (planes, 96, 96)) == ((planes, 64, 64), pool_z)
+    used = min(planes, 16)
+    count = levels_for(used)
+    pool_z = (False,) * (2 - count) + (True,) * count
+    assert room_of(form, (planes, 96, 96))[0] == (used, 64, 64)
+    assert form.value().algorithm_config.model.pooling[0] == pool_z
     assert (box(form, "z").minimum(), box(form, "z").maximum()) == (1, planes)
-    assert room_of(form, None) == ((16, 64, 64), (True, True))
+    assert room_of(form, None)[0] == (16, 64, 64)
+    assert form.value().algorithm_config.model.pooling[0] == (True, True)
+
+
+@pytest.mark.parametrize(("planes", "typed"), [(14, "5"), (5, "3"), (5, "1"), (31, "9")])
+def test_a_number_of_planes_that_is_typed_stays(qtbot, form, planes, typed):
+    form.setImage("ZYX", None)
+    form.fitPatches((planes, 40, 40))
+    field = box(form, "z")
+    field.selectAll()
+    qtbot.keyClicks(field, typed)
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert field.value() == int(typed)
+    assert form.value().data_config.patch_size[0] == int(typed)
+
+
+@pytest.mark.parametrize("side", [8, 9, 13, 20, 63])
+def test_small_images_are_trained_with_the_largest_patch(form, side):
+    assert room_of(form, (side, 100))[0] == (side // 4 * 4, 64)
+    assert room_of(form, (side, side))[0] == (side // 4 * 4,) * 2
+    assert box(form, "yx").minimum() == 8
+    assert box(form, "yx").maximum() == side // 4 * 4
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 20), (3, 24, 17), (5, 20, 40), (14, 20, 20)])
+def test_the_engine_trains_on_what_the_form_fits(form, shape):
+    pixels = np.random.default_rng(0).normal(100, 9, shape).astype(np.float32)
+    form.setImage("ZYX", None)
+    form.fitPatches(shape)
+    config = form.value()
+    network = config.algorithm_config.model.replace(num_channels_init=8)
+    config = config.replace(
+        algorithm_config=config.algorithm_config.replace(model=network),
+        data_config=config.data_config.replace(batch_size=1),
+        training_config=config.training_config.replace(num_epochs=1, num_steps=1),
+    )
+    engine = CAREamist(config)
+    data = TrainDataModule(config.data_config, pixels, val_minimum_split=1)  # as the dock
+    engine.train(datamodule=data)
+    assert engine.predict(source=pixels).shape == shape
 
 
 def test_each_side_that_was_set_returns_when_there_is_room(form):
