@@ -25,6 +25,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
+def counted(number: int, noun: str) -> str:
+    """``counted(1, "epoch")`` is ``"1 epoch"``, of 2,000 ``"2,000 epochs"``."""
+    plural = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
 class HushError(Exception):
     """Base of every error raised on purpose; its text is fit to show to a person."""
 

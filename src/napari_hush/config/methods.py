@@ -15,6 +15,7 @@ from napari_hush.config.transforms import (
     fitting_transforms,
     strategy_for,
 )
+from napari_hush.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from napari_hush.config.configuration import Configuration
@@ -176,10 +177,12 @@ def with_method(
     method: Method,
     axis: str = STRUCT_AXES[0],
     span: int = N2VManipulateConfig().struct_mask_span,
+    mask: Any = None,
 ) -> Tree:
     """A copy of a configuration that follows `method`, with all other settings kept.
 
-    For structN2V, `axis` is its ``struct_mask_axis`` and `span` its ``struct_mask_span``.
+    For structN2V, `axis` is its ``struct_mask_axis`` and `span` its ``struct_mask_span``,
+    or `mask` its ``struct_mask``.
     """
     struct = method is METHODS["structn2v"]
     n2v2 = method.n2v2
@@ -194,13 +197,15 @@ def with_method(
     network["n2v2"] = n2v2
     if not method.needs_targets:
         network["num_classes"] = network["in_channels"]
-    defaults = N2VManipulateConfig.build({"struct_mask_axis": axis if struct else "none"})
+    before = _hiding(masking)
     masking["strategy"] = strategy_for(n2v2)
-    masking["struct_mask"], masking["struct_mask_axis"] = None, defaults.struct_mask_axis
+    masking["struct_mask"] = mask if struct else None
+    masking["struct_mask_axis"] = axis if struct and mask is None else "none"
+    defaults = _hiding(masking)
     masking["struct_mask_span"] = span if struct else defaults.struct_mask_span
     if masking["masked_pixel_percentage"] in _DEFAULT_PERCENTAGES:
         masking["masked_pixel_percentage"] = defaults.masked_pixel_percentage
-    _fit_transforms(tree["data_config"], defaults)
+    _fit_transforms(tree["data_config"], before, defaults)
     return tree
 
 
@@ -218,10 +223,23 @@ def _transforms(masking: N2VManipulateConfig) -> tuple[Tree, ...]:
     return tuple(each.model_dump() for each in fitting_transforms(masking, 2))
 
 
-def _fit_transforms(data: Tree, masking: N2VManipulateConfig) -> None:
+def _hiding(masking: Tree) -> N2VManipulateConfig:
+    """The default settings with the struct mask of `masking`."""
+    try:
+        return N2VManipulateConfig.build(
+            {name: masking[name] for name in ("struct_mask", "struct_mask_axis")}
+        )
+    except ConfigurationError:  # a mask that is being edited
+        return _PLAIN
+
+
+def _fit_transforms(
+    data: Tree, before: N2VManipulateConfig, masking: N2VManipulateConfig
+) -> None:
     """Replace default transforms; of others, drop quarter turns that do not fit."""
     fitting = _transforms(masking)
-    if tuple(data["transforms"]) in (_transforms(_PLAIN), _transforms(_DIRECTED)):
+    defaults = [_transforms(one) for one in (_PLAIN, _DIRECTED, before)]
+    if tuple(data["transforms"]) in defaults:
         data["transforms"] = fitting
     elif fitting == _transforms(_DIRECTED):
         for transform in data["transforms"]:

@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QWidget,
+)
 
 from napari_hush.careamist import CAREamist
 from napari_hush.config import (
@@ -338,10 +346,52 @@ def test_levels_that_downsample_z_are_kept_where_they_were_set(form):
     )
     form.setValue(made)
     assert room_of(form, (7, 99, 99)) == ((6, 32, 32), (False, True))
-    with pytest.raises(DataError, match=r"1 pixels along Z .* downsamples less"):
+    with pytest.raises(DataError, match=r"1 pixel along Z .* downsamples less"):
         form.fitPatches((1, 99, 99))
 
 
 def test_an_image_that_is_too_small_is_said(form):
     with pytest.raises(DataError, match=r"7 pixels along Y in the part.* at least 8"):
         form.fitPatches((7, 40), "the part")
+
+
+# ---- Room
+
+
+@pytest.fixture
+def narrow(open_form):
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    yield scroll
+    scroll.takeWidget()  # the form outlives it
+
+
+@pytest.mark.parametrize(("width", "points"), [(262, 9), (524, 18)], ids=["300", "200 %"])
+@pytest.mark.parametrize("method", [0, 2], ids=["N2V", "structN2V"])
+def test_nothing_is_cut_off_in_a_narrow_dock(
+    qtbot, open_form, narrow, width, points, method
+):
+    open_form.setStyleSheet(f"* {{ font-size: {points}pt; }}")
+    click(qtbot, open_form, f"method_{method}")
+    narrow.setWidget(open_form)
+    open_form.setMaximumWidth(width)
+    narrow.resize(width + 40, 400)
+    narrow.show()
+    kinds = (QLabel, QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit)
+
+    def cut_off():
+        return [
+            one.objectName() or one.text()
+            for kind in kinds
+            for one in open_form.findChildren(kind)
+            if one.isVisible()
+            and one.objectName() != "qt_spinbox_lineedit"
+            and one.height() < one.minimumSizeHint().height()
+        ]
+
+    qtbot.waitUntil(lambda: not cut_off(), timeout=3000)
+    assert open_form.width() == width
+    for box in open_form.findChildren(QComboBox):
+        if box.isVisible():
+            text = box.fontMetrics().horizontalAdvance(box.currentText())
+            assert text <= box.width() - 28, box.currentText()  # beside the arrow

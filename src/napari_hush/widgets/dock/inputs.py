@@ -265,7 +265,7 @@ class Inputs(QWidget):
     def setColours(self, colours: Colours) -> None:
         """Draw in these colors."""
         self._colours = colours
-        self.settings.method.setLinkColour(colours.curve)
+        self.settings.method.setColours(colours)
         self.check.setColours(colours)
 
     def _on_layer_edited(self, what: str) -> None:

@@ -59,7 +59,7 @@ class SettingsFiles(QObject):
 
     def _on_load(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(
-            self._inputs, "Load settings", "", f"{YAML};;All files (*)"
+            self._inputs, "Open settings", "", f"{YAML};;All files (*)"
         )
         if chosen:
             self.load(Path(chosen))

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_hush.widgets.settings.labels import counted
+from napari_hush.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_hush.config.methods import METHODS, method_of
-from napari_hush.errors import HushError
+from napari_hush.errors import HushError, counted
 from napari_hush.widgets.data.layers import engine_axes, pixel_shape
 from napari_hush.widgets.data.training_data import whole_of
-from napari_hush.widgets.settings.labels import counted, words_of
+from napari_hush.widgets.settings.labels import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -128,7 +128,7 @@ class AllSettings(QWidget):
 
     def _form(self, group: Group) -> ConfigForm:
         form = ConfigForm(group.kind, only=group.fields)
-        form.layout().setContentsMargins(10, 0, 0, 4)
+        form.layout().setContentsMargins(6, 0, 0, 4)
         form.setValue(part_of(self._tree, group.path))
         form.valueChanged.connect(lambda: self.edited.emit(group.path, form.value()))
         self._forms[group.name] = form

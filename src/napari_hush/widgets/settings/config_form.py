@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -88,6 +88,21 @@ class ConfigForm(QWidget):
                 show_value(editor, values[name])
         self._show_resets()
 
+    def event(self, event: QEvent) -> bool:
+        done = bool(super().event(event))
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            QTimer.singleShot(0, self._lay_out_again)  # once the editors have it, too
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            # Layouts around it give it the height of rows that are not wrapped.
+            height = self.layout().heightForWidth(self.width())
+            if height != self.minimumHeight():
+                self.setMinimumHeight(height)
+        return done
+
+    def _lay_out_again(self) -> None:
+        for editor in self._editors.values():
+            editor.updateGeometry()
+
     def _add_row(self, layout: QFormLayout, name: str) -> None:
         words, tip = words_of(name), help_of(name, self._fields[name])
         editor = editor_for(name, self._fields[name])
@@ -101,8 +116,7 @@ class ConfigForm(QWidget):
             QSizePolicy.Policy.Ignored if plain else QSizePolicy.Policy.Expanding,
             editor.sizePolicy().verticalPolicy(),
         )
-        if plain:
-            editor.setMinimumWidth(NARROWEST)
+        editor.setMinimumWidth(NARROWEST if plain else 0)
         label = QLabel(words)
         label.setToolTip(tip)
         label.setBuddy(editor)
@@ -289,7 +303,8 @@ def editor_for(name: str, field: FieldInfo) -> Any:
     if origin is Literal:
         return ChoiceField(get_args(annotation))
     if origin is tuple:
-        hint = "measured" if optional else "none"
+        measured = name.endswith(("_means", "_stds"))
+        hint = "measured" if measured else "all" if optional else "none"
         return ValuesField(None if optional else (), hint, "[%s]")
     make = _EDITORS.get(origin or annotation)
     if make is None or (annotation is float and optional):

@@ -11,16 +11,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QSizePolicy,
+    QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
 
 from napari_hush.widgets.settings.labels import CHOICES, UNITS
 from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtGui import QPaintEvent, QWheelEvent
 
+WIDEST = 190
+"""Pixels that a chosen value may require."""
+TEXT_MARGIN = 4
+"""Pixels of the field of a combo box that its text leaves free."""
 LARGEST = 2**31 - 1
 """Upper bound of a spin box, for fields without one."""
 
@@ -90,7 +104,10 @@ def bounds_of(field: FieldInfo) -> tuple[int, int]:
 
 
 class ComboBox(QComboBox):
-    """A combo box no wider than the dock; the wheel scrolls the dock, not the choice."""
+    """A combo box no wider than the dock, which elides texts that are longer.
+
+    The wheel scrolls the dock, not the choice.
+    """
 
     def __init__(self, least_width: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,6 +117,22 @@ class ComboBox(QComboBox):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        if self.currentIndex() < 0:
+            option.currentText = self.placeholderText()
+        place = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        elide, width = Qt.TextElideMode.ElideRight, place.width() - TEXT_MARGIN
+        option.currentText = option.fontMetrics.elidedText(option.currentText, elide, width)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 class ChoiceField(ComboBox):
@@ -113,13 +146,18 @@ class ChoiceField(ComboBox):
         self.addItems([CHOICES.get(str(value), str(value)) for value in values])
         self.currentIndexChanged.connect(lambda index: self.valueChanged.emit())
 
+    def minimumSizeHint(self) -> QSize:
+        """As wide as the longest value, up to `WIDEST`."""
+        hint = self.sizeHint()
+        return QSize(min(hint.width(), WIDEST), hint.height())
+
     def value(self) -> Any:
-        """The chosen value."""
-        return self._values[self.currentIndex()]
+        """The chosen value; None if none is."""
+        return None if self.currentIndex() < 0 else self._values[self.currentIndex()]
 
     def setValue(self, value: Any) -> None:
-        """Choose `value`, one of the values."""
-        self.setCurrentIndex(self._values.index(value))
+        """Choose `value`, one of the values, or show the placeholder for None."""
+        self.setCurrentIndex(-1 if value is None else self._values.index(value))
 
 
 class CheckField(QCheckBox):

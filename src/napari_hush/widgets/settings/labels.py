@@ -33,6 +33,7 @@ _WORDS = {
     "num_steps": "Steps per epoch",
     "num_workers": "Loader workers",
     "p": "Probability",
+    "pool_z": "Downsample Z",
     "residual": "Residual learning",
     "roi_size": "ROI size",
     "struct_mask": "Custom mask",
@@ -84,11 +85,6 @@ def help_of(name: str, field: FieldInfo) -> str:
     shown = CHOICES.get(default, default) if isinstance(default, str) else default
     said = f"\nDefault: {shown}" if simple else ""
     return f"{field.description}{said}\n({name})"
-
-
-def counted(number: int, noun: str) -> str:
-    """``counted(1, "epoch")`` is ``"1 epoch"``, of 2,000 ``"2,000 epochs"``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def format_duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_hush.config.training import PRESETS, preset_of
-from napari_hush.widgets.settings.labels import counted
+from napari_hush.errors import counted
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 from napari_hush.widgets.theme.widgets import column, quiet_label, show_text
 

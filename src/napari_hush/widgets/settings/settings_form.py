@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
+    QGridLayout,
     QLabel,
     QMenu,
     QSizePolicy,
@@ -22,15 +23,15 @@ from napari_hush.config import Configuration, DataConfig, TrainingConfig, fittin
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, method_of
 from napari_hush.config.training import DEFAULT
-from napari_hush.errors import DataError, HushError
+from napari_hush.errors import DataError, HushError, counted
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
-from napari_hush.widgets.settings.labels import counted, roughly, words_of
+from napari_hush.widgets.settings.labels import roughly, words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
 from napari_hush.widgets.settings.patch_size_field import PatchSizeField
 from napari_hush.widgets.settings.preset_chooser import NBSP, PresetChooser, cost_in_words
 from napari_hush.widgets.theme.collapsible import Collapsible
-from napari_hush.widgets.theme.widgets import column, form, row, small_button
+from napari_hush.widgets.theme.widgets import column, form, small_button
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
@@ -340,7 +341,7 @@ def _add_row(layout: QFormLayout, words: str, control: QWidget) -> None:
 
 
 class SettingsActions(QWidget):
-    """Buttons to reset, load, save and copy all settings."""
+    """Buttons to open, save, copy and reset all settings."""
 
     resetAsked = Signal()
     loadAsked = Signal()
@@ -350,34 +351,38 @@ class SettingsActions(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = row(self, spacing=3)
+        buttons = {
+            name: small_button(name, words, tip)
+            for name, words, tip in (
+                (
+                    "load_settings",
+                    "Open settings …",
+                    "Open settings from a YAML file, or drop one on the dock.",
+                ),
+                ("save_settings", "Save settings …", "Save settings to a YAML file."),
+                (
+                    "copy_settings",
+                    "Copy …",
+                    "Copy this run as text, to repeat it without napari.",
+                ),
+                ("reset_all", "Reset all", "Restore all defaults."),
+            )
+        }
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 2)
-        for name, words, tip, signal in (
-            ("reset_all", "Reset", "Restore all defaults.", self.resetAsked),
-            (
-                "load_settings",
-                "Load …",
-                "Load settings from a YAML file, or drop one on the dock.",
-                self.loadAsked,
-            ),
-            ("save_settings", "Save …", "Save settings to a YAML file.", self.saveAsked),
-        ):
-            button = _action_button(name, words, tip)
-            button.clicked.connect(signal)
-            layout.addWidget(button, len(words))
-        copy = _action_button(
-            "copy_settings", "Copy", "Copy this run as text, to repeat it without napari."
-        )
-        menu = QMenu(copy)
+        layout.setSpacing(3)
+        for number, button in enumerate(buttons.values()):
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            layout.addWidget(button, *divmod(number, 2))
+        menu = QMenu(buttons["copy_settings"])
         menu.addAction("as Python").triggered.connect(self.pythonAsked)
         menu.addAction("as command line").triggered.connect(self.commandAsked)
-        copy.setMenu(menu)
-        copy.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        layout.addWidget(copy, 4)
-
-
-def _action_button(name: str, words: str, tip: str) -> QToolButton:
-    button = small_button(name, words, tip)
-    button.setAccessibleName(f"{words.rstrip(' …')} settings")
-    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return button
+        buttons["copy_settings"].setMenu(menu)
+        instant = QToolButton.ToolButtonPopupMode.InstantPopup
+        buttons["copy_settings"].setPopupMode(instant)
+        for name, signal in (
+            ("load_settings", self.loadAsked),
+            ("save_settings", self.saveAsked),
+            ("reset_all", self.resetAsked),
+        ):
+            buttons[name].clicked.connect(signal)

@@ -7,13 +7,15 @@ from itertools import pairwise
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QPixmap
+from qtpy.QtGui import QIcon, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
 from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import row
 
+HEADING_MARGIN = 8
+"""Pixels of a heading beside its text."""
 CLOSED, OPEN = "▸", "▾"
 NO_LIMIT = 2**24 - 1
 """Largest height of a widget (QWIDGETSIZE_MAX, which PySide does not name), in pixels."""
@@ -83,8 +85,19 @@ class Collapsible(QCollapsible):
             self.content().setMaximumHeight(NO_LIMIT)
         self._show_title()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_title()
+
     def _show_title(self) -> None:
-        self.setText(f"{OPEN if self.isExpanded() else CLOSED} {self._title}")
+        """Show as much of the title as there is room for."""
+        text = f"{OPEN if self.isExpanded() else CLOSED} {self._title}"
+        heading = self.toggleButton()
+        room = heading.width() - HEADING_MARGIN
+        elide = Qt.TextElideMode.ElideRight
+        shown = heading.fontMetrics().elidedText(text, elide, room)
+        self.setText(shown if self.isVisible() else text)
+        heading.setToolTip(self._title if shown != text else "")
 
 
 def order_tabs(root: QWidget, after: QWidget | None = None) -> None:
