@@ -155,7 +155,7 @@ def test_more_processes_than_shards_are_refused(careamist, tmp_path):
     write_tiff(source, noisy(16), "YX")
     done = together(careamist, source, target, 2)
     for _, _, said in done.values():
-        assert "has 1 shards but 2 processes share them" in said
+        assert "has 1 shard but 2 processes share them" in said
     assert [p.name for p in tmp_path.iterdir()] == ["noisy.tif"]
 
 

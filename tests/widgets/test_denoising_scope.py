@@ -75,7 +75,7 @@ def test_other_layers_are_denoised_where_one_does_not_suit(viewer, trained, nois
     trained.find("scope").setValue(Scope.SELECTED)
     trained.denoise()
     assert "other denoised" in viewer.layers
-    assert "1 of 2 layers are denoised." in trained.status
+    assert "1 of 2 layers denoised." in trained.status
     assert "“unfit” are NaN" in trained.status
 
 

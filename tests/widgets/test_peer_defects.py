@@ -75,7 +75,7 @@ def test_layers_of_several_sizes_are_denoised_one_after_the_other(
     hand.dock.setValue(quick())
     hand.train()
     viewer.layers.selection = {small, viewer.layers["cells"]}
-    hand.find("scope").setCurrentText("selected layers")
+    hand.find("scope").setCurrentText("Selected layers")
     hand.denoise()
     assert viewer.layers["cells denoised"].data.shape == (64, 72)
     assert viewer.layers["small denoised"].data.shape == (40, 50)

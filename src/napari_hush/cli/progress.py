@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_hush import events
+from napari_hush.errors import counted
 
 _LINE_EVERY = 10.0
 """Seconds between two lines of a log."""
@@ -72,12 +73,15 @@ class Bars:
                 }
             case events.BatchSplit():
                 self._note(
-                    f"Memory is short: batches are processed {event.new} patches at a time"
+                    "Memory is short: batches are processed "
+                    f"{counted(event.new, 'patch')} at a time"
                 )
             case events.Plateau():
-                self._note(f"The loss has not decreased for {event.epochs} epochs")
+                epochs = counted(event.epochs, "epoch")
+                self._note(f"The loss has not decreased for {epochs}")
             case events.EarlyStopped():
-                self._note(f"Stopped early: no improvement for {event.epochs} epochs")
+                epochs = counted(event.epochs, "epoch")
+                self._note(f"Stopped early: no improvement for {epochs}")
             case events.TrainingDone():
                 self.training |= {"stopped": event.stopped, "seconds": event.seconds}
                 self._close()

@@ -16,7 +16,12 @@ from napari_hush.config.base import Frozen
 from napari_hush.config.data import DataConfig
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import fitting_transforms, misfit_of
-from napari_hush.errors import ConfigurationError, MissingFileError, UnreadableFileError
+from napari_hush.errors import (
+    ConfigurationError,
+    MissingFileError,
+    UnreadableFileError,
+    counted,
+)
 from napari_hush.system.atomic_write import whole_file
 
 
@@ -76,8 +81,8 @@ class Configuration(Frozen):
             given = getattr(data, name)
             if given and len(given) != count:
                 raise ValueError(
-                    f"{name} {list(given)} has {len(given)} entries but the network has "
-                    f"{count} channels; give one per channel"
+                    f"{name} {list(given)} is for {counted(len(given), 'channel')} but the "
+                    f"network has {count}; give one per channel"
                 )
         if not algorithm.needs_targets:
             self._check_masking()

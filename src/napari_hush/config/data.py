@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import NEW, Frozen
 from napari_hush.config.transforms import Transform, XYFlipConfig, XYRandomRotate90Config
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, counted
 
 DEFAULT_PATCH = (16, 64, 64)
 """Default size in pixels, (Z, Y, X); of images (Y, X)."""
@@ -35,7 +35,7 @@ def fitting_patch(
         if pixels < (least := max(step, smallest)):
             deep = ", or a network that downsamples less" * (step > smallest)
             raise DataError(
-                f"There are only {pixels} pixels along {letter} in {name}, but training "
+                f"Only {counted(pixels, 'pixel')} along {letter} in {name}, but training "
                 f"needs at least {least}; use larger images{deep}."
             )
     return tuple(

@@ -37,7 +37,7 @@ from napari_hush.dataset.statistics import (
     regions,
     require_finite,
 )
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, counted
 from napari_hush.io import fingerprint_of
 from napari_hush.models.normalization import Normalization
 
@@ -298,9 +298,9 @@ def _check_channels(train: Collection, val: Collection | None) -> None:
     ours, theirs = train.images[0], val.images[0]
     if channels_of(ours) != channels_of(theirs):
         raise DataError(
-            f"The validation image {theirs.name} has {channels_of(theirs)} channels but "
-            f"the training image {ours.name} has {channels_of(ours)}; validate on images "
-            "with the same channels."
+            f"The validation image {theirs.name} has "
+            f"{counted(channels_of(theirs), 'channel')} but the training image {ours.name} "
+            f"has {channels_of(ours)}; validate on images with the same channels."
         )
 
 

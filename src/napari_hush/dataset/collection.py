@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, counted
 from napari_hush.system.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Collection:
             for image in images:
                 if channels_of(image) != channels_of(images[0]):
                     raise DataError(
-                        f"{image.name} has {channels_of(image)} channels but "
+                        f"{image.name} has {counted(channels_of(image), 'channel')} but "
                         f"{images[0].name} has {channels_of(images[0])}; train on images "
                         "with equal channels."
                     )
@@ -111,8 +111,8 @@ def channels_of(image: Image) -> int:
 def _check_alike(what: str, images: Sequence[Image], others: Sequence[Image]) -> None:
     if len(images) != len(others):
         raise DataError(
-            f"There are {len(images)} images but {len(others)} {what}s; give one {what} "
-            "per image."
+            f"{counted(len(images), 'image')} and {counted(len(others), what)} were given; "
+            f"give one {what} per image."
         )
     for image, other in zip(images, others, strict=True):
         ours, theirs = image.axes.canonical_shape, other.axes.canonical_shape

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from napari_hush.boxes import flush_starts
 from napari_hush.config.data import fitting_patch
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, counted
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
@@ -88,8 +88,8 @@ def split(
     _check_percentage(percentage)
     if not 0 <= minimum <= total:
         raise DataError(
-            f"val_minimum_split is {minimum} but the data hold {total} patches; give at "
-            f"most {total}, or use smaller patches."
+            f"val_minimum_split is {minimum} but the data hold {counted(total, 'patch')}; "
+            f"give at most {total}, or use smaller patches."
         )
     wanted = max(round(total * percentage), minimum)
     groups = _overlapping(windows, patch_size)
@@ -146,8 +146,8 @@ def set_aside(
         wanted = min(wanted, total - 1, max(1, round(total * percentage)))
     elif wanted >= total:
         raise DataError(
-            f"{wanted} of {total} files would be set aside for validation, which leaves "
-            "none to train on; give more files, a smaller val_percentage or "
+            f"{wanted} of {counted(total, 'file')} would be set aside for validation, so "
+            "that none is left to train on; give more files, a smaller val_percentage or "
             "val_minimum_split, or separate validation data."
         )
     return set(rng.permutation(total)[:wanted].tolist())

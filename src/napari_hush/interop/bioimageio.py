@@ -22,6 +22,7 @@ from napari_hush.axes import spatial_axes
 from napari_hush.config import as_yaml
 from napari_hush.config.methods import method_of
 from napari_hush.dataset import require_finite
+from napari_hush.errors import counted
 from napari_hush.interop.bioimageio_about import About, check_cover
 from napari_hush.interop.bioimageio_rdf import (
     architecture_source,
@@ -248,7 +249,7 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
 | network | U-Net {network.conv_dims}D, depth {network.depth}, {filters} |
 | channels | {network.in_channels} in, {network.num_classes} out{together} |
 | patches | {_sizes(data.patch_size)} pixels ({axes}), batch size {data.batch_size} |
-| training | {model.epochs} epochs, {model.steps} steps |
+| training | {counted(model.epochs, "epoch")}, {counted(model.steps, "step")} |
 | loss | {algorithm.loss} |
 | mean of the input | {_numbers(model.normalization.means)} |
 | standard deviation of the input | {_numbers(model.normalization.stds)} |

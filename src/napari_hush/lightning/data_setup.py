@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.errors import ConfigurationError, DataError, counted
 from napari_hush.lightning.checkpoint import Fingerprint
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def check_same_data(expected: Fingerprint, found: Fingerprint) -> None:
     if expected != found:
         raise DataError(
             "The data are not those of the interrupted run: it had "
-            f"{expected.num_patches} patches of mean {expected.means}, now there are "
-            f"{found.num_patches} of mean {found.means}; give the same data, or start a "
-            "new run."
+            f"{counted(expected.num_patches, 'patch')} of mean {expected.means}, now there "
+            f"are {found.num_patches} of mean {found.means}; give the same data, or start "
+            "a new run."
         )
 
 
@@ -117,9 +117,10 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
     network = config.algorithm_config.model
     if len(shape) - 1 != network.conv_dims or shape[0] != network.in_channels:
         raise DataError(
-            f"The training patches have {shape[0]} channels in {len(shape) - 1}D but the "
-            f"network is configured for {network.in_channels} in {network.conv_dims}D; "
-            "set n_channels and axes to those of the images."
+            f"The training patches have {counted(shape[0], 'channel')} in "
+            f"{len(shape) - 1}D but the network is configured for "
+            f"{network.in_channels} in {network.conv_dims}D; set n_channels and axes to "
+            "those of the images."
         )
     steps = network.multiple
     if any(size % step for size, step in zip(shape[1:], steps, strict=True)):
@@ -141,8 +142,9 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
         )
     if paired and parts[1].shape[0] != network.num_classes:
         raise DataError(
-            f"The targets have {parts[1].shape[0]} channels but the network is configured "
-            f"to return {network.num_classes}; set n_channels_out to that of the targets."
+            f"The targets have {counted(parts[1].shape[0], 'channel')} but the network is "
+            f"configured to return {network.num_classes}; set n_channels_out to that of "
+            "the targets."
         )
 
 

@@ -29,7 +29,7 @@ from napari_hush.dataset import (
 from napari_hush.dataset.build import Split, in_memory, on_disk
 from napari_hush.dataset.collection import Collection
 from napari_hush.dataset.patch_plan import require_room
-from napari_hush.errors import ConfigurationError
+from napari_hush.errors import ConfigurationError, counted
 from napari_hush.io import (
     Image,
     check_source,
@@ -253,7 +253,7 @@ class TrainDataModule(L.LightningDataModule):
             raise ConfigurationError(
                 f"batch_size is {size} but {ranks} processes share each batch, so some "
                 f"would have nothing to do; set batch_size to {ranks} or more, or use "
-                f"{size} processes or fewer."
+                f"{counted(size, 'process')} or fewer."
             )
         self._rank, self._ranks, self._processes_here = rank, ranks, processes_here
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, counted
 
 FORMER_EPSILON = 1e-6
 """Added to standard deviations by version 0.1, and by CAREamics."""
@@ -79,8 +79,8 @@ class Normalization:
     def _check(self, channels: int) -> None:
         if channels != len(self.means):
             raise DataError(
-                f"The image has {channels} channels but the statistics are of "
-                f"{len(self.means)}; give images of {len(self.means)} channels."
+                f"The image has {counted(channels, 'channel')} but the statistics are of "
+                f"{len(self.means)}; give images with {len(self.means)}."
             )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap
 from napari_hush.boxes import spans
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, counted
 from napari_hush.io import require
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
@@ -96,7 +96,8 @@ def check_suits(model: Model, image: Image) -> None:
         )
     if shape[1] != network.in_channels:
         raise DataError(
-            f"The model was trained on {network.in_channels} channels but {image.name} has "
+            f"The model was trained on {counted(network.in_channels, 'channel')} but "
+            f"{image.name} has "
             f"{shape[1]}; give an image with {network.in_channels}, or use another model."
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import ConfigurationError, DataError
+from napari_hush.errors import ConfigurationError, DataError, counted
 from napari_hush.io import (
     FileBarrier,
     Image,
@@ -158,8 +158,9 @@ def _own_blocks(count: int, barrier: FileBarrier | None, name: str) -> range:
         return range(count)
     if barrier.ranks > count:
         raise ConfigurationError(
-            f"The result of {name} has {count} shards but {barrier.ranks} processes share "
-            f"them, so some would have nothing to do; use {count} processes or fewer."
+            f"The result of {name} has {counted(count, 'shard')} but {barrier.ranks} "
+            "processes share them, so some would have nothing to do; use "
+            f"{counted(count, 'process')} or fewer."
         )
     return range(barrier.rank, count, barrier.ranks)
 

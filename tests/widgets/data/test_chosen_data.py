@@ -111,7 +111,10 @@ PROBLEMS = {
     "no target": (ChosenData((CELLS,), "YX"), "target of “cells”"),
     "same layer": (ChosenData((CELLS,), "YX", (CELLS,)), "both the image and its target"),
     "other size": (ChosenData((CELLS,), "YX", (image((60, 72)),)), "same size"),
-    "too few": (ChosenData((CELLS, OTHER), "YX", (OTHER,)), "2 noisy images and 1 targets"),
+    "too few": (
+        ChosenData((CELLS, OTHER), "YX", (OTHER,)),
+        "2 noisy images and 1 target",
+    ),
     "validation without target": (
         ChosenData((CELLS,), "YX", (OTHER,), (image(),)),
         "target of “image”",

@@ -80,14 +80,14 @@ def test_shapes_in_a_layer_of_the_person_count(viewer, hand, cells):
     drag_on_canvas(viewer, cells, (10, 20), (40, 60))
     assert hand.find("train").isEnabled()
     assert hand.find("shapes_layer").currentText() == "mine"
-    choose(hand, "Everything")
+    choose(hand, "Whole layer")
     assert mine.mode == "pan_zoom"
     choose(hand, "Inside shapes")
     assert mine.mode == "pan_zoom"  # there is a shape already
 
 
 def test_the_view_counts_once_it_has_settled(viewer, hand, cells):
-    choose(hand, "Current view")
+    choose(hand, "Visible region")
     assert hand.find("train").isEnabled()
     home = viewer.scene.camera.center
     viewer.scene.camera.center = (0, 500, 500)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.axes import spatial_axes
+from napari_hush.errors import counted
 from napari_hush.widgets.data.layers import (
     axes_like,
     engine_axes,
@@ -143,7 +144,8 @@ class ChosenData:
             return f"“{partners[0].name}” is a target without image; choose its image."
         if len(images) != len(partners):
             return (
-                f"There are {len(images)} noisy images and {len(partners)} targets; choose "
+                f"{counted(len(images), 'noisy image')} and "
+                f"{counted(len(partners), 'target')} are chosen; choose "
                 "one target for each, in the same order."
             )
         for image, other in zip(images, partners, strict=True):
@@ -159,7 +161,8 @@ class ChosenData:
             return ""
         if len(self.mask) != len(self.noisy):
             return (
-                f"There are {len(self.noisy)} noisy images and {len(self.mask)} masks; "
+                f"{counted(len(self.noisy), 'noisy image')} and "
+                f"{counted(len(self.mask), 'mask')} are chosen; "
                 "choose one mask for each, in the same order."
             )
         for image, mask in zip(self.noisy, self.mask, strict=True):

@@ -173,7 +173,7 @@ def engine_shape(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
     for number, (letter, size) in enumerate(zip(axes, shape, strict=False), 1):
         if letter == LEFT_OUT and size > 1:
             raise DataError(
-                f"Dimension {number} has {size} pixels, so it cannot be left out; choose "
+                f"Dimension {number} has {size:,} pixels, so it cannot be left out; choose "
                 "its letter."
             )
     kept = [size for a, size in itertools.zip_longest(axes, shape) if a != LEFT_OUT]

@@ -53,7 +53,7 @@ class RegionField(QWidget):
         self.extent.setObjectName("extent")
         self.extent.setAccessibleName("Part to train on")
         self.extent.setToolTip(
-            "Train on everything, on the visible region, on the current slice, or on the "
+            "Train on the whole layer, the visible region, the current slice, or the "
             "bounding boxes of shapes."
         )
         tip = "The shapes to train inside of."

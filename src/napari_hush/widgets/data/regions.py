@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Extent(Enum):
     """How much of a layer to train on."""
 
-    EVERYTHING = "Everything"
-    VIEW = "Current view"
+    EVERYTHING = "Whole layer"
+    VIEW = "Visible region"
     SLICE = "Current slice"
     SHAPES = "Inside shapes"
 

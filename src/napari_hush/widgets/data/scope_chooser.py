@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class Scope(Enum):
     """How much to denoise."""
 
-    LAYER = "whole layer"
-    SLICE = "this slice"
-    VIEW = "visible region"
-    SELECTED = "selected layers"
+    LAYER = "Whole layer"
+    SLICE = "Current slice"
+    VIEW = "Visible region"
+    SELECTED = "Selected layers"
 
 
 _HELP = {

@@ -76,7 +76,7 @@ def as_command(configuration: Configuration, data: ChosenData) -> str:
     if data.extent is not Extent.EVERYTHING:
         raise SourceTypeError(
             "The command line trains on whole files; copy as Python instead, or train on "
-            "everything."
+            "whole layers."
         )
     data_type = _data_type(data, roles)
     if data_type is None:

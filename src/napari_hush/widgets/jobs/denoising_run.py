@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_hush.errors import counted
 from napari_hush.events import Event, TilesDone
 from napari_hush.widgets.jobs.denoising_task import Denoising, DenoisingSeveral
 from napari_hush.widgets.jobs.run import Run
@@ -78,7 +79,7 @@ class DenoisingRun(Run):
             return "Cancelled."
         if state.done < state.total:
             result.finish_partial(state.done)
-            return f"Cancelled; {state.done} of {state.total} tiles are denoised."
+            return f"Cancelled after {state.done} of {counted(state.total, 'tile')}."
         result.finish()
         names = ", ".join(f"“{r.name}”" for r in self._results if r.is_there)
         files = ", ".join(f"“{r.file}”" for r in self._results if r.file is not None)

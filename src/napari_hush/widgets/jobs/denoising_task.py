@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_hush.axes import spatial_axes
-from napari_hush.errors import HushError
+from napari_hush.errors import HushError, counted
 from napari_hush.events import Event, ImageStarted, TilesDone
 from napari_hush.widgets.data.layers import (
     as_pixels,
@@ -169,7 +169,7 @@ class DenoisingSeveral:
             except HushError as error:
                 failed.append(str(error))
         if failed:
-            done = f"{len(canvases)} of {len(self.tasks)} layers are denoised. "
+            done = f"{len(canvases)} of {counted(len(self.tasks), 'layer')} denoised. "
             raise HushError((done if canvases else "") + " ".join(failed))
         return canvases
 

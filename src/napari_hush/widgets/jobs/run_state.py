@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from napari_hush.errors import counted
 from napari_hush.events import (
     BatchSplit,
     EarlyStopped,
@@ -150,12 +151,13 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case TrainingResumed() if state.phase is Phase.PAUSED:
             return replace(state, phase=Phase.RUNNING)
         case Plateau():
-            hint = f"The loss has not changed for {event.epochs} epochs; you can stop now."
+            still = counted(event.epochs, "epoch")
+            hint = f"The loss has not changed for {still}; you can stop now."
             return replace(state, hint=hint)
         case BatchSplit():
             hint = (
-                f"Out of memory with {event.old} patches at once; training continues with "
-                f"{event.new} at once and the same result."
+                f"Out of memory with {counted(event.old, 'patch')} at once; training "
+                f"continues with {event.new} at once and the same result."
             )
             return replace(state, hint=hint)
         case EarlyStopped():

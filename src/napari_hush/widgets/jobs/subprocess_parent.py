@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from typing import IO, TYPE_CHECKING, Any
 
-from napari_hush.errors import SourceTypeError, TrainingError
+from napari_hush.errors import SourceTypeError, TrainingError, counted
 from napari_hush.widgets.jobs.crash_recovery import recovered_path
 from napari_hush.widgets.jobs.subprocess_child import Channel, Returned
 from napari_hush.widgets.jobs.task_events import EngineReady, LatestModel, ProcessDied
@@ -130,7 +130,9 @@ class SubprocessTraining:
                 f"{cause} Resume the training run at the top of the dock if it is listed "
                 "there, or train again."
             )
-        report(ProcessDied(f"{cause} The model after {latest.steps:,} steps is kept."))
+        report(
+            ProcessDied(f"{cause} The model after {counted(latest.steps, 'step')} is kept.")
+        )
         return CAREamist(source=latest)
 
 
