@@ -190,7 +190,7 @@ def test_targets_and_masks(tiny_config, noisy):
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ([np.zeros((48, 52))] * 2, "There are 1 images but 2 targets"),
+        ([np.zeros((48, 52))] * 2, "1 image and 2 targets were given"),
         (np.zeros((48, 51)), r"has the shape \(48, 52\) but its target .* \(48, 51\)"),
     ],
 )

@@ -490,7 +490,7 @@ def test_denoising_before_training(refused, tiny_config):
     [
         (np.stack([IMAGE, IMAGE]), {}, ["'YX'", "(2, 48, 52)"]),
         (IMAGE[None], {"axes": "CZYX"}, ["'CZYX'"]),
-        (np.stack([IMAGE, IMAGE]), {"axes": "CYX"}, ["1 channels", "2"]),
+        (np.stack([IMAGE, IMAGE]), {"axes": "CYX"}, ["1 channel", "2"]),
         (IMAGE[None], {"axes": "ZYX"}, ["2D", "ZYX"]),
         (IMAGE, {"tile_size": [0, 16]}, ["tile_size", "[0, 16]"]),
         (IMAGE, {"tile_size": [16]}, ["tile_size", "Y, X"]),

@@ -99,9 +99,7 @@ def test_a_channel_that_an_image_lacks_is_named(image):
     ):
         careamist.train(train_source=image[:2])
     careamist.train(train_source=image)
-    with pytest.raises(
-        DataError, match="Channel 2 was chosen but the array has 1 channels"
-    ):
+    with pytest.raises(DataError, match="Channel 2 was chosen but the array has 1 channel"):
         careamist.predict(image[:1])
 
 

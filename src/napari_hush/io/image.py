@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import CANONICAL, AxesMap
 from napari_hush.boxes import Box, Boxes, box_size
-from napari_hush.errors import DataError, HushError
+from napari_hush.errors import DataError, HushError, counted
 from napari_hush.io.arrays import axes_of, pixels_of
 from napari_hush.io.lazy import Bounds, LazyPixels, Pixels, SelectedDimensions, chunk_sizes
 from napari_hush.io.metadata import UNNAMED, ImageMetadata, fitting_dimensions
@@ -234,8 +234,8 @@ def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
     axis = axes.index("C")
     if max(channels) >= shape[axis]:
         raise DataError(
-            f"Channel {max(channels)} was chosen but {image.name} has {shape[axis]} "
-            "channels, numbered from 0; choose one of those, or another image."
+            f"Channel {max(channels)} was chosen but {image.name} has "
+            f"{counted(shape[axis], 'channel')}, numbered from 0; choose one of those, or another image."
         )
     left = AxesMap(axes, (*shape[:axis], len(channels), *shape[axis + 1 :]))
     names = image.metadata.channels
