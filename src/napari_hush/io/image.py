@@ -235,7 +235,8 @@ def select_channels(image: Image, channels: Sequence[int] | None) -> Image:
     if max(channels) >= shape[axis]:
         raise DataError(
             f"Channel {max(channels)} was chosen but {image.name} has "
-            f"{counted(shape[axis], 'channel')}, numbered from 0; choose one of those, or another image."
+            f"{counted(shape[axis], 'channel')}, numbered from 0; choose one of "
+            "those, or another image."
         )
     left = AxesMap(axes, (*shape[:axis], len(channels), *shape[axis + 1 :]))
     names = image.metadata.channels
