@@ -33,7 +33,7 @@ def test_sizes_that_fit_are_kept_as_they_are():
     [
         ((7, 40), (4, 4), "Only 7 pixels along Y in the image.* at least 8; use larger"),
         ((40, 1), (4, 4), "Only 1 pixel along X in the image.* at least 8; use larger"),
-        ((15, 40), (16, 16), "only 15 .* 16; .* or a network that downsamples less"),
+        ((15, 40), (16, 16), "Only 15 .* 16; .* or a network that downsamples less"),
         ((3, 40, 40), (4, 4, 4), "Only 3 pixels along Z .* at least 4"),
     ],
 )
