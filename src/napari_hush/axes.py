@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import ConfigurationError, DataError, counted
+from napari_hush.errors import ConfigurationError, DataError
 
 CANONICAL = "STCZYX"
 """All axis letters, in the order the engine uses."""
@@ -63,8 +63,8 @@ class AxesMap:
         object.__setattr__(self, "axes", validate_axes(self.axes))
         if len(self.axes) != len(self.shape):
             raise DataError(
-                f"Axes {self.axes!r} name {counted(len(self.axes), 'dimension')} but the "
-                f"data has {len(self.shape)}, with shape {self.shape}; name one letter per "
+                f"Axes {self.axes!r} name {len(self.axes)} dimensions but the data has "
+                f"{len(self.shape)}, with shape {self.shape}; name one letter per "
                 "dimension."
             )
         if 0 in self.shape:

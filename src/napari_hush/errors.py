@@ -27,7 +27,7 @@ from pathlib import Path
 
 def counted(number: int, noun: str) -> str:
     """``counted(1, "epoch")`` is ``"1 epoch"``, of 2,000 ``"2,000 epochs"``."""
-    plural = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    plural = "es" if noun.endswith(("s", "x", "tch", "sh")) else "s"
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 

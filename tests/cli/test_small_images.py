@@ -102,7 +102,7 @@ def test_of_many_files_only_some_are_opened(tmp_path, monkeypatch, capsys):
         ((41, 40), "YX", ["--patch-size", "64", "32"], "of at most 40 32,"),
         ((41, 40), "YX", ["--depth", "3", "--patch-size", "64", "64"], "most 40 40,"),
         ((7, 40), "YX", [], "Only 7 pixels along Y .* at least 8;"),
-        ((9, 40), "YX", ["--depth", "4"], "only 9 .* at least 16; .* downsamples less"),
+        ((9, 40), "YX", ["--depth", "4"], "Only 9 .* at least 16; .* downsamples less"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_largest_that_does(
