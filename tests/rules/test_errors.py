@@ -281,7 +281,7 @@ def test_a_reader_that_fails_or_returns_no_pixels(refused, ready, files):
 def test_other_channels_than_configured(not_trained, tiny_config, channels, together):
     config = tiny_config(axes="CYX", n_channels=2, independent_channels=not together)
     image = RNG.normal(0, 1, (channels, 32, 32))
-    not_trained(config, DataError, f"{channels} channels", 2, train_source=image)
+    not_trained(config, DataError, f"{channels} channel", 2, train_source=image)
 
 
 def test_images_of_different_channels(not_trained, tiny_config):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_hush.errors import counted as counted
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
