@@ -117,9 +117,11 @@ def test_a_run_corrects_the_estimate_up_and_down(factor):
     config = configure()
     SPEED.save("auto")
     expected = step_of(config, Speed.load("auto"))
-    note_run(config, expected, factor * expected)
+    note_run(config, Speed.load("auto"), expected, factor * expected)
     assert step_of(config, Speed.load("auto")) == pytest.approx(factor * expected)
-    note_run(config, factor * expected, expected)  # the next one takes what was expected
+    note_run(
+        config, Speed.load("auto"), factor * expected, expected
+    )  # the next one takes what was expected
     halfway = math.sqrt(factor) * expected
     assert step_of(config, Speed.load("auto")) == pytest.approx(halfway)
 
@@ -127,8 +129,8 @@ def test_a_run_corrects_the_estimate_up_and_down(factor):
 def test_kinds_of_networks_are_corrected_each_for_itself():
     small, default = configure(filters=8), configure()
     SPEED.save("auto")
-    note_run(small, 1.0, 6.0)
-    note_run(default, 6.0, 1.0)
+    note_run(small, Speed.load("auto"), 1.0, 6.0)
+    note_run(default, Speed.load("auto"), 6.0, 1.0)
     speed = Speed.load("auto")
     assert (speed.ratio(small), speed.ratio(default)) == (6.0, 1.0)
     assert speed.ratio(configure(filters=8, patch_size=[64, 64])) == 6.0
@@ -180,3 +182,11 @@ def test_a_run_of_days_or_of_more_memory_than_there_is_is_called_absurd():
     )
     assert absurdity(Estimate(60, 1e6))
     assert not absurdity(Estimate(36 * 3600, 0.1))
+
+
+def test_a_benchmark_beside_a_run_does_not_spoil_its_correction():
+    config, table = configure(), Speed.load("auto")
+    expected = step_of(config, table)
+    Speed(table.rate / 1000, 1000 * table.overhead).save("auto")  # on a busy machine
+    note_run(config, table, expected, 2 * expected)
+    assert step_of(config, Speed.load("auto")) == pytest.approx(2 * expected)

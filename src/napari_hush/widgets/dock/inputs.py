@@ -81,7 +81,7 @@ class Inputs(QWidget):
         self.readiness = Readiness()
         self.cost: Estimate | None = None
         """Expected cost of the next training run; None while the inputs are not valid."""
-        self._begun: tuple[Configuration, float] | None = None
+        self._begun: tuple[Configuration, Speed, float] | None = None
         """The last run of `training`, and the expected seconds of a step."""
         self._model: Model | None = None
         self._when_known: list[Callable[[], None]] = []
@@ -196,7 +196,8 @@ class Inputs(QWidget):
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
         if self.cost is not None:
-            self._begun = configuration, self.cost.seconds / self._steps
+            speed = Speed.load(configuration.training_config.device)
+            self._begun = configuration, speed, self.cost.seconds / self._steps
         size = layers.pixel_size_of(data.noisy[0])
         return Training(configuration, pixels, self.data.subject(), pixel_size=size)
 

@@ -286,5 +286,7 @@ def load_engine(configuration: Configuration) -> None:
 
     device = configuration.training_config.device
     if not is_measured(device):  # with the priority of training
-        in_low_priority_thread(partial(measure_speed, configuration)).save(device)
+        speed = in_low_priority_thread(partial(measure_speed, configuration))
+        if not is_measured(device):  # a run measures it better
+            speed.save(device)
     gc.collect()  # now, since collecting the imports later would block the window

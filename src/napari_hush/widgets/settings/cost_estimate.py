@@ -102,15 +102,16 @@ class Speed:
         return known or statistics.median(self.ratios.values() or [1.0])
 
 
-def note_run(configuration: Configuration, expected: float, taken: float) -> None:
-    """Correct the estimates for runs like one that was expected to take `expected` seconds.
+def note_run(
+    configuration: Configuration, speed: Speed, expected: float, taken: float
+) -> None:
+    """Correct the estimates for runs like one that `speed` let expect to take `expected`.
 
-    It took `taken`. Both may be the time of a step.
+    It took `taken`. Both are in seconds, and may be the time of a step. Replaces a
+    benchmark that has ended meanwhile: the run was beside it.
     """
-    device = configuration.training_config.device
-    speed = Speed.load(device)
     ratio = speed.ratio(configuration) * taken / expected
-    speed.corrected(configuration, ratio).save(device)
+    speed.corrected(configuration, ratio).save(configuration.training_config.device)
 
 
 def is_measured(device: str) -> bool:
@@ -192,7 +193,7 @@ def measure_speed(configuration: Configuration) -> Speed:
 
 
 def _step(config: UNetConfig, batch: int, size: tuple[int, ...], device: str) -> float:
-    """Seconds of a forward and a backward pass on a batch of noise, on average."""
+    """Seconds of the fastest forward and backward pass on a batch of noise."""
     import torch
 
     from napari_hush.models import UNet, choose_device
@@ -211,7 +212,7 @@ def _step(config: UNetConfig, batch: int, size: tuple[int, ...], device: str) ->
         if where.type == "cuda":
             torch.cuda.synchronize(where)
         taken.append(time.perf_counter() - started)
-    return statistics.mean(taken[1:])
+    return min(taken[1:])  # others may share the processor
 
 
 def _from_table(device: str) -> Speed:
