@@ -31,6 +31,7 @@ from napari_hush.widgets.settings.cost_estimate import (
     LEAST_STEPS,
     Speed,
     absurdity,
+    denoising_seconds,
     estimate,
     is_measured,
     note_run,
@@ -215,6 +216,16 @@ class Inputs(QWidget):
             note_run(*begun, seconds_per_step)
             self._show_cost()
             self.costChanged.emit()
+
+    def denoisingSeconds(self) -> float | None:
+        """Expected time to denoise the chosen layer; None where nothing can be denoised."""
+        layer, model = self.chosen(), self._model
+        if layer is None or model is None or self.readiness.denoising:
+            return None
+        axes, config = self.axes(), model.config
+        shape = layers.engine_shape(axes, layers.pixel_shape(layer))
+        speed = Speed.load(config.training_config.device)
+        return denoising_seconds(config, layers.engine_axes(axes), shape, speed)
 
     def setModel(self, model: Model | None) -> None:
         """Check from now on whether `model` can denoise the chosen layer."""

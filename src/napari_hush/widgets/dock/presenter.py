@@ -64,7 +64,7 @@ class Presenter(QObject):
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
             has_curve=bool(self._controls.plot.history.steps),
-            seconds=None if inputs.cost is None else inputs.cost.seconds,
+            seconds=None if state.busy else self._seconds(),
             concurrent=denoising if state is not denoising else RunState(),
             has_snapshots=bool(model.snapshots or model.earlier),
             has_latest=run.latest is not None,
@@ -99,6 +99,13 @@ class Presenter(QObject):
             return self._run.state
         denoising = self._denoising.state
         return denoising if denoising.busy or self.denoised_last else self._run.state
+
+    def _seconds(self) -> float | None:
+        """Expected time of "Denoise now"; None if it is not known."""
+        inputs = self._controls.inputs
+        if (denoising := inputs.denoisingSeconds()) is not None:
+            return denoising
+        return None if inputs.cost is None else inputs.cost.seconds
 
     def _on_theme(self, event: Any = None) -> None:
         colours = Colours.of(self._viewer.theme)

@@ -62,7 +62,7 @@ class DockState:
     ended: str = ""
     """Message of the training run that ended while `state`, denoising, went on."""
     seconds: float | None = None
-    """Estimate for training with the current settings; None if unknown."""
+    """Expected time of "Denoise now"; None if unknown."""
 
     @property
     def model_fits(self) -> bool:
@@ -207,7 +207,7 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
 
 def _labels(dock: DockState) -> dict[str, str]:
     labels = {"denoise_now": "Denoise now"}
-    if dock.layer and dock.seconds is not None and not dock.model_fits:
+    if dock.layer and dock.seconds is not None:
         labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
     if dock.state.phase is Phase.PAUSED:
         labels["pause"] = "Resume"

@@ -148,23 +148,23 @@ def estimate(
 
 
 def denoising_seconds(
-    configuration: Configuration, shape: Sequence[int], speed: Speed, tta: int = 1
+    configuration: Configuration, axes: str, shape: Sequence[int], speed: Speed
 ) -> float:
-    """Expected time to denoise an image of `shape`, in the axes of `configuration`.
+    """Expected time to denoise an image of `shape` and `axes`.
 
-    The configuration is that of the model; `tta` as in its prediction settings.
+    The configuration is that of the model, whose other settings are the default ones.
     """
-    network, data = configuration.algorithm_config.model, configuration.data_config
-    sizes = dict(zip(data.axes, shape, strict=True))
-    spatial = [sizes[letter] for letter in spatial_axes(data.axes)]
+    network = configuration.algorithm_config.model
+    spatial = [letter for letter in "ZYX" if letter in axes][-network.conv_dims :]
+    sizes = {letter: n for letter, n in zip(axes, shape, strict=True) if letter != "C"}
     halo = 2 ** (network.depth + 3) - 6
-    pixels = float(math.prod(spatial) * sizes.get("S", 1) * sizes.get("T", 1))
-    tiles = pixels / math.prod(spatial)
-    for size in spatial[-2:]:
-        side = min(size, TILE)
+    pixels = float(math.prod(sizes.values()))
+    tiles = pixels / math.prod(sizes[letter] for letter in spatial)
+    for letter in spatial[-2:]:
+        side = min(sizes[letter], TILE)
         pixels *= 1 + halo / side  # of which the decoder leaves half out
-        tiles *= size / side
-    seconds = FORWARD * tta * _work(network, pixels) / speed.rate + tiles * speed.overhead
+        tiles *= sizes[letter] / side
+    seconds = FORWARD * _work(network, pixels) / speed.rate + tiles * speed.overhead
     return seconds * speed.ratio(configuration)
 
 
