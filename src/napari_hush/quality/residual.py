@@ -25,7 +25,7 @@ from napari_hush.quality.sampling import (
     read_regions,
     rounding,
 )
-from napari_hush.quality.spectra import Spectra, spectra_of
+from napari_hush.quality.spectra import Spectra, correlated, spectra_of
 
 Verdict = Literal["good", "too noisy to judge", "look closer", "structure lost"]
 
@@ -34,14 +34,20 @@ CONTROLS = {"flat": np.inf, "blur 1": 1.0, "blur 2": 2.0, "blur 5": 5.0, "identi
 
 _SIGMAS = (0.4, 0.5, 0.6, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
 _PASSES = 1.4  # error over that of the best blur up to which a result is good
+_CONTROL_PASSES = 1.25  # ... and a control would pass as well as the result
 _FAILS = 1.6  # ... and from which it has lost structure, if that is most of the error
-_MOST_LOST = 0.5  # share of the structure from which it is lost in any case
+_MOST_KEPT = 0.8  # share of the noise from which it is left in any case
 _NOISE_LEFT = 0.2  # share of the noise that is kept, above that of the best blur
 _ORDER: tuple[Verdict, ...] = (
     "good",
     "too noisy to judge",
     "look closer",
     "structure lost",
+)
+
+_LOOK = (
+    "A little structure may be in the residual; compare it with the result, and train "
+    "longer if you recognize the image."
 )
 
 
@@ -210,18 +216,19 @@ def _channel(
         np.concatenate([one[channel] for one in many]).astype(np.float64)
         for many in (regions, residuals)
     )
-    spectra = spectra_of(noisy, residual, noise)
-    if spectra is None:
-        return None
     planes = cut_blocks(residuals, channel, seed)
     planes = planes.reshape(-1, *planes.shape[-2:])
     level = np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))
     share = float(level / noise_level(blocks, noise))
-    controls = {name: spectra.blur_error(sigma) for name, sigma in CONTROLS.items()}
-    blurs = {sigma: spectra.blur_error(sigma) for sigma in (*_SIGMAS, np.inf, 0.0)}
-    best = min(blurs, key=lambda sigma: blurs[sigma])
-    controls["best blur"] = blurs[best]
-    verdict, reason = _verdict(spectra, best, share)
+    found = _judged(noisy, residual, noise if correlated(noise) else None, share)
+    if found is None:
+        return None
+    if correlated(noise) and found[0] == "structure lost":
+        # Many sharp edges look like correlated noise.
+        white = _judged(noisy, residual, None, share)
+        if white is not None and white[0] != "structure lost":
+            found = ("look closer", _LOOK, *found[2:])
+    verdict, reason, spectra, controls = found
     return _Channel(
         noise_share=share,
         map=_mean_map(planes, noise),
@@ -234,6 +241,23 @@ def _channel(
     )
 
 
+def _judged(
+    noisy: NDArray[Any],
+    residual: NDArray[Any],
+    noise: NoiseCorrelation | None,
+    share: float,
+) -> tuple[Verdict, str, Spectra, dict[str, float]] | None:
+    """Verdict, reason, spectra, and errors of the controls; None for constant planes."""
+    spectra = spectra_of(noisy, residual, noise)
+    if spectra is None:
+        return None
+    blurs = {s: spectra.of_blur(s) for s in {*_SIGMAS, *CONTROLS.values()}}
+    best = min(blurs, key=lambda sigma: blurs[sigma].error)
+    controls = {name: blurs[sigma].error for name, sigma in CONTROLS.items()}
+    controls["best blur"] = blurs[best].error
+    return *_verdict(spectra, blurs, best, share), spectra, controls
+
+
 def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[np.float64]:
     """Autocorrelation of the residual; 0 if nothing was removed."""
     lags = len(noise.map) // 2
@@ -243,37 +267,38 @@ def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[n
     return result
 
 
-def _verdict(spectra: Spectra, best: float, share: float) -> tuple[Verdict, str]:
+def _verdict(
+    spectra: Spectra, blurs: Mapping[float, Spectra], best: float, share: float
+) -> tuple[Verdict, str]:
     """Compare a result with the controls; `best` is the sigma of the best blur."""
-    least = spectra.blur_error(best)
-    passes = _PASSES * least + spectra.uncertainty
+    least = blurs[best]
     kept = spectra.noise_kept
-    if kept > spectra.blur_noise(best) + _NOISE_LEFT and spectra.error > least:
+    more = kept > least.noise_kept + _NOISE_LEFT and spectra.error > least.error
+    if kept > _MOST_KEPT or more:
         return "look closer", (
             f"Noise is left: the residual has only {share:.0%} of it (standard deviation); "
             "train longer, or use structN2V if neighboring pixels share their noise."
         )
-    if spectra.error <= passes and spectra.structure <= _MOST_LOST:
-        none = spectra.signal.sum() <= spectra.uncertainty
-        for passed, name in (
-            (none, "flat image"),
-            (spectra.blur_error(5.0) <= passes, "blur of 5 pixels"),
-        ):
-            if passed:
+    if _passes(spectra, least.error, _PASSES):
+        for sigma, name in ((np.inf, "flat image"), (5.0, "blur of 5 pixels")):
+            if _passes(blurs[sigma], min(least.error, spectra.error), _CONTROL_PASSES):
                 return "too noisy to judge", (
                     f"A {name} would leave the same residual: the image is too noisy, or "
                     "has too little structure, to tell whether some was removed."
                 )
         return "good", "Only noise was removed: the residual has no structure."
-    times = spectra.error / least
+    times = spectra.error / least.error
     large = times > _FAILS and spectra.lost.sum() > spectra.error / 2
-    if large or spectra.structure > _MOST_LOST:
+    if large or spectra.lost_most:
         blur = f"a blur of {best:g} pixels" if best < np.inf else "a flat image"
         return "structure lost", (
             f"Structure was removed: the error is about {times:.1f} times that of {blur}; "
             "train longer or with more data, or smooth less."
         )
-    return "look closer", (
-        "A little structure may be in the residual; compare it with the result, and train "
-        "longer if you recognize the image."
-    )
+    return "look closer", _LOOK
+
+
+def _passes(spectra: Spectra, least: float, times: float) -> bool:
+    """Whether a result, or a control, is about as good as one with the error `least`."""
+    most = times * least + spectra.uncertainty
+    return spectra.error <= most and not spectra.lost_most

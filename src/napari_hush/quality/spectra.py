@@ -1,18 +1,18 @@
 """Error of a result and of Gaussian blurs, estimated from spectra without ground truth.
 
-With noisy y = s + n, result f and residual r = y - f, the mean squared error of f is
-``E r² - E n² + 2 E n f`` in each band of frequencies. The first is measured, the second is
-the noise, known from where there is no signal. The third, noise that the result keeps, is
-known for a blur. For other results it lies between two bounds: all bands of y are passed
-by the same factor for signal and noise, as a blur does, or what of the residual is
-incoherent with y tells that the signal is passed by more.
+With a noisy image y = s + n, a result f and the residual r = y - f, the mean squared error
+of f is ``E r² - E n² + 2 E n f`` in each band of frequencies. The first is measured, the
+second is known from bands without signal. The third, noise that the result keeps, is known
+for a blur. For other results it is between two bounds: either f passes the same share of
+signal and noise in a band, as a blur does, or the part of r that is incoherent with y is
+due to signal being passed by more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,36 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-_EDGES = np.append(np.geomspace(1 / 256, 0.5, 10), 1)  # of the bands, cycles per pixel
+_EDGES = np.geomspace(1 / 256, 0.5, 14)  # of the bands along each axis, cycles per pixel
 _TAPER = 0.25  # share of a side over which the planes fade out at their borders
 _WHITE = 0.15  # correlation below which noise counts as white
-_ENOUGH = 200  # frequencies in a band whose power may be all noise
+_FREE = 0.2  # share of the noise that is in bands without signal
 _MOST_PIXELS = 2**21
-_LEAST_SIGNAL = 3.0, 0.03  # in standard errors, and relative to the noise
+_UNKNOWN = 0.03  # uncertainty of the noise in a band, white
+_UNKNOWN_CORRELATED = 0.15  # ... and correlated
+_NOTHING = 0.04  # correlation that is due to chance
+_MOST = 0.5  # of the signal
+_FLAT = 1e9  # sigma of a blur, in pixels, that leaves nothing
 _LESS = 0.5  # between the bounds of the noise that is kept
+
+
+class _Bands:
+    """Bands of frequencies along one axis of `size` pixels.
+
+    ``members[band, index]`` is 1 for the frequencies of a band.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.frequency: Floats = np.fft.fftfreq(size).astype(np.float64)
+        band = np.digitize(np.abs(self.frequency), _EDGES)
+        self.members: Floats = (band == np.unique(band)[:, None]).astype(np.float64)
+
+    def passed(self, sigma: float) -> Floats:
+        """Mean of the amplitude that a Gaussian blur passes in each band."""
+        waves = np.square(2 * np.pi * np.minimum(sigma, _FLAT) * self.frequency)
+        factor = np.exp(-waves / 2)
+        mean: Floats = self.members @ factor / self.members.sum(1)
+        return mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +65,10 @@ class Spectra:
     residual: Floats
     cross: Floats
     """Of the residual and the noisy image."""
-    frequency: Floats
-    """Mean of the squared frequency, in cycles per pixel."""
+    bands: tuple[_Bands, _Bands]
+    """Along Y and X; their products are the bands."""
+    unknown: float
+    """Share of the noise that may be signal."""
 
     @cached_property
     def signal(self) -> Floats:
@@ -54,26 +79,22 @@ class Spectra:
     def kept(self) -> Floats:
         """Share of the noise that the result keeps."""
         power = np.maximum(self.noisy, 1e-300)
-        most = 1 - self.cross / power
+        most = np.minimum(1 - self.cross / power, 1)
         incoherent = np.maximum(self.residual - self.cross**2 / power, 0)
         ratio = self.signal / np.maximum(self.noise, 1e-300)
         least = most - np.sqrt(ratio * incoherent / power)
-        return most - _LESS * (most - np.clip(least, np.minimum(most, 0), most))
-
-    @cached_property
-    def errors(self) -> Floats:
-        """Mean squared error of the result, per band."""
-        return self.residual - self.noise + 2 * self.kept * self.noise
+        kept: Floats = most - _LESS * (most - np.clip(least, np.minimum(most, 0), most))
+        return kept
 
     @cached_property
     def lost(self) -> Floats:
-        """Power of the signal that the residual holds, per band."""
+        """Power of the signal that the residual holds."""
         return np.clip(self.residual - self.noise, 0, self.signal)
 
     @property
     def error(self) -> float:
         """Mean squared error of the result."""
-        return float(self.errors.sum())
+        return float((self.residual - self.noise + 2 * self.kept * self.noise).sum())
 
     @property
     def noise_kept(self) -> float:
@@ -89,84 +110,82 @@ class Spectra:
     @property
     def uncertainty(self) -> float:
         """Of errors, from the number of pixels."""
-        return float(3 * np.sqrt(2 / self.modes.sum()))
+        return float(np.sqrt(2 / self.modes.sum()))
 
-    def blur_noise(self, sigma: float) -> float:
-        """Share of the noise variance that a blur of `sigma` pixels keeps."""
-        return float((self._passed(sigma) * self.noise).sum())
+    @property
+    def lost_most(self) -> bool:
+        """Whether most of the signal is lost, of an image that has some."""
+        some = float(self.signal.sum()) > 2 * (3 * self.uncertainty + self.unknown)
+        return some and self.structure > _MOST
 
-    def blur_error(self, sigma: float) -> float:
-        """Mean squared error of a Gaussian blur of `sigma` pixels; infinity for flat."""
-        passed = self._passed(sigma)
-        return float((passed**2 * self.noise + (1 - passed) ** 2 * self.signal).sum())
+    def of_blur(self, sigma: float) -> Spectra:
+        """Spectra of a Gaussian blur of `sigma` pixels in place of the result.
 
-    def _passed(self, sigma: float) -> Floats:
-        passed: Floats = np.exp(-2 * np.pi**2 * sigma**2 * self.frequency)
-        return passed
+        0 is the noisy image itself, infinity a flat image.
+        """
+        passed, squared = (
+            np.outer(*(band.passed(s) for band in self.bands)).ravel()
+            for s in (sigma, np.sqrt(2) * sigma)
+        )
+        return replace(
+            self,
+            residual=(1 - 2 * passed + squared) * self.noisy,
+            cross=(1 - passed) * self.noisy,
+        )
 
 
-def spectra_of(noisy: Floats, residual: Floats, noise: NoiseCorrelation) -> Spectra | None:
-    """Spectra of planes ``(n, Y, X)``; None if they are constant."""
+def correlated(noise: NoiseCorrelation) -> bool:
+    """Whether the noise of neighbors has much in common."""
+    near = max(np.abs(noise.y[1:3]).max(), np.abs(noise.x[1:3]).max())
+    return bool(near > _WHITE)
+
+
+def spectra_of(
+    noisy: Floats, residual: Floats, noise: NoiseCorrelation | None
+) -> Spectra | None:
+    """Spectra of planes ``(n, Y, X)``; None if they are constant.
+
+    `noise` is its autocorrelation, None for white noise.
+    """
     few = max(1, _MOST_PIXELS // noisy[0].size)
     chosen = np.unique(np.linspace(0, len(noisy) - 1, few).astype(int))
-    noisy, residual = noisy[chosen], residual[chosen]
-    height, width = noisy.shape[-2:]
-    window = np.outer(_taper(height), _taper(width))
-    planes = [
-        np.fft.rfft2((p - (p * window).sum((1, 2), keepdims=True) / window.sum()) * window)
-        for p in (noisy, residual)
-    ]
-    fy: Floats = np.abs(np.fft.fftfreq(height)).astype(np.float64)
-    fx: Floats = np.fft.rfftfreq(width).astype(np.float64)
-    band = np.digitize(fy, _EDGES)[:, None] * (len(_EDGES) + 1) + np.digitize(fx, _EDGES)
-    twice = np.full(len(fx), 2.0)  # rfft2 leaves out half of the frequencies
-    twice[0] = 1
-    if width % 2 == 0:
-        twice[-1] = 1
-    weight = np.broadcast_to(twice, band.shape).copy()
-    weight[0, 0] = 0  # brightness
+    before, removed = _transformed(noisy[chosen]), _transformed(residual[chosen])
+    bands = _Bands(noisy.shape[1]), _Bands(noisy.shape[2])
 
-    def total(values: NDArray[Any]) -> Floats:
-        return np.asarray(np.bincount(band.ravel(), (values * weight).ravel()), np.float64)
+    def total(values: Floats) -> Floats:
+        """Sum over the frequencies of each band, without that of the brightness."""
+        values[0, 0] = 0
+        result: Floats = (bands[0].members @ values @ bands[1].members.T).ravel()
+        return result
 
-    modes = total(np.ones(band.shape))
-    used = modes > 0
-    modes = modes[used] * len(noisy)
-    scale = (window**2).sum() * height * width * len(noisy)
-    powers = [
-        total((np.conj(a) * b).real.sum(0))[used] / scale
-        for a, b in ((planes[0], planes[0]), (planes[1], planes[1]), (planes[1], planes[0]))
-    ]
-    shape = total(_shape(noise, fy, fx))[used] / (height * width)
-    squared = total(fy[:, None] ** 2 + fx**2)[used] / total(np.ones(band.shape))[used]
-    level = _noise_power(powers[0], shape, modes)
-    if not level.sum() > 0:
-        return None
+    squares = (np.abs(before) ** 2).mean(0)
+    power = total(squares)
+    modes = total(np.ones(before.shape[1:])) * len(chosen)
+    if noise is None:
+        unknown, level = _UNKNOWN, modes * _white(squares) / len(chosen)
+    else:
+        unknown, level = _UNKNOWN_CORRELATED, _colored(power, _folded(noise, bands))
+    least = level * (1 + 3 * np.sqrt(2 / np.maximum(modes, 1)) + unknown)
+    level = np.where(power < least, power, level)
     unit = level.sum()
+    if not unit > 0:
+        return None
     return Spectra(
-        modes, powers[0] / unit, level / unit, powers[1] / unit, powers[2] / unit, squared
+        modes,
+        power / unit,
+        level / unit,
+        total((np.abs(removed) ** 2).mean(0)) / unit,
+        total((np.conj(removed) * before).real.mean(0)) / unit,
+        bands,
+        unknown if noise is not None else 0.0,
     )
 
 
-def _noise_power(noisy: Floats, shape: Floats, modes: Floats) -> Floats:
-    """Power of the noise, as much as fits under that of the noisy image."""
-    most = (modes >= min(_ENOUGH, modes.max())) & (shape > 0.1 * shape.max())
-    noise = shape * (noisy[most] / shape[most]).min()
-    errors, share = _LEAST_SIGNAL
-    least = noise * (1 + errors * np.sqrt(2 / modes) + share)
-    return np.where(noisy < least, noisy, noise)
-
-
-def _shape(noise: NoiseCorrelation, fy: Floats, fx: Floats) -> Floats:
-    """Spectrum of noise of variance 1, from its autocorrelation."""
-    if max(np.abs(noise.y[1:3]).max(), np.abs(noise.x[1:3]).max()) < _WHITE:
-        return np.ones((len(fy), len(fx)))
-    lags = len(noise.map) // 2
-    offset = np.arange(-lags, lags + 1)
-    fade = 1 - np.abs(offset) / (lags + 1)  # keeps the spectrum positive
-    waves = [np.exp(-2j * np.pi * np.outer(f, offset)) for f in (fy, fx)]
-    spectrum = (waves[0] @ (noise.map * np.outer(fade, fade)) @ waves[1].T).real
-    result: Floats = np.maximum(spectrum, 1e-3)
+def _transformed(planes: Floats) -> NDArray[np.complex128]:
+    """Fourier transforms of planes that fade out at their borders."""
+    window = np.outer(*(_taper(size) for size in planes.shape[1:]))
+    mean = (planes * window).sum((1, 2), keepdims=True) / window.sum()
+    result: NDArray[np.complex128] = np.fft.fft2((planes - mean) * window)
     return result
 
 
@@ -175,3 +194,34 @@ def _taper(size: int) -> Floats:
     from_end = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
     rise: Floats = np.sin(np.pi / 2 * np.minimum(from_end / (_TAPER * size / 2), 1)) ** 2
     return rise
+
+
+def _white(squares: Floats) -> float:
+    """Power of white noise per frequency, from second differences along both axes."""
+    waves = [np.sin(np.pi * np.fft.fftfreq(size)) ** 4 for size in squares.shape]
+    weight = np.outer(*waves)
+    return float((squares * weight).sum() / weight.sum())
+
+
+def _colored(noisy: Floats, shape: Floats) -> Floats:
+    """Power of correlated noise, as in the bands where it leaves least to the signal.
+
+    `shape` is its power up to a factor.
+    """
+    density = noisy / shape
+    order = np.argsort(density)
+    below = np.cumsum(shape[order]) / shape.sum()
+    result: Floats = shape * density[order][np.searchsorted(below, _FREE)]
+    return result
+
+
+def _folded(noise: NoiseCorrelation, bands: tuple[_Bands, _Bands]) -> Floats:
+    """Power of noise of variance 1 in the bands, from its autocorrelation."""
+    lags = len(noise.map) // 2
+    offset = np.arange(-lags, lags + 1)
+    fade = np.clip(2 - 2 * np.abs(offset) / (lags + 1), 0, 1)
+    values = np.where(np.abs(noise.map) < _NOTHING, 0, noise.map) * np.outer(fade, fade)
+    waves = [np.exp(-2j * np.pi * np.outer(band.frequency, offset)) for band in bands]
+    power = (waves[0] @ values @ waves[1].T).real
+    result: Floats = (bands[0].members @ power @ bands[1].members.T).ravel()
+    return np.asarray(np.maximum(result, 1e-3 * result.mean()), np.float64)
