@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from screenshots_window import IMAGES, Stage, until
+from qtpy.QtWidgets import QLabel, QWidget
+from screenshots_window import IMAGES, Stage, control, until
 
 from napari_hush.config import create_n2v_configuration
 from napari_hush.events import StepsDone
+from napari_hush.io import write_tiff
 from napari_hush.io.samples import simulated
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
@@ -65,7 +67,7 @@ def main() -> None:
         stage.suffix = f"-{given.size}"
     if given.idle:
         stage.names, stage.themes = {"chosen": given.idle}, ("dark",)
-        stage.dock_only = True
+        stage.dock_only, stage.suffix = True, ""
     for name in ["chosen"] if given.idle else given.only or STATES:
         STATES[name](stage)
     os._exit(0)  # napari's own goodbye asks questions
@@ -200,14 +202,10 @@ def correlated(stage: Stage) -> None:
 def unfit(stage: Stage) -> None:
     """Models that were loaded: one for stacks, and a 2D model on a stack."""
     show_cells(stage)
-    for name, axes in (("stacks", "ZYX"), ("planes", "YX")):
-        config = quick(axes)
-        network = UNet(config.algorithm_config.model).eval()
-        path = Path(tempfile.mkdtemp()) / f"{name}.safetensors"
-        save_model(Model(config, network, Normalization((300.0,), (100.0,))), path)
+    for axes in ("ZYX", "YX"):
         if axes == "YX":
             stage.show(np.stack([simulated()[0]] * 5), "stack", axis_labels=tuple("zyx"))
-        stage.dock.loadModel(path)
+        stage.dock.loadModel(untrained(axes))
         stage.ready("load_model")
         stage.take("unfit" if axes == "ZYX" else "plane-by-plane")
 
@@ -249,16 +247,42 @@ def dialogs(stage: Stage) -> None:
 
     layer = show_cells(stage)
     stage.click("help_training")
-    stage.take("help", window="help_window")
+    stage.take("help", seen=stage.find("help_window"))
     stage.click("help_training")
-    config = quick()
-    network = UNet(config.algorithm_config.model).eval()
-    model = Model(config, network, Normalization((300.0,), (100.0,)))
-    ask_about(stage.dock, model, "cells", layer, "YX", print)
+    ask_about(stage.dock, random_model(), "cells", layer, "YX", print)
     stage.find("export_author_0").setText("Ada Person")
     stage.find("export_orcid_0").setText("0000-0002-1825-0098")
-    stage.take("export", window="export_form")
-    stage.find("export_form").reject()
+    form = stage.find("export_form")
+    stage.take("export", seen=form)
+    form.reject()
+
+
+@state
+def files(stage: Stage) -> None:
+    """The other dock: empty, with files, at work, and at its end."""
+    frame, dock = stage.viewer.window.add_plugin_dock_widget("napari-hush", "Denoise files")
+    stage.window.tabifyDockWidget(stage.frame, frame)
+    frame.raise_()
+    seen = dock if stage.dock_only else None
+    stage.take("files-empty", seen=seen)
+    folder = Path(tempfile.mkdtemp()) / "raw"
+    folder.mkdir()
+    for number in range(6):
+        write_tiff(
+            folder / f"cells {number}.tif", np.tile(simulated(number)[0], (3, 3)), "YX"
+        )
+    (folder / "notes.tif").write_text("no image")
+    control(dock, QWidget, "files_source").setText(str(folder))
+    control(dock, QWidget, "files_model").setText(str(untrained("YX")))
+    start = control(dock, QWidget, "files_start")
+    until(start.isEnabled)
+    stage.take("files-ready", seen=seen)
+    start.click()
+    until(lambda: "2 of" in control(dock, QLabel, "status").text() or start.isVisible())
+    stage.take("files-running", seen=seen)
+    until(start.isVisible)
+    stage.take("files-done", seen=seen)
+    frame.close()
 
 
 def quick(axes: str = "YX"):
@@ -267,6 +291,19 @@ def quick(axes: str = "YX"):
     return create_n2v_configuration(
         "cells", "array", axes, patch, 8, EPOCHS, num_steps=STEPS
     )
+
+
+def untrained(axes: str) -> Path:
+    """The file of a model with random weights."""
+    path = Path(tempfile.mkdtemp()) / f"{axes}.safetensors"
+    return save_model(random_model(axes), path)
+
+
+def random_model(axes: str = "YX") -> Model:
+    """A model with random weights."""
+    config = quick(axes)
+    network = UNet(config.algorithm_config.model).eval()
+    return Model(config, network, Normalization((300.0,), (100.0,)))
 
 
 def train(stage: Stage, *, keep_method: bool = False) -> None:

@@ -91,11 +91,11 @@ class Stage:
         self,
         name: str,
         *,
-        window: str = "",
+        seen: QWidget | None = None,
         wait: float = 0.6,
         themes: tuple[str, ...] | None = None,
     ) -> None:
-        """Save pictures of the window, or of the one called so, in each theme."""
+        """Save pictures of the window, or of `seen`, in each theme."""
         if self.names is not None and name not in self.names:
             return
         called = name if self.names is None else self.names[name]
@@ -103,10 +103,9 @@ class Stage:
             if self.viewer.theme != theme:
                 self.viewer.theme = theme
             pause(wait)
-            seen = self.dock if self.dock_only else self.window
-            seen = control(self.dock, QWidget, window) if window else seen
+            shown = seen or (self.dock if self.dock_only else self.window)
             ending = "" if self.names and theme == "dark" else f"-{theme}"
-            save(seen, self.folder / f"{called}{self.suffix}{ending}.png")
+            save(shown, self.folder / f"{called}{self.suffix}{ending}.png")
         self.viewer.theme = "dark"
 
 
