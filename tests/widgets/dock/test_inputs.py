@@ -140,6 +140,23 @@ def test_a_run_inside_a_shape_learns_from_that_part_alone(viewer, hand, layers, 
     assert "Trained" in hand.status
 
 
+READ_ONCE = (
+    "axes",
+    "target_layer",
+    "validation_layer",
+    "validation_target_layer",
+    "mask_layer",
+    "extent",
+    "method_0",
+    "preset_0",
+    "fold_settings",
+    "batch_size",
+    "load_settings",
+    "reset_all",
+)
+"""Controls that a training run has read before it begins."""
+
+
 def times_of(hand):
     """All expected times and times left that a person can read in the dock."""
     texts = [one.text() for one in hand.dock.findChildren(QLabel) if one.isVisible()]
@@ -171,8 +188,11 @@ def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, lay
     assert "≈" not in hand.find("cost").text() + hand.find("fold_training").text()
     hand.until(lambda: "left" in hand.status)
     assert len(times_of(hand)) == 1
+    assert not any(hand.find(name).isEnabled() for name in READ_ONCE)
+    assert hand.find("noisy_layer").isEnabled()  # to denoise another layer meanwhile
     hand.until_ready("train")
     assert len(set(times_of(hand))) == 1
+    assert all(hand.find(name).isEnabled() for name in READ_ONCE)
     after = load_setting("speeds")["auto"]
     assert after["rate"] == before["rate"]
     assert list(after["ratios"]) == ["2D 8 x 2"]

@@ -169,3 +169,16 @@ def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, concurrent):
         view = resolve(replace(READY, state=state, concurrent=beside, model=model))
         assert not view.primary or not view.blocked[view.primary]
         assert all(view.tooltips.values())
+
+
+@pytest.mark.parametrize(
+    ("after", "label"),
+    [
+        (0.0, "Denoise now · ≈ 2 min"),
+        (15.0, "Denoise now · ≈ 2 min"),
+        (190.0, "Denoise now · ≈ 2 min + 3 min"),
+    ],
+)
+def test_the_button_names_the_time_of_training_and_a_long_one_of_denoising(after, label):
+    view = resolve(DockState(layer="cells", seconds=120.0, seconds_after=after))
+    assert view.labels["denoise_now"].replace("\N{NO-BREAK SPACE}", " ") == label

@@ -60,6 +60,7 @@ class DataPanel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._locked = False
         self._own_axes: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         """Axes that the user has set, by image."""
         self._files = FileMetadataReader(viewer.layers, self)
@@ -214,6 +215,14 @@ class DataPanel(QWidget):
         self._facts.setText(facts)
         self.axes.setWrong(axes_wrong)
 
+    def setLocked(self, locked: bool) -> None:
+        """Disable what a training run has read already, and would ignore."""
+        self._locked = locked
+        self.axes.setEnabled(not locked)
+        for role, field in self.fields.items():
+            field.setEnabled(not locked or role in ("noisy", "truth"))
+        self._enable_region()
+
     def labels(self) -> list[QLabel]:
         """Labels of all rows, for aligning them."""
         items = [
@@ -241,8 +250,11 @@ class DataPanel(QWidget):
         rows.addRow(label, field)
         self._labels[role] = label
 
+    def _enable_region(self) -> None:
+        self.region.setEnabled(self.files() is None and not self._locked)
+
     def _on_noisy(self) -> None:
-        self.region.setEnabled(self.files() is None)
+        self._enable_region()
         self._infer_axes()
         self.layerChanged.emit()
         self.valueChanged.emit()

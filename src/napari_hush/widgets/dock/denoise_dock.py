@@ -124,6 +124,7 @@ class DenoiseDock(QWidget):
         ):
             self._controls.buttons[name].clicked.connect(slot)
         self._controls.preview.toggled.connect(self._run.setPreview)
+        self._controls.scope.currentIndexChanged.connect(self._presenter.update)
         self._run.progressed.connect(self._on_progressed)
         self._run.refused.connect(self._on_refused)
         self._run.ended.connect(self._on_ended)

@@ -82,6 +82,8 @@ class Inputs(QWidget):
         self.readiness = Readiness()
         self.cost: Estimate | None = None
         """Expected cost of the next training run; None while the inputs are not valid."""
+        self.seconds_after = 0.0
+        """Expected time to denoise the chosen image with a new model."""
         self._begun: tuple[Configuration, Speed, float] | None = None
         """The last run of `training`, and the expected seconds of a step."""
         self._model: Model | None = None
@@ -203,9 +205,9 @@ class Inputs(QWidget):
         return Training(configuration, pixels, self.data.subject(), pixel_size=size)
 
     def showLocked(self, locked: bool) -> None:
-        """Disable the settings during training."""
+        """Disable settings and data during training, which would ignore changes."""
         self.settings.setEnabled(not locked)
-        self.data.axes.setEnabled(not locked)
+        self.data.setLocked(locked)
         if not locked:
             self._on_checked(self.check.report)
 
@@ -381,6 +383,10 @@ class Inputs(QWidget):
             self._steps = training.num_epochs * steps_per_epoch(configuration, train)
             speed = Speed.load(training.device)
             self.cost = estimate(configuration, train, speed, val)
+            if train:
+                axes = configuration.data_config.axes
+                seconds = denoising_seconds(configuration, axes, train[0], speed)
+                self.seconds_after = seconds
         except (HushError, ValueError):  # `readiness` has the reason
             pass
         absurd = "" if self.cost is None else absurdity(self.cost)

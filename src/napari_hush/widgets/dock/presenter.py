@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.dock.status import ActivityBar
 from napari_hush.widgets.dock.view_state import DockState, resolve
 from napari_hush.widgets.jobs.run_state import RunState
@@ -65,6 +66,9 @@ class Presenter(QObject):
             has_result=self._controls.compare.pair is not None,
             has_curve=bool(self._controls.plot.history.steps),
             seconds=None if state.busy else self._seconds(),
+            seconds_after=inputs.seconds_after
+            if self._controls.scope.value() is Scope.LAYER
+            else 0.0,
             concurrent=denoising if state is not denoising else RunState(),
             has_snapshots=bool(model.snapshots or model.earlier),
             has_latest=run.latest is not None,

@@ -36,6 +36,9 @@ class SettingsFiles(QObject):
 
     def load(self, path: Path) -> None:
         """Show the settings in the YAML file at `path`, or the error in it."""
+        if not self._inputs.settings.isEnabled():
+            show_error("Settings can be opened once the training run has ended.")
+            return
         try:
             self._inputs.showSettingsOf(load_configuration(path))
         except HushError as error:

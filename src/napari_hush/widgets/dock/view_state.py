@@ -9,6 +9,8 @@ from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
 from napari_hush.widgets.settings.labels import roughly
 
 NBSP = "\N{NO-BREAK SPACE}"
+WORTH_SAYING = 10.0
+"""Seconds of denoising from which they are added to those of training."""
 _DOING = {
     Activity.TRAINING: "training",
     Activity.DENOISING: "denoising",
@@ -62,7 +64,10 @@ class DockState:
     ended: str = ""
     """Message of the training run that ended while `state`, denoising, went on."""
     seconds: float | None = None
-    """Expected time of "Denoise now"; None if unknown."""
+    """Expected time to denoise with the model if it fits, else to train one; None if
+    unknown."""
+    seconds_after: float = 0.0
+    """Expected time to denoise with a new model."""
 
     @property
     def model_fits(self) -> bool:
@@ -209,6 +214,8 @@ def _labels(dock: DockState) -> dict[str, str]:
     labels = {"denoise_now": "Denoise now"}
     if dock.layer and dock.seconds is not None:
         labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
+        if not dock.model_fits and dock.seconds_after > max(WORTH_SAYING, dock.seconds / 5):
+            labels["denoise_now"] += f" + {roughly(dock.seconds_after)}"
     if dock.state.phase is Phase.PAUSED:
         labels["pause"] = "Resume"
     return labels
