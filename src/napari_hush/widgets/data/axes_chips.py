@@ -27,6 +27,10 @@ MEANINGS = {
 }
 
 
+LEAST_WIDTH, WIDTH = 16, 34
+"""Width of a letter in pixels, where there is no room and where there is."""
+
+
 class AxesChips(QWidget):
     """Edits the axes of a layer, by a menu on each letter or by typing.
 
@@ -86,7 +90,9 @@ class AxesChips(QWidget):
         chip.setProperty("role", "chip")
         chip.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         chip.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        chip.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        chip.setMinimumWidth(LEAST_WIDTH)
+        chip.setMaximumWidth(WIDTH)
         menu = QMenu(chip)
         for letter in CANONICAL + LEFT_OUT:
             action = menu.addAction(f"{letter}   {MEANINGS[letter]}")
@@ -96,7 +102,7 @@ class AxesChips(QWidget):
         chip.setMenu(menu)
         chip.installEventFilter(self)
         self._chips.append(chip)
-        self._layout.insertWidget(index, chip)
+        self._layout.insertWidget(index, chip, WIDTH)
 
     def _put(self, index: int, letter: str) -> None:
         chip = self._chips[index]

@@ -8,15 +8,18 @@ from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QWidget
 
 from napari_hush.errors import HushError
+from napari_hush.io.contents import natural_order
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.axes_chips import AxesChips
 from napari_hush.widgets.data.chosen_data import ChosenData
 from napari_hush.widgets.data.chosen_files import in_order_of
+from napari_hush.widgets.data.drag_and_drop import DropTarget
+from napari_hush.widgets.data.empty_state import EmptyState
 from napari_hush.widgets.data.file_metadata import FileMetadataReader
-from napari_hush.widgets.data.file_opener import FileOpener
+from napari_hush.widgets.data.file_opener import SAMPLE, FileOpener
 from napari_hush.widgets.data.layer_field import LayerField
 from napari_hush.widgets.data.region_field import RegionField
 from napari_hush.widgets.theme.collapsible import Collapsible
@@ -78,6 +81,7 @@ class DataPanel(QWidget):
             )
             for role, (_, tip) in ROLES.items()
         }
+        self._empty = EmptyState()
         self.axes = AxesChips()
         self._facts = QLabel()
         self._facts.setObjectName("facts")
@@ -90,10 +94,12 @@ class DataPanel(QWidget):
         self._form = form()
         self._labels: dict[str, QLabel] = {}
         self._add(self._form, "noisy")
-        axes = row()
+        self._form.addRow(self._empty)
+        self._axes_row = QWidget()
+        axes = row(self._axes_row)
         axes.addWidget(self.axes, 1)
         axes.addWidget(HelpButton("image"))
-        self._form.addRow("Axes", axes)
+        self._form.addRow("Axes", self._axes_row)
         self._form.addRow("", self._facts)
         self._add(self._form, "target")
         more = QWidget()
@@ -107,7 +113,11 @@ class DataPanel(QWidget):
         layout.addLayout(self._form)
         layout.addWidget(self.fold)
 
-        # ---- connections
+        self._connect()
+        self.showTargets(False)
+        self._show_first()
+
+    def _connect(self) -> None:
         noisy = self.fields["noisy"]
         noisy.valueChanged.connect(self._on_noisy)
         noisy.edited.connect(self._on_edited)
@@ -119,13 +129,15 @@ class DataPanel(QWidget):
                 field.edited.connect(lambda what: self.valueChanged.emit())
         self.axes.valueChanged.connect(self._on_axes)
         self._files.known.connect(self._on_file_known)
-        self._opener.opened.connect(lambda role, new: self.fields[role].takeLayers(new))
+        self._opener.opened.connect(self._on_opened)
+        self._empty.openAsked.connect(self._on_open)
+        self._empty.sampleAsked.connect(self._opener.openSample)
+        DropTarget(self._empty, self._viewer.layers).dropped.connect(
+            lambda what: self.dropped.emit(what, "noisy")
+        )
         self._opener.chosen.connect(lambda role, files: self.fields[role].setFiles(files))
         self._opener.changed.connect(self.valueChanged)
         self.region.valueChanged.connect(self.valueChanged)
-
-        self.showTargets(False)
-        self._infer_axes()
 
     def layer(self) -> Image | None:
         """The first noisy layer, which is also the one to denoise; None for files."""
@@ -195,6 +207,7 @@ class DataPanel(QWidget):
 
     def showTargets(self, needed: bool) -> None:
         """Show the rows for targets, for methods that need them."""
+        needed = needed and self.first() is not None
         for role in ("target", "validation_target"):
             self.fields[role].setVisible(needed)
             self._labels[role].setVisible(needed)
@@ -253,9 +266,20 @@ class DataPanel(QWidget):
     def _enable_region(self) -> None:
         self.region.setEnabled(self.files() is None and not self._locked)
 
+    def _on_opened(self, role: str, new: list[Any]) -> None:
+        if role != SAMPLE:
+            self.fields[role].takeLayers(new)
+            return
+        for part, layer in zip(("noisy", "truth"), new, strict=True):
+            self.fields[part].setLayers([layer])
+
+    def _on_open(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Open images")
+        if chosen:
+            self.openFiles(sorted(map(Path, chosen), key=natural_order))
+
     def _on_noisy(self) -> None:
-        self._enable_region()
-        self._infer_axes()
+        self._show_first()
         self.layerChanged.emit()
         self.valueChanged.emit()
 
@@ -278,6 +302,16 @@ class DataPanel(QWidget):
         if any(layer is one for field in self.fields.values() for one in field.value()):
             self._infer_axes()
             self.valueChanged.emit()
+
+    def _show_first(self) -> None:
+        """Show the axes of the first noisy image, or where to get one."""
+        there = self.first() is not None
+        self._empty.setVisible(not there)
+        label = self._form.labelForField(self._axes_row)
+        for widget in (label, self._axes_row, self._facts, self.fold):
+            widget.setVisible(there)
+        self._enable_region()
+        self._infer_axes()
 
     def _infer_axes(self) -> None:
         """Show the axes of the layer, or those that the user has set for it."""

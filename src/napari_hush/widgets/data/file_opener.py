@@ -20,6 +20,7 @@ from napari_hush.widgets.data.open_as_layers import (
     Reading,
     grouped,
     layers_of,
+    load_units,
     open_with_napari,
 )
 from napari_hush.widgets.data.sample_data import simulated_sample
@@ -28,6 +29,7 @@ from napari_hush.widgets.notifications import notify
 if TYPE_CHECKING:
     import napari.viewer
 
+SAMPLE = "sample"
 MOST_LAYERS = 16
 """More images of a folder are not opened as a layer each."""
 _log = logging.getLogger(__name__)
@@ -73,18 +75,23 @@ class FileOpener(QObject):
         )
 
     def openSample(self) -> None:
-        """Open a sample as layers, the noisy image first."""
+        """Open a noisy image and its ground truth for the role `SAMPLE`."""
 
         def work() -> list[_Outcome]:
             made = [Image(data, **look) for data, look, _ in simulated_sample()]
             return [Reading(Found(Path("sample")), made)]
 
-        self._start("the sample", work, "noisy")
+        self._start("the sample", work, SAMPLE)
 
     def _start(self, words: str, work: Callable[[], list[_Outcome]], role: str) -> None:
         self._opening.append(words)
         self.changed.emit()
-        self._background.start(work, lambda outcomes: self._on_read(outcomes, role))
+
+        def run() -> list[_Outcome]:
+            load_units()
+            return work()
+
+        self._background.start(run, lambda outcomes: self._on_read(outcomes, role))
 
     def _on_read(self, outcomes: list[_Outcome], role: str) -> None:
         self._steps.append(self._add(outcomes, role))

@@ -178,7 +178,7 @@ MATTERS = (
 """Events of a layer that may change its axes, its description, or what lies inside it."""
 NONE = "none"
 """Text for no layer."""
-MINIMUM_WIDTH = 100
+MINIMUM_WIDTH = 80
 """Pixels."""
 
 

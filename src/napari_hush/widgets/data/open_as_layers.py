@@ -63,6 +63,19 @@ def layers_of(found: Found) -> list[Image]:
     ]
 
 
+def load_units() -> None:
+    """Load the units of layers; napari would, but not safely in two threads at a time."""
+    import pint  # napari brings it
+    from pint.registry import LazyRegistry
+
+    units = pint.get_application_registry()
+    unloaded = units.get()
+    if isinstance(unloaded, LazyRegistry):
+        loaded: Any = pint.UnitRegistry(on_redefinition="raise")
+        if isinstance(unloaded, LazyRegistry):  # not in the main thread meanwhile
+            units.set(loaded)
+
+
 def grouped(images: Sequence[FileImage]) -> list[list[FileImage]]:
     """The images of each layer: those of one format if they are alike, else one."""
     groups = []

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
+    QToolTip,
     QWidget,
 )
 
@@ -133,6 +134,14 @@ class ComboBox(QComboBox):
         option.currentText = option.fontMetrics.elidedText(option.currentText, elide, width)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and self.currentText():
+            QToolTip.showText(
+                event.globalPos(), f"{self.currentText()}\n{self.toolTip()}", self
+            )
+            return True
+        return bool(super().event(event))
 
 
 class ChoiceField(ComboBox):

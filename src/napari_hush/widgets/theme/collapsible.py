@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
 from napari_hush.widgets.theme.help import HelpButton
-from napari_hush.widgets.theme.widgets import row
+from napari_hush.widgets.theme.widgets import elide, row
 
 HEADING_MARGIN = 8
 """Pixels of a heading beside its text."""
@@ -53,6 +53,7 @@ class Collapsible(QCollapsible):
         heading.setAccessibleName(title)
         heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        elide(heading, margin=8)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(0)
         self._help = HelpButton(help) if help else None

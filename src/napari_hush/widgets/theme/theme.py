@@ -104,7 +104,7 @@ def stylesheet(colours: Colours) -> str:
         }}
         QToolButton[role="segment"]:disabled {{ color: {colours.muted}; }}
         QToolButton[role="chip"] {{
-            padding: 3px 7px; min-height: 18px; border: 1px solid transparent;
+            padding: 3px 2px; min-height: 18px; border: 1px solid transparent;
             border-radius: 3px; background-color: {colours.raised}; font-weight: 600;
         }}
         QToolButton[role="chip"]:focus {{ border: 1px solid {colours.curve}; }}
@@ -130,6 +130,10 @@ def stylesheet(colours: Colours) -> str:
         QComboBox#scope {{ padding: 3px 2px 3px 6px; }}
         QComboBox#scope::drop-down {{ width: 22px; }}
         LayerField[hover="true"] QComboBox {{ border: 1px solid {colours.curve}; }}
+        QFrame[role="target"] {{
+            border: 1px dashed {colours.muted}; border-radius: 6px;
+        }}
+        QFrame[role="target"][hover="true"] {{ border: 1px solid {colours.curve}; }}
         QFrame[role="offer"] {{
             border: 1px solid {colours.curve}; border-radius: 4px;
         }}

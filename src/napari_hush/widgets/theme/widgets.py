@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QBoxLayout,
     QFormLayout,
@@ -13,6 +13,9 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -50,7 +53,36 @@ def push_button(name: str, text: str, tip: str = "") -> QPushButton:
     button = QPushButton(text)
     button.setObjectName(name)
     button.setToolTip(tip)
+    elide(button)
     return button
+
+
+def elide(button: QPushButton, margin: int = 0) -> None:
+    """Let `button` elide its text where it is narrow; Qt would cut it.
+
+    `margin` are the pixels beside the text that its style leaves free.
+    """
+    button.installEventFilter(_Elider(button, margin))
+
+
+class _Elider(QObject):
+    def __init__(self, button: QPushButton, margin: int) -> None:
+        super().__init__(button)
+        self._margin = margin
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.Paint:
+            return False
+        option = QStyleOptionButton()
+        watched.initStyleOption(option)
+        contents = QStyle.SubElement.SE_PushButtonContents
+        space = watched.style().subElementRect(contents, option, watched).width()
+        right = Qt.TextElideMode.ElideRight
+        option.text = option.fontMetrics.elidedText(
+            option.text, right, space - self._margin
+        )
+        QStylePainter(watched).drawControl(QStyle.ControlElement.CE_PushButton, option)
+        return True
 
 
 def small_button(name: str, text: str, tip: str) -> QToolButton:
