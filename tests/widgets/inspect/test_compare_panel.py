@@ -125,15 +125,26 @@ def test_side_by_side_shows_before_left_of_after_and_nothing_else(viewer, hand, 
     assert not viewer.layers["other"].visible
 
 
-def test_the_residual_is_shown_around_zero(viewer, hand, pair):
+def test_the_residual_is_shown_around_zero_in_units_of_the_noise(viewer, hand, noisy):
+    clean = np.repeat([20.0, 2000.0], 100) + np.zeros((200, 1))
+    photons = np.random.default_rng(0).poisson(clean).astype(np.uint16)
+    before = viewer.add_image(photons, name="cells")
+    mark = result_mark(str(before.unique_id))
+    viewer.add_image(clean.astype(np.float32), name="clean", metadata=mark)
     _show(hand, "residual")
     (residual,) = [layer for layer in viewer.layers if is_view(layer)]
-    low, high = residual.contrast_limits
-    assert low == -high < 0
+    assert residual.contrast_limits == [-4, 4]
+    assert residual.name == "residual ±4 SD: cells"
     middle = residual.colormap.map(np.array([0.5]))[0]
-    assert np.ptp(middle[:3]) < 0.05  # no color where nothing was taken away
-    before, after = (layer.data.astype(np.float32) for layer in pair)
-    assert np.array_equal(np.asarray(residual.data), before - after)
+    assert np.ptp(middle[:3]) < 0.05  # no color where nothing was removed
+    picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(float)
+    rows = picture[picture.shape[0] // 2 - 50 : picture.shape[0] // 2 + 50]
+    columns = np.flatnonzero(rows.mean((0, 2)) > 100)  # of the image
+    spread = [
+        float(half.std()) for half in np.array_split(rows[:, columns[2:-2]], 2, axis=1)
+    ]
+    assert spread[0] == pytest.approx(spread[1], rel=0.2)  # raw: ten times as much
+    assert "Outlines: structure was lost" in hand.find("compare_residual").toolTip()
 
 
 def test_removing_a_layer_closes_the_view(viewer, hand, pair):

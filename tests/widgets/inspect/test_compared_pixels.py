@@ -2,7 +2,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_hush.widgets.inspect.compared_pixels import Difference, Swiped
+from napari_hush.widgets.inspect.compared_pixels import Residual, Swiped, residual_in_noise
 
 SHAPE = (3, 8, 10)
 
@@ -62,19 +62,65 @@ def test_what_is_shown_can_be_written_to_without_touching_the_sources(before, af
     assert np.array_equal(after, kept[1])
 
 
-def test_the_difference_is_before_minus_after(before, after):
-    difference = Difference(before, after)
-    assert difference.dtype == np.float32
-    assert np.array_equal(difference[1, 2:5], before[1, 2:5] - after[1, 2:5])
-    assert np.array_equal(np.asarray(difference), before - after)
+def test_a_result_is_shown_in_other_gray_values(before, after):
+    swiped = Swiped(before, after, 2, 4)
+    swiped.tone = (2.0, 100.0)
+    assert np.array_equal(swiped[1][:, :4], before[1][:, :4])
+    assert np.array_equal(swiped[1][:, 4:], 2 * after[1][:, 4:] + 100)
+    alike = Swiped(before, before, 2, 4)
+    alike.tone = (1000.0, -100.0)  # beyond the type
+    assert alike[0, 0, 4:].tolist() == [3900, 4900, 5900, 6900, 7900, 8900]
+    assert alike[2].max() == np.iinfo(np.uint16).max
 
 
-def test_the_difference_of_colours_is_their_mean():
-    before = np.full((4, 5, 3), 100, np.uint8)
-    after = np.stack([np.full((4, 5), v, np.uint8) for v in (90, 100, 104)], axis=-1)
-    difference = Difference(before, after, rgb=True)
-    assert difference.shape == (4, 5)
-    assert np.allclose(difference[1:3], 2.0)
+@pytest.fixture
+def photons():
+    """Dark left and bright right, (300, 400); with photon noise, and without."""
+    clean = np.repeat([30.0, 3000.0], 200) + np.sin(np.mgrid[:300, :400][0] / 20)
+    return np.random.default_rng(0).poisson(clean).astype(np.uint16), clean
+
+
+def test_only_noise_removed_is_even_grain_of_one_standard_deviation(photons):
+    residual = Residual(*photons)
+    assert residual.dtype == residual[:].dtype == np.float32
+    for side in (slice(0, 200), slice(200, 400)):  # raw: 5 and 55 gray values
+        assert np.std(residual[:][:, side]) == pytest.approx(1, abs=0.1)
+        assert np.mean(residual[:][:, side]) == pytest.approx(0, abs=0.03)
+
+
+def test_what_was_lost_stands_out_in_units_of_the_noise(photons):
+    noisy, clean = photons
+    lost = clean.copy()
+    lost[100:110, 100:110] -= 4 * np.sqrt(30)
+    residual = Residual(noisy, lost)[:][100:110, 100:110]
+    assert np.mean(residual) == pytest.approx(4, abs=0.5)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(5, 1752), (1e-3, 0), (-1, 70000)])
+def test_gain_and_offset_of_the_result_are_fitted_if_wanted(photons, gain, offset):
+    noisy, clean = photons
+    other = (gain * clean + offset).astype(np.float32)
+    fitted = Residual(noisy, other, fit_gain=True)[:]
+    np.testing.assert_allclose(fitted, Residual(noisy, clean)[:], atol=0.2)
+    assert np.std(Residual(noisy, other)[:]) > 3
+
+
+def test_slices_of_any_shape_have_a_residual(photons):
+    noisy, clean = (np.stack([one[:60, 170:230]] * 3) for one in photons)
+    residual = Residual(noisy, clean.astype(np.float32))
+    assert residual[1].shape == (60, 60)
+    assert residual[:, :, 30].shape == (3, 60)
+    assert np.asarray(residual).shape == (3, 60, 60)
+    assert np.isfinite(residual[0, :9, :9]).all()
+    assert np.ndim(residual[0, 1, 2]) == 0
+    assert not residual_in_noise(np.ones((20, 20)), np.ones((20, 20)), fit_gain=True).any()
+
+
+def test_the_residual_of_colours_is_that_of_their_mean(photons):
+    noisy, clean = (np.stack([one] * 3, axis=-1) for one in photons)
+    residual = Residual(noisy, clean, rgb=True)
+    assert residual.shape == (300, 400)
+    np.testing.assert_allclose(residual[:], Residual(*photons)[:], atol=1e-4)
 
 
 def test_only_the_slice_that_is_asked_for_is_read_and_once(before, after):
@@ -87,12 +133,12 @@ def test_only_the_slice_that_is_asked_for_is_read_and_once(before, after):
 
     lazy = da.map_blocks(block, chunks=((1, 1, 1), 8, 10), dtype=before.dtype)
     read.clear()
-    difference = Difference(lazy, after)
+    residual = Residual(lazy, after)
     for _ in range(3):
-        assert np.array_equal(difference[1], before[1] - after[1])
+        assert residual[1].shape == (8, 10)
     assert read == [(1, 2)]
-    difference.forget()
-    difference[1]
+    residual.forget()
+    residual[1]
     assert read == [(1, 2), (1, 2)]
 
 

@@ -78,7 +78,8 @@ class DenoiseDock(QWidget):
         self._inputs = self._controls.inputs
         self._run = TrainingRun(viewer, self, self._on_result)
         self._denoising = DenoisingRun(viewer, self)
-        self._quality = QualityRun(self._controls.compare, self)
+        compare, inputs = self._controls.compare, self._inputs
+        self._quality = QualityRun(compare, inputs.axes, inputs.truth, self)
         self._drawing = DrawingContext(viewer, self)
         self._presenter = Presenter(
             self, viewer, self._controls, self._model, self._run, self._denoising
@@ -104,6 +105,7 @@ class DenoiseDock(QWidget):
         self._inputs.renamed.connect(self._presenter.update)
         self._inputs.check.checked.connect(lambda report: self._on_checked())
         self._inputs.costChanged.connect(self._presenter.update)
+        self._controls.compare.pairChanged.connect(self._presenter.update)
         self._controls.card.chosen.connect(self.loadModel)
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
@@ -333,6 +335,7 @@ class DenoiseDock(QWidget):
     def _on_edited(self) -> None:
         self._presenter.awaits_check &= self._inputs.chosen() is not None
         self._controls.compare.refresh()
+        self._quality.update()
         for run in (self._run, self._denoising):
             run.reset()
         self._presenter.update()
@@ -357,8 +360,7 @@ class DenoiseDock(QWidget):
     def _on_denoised(self) -> None:
         self._controls.log.addLine(self._denoising.state.message)
         self._controls.compare.refresh()
-        inputs = self._inputs
-        self._quality.check(self._denoising, inputs.chosen(), inputs.axes(), inputs.truth())
+        self._quality.update()
         self._presenter.update()
 
     def _on_result(self, value: Any) -> str:

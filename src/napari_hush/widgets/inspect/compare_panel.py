@@ -1,21 +1,23 @@
-"""Buttons for four views that compare a layer with its result."""
+"""The verdict on a result, and buttons for four views that compare it with its source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_hush.widgets.inspect.compare_views import Blink, ResidualLayer, SideBySide
 from napari_hush.widgets.inspect.swipe import Swipe
-from napari_hush.widgets.results.pairing import pair_of, why_not_comparable
+from napari_hush.widgets.results.pairing import is_partial, pair_of, why_not_comparable
 from napari_hush.widgets.theme.help import HelpButton
-from napari_hush.widgets.theme.widgets import column, push_button, row
+from napari_hush.widgets.theme.widgets import WrappedLabel, column, mark, push_button, row
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
+
+    from napari_hush.widgets.inspect.quality_job import Quality
 
 
 class View(Protocol):
@@ -36,13 +38,23 @@ VIEWS: dict[str, tuple[str, str, Callable[[Any, Image, Image], View]]] = {
     "side_by_side": ("Grid", "Noisy and denoised in two linked panels.", SideBySide),
     "residual": (
         "Residual",
-        "Noisy minus denoised. It should contain only noise; outlines of structures\n"
-        "mean that detail was lost.",
+        "Noisy minus denoised, divided by the local noise (−4 to 4 standard deviations).\n"
+        "Only grain: only noise was removed. Outlines: structure was lost.",
         ResidualLayer,
     ),
     "blink": ("Blink", "Noisy and denoised alternately, in the same place.", Blink),
 }
 """Label, help and class of each view."""
+
+
+VERDICTS = {
+    "good": ("✓ Only noise was removed", "good"),
+    "look closer": ("◐ Look closer", "problem"),
+    "too noisy to judge": ("? Too noisy to judge", "plain"),
+    "structure lost": ("✗ Structure was lost", "failed"),
+    "": ("? Not judged", "plain"),
+}
+"""Words and kind of each verdict of `check_residual`; "" is none."""
 
 
 class ComparePanel(QWidget):
@@ -51,6 +63,9 @@ class ComparePanel(QWidget):
     A view closes when its button is clicked again, when another one opens, when one of its
     layers is removed, and with the dock; everything is then as before.
     """
+
+    pairChanged = Signal()
+    """There is another pair of layers, or none."""
 
     def __init__(
         self, viewer: Any, chosen: Callable[[], Image | None], parent: QWidget | None = None
@@ -68,25 +83,28 @@ class ComparePanel(QWidget):
         # ---- widgets
         self.setObjectName("compare")
         self._buttons = {name: self._button(name) for name in VIEWS}
-        self._numbers = QLabel()
-        self._numbers.setWordWrap(True)
-        self._numbers.setObjectName("compare_numbers")
-        self._numbers.setProperty("role", "quiet")
-        self._numbers.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self._verdict = WrappedLabel("verdict")
+        self._reason = WrappedLabel("verdict_reason", role="quiet")
+        self._numbers = WrappedLabel("compare_numbers", role="quiet")
 
         # ---- layout
         buttons = row()
         for button in self._buttons.values():
             buttons.addWidget(button, len(button.text()) + 4)
-        buttons.addWidget(HelpButton("result"))
+        head = row()
+        head.addWidget(self._verdict, 1)
+        head.addWidget(HelpButton("result"), 0, Qt.AlignmentFlag.AlignTop)
         layout = column(self, spacing=6)
-        layout.addLayout(buttons)
+        layout.addLayout(head)
+        layout.addWidget(self._reason)
         layout.addWidget(self._numbers)
+        layout.addLayout(buttons)
 
         # ---- connections
         events = viewer.layers.events
         for event in (events.inserted, events.removed):
             event.connect(self._on_layers_changed)
+        self.setQuality(None)
         self.refresh()
 
     def refresh(self) -> None:
@@ -94,16 +112,39 @@ class ComparePanel(QWidget):
         pair = pair_of(self._chosen(), self.viewer.layers)
         if self.view is not None and pair != self.pair:
             self.closeView()
-        self.pair = pair
+        is_new, self.pair = pair != self.pair, pair
         why_not = why_not_comparable(pair)
         for name, button in self._buttons.items():
             button.setEnabled(not why_not)
             button.setToolTip(why_not or VIEWS[name][1])
+        if is_new:
+            self.pairChanged.emit()
 
-    def setNumbers(self, words: str, explanation: str = "") -> None:
-        """Show the metrics of the result."""
-        self._numbers.setText(words)
-        self._numbers.setToolTip(explanation)
+    def setQuality(self, quality: Quality | None) -> None:
+        """Show the quality of the result; None if it is not known."""
+        if quality is not None:
+            words, kind = VERDICTS[quality.verdict]
+            self._show(words, kind, quality.reason, quality.numbers, quality.explanation)
+        elif self.pair is not None and is_partial(self.pair[1]):
+            self._show("Not judged, as only a part is denoised", "plain")
+        else:
+            self._show("", "plain")
+
+    def setChecking(self) -> None:
+        """Show that the quality is being checked."""
+        self._show("Checking the result …", "plain")
+
+    def _show(
+        self, words: str, kind: str, reason: str = "", numbers: str = "", tip: str = ""
+    ) -> None:
+        mark(self._verdict, "kind", kind)
+        texts = (words, reason, numbers)
+        labels = (self._verdict, self._reason, self._numbers)
+        for label, text in zip(labels, texts, strict=True):
+            label.setText(text)
+            label.setVisible(bool(text))
+        self._verdict.setToolTip(reason)
+        self._numbers.setToolTip(tip)
 
     def closeView(self) -> None:
         """Close the open view."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QTimer
 
 from napari_hush.widgets.data.helper_layers import add_quietly, remove_quietly
 from napari_hush.widgets.data.layers import Origin, source_of
-from napari_hush.widgets.inspect.compared_pixels import Difference, SameContrast, Swiped
+from napari_hush.widgets.inspect.compared_pixels import Residual, SameContrast, Swiped
+from napari_hush.widgets.results.pairing import has_targets
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -91,29 +91,28 @@ PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_label
 """Attributes taken from the source."""
 COLOURS = [[0.13, 0.35, 0.67, 1], [0.97, 0.97, 0.97, 1], [0.70, 0.11, 0.17, 1]]
 """Negative, zero, positive; readable with red-green color blindness."""
-SPREAD = 4.0
-"""Standard deviations of the residual between the middle and the end of the colormap."""
-SAMPLED = 256
-"""Pixels along each axis of the plane on which that is measured."""
+REACH = 4.0
+"""Standard deviations of the noise at both ends of the colormap."""
 
 
 class ResidualLayer:
-    """Shows `before` minus `after`, computed for the displayed slice."""
+    """Shows `before` minus `after` in units of the local noise, for the displayed slice."""
 
     def __init__(self, viewer: Any, before: Image, after: Image) -> None:
         self._viewer = viewer
         self._after = after
         rgb = bool(before.rgb)
-        self._pixels = Difference(source_of(before), source_of(after), rgb=rgb)
+        self._pixels = Residual(
+            source_of(before), source_of(after), rgb=rgb, fit_gain=has_targets(after)
+        )
         place = Origin.of(before).appearance
-        reach = self._reach(before)
         self._layer: Any = add_quietly(
             viewer,
             "add_image",
             self._pixels,
-            name=f"residual: {before.name}",
+            name=f"residual ±{REACH:g} SD: {before.name}",
             rgb=False,
-            contrast_limits=(-reach, reach),
+            contrast_limits=(-REACH, REACH),
             colormap=Colormap(COLOURS, name="hush residual", interpolation="linear"),
             blending="translucent_no_depth",
             **{key: place[key] for key in PLACE},
@@ -125,20 +124,6 @@ class ResidualLayer:
         """Remove the layer."""
         self._after.events.set_data.disconnect(self._on_new_pixels)
         remove_quietly(self._viewer, self.layers)
-
-    def _reach(self, before: Image) -> float:
-        """Half the contrast range, from the middle of the displayed plane."""
-        missing = self._viewer.dims.ndim - self._pixels.ndim
-        steps = self._viewer.dims.current_step[missing:]
-        shown = {axis - missing for axis in self._viewer.dims.displayed[-2:]}
-        key = tuple(
-            slice(max(0, size // 2 - SAMPLED // 2), size // 2 + SAMPLED // 2)
-            if axis in shown or axis >= self._pixels.ndim - 2
-            else min(max(int(steps[axis]), 0), size - 1)
-            for axis, size in enumerate(self._pixels.shape)
-        )
-        spread = float(np.std(self._pixels[key], dtype=np.float64))
-        return SPREAD * spread if np.isfinite(spread) and spread > 0 else 1.0
 
     def _on_new_pixels(self, event: Any = None) -> None:
         self._pixels.forget()

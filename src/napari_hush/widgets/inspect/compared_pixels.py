@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_hush.errors import HushError
 from napari_hush.widgets.results.canvas import as_type
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
+SAMPLED = 2**17
+"""Pixels of a slice on which noise and gain are measured."""
 Tone = tuple[float, float]
 SAME_TONE: Tone = (1.0, 0.0)
 """A gain and an offset that change nothing."""
@@ -140,24 +143,63 @@ class SameContrast:
             self._redraw()
 
 
-class Difference(_Pair):
-    """`before` minus `after` in float32; with `rgb`, the mean over the last axis."""
+class Residual(_Pair):
+    """`before` minus `after` in units of the local noise, in float32.
 
-    def __init__(self, before: Any, after: Any, *, rgb: bool = False) -> None:
+    The noise of each slice is measured when it is read. With `fit_gain`, gain and offset of
+    `after` are fitted first. With `rgb`, the last axis is averaged.
+    """
+
+    def __init__(
+        self, before: Any, after: Any, *, rgb: bool = False, fit_gain: bool = False
+    ) -> None:
         super().__init__(before, after)
-        self._rgb = rgb
+        self._rgb, self._fit_gain = rgb, fit_gain
+        self._last: tuple[str, NDArray[Any]] | None = None
         if rgb:
             self.shape = self.shape[:-1]
             self.ndim -= 1
 
+    def forget(self) -> None:
+        super().forget()
+        self._last = None
+
     def __getitem__(self, key: Any) -> NDArray[Any]:
         key = _whole_key(key, self.ndim)
+        if self._last is None or self._last[0] != repr(key):
+            self._last = repr(key), self._computed(key)
+        return self._last[1]
+
+    def _computed(self, key: tuple[Any, ...]) -> NDArray[Any]:
         if self._rgb:
             key = (*key, slice(0, 3))
-        before = self._pixels(key, after=False).astype(np.float64)
-        difference: NDArray[Any] = before - self._pixels(key, after=True)
-        difference = difference.astype(np.float32, copy=False)
-        return difference.mean(axis=-1) if self._rgb else difference
+        before, after = (self._pixels(key, after=side) for side in (False, True))
+        if self._rgb:
+            before, after = before.mean(axis=-1), after.mean(axis=-1)
+        return residual_in_noise(before, after, fit_gain=self._fit_gain)
+
+
+def residual_in_noise(
+    noisy: NDArray[Any], clean: NDArray[Any], *, fit_gain: bool
+) -> NDArray[np.float32]:
+    """The residual of a slice, of any number of dimensions, in units of its local noise.
+
+    In units of its own spread where the noise cannot be measured, as in small slices.
+    """
+    from napari_hush.quality import match_gain, noise_model, normalized_residual
+
+    gain, offset = 1.0, 0.0
+    try:
+        if fit_gain:
+            step = (slice(None, None, -(-clean.size // SAMPLED)),)
+            gain, offset = match_gain(clean.ravel()[step], noisy.ravel()[step])
+        planes = noisy.reshape(-1, *noisy.shape[-2:])
+        model = noise_model(planes, "TYX", most_pixels=SAMPLED)
+        return normalized_residual(noisy, clean, model, gain=gain, offset=offset)
+    except (HushError, ValueError):  # scalars have no planes
+        residual = np.asarray(noisy - (gain * clean.astype(np.float64) + offset))
+        spread = 1.4826 * float(np.nanmedian(np.abs(residual - np.nanmedian(residual))))
+        return (residual / (spread or 1)).astype(np.float32)
 
 
 def _whole_key(key: Any, ndim: int) -> tuple[Any, ...]:

@@ -12,7 +12,6 @@ from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity, Phase
 from napari_hush.widgets.jobs.task_events import CanvasReady
 from napari_hush.widgets.notifications import notify
-from napari_hush.widgets.results.canvas import Canvas
 from napari_hush.widgets.results.result_layer import ResultLayer
 
 if TYPE_CHECKING:
@@ -30,18 +29,14 @@ class DenoisingRun(Run):
         super().__init__(parent, self._message)
         self._viewer = viewer
         self._results: list[ResultLayer] = []
-        self._only_a_part = False
         self._newer: Future[Model] | None = None
-        self.whole: Canvas | None = None
-        """Result of the last run if it denoised one layer completely, in memory."""
         self.progressed.connect(self._on_progressed)
         self.refused.connect(notify)
         self.ended.connect(self._on_ended)
 
     def denoise(self, tasks: Sequence[Denoising]) -> None:
         """Run `tasks`, at least one."""
-        self._results, self.whole = [], None
-        self._only_a_part = any(task.region is not None for task in tasks)
+        self._results = []
         self._newer = tasks[0].newer
         subject = ", ".join(task.origin.name for task in tasks)
         task = tasks[0] if len(tasks) == 1 else DenoisingSeveral(tasks)
@@ -72,9 +67,6 @@ class DenoisingRun(Run):
 
     def _message(self, value: Any) -> str:
         state, result = self.state, self._result
-        everything = state.done == state.total > 0
-        if isinstance(value, Canvas) and everything and not self._only_a_part:
-            self.whole = value
         if result is None or not result.is_there:
             return "Cancelled."
         if state.done < state.total:

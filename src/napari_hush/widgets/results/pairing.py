@@ -23,6 +23,12 @@ def result_mark(source_id: str, **facts: Any) -> dict[str, Any]:
     return {RESULT: {"source_id": source_id, **facts}}
 
 
+def remembered(result: Layer) -> dict[str, Any]:
+    """The facts about a result, which may be changed; empty for another layer."""
+    mark = result.metadata.get(RESULT, {})
+    return mark if isinstance(mark, dict) else {}
+
+
 def next_number(source_id: str, layers: Iterable[Layer]) -> int:
     """Number for the next result of the layer `source_id`, from 1."""
     taken = [_number(layer) for layer in layers if _source_id(layer) == source_id]
@@ -60,14 +66,25 @@ def why_not_comparable(pair: tuple[Image, Image] | None) -> str:
     return ""
 
 
+def is_partial(result: Layer) -> bool:
+    """Whether a part of `result` is not denoised, as while it is filled."""
+    return bool(remembered(result).get("partial", False))
+
+
+def has_targets(result: Layer) -> bool:
+    """Whether the model of `result` was trained with targets.
+
+    The result then has their gray values, which may differ from those of its source.
+    """
+    found: Any = remembered(result).get("provenance") or {}
+    for key in ("model", "configuration", "algorithm_config"):
+        found = found.get(key, {})
+    return bool(found.get("loss", "n2v") != "n2v")
+
+
 def _source_id(layer: Layer) -> str:
-    return str(_mark(layer).get("source_id", ""))
+    return str(remembered(layer).get("source_id", ""))
 
 
 def _number(layer: Layer) -> int:
-    return int(_mark(layer).get("number", 0))
-
-
-def _mark(layer: Layer) -> dict[str, Any]:
-    mark = layer.metadata.get(RESULT, {})
-    return mark if isinstance(mark, dict) else {}
+    return int(remembered(layer).get("number", 0))

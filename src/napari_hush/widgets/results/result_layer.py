@@ -12,7 +12,7 @@ from napari_hush.widgets.data.helper_layers import bare
 from napari_hush.widgets.data.layers import result_name
 from napari_hush.widgets.results.canvas import DiskCanvas
 from napari_hush.widgets.results.contrast import FollowedLimits
-from napari_hush.widgets.results.pairing import next_number, result_mark
+from napari_hush.widgets.results.pairing import next_number, remembered, result_mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,7 @@ class ResultLayer:
             source=origin.name,
             number=self._number,
             provenance=record or {},
+            partial=True,
             **({} if self.file is None else {"file": str(self.file)}),
         )
         self._layer: Any = bare(
@@ -69,6 +70,7 @@ class ResultLayer:
                 **origin.appearance,
             )
         )
+        self._part = part
         self._limits = FollowedLimits(self._layer)
         QTimer.singleShot(APPEAR_MS, self._appear)
 
@@ -91,6 +93,7 @@ class ResultLayer:
     def finish(self) -> None:
         """Show everything, thumbnail included."""
         if self.is_there:
+            remembered(self._layer)["partial"] = self._part
             self._appear()
             self._limits.set(self._canvas.limits)
             self._layer.refresh()

@@ -10,6 +10,8 @@ from qtpy.QtGui import QColor
 FOR_TEXT = 4.5
 FOR_LINES = 3.0
 """Least contrast ratios of WCAG 2.1, for text and for graphics."""
+_GREEN = "#3fb950"
+"""napari's themes have no color of success."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Colours:
     on_accent: str
     curve: str
     """The accent, with enough contrast for lines on the background."""
+    good: str
     problem: str
     failed: str
     mark: str
@@ -56,6 +59,7 @@ class Colours:
             accent=accent.name(),
             on_accent=on_accent.name(),
             curve=_readable(accent, background, text, FOR_LINES).name(),
+            good=_readable(QColor(_GREEN), background, text, FOR_TEXT).name(),
             problem=_readable(warning, background, text, FOR_TEXT).name(),
             failed=_readable(colour("error"), background, text, FOR_TEXT).name(),
             mark=warning.name(),
@@ -139,6 +143,8 @@ def stylesheet(colours: Colours) -> str:
         }}
         QFrame[role="offer"] QPushButton {{ padding: 4px 5px; }}
         QLabel[role="quiet"] {{ color: {colours.muted}; }}
+        QLabel#verdict {{ font-weight: 600; }}
+        QLabel[kind="good"] {{ color: {colours.good}; }}
         QLabel[kind="problem"] {{ color: {colours.problem}; }}
         QLabel[kind="failed"] {{ color: {colours.failed}; }}
         QFrame[role="line"] {{
