@@ -27,6 +27,7 @@ from napari_hush.io.metadata import ImageMetadata
 from napari_hush.io.output import RECORD, FileBarrier, Result, ResultImage
 from napari_hush.io.partial_output import open_partial_output
 from napari_hush.io.readers.czi import read_czi
+from napari_hush.io.save_image import write_image
 from napari_hush.io.sources import (
     ReadSource,
     check_source,
@@ -89,6 +90,7 @@ __all__ = [
     "require_memory",
     "select_channels",
     "split_reference",
+    "write_image",
     "write_tiff",
 ]
 

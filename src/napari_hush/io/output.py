@@ -42,6 +42,8 @@ class ResultImage:
     """Pixel sizes, units, position and channel names."""
     record: Mapping[str, Any] | None = None
     """Provenance, ready for JSON."""
+    colors: bool = False
+    """Whether the three channels are red, green and blue of one picture."""
 
     @property
     def nbytes(self) -> int:

@@ -28,6 +28,11 @@ def during(activity: Activity, dock: DockState = TRAINED) -> DockState:
     return replace(dock, state=begin(activity, "cells", 0.0))
 
 
+DENOISED = replace(
+    TRAINED, has_result=True, state=finish(begin(Activity.DENOISING, "cells", 0.0), "Done.")
+)
+
+
 def test_at_rest():
     assert can_be_pressed(READY) == {"denoise_now", "train", "load_model"}
     whole = {"train", "train_on", "denoise", "save_model", "load_model", "denoise_now"}
@@ -43,6 +48,7 @@ def test_at_rest():
         (Activity.TRAINING, {"stop"}),
         (Activity.DENOISING, {"cancel"}),
         (Activity.SAVING, set()),
+        (Activity.SAVING_IMAGE, {"cancel"}),
         (Activity.LOADING, set()),
     ],
 )
@@ -59,6 +65,9 @@ def test_while_busy_only_the_way_out_is_open(activity, way_out):
         (during(Activity.TRAINING), "stop"),
         (TRAINED, "denoise_now"),
         (during(Activity.DENOISING), "cancel"),
+        (during(Activity.SAVING_IMAGE), "cancel"),
+        (DENOISED, "save_image"),
+        (replace(DENOISED, has_result=False), "denoise_now"),
         (DockState(readiness=Readiness("no image", "no image")), ""),
     ],
 )

@@ -58,6 +58,9 @@ def tiff_forms(path: Path, image: ResultImage) -> Iterator[TiffForm]:
     not named ``.ome.tif`` and the source is no OME-TIFF; else OME-TIFF if OME has dtype and
     units and there is no S; else TIFF with axes, sizes and units in JSON.
     """
+    if image.colors:
+        yield _color_form(path, image)
+        return
     big, kind, sizes = image.nbytes >= _BIG, image.dtype.name, image.sizes
     own = image.axes.axes
     # tifffile cannot read its own pages of a single row or column.
@@ -91,6 +94,34 @@ def tiff_forms(path: Path, image: ResultImage) -> Iterator[TiffForm]:
     file = {"ome": False, "bigtiff": big}
     yield from forms
     yield _form("shaped", image, own, image.axes.shape, file, known)
+
+
+def _color_form(path: Path, image: ResultImage) -> TiffForm:
+    """The kind of file for an RGB image, whose colors are its last axis.
+
+    ImageJ has those of 8 bits only.
+    """
+    big, sizes = image.nbytes >= _BIG, image.sizes
+    own = image.axes.axes.replace("C", "") + "C"
+    named_ome = path.name.lower().endswith(_OME_NAMES)
+    imagej = _imagej_sizes(sizes)
+    if imagej is not None and image.dtype == np.uint8 and not (big or named_ome):
+        axes, shape = ordered(image.axes, "TZYXC")
+        form = _form("imagej", image, axes, shape, {"imagej": True}, imagej[1])
+        form.page.update(resolution=imagej[0])
+        form.page["metadata"]["axes"] = "TZYXS"
+    elif (ome := _ome_sizes(sizes)) is not None and "S" not in own:
+        axes, shape = ordered(image.axes, own)
+        form = _form("ome", image, axes, shape, {"ome": False, "bigtiff": big}, ome)
+        known = form.page["metadata"] | {"axes": f"{axes[:-1]}S"}
+        text = _ome_xml(image, known, shape, samples=shape[-1])
+        form.page.update(metadata=None, description=text.encode())
+    else:
+        axes, shape = ordered(image.axes, own)
+        known = {"scale": sizes.scale, "units": sizes.units}
+        form = _form("shaped", image, axes, shape, {"ome": False, "bigtiff": big}, known)
+    form.page.update(photometric="rgb", planarconfig="contig")
+    return form
 
 
 def _form(
@@ -156,10 +187,16 @@ def _ome_sizes(sizes: ImageMetadata) -> dict[str, Any] | None:
     return known
 
 
-def _ome_xml(image: ResultImage, known: dict[str, Any], shape: tuple[int, ...]) -> str:
-    """OME-XML of an image; its position is that of the first plane."""
+def _ome_xml(
+    image: ResultImage, known: dict[str, Any], shape: tuple[int, ...], samples: int = 1
+) -> str:
+    """OME-XML of an image; its position is that of the first plane.
+
+    With more than one of `samples`, they are the last axis.
+    """
     xml = tifffile.OmeXml()
-    stored = (math.prod(shape[:-2]), 1, 1, *shape[-2:], 1)
+    planes = shape[:-1] if samples > 1 else shape
+    stored = (math.prod(planes[:-2]), 1, 1, *planes[-2:], samples)
     xml.addimage(image.dtype, shape, stored, **known)
     text: str = xml.tostring(declaration=True)
     place = ""

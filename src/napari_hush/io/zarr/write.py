@@ -24,6 +24,7 @@ _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 _WHITE = "FFFFFF"
 _COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 """Display colors of one channel, and of several."""
+_RGB = ("FF0000", "00FF00", "0000FF")
 _PART_PIXELS = 2**20
 """Pixels of a coarse resolution that are computed at once."""
 _PARTIAL = "*.partial"
@@ -142,6 +143,8 @@ class ZarrResult:
                 whole = limits.min, limits.max
             window = {"start": low, "end": high, "min": whole[0], "max": whole[1]}
             color = _COLORS[number % len(_COLORS)] if len(ranges) > 1 else _WHITE
+            if self._image.colors:
+                color = _RGB[number]
             one = {"label": names[number], "color": color, "active": True, "window": window}
             channels.append(one)
         return ome | ({"omero": {"channels": channels}} if channels else {})

@@ -53,6 +53,7 @@ BUTTONS = {
     "denoise_files": "Denoise files …",
     "cancel": "Cancel",
     "snapshots": "Snapshots …",
+    "save_image": "Save image …",
     "save_model": "Save model …",
     "load_model": "Load …",
 }
@@ -136,7 +137,7 @@ class Controls(QWidget):
         denoising_column.addWidget(self.keep_type)
         denoising_column.addLayout(denoising_row)
         denoising_column.addWidget(self.buttons["denoise_files"])
-        self._row(self._saving, save_model=1)
+        self._row(self._saving, save_image=1, save_model=1)
         model_row = row()
         model_row.addWidget(self.card.details)
         model_row.addWidget(self._model, 1)

@@ -34,6 +34,7 @@ from napari_hush.widgets.model.file_dialogs import (
 )
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import confirm, notify
+from napari_hush.widgets.results import save_image
 from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
@@ -121,6 +122,7 @@ class DenoiseDock(QWidget):
             ("denoise_files", self._on_denoise_files),
             ("cancel", lambda: self._stop(self._denoising)),
             ("snapshots", self._on_snapshots),
+            ("save_image", self._on_save_image),
             ("save_model", self._on_save),
             ("load_model", self._on_load),
         ):
@@ -309,6 +311,13 @@ class DenoiseDock(QWidget):
             self._run.showMessage(message)
             self._presenter.denoised_last = False
             self._controls.log.addLine(message)
+            self._presenter.update()
+
+    def _on_save_image(self) -> None:
+        pair = self._controls.compare.pair
+        if pair is not None and (path := save_image.ask_where_to(self, *pair[::-1])):
+            self._denoising.save(save_image.SavingImage.of(pair[1], path))
+            self._presenter.denoised_last = True
             self._presenter.update()
 
     def _on_save(self) -> None:

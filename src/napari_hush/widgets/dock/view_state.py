@@ -15,9 +15,12 @@ _DOING = {
     Activity.TRAINING: "training",
     Activity.DENOISING: "denoising",
     Activity.SAVING: "saving the model",
+    Activity.SAVING_IMAGE: "saving the image",
     Activity.LOADING: "loading a model",
     Activity.CHECKING: "the data check",
 }
+_WRITING = (Activity.DENOISING, Activity.SAVING_IMAGE)
+"""Activities that "Cancel" ends."""
 _HELP = {
     "denoise_now": (
         "Check the noise, choose the method, train until the model is good, and denoise."
@@ -33,7 +36,9 @@ _HELP = {
     "denoise_meanwhile": "Denoise with the current weights while training continues.",
     "denoise_files": "Denoise files and folders with this model, in a dock of its own.",
     "cancel": "Stop denoising and keep the finished tiles.",
+    "cancel_saving": "Stop saving; no file is written.",
     "snapshots": "Return to a snapshot of this training run, or to an earlier model.",
+    "save_image": "Save the result with its axes and pixel sizes, as TIFF or OME-Zarr.",
     "save_model": "Save the model to a file.",
     "load_model": "Load a model from a file.",
 }
@@ -139,8 +144,9 @@ def _blocked(dock: DockState) -> dict[str, str]:
     no_training = no_denoising = ""
     if not state.is_running(Activity.TRAINING):
         no_training = _not_running(state, "training")
-    if not any(s.is_running(Activity.DENOISING) for s in (state, dock.concurrent)):
+    if not any(s.is_running(a) for s in (state, dock.concurrent) for a in _WRITING):
         no_denoising = _not_running(state, "denoising")
+    no_result = "" if dock.has_result else "There is no result yet; denoise first."
     preparing = "" if state.total else "Training is being prepared."
     return {
         "denoise_now": _first(busy, "" if dock.model_fits else readiness.training),
@@ -151,6 +157,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
         "denoise": _first(_denoising_blocked(dock, busy, no_model), readiness.denoising),
         "denoise_files": _first(busy, no_model),
         "cancel": no_denoising,
+        "save_image": _first(_writing(dock), no_result),
         "save_model": _first(busy, no_model),
         "load_model": busy,
         "snapshots": _first(busy, no_model, no_snapshots),
@@ -172,10 +179,16 @@ def _busy(dock: DockState) -> str:
     """What has to end before another run can start; empty if nothing runs."""
     if dock.state.busy:
         return f"Wait for the end of {_DOING[dock.state.activity]}."
-    if dock.concurrent.busy:
-        return "Wait for the end of denoising."
     if dock.awaits_check:
         return f"Wait for the end of {_DOING[Activity.CHECKING]}."
+    return _writing(dock)
+
+
+def _writing(dock: DockState) -> str:
+    """What has to end before something can be denoised or saved; empty if nothing runs."""
+    for state in (dock.state, dock.concurrent):
+        if state.busy and state.activity in _WRITING:
+            return f"Wait for the end of {_DOING[state.activity]}."
     return ""
 
 
@@ -189,8 +202,8 @@ def _denoising_blocked(dock: DockState, busy: str, no_model: str) -> str:
     """Why nothing can be denoised, whatever the layer."""
     if not dock.state.is_running(Activity.TRAINING):
         return _first(busy, no_model)
-    if dock.concurrent.busy:
-        return "Wait for the end of denoising."
+    if writing := _writing(dock):
+        return writing
     if not dock.has_latest:
         return "Training has just started; wait a few seconds."
     return ""
@@ -199,6 +212,8 @@ def _denoising_blocked(dock: DockState, busy: str, no_model: str) -> str:
 def _tooltip(name: str, why: str, dock: DockState) -> str:
     if why:
         return why
+    if name == "cancel" and dock.state.activity is Activity.SAVING_IMAGE:
+        return _HELP["cancel_saving"]
     if name == "pause" and dock.state.phase is Phase.PAUSED:
         return _HELP["resume"]
     if name == "denoise" and dock.state.is_running(Activity.TRAINING):
@@ -232,10 +247,7 @@ def _sections(dock: DockState) -> frozenset[str]:
 
 def _foot(dock: DockState) -> frozenset[str]:
     """The buttons that end what is in progress, or the one that starts everything."""
-    denoising = any(
-        _is_in_progress(s, Activity.DENOISING) for s in (dock.state, dock.concurrent)
-    )
-    names = {"cancel"} if denoising else set()
+    names = {"cancel"} if _writing(dock) else set()
     if _is_in_progress(dock.state, Activity.TRAINING):
         names |= {"pause", "stop"}
     return frozenset(names or {"denoise_now"})
@@ -251,6 +263,8 @@ def _primary(dock: DockState, blocked: dict[str, str]) -> str:
         order = ["pause"]
     elif state.busy or dock.concurrent.busy:
         order = ["stop", "cancel"]
+    elif state.phase is Phase.DONE and state.activity is Activity.DENOISING:
+        order = ["save_image", "denoise_now"]
     else:
         order = ["denoise_now"]
     return next((name for name in order if not blocked[name]), "")
@@ -284,6 +298,8 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return f"{_running(state)}\n{state.hint}".strip(), "plain"
     if state.phase is Phase.PAUSED:
         return f"{state.title} · paused after {_step(state)}", "plain"
+    if state.phase is Phase.STOPPING and state.activity is Activity.SAVING_IMAGE:
+        return "Stopping …", "plain"
     if state.phase is Phase.STOPPING:
         return "Stopping; the result so far is kept …", "plain"
     if state.phase is Phase.FAILED:
@@ -312,7 +328,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
 
 
 def _running(state: RunState) -> str:
-    if state.activity is Activity.SAVING:
+    if state.activity in (Activity.SAVING, Activity.SAVING_IMAGE):
         return f"Saving “{state.subject}” …"
     if state.activity is Activity.LOADING:
         return f"Loading “{state.subject}” …"

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     from napari_hush.models import Model
+    from napari_hush.widgets.results.save_image import SavingImage
 
 
 class DenoisingRun(Run):
-    """Denoises layers of `viewer` one after the other, each into a new layer."""
+    """Denoises layers of `viewer` one after the other into new layers, and saves those."""
 
     def __init__(self, viewer: Any, parent: QObject) -> None:
         super().__init__(parent, self._message)
@@ -41,6 +42,11 @@ class DenoisingRun(Run):
         subject = ", ".join(task.origin.name for task in tasks)
         task = tasks[0] if len(tasks) == 1 else DenoisingSeveral(tasks)
         self.start(Activity.DENOISING, subject, task)
+
+    def save(self, task: SavingImage) -> None:
+        """Run `task`."""
+        self._results = []
+        self.start(Activity.SAVING_IMAGE, task.path.name, task)
 
     @property
     def is_seen(self) -> bool:
@@ -67,6 +73,8 @@ class DenoisingRun(Run):
 
     def _message(self, value: Any) -> str:
         state, result = self.state, self._result
+        if state.activity is Activity.SAVING_IMAGE:
+            return str(value)
         if result is None or not result.is_there:
             return "Cancelled."
         if state.done < state.total:

@@ -51,6 +51,7 @@ class Activity(Enum):
     TRAINING = "training"
     DENOISING = "denoising"
     SAVING = "saving"
+    SAVING_IMAGE = "saving the image"
     LOADING = "loading"
     CHECKING = "checking"
 
