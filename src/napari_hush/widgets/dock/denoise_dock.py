@@ -90,14 +90,8 @@ class DenoiseDock(QWidget):
         self._warm_up.setInterval(WARM_UP_MS)
 
         # ---- layout
-        scroll = QScrollArea()
-        scroll.setObjectName("dock_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self._controls)
         layout = column(self, spacing=0)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(_scrolled(self._controls), 1)
         layout.addWidget(self._controls.foot)
 
         # ---- connections
@@ -435,3 +429,14 @@ class DenoiseDock(QWidget):
         self._model.take(engine, state.subject, kept=False)
         self._inputs.noteRun(state.done, state.seconds_per_step)
         return after_training(state)
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    """`widget` in an area that scrolls up and down."""
+    area = QScrollArea()
+    area.setObjectName("dock_scroll")
+    area.setWidgetResizable(True)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area
