@@ -159,9 +159,12 @@ def test_structure_in_one_corner_is_found(noise_of):
     assert "Structure was removed" in report.reason
 
 
-def test_brightness_that_changed_shows_in_the_mean(cells, noise_of):
-    report = check_residual(cells + 0.1 * noise_of(), cells + 3)
-    assert report.mean == pytest.approx(-3, abs=1e-3)
+@pytest.mark.parametrize(("shift", "word"), [(3, "brighter"), (-3, "darker")])
+def test_brightness_that_changed_is_said(cells, noise_of, shift, word):
+    report = check_residual(cells + 0.1 * noise_of(), cells + shift)
+    assert report.mean == pytest.approx(-shift, abs=1e-3)
+    assert report.verdict == "look closer"
+    assert f"{word} than the noisy image by 3 on average" in report.reason
 
 
 class TestChannels:
@@ -198,9 +201,14 @@ class TestOtherGrayValues:
             assert found.mean == pytest.approx(0, abs=1e-9)
         assert check_residual(noisy, gain * cells, fit_gain=True).verdict == "good"
 
-    def test_otherwise_they_count(self, cells, noise_of):
+    @pytest.mark.parametrize("gain", [20, 0.3, 0.01])
+    def test_otherwise_they_are_said(self, cells, noise_of, gain):
         noisy = cells + 0.1 * noise_of()
-        assert check_residual(noisy, 20 * cells).verdict == "structure lost"
+        report = check_residual(noisy, gain * cells)
+        assert report.verdict == "look closer"
+        assert f"is {gain} times that of the noisy image" in report.reason
+        report = check_residual(noisy, gain * blurred(noisy, 5))
+        assert report.verdict == "structure lost"
 
     def test_flat_stays_flat(self, cells, noise_of):
         noisy = cells + 0.1 * noise_of()

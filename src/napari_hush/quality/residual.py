@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,30 +25,10 @@ from napari_hush.quality.sampling import (
     read_regions,
     rounding,
 )
-from napari_hush.quality.spectra import Spectra, correlated, spectra_of
+from napari_hush.quality.spectra import correlated, spectra_of
+from napari_hush.quality.verdict import VERDICTS, Judged, Verdict, judge
 
-Verdict = Literal["good", "too noisy to judge", "look closer", "structure lost"]
-
-CONTROLS = {"flat": np.inf, "blur 1": 1.0, "blur 2": 2.0, "blur 5": 5.0, "identity": 0.0}
-"""Results that every result is compared with: blurs, with sigma in pixels."""
-
-_SIGMAS = (0.4, 0.5, 0.6, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
-_PASSES = 1.4  # error over that of the best blur up to which a result is good
-_CONTROL_PASSES = 1.25  # ... and a control would pass as well as the result
-_FAILS = 1.6  # ... and from which it has lost structure, if that is most of the error
-_MOST_KEPT = 0.8  # share of the noise from which it is left in any case
-_NOISE_LEFT = 0.2  # share of the noise that is kept, above that of the best blur
-_ORDER: tuple[Verdict, ...] = (
-    "good",
-    "too noisy to judge",
-    "look closer",
-    "structure lost",
-)
-
-_LOOK = (
-    "A little structure may be in the residual; compare it with the result, and train "
-    "longer if you recognize the image."
-)
+_SHIFTED = 0.5  # brightness, in standard deviations of the noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,11 +122,11 @@ def check_residual(
         if one is None:
             raise constant_error(before.name, channel, number, "no noise to compare with")
         found.append(one)
-    verdicts = tuple(one.verdict for one in found)
-    worst = max(range(number), key=lambda c: (_ORDER.index(verdicts[c]), found[c].error))
-    chosen = found[worst]
-    reason = chosen.reason
-    if number > 1 and chosen.verdict != "good":
+    ranks = [(VERDICTS.index(one.judged.verdict), one.judged.error) for one in found]
+    worst = ranks.index(max(ranks))
+    chosen, judged = found[worst], found[worst].judged
+    reason = judged.reason
+    if number > 1 and judged.verdict != "good":
         reason = f"Channel {worst}: {reason}"
     return ResidualReport(
         mean=mean,
@@ -154,13 +134,13 @@ def check_residual(
         noise_share=chosen.noise_share,
         map=chosen.map,
         noise_map=chosen.noise_map,
-        structure=chosen.structure,
-        verdict=chosen.verdict,
+        structure=judged.structure,
+        verdict=judged.verdict,
         reason=reason,
-        error=chosen.error,
-        controls=chosen.controls,
+        error=judged.error,
+        controls=judged.controls,
         channel=worst,
-        verdicts=verdicts,
+        verdicts=tuple(one.judged.verdict for one in found),
     )
 
 
@@ -171,11 +151,7 @@ class _Channel:
     noise_share: float
     map: NDArray[np.float64]
     noise_map: NDArray[np.float64]
-    structure: float
-    verdict: Verdict
-    reason: str
-    error: float
-    controls: Mapping[str, float]
+    judged: Judged
 
 
 def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
@@ -218,44 +194,26 @@ def _channel(
     )
     planes = cut_blocks(residuals, channel, seed)
     planes = planes.reshape(-1, *planes.shape[-2:])
-    level = np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))
-    share = float(level / noise_level(blocks, noise))
-    found = _judged(noisy, residual, noise if correlated(noise) else None, share)
-    if found is None:
+    level = noise_level(blocks, noise)
+    share = float(np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))) / level
+    judged = judge(spectra_of(noisy, residual, noise if correlated(noise) else None), share)
+    if judged is None:
         return None
-    if correlated(noise) and found[0] == "structure lost":
+    if correlated(noise) and judged.verdict == "structure lost":
         # Many sharp edges look like correlated noise.
-        white = _judged(noisy, residual, None, share)
-        if white is not None and white[0] != "structure lost":
-            found = ("look closer", _LOOK, *found[2:])
-    verdict, reason, spectra, controls = found
-    return _Channel(
-        noise_share=share,
-        map=_mean_map(planes, noise),
-        noise_map=noise.map,
-        structure=spectra.structure,
-        verdict=verdict,
-        reason=reason,
-        error=spectra.error,
-        controls=controls,
-    )
-
-
-def _judged(
-    noisy: NDArray[Any],
-    residual: NDArray[Any],
-    noise: NoiseCorrelation | None,
-    share: float,
-) -> tuple[Verdict, str, Spectra, dict[str, float]] | None:
-    """Verdict, reason, spectra, and errors of the controls; None for constant planes."""
-    spectra = spectra_of(noisy, residual, noise)
-    if spectra is None:
-        return None
-    blurs = {s: spectra.of_blur(s) for s in {*_SIGMAS, *CONTROLS.values()}}
-    best = min(blurs, key=lambda sigma: blurs[sigma].error)
-    controls = {name: blurs[sigma].error for name, sigma in CONTROLS.items()}
-    controls["best blur"] = blurs[best].error
-    return *_verdict(spectra, blurs, best, share), spectra, controls
+        white = judge(spectra_of(noisy, residual, None), share)
+        if white is not None and white.verdict != "structure lost":
+            judged = replace(judged, verdict=white.verdict, reason=white.reason)
+    shift = -float(residual.mean())
+    if judged.verdict == "good" and abs(shift) > _SHIFTED * level:
+        judged = replace(
+            judged,
+            verdict="look closer",
+            reason=f"The result is {'brighter' if shift > 0 else 'darker'} than the noisy "
+            f"image by {abs(shift):.3g} on average, but no structure is missing; subtract "
+            "the difference before you compare intensities.",
+        )
+    return _Channel(share, _mean_map(planes, noise), noise.map, judged)
 
 
 def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[np.float64]:
@@ -265,40 +223,3 @@ def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[n
     power = covariance[lags, lags]
     result: NDArray[np.float64] = covariance / power if power > 0 else 0 * covariance
     return result
-
-
-def _verdict(
-    spectra: Spectra, blurs: Mapping[float, Spectra], best: float, share: float
-) -> tuple[Verdict, str]:
-    """Compare a result with the controls; `best` is the sigma of the best blur."""
-    least = blurs[best]
-    kept = spectra.noise_kept
-    more = kept > least.noise_kept + _NOISE_LEFT and spectra.error > least.error
-    if kept > _MOST_KEPT or more:
-        return "look closer", (
-            f"Noise is left: the residual has only {share:.0%} of it (standard deviation); "
-            "train longer, or use structN2V if neighboring pixels share their noise."
-        )
-    if _passes(spectra, least.error, _PASSES):
-        for sigma, name in ((np.inf, "flat image"), (5.0, "blur of 5 pixels")):
-            if _passes(blurs[sigma], min(least.error, spectra.error), _CONTROL_PASSES):
-                return "too noisy to judge", (
-                    f"A {name} would leave the same residual: the image is too noisy, or "
-                    "has too little structure, to tell whether some was removed."
-                )
-        return "good", "Only noise was removed: the residual has no structure."
-    times = spectra.error / least.error
-    large = times > _FAILS and spectra.lost.sum() > spectra.error / 2
-    if large or spectra.lost_most:
-        blur = f"a blur of {best:g} pixels" if best < np.inf else "a flat image"
-        return "structure lost", (
-            f"Structure was removed: the error is about {times:.1f} times that of {blur}; "
-            "train longer or with more data, or smooth less."
-        )
-    return "look closer", _LOOK
-
-
-def _passes(spectra: Spectra, least: float, times: float) -> bool:
-    """Whether a result, or a control, is about as good as one with the error `least`."""
-    most = times * least + spectra.uncertainty
-    return spectra.error <= most and not spectra.lost_most

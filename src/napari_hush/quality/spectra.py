@@ -133,6 +133,18 @@ class Spectra:
             cross=(1 - passed) * self.noisy,
         )
 
+    def with_gain(self) -> tuple[float, Spectra]:
+        """Gain that fits the result to the noisy image, and spectra of the fit."""
+        result = self.noisy - 2 * self.cross + self.residual
+        common = self.noisy - self.cross
+        power = float(result.sum())
+        gain = float(common.sum()) / power if power > 0 else 0.0
+        return gain, replace(
+            self,
+            residual=self.noisy - 2 * gain * common + gain**2 * result,
+            cross=self.noisy - gain * common,
+        )
+
 
 def correlated(noise: NoiseCorrelation) -> bool:
     """Whether the noise of neighbors has much in common."""
