@@ -169,7 +169,8 @@ def main() -> None:
     late = Lateness()
     window.until(denoise.isEnabled, 300)
     rows.append(late.row("the result streams in"))
-    cost = 1 - statistics.median(speeds[True]) / statistics.median(speeds[False])
+    without = statistics.median(speeds[False])
+    cost = 1 - statistics.median(speeds[True]) / without if without else float("nan")
     goal = (
         "Goal: median under 20 ms, 99th percentile under 50, worst under 150; preview and "
         f"plot at most 5 % of training speed, the preview cost {cost:.1%}."

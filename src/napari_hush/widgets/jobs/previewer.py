@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FIRST_PIXELS, MIN_PIXELS, MAX_PIXELS = 192**2, 128**2, 2048**2
-"""Pixels of the first preview, and of any."""
+FIRST_PIXELS, MIN_PIXELS = {2: 192**2, 3: 96**2}, {2: 128**2, 3: 96**2}
+"""Pixels of the first preview, and the least of any, by the number of spatial axes."""
+MAX_PIXELS = 2048**2
+MARGIN = 0.25
+"""Share of the network's halo that is read around a preview. All of it would take most of
+the time, ten seconds for a plane of a volume, and changes little."""
 TARGET_SECONDS = 0.2
 """Time for one preview; its size adapts to this."""
 SHARE = 0.03
@@ -61,8 +65,11 @@ class Previewer:
     axes: str
     rgb: bool
     visible: VisibleRegion
-    pixels: float = FIRST_PIXELS
-    """Pixels of the next preview, at most."""
+    pixels: float = 0
+    """Pixels of the next preview, at most; 0 for the default."""
+
+    def __post_init__(self) -> None:
+        self.pixels = self.pixels or FIRST_PIXELS[len(spatial_axes(self.axes))]
 
     def preview(self, model: Model, visible: VisibleRegion) -> PreviewReady | None:
         """The visible part, denoised with `model`; None if none is wanted or visible."""
@@ -78,7 +85,8 @@ class Previewer:
         limits = None if spread is None else limits_of(pixels, spread)
         ready = PreviewReady(bounds, pixels, model.steps, limits)
         ratio = TARGET_SECONDS / max(time.perf_counter() - started, 1e-3)
-        self.pixels = min(max(self.pixels * min(4.0, ratio), MIN_PIXELS), MAX_PIXELS)
+        least = MIN_PIXELS[len(spatial_axes(self.axes))]
+        self.pixels = min(max(self.pixels * min(4.0, ratio), least), MAX_PIXELS)
         return ready
 
     def _limited(self, bounds: Bounds) -> Bounds:
@@ -106,6 +114,7 @@ class Previewer:
         from napari_hush.careamist import CAREamist
 
         halo = dict(zip(spatial_axes(self.axes), model.network.halo, strict=True))
+        halo = {letter: round(MARGIN * size) for letter, size in halo.items()}
         shape = self.source.shape
         outer, crop = [], []
         for letter, part, size in zip(self.axes, bounds, shape, strict=True):
