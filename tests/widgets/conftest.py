@@ -76,6 +76,22 @@ class Hand:
     def until(self, condition: Callable[[], bool], seconds: float = 180) -> None:
         self._qtbot.waitUntil(condition, timeout=int(seconds * 1000))
 
+    def compare(self, view: str) -> None:
+        """Click the button of a view, and wait until all of it is shown or gone."""
+        self.click(f"compare_{view}")
+        panel = self.find("compare")
+        added = {"swipe": 2, "side_by_side": 0}.get(view, 1)
+        self.until(
+            lambda: (
+                panel.view is None
+                or (
+                    len(panel.view.layers) == added
+                    and all(layer.visible for layer in panel.view.layers)
+                )
+            ),
+            20,
+        )
+
     def until_ready(self, name: str) -> None:
         self.until(self.find(name).isEnabled)
 

@@ -55,6 +55,8 @@ def test_from_a_dropped_layer_to_a_comparison(viewer, hand, noisy, tmp_path, own
 
     kept = _shown(viewer)
     _click(hand, "compare_swipe")
+    hand.until(lambda: "line to drag" in viewer.layers)
+    hand.until(lambda: viewer.layers["swipe: cells"].visible)
     drag_in_canvas(viewer, 1, 0, 36, 12)
     picture = viewer.layers["swipe: cells"]
     assert np.array_equal(np.asarray(picture.data)[:, :10], noisy[:, :10])

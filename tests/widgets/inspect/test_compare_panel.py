@@ -51,7 +51,7 @@ def _open_view(hand) -> str:
 
 
 def _show(hand, way):
-    hand.click(f"compare_{way}")
+    hand.compare(way)
     QApplication.processEvents()
 
 

@@ -72,7 +72,7 @@ def test_the_line_starts_in_the_middle_of_the_view(viewer, hand, zoom, center):
     camera.zoom *= zoom
     camera.center = (10 + center[0] / 2, -20 + center[1] / 2)
     middle, pixel = _middle(viewer)
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     if zoom >= 1:
         assert _line(viewer) == pytest.approx(middle, abs=pixel + 0.01)
     assert _white(viewer) == pytest.approx(0.5, abs=0.15)
@@ -86,7 +86,7 @@ def test_the_middle_of_the_view_of_a_stack_along_any_axes(viewer, hand, order):
     viewer.scene.camera.zoom *= 4
     viewer.scene.camera.center = (6, 6)
     middle, pixel = _middle(viewer)
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     assert _line(viewer) == pytest.approx(middle, abs=pixel + 0.01)
 
 
@@ -94,21 +94,21 @@ def test_a_rotated_and_sheared_layer_is_halved(viewer, hand):
     _open(viewer, hand, (60, 200), rotate=30, shear=[0.3])
     viewer.scene.camera.zoom *= 3
     viewer.scene.camera.center = viewer.layers[0].data_to_world((45, 160))
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     assert _white(viewer) == pytest.approx(0.5, abs=0.15)
 
 
 def test_an_image_that_is_out_of_view_is_halved(viewer, hand):
     _open(viewer, hand, (64, 200))
     viewer.scene.camera.center = (32, 90_000)
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     viewer.reset_view()
     assert _white(viewer) == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_line_stays_in_view_when_people_zoom_and_pan(viewer, hand):
     _open(viewer, hand, (64, 200))
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     viewer.scene.camera.zoom *= 8
     for column, share in ((100, 0.5), (160, 0.0), (190, 0.0), (40, 1.0), (10, 1.0)):
         viewer.scene.camera.center = (32, column)
@@ -121,7 +121,7 @@ def test_each_side_has_the_contrast_of_its_layer(viewer, hand):
     before, after = _open(viewer, hand, (64, 64))
     before.data, after.data = before.data + 0.5, after.data * 7000
     after.contrast_limits = (6000, 8000)
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     at = viewer.canvas.size[0] // 2 - 40
 
     def sides() -> list[float]:

@@ -135,7 +135,7 @@ def test_a_result_with_other_gray_values_is_neither_white_nor_black(
     assert high - low >= 0.99 * gain * noisy.std()
     assert np.mean((result.data < low) | (result.data > high)) < 0.02
     viewer.layers["low"].visible = True
-    hand.click("compare_swipe")
+    hand.compare("swipe")
     assert _is_seen(_gray(viewer, "swipe: low"))
 
 

@@ -5,8 +5,10 @@ They hold no data: choosers and everything that works on layers leave them out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -36,6 +38,29 @@ def remove_quietly(viewer: Any, layers: Iterable[Layer]) -> None:
             kept = set(viewer.layers.selection) - {layer}
             viewer.layers.remove(layer)
             viewer.layers.selection = kept
+
+
+class Turns:
+    """Calls `steps` in turns of the event loop, so that other events come in between.
+
+    napari takes 0.1 s to add a layer, and as long to draw it for the first time.
+    """
+
+    def __init__(self, *steps: Callable[[], None]) -> None:
+        self._steps = list(steps)
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._call_next)
+        self._timer.start(0)
+
+    def stop(self) -> None:
+        """Leave out the steps that were not called yet."""
+        self._timer.stop()
+
+    def _call_next(self) -> None:
+        step = self._steps.pop(0)
+        if not self._steps:
+            self._timer.stop()
+        step()
 
 
 def bare(proxied: Any) -> Any:

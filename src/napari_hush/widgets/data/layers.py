@@ -48,14 +48,10 @@ LEFT_OUT = "1"
 FILE = "napari_hush_file"
 """Key in the metadata of a layer: the `ImageMetadata` of its file, see `file_metadata`."""
 
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""Attributes of a layer that place it in the world."""
 _KEPT = (
-    "scale",
-    "translate",
-    "rotate",
-    "shear",
-    "affine",
-    "units",
-    "axis_labels",
+    *PLACE,
     "colormap",
     "contrast_limits",
     "gamma",

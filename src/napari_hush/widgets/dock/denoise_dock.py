@@ -17,6 +17,7 @@ from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts, ask_before_closing
 from napari_hush.widgets.dock.files_dock import open_files_dock
 from napari_hush.widgets.dock.presenter import Presenter
+from napari_hush.widgets.dock.short_collections import ShortCollections
 from napari_hush.widgets.inspect.check_task import why_training_cannot_work
 from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import tasks
@@ -79,8 +80,9 @@ class DenoiseDock(QWidget):
         self._inputs = self._controls.inputs
         self._run = TrainingRun(viewer, self, self._on_result)
         self._denoising = DenoisingRun(viewer, self)
-        compare, inputs = self._controls.compare, self._inputs
-        self._quality = QualityRun(compare, inputs.axes, inputs.truth, self)
+        self._quality = QualityRun(
+            self._controls.compare, self._inputs.axes, self._inputs.truth, self
+        )
         self._drawing = DrawingContext(viewer, self)
         self._presenter = Presenter(
             self, viewer, self._controls, self._model, self._run, self._denoising
@@ -131,6 +133,7 @@ class DenoiseDock(QWidget):
         add_shortcuts(self, self._controls.buttons)
         add_help_key(self)
         OnlyDock(self, viewer)
+        ShortCollections(viewer, self._is_idle, self)
         self._controls.followPreferences()
         self._presenter.update()
 
@@ -201,6 +204,10 @@ class DenoiseDock(QWidget):
             self._controls.compare.closeView()
             self._presenter.close()
         return bool(super().event(event))
+
+    def _is_idle(self) -> bool:
+        runs = (self._run, self._denoising, self._quality)
+        return not any(run.state.busy for run in runs)
 
     def _why_not_close(self) -> str:
         if self._run.state.busy and self._run.state.activity is Activity.TRAINING:

@@ -24,7 +24,7 @@ from napari_hush.widgets.dock.as_script import as_command, as_python, source_of
 from napari_hush.widgets.dock.readiness import Readiness, check_inputs, without_path
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
-from napari_hush.widgets.jobs.tasks import Training, load_engine
+from napari_hush.widgets.jobs.tasks import LOADER, Training, load_engine
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
 from napari_hush.widgets.model.fitting import note_for, why_not_for, why_not_train_more
 from napari_hush.widgets.settings.cost_estimate import (
@@ -262,7 +262,7 @@ class Inputs(QWidget):
         """Load the engine in a thread, unless it is loaded; it measures the device, too."""
         if "napari_hush.careamist" not in sys.modules:
             threading.Thread(
-                target=load_engine, args=[fresh_configuration()], name="hush-load-engine"
+                target=load_engine, args=[fresh_configuration()], name=LOADER
             ).start()
             self._timer.start()
 

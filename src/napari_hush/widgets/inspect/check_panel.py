@@ -118,6 +118,8 @@ class CheckPanel(QWidget):
 
     def watch(self, layer: Image | None, axes: str) -> None:
         """Check `layer` with `axes` soon, unless that is known; None for no layer."""
+        if layer is not self._layer:
+            self._cut_for = None  # which would keep a layer that is removed
         self._layer, self._axes = layer, axes
         self.setVisible(layer is not None)
         self._update()

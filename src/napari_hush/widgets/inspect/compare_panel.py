@@ -24,7 +24,7 @@ class View(Protocol):
     """A comparison that is shown."""
 
     layers: tuple[Layer, ...]
-    """Layers that it has added."""
+    """Layers that it has added so far."""
 
     def close(self) -> None: ...
 
@@ -177,12 +177,13 @@ class ComparePanel(QWidget):
             self.view = VIEWS[name][2](self.viewer, *self.pair)
         finally:
             self._changing = False
-        self._watched = (*self.pair, *self.view.layers)
+        self._watched = self.pair
 
     def _on_layers_changed(self, event: Any = None) -> None:
         if self._changing:
             return
         there = list(self.viewer.layers)
-        if any(layer not in there for layer in self._watched):
+        added = () if self.view is None else self.view.layers
+        if any(layer not in there for layer in (*self._watched, *added)):
             self.closeView()
         self.refresh()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QTimer
 
-from napari_hush.widgets.data.helper_layers import add_quietly, remove_quietly
-from napari_hush.widgets.data.layers import Origin, source_of
+from napari_hush.widgets.data.helper_layers import Turns, add_quietly, remove_quietly
+from napari_hush.widgets.data.layers import PLACE, Origin, source_of
 from napari_hush.widgets.inspect.compared_pixels import Residual, SameContrast, Swiped
 from napari_hush.widgets.results.pairing import has_targets
 
@@ -30,20 +30,25 @@ class Blink:
         look = Origin.of(before).appearance | {"blending": "translucent_no_depth"}
         look["opacity"] = 1.0
         self._picture: Any = add_quietly(
-            viewer, "add_image", self._pixels, name=self._now(), **look
+            viewer, "add_image", self._pixels, name=self._now(), visible=False, **look
         )
         self._contrast.picture = self._picture
         self.layers: tuple[Layer, ...] = (self._picture,)
         self._timer = QTimer()
         self._timer.setInterval(MILLISECONDS)
         self._timer.timeout.connect(self._turn)
-        self._timer.start()
+        self._turns = Turns(self._appear)
 
     def close(self) -> None:
         """Remove the layer."""
+        self._turns.stop()
         self._timer.stop()
         self._contrast.close()
         remove_quietly(self._viewer, self.layers)
+
+    def _appear(self) -> None:
+        self._picture.visible = True
+        self._timer.start()
 
     def _now(self) -> str:
         return f"blink: {'noisy' if self._pixels.split else 'denoised'} {self._name}"
@@ -87,8 +92,6 @@ class SideBySide:
         self._viewer.reset_view()
 
 
-PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-"""Attributes taken from the source."""
 COLOURS = [[0.13, 0.35, 0.67, 1], [0.97, 0.97, 0.97, 1], [0.70, 0.11, 0.17, 1]]
 """Negative, zero, positive; readable with red-green color blindness."""
 REACH = 4.0
@@ -115,15 +118,21 @@ class ResidualLayer:
             contrast_limits=(-REACH, REACH),
             colormap=Colormap(COLOURS, name="hush residual", interpolation="linear"),
             blending="translucent_no_depth",
+            visible=False,
             **{key: place[key] for key in PLACE},
         )
         self.layers: tuple[Layer, ...] = (self._layer,)
         after.events.set_data.connect(self._on_new_pixels)
+        self._turns = Turns(self._appear)
 
     def close(self) -> None:
         """Remove the layer."""
+        self._turns.stop()
         self._after.events.set_data.disconnect(self._on_new_pixels)
         remove_quietly(self._viewer, self.layers)
+
+    def _appear(self) -> None:
+        self._layer.visible = True
 
     def _on_new_pixels(self, event: Any = None) -> None:
         self._pixels.forget()

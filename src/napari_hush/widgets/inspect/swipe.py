@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_hush.widgets.data.helper_layers import add_quietly, bare, remove_quietly
-from napari_hush.widgets.data.layers import Origin, source_of
+from napari_hush.widgets.data.helper_layers import Turns, add_quietly, bare, remove_quietly
+from napari_hush.widgets.data.layers import PLACE, Origin, source_of
 from napari_hush.widgets.inspect.compared_pixels import SameContrast, Swiped
 
 if TYPE_CHECKING:
@@ -41,24 +41,16 @@ class Swipe:
         self._after = after
         look = Origin.of(before).appearance | {"blending": "translucent_no_depth"}
         look["opacity"] = 1.0
+        hidden = look | {"visible": False}
         axis = self._displayed(before)[1]
         pixels = Swiped(source_of(before), source_of(after), axis, 0)
         self._pixels = pixels
         self._contrast = SameContrast(before, after, pixels, self._on_new_pixels)
         name = f"swipe: {before.name}"
-        self._picture = add_quietly(viewer, "add_image", pixels, name=name, **look)
+        self._picture = add_quietly(viewer, "add_image", pixels, name=name, **hidden)
         self._contrast.picture = self._picture
-        self._line = add_quietly(
-            viewer,
-            "add_vectors",
-            np.zeros((0, 2, self._picture.ndim)),
-            ndim=self._picture.ndim,
-            name="line to drag",
-            vector_style="line",
-            **{key: look[key] for key in ("scale", "translate", "rotate", "shear")},
-            **{key: look[key] for key in ("affine", "units", "axis_labels")},
-        )
-        self.layers: tuple[Layer, ...] = (self._picture, self._line)
+        self._line: Any = None
+        self.layers: tuple[Layer, ...] = (self._picture,)
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._redraw)
@@ -66,7 +58,7 @@ class Swipe:
         bare(viewer).mouse_drag_callbacks.append(self._on_drag)
         for event, slot in self._slots():
             event.connect(slot)
-        self._centre()
+        self._turns = Turns(self._add_line, self._appear)
 
     @property
     def axis(self) -> int:
@@ -80,12 +72,31 @@ class Swipe:
 
     def close(self) -> None:
         """Remove the layers and the callbacks."""
+        self._turns.stop()
         self._timer.stop()
         bare(self._viewer).mouse_drag_callbacks.remove(self._on_drag)
         for event, slot in self._slots():
             event.disconnect(slot)
         self._contrast.close()
         remove_quietly(self._viewer, self.layers)
+
+    def _add_line(self) -> None:
+        place = {key: getattr(self._picture, key) for key in PLACE}
+        empty = np.zeros((0, 2, self._picture.ndim))
+        self._line = add_quietly(
+            self._viewer,
+            "add_vectors",
+            empty,
+            ndim=self._picture.ndim,
+            name="line to drag",
+            vector_style="line",
+            **place,
+        )
+        self.layers = (self._picture, self._line)
+
+    def _appear(self) -> None:
+        self._centre()
+        self._picture.visible = True
 
     def _slots(self) -> list[tuple[Any, Callable[..., None]]]:
         dims, scene = self._viewer.dims.events, self._viewer.scene
@@ -164,6 +175,8 @@ class Swipe:
 
     def _draw_line(self, event: Any = None) -> None:
         """Draw line and grip where they are now, as thick on the screen as ever."""
+        if self._line is None:
+            return
         flat = self._viewer.dims.ndisplay == 2
         self._line.visible = flat
         if not flat:

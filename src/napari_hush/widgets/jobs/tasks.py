@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from napari_hush.widgets.jobs.previewer import Previewer, VisibleRegion
 
 
+LOADER = "hush-load-engine"
+"""Name of the thread that runs `load_engine`."""
+
+
 class StopRequest:
     """A request to stop, made in one thread and read in another."""
 
