@@ -98,7 +98,7 @@ class FilesDock(QWidget):
         self._open.clicked.connect(self._on_open_folder)
         self._list.chosen.connect(self._on_chosen)
         self._run.progressed.connect(self._on_progressed)
-        self._run.refused.connect(self._progress.end)
+        self._run.refused.connect(self._end_rows)
         self._run.ended.connect(self._on_ended)
         viewer.events.theme.connect(self._on_theme)
         add_help_key(self)
@@ -233,12 +233,14 @@ class FilesDock(QWidget):
         self._run.setPaintTime(paint_now(self))
 
     def _on_ended(self) -> None:
-        self._progress.end()
-        self._show_rows(None)
+        self._end_rows()
         self._render()
 
+    def _end_rows(self, reason: str = "") -> None:
+        self._show_rows(self._progress.end(reason))
+
     def _summary(self, _: object) -> str:
-        self._progress.end()
+        self._end_rows()
         output = self._inputs.output.value()
         name = "" if output is None else output.name
         return self._progress.summary(name, stopped=self._run.state.stopped)

@@ -69,24 +69,31 @@ class FilesList(QTreeWidget):
     def setRows(self, rows: Sequence[FileRow]) -> None:
         """Show these files, in place of those before."""
         self.clear()
-        self._states = {Step.WAITING.value}
-        self.addTopLevelItems([QTreeWidgetItem([row.path.name]) for row in rows])
-        self.updateRows(rows, range(len(rows)))
+        items = [QTreeWidgetItem([row.path.name, row.words]) for row in rows]
+        self._states = {Step.WAITING.value, *(row.words for row in rows)}
+        self.addTopLevelItems(items)
+        for item, row in zip(items, rows, strict=True):
+            item.setToolTip(0, str(row.path))
+            if row.reason or row.warnings:
+                self._show(item, row)
+        self._fit()
 
     def updateRows(self, rows: Sequence[FileRow], numbers: Iterable[int]) -> None:
         """Show the states of some of the `rows`."""
         self.setUpdatesEnabled(False)
         for number in numbers:
-            row, item = rows[number], self.topLevelItem(number)
-            if item.text(1) != row.words or row.reason:
-                item.setText(1, row.words)
-                self._states.add(row.words)
-                item.setForeground(1, self._failed if row.reason else QBrush())
-                self._show_reason(item, row.reason)
-            for column in (0, 1):
-                item.setToolTip(column, row.tip)
+            self._show(self.topLevelItem(number), rows[number])
         self._fit()
         self.setUpdatesEnabled(True)
+
+    def _show(self, item: QTreeWidgetItem, row: FileRow) -> None:
+        self._states.add(row.words)
+        item.setText(1, row.words)
+        item.setForeground(1, self._failed if row.reason else QBrush())
+        item.setToolTip(0, row.tip)
+        item.setToolTip(1, row.tip)
+        if row.reason or item.childCount():
+            self._show_reason(item, row.reason)
 
     def _show_reason(self, item: QTreeWidgetItem, reason: str) -> None:
         """Show why a file failed, in a line below it."""

@@ -110,15 +110,19 @@ class FilesProgress:
                 changed.add(row)
         return None if everything else changed
 
-    def end(self, reason: str = "") -> None:
-        """The job has ended; if by an error, `reason` is that of the image that ran."""
+    def end(self, reason: str = "") -> set[int]:
+        """The job has ended; if by an error, `reason` is that of the image that ran.
+
+        Returns the numbers of the rows that changed.
+        """
         number, self._running = self._running, None
         if number is None or self.rows[number].step is not Step.RUNNING:
-            return
+            return set()
         if reason:
             self._fail(number, reason)
         else:
             self.rows[number].step, self.rows[number].share = Step.WAITING, 0.0
+        return {number}
 
     def _fill(self, found: FilesFound) -> None:
         known = {row.path: row.pixels for row in self.rows}
