@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import tifffile
@@ -13,6 +16,8 @@ from qtpy.QtCore import QMimeData, QUrl
 from napari_hush.careamist import CAREamist
 from napari_hush.config import save_configuration
 from napari_hush.io import write_tiff
+from napari_hush.widgets.data import file_opener
+from napari_hush.widgets.data.file_images import images_at
 from napari_hush.widgets.data.helper_layers import MARK
 
 
@@ -168,3 +173,20 @@ def test_models_and_settings_may_be_dropped_on_a_field(
     drop(hand.find("noisy_layers"), drag_of_files(tmp_path / "cells.safetensors"))
     hand.until(lambda: hand.dock.model is not None)
     assert not notifications()
+
+
+def test_the_window_does_not_wait_for_files(hand, noisy, tmp_path, monkeypatch):
+    """Files are read, and layers made, in another thread."""
+    threads = []
+    monkeypatch.setattr(
+        file_opener,
+        "images_at",
+        lambda path: threads.append(threading.current_thread()) or images_at(path),
+    )
+    write_tiff(tmp_path / "cells.tif", noisy, "YX")
+    began = time.thread_time()
+    drop(hand.find("noisy_layers"), drag_of_files(tmp_path / "cells.tif"))
+    assert time.thread_time() - began < 0.1
+    until_opened(hand)
+    assert threads
+    assert threading.main_thread() not in threads

@@ -132,6 +132,14 @@ def test_pairs_of_any_format_are_a_command(noisy, tmp_path):
     assert "data_type: zarr" in text
 
 
+def test_a_layer_of_one_channel_of_a_file_is_not_the_file(noisy, tmp_path):
+    path = write_tiff(tmp_path / "two.tif", np.stack([noisy] * 2), "CYX")
+    layer = ViewerModel().add_image(noisy, name="DAPI", metadata={"path": str(path)})
+    config = create_n2v_configuration("cells", "array", "YX", [16, 16], 2)
+    with pytest.raises(SourceTypeError, match="“DAPI” is not one"):
+        as_command(config, ChosenData((layer,), "YX"))
+
+
 # ---- Files and sessions
 
 

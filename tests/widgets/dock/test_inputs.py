@@ -43,6 +43,17 @@ def test_layers_dropped_on_a_field_are_chosen_and_stay_in_the_list(viewer, hand,
     assert names(hand, "noisy") == ["third"]
 
 
+def test_a_further_layer_that_changes_counts_at_once(viewer, hand, layers, noisy):
+    field(hand, "noisy").setLayers(layers[:2])
+    layers[1].name = "second"
+    assert hand.find("noisy_layer_others").text() == "and second"
+    assert hand.find("train").isEnabled()
+    layers[1].data = np.stack([noisy] * 2)
+    assert "“second” has other dimensions" in hand.status
+    layers[1].data = noisy
+    assert hand.find("train").isEnabled()
+
+
 def test_files_dropped_on_a_field_become_layers_with_their_axes(
     viewer, hand, noisy, tmp_path, notifications
 ):

@@ -22,6 +22,7 @@ from napari_hush.widgets.data.file_metadata import FileMetadataReader
 from napari_hush.widgets.data.file_opener import SAMPLE, FileOpener
 from napari_hush.widgets.data.layer_field import LayerField
 from napari_hush.widgets.data.region_field import RegionField
+from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import column, form, row
@@ -54,8 +55,6 @@ class DataPanel(QWidget):
 
     valueChanged = Signal()
     """Layers, axes or the part to train on have changed."""
-    layerChanged = Signal()
-    """Another first noisy layer was chosen."""
     renamed = Signal()
     dropped = Signal(object, str)
     """This `Dropped` was dropped on the field of a role."""
@@ -186,7 +185,7 @@ class DataPanel(QWidget):
                 unpaired = str(error)
         return ChosenData(
             axes=self.axes.value(),
-            extent=self.region.value(),
+            extent=self.region.value() if self.files() is None else Extent.EVERYTHING,
             shapes=self.region.shapes.value(),
             unpaired=unpaired,
             **chosen,
@@ -280,7 +279,6 @@ class DataPanel(QWidget):
 
     def _on_noisy(self) -> None:
         self._show_first()
-        self.layerChanged.emit()
         self.valueChanged.emit()
 
     def _on_edited(self, what: str) -> None:

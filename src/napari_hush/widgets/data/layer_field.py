@@ -32,7 +32,7 @@ class LayerField(QWidget):
     valueChanged = Signal()
     """Other layers were chosen."""
     edited = Signal(str)
-    """`LayerChooser.edited` of the first layer."""
+    """`LayerChooser.edited` of the first layer, or `FURTHER` for another one."""
     filesAsked = Signal(list)
     """These paths are wanted from disk; read them and call `setFiles`."""
     dropped = Signal(object)
@@ -96,12 +96,8 @@ class LayerField(QWidget):
         fit = [layer for layer in layers if self.chooser.offers(layer)]
         if not fit:
             return False
-        more = fit[1:] if self._several else []
-        if fit[0] is self.chooser.value():
-            self._set_more(more)
-        else:
-            self._more = more
-            self.chooser.setValue(fit[0])
+        self.chooser.setValue(fit[0])
+        self._set_more(fit[1:] if self._several else [])
         return True
 
     def setFiles(self, files: ChosenFiles) -> None:
@@ -151,13 +147,22 @@ class LayerField(QWidget):
         self._set_more([] if layer is None else others)
 
     def _set_more(self, layers: list[Image]) -> None:
+        for layer in self._more:
+            for name in MATTERS:
+                layer.events[name].disconnect(self._on_further_edited)
         self._more = layers
+        for layer in layers:
+            for name in MATTERS:
+                layer.events[name].connect(self._on_further_edited)
         self._show()
         self.valueChanged.emit()
 
     def _on_edited(self, what: str) -> None:
         self._show()
         self.edited.emit(what)
+
+    def _on_further_edited(self, event: Any) -> None:
+        self._on_edited(FURTHER)
 
     def _on_removed(self, event: Any) -> None:
         left = [layer for layer in self._more if layer in self._layers]
@@ -176,6 +181,8 @@ MATTERS = (
     *("scale", "translate", "rotate", "shear", "affine"),
 )
 """Events of a layer that may change its axes, its description, or what lies inside it."""
+FURTHER = "further"
+"""Something of a layer that is not the first one."""
 NONE = "none"
 """Text for no layer."""
 MINIMUM_WIDTH = 80

@@ -83,8 +83,8 @@ class RegionField(QWidget):
             changed.connect(self._on_moved)
 
     def value(self) -> Extent:
-        """The part to train on; everything while this field is disabled."""
-        return Extent(self.extent.value()) if self.isEnabled() else Extent.EVERYTHING
+        """The part to train on."""
+        return Extent(self.extent.value())
 
     def _on_extent(self) -> None:
         inside = self.value() is Extent.SHAPES

@@ -372,10 +372,10 @@ class Inputs(QWidget):
     def _show_cost(self) -> None:
         data = self.chosenData()
         chosen = ((), ()) if data is None else (data.noisy, data.validation)
-        self.cost, self._steps = None, 0
+        self.cost, self._steps, axes = None, 0, self.axes()
         try:
             train, val = (
-                [layers.engine_shape(self.axes(), layers.pixel_shape(one)) for one in some]
+                [layers.engine_shape(axes, layers.pixel_shape(one)) for one in some]
                 for some in chosen
             )
             configuration = self.value()
