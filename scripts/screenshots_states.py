@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from qtpy.QtWidgets import QLabel, QWidget
-from screenshots_window import IMAGES, Stage, control, until
+from screenshots_window import IMAGES, Stage, control, pause, until
 
 from napari_hush.config import create_n2v_configuration
 from napari_hush.events import StepsDone
@@ -245,7 +245,8 @@ def dialogs(stage: Stage) -> None:
     """Help, and the form for a package."""
     from napari_hush.widgets.model.export_form import ask_about
 
-    layer = show_cells(stage)
+    show_cells(stage)
+    layer = stage.viewer.layers["cells"]
     stage.click("help_training")
     stage.take("help", seen=stage.find("help_window"))
     stage.click("help_training")
@@ -261,7 +262,7 @@ def dialogs(stage: Stage) -> None:
 def files(stage: Stage) -> None:
     """The other dock: empty, with files, at work, and at its end."""
     frame, dock = stage.viewer.window.add_plugin_dock_widget("napari-hush", "Denoise files")
-    stage.window.tabifyDockWidget(stage.frame, frame)
+    pause(1)
     frame.raise_()
     seen = dock if stage.dock_only else None
     stage.take("files-empty", seen=seen)

@@ -118,3 +118,13 @@ def test_another_window_has_a_dock_of_its_own(
     assert docks() == ["denoise_dock"]
     qtbot.waitUntil(dock.isVisible)
     assert len(other.window.dock_widgets) == 1
+
+
+def test_the_docks_are_tabs_and_the_new_one_is_in_front(viewer, choose, qtbot):
+    for entry in (PLUGIN, FILES):
+        choose(*entry)
+        qtbot.wait(100)
+    first, second = viewer.window.dock_widgets.values()
+    heights = [widget.visibleRegion().boundingRect().height() for widget in (first, second)]
+    assert heights[0] == 0
+    assert heights[1] == second.height() > 400

@@ -62,7 +62,10 @@ def open_dock(viewer: Any, kind: Callable[[Any], QWidget], name: str) -> Any:
 
 
 class OnlyDock(QObject):
-    """Closes `dock` again if one of its kind is open, and shows that one instead."""
+    """Closes `dock` again if one of its kind is open, and shows that one instead.
+
+    The other dock and `dock` become tabs, since a laptop is too low for both.
+    """
 
     def __init__(self, dock: QWidget, viewer: Any) -> None:
         super().__init__(dock)
@@ -79,6 +82,23 @@ class OnlyDock(QObject):
         if first not in (None, self._dock) and self._dock.parent() is not None:
             self._viewer.window.remove_dock_widget(self._dock)
             _raise(first)
+        else:
+            self._make_tabs()
+
+    def _make_tabs(self) -> None:
+        (other,) = (
+            find_dock(self._viewer, name)
+            for name in TITLES
+            if name != self._dock.objectName()
+        )
+        frame: Any = self._dock.parentWidget()
+        if frame is None or other is None or not other.isVisible():
+            return
+        beside, window = other.parentWidget(), frame.parentWidget()
+        docked = not (frame.isFloating() or beside.isFloating())
+        if docked and window.dockWidgetArea(frame) == window.dockWidgetArea(beside):
+            window.tabifyDockWidget(beside, frame)
+            _raise(self._dock)
 
 
 def ask_before_closing(dock: QWidget, reason: Callable[[], str]) -> None:

@@ -65,6 +65,10 @@ class FilesList(QTreeWidget):
     def setColours(self, colours: Colours) -> None:
         """Use the colors of a theme."""
         self._failed, self._muted = QBrush(QColor(colours.failed)), QColor(colours.muted)
+        for item in map(self.topLevelItem, range(self.topLevelItemCount())):
+            if item.childCount():  # the reason of its failure
+                item.setForeground(1, self._failed)
+                item.child(0).setForeground(0, self._failed)
 
     def setRows(self, rows: Sequence[FileRow]) -> None:
         """Show these files, in place of those before."""

@@ -94,6 +94,7 @@ def stylesheet(colours: Colours) -> str:
         QPushButton[role="heading"]:disabled, QPushButton[role="heading"]:checked {{
             color: {colours.text}; border: 1px solid transparent; padding: 2px 0px;
         }}
+        QPushButton#fold_model {{ padding: 2px 0px 2px 5px; }}
         QPushButton[role="heading"]:hover {{ color: {colours.curve}; }}
         QPushButton[role="heading"]:focus {{ border: 1px solid {colours.line}; }}
         QToolButton[role="segment"] {{
