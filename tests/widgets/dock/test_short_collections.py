@@ -66,6 +66,23 @@ def test_layers_that_were_open_before_are_freed_as_well(viewer, hand):
     assert gc.get_freeze_count() > 200_000
 
 
+def test_what_a_training_run_held_is_freed_after_its_end(viewer, hand, noisy, quick):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick(num_epochs=10_000))
+    hand.until_ready("train")
+    hand.click("train")
+    hand.until(lambda: gc.get_freeze_count() > 200_000, 60)
+    assert hand.dock.state.busy
+    held, is_held = _pixels()
+    cycle = [held]
+    cycle.append(cycle)
+    gc.freeze()
+    del held, cycle
+    hand.click("stop")
+    hand.until(lambda: is_held() is None, 20)
+    hand.until(lambda: gc.get_freeze_count() > 200_000, 20)
+
+
 def test_everything_is_thawed_with_the_dock(viewer, frozen):
     viewer.window.remove_dock_widget(frozen.dock)
     assert gc.get_freeze_count() == 0

@@ -27,8 +27,8 @@ class ShortCollections(QObject):
 
     napari collects garbage each time a layer is removed, which takes 0.4 s with all these
     objects, and some ms without them. Frozen objects are never freed: all are thawed while
-    `dock` is hidden, and a moment after layers are removed that were frozen. `is_idle`
-    returns whether no task runs, whose data would be frozen as well.
+    `dock` is hidden, and for a moment after layers are removed that were frozen, and after
+    the end of tasks whose data were. `is_idle` returns whether no task runs.
     """
 
     def __init__(self, viewer: Any, is_idle: Callable[[], bool], dock: QWidget) -> None:
@@ -37,7 +37,8 @@ class ShortCollections(QObject):
         self._layers = bare(viewer).layers
         self._is_idle = is_idle
         self._frozen: WeakSet[Layer] | None = None
-        self._has_garbage = False
+        self._has_garbage = False  # among the frozen objects, or those to be frozen
+        self._has_data = False  # of a task, among the frozen objects
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -53,16 +54,17 @@ class ShortCollections(QObject):
         return False
 
     def _look(self) -> None:
-        if self._has_garbage:
+        is_idle = self._is_idle()
+        if self._has_garbage or (self._has_data and is_idle):
             self._thaw()
             gc.collect()
-            self._has_garbage = False
-        is_loading = any(thread.name == LOADER for thread in threading.enumerate())
-        is_loaded = "napari_hush.careamist" in sys.modules and not is_loading
-        if is_loaded and self._is_idle() and not any(map(is_view, self._layers)):
-            self._timer.stop()
+            self._has_garbage = self._has_data = False
+        if self._frozen is None and _is_loaded() and not any(map(is_view, self._layers)):
+            self._has_data = not is_idle
             self._frozen = WeakSet(self._layers)
             gc.freeze()
+        if self._frozen is not None and not self._has_data:
+            self._timer.stop()
 
     def _thaw(self) -> None:
         self._frozen = None
@@ -74,3 +76,8 @@ class ShortCollections(QObject):
             self._has_garbage = True
             if self._dock.isVisible():
                 self._timer.start()  # anew: several may go, one after the other
+
+
+def _is_loaded() -> bool:
+    is_loading = any(thread.name == LOADER for thread in threading.enumerate())
+    return "napari_hush.careamist" in sys.modules and not is_loading
