@@ -196,12 +196,12 @@ def _channel(
     planes = planes.reshape(-1, *planes.shape[-2:])
     level = noise_level(blocks, noise)
     share = float(np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))) / level
-    judged = judge(spectra_of(noisy, residual, noise if correlated(noise) else None), share)
+    judged = judge(spectra_of(noisy, residual, noise if correlated(noise) else None))
     if judged is None:
         return None
     if correlated(noise) and judged.verdict == "structure lost":
         # Many sharp edges look like correlated noise.
-        white = judge(spectra_of(noisy, residual, None), share)
+        white = judge(spectra_of(noisy, residual, None))
         if white is not None and white.verdict != "structure lost":
             judged = replace(judged, verdict=white.verdict, reason=white.reason)
     shift = -float(residual.mean())

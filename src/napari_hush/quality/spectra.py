@@ -102,6 +102,11 @@ class Spectra:
         return float((self.kept * self.noise).sum())
 
     @property
+    def noise_left(self) -> float:
+        """Standard deviation of the noise in the result, over that of all noise."""
+        return float(np.sqrt((np.minimum(self.kept**2, 1) * self.noise).sum()))
+
+    @property
     def structure(self) -> float:
         """Share of the signal that the residual holds."""
         signal = float(self.signal.sum())

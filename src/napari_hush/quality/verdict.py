@@ -18,10 +18,11 @@ CONTROLS = {"flat": np.inf, "blur 1": 1.0, "blur 2": 2.0, "blur 5": 5.0, "identi
 """Results that every result is compared with: blurs, with sigma in pixels."""
 
 _SIGMAS = (0.4, 0.5, 0.6, 0.75, 1.25, 1.5, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0)
-_PASSES = 1.4  # error over that of the best blur up to which a result is good
+_PASSES = 1.35  # error over that of the best blur up to which a result is good
 _CONTROL_PASSES = 1.25  # ... and up to which a control is as good as the result
 _FAILS = 1.6  # ... from which structure is lost, if that is most of the error
 _NOISE_LEFT = 0.2  # share of the noise that is kept, above that of the best blur
+_CONTRAST = 1.5  # gain from which results count as in other gray values
 _MOST_KEPT = 0.8  # share of the noise from which it is left in any case
 
 
@@ -36,31 +37,29 @@ class Judged:
     controls: Mapping[str, float]
 
 
-def judge(spectra: Spectra | None, share: float) -> Judged | None:
-    """Compare a result with the controls; None without spectra.
-
-    `share` is the standard deviation of the residual over that of the noise.
-    """
+def judge(spectra: Spectra | None) -> Judged | None:
+    """Compare a result with the controls; None without spectra."""
     if spectra is None:
         return None
     blurs = {sigma: spectra.of_blur(sigma) for sigma in (*_SIGMAS, *CONTROLS.values())}
     best = min(blurs, key=lambda sigma: blurs[sigma].error)
     controls = {name: blurs[sigma].error for name, sigma in CONTROLS.items()}
     controls["best blur"] = blurs[best].error
-    verdict, reason = _verdict(spectra, blurs, best, share)
+    verdict, reason = _verdict(spectra, blurs, best)
     return Judged(verdict, reason, spectra.structure, spectra.error, controls)
 
 
 def _verdict(
-    spectra: Spectra, blurs: Mapping[float, Spectra], best: float, share: float
+    spectra: Spectra, blurs: Mapping[float, Spectra], best: float
 ) -> tuple[Verdict, str]:
     """Verdict and reason; `best` is the sigma of the best blur."""
     least = blurs[best]
+    noise_left = (
+        f"Noise is left: {spectra.noise_left:.0%} of it (standard deviation) is in the "
+        "result; train longer, or use structN2V if neighboring pixels share their noise."
+    )
     if _keeps_noise(spectra, least):
-        return "look closer", (
-            f"Noise is left: the residual has only {share:.0%} of it (standard deviation); "
-            "train longer, or use structN2V if neighboring pixels share their noise."
-        )
+        return "look closer", noise_left
     if _passes(spectra, least.error, _PASSES):
         for sigma, name in ((np.inf, "flat image"), (5.0, "blur of 5 pixels")):
             if _passes(blurs[sigma], min(least.error, spectra.error), _CONTROL_PASSES):
@@ -70,20 +69,24 @@ def _verdict(
                 )
         return "good", "Only noise was removed: the residual has no structure."
     gain, scaled = spectra.with_gain()
-    if _passes(scaled, least.error, _PASSES) and not _keeps_noise(scaled, least):
+    if (
+        not 1 / _CONTRAST < gain < _CONTRAST
+        and _passes(scaled, least.error, _PASSES)
+        and not _keeps_noise(scaled, least)
+    ):
         return "look closer", (
             f"The contrast of the result is {1 / gain:.2g} times that of the noisy image, "
             "but no structure is missing; scale it before you compare intensities."
         )
     times = spectra.error / least.error
-    large = times > _FAILS and spectra.lost.sum() > spectra.error / 2
-    if large or spectra.lost_most:
+    mostly = spectra.lost.sum() > spectra.error / 2
+    if (times > _FAILS and mostly) or spectra.lost_most:
         blur = f"a blur of {best:g} pixels" if best < np.inf else "a flat image"
         return "structure lost", (
             f"Structure was removed: the error is about {times:.1f} times that of {blur}; "
             "train longer or with more data, or smooth less."
         )
-    return "look closer", (
+    return "look closer", noise_left if not mostly else (
         "A little structure may be in the residual; compare it with the result, and train "
         "longer if you recognize the image."
     )
