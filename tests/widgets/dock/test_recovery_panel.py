@@ -76,6 +76,7 @@ def test_it_resumes_with_one_click_and_no_layer(interrupted, viewer, offered):
     assert not offer.isVisible()
     assert hand.dock.state.subject == "cells"
     hand.until_ready("save_model")
+    assert hand.status.startswith("Trained on “cells” in")
     assert not offer.isVisible()
     assert hand.dock.model.steps == 6
     assert hand.find("model_name").text() == "cells"

@@ -310,7 +310,8 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return f"Checking the noise of “{dock.layer}” …", "plain"
     readiness = dock.readiness
     if not dock.layer:
-        return readiness.training, "plain"
+        said = state.message if state.phase is Phase.DONE else ""
+        return f"{said} {readiness.training}".lstrip(), "plain"
     if readiness.training and not dock.model_fits:
         return readiness.training, "problem"
     if state.phase is Phase.DONE and state.activity is Activity.LOADING:
