@@ -12,11 +12,13 @@ import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
 from scipy import ndimage
+from tests.widgets.gestures import drag_of_files, drop
 
 from napari_hush.careamist import CAREamist
 from napari_hush.config import DataConfig
 from napari_hush.config.training import PRESETS
 from napari_hush.events import TilesDone
+from napari_hush.widgets.jobs.run_state import Activity
 from napari_hush.widgets.user_settings import load_setting
 
 CONTROLS = (
@@ -607,3 +609,26 @@ def test_denoise_files_opens_the_other_dock_with_the_model(viewer, ready):
     ready.click("denoise_files")
     QApplication.processEvents()
     assert len(viewer.window.dock_widgets) == 2
+
+
+def test_no_model_is_loaded_while_another_is_trained(
+    viewer, hand, noisy, quick, tmp_path, notifications
+):
+    """Neither from the menu of recent models nor by a drop."""
+    viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick())
+    assert hand.find("recent_models").isEnabled()
+    hand.train()
+    path = tmp_path / "cells.safetensors"
+    hand.dock.saveModel(path)
+    hand.until(lambda: path.exists() and not hand.dock.state.busy)
+    hand.dock.setValue(quick(num_epochs=100_000))
+    hand.click("train")
+    assert not hand.find("recent_models").isEnabled()
+    assert drop(hand.dock, drag_of_files(path))
+    hand.until(lambda: "busy" in " ".join(notifications()))
+    assert hand.dock.state.is_running(Activity.TRAINING)
+    hand.until(hand.find("stop").isEnabled)
+    hand.click("stop")
+    hand.until(lambda: not hand.dock.state.busy)
+    assert hand.find("recent_models").isEnabled()

@@ -186,6 +186,7 @@ class Controls(QWidget):
         if self._not_trained.text() != view.not_trained:
             self._not_trained.setText(view.not_trained)
         self.foot.showView(view)
+        self.card.recent.setEnabled(not view.blocked["load_model"])
         show_text(self._model, view.model)
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -107,7 +107,7 @@ class DenoiseDock(QWidget):
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
         DropTarget(self, viewer.layers).dropped.connect(self._inputs.take)
-        self._inputs.modelDropped.connect(self._on_model_dropped)
+        self._inputs.modelDropped.connect(self.loadModel)
         for name, slot in (
             ("denoise_now", self._on_denoise_now),
             ("train", lambda: self._train(None)),
@@ -167,24 +167,23 @@ class DenoiseDock(QWidget):
 
         `about` are further arguments of `CAREamist.export_to_bmz`, for a package.
         """
-        if self._model.engine is not None:
+        if self._model.engine is not None and _is_free(self._run):
             task = tasks.Saving(self._model.engine, path, overwrite, about)
             self._run.start(Activity.SAVING, path.name, task)
             self._show_started()
 
     def loadModel(self, path: Path) -> None:
         """Load a model from `path`, in the background, and show its settings."""
-        self._loading = path
-        self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
-        self._show_started()
+        if _is_free(self._run):
+            self._loading = path
+            self._run.start(Activity.LOADING, path.name, tasks.Loading(path))
+            self._show_started()
 
     def denoiseNow(self, layer: Image) -> None:
         """Choose `layer` and denoise it, as the button "Denoise now" does."""
-        if self._run.state.busy or self._denoising.state.busy:
-            notify("The dock is busy; wait until it has finished, or stop it.")
-            return
-        self._inputs.data.fields["noisy"].setLayers([layer])
-        self._inputs.whenKnown(self._click_denoise_now)
+        if _is_free(self._run, self._denoising):
+            self._inputs.data.fields["noisy"].setLayers([layer])
+            self._inputs.whenKnown(self._click_denoise_now)
 
     def sizeHint(self) -> QSize:
         return QSize(330, 720)
@@ -221,6 +220,8 @@ class DenoiseDock(QWidget):
 
     def _on_resume(self, run: InterruptedTraining) -> None:
         """Resume `run`, with previews on its layer if that is open."""
+        if not _is_free(self._run):
+            return
         try:
             task = tasks.Training.of(run)
         except HushError as error:
@@ -237,9 +238,10 @@ class DenoiseDock(QWidget):
         self._show_started()
 
     def _on_use_model(self, run: InterruptedTraining) -> None:
-        self._loading = None
-        self._run.start(Activity.LOADING, run.name, tasks.LoadingRecovered(run))
-        self._show_started()
+        if _is_free(self._run):
+            self._loading = None
+            self._run.start(Activity.LOADING, run.name, tasks.LoadingRecovered(run))
+            self._show_started()
 
     def _click_denoise_now(self) -> None:
         button = self._controls.buttons["denoise_now"]
@@ -316,7 +318,9 @@ class DenoiseDock(QWidget):
 
     def _on_save_image(self) -> None:
         pair = self._controls.compare.pair
-        if pair is not None and (path := save_image.ask_where_to(self, *pair[::-1])):
+        if pair is None or not (path := save_image.ask_where_to(self, *pair[::-1])):
+            return
+        if _is_free(self._denoising):  # one may have begun while the dialog was open
             self._denoising.save(save_image.SavingImage.of(pair[1], path))
             self._presenter.denoised_last = True
             self._presenter.update()
@@ -334,12 +338,6 @@ class DenoiseDock(QWidget):
 
     def _on_load(self) -> None:
         if path := ask_where_from(self, self._inputs.imagePath()):
-            self.loadModel(path)
-
-    def _on_model_dropped(self, path: Path) -> None:
-        if self._run.state.busy:
-            notify(f"The dock is busy; drop “{path.name}” again when it has finished.")
-        else:
             self.loadModel(path)
 
     def _on_edited(self) -> None:
@@ -416,6 +414,8 @@ class DenoiseDock(QWidget):
         problem = why_training_cannot_work(report, task.configuration)
         if problem and not confirm(self, "Train anyway", problem):
             return False
+        if not _is_free(self._run):
+            return False
         apart = self._inputs.settings.apart.isChecked()
         task, layer = replace(task, model=engine), self._inputs.data.previewed()
         self._run.train(task, layer, self._inputs.axes(), apart=apart)
@@ -447,3 +447,10 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(widget)
     return area
+
+
+def _is_free(*runs: Run) -> bool:
+    """Whether none of `runs` is busy; says so otherwise."""
+    if busy := any(run.state.busy for run in runs):
+        notify("The dock is busy; wait until it has finished, or stop it.")
+    return not busy

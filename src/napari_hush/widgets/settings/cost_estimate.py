@@ -36,8 +36,8 @@ FREE_FILTERS = {2: 32, 3: 64}
 3D."""
 N2V2 = 1.2
 """Time of a network with the pooling of N2V2, per that of one without."""
-STEP_OVERHEAD = 5.0
-"""Overhead of a step of training, per that of a step of a bare, tiny network."""
+STEP_OVERHEAD = 8.0
+"""Overhead of a step of training, per time of a step of a bare, tiny network."""
 TILE = 512
 """Side of the tiles of images in pixels, about."""
 MOST_HOURS = 100
@@ -185,15 +185,23 @@ def measure_speed(configuration: Configuration) -> Speed:
     config = configuration.algorithm_config.model
     size = configuration.data_config.patch_size
     device = configuration.training_config.device
+    seconds, busy = _step(config, CALIBRATION_BATCH, size, device)
     tiny = config.replace(num_channels_init=8)
-    overhead = STEP_OVERHEAD * _step(tiny, 1, tuple(2 * n for n in config.multiple), device)
-    seconds = max(_step(config, CALIBRATION_BATCH, size, device), 1e-6)
+    _, least = _step(tiny, 1, tuple(2 * n for n in config.multiple), device)
+    # A tiny network is slowed by other programs more than training is: its threads wait
+    # for each other most of the time.
+    slowed = max(1.0, seconds / max(busy, 1e-6))
     work = CALIBRATION_BATCH * _work(config, math.prod(size))
-    return Speed(work / seconds, overhead)
+    return Speed(work / max(seconds, 1e-6), STEP_OVERHEAD * least * slowed)
 
 
-def _step(config: UNetConfig, batch: int, size: tuple[int, ...], device: str) -> float:
-    """Seconds of the fastest forward and backward pass on a batch of noise."""
+def _step(
+    config: UNetConfig, batch: int, size: tuple[int, ...], device: str
+) -> tuple[float, float]:
+    """Seconds of a forward and a backward pass on a batch of noise, the fastest of some.
+
+    The second number is how long this thread computes, on average.
+    """
     import torch
 
     from napari_hush.models import UNet, choose_device
@@ -204,15 +212,18 @@ def _step(config: UNetConfig, batch: int, size: tuple[int, ...], device: str) ->
     # Noise: a constant image leads to subnormal numbers, which are slow on the CPU.
     pixels = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(where)
     taken: list[float] = []
+    began, computed = time.perf_counter(), 0.0
     while len(taken) < 2 or (
-        len(taken) < CALIBRATION_STEPS and sum(taken) < CALIBRATION_SECONDS
+        len(taken) < CALIBRATION_STEPS and time.perf_counter() - began < CALIBRATION_SECONDS
     ):
+        if len(taken) == 1:  # the first step is slow
+            computed = time.thread_time()
         started = time.perf_counter()
         network(pixels).square().mean().backward()
         if where.type == "cuda":
             torch.cuda.synchronize(where)
         taken.append(time.perf_counter() - started)
-    return min(taken[1:])  # others may share the processor
+    return min(taken[1:]), (time.thread_time() - computed) / len(taken[1:])
 
 
 def _from_table(device: str) -> Speed:
