@@ -49,10 +49,10 @@ CALIBRATION_SECONDS = 1.0
 LEAST_STEPS = 20
 """Steps from which a run says how fast its device is; the first ones are slow."""
 
-_CPU_RATE = 1.2e10  # of a core of a server of 2022
+_CPU_RATE = 6.5e9  # of a hardware thread of a server of 2022
 _RATES = {"cuda": 3e11, "mps": 6e10}
 _OVERHEADS = {"cpu": 0.012, "cuda": 0.004, "mps": 0.01}
-_CORES = 16  # more do not help
+_CORES = 32  # more do not help
 
 
 @dataclass(frozen=True)
