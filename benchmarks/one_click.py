@@ -86,7 +86,9 @@ def main() -> None:
     for pair in options.pairs:
         noisy_file, _, clean_file = pair.partition("=")
         noisy, clean = pixels_of(noisy_file), pixels_of(clean_file).astype(float)
-        clean = np.minimum(clean, np.percentile(clean, 99.9))  # without hot pixels
+        high = np.percentile(clean, 99.9)
+        if clean.max() > 4 * high:  # hot pixels
+            clean = np.minimum(clean, high)
         name = Path(noisy_file).stem
         row = denoise(noisy, name, options.save)
         cells = (
