@@ -67,7 +67,7 @@ def _verdict(
                     f"A {name} would leave the same residual: the image is too noisy, or "
                     "has too little structure, to tell whether some was removed."
                 )
-        return "good", "Only noise was removed: the residual has no structure."
+        return "good", "The residual has no structure: only noise was removed."
     gain, scaled = spectra.with_gain()
     if (
         not 1 / _CONTRAST < gain < _CONTRAST
@@ -81,10 +81,11 @@ def _verdict(
     times = spectra.error / least.error
     mostly = spectra.lost.sum() > spectra.error / 2
     if (times > _FAILS and mostly) or spectra.lost_most:
-        blur = f"a blur of {best:g} pixels" if best < np.inf else "a flat image"
+        pixels = "pixel" if best == 1 else "pixels"
+        blur = f"a blur of {best:g} {pixels}" if best < np.inf else "a flat image"
         return "structure lost", (
-            f"Structure was removed: the error is about {times:.1f} times that of {blur}; "
-            "train longer or with more data, or smooth less."
+            f"Structure was lost: the error is about {times:.1f} times that of {blur}; "
+            "train longer, or with more and more similar data."
         )
     return "look closer", noise_left if not mostly else (
         "A little structure may be in the residual; compare it with the result, and train "

@@ -116,7 +116,7 @@ def test_train_stop_denoise(viewer, ready, layer, quick, notifications):
     ready.dock.setValue(quick(num_epochs=1000))
     ready.click("train")
     ready.until(lambda: ready.find("loss_plot").history.steps[:1] == [1])
-    ready.until(lambda: "of 1000" in ready.status)
+    ready.until(lambda: "of 3,000" in ready.status)
     ready.click("stop")
     ready.until_ready("train")
     assert "Stopped" in ready.status
@@ -137,9 +137,7 @@ def test_train_stop_denoise(viewer, ready, layer, quick, notifications):
     ready.denoise()
     assert len(viewer.layers) == 3  # beside the first result, not instead of it
     # trained for a moment, the model takes structure away
-    assert all(
-        "In “cells”: Structure was removed" in message for message in notifications()
-    )
+    assert all("In “cells”: Structure was lost" in message for message in notifications())
     record = result.metadata["napari_hush"]["provenance"]
     model = ready.dock.model
     assert record["model"]["sha256"] == model.sha256
@@ -173,6 +171,29 @@ def test_denoise_now_trains_and_denoises_and_then_uses_the_model(viewer, ready):
     ready.until(lambda: len(viewer.layers) == 3)
     ready.until_ready("denoise_now")
     assert ready.dock.model is model
+
+
+def test_denoise_now_never_denoises_an_image_that_was_chosen_meanwhile(
+    viewer, ready, noisy, notifications
+):
+    ready.click("denoise_now")
+    ready.until(ready.find("stop").isVisible)
+    other = viewer.add_image(noisy + 1, name="other")
+    ready.find("noisy_layer").setCurrentText("other")
+    ready.until_ready("denoise_now")
+    assert [layer.name for layer in viewer.layers] == ["cells", "other"]
+    assert other in viewer.layers
+    assert "“cells” is not denoised" in " ".join(notifications())
+
+
+def test_a_method_that_is_chosen_is_not_replaced_by_that_of_the_model(viewer, ready):
+    ready.train()
+    assert ready.dock.model.config.algorithm_config.algorithm == "n2v"
+    ready.click("method_1")
+    ready.click("denoise_now")
+    ready.until(lambda: "cells denoised" in viewer.layers)
+    ready.until_ready("denoise_now")
+    assert ready.dock.model.config.algorithm_config.model.n2v2
 
 
 def test_sections_appear_with_their_content(viewer, hand, noisy, quick):
@@ -268,9 +289,8 @@ def _hold_the_fourth_tile(monkeypatch) -> None:
                     time.sleep(0.01)
 
         self.on_progress = hold
-        return predict(
-            self, source, should_stop=should_stop, tile_size=[16, 16], **settings
-        )
+        settings["tile_size"] = [16, 16]
+        return predict(self, source, should_stop=should_stop, **settings)
 
     monkeypatch.setattr(CAREamist, "predict", held)
 
@@ -425,8 +445,8 @@ def test_saved_as_a_package_and_loaded_again(viewer, ready, quick, tmp_path, mon
         _choose(monkeypatch, dialog, path)
     ready.train()
     ready.click("save_model")
-    ready.until_ready("train")
-    assert path.is_file()
+    ready.click("export_ok")
+    ready.until(lambda: path.is_file() and ready.find("train").isEnabled())
     ready.denoise()
     _train_another(ready, quick)
     ready.click("load_model")

@@ -17,7 +17,7 @@ from napari_hush.widgets.jobs.run_state import (
 )
 
 READY = DockState(layer="cells")
-TRAINED = replace(READY, model="cells")
+TRAINED = replace(READY, model="cells", uses_model=True)
 
 
 def can_be_pressed(dock: DockState) -> set[str]:

@@ -221,7 +221,7 @@ class LayerChooser(ComboBox):
 
         self.setObjectName(name)
         self.setToolTip(tip)
-        self.setPlaceholderText("no image layer yet")
+        self.setPlaceholderText("no image yet")
 
         self.currentIndexChanged.connect(self._on_index_changed)
         events = layers.events

@@ -71,7 +71,7 @@ class DenoiseDock(QWidget):
         self._viewer = viewer
         self._model = CurrentModel()
         self._loading: Path | None = None
-        self._denoise_next = False
+        self._denoise_next: Any = None  # the layer or the files of "Denoise now"
         self._views: list[LayerView] = []
 
         # ---- widgets
@@ -252,13 +252,13 @@ class DenoiseDock(QWidget):
 
     def _on_denoise_now(self) -> None:
         """Denoise with the model if it fits; otherwise train one, and denoise with it."""
-        if self._model.model is not None and not self._inputs.readiness.denoising:
+        if self._presenter.uses_model:
             self._on_denoise()
         elif self._inputs.check.is_pending:  # its advice decides the method
             self._presenter.awaits_check = True
             self._presenter.update()
         elif self._train(None, stop_early=True):
-            self._denoise_next = True
+            self._denoise_next = self._inputs.subject()
 
     def _on_denoise_files(self) -> None:
         """Open the other dock with the current model and the chosen files."""
@@ -400,10 +400,17 @@ class DenoiseDock(QWidget):
         self._controls.recovery.refresh()
         state = self._run.state
         self._controls.log.addLine(state.message)
-        denoise, self._denoise_next = self._denoise_next, False
+        wanted, self._denoise_next = self._denoise_next, None
         self._presenter.update()
-        if denoise and state.phase is Phase.DONE and not state.stopped:
+        if wanted is None or state.phase is not Phase.DONE or state.stopped:
+            return
+        if wanted == self._inputs.subject():
             self._on_denoise()
+        else:
+            notify(
+                f"“{state.subject}” is not denoised, because another image was chosen "
+                "meanwhile; choose it and press Denoise now."
+            )
 
     def _train(self, engine: CAREamist | None, *, stop_early: bool = False) -> bool:
         """Train a new model or that of `engine`; returns whether it has started."""

@@ -165,6 +165,10 @@ class Inputs(QWidget):
         files = self.data.files()
         return [] if files is None else files.paths
 
+    def subject(self) -> Image | list[Path]:
+        """What "Denoise now" denoises: the chosen layer, or files."""
+        return self.chosen() or self.folder()
+
     def imagePath(self) -> str:
         """Path of the file of the chosen image; empty without one."""
         layer = self.data.first()

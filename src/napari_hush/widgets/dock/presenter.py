@@ -51,6 +51,16 @@ class Presenter(QObject):
         viewer.events.theme.connect(self._on_theme)
         self._on_theme()
 
+    @property
+    def uses_model(self) -> bool:
+        """Whether "Denoise now" uses the current model, and trains no other one.
+
+        The model must fit the layer, and a method or network that a person has chosen.
+        """
+        inputs = self._controls.inputs
+        other = inputs.settings.chosen_by_user and inputs.readiness.training_more
+        return bool(self._model.name) and not (inputs.readiness.denoising or other)
+
     def update(self) -> None:
         """Show the current state of everything."""
         inputs, model, run = self._controls.inputs, self._model, self._run
@@ -62,6 +72,7 @@ class Presenter(QObject):
             readiness=inputs.readiness,
             layer=inputs.data.subject(),
             model=model.name,
+            uses_model=self.uses_model,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
             has_curve=bool(self._controls.plot.history.steps),
@@ -107,8 +118,8 @@ class Presenter(QObject):
     def _seconds(self) -> float | None:
         """Expected time of "Denoise now"; None if it is not known."""
         inputs = self._controls.inputs
-        if (denoising := inputs.denoisingSeconds()) is not None:
-            return denoising
+        if self.uses_model:
+            return inputs.denoisingSeconds()
         return None if inputs.cost is None else inputs.cost.seconds
 
     def _on_theme(self, event: Any = None) -> None:

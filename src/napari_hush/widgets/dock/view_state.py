@@ -60,6 +60,8 @@ class DockState:
     """Name of the chosen layer, or empty."""
     model: str = ""
     """Name of the current model, or empty."""
+    uses_model: bool = False
+    """Whether "Denoise now" uses the model, and trains no other one."""
     awaits_check: bool = False
     """Whether "Denoise now" waits for the check of the noise."""
     has_result: bool = False
@@ -73,11 +75,6 @@ class DockState:
     unknown."""
     seconds_after: float = 0.0
     """Expected time to denoise with a new model."""
-
-    @property
-    def model_fits(self) -> bool:
-        """Whether the current model can denoise the chosen layer."""
-        return bool(self.model) and not self.readiness.denoising
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
     no_result = "" if dock.has_result else "There is no result yet; denoise first."
     preparing = "" if state.total else "Training is being prepared."
     return {
-        "denoise_now": _first(busy, "" if dock.model_fits else readiness.training),
+        "denoise_now": _first(busy, "" if dock.uses_model else readiness.training),
         "train": _first(busy, readiness.training),
         "train_on": _first(busy, no_model, readiness.training, readiness.training_more),
         "pause": _first(no_training, preparing),
@@ -167,7 +164,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
 def _not_trained(dock: DockState) -> str:
     """The reason that the status line does not show, since the model fits the layer."""
     readiness = dock.readiness
-    return (readiness.training if dock.model_fits else "") or readiness.training_more
+    return (readiness.training if dock.uses_model else "") or readiness.training_more
 
 
 def _first(*reasons: str) -> str:
@@ -218,7 +215,7 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
         return _HELP["resume"]
     if name == "denoise" and dock.state.is_running(Activity.TRAINING):
         return _HELP["denoise_meanwhile"]
-    if name == "denoise_now" and dock.model_fits:
+    if name == "denoise_now" and dock.uses_model:
         return _HELP["denoise_now_with_model"]
     if name == "denoise_now" and dock.model:
         return _HELP["denoise_now_anew"]
@@ -229,7 +226,7 @@ def _labels(dock: DockState) -> dict[str, str]:
     labels = {"denoise_now": "Denoise now"}
     if dock.layer and dock.seconds is not None:
         labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
-        if not dock.model_fits and dock.seconds_after > max(WORTH_SAYING, dock.seconds / 5):
+        if not dock.uses_model and dock.seconds_after > max(WORTH_SAYING, dock.seconds / 5):
             labels["denoise_now"] += f" + {roughly(dock.seconds_after)}"
     if dock.state.phase is Phase.PAUSED:
         labels["pause"] = "Resume"
@@ -312,7 +309,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if not dock.layer:
         said = state.message if state.phase is Phase.DONE else ""
         return f"{said} {readiness.training}".lstrip(), "plain"
-    if readiness.training and not dock.model_fits:
+    if readiness.training and not dock.uses_model:
         return readiness.training, "problem"
     if state.phase is Phase.DONE and state.activity is Activity.LOADING:
         misfit = readiness.denoising
@@ -320,7 +317,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return f"{state.message} {misfit or readiness.note}".rstrip(), kind
     if state.phase is Phase.DONE:
         return state.message, "plain"
-    if dock.model_fits:
+    if dock.uses_model:
         ready = f"Ready to denoise “{dock.layer}” with the model “{dock.model}”."
         return f"{ready} {readiness.note}".rstrip(), "plain"
     if dock.model:

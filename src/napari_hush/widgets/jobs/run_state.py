@@ -225,7 +225,10 @@ def after_training(state: RunState) -> str:
     """Message at the end of a training run that has produced a model."""
     if state.stopped:
         steps = state.steps_before + state.done
-        return f"Stopped after step {steps:,}; the model trained so far is ready."
+        return (
+            f"Stopped after step {steps:,}; the model trained so far is ready; "
+            "Denoise now uses it."
+        )
     spent = format_duration(time.monotonic() - state.started)
     why = ", until the loss levelled off" if state.levelled else ""
-    return f"Trained on “{state.subject}” in {spent}{why}. Denoise is next."
+    return f"Trained on “{state.subject}” in {spent}{why}."
