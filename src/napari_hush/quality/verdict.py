@@ -78,6 +78,8 @@ def _verdict(
             f"The contrast of the result is {1 / gain:.2g} times that of the noisy image, "
             "but no structure is missing; scale it before you compare intensities."
         )
+    if not least.error > 0:  # without structure, nothing but noise can be in the result
+        return "look closer", noise_left
     times = spectra.error / least.error
     mostly = spectra.lost.sum() > spectra.error / 2
     if (times > _FAILS and mostly) or spectra.lost_most:
