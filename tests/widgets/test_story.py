@@ -77,8 +77,9 @@ def _click(hand, name) -> None:
 
 def _look_at(hand, widget) -> None:
     """Scroll until `widget` is in view."""
-    area = hand.dock.findChild(QScrollArea)
-    area.ensureWidgetVisible(widget)
+    hand.unfold(widget)
+    QApplication.processEvents()
+    hand.dock.findChild(QScrollArea, "dock_scroll").ensureWidgetVisible(widget)
     QApplication.processEvents()
     assert widget.visibleRegion().contains(QPoint(5, 5))
 

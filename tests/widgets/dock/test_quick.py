@@ -65,7 +65,7 @@ def test_keys_press_the_buttons_and_tab_goes_from_one_to_the_next(
     hand.until(lambda: hand.dock.state.busy)
     hand.until_ready("train")
     order, widget = [], train
-    for _ in range(60):
+    for _ in range(100):
         widget = widget.nextInFocusChain()
         if widget.objectName() in COLUMN:
             order.append(widget.objectName())
