@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_hush.quality import psnr, si_psnr, ssim
 from napari_hush.widgets.inspect.quality_job import PLANES, QualityCheck, psnr_and_ssim
@@ -82,9 +83,9 @@ def test_why_there_is_no_verdict_is_said():
 
 @pytest.fixture
 def scene():
-    """Bright disks, (200, 200), and the same with noise."""
+    """Bright disks as a microscope shows them, (200, 200), and the same with noise."""
     y, x = np.mgrid[:200, :200] % 40 - 20
-    clean = 100.0 + 200 * (y**2 + x**2 < 150)
+    clean = ndimage.gaussian_filter(100.0 + 200 * (y**2 + x**2 < 150), 1.5)
     return clean + np.random.default_rng(0).normal(0, 20, clean.shape), clean
 
 
