@@ -192,7 +192,7 @@ def test_the_cost_is_said_before_the_start_and_follows_the_preset(hand, layers):
 
 
 def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, layers, quick):
-    hand.dock.setValue(quick(num_steps=30))
+    hand.dock.setValue(quick(num_steps=20_000))
     hand.click("fold_training")
     before = load_setting("speeds")["auto"]
     hand.click("train")
@@ -201,9 +201,10 @@ def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, lay
     assert len(times_of(hand)) == 1
     assert not any(hand.find(name).isEnabled() for name in READ_ONCE)
     assert hand.find("noisy_layer").isEnabled()  # to denoise another layer meanwhile
+    hand.click("stop")
     hand.until_ready("train")
     training, also_training, _denoising = times_of(hand)
-    assert training == also_training
+    assert training.startswith(also_training)  # the heading may be elided
     assert all(hand.find(name).isEnabled() for name in READ_ONCE)
     after = load_setting("speeds")["auto"]
     assert after["rate"] == before["rate"]
