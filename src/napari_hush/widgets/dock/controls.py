@@ -145,7 +145,7 @@ class Controls(QWidget):
         model_row.addWidget(self.card.recent)
         model_row.addWidget(HelpButton("model"))
         layout = column(self, spacing=5)
-        layout.setContentsMargins(12, 10, 12, 12)
+        layout.setContentsMargins(11, 10, 11, 12)
         layout.addWidget(self.recovery)
         layout.addWidget(self.inputs)
         fold = _fold("training", "Training", training)

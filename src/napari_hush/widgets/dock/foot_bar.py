@@ -35,7 +35,7 @@ class FootBar(QWidget):
         self._progress.setTextVisible(False)
         self._status = StatusLine()
         layout = column(self, spacing=6)
-        layout.setContentsMargins(12, 0, 12, 8)
+        layout.setContentsMargins(11, 0, 11, 8)
         layout.addWidget(Rule())
         layout.addWidget(self._status)
         layout.addWidget(self._progress)
