@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QScrollArea, QWidget
+from qtpy.QtCore import QEvent, QSize, QTimer, Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
@@ -39,7 +39,7 @@ from napari_hush.widgets.results import save_image
 from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
-from napari_hush.widgets.theme.widgets import column
+from napari_hush.widgets.theme.widgets import column, scrolled
 from napari_hush.widgets.user_settings import add_recent_model
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class DenoiseDock(QWidget):
 
         # ---- layout
         layout = column(self, spacing=0)
-        layout.addWidget(_scrolled(self._controls), 1)
+        layout.addWidget(scrolled("dock_scroll", self._controls), 1)
         layout.addWidget(self._controls.foot)
 
         # ---- connections
@@ -443,17 +443,6 @@ class DenoiseDock(QWidget):
         self._model.take(engine, state.subject, kept=False)
         self._inputs.noteRun(state.done, state.seconds_per_step)
         return after_training(state)
-
-
-def _scrolled(widget: QWidget) -> QScrollArea:
-    """`widget` in an area that scrolls up and down."""
-    area = QScrollArea()
-    area.setObjectName("dock_scroll")
-    area.setWidgetResizable(True)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(widget)
-    return area
 
 
 def _is_free(*runs: Run) -> bool:

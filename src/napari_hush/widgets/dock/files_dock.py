@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer, QUrl
+from qtpy.QtCore import QEvent, QSize, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QProgressBar, QScrollArea, QWidget
+from qtpy.QtWidgets import QProgressBar, QWidget
 
 from napari_hush.widgets.data.file_opener import FileOpener
 from napari_hush.widgets.dock.docking import OnlyDock, find_dock, open_dock
@@ -36,6 +36,7 @@ from napari_hush.widgets.theme.widgets import (
     mark,
     push_button,
     row,
+    scrolled,
 )
 from napari_hush.widgets.user_settings import add_recent_model
 
@@ -113,12 +114,6 @@ class FilesDock(QWidget):
         inside.addWidget(self._inputs)
         inside.addWidget(self._list, 1)
         inside.addWidget(self._warnings)
-        scroll = QScrollArea()
-        scroll.setObjectName("files_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(controls)
         buttons = row()
         for button, stretch in ((self._open, 1), (self._start, 2), (self._cancel, 2)):
             buttons.addWidget(button, stretch)
@@ -128,7 +123,7 @@ class FilesDock(QWidget):
         foot.addWidget(self._bar)
         foot.addLayout(buttons)
         layout = column(self, spacing=0)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(scrolled("files_scroll", controls), 1)
         layout.addWidget(Rule())
         layout.addLayout(foot)
 

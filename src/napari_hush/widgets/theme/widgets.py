@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QStyle,
     QStyleOptionButton,
@@ -162,6 +163,17 @@ class Rule(QFrame):
         super().__init__(parent)
         self.setFixedHeight(1)
         self.setProperty("role", "line")
+
+
+def scrolled(name: str, widget: QWidget) -> QScrollArea:
+    """`widget` in an area, with the objectName `name`, that scrolls up and down."""
+    area = QScrollArea()
+    area.setObjectName(name)
+    area.setWidgetResizable(True)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area
 
 
 def _without_margins(layout: Layout, spacing: int) -> Layout:
