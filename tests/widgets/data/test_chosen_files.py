@@ -71,8 +71,22 @@ def test_a_folder_is_trained_on_and_no_layer_is_opened_before(
     (layer,) = viewer.layers  # for the live preview
     assert layer.name == "t1"
     assert hand.find("noisy_layer").currentText() == "night (3 images)"
-    assert not hand.find("denoise").isEnabled()
+    assert hand.find("denoise").isEnabled()  # opens the dock for files
     assert "Denoise files" in hand.find("denoise").toolTip()
+
+
+def test_denoise_now_trains_on_a_folder_once_and_opens_the_dock_for_files(
+    viewer, hand, folder, quick, choose
+):
+    choose(folder)
+    hand.dock.setValue(quick())
+    for _ in range(2):
+        hand.until_ready("denoise_now")
+        hand.click("denoise_now")
+        hand.until(lambda: len(viewer.window.dock_widgets) == 2)
+        hand.until_ready("denoise_now")
+    assert hand.dock.model.steps == 6
+    assert len(viewer.window.dock_widgets) == 2
 
 
 def test_copied_texts_train_the_same_model_from_the_folder(

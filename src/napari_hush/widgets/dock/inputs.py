@@ -336,14 +336,9 @@ class Inputs(QWidget):
         model, axes, more = self._model, self.axes(), ""
         if not self.readiness.training:
             more = why_not_train_more(model, self.value())
-        misfit = why_not_for(model, layer, axes)
-        if not misfit and self.data.files() is not None:
-            misfit = (
-                f"“{self.data.subject()}” is on disk; denoise it in the dock Denoise files."
-            )
         self.readiness = replace(
             self.readiness,
-            denoising=misfit,
+            denoising=why_not_for(model, layer, axes),
             training_more=more,
             note=note_for(model, layer, axes),
         )

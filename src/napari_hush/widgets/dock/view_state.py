@@ -32,7 +32,10 @@ _HELP = {
     "pause": "Pause training; the memory stays in use.",
     "resume": "Resume training.",
     "stop": "Stop training and keep the model trained so far.",
-    "denoise": "Denoise into a new layer, tile by tile, the visible part first.",
+    "denoise": (
+        "Denoise into a new layer, tile by tile, the visible part first; files from disk "
+        "in the dock Denoise files."
+    ),
     "denoise_meanwhile": "Denoise with the current weights while training continues.",
     "denoise_files": "Denoise files and folders with this model, in a dock of its own.",
     "cancel": "Stop denoising and keep the finished tiles.",
