@@ -136,9 +136,9 @@ class WrappedLabel(QLabel):
             self._fit()
 
     def _fit(self) -> None:
-        height = self.heightForWidth(self.width()) if self.text() else 0
-        if height != self.minimumHeight():
-            self.setMinimumHeight(height)
+        self.setMinimumHeight(0)  # part of the height for a width, which would never fall
+        if self.text():
+            self.setMinimumHeight(self.heightForWidth(self.width()))
 
 
 def show_text(label: QElidingLabel, text: str) -> None:
