@@ -34,7 +34,10 @@ def test_odd_values_still_make_an_axis(values):
         (ChartAxis(0.0, 3060.0), [0, 1000, 2000, 3000]),
         (ChartAxis(-1.0, 0.1, log=True), [0.1, 0.2, 0.3, 0.5, 0.7, 1.0]),
         (ChartAxis(-2.0, 0.1, log=True), [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]),
+        (ChartAxis(-2.4, 0.3, log=True), [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]),
+        (ChartAxis(-2.6, 0.4, log=True), [0.01, 0.1, 1.0]),
         (ChartAxis(-3.5, 0.5, log=True), [0.001, 0.01, 0.1, 1.0]),
+        (ChartAxis(-8.5, 0.5, log=True), [1e-8, 1e-6, 1e-4, 1e-2, 1.0]),
     ],
 )
 def test_labels_are_round_and_few(axis, labels):

@@ -208,11 +208,13 @@ def channel_count(axes: str, shape: Sequence[int]) -> int:
 
 
 def describe(layer: Image) -> str:
-    """Size and pixel size, e.g. ``"512 × 512 px · 0.25 µm"``."""
+    """Size and pixel size, e.g. ``"5 × 512 × 512 px · 0.25 µm, Z 1 µm"``."""
     text = " × ".join(str(size) for size in pixel_shape(layer)) + " px"
     known = pixel_size_of(layer)
     if "X" in known.scale:
         text += f" · {known.scale['X']:.3g} {unit_symbol(known.units['X'])}"
+        if "Z" in known.scale:
+            text += f", Z {known.scale['Z']:.3g} {unit_symbol(known.units['Z'])}"
     return text
 
 

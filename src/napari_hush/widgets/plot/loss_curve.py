@@ -82,8 +82,8 @@ def write_csv(path: Path, runs: Sequence[LossCurve]) -> None:
 
 FACTORS = (1, 2, 5)
 """Labels are these times a power of ten."""
-FACTORS_BY_DECADES = ((1.3, (1, 2, 3, 5, 7)), (3.0, FACTORS), (math.inf, (1,)))
-"""Factors on a logarithmic axis that spans fewer decades than the number."""
+LOG_FACTORS = ((1, 2, 3, 5, 7), FACTORS, (1,))
+"""Factors on a logarithmic axis, the most that there is room for."""
 PADDING = 0.05
 """Margin at both ends, as a share of the range."""
 
@@ -121,14 +121,12 @@ class ChartAxis:
         """Round values on the axis, about `most`."""
         if self.log:
             decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-            factors = next(
-                f for limit, f in FACTORS_BY_DECADES if self.high - self.low < limit
-            )
-            stride = max(1, len(decades) // max(1, most))
-            values = [
-                factor * 10.0**decade for decade in decades[::stride] for factor in factors
-            ]
-            return [value for value in values if self.low <= math.log10(value) <= self.high]
+            for factors in LOG_FACTORS:
+                values = [factor * 10.0**decade for decade in decades for factor in factors]
+                values = [v for v in values if self.low <= math.log10(v) <= self.high]
+                if len(values) <= 2 * most:
+                    return values
+            return values[:: max(1, len(values) // max(1, most))]
         step = _round_step((self.high - self.low) / max(1, most))
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         return [step * number for number in range(first, last + 1)]
