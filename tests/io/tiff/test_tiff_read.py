@@ -261,7 +261,7 @@ def test_a_stack_that_is_labelled_as_channels_is_read_as_given(tmp_path, caplog)
     path = write_tiff(tmp_path / "a.tif", stack, "CYX")
     with pytest.raises(DataError, match=r"'CYX'.* of the training images are 'ZYX'"):
         open_images(path, "tiff", "ZYX", inherited=True)
-    with pytest.raises(DataError, match=r"'CYX'.*given as 'YXZ'.*data_type 'custom'"):
+    with pytest.raises(DataError, match=r"'CYX'.*given as 'YXZ'.*custom reader"):
         open_images(path, "tiff", "YXZ")
     (image,) = open_images(path, "tiff", "ZYX")
     assert "a.tif' are CYX; read as ZYX, as given." in caplog.text
