@@ -153,3 +153,38 @@ def test_r30_reported_statistics_are_those_of_the_images(either, images):
     means, stds = either(images, train_data_target=targets).get_data_statistics()
     assert len(means) == len(stds) == 1
     assert means[0] == pytest.approx(1000, abs=10)
+
+
+ROLES = ("train_data_target", "val_data", "val_data_target", "train_mask", "train_data")
+GIVEN = {
+    "image_means": (1000.0,),
+    "image_stds": (60.0,),
+    "target_means": (1000.0,),
+    "target_stds": (60.0,),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("given", [{}, GIVEN])
+@pytest.mark.parametrize("use_in_memory", [True, False])
+def test_files_with_nan_are_named_before_training(
+    ready, folder, images, role, value, given, use_in_memory
+):
+    sources = {one: folder(images[:3]) for one in ROLES}
+    bad = [image.copy() for image in images[:3]]
+    bad[2][40, 50] = value
+    sources[role] = folder(bad)
+    first = sources.pop("train_data")
+    with pytest.raises(DataError, match=r"02\.tif' are NaN or infinite; replace"):
+        ready(first, data_type="tiff", use_in_memory=use_in_memory, **sources, **given)
+
+
+def test_a_model_is_not_trained_further_on_nan(tiny_config, folder, images):
+    careamist = CAREamist(tiny_config(data_type="tiff", num_steps=1))
+    careamist.train(train_source=folder(images), use_in_memory=False)
+    images[1][0, 0] = np.nan
+    for sources in ({"train_source": folder(images)}, {"val_source": folder(images)}):
+        sources.setdefault("train_source", folder(images[2:]))
+        with pytest.raises(DataError, match=r"01\.tif"):
+            careamist.train(use_in_memory=False, **sources)

@@ -97,12 +97,18 @@ def in_memory(
 
 
 def on_disk(
-    train: Collection, val: Collection | None, config: DataConfig, split: Split
+    train: Collection,
+    val: Collection | None,
+    config: DataConfig,
+    split: Split,
+    *,
+    check: bool = True,
 ) -> tuple[PatchDataset, PatchDataset | None]:
     """Datasets of pixels on disk; windows at random positions, split by files.
 
-    A single file is split by the blocks it is read in. Raises a DataError as `in_memory`
-    does, or if there are too few files to set any aside.
+    A single file is split by the blocks it is read in. Without `check` pixels that are not
+    measured are known to be finite. Raises a DataError as `in_memory` does, or if there are
+    too few files to set any aside.
     """
     _check_channels(train, val)
     blocks = cut(samples_of(train.images), config.patch_size)
@@ -125,6 +131,9 @@ def on_disk(
         validated = _Part(val, config, cut(samples_of(val.images), config.patch_size))
         validated, windows, _ = _spread(validated, split.most, rng)
     learned = _Part(train, config, blocks)
+    if check:
+        learned.check_unmeasured()
+        validated.check_unmeasured()
     scalings = learned.scalings(checked=validated)
 
     training = learned.dataset(learned.foreground(), scalings, training=True)
@@ -231,6 +240,27 @@ class _Part:
             return InMemoryDataset(samples, *settings)
         return IterableDataset(samples, self.blocks, *settings, moving=training)
 
+    @property
+    def given(self) -> tuple[Normalization | None, Normalization | None]:
+        """The normalization of images and targets where the configuration has it."""
+        config = self.config
+        return (
+            _normalization(config.image_means, config.image_stds),
+            _normalization(config.target_means, config.target_stds),
+        )
+
+    def check_unmeasured(self) -> None:
+        """Raise a DataError if masks, or pixels that are not measured, are not finite."""
+        source, known = self.source, self.given
+        wanted = (source.images, known[0]), (source.targets, known[1]), (source.masks, 1)
+        for images, skipped in wanted:
+            if images and skipped:
+                self.check_finite(images)
+
+    def check_finite(self, images: Sequence[Image]) -> None:
+        for pixels, name in zip(self.units(images), self.names(images), strict=True):
+            require_finite(pixels, name)
+
     def scalings(
         self, *, held_out: patch_plan.Windows | None = None, checked: _Part | None = None
     ) -> Scalings:
@@ -238,16 +268,11 @@ class _Part:
 
         Windows `held_out` are left out; pixels of the part `checked` are only checked.
         """
-        config = self.config
-        if config.image_means is not None and config.image_stds is not None:
-            image = Normalization(config.image_means, config.image_stds)
-        else:
-            image = self._fit(held_out, checked, targets=False)
+        image, target = self.given
+        image = image or self._fit(held_out, checked, targets=False)
         if self.targets is None:
             return image, None
-        if config.target_means is not None and config.target_stds is not None:
-            return image, Normalization(config.target_means, config.target_stds)
-        return image, self._fit(held_out, checked, targets=True)
+        return image, target or self._fit(held_out, checked, targets=True)
 
     def _fit(
         self, held_out: patch_plan.Windows | None, checked: _Part | None, *, targets: bool
@@ -260,9 +285,7 @@ class _Part:
         def fit() -> Normalization:
             for part, images in parts[1:]:
                 if images:
-                    units, names = part.units(images), part.names(images)
-                    for pixels, name in zip(units, names, strict=True):
-                        require_finite(pixels, name)
+                    part.check_finite(images)
             names = self.names(self.source.images)
             found = measure(
                 self.units(parts[0][1] or ()),
@@ -276,6 +299,12 @@ class _Part:
             return fit_normalization(config.normalization, found, what)
 
         return cached(_key(config, parts), fit)
+
+
+def _normalization(
+    means: tuple[float, ...] | None, stds: tuple[float, ...] | None
+) -> Normalization | None:
+    return None if means is None or stds is None else Normalization(means, stds)
 
 
 def _key(

@@ -195,10 +195,12 @@ class TrainDataModule(L.LightningDataModule):
         if self.storage.in_memory:
             train, val = train.loaded(), None if val is None else val.loaded()
         self.images = train.images
-        build = in_memory if self.storage.in_memory else on_disk
-        self.train_dataset, self.val_dataset = build(
-            train, val, self.data_config, self.split
-        )
+        if self.storage.in_memory:
+            found = in_memory(train, val, self.data_config, self.split)
+        else:  # of several processes the first one reads all pixels
+            first = self._rank == 0
+            found = on_disk(train, val, self.data_config, self.split, check=first)
+        self.train_dataset, self.val_dataset = found
         if self.val_dataset is None and min(self.split.minimum, self.split.most):
             _log.warning(
                 "The images are too small to split off patches of %s for validation; all "
