@@ -1,14 +1,24 @@
 """Processes of a run, and configurations that are refused before they start."""
 
+import os
 import threading
+from unittest.mock import patch
 
 import pytest
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 from napari_hush import CAREamist, cli
 from napari_hush.config import TrainingConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.devices import Launch
-from napari_hush.system.job_env import is_first, launched, rank
+from napari_hush.system.job_env import (
+    count,
+    is_first,
+    launched,
+    local_rank,
+    prepare_to_start,
+    rank,
+)
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "1",
@@ -27,7 +37,12 @@ SRUN = {
 }
 
 
-NAMES = {*TORCHRUN, *SRUN, "NODE_RANK", "MASTER_ADDR"}
+NAMES = {
+    *TORCHRUN,
+    *SRUN,
+    *("NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT", "HUSH_STARTED_BY"),
+    *("SLURM_LOCALID", "SLURM_PTY_PORT"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +55,9 @@ def environment(monkeypatch):
         for name, value in values.items():
             monkeypatch.setenv(name, value)
 
-    put({})
-    return put
+    with patch.dict(os.environ):
+        put({})
+        yield put
 
 
 @pytest.mark.parametrize("values", [TORCHRUN, SRUN])
@@ -63,25 +79,60 @@ def test_a_process_that_nobody_launched_is_the_first():
 
 @pytest.mark.parametrize(
     "values",
-    [{"LOCAL_RANK": "1"}, {"LOCAL_RANK": "0", "NODE_RANK": "1"}, {"NODE_RANK": "2"}],
+    [
+        {"RANK": "1"},
+        {"LOCAL_RANK": "1"},
+        {"LOCAL_RANK": "0", "NODE_RANK": "1"},
+        {"NODE_RANK": "2", "MASTER_ADDR": "x"},
+        {"GROUP_RANK": "1"},
+        {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"},
+        {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1"},
+        {"TORCHELASTIC_RUN_ID": "1", "RANK": "3", "WORLD_SIZE": "1"},
+        {"SLURM_PROCID": "2", "SLURM_LOCALID": "2"},
+        {**SRUN, "SLURM_NTASKS": "1"},
+        {**SRUN, "SLURM_JOB_NAME": "bash"},
+        {**SRUN, "SLURM_PTY_PORT": "4711"},
+        {"HUSH_STARTED_BY": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"},
+    ],
+    ids=" ".join,
 )
-def test_those_that_lightning_starts_are_not_the_first(environment, values):
+def test_left_over_variables_make_no_further_process(environment, values):
     environment(values)
-    assert launched() is None
-    assert not is_first()
+    assert (rank(), local_rank(), count()) == (0, 0, 1)
+    launch = Launch(TrainingConfig(device="cpu"))
+    assert (launch.ranks.rank, launch.ranks.count) == (0, 1)
+    assert launch.trainer(logger=False).is_global_zero
+    assert rank_zero_only.rank == 0  # loggers write
 
 
-def test_a_shell_in_slurm_is_no_job(environment):
-    environment({**SRUN, "SLURM_JOB_NAME": "bash"})
-    assert launched() is None
-    assert is_first()
+def test_those_that_hush_starts_are_not_the_first(environment):
+    environment({"LOCAL_RANK": "3", "MASTER_ADDR": "x", "WORLD_SIZE": "9"})
+    prepare_to_start()
+    assert "LOCAL_RANK" not in os.environ  # else Lightning starts nothing and waits
+    os.environ["LOCAL_RANK"] = "1"
+    os.environ["HUSH_STARTED_BY"] = str(os.getppid())
+    assert (rank(), local_rank()) == (1, 1)
+    prepare_to_start()  # for another run
+    assert (rank(), is_first()) == (1, False)
 
 
-def test_tasks_without_srun_are_refused(environment):
-    environment({"SLURM_NTASKS": "4"})
-    with pytest.raises(ConfigurationError, match=r"4 tasks but only one .* srun"):
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"SLURM_NTASKS": "4"},
+        {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_PROCID": "2"},
+        {**SRUN, "SLURM_NTASKS_PER_NODE": "8"},
+        {**SRUN, "SLURM_NTASKS": "5"},
+        {**TORCHRUN, "RANK": "8"},
+        {**TORCHRUN, "LOCAL_WORLD_SIZE": "3"},
+    ],
+    ids=" ".join,
+)
+def test_tasks_of_which_some_may_be_missing_are_refused(environment, values):
+    environment(values)
+    with pytest.raises(ConfigurationError, match=r"srun --ntasks-per-node|torchrun"):
         Launch(TrainingConfig(device="cpu"))
-    assert is_first()
+    is_first()  # raises nothing: it is asked for while the error is shown
 
 
 @pytest.mark.parametrize("values", [TORCHRUN, SRUN])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as L
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.process_group import ProcessGroup, SyncedBatchNorms
 from napari_hush.models import choose_device, choose_precision
-from napari_hush.system.job_env import launched, rank
+from napari_hush.system.job_env import launched, prepare_to_start, rank
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
@@ -75,12 +75,17 @@ class Launch:
         more["precision"] = "bf16-mixed" if self.precision == "bf16" else "32-true"
         if self.ranks.is_alone:
             devices: Any = [self.device.index or 0] if cuda else 1
-            return L.Trainer(devices=devices, strategy="auto", **more)
+            # Lightning believes each variable that another program left behind.
+            alone = LightningEnvironment()
+            alone.set_global_rank(0)
+            return L.Trainer(devices=devices, strategy="auto", plugins=[alone], **more)
         # The data module divides the batches, and a job that SLURM starts again resumes
         # from our checkpoint.
         plugins: list[Any] = [SyncedBatchNorms(self.ranks)]
         if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
             plugins.append(SLURMEnvironment(auto_requeue=False))
+        if launched() is None:
+            prepare_to_start()
         try:
             trainer = L.Trainer(
                 devices=self.devices,
@@ -132,8 +137,7 @@ def _processes(config: TrainingConfig) -> tuple[int, int]:
     """Processes per machine, and machines: as started, or else as configured."""
     wanted, running = (config.devices, config.nodes), launched()
     if running is None:
-        known = {"MASTER_ADDR", "NODE_RANK"} <= os.environ.keys()
-        if config.nodes > 1 and not known:
+        if config.nodes > 1:
             raise ConfigurationError(
                 f"nodes is {config.nodes} but the number of this machine is unknown; start "
                 "hush on each machine with torchrun, or with srun in a SLURM job."
