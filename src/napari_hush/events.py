@@ -213,7 +213,7 @@ class ImageStarted(Event):
 
 @dataclass(frozen=True)
 class PixelsClipped(Event):
-    """The result was rounded and clipped to the integer dtype of its source."""
+    """The result was clipped to the dtype of its source, and rounded to integers."""
 
     name: str
     """File name, with its place in a Zarr store, or "the array"."""

@@ -101,6 +101,14 @@ def test_large_integers(dtype):
     assert np.abs(error).max() <= 0.6  # rounded to integers
 
 
+@pytest.mark.parametrize("offset", [1e9, 1e12])
+def test_float64_with_a_large_offset(known, offset):
+    image = NOISY + offset
+    found = trained(image).predict(image, dtype="source", check=False)
+    assert len(np.unique(found)) > 1000  # float32 has steps of 64 or more there
+    assert np.abs(found - offset - known).max() < 0.1 * np.ptp(known)
+
+
 def test_targets_in_another_unit():
     plain = trained(NOISY, CLEAN).predict(NOISY, check=False)
     found = trained(NOISY * 1e9, CLEAN * 1e-9).predict(NOISY * 1e9, check=False)

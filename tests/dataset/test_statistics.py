@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_hush.dataset import Statistics, measure
+from napari_hush.config import MeanStdConfig
+from napari_hush.dataset import Statistics, fit_normalization, measure
 from napari_hush.dataset import statistics as module
 from napari_hush.errors import DataError
 
@@ -112,3 +113,10 @@ def test_pixels_that_are_no_numbers(value, held_out):
     image[0, 3, 4] = value
     with pytest.raises(DataError, match=r"1 or more pixels of cells\.tif are NaN"):
         measure([image], ["cells.tif"], held_out, (8, 8))
+
+
+def test_an_offset_that_hides_the_structure():
+    found = Statistics()
+    found.add(np.arange(2**62, 2**62 + 4000)[None])
+    with pytest.raises(DataError, match=r"subtract 4\.61169e\+18 from the pixels first"):
+        fit_normalization(MeanStdConfig(), found, "the data")

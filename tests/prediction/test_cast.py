@@ -34,6 +34,18 @@ def test_floats_are_as_they_are(dtype):
     assert place.tolist() == [-1.25, 3.5]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "given", "factor"), [("float16", "float32", 1), ("float32", "float64", 1e34)]
+)
+def test_floats_are_clipped_to_what_their_type_holds(dtype, given, factor):
+    limit = float(np.finfo(dtype).max)
+    result = np.array([-1e5, 2000, 1e5, np.inf, np.nan], given) * factor
+    place = np.zeros(5, dtype)
+    assert put(place, result) == 3
+    np.testing.assert_allclose(place[:4], [-limit, 2000 * factor, limit, limit], rtol=1e-6)
+    assert np.isnan(place[4])
+
+
 def test_the_type_is_that_of_the_source_in_the_order_of_this_machine():
     image = Image.from_array(np.zeros((8, 8), ">u2"), "YX")
     assert result_dtype(image, "source") == np.dtype("uint16")
@@ -72,6 +84,17 @@ def test_floats_are_the_default_and_tell_of_no_clipping(trained):
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, 310, rtol=1e-3)
     assert not [event for event in events if isinstance(event, PixelsClipped)]
+
+
+def test_float16_does_not_overflow(trained):
+    careamist, events = trained
+    image = np.full((20, 20), 65480, "float16")
+    image[:, :5] = 64000
+    result = careamist.predict(image, dtype="source")
+    assert result.dtype == np.float16
+    np.testing.assert_allclose(result, np.where(image < 65000, 64064, 65504), atol=32)
+    (clipping,) = [event for event in events if isinstance(event, PixelsClipped)]
+    assert (clipping.clipped, clipping.dtype) == (300, "float16")
 
 
 def test_out_must_be_of_the_type_that_is_asked_for(trained):

@@ -101,3 +101,12 @@ def test_large_integers(dtype):
     found = check_data((image + 4e9).astype(dtype), "YX")
     assert found.channels[0].sigma == pytest.approx(known.channels[0].sigma)
     assert found.suggestion == known.suggestion
+
+
+@pytest.mark.parametrize("offset", [1e9, 1e12, 1e14])
+def test_offsets_that_float64_resolves(offset):
+    known = check_data(IMAGES["white"], "YX").channels[0]
+    found = check_data(IMAGES["white"] + offset, "YX").channels[0]
+    assert found.sigma == pytest.approx(known.sigma, rel=1e-3)
+    report = check_residual(IMAGES["white"] + offset, CLEAN + offset)
+    assert (report.verdict, report.structure) == ("good", pytest.approx(0, abs=0.01))

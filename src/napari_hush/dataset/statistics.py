@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 _REGION = 1 << 21
 """Pixels converted to float64 at once."""
 
+_ROUNDING = 1e-14
+"""Spread, relative to the mean, that rounding to float64 may cause."""
+
 _SKETCH = 1 << 20
 """Values per channel kept for the quantiles of pixels other than 8 and 16 bit integers."""
 
@@ -303,11 +306,13 @@ def fit_normalization(
                 low, high = np.full(channels, low.min()), np.full(channels, high.max())
             centre, spread = low, high - low
     for channel, (m, s) in enumerate(zip(centre, spread, strict=True)):
-        if not s > abs(m) * 1e-12:
+        if not s > abs(m) * _ROUNDING:
             which = f"channel {channel} of {what}" if channels > 1 else what
             constant = found.minimum[channel] == found.maximum[channel]
             others = [n for n in range(channels) if n != channel]
             advice = "choose an image with structure"
+            if s > 0 and not constant:
+                advice = f"subtract {m:g} from the pixels first, or {advice}"
             if others:
                 advice = f"leave it out with channels={others}, or {advice}"
             raise DataError(

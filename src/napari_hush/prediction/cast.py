@@ -69,14 +69,15 @@ def rounding_warning(
 
 
 def put(place: NDArray[Any], result: NDArray[np.floating]) -> int:
-    """Write `result` into `place`, rounded and clipped if `place` is integer.
+    """Write `result` into `place`, clipped to its type, and rounded if that is integer.
 
     Returns the number of pixels that were clipped, i.e. outside the range of the type
     after rounding.
     """
     if place.dtype.kind not in "ui":
-        place[...] = result
-        return 0
+        limit = result.dtype.type(min(np.finfo(d).max for d in (place.dtype, result.dtype)))
+        place[...] = result.clip(-limit, limit)
+        return int(np.count_nonzero(np.abs(result) > limit))
     # float64 holds every limit of 32-bit types. It rounds the upper limits of 64-bit types
     # up to a number that would wrap, so the next smaller one is the limit there.
     info = np.iinfo(place.dtype)

@@ -70,8 +70,8 @@ class ImageProgress:
     def report_clipped(
         self, image: Image, clipped: int, num_pixels: int, dtype: np.dtype[Any]
     ) -> None:
-        """Report how many pixels of an integer result were clipped."""
-        if dtype.kind in "ui":
+        """Report how many pixels were clipped, of integers also that none was."""
+        if clipped or dtype.kind in "ui":
             name = _file_name(image)
             self.on_progress(
                 PixelsClipped(name, clipped, num_pixels, str(dtype), image.path)

@@ -26,7 +26,7 @@ _BLOCK = 32  # side of the blocks that are compared, in pixels
 _TILE = 1024  # side of the regions that are read
 _SLAB = 8  # planes that are read together, for the correlation along Z
 _MOST_BLOCKS = 1024
-_ROUNDING = 1e-13  # of sums in float64
+_ROUNDING = 2e-15  # of float64, relative to the largest pixel
 
 
 def read_regions(
