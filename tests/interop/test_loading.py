@@ -3,9 +3,11 @@
 import hashlib
 import io
 import pickle
+import tracemalloc
 import zipfile
 
 import pytest
+import torch
 import yaml
 
 from napari_hush.errors import MissingFileError, ModelFileError
@@ -104,6 +106,70 @@ def test_sizes_that_are_lies(fine, tmp_path):
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match="unpack to"):
         open_model(path)
+
+
+def test_a_file_that_holds_more_than_it_claims(tmp_path):
+    path = packed(tmp_path / "m.zip", {"rdf.yaml": b"\0" * 10**8})
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = content.index(mark) + offset
+        content[at : at + 4] = (100).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ModelFileError):
+        open_model(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_is_unpacked_at_once(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "m.zip", "w", method) as pack:
+        pack.writestr("rdf.yaml", rdf())
+    with pytest.raises(ModelFileError, match="packed by another method"):
+        open_model(tmp_path / "m.zip")
+
+
+class Call:
+    """Pickled as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"model.a": torch.zeros(1).expand(1000, 1000)},
+        {f"model.{i}": torch.zeros(10**4).view(100, 100) for i in range(3)}
+        | {"model.x": torch.zeros(1).as_strided((3, 10**5), (0, 0))},
+        {f"model.{i}": tensor for i, tensor in enumerate([torch.zeros(10**5)] * 20)},
+        {"model.a": torch.zeros(10**4, 10**4, device="meta")},
+    ],
+    ids=["stride 0", "some of stride 0", "one storage", "meta"],
+)
+def test_weights_that_are_larger_than_their_file(tmp_path, weights):
+    torch.save({"state_dict": weights}, tmp_path / "m.ckpt")
+    with pytest.raises(ModelFileError, match=r"more bytes than it|is not allowed"):
+        open_model(tmp_path / "m.ckpt")
+
+
+@pytest.mark.parametrize("made", [Call(bytearray, 10), Call(torch.FloatTensor, 2, 2)])
+def test_a_checkpoint_that_calls_what_it_need_not(tmp_path, made):
+    torch.save({"state_dict": {}, "hyper_parameters": made}, tmp_path / "m.ckpt")
+    with pytest.raises(ModelFileError, match="is not allowed"):
+        open_model(tmp_path / "m.ckpt")
+
+
+def test_a_checkpoint_with_something_before_the_archive(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "m.ckpt")
+    content = (tmp_path / "m.ckpt").read_bytes()
+    (tmp_path / "m.ckpt").write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C) + content)
+    with pytest.raises(ModelFileError, match="begin with a zip archive"):
+        open_model(tmp_path / "m.ckpt")
 
 
 def test_two_files_of_one_name(fine, tmp_path):

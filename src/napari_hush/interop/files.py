@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickletools
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from napari_hush.config.configuration import plain_values
+from napari_hush.config.configuration import BYTES, plain_values
 from napari_hush.errors import (
     ConfigurationError,
     MissingFileError,
@@ -37,6 +39,8 @@ _BYTES = 4 * 2**30
 """Limit for their total size, unpacked."""
 _RATIO = 1100
 """Limit for their compression ratio, which is 1,032 at most for deflate."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Compressions that zipfile unpacks in bounded steps."""
 
 
 class Archive:
@@ -63,6 +67,9 @@ class Archive:
         require_memory(total, f"The content of {name}", "close other programs first")
         for info in infos:
             _check_name(info.filename)
+            if info.compress_type not in _METHODS:
+                raise ValueError(f"{info.filename!r} in it is packed by another method")
+        self.nbytes = total
         self.names = {info.filename for info in infos}
         if len(self.names) != len(infos):
             raise ValueError("it contains two files with one name")
@@ -73,12 +80,18 @@ class Archive:
     def __exit__(self, *error: object) -> None:
         self._zip.close()
 
-    def read(self, name: str, *, sha256: str | None = None) -> bytes:
-        """The content of one file; a ValueError if missing, damaged or not of `sha256`."""
+    def read(self, name: str, *, sha256: str | None = None, limit: int = _BYTES) -> bytes:
+        """The content of one file, of at most `limit` bytes.
+
+        A ValueError if it is missing, larger, damaged or not of `sha256`.
+        """
         if name not in self.names:
             raise ValueError(f"it has no {name!r}")
+        if (claimed := self._zip.getinfo(name).file_size) > limit:
+            raise ValueError(f"{name!r} in it has more than {limit} bytes")
         try:
-            content = self._zip.read(name)
+            with self._zip.open(name) as file:  # may hold more than it claims
+                content = file.read(claimed + 1)
         # RuntimeError: a password is required, or the compression is unknown
         except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
             raise ValueError(f"{name!r} in it is damaged: {error}") from error
@@ -97,6 +110,17 @@ _DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
 _OWN = ".safetensors"
 _NETWORK = "model."
 """Prefix of the network's weights in a checkpoint."""
+
+
+_PICKLE_BYTES = 2**24
+"""Limit for the values in a checkpoint besides its tensors."""
+_ZIP = b"PK\3\4"
+_CALLED = re.compile(
+    r"collections (OrderedDict|Counter)|torch \w+(Storage|\d)|torch (Size|bool|device)"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch.nn.parameter Parameter"
+    r"|_codecs encode|(__builtin__|builtins) (set|complex)"
+)
+"""Names in checkpoints; weights of a network and plain values need no others."""
 
 
 def open_model(path: str | Path) -> Model:
@@ -133,7 +157,7 @@ def _package(path: Path) -> Model:
         name = next((name for name in _DESCRIPTIONS if name in archive.names), None)
         if name is None:
             raise ValueError(f"it has no {_DESCRIPTIONS[0]}")
-        text = plain_values(archive.read(name))
+        text = plain_values(archive.read(name, limit=BYTES))
         if not isinstance(text, dict) or text.get("type") != "model":
             raise ValueError(f"its {name} describes no model")
         attached = _attached(text)
@@ -142,7 +166,7 @@ def _package(path: Path) -> Model:
                 return _own(archive.read(file, sha256=sha256))
         for file, sha256 in attached.items():
             if PurePosixPath(file).suffix in (".yml", ".yaml"):
-                values = plain_values(archive.read(file, sha256=sha256))
+                values = plain_values(archive.read(file, sha256=sha256, limit=BYTES))
                 if isinstance(values, dict) and "algorithm_config" in values:
                     return careamics_model(values, _weights(text, archive))
         raise ValueError("it contains no weights of a known network")
@@ -166,20 +190,17 @@ def _own(content: bytes) -> Model:
 def _weights(text: Mapping[str, Any], archive: Archive) -> dict[str, torch.Tensor]:
     weights = text["weights"]["pytorch_state_dict"]
     content = archive.read(weights["source"], sha256=weights.get("sha256"))
-    with Archive(content, repr(weights["source"])):
-        pass  # checks the unpacked size, which torch does not
-    return _tensors(_unpickled(io.BytesIO(content)))
+    found, nbytes = _unpickled(content, repr(weights["source"]))
+    return _tensors(found, nbytes)
 
 
 def _checkpoint(path: Path) -> Model:
-    with Archive(path, repr(path.name)):
-        pass
-    found = _unpickled(path)
+    found, nbytes = _unpickled(path, repr(path.name))
     kept = [found.get(f"{part}hyper_parameters") or {} for part in ("", "datamodule_")]
     values = {**kept[0], **kept[1], **(found.get("careamics_info") or {})}
     weights = {
         name.removeprefix(_NETWORK): tensor
-        for name, tensor in _tensors(found["state_dict"]).items()
+        for name, tensor in _tensors(found["state_dict"], nbytes).items()
         if name.startswith(_NETWORK)
     }
     return careamics_model(
@@ -187,22 +208,46 @@ def _checkpoint(path: Path) -> Model:
     )
 
 
-def _unpickled(source: Path | io.BytesIO) -> Any:
-    """Tensors and plain values that torch saved; nothing in the file is executed."""
+def _unpickled(source: Path | bytes, name: str) -> tuple[Any, int]:
+    """Tensors and plain values that torch saved, and the bytes of their archive.
+
+    Nothing in the file is executed.
+    """
+    with Archive(source, name) as archive:  # checks what torch does not
+        for each in archive.names:
+            if each.endswith("data.pkl"):
+                _check_pickle(archive.read(each, limit=_PICKLE_BYTES))
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with stream:
+            if stream.read(len(_ZIP)) != _ZIP:  # torch would read another format
+                raise ValueError("it does not begin with a zip archive")
+            stream.seek(0)
+            found = torch.load(stream, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle raises anything
         raise ValueError(f"it cannot be unpickled: {_message(error)}") from error
+    return found, archive.nbytes
 
 
-def _tensors(found: Any) -> dict[str, torch.Tensor]:
+def _check_pickle(content: bytes) -> None:
+    """Refuse calls that make objects of any size from a number, such as bytearray."""
+    for code, name, _ in pickletools.genops(content):
+        if code.name == "GLOBAL" and not _CALLED.fullmatch(str(name)):
+            raise ValueError(f"{name!r} in it is not allowed")
+
+
+def _tensors(found: Any, nbytes: int) -> dict[str, torch.Tensor]:
+    """Named tensors that take no more memory than the `nbytes` they were read from."""
     if not isinstance(found, dict) or not all(
         isinstance(name, str) and isinstance(each, torch.Tensor)
         for name, each in found.items()
     ):
         raise ValueError("its weights are not named tensors")
+    # A tensor of stride 0, or several of one storage, take more than they were stored in.
+    if sum(each.numel() * each.element_size() for each in found.values()) > nbytes:
+        raise ValueError("its weights take more bytes than it holds")
     return dict(found)
 
 
