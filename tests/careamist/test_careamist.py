@@ -1,9 +1,12 @@
+import copy
 import inspect
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from napari_hush import CAREamist
 from napari_hush.config import (
@@ -121,9 +124,89 @@ def test_stopping_keeps_the_model(tiny_config, noisy):
 
 def test_stopping_before_the_first_step(tiny_config, noisy):
     careamist = CAREamist(tiny_config())
-    careamist.stop_training()
+    careamist.on_progress = lambda event: careamist.stop_training()
     careamist.train(train_source=noisy)
-    assert not careamist.is_trained
+    assert careamist.model.steps == 1
+
+
+def test_requests_with_nothing_running_do_nothing(tiny_config, noisy):
+    events, careamist = [], CAREamist(tiny_config())
+
+    def at_the_end(event):
+        events.append(event)
+        if isinstance(event, TrainingDone):
+            request()
+
+    def request():
+        careamist.pause_training()
+        careamist.stop_training()
+        careamist.request_model(lambda model: 1 / 0)
+
+    request()
+    careamist.on_progress = at_the_end
+    careamist.train(train_source=noisy)
+    steps = careamist.model.steps
+    request()
+    careamist.train(train_source=noisy)
+    assert careamist.model.steps == 2 * steps
+    assert [e.stopped for e in events if isinstance(e, TrainingDone)] == [False, False]
+    assert not careamist.is_paused
+
+
+def test_a_second_training_at_once_is_refused(tiny_config, noisy):
+    careamist, errors = CAREamist(tiny_config()), []
+
+    def train_in_another_thread(event):
+        if isinstance(event, TrainingStarted):
+            thread = threading.Thread(target=train_again)
+            thread.start()
+            thread.join(60)
+
+    def train_again():
+        try:
+            careamist.train(train_source=noisy)
+        except TrainingError as error:
+            errors.append(str(error))
+
+    careamist.on_progress = train_in_another_thread
+    careamist.train(train_source=noisy)
+    assert "CAREamist of its own for each thread" in errors[0]
+    assert careamist.get_losses()["train_step"] == list(range(careamist.model.steps))
+
+
+def test_threads_give_the_bits_of_one_training_alone(tiny_config, noisy):
+    """Though another one keeps on setting the random state that all threads share."""
+
+    def train(seed):
+        careamist = CAREamist(tiny_config(seed=seed))
+        careamist.train(train_source=noisy)
+        return careamist.model.sha256
+
+    def draw():
+        while not over.is_set():
+            torch.manual_seed(0)
+            torch.rand(100)
+
+    alone, over = [train(seed) for seed in range(4)], threading.Event()
+    other = threading.Thread(target=draw)
+    other.start()
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(train, range(4)))
+    over.set()
+    other.join()
+    assert len(set(alone)) == 4
+    assert together == alone
+
+
+def test_a_copy_has_the_callbacks_and_a_model_of_its_own(trained):
+    events, callback = [], Callback()
+    trained.on_progress, trained.callbacks = events.append, (callback,)
+    copied = copy.deepcopy(trained)
+    assert copied.on_progress == trained.on_progress
+    assert copied.callbacks == (callback,)
+    assert copied.model.sha256 == trained.model.sha256
+    assert copied.model.network is not trained.model.network
+    assert copied.get_losses() == trained.get_losses()
 
 
 def test_training_and_stopping_from_another_thread(tiny_config, noisy):

@@ -4,6 +4,7 @@ import torch
 from napari_hush.config import UNetConfig, fitting_pool_z
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import UNet, halo
+from napari_hush.models.unet import random_unet
 
 
 def positive(config):
@@ -241,3 +242,17 @@ def test_gradients_of_the_last_layer_are_those_of_a_convolution():
 def test_no_patches_make_no_results(training):
     network = UNet(UNetConfig(num_channels_init=8, use_batch_norm=False)).train(training)
     assert network(torch.zeros(0, 1, 16, 16)).shape == (0, 1, 16, 16)
+
+
+@pytest.mark.parametrize("settings", [{}, {"conv_dims": 3}, {"use_batch_norm": False}])
+def test_random_weights_are_those_of_torch_and_leave_its_state_alone(settings):
+    config = UNetConfig(depth=1, num_channels_init=8, **settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        expected = UNet(config).state_dict()
+    before = torch.random.get_rng_state()
+    found = random_unet(config, 5).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for name, weight in expected.items():
+        assert torch.equal(found[name], weight)
+        assert found[name].stride() == weight.stride()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from numpy.typing import NDArray
 
@@ -97,15 +99,21 @@ class CAREamist:
         self.work_dir = None if work_dir is None else Path(work_dir)
         self.callbacks = tuple(callbacks or ())
         self.on_progress: OnProgress = on_progress or _log_warnings
-        self._control = RunControl()
-        self._running = False
+        self._control: RunControl | None = None  # of the run in progress
         self._losses = Losses()
         self._snapshots: list[Snapshot] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what belongs to this process, such as callbacks."""
-        left_out = ("callbacks", "on_progress", "_control", "_running")
+        left_out = ("callbacks", "on_progress", "_control")
         return {name: it for name, it in vars(self).items() if name not in left_out}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy of model, losses and snapshots; callbacks and on_progress are shared."""
+        copied = type(self)(self.config, self.work_dir, self.callbacks, self.on_progress)
+        memo[id(self)] = copied
+        vars(copied).update(copy.deepcopy(self.__getstate__(), memo))
+        return copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["config"])  # type: ignore[misc]
@@ -172,13 +180,16 @@ class CAREamist:
         HushError
             If data and configuration do not match or the loss diverges; if
             `checkpoint_dir` holds an interrupted run, or `resume` holds none. The model
-            is left unchanged.
+            is left unchanged. Also if this object is being trained in another thread.
         """
-        folders, resumed = open_folders(
-            self.config, self.work_dir, checkpoint_dir, resume, log_dir
-        )
-        self._running = True
+        control = RunControl()
+        with _STARTING:
+            self._refuse_while_training()
+            self._control = control
         try:
+            folders, resumed = open_folders(
+                self.config, self.work_dir, checkpoint_dir, resume, log_dir
+            )
             data = data_module(
                 datamodule,
                 self.config.data_config,
@@ -196,26 +207,31 @@ class CAREamist:
                     resumed=resumed,
                     on_progress=self._on_event,
                     on_snapshot=self._keep_snapshot,
-                    control=self._control,
+                    control=control,
                     losses=self._losses,
                     folders=replace(folders, checkpoints_required=checkpoint_required),
                     callbacks=self.callbacks,
                 )
         finally:
-            self._control.reset()
-            self._running = False
+            self._control = None
 
     def stop_training(self) -> None:
-        """End training after the current step and keep the model; from any thread."""
-        self._control.stop()
+        """End training after the current step and keep the model; from any thread.
+
+        Does nothing, as the methods below, while no training is running.
+        """
+        if (control := self._control) is not None:
+            control.stop()
 
     def pause_training(self) -> None:
         """Pause training after the current step; from any thread."""
-        self._control.pause()
+        if (control := self._control) is not None:
+            control.pause()
 
     def resume_training(self) -> None:
         """Continue paused training; from any thread."""
-        self._control.resume()
+        if (control := self._control) is not None:
+            control.resume()
 
     def request_model(self, take: Callable[[Model], None]) -> None:
         """Pass a copy of the model in training to `take`, from any thread.
@@ -223,12 +239,13 @@ class CAREamist:
         `take` is called in the training thread: after the current step, or at once while
         training is paused. If it raises, a `PreviewFailed` event is reported.
         """
-        self._control.request_model(take)
+        if (control := self._control) is not None:
+            control.request_model(take)
 
     @property
     def is_paused(self) -> bool:
         """Whether training is paused, or will be after the current step."""
-        return self._control.is_paused
+        return (control := self._control) is not None and control.is_paused
 
     def get_losses(self) -> dict[str, list[float]]:
         """Losses of all runs of this object so far, as lists by name.
@@ -248,9 +265,15 @@ class CAREamist:
 
         Losses and snapshots of later steps are kept until the model is trained further.
         """
-        if self._running:
-            raise TrainingError("The model is being trained; stop training first.")
+        self._refuse_while_training()
         self.model = snapshot.model
+
+    def _refuse_while_training(self) -> None:
+        if self._control is not None:
+            raise TrainingError(
+                "This CAREamist is being trained; stop it first, or use a CAREamist of its "
+                "own for each thread."
+            )
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, TrainingStarted):
@@ -522,6 +545,7 @@ class CAREamist:
 
 
 _YAML = (".yml", ".yaml")
+_STARTING = threading.Lock()
 
 
 def _log_warnings(event: Event) -> None:

@@ -51,11 +51,6 @@ class RunControl:
             requests, self._requests = self._requests, []
         return requests
 
-    def reset(self) -> None:
-        """Forget all requests."""
-        self.taken_requests()
-        self._set(should_stop=False, is_paused=False)
-
     def wait(self) -> None:
         """Sleep while paused, until the run is resumed or stopped or a model requested."""
         with self._changed:

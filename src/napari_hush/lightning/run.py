@@ -173,9 +173,7 @@ def _launch(
 
 def new_network(config: Configuration) -> UNet:
     """A network with random weights that depend on the configuration's seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.data_config.seed)
-        return random_network(config.algorithm_config.model)
+    return random_network(config.algorithm_config.model, config.data_config.seed)
 
 
 def _resume(run: _Run) -> HushModule:

@@ -21,7 +21,7 @@ from napari_hush.config import Configuration
 from napari_hush.errors import MissingFileError, ModelFileError
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, model_hash
-from napari_hush.models.unet import UNet
+from napari_hush.models.unet import UNet, random_unet
 from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import require_memory
 
@@ -217,7 +217,7 @@ def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
-def new_network(config: UNetConfig) -> UNet:
+def new_network(config: UNetConfig, seed: int = 0) -> UNet:
     """A network with random weights; OutOfMemoryError if it does not fit into memory."""
     needed = 4 * sum(math.prod(shape) for shape in weight_shapes(config).values())
     require_memory(
@@ -225,7 +225,7 @@ def new_network(config: UNetConfig) -> UNet:
         f"A network of depth {config.depth} with {config.num_channels_init} filters",
         "use fewer of either",
     )
-    return UNet(config)
+    return random_unet(config, seed)
 
 
 def check_weights(found: Mapping[str, tuple[int, ...]], config: UNetConfig) -> None:

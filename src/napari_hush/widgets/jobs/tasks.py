@@ -130,7 +130,13 @@ class Training:
             ):
                 engine.callbacks = (PreviewCallback(previews.give),)
                 report(EngineReady(_Live(engine, previews)))
-                engine.on_progress = partial(self._relay, recovery, report)
+
+                def relay(event: Event) -> None:
+                    if stop.is_set():  # perhaps since before the run
+                        engine.stop_training()
+                    self._relay(recovery, report, event)
+
+                engine.on_progress = relay
                 engine.train(
                     datamodule=self._data(engine, recovery.data, checkpoint),
                     checkpoint_dir=recovery.folder if checkpoint is None else None,
