@@ -112,6 +112,18 @@ def test_the_type_of_the_source_is_kept_if_wanted(viewer, trained):
     assert all(_changed(viewer, "movie denoised"))
 
 
+def test_steps_below_those_of_float32_are_kept(viewer, hand, noisy, quick):
+    """At 4e9 float32 has steps of 256."""
+    viewer.add_image(noisy + np.float64(4e9), name="far")
+    hand.dock.setValue(quick("YX"))
+    hand.train()
+    hand.click("keep_type")
+    hand.denoise()
+    result = viewer.layers["far denoised"].data
+    assert result.dtype == np.float64
+    assert len(np.unique(result)) > noisy.size / 2
+
+
 def test_a_truth_layer_brings_psnr_and_ssim(viewer, trained, noisy):
     viewer.add_image(np.full((4, 64, 72), 20.0) + np.arange(72), name="truth")
     trained.find("truth_layer").setCurrentText("truth")

@@ -27,6 +27,7 @@ from napari_hush.io import (
     is_path,
     require_memory,
 )
+from napari_hush.io.arrays import overlaps
 from napari_hush.io.files.output_paths import KEPT_ENDINGS
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
@@ -152,13 +153,7 @@ def denoise_images(
 ) -> list[Any]:
     """Denoise images into arrays, see `CAREamist.predict`; fewer if it was stopped."""
     if out is not None:
-        shape = images[0].source_shape(result_axes(model, images[0]).shape)
-        dtype = result_dtype(images[0], config.dtype)
-        if out.shape != shape or out.dtype != dtype:
-            raise DataError(
-                f"out is {out.dtype} of shape {out.shape}; it must be {dtype} of the "
-                f"result's shape {shape}."
-            )
+        _check_out(model, images[0], config, out)
     if lazy:
         return [image.like_source(denoise_lazily(model, image, config)) for image in images]
     results = []
@@ -181,6 +176,28 @@ def denoise_images(
         if not complete:
             break
     return results
+
+
+def _check_out(model: Model, image: Image, config: InferenceConfig, out: Any) -> None:
+    """Refuse an `out` that cannot hold the result, or that the image is read from."""
+    if not isinstance(out, np.ndarray):
+        raise DataError(
+            f"out is a {type(out).__name__}; give a numpy array, or write the result into "
+            "a file with predict_to_disk."
+        )
+    shape = image.source_shape(result_axes(model, image).shape)
+    dtype = result_dtype(image, config.dtype)
+    if out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+        raise DataError(
+            f"out is {out.dtype} of shape {out.shape}"
+            f"{'' if out.flags.writeable else ', read-only'}; it must be {dtype} of the "
+            f"result's shape {shape}, and writable."
+        )
+    if overlaps(image.data, out):
+        raise DataError(
+            "out shares memory or a file with the image, which is still read while the "
+            "result is written; give another array as out."
+        )
 
 
 def _zeros(model: Model, image: Image, config: InferenceConfig) -> NDArray[Any]:

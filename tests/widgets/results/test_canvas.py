@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from napari_hush.widgets.results.canvas import Canvas
 
@@ -40,15 +41,19 @@ def test_finished_tiles_are_shown_in_any_order_of_axes():
     assert np.array_equal(canvas.shown, expected)
 
 
-def test_the_type_of_the_source_can_be_kept_and_is_rounded_into():
-    source = np.full((6, 8), 9, np.uint8)
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float64", ">u2"])
+def test_the_type_of_the_source_can_be_kept(dtype):
+    source = np.full((6, 8), 9, dtype)
     canvas = Canvas(source, "YX", rgb=False, keep_type=True)
-    assert canvas.shown.dtype == np.uint8
-    canvas.out[:, :4] = 300.7
-    canvas.out[:, 4:] = 3.6
-    canvas.show([(slice(0, 1), slice(None), slice(0, 6), slice(0, 8))])
-    assert canvas.shown[0].tolist() == [255] * 4 + [4] * 4
+    assert canvas.shown is canvas.out
+    assert canvas.out.dtype == np.dtype(dtype).newbyteorder("=")
+    canvas.out[:] = 4
     assert (source == 9).all()
+
+
+def test_intensities_are_no_booleans():
+    canvas = Canvas(np.ones((6, 8), bool), "YX", rgb=False, keep_type=True)
+    assert canvas.out.dtype == np.float32
 
 
 def test_float_colours_stay_between_0_and_1():

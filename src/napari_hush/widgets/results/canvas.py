@@ -29,8 +29,8 @@ MAX_SHARE = 0.5
 class Canvas:
     """A result in memory, which starts as a copy of its source.
 
-    `shown` and `out` are one float32 array, except for a result in the dtype of the source,
-    as of color images: then finished tiles are rounded into `shown`.
+    `shown` and `out` are one array, except for color images: then `out` is float32, and
+    finished tiles are rounded into `shown`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Canvas:
     ----------
     shown : NDArray
         Data for the layer, of the source's shape.
-    out : NDArray[np.float32]
+    out : NDArray
         For the engine, of the source's shape without alpha.
     limits : Limits or None
         Contrast limits of the finished tiles; None for those of the source.
@@ -59,26 +59,26 @@ class Canvas:
         self, source: NDArray[Any], axes: str, *, rgb: bool, keep_type: bool = False
     ) -> None:
         self._rgb = rgb
-        self._two = rgb or (keep_type and source.dtype != np.float32)
+        self.out: NDArray[Any]
         if rgb:
             self.shown: NDArray[Any] = np.array(source)
             self.out = source[..., :3].astype(np.float32)
-        elif self._two:
-            self.shown, self.out = source.copy(), source.astype(np.float32)
         else:
-            self.shown = self.out = source.astype(np.float32)
+            keeps = keep_type and source.dtype.kind != "b"  # intensities are no booleans
+            dtype = source.dtype.newbyteorder("=") if keeps else np.float32
+            self.shown = self.out = source.astype(dtype)
         self._axes = axes
 
     def show(self, regions: Sequence[tuple[slice, ...]]) -> None:
         """Copy finished tiles to `shown`; `regions` are in ``(S, C, (Z), Y, X)``."""
-        if not self._two:
+        if not self._rgb:
             return
-        colours = self.shown[..., :3] if self._rgb else self.shown
+        colours = self.shown[..., :3]
         targets, results = (
             tiles_of(pixels, self._axes, regions) for pixels in (colours, self.out)
         )
         for target, clean in zip(targets, results, strict=True):
-            target[...] = as_type(clean, colours.dtype, unit=self._rgb)
+            target[...] = as_type(clean, colours.dtype)
 
 
 def tiles_of(
