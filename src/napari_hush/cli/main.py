@@ -22,6 +22,7 @@ from typing import Any, Protocol, cast
 from napari_hush import __version__
 from napari_hush.errors import HushError
 from napari_hush.system.job_env import rank
+from napari_hush.system.signals import OnTermination, Terminated, terminate
 
 COMMANDS = {
     "train": "train a model on noisy images",
@@ -49,7 +50,8 @@ class ExitCode(IntEnum):
 
 _CODES = (
     "exit codes: 0 success; 1 internal error; 2 invalid input or failed job, with one "
-    "sentence on what to do; 3 some images failed, the others are done; 130 interrupted"
+    "sentence on what to do; 3 some images failed, the others are done; 130 interrupted; "
+    "128 + n ended by signal n (143 by SIGTERM)"
 )
 
 
@@ -72,7 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     try:
-        with _deprecations_shown(), _log_shown(quiet=options.quiet) as options.logged:
+        with (
+            OnTermination(terminate),
+            _deprecations_shown(),
+            _log_shown(quiet=options.quiet) as options.logged,
+        ):
             return _module(options.command).run(options) or ExitCode.DONE
     except HushError as error:
         number = rank()  # 0 is the first or only process
@@ -82,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hush: interrupted.", file=sys.stderr)
         return ExitCode.INTERRUPTED
+    except Terminated as ended:
+        print(f"hush: ended by {ended.name}.", file=sys.stderr)
+        return int(str(ended))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from napari_hush.cli.main import IMAGES, ExitCode, help_of, print_answer
 from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
+from napari_hush.system.signals import Terminated
 
 DESCRIPTION = (
     "Denoise images of any size with a model that hush train or napari "
@@ -85,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
     careamist = CAREamist(options.model, on_progress=bars)
     trained_on = careamist.config.data_config
     failed: SomeFilesFailedError | None = None
+    ended: BaseException | None = None
     try:
         careamist.predict_to_disk(
             options.images,
@@ -102,6 +104,8 @@ def run(options: argparse.Namespace) -> int:
     except SomeFilesFailedError as error:
         failed = error
         print(f"hush: {error}", file=sys.stderr)
+    except (Terminated, KeyboardInterrupt) as error:  # what is done is still said
+        ended = error
     if options.json and first:
         reasons = {str(file): why for file, why in failed.failed.items()} if failed else {}
         answer = {
@@ -111,6 +115,8 @@ def run(options: argparse.Namespace) -> int:
             **bars.warnings_answer,
         }
         print_answer(options, "", answer)
+    if ended is not None:
+        raise ended
     if failed is None:
         return ExitCode.DONE
     return ExitCode.SOME_FAILED if failed.done else ExitCode.REFUSED

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_hush.cli.main import IMAGES, print_answer
 from napari_hush.cli.progress import Bars
@@ -18,6 +19,7 @@ from napari_hush.config.methods import METHODS
 from napari_hush.errors import ConfigurationError
 from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.job_env import is_first
+from napari_hush.system.signals import Terminated
 
 if TYPE_CHECKING:
     from napari_hush.cli.run_folder import Command
@@ -98,19 +100,28 @@ def train_and_save(
     first = is_first()
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(command.configuration, on_progress=bars)
-    with run_folder.open_run(command, is_new=is_new) as (checkpoint_dir, resume):
-        careamist.train(
-            **command.sources,
-            checkpoint_dir=checkpoint_dir,
-            resume=resume,
-            log_dir=command.logs,
-        )
-        if first:
-            careamist.save(command.output, overwrite=command.overwrite)
+    ended: Terminated | None = None
+    try:
+        with run_folder.open_run(command, is_new=is_new) as (checkpoint_dir, resume):
+            careamist.train(
+                **command.sources,
+                checkpoint_dir=checkpoint_dir,
+                resume=resume,
+                log_dir=command.logs,
+            )
+            if first:
+                careamist.save(command.output, overwrite=command.overwrite)
+    except Terminated as error:
+        ended = error
+    answer: dict[str, Any] = {"model": str(command.output)}
+    text = f"Saved {getattr(options, 'output', None) or command.output}"
+    if ended is not None:
+        answer = {"model": None, "resume": str(command.folder)}
+        text = f"Interrupted; hush resume {shlex.quote(str(command.folder))} continues."
     if first:
-        output = getattr(options, "output", None) or str(command.output)
-        answer = {"model": str(command.output), **bars.training, **bars.warnings_answer}
-        print_answer(options, f"Saved {output}", answer)
+        print_answer(options, text, answer | bars.training | bars.warnings_answer)
+    if ended is not None:
+        raise ended
 
 
 def _new_command(options: argparse.Namespace) -> Command:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from napari_hush.system.signals import OnTermination
+
 if TYPE_CHECKING:
     from napari_hush.models import Model
 
@@ -23,13 +25,15 @@ class RunControl:
         self._changed = threading.Condition()
         self.should_stop = False
         """Whether the run is to end after the current step."""
+        self.signal: int | None = None
+        """Number of the signal that stopped the run, which is to be resumed later."""
         self.is_paused = False
         """Whether the run is paused, or is to pause after the current step."""
         self._requests: list[Callable[[Model], None]] = []
 
-    def stop(self) -> None:
+    def stop(self, signal: int | None = None) -> None:
         """End the run after the current step, or at once if it is paused."""
-        self._set(should_stop=True)
+        self._set(should_stop=True, signal=self.signal or signal)
 
     def pause(self) -> None:
         """Pause the run after the current step."""
@@ -58,7 +62,7 @@ class RunControl:
                 lambda: self.should_stop or not self.is_paused or self._requests
             )
 
-    def _set(self, **requests: bool) -> None:
+    def _set(self, **requests: bool | int | None) -> None:
         """Set attributes, and wake the threads that wait."""
         with self._changed:
             vars(self).update(requests)
@@ -92,26 +96,32 @@ class RunClock:
 
 
 @contextmanager
-def interrupts_stop(control: RunControl) -> Iterator[None]:
-    """Let the first Ctrl-C stop the run, so that it ends with a model.
+def signals_stop(control: RunControl) -> Iterator[Callable[[], None]]:
+    """Let the first Ctrl-C, and signals that would end the process, stop the run.
 
-    Lightning by itself exits the process. Only the main thread gets signals.
+    Lightning by itself exits the process, with code 0 after SIGTERM. Only the main thread
+    gets signals. Yields a function that sets the handlers again once Lightning has replaced
+    them.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     before = signal.getsignal(signal.SIGINT)
     stopping: list[threading.Thread] = []
 
-    def once(number: int, frame: Any) -> None:
+    def stop(number: int | None) -> None:
         # In another thread: this one may hold the lock that stopping needs.
-        stopping.append(threading.Thread(target=control.stop))
-        stopping[0].start()
+        stopping.append(threading.Thread(target=control.stop, args=(number,)))
+        stopping[-1].start()
+
+    def once(number: int, frame: Any) -> None:
+        stop(None)
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, once)
     try:
-        yield
+        with OnTermination(stop) as handlers:
+            yield handlers.install
     finally:
         signal.signal(signal.SIGINT, before)
         for thread in stopping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
@@ -127,8 +128,10 @@ class ProgressCallback(L.Callback):
         if self._must_stop(module, batch_idx):
             if not trainer.is_last_batch:
                 self._save(module, ended=True)
-            # Lightning would still validate; a stop is to return the model at once.
-            trainer.limit_val_batches = 0
+            if not trainer.is_last_batch or self.control.signal is None:
+                # Lightning would still validate; a stop is to return the model at once.
+                # A complete epoch of a run that is to be resumed needs its validation.
+                trainer.limit_val_batches = 0
             trainer.should_stop = True
 
     def _must_stop(self, module: HushModule, step: int) -> bool:
@@ -138,7 +141,12 @@ class ProgressCallback(L.Callback):
         requests = module.stop_requests
         if requests is None or (requests.device.type != "cpu" and step % _STOP_PERIOD):
             return False
-        return bool(requests > 0)
+        stops = bool(requests > 0)
+        if stops:  # all of them have to know why
+            by_signal = torch.full_like(requests, float(self.control.signal is not None))
+            if module.ranks.total(by_signal) > 0:
+                self.control.stop(signal.SIGTERM)
+        return stops
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Report the remaining steps, then the epoch."""
@@ -174,6 +182,7 @@ class ProgressCallback(L.Callback):
         module = cast("HushModule", module)
         self._report(module)
         numbers = {name: found.state() for name, found in self.detectors.items()}
+        ended = ended and self.control.signal is None
         self.checkpointer.save(module, replace(self.position, ended=ended), numbers)
 
     def _pause(self, module: HushModule) -> None:

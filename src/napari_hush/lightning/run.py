@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, LambdaCallback
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from napari_hush.errors import TrainingError
 from napari_hush.events import OnProgress, TrainingDone, TrainingStarted, WarningIssued
 from napari_hush.io import changes_of
 from napari_hush.lightning.checkpoint import Position, explain_damage
-from napari_hush.lightning.control import RunClock, interrupts_stop
+from napari_hush.lightning.control import RunClock, signals_stop
 from napari_hush.lightning.data_setup import check_scaling, open_data
 from napari_hush.lightning.devices import Launch
 from napari_hush.lightning.losses import LossLog, new_logger
@@ -29,6 +31,7 @@ from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.file import new_network as random_network
 from napari_hush.quality import data_warnings, loss_warning
+from napari_hush.system.signals import Terminated
 
 if TYPE_CHECKING:
     import pytorch_lightning as L
@@ -257,17 +260,20 @@ def _callbacks(
 def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
     """Train until the last epoch, or until the run is stopped."""
     trainer, data, ranks = run.trainer, run.data, run.launch.ranks
-    trainer.callbacks += callbacks  # type: ignore[attr-defined]
     trainer.limit_val_batches = 0 if data.val_dataset is None else 1.0
     changed_file = changes_of(run.images)
     try:
         with (
             _ignored_warnings(),
-            interrupts_stop(run.control),
+            signals_stop(run.control) as set_handlers,
             keep_freed_memory(),
             data.on_device(trainer.strategy.root_device),
         ):
+            ours = LambdaCallback(on_train_start=lambda trainer, module: set_handlers())
+            trainer.callbacks += [ours, *callbacks]  # type: ignore[attr-defined]
             trainer.fit(module, datamodule=data)
+    except SIGTERMException:  # before the handlers were set
+        run.control.stop(signal.SIGTERM)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             "The device has not enough memory for this network; use fewer filters, or "
@@ -336,6 +342,9 @@ def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Mod
         if warning := loss_warning(losses.train_step_loss[0], epochs):
             run.report(warning)
     run.report(TrainingDone(stopped, run.clock.elapsed))
+    if (number := run.control.signal) is not None:
+        # Lightning kills the first process if another one ends with an error.
+        raise Terminated(number) if run.launch.ranks.is_first else SystemExit(0)
     if end.model_steps == run.start.first_step:
         return run.model
     model = module.model()
