@@ -168,6 +168,10 @@ BOMB = (
         ome(sizes='SizeX="9"'),
         ome(sizes='SizeX="9" SizeY="8" SizeC="2" SizeZ="3" SizeT="99999999999"'),
         ome(sizes='SizeX="9" SizeY="8" SizeC="two" SizeZ="3" SizeT="1"'),
+        ome(sizes='SizeX="9" SizeY="8" SizeC="1" SizeZ="3" SizeT="&#49;000000"'),
+        ome(inner='<TiffData IFD="0" PlaneCount="200000000"/>'),
+        ome(inner='<TiffData NumPlanes="&#50;00000000"/>'),
+        ome(image='<ModuloAlongZ Start="0" End="1e9" Step="1"/>'),
         ome().replace(b"<Channel/>", b'<Channel SamplesPerPixel="few"/>', 1),
         ome().replace(b"XYZCT", b"YX"),
         BOMB.encode(),
@@ -178,6 +182,11 @@ BOMB = (
         '{"shape": [6, 8, 9], "axes": ["Z", "Y"]}',
         '{"shape": {"Z": 6}, "axes": "ZYX"}',
         '{"shape": [[6], 8, 9]}',
+        '{"shape": [-1, 8, 9]}',
+        '{"shape": [0, 8, 9]}',
+        '{"shape": [-2, -3, 8, 9]}',
+        '{"shape": [6.0, 8, 9.5]}',
+        '{"shape": [], "axes": ""}',
     ],
 )
 def test_pages_whose_description_makes_no_sense_are_a_stack(tmp_path, text, caplog):

@@ -28,9 +28,7 @@ _DESCRIBED = {
     "scanimage": "ScanImage description",
 }
 """Kinds of series that depend on texts which people and programs change."""
-_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
-_SIZE = re.compile(r"\bSize[CTZYX]\s*=\s*[\"'](\d{1,99})")
-_MOST_PLANES = 2**24
+_MOST_PLANES = 2**21
 
 
 def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
@@ -41,6 +39,9 @@ def image_series(file: tifffile.TiffFile) -> tuple[list[Any], tuple[str, ...]]:
     if file.is_ome and _promises_too_much(file):
         unknown.append("sizes in OME-XML")
         file.is_ome = False
+    if _has_odd_shape(file):
+        unknown.append(_DESCRIBED["shaped"])
+        file.is_shaped = False
     kinds = iter(_DESCRIBED)
     while True:
         try:
@@ -70,12 +71,34 @@ def _claims(file: tifffile.TiffFile, kind: str) -> bool:
 
 
 def _promises_too_much(file: tifffile.TiffFile) -> bool:
-    """Whether OME-XML has sizes for which tifffile would fill the memory with a list."""
-    page = max(1, file.pages.first.size)
-    return any(
-        math.prod(int(size) for size in _SIZE.findall(pixels)) > _MOST_PLANES * page
-        for pixels in _PIXELS.findall(file.ome_metadata or "")
-    )
+    """Whether OME-XML has numbers for which tifffile would fill the memory with a list."""
+    page, count = max(1, file.pages.first.size), 0.0
+    try:
+        for each in ElementTree.fromstring(file.ome_metadata or "").iter():  # noqa: S314
+            name, values = str(each.tag).rpartition("}")[2], each.attrib
+            if name.endswith("Pixels"):
+                sizes = [int(n) for key, n in values.items() if key.startswith("Size")]
+                count += max(math.prod(sizes) // page, 0)
+            elif name.endswith("TiffData"):
+                planes = values.get("PlaneCount", values.get("NumPlanes", 1))
+                count += max(int(planes), 0)
+            elif "Along" in name and "End" in values:
+                start, end = float(values["Start"]), float(values["End"])
+                count += abs((end - start) / float(values.get("Step", 1)))
+    except ElementTree.ParseError:
+        return False
+    except (ArithmeticError, LookupError, ValueError):
+        return True
+    return not count <= _MOST_PLANES
+
+
+def _has_odd_shape(file: tifffile.TiffFile) -> bool:
+    """Whether a description in JSON has a shape that is none; tifffile calls it damage."""
+    try:
+        shape = json.loads(file.pages.first.shaped_description or "")["shape"]
+        return not shape or not all(type(n) is int and n > 0 for n in shape)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return False  # tifffile cannot read it either
 
 
 def _sanitize(known: dict[str, Any]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, UnreadableFileError
+from napari_hush.io.bounded import SLACK, unpacked
 from napari_hush.io.lazy import Bounds, LazyPixels, chunk_cache, extent, gather
 from napari_hush.io.tiff.layout import TiffLayout, layout_of
 from napari_hush.io.tiff.pages import truncated
@@ -22,6 +25,19 @@ _BRIDGED_GAP = 16 * 2**10
 """Bytes between two rows that are faster to read than to seek over."""
 _BAND = 8 * 2**20
 """Bytes of rows that are read at once at most."""
+
+
+_BOUNDED = find_spec("imagecodecs") is not None
+"""Whether there is the package that unpacks to a given size."""
+_UNBOUNDED = {
+    8: ("zlib", 1032),
+    32946: ("zlib", 1032),
+    32773: ("packbits", 64),
+    34925: ("lzma", 10**5),
+    50000: ("zstd", 10**5),
+}
+"""Compressions that tifffile alone unpacks to any size, and how many times its size a
+piece can become."""
 
 
 class TiffPixels(LazyPixels):
@@ -54,6 +70,7 @@ class TiffPixels(LazyPixels):
         with _Files(self.layout) as files:
             if self.chunks is not None and self.layout.is_whole and self._is_all(bounds):
                 files.of(0)
+                self._check_sizes(files)
                 with self._series() as series:  # unpacks on all cores
                     return np.asarray(series.asarray())
             return self._gathered(files, bounds, self._chunk)
@@ -122,7 +139,8 @@ class TiffPixels(LazyPixels):
         self, keyframe: Any, packed: bytes, page: int, piece: int, shape: list[int]
     ) -> NDArray[Any]:
         tables = self.layout.tables[page] if self.layout.tables else None
-        try:
+        with self._explained(page):
+            self._check_size(keyframe, packed)
             pixels, corner, _ = keyframe.decode(
                 packed, piece, jpegtables=tables, jpegheader=keyframe.jpegheader
             )
@@ -133,6 +151,12 @@ class TiffPixels(LazyPixels):
             ]
             cropped = pixels[tuple(inside)]
             return np.ascontiguousarray(cropped, self.dtype).reshape(shape)
+
+    @contextmanager
+    def _explained(self, page: int) -> Iterator[None]:
+        """Turn an error of a codec into an UnreadableFileError."""
+        try:
+            yield
         except MemoryError:
             raise
         except Exception as error:  # each codec raises its own kinds
@@ -140,6 +164,30 @@ class TiffPixels(LazyPixels):
                 f"{str(self.layout.path)!r} is damaged: page {page} cannot be unpacked "
                 f"({error}); replace it or leave it out."
             ) from error
+
+    def _check_sizes(self, files: _Files) -> None:
+        """`_check_size` of all pieces."""
+        layout, keyframe = self.layout, self._key_page()
+        for page, piece in np.argwhere(layout.counts > self._harmless(keyframe)).tolist():
+            file = files.of(page)
+            file.seek(int(layout.offsets[page, piece]))
+            with self._explained(page):
+                self._check_size(keyframe, file.read(int(layout.counts[page, piece])))
+
+    def _check_size(self, keyframe: Any, packed: bytes) -> None:
+        """Raise a ValueError if a piece would take far more memory than its pixels."""
+        if len(packed) > self._harmless(keyframe):
+            method, _ = _UNBOUNDED[int(keyframe.compression)]
+            unpacked({"id": method}, packed, self._piece_bytes)
+
+    def _harmless(self, keyframe: Any) -> float:
+        """Bytes of a piece that cannot unpack to more than `_piece_bytes`."""
+        _, ratio = _UNBOUNDED.get(int(keyframe.compression), ("", 0))
+        return self._piece_bytes / ratio if ratio and not _BOUNDED else math.inf
+
+    @property
+    def _piece_bytes(self) -> int:
+        return math.prod(self.layout.chunks or ()) * self.dtype.itemsize + SLACK
 
     def _key_page(self) -> Any:
         # It decodes without an open file, but cannot be pickled.

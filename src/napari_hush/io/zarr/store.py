@@ -160,10 +160,14 @@ def _check_marks(path: Path) -> None:
 
 
 def _sound(node: Any) -> Any:
-    """Check that attributes are a mapping and that chunks are not empty."""
+    """A node with a mapping of attributes and chunks that are not empty, and bounded."""
     dict(node.attrs.asdict())  # raises several kinds where they are none
     if 0 in (getattr(node, "chunks", None) or ()) and 0 not in node.shape:
         raise ValueError(f"its chunks are {node.chunks}")
+    if not is_group(node):
+        from napari_hush.io.zarr.codecs import bound_codecs  # imports zarr
+
+        bound_codecs(node)
     return node
 
 
