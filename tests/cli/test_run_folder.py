@@ -1,6 +1,8 @@
 """`hush train --resume`."""
 
+import errno
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from napari_hush import CAREamist, cli
 from napari_hush.events import StepsDone
 from napari_hush.io import write_tiff
+from napari_hush.system.atomic_write import locked
 
 SETTINGS = [
     "--patch-size",
@@ -122,3 +125,36 @@ def test_it_may_go_on_with_another_number_of_devices(cut_off, tmp_path, capsys):
     assert "batch_size is 4 but 9 processes" in capsys.readouterr().err
     assert cli.main(["resume", str(cut_off), "--devices", "1", "--quiet"]) == 0
     assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_another_run_for_the_same_model_is_refused(image, tmp_path, capsys, more):
+    model = tmp_path / "model.safetensors"
+    with locked(model):
+        assert train(image, model, *more) == 2
+        assert "is being written by another process" in capsys.readouterr().err
+        assert not model.with_suffix(".run").exists()
+    (tmp_path / ".model.safetensors.lock").touch()  # left by a process that died
+    assert train(image, model, *more) == 0
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_is_not_resumed_beside_itself(cut_off, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in cut_off.iterdir()}
+    with locked(tmp_path / "model.safetensors"):
+        assert cli.main(["resume", str(cut_off)]) == 2
+    assert "is being written by another process" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in cut_off.iterdir()} == before
+
+
+def test_a_model_that_exists_is_found_before_training(cut_off, tmp_path, capsys):
+    (tmp_path / "model.safetensors").touch()
+    assert cli.main(["resume", str(cut_off)]) == 2
+    assert "move it away, then resume" in capsys.readouterr().err
+    assert cut_off.exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks"), NotImplementedError])
+def test_training_runs_where_nothing_can_be_locked(image, tmp_path, monkeypatch, error):
+    monkeypatch.setattr("filelock.FileLock.acquire", Mock(side_effect=error))
+    assert train(image, tmp_path / "model.safetensors") == 0

@@ -96,9 +96,9 @@ def test_the_lock_of_version_0_1_is_respected(target):
 def test_a_process_that_dies_releases_the_lock(target):
     code = f"""
 import time, pathlib
-from napari_hush.io.partial_output import _locked
+from napari_hush.system.atomic_write import locked
 target = pathlib.Path({str(target)!r})
-with _locked(target):
+with locked(target):
     print("locked", flush=True)
     time.sleep(60)
 """

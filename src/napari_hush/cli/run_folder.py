@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_hush.config import Configuration
-from napari_hush.errors import HushError, MissingFileError, UnreadableFileError
+from napari_hush.errors import (
+    ExistingFileError,
+    HushError,
+    MissingFileError,
+    UnreadableFileError,
+)
 from napari_hush.lightning import refuse_if_interrupted, remove_checkpoint
 from napari_hush.lightning.checkpoint import FILE
-from napari_hush.system.atomic_write import make_folder, whole_file
+from napari_hush.system.atomic_write import (
+    locked,
+    make_folder,
+    refuse_existing,
+    whole_file,
+)
 from napari_hush.system.job_env import is_first
 
 COMMAND = "command.json"
@@ -101,18 +111,38 @@ def open_run(
     """Keep the folder until the model is saved, or if training fails after a checkpoint.
 
     Yields ``state_dir`` and ``resume`` for ``CAREamist.train``, one of which is None. The
-    folder of a new run is not resumed. Only the first process removes files.
+    folder of a new run is not resumed. Only the first process writes and removes files; it
+    raises an ExistingFileError if the model exists, or another run is to write it.
     """
-    folder = command.folder
-    try:
-        resumes = not is_new and (folder / FILE).is_file()
-        yield (None, folder) if resumes else (folder, None)
-    except HushError:
-        if is_first() and not (folder / FILE).is_file():  # nothing to resume
+    folder, first = command.folder, is_first()
+    with ExitStack() as lock:
+        if first:
+            make_folder(folder.parent)
+            lock.enter_context(locked(command.output))
+            _prepare(command, is_new=is_new)
+        try:
+            resumes = not is_new and (folder / FILE).is_file()
+            yield (None, folder) if resumes else (folder, None)
+        except HushError:
+            if first and not (folder / FILE).is_file():  # nothing to resume
+                _clear(folder)
+            raise
+        if first:
             _clear(folder)
-        raise
-    if is_first():
-        _clear(folder)
+
+
+def _prepare(command: Command, *, is_new: bool) -> None:
+    """Begin a new run; look again whether one to resume is still there."""
+    if is_new:
+        refuse_existing(command.output, command.overwrite, "--overwrite")
+        begin(command, overwrite=command.overwrite)
+        return
+    load_command(command.folder)
+    if command.output.exists() and not command.overwrite:
+        raise ExistingFileError(
+            f"{str(command.output)!r} exists already, where the run would save its model; "
+            "move it away, then resume."
+        )
 
 
 def _paths(given: Any) -> list[str] | None:

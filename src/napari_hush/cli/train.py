@@ -84,10 +84,7 @@ def run(options: argparse.Namespace) -> None:
         _refuse_more_than_resume(options)
         train_and_save(options, run_folder.load_command(Path(options.resume)))
         return
-    command = _new_command(options)
-    if is_first():  # the others of a distributed job find the folder
-        run_folder.begin(command, overwrite=options.overwrite)
-    train_and_save(options, command, is_new=True)
+    train_and_save(options, _new_command(options), is_new=True)
 
 
 def train_and_save(

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import ExistingFileError, UnreadableFileError
-from napari_hush.system.atomic_write import force, whole_file, writing
+from napari_hush.system.atomic_write import force, locked, whole_file, writing
 
 if TYPE_CHECKING:
     from napari_hush.io.output import FileBarrier, Result
@@ -47,7 +47,7 @@ def open_partial_output(
 
     Also raises an ExistingFileError if another process is writing this result.
     """
-    with nullcontext() if barrier and not barrier.is_first else _locked(target):
+    with nullcontext() if barrier and not barrier.is_first else locked(target):
         with ExitStack() as failing:
             failing.callback(result.close)
             output = PartialOutput(result, target, job, count, overwrite, barrier)
@@ -293,26 +293,3 @@ def _differing(begun: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
         elif before != value:
             found.append(_WORDS.get(word, word))
     return found
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Keep other processes from writing the same result while this one lives."""
-    from filelock import FileLock, Timeout  # takes 60 ms to import
-
-    path = target.with_name(f".{target.name}.lock")
-    lock = FileLock(path)
-    with writing(target):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise ExistingFileError(
-                f"{str(target)!r} is being written by another process; wait for it, or "
-                "choose another name."
-            ) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # Windows deletes it on release, POSIX keeps it
-            path.unlink(missing_ok=True)
-        lock.release()

@@ -24,6 +24,8 @@ _ADVICE = {
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Errors of file systems without locks."""
 _SHORT = re.compile(r"\d+ requested and \d+ written")
 """Text of numpy's error for a full disk, which has no errno."""
 
@@ -97,3 +99,31 @@ def force(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Keep other processes from writing `target` while this one lives."""
+    from filelock import FileLock, Timeout  # takes 60 ms to import
+
+    path = target.with_name(f".{target.name}.lock")
+    lock = FileLock(path)
+    with writing(target):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ExistingFileError(
+                f"{str(target)!r} is being written by another process; wait for it, or "
+                "choose another name."
+            ) from error
+        except NotImplementedError:  # the file system has no locks
+            pass
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows deletes it on release, POSIX keeps it
+            path.unlink(missing_ok=True)
+        lock.release()
