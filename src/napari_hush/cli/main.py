@@ -20,6 +20,7 @@ from shutil import get_terminal_size
 from typing import Any, Protocol, cast
 
 from napari_hush import __version__
+from napari_hush.cli.streams import safe_streams
 from napari_hush.errors import HushError
 from napari_hush.system.job_env import rank
 from napari_hush.system.signals import OnTermination, Terminated, terminate
@@ -69,8 +70,28 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, by default that of the process; return an `ExitCode`."""
+    """Run one command, by default that of the process; return an `ExitCode`.
+
+    It says how the work ended, whether or not that could be printed.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with safe_streams() as printed:
+        code = _run(arguments)
+        printed.flush()
+        lost = printed.error
+        if lost and not isinstance(lost, BrokenPipeError) and _only_prints(arguments):
+            print(f"hush: The answer cannot be printed ({lost}).", file=sys.stderr)
+            return code or ExitCode.REFUSED
+        return code
+
+
+def _only_prints(arguments: Sequence[str]) -> bool:
+    """Whether the result of a command is what it prints."""
+    written = any(one.startswith(("-o", "--out")) for one in arguments)
+    return arguments[0] in ("check", "completion", "config", "info") and not written
+
+
+def _run(arguments: Sequence[str]) -> int:
     parser, _ = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     try:
