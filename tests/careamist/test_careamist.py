@@ -674,7 +674,7 @@ def test_targets_that_are_scaled_otherwise_are_refused(tiny_config, noisy):
         num_steps=1,
     )
     careamist = CAREamist(config)
-    careamist.train(train_source=noisy, train_target=noisy)
+    careamist.train(train_source=noisy, train_target=3 * noisy)
     model = careamist.model
     known = model.normalization
     data = config.data_config.replace(image_means=known.means, image_stds=known.stds)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.cli import main
-from napari_hush.io import write_tiff
+from napari_hush.io import load_images, write_tiff
 
 QUICK = ["--epochs", "1", "--steps", "1", "--batch-size", "2", "--filters", "8"]
 QUICK += ["--patch-size", "16", "16", "-o", "m.safetensors", "--overwrite"]
@@ -84,7 +84,7 @@ def test_pairs_are_shown(folder, capsys):
     assert "t1_low.tif' is both the image and its target" in capsys.readouterr().err
     for path in [*(folder / "noisy").iterdir()]:
         target = path.with_name(path.name.replace("low", "high"))
-        target.write_bytes(path.read_bytes())
+        write_tiff(target, load_images(path, "tiff", "YX")[0].data + 1, "YX")
     assert main([*care, "--target", "noisy/*_high.tif"]) == 0
     says = "3 pairs: t1_low.tif -> t1_high.tif, t2_low.tif -> t2_high.tif, t10_low.tif -> "
     assert says in capsys.readouterr().err

@@ -132,6 +132,6 @@ def test_a_schedule_by_epochs_goes_by_the_monitored_loss(noisy):
             assert isinstance(module, HushModule)
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    CAREamist(config, callbacks=[Rates()]).train(train_source=noisy, train_target=noisy)
+    CAREamist(config, callbacks=[Rates()]).train(train_source=noisy, train_target=2 * noisy)
     assert rates[0] == rates[1] == 1e-6  # the first loss is the best so far
     assert rates[-1] < 1e-6

@@ -58,7 +58,7 @@ def test_parts_of_a_batch_teach_what_the_whole_does(
     method, error, tiny_config, noisy, small_device
 ):
     config = config_of(method, tiny_config, num_epochs=1, num_steps=4)
-    more = {} if method == "n2v" else {"train_target": noisy}
+    more = {} if method == "n2v" else {"train_target": 2 * noisy}
     whole, before = trained(config, noisy, **more)
     small_device(fits=2, after=2, error=error)
     by_parts, events = trained(config, noisy, **more)

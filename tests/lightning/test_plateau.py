@@ -88,7 +88,7 @@ def test_until_good_stops_within_the_preset(noisy):
     assert (training.num_epochs, training.num_steps) == (20, 50)
     training = training.replace(num_steps=1)
     careamist, events = run(
-        config.replace(training_config=training), noisy, train_target=noisy
+        config.replace(training_config=training), noisy, train_target=2 * noisy
     )
     assert careamist.model.epochs == 12
     assert any(isinstance(event, EarlyStopped) for event in events)
@@ -121,7 +121,7 @@ def run(config, noisy, **more):
 
 def test_a_run_tells_its_plateau_and_goes_on(noisy):
     config = standing_still(plateau_epochs=2, plateau_tolerance=0.5)
-    careamist, events = run(config, noisy, train_target=noisy)
+    careamist, events = run(config, noisy, train_target=2 * noisy)
     (plateau,) = (e for e in events if isinstance(e, Plateau))
     assert (plateau.epoch, plateau.epochs) == (2, 2)
     before = events[events.index(plateau) - 1]
@@ -133,7 +133,7 @@ def test_a_run_tells_its_plateau_and_goes_on(noisy):
 
 def test_early_stopping_goes_by_validation(noisy):
     config = standing_still(early_stopping_epochs=2)
-    careamist, events = run(config, noisy, train_target=noisy)
+    careamist, events = run(config, noisy, train_target=2 * noisy)
     epochs = [e for e in events if isinstance(e, EpochDone)]
     (stopped,) = (e for e in events if isinstance(e, EarlyStopped))
     losses = [e.val_loss for e in epochs]

@@ -204,13 +204,14 @@ def test_targets_of_files_are_found_by_name_or_by_order(tiny_config, noisy, tmp_
     for number, name in enumerate("abc"):
         for kind in ("noisy", "clean"):
             (tmp_path / kind).mkdir(exist_ok=True)
-            write_tiff(tmp_path / kind / f"{name}.tif", noisy + 1000 * number, "YX")
+            pixels = noisy + 1000 * number + (kind == "clean")
+            write_tiff(tmp_path / kind / f"{name}.tif", pixels, "YX")
     (tmp_path / "clean" / "c.tif").rename(tmp_path / "c.tif")
     noisies, cleans = tmp_path / "noisy", tmp_path / "clean"
     with pytest.raises(SourceTypeError, match=r"the targets lack .* 'c\.tif'"):
         ready(config, noisies, train_data_target=cleans)
     (tmp_path / "c.tif").rename(tmp_path / "clean" / "c.tif")
-    (cleans / "d.tif").write_bytes((noisies / "a.tif").read_bytes())
+    (cleans / "d.tif").write_bytes((cleans / "a.tif").read_bytes())
     shuffled = [cleans / "b.tif", cleans / "a.tif", cleans / "c.tif"]
     by_name = ready(config, noisies, train_data_target=shuffled)
     batch, targets = by_name.train_dataset.__getitems__(range(20))

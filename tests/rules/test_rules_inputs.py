@@ -87,7 +87,7 @@ def test_r03_targets_and_validation_count_too(ready, folder, noisy, monkeypatch,
     monkeypatch.setattr(psutil, "virtual_memory", lambda: enough_for_one)
     data = folder([noisy])
     assert ready(data, data_type="tiff").storage.in_memory
-    module = ready(data, data_type="tiff", **{argument: folder([noisy])})
+    module = ready(data, data_type="tiff", **{argument: folder([2 * noisy])})
     assert not module.storage.in_memory
 
 
@@ -137,8 +137,8 @@ def test_r07_a_target_has_the_name_of_its_image(ready, folder, noisy):
 
 def test_r07_folders_are_matched_by_name(ready, folder, numbered, as_it_is):
     images = numbered(3, (16, 16))
-    data, targets = folder(images), folder(images)
-    more = {"target_means": (0.0,), "target_stds": (1.0,), **as_it_is}
+    data, targets = folder(images), folder([2 * image for image in images])
+    more = {"target_means": (0.0,), "target_stds": (2.0,), **as_it_is}
     backwards = [targets / f"{number:02}.tif" for number in (2, 1, 0)]
     dataset = ready(
         data, data_type="tiff", train_data_target=backwards, **more

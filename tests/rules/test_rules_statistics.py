@@ -171,10 +171,12 @@ GIVEN = {
 def test_files_with_nan_are_named_before_training(
     ready, folder, images, role, value, given, use_in_memory
 ):
-    sources = {one: folder(images[:3]) for one in ROLES}
-    bad = [image.copy() for image in images[:3]]
-    bad[2][40, 50] = value
-    sources[role] = folder(bad)
+    sources = {}
+    for number, one in enumerate(ROLES):
+        pixels = [image + number for image in images[:3]]
+        if one == role:
+            pixels[2][40, 50] = value
+        sources[one] = folder(pixels)
     first = sources.pop("train_data")
     with pytest.raises(DataError, match=r"02\.tif' are NaN or infinite; replace"):
         ready(first, data_type="tiff", use_in_memory=use_in_memory, **sources, **given)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_hush.errors import DataError, counted
+from napari_hush.io import same_pixels
 from napari_hush.system.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class Collection:
     def everything(self) -> list[Image]:
         """Images, targets and masks."""
         return [*self.images, *(self.targets or ()), *(self.masks or ())]
+
+    def refuse_own_targets(self) -> None:
+        """Raise a DataError if an image is its own target, by content."""
+        for image, target in zip(self.images, self.targets or (), strict=False):
+            if same_pixels(image, target):
+                name = f", {target.name}," if target.path else ""
+                raise DataError(
+                    f"The target of {image.name}{name} has the same pixels as the image, "
+                    "so there is nothing to learn; give another target."
+                )
 
     def marks(self) -> list[Image]:
         """The masks, 0 where they are masked arrays that leave pixels out."""

@@ -19,6 +19,7 @@ from napari_hush.io.fingerprint import (
     content_of,
     file_stamp,
     fingerprint_of,
+    same_pixels,
 )
 from napari_hush.io.formats import FileImages, images_of, read_record
 from napari_hush.io.image import Image, select_channels
@@ -88,6 +89,7 @@ __all__ = [
     "refuse_same_files",
     "require",
     "require_memory",
+    "same_pixels",
     "select_channels",
     "split_reference",
     "write_image",

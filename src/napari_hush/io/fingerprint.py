@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_hush.boxes import Boxes, box_size
+from napari_hush.boxes import Box, Boxes, box_size
 from napari_hush.errors import UnreadableFileError
 from napari_hush.io.contents import file_of
 from napari_hush.io.lazy import LazyPixels
@@ -53,10 +53,7 @@ def content_of(image: Image) -> Content:
     digest = hashlib.sha256(f"{shape} {plain.str}".encode())
     lowest = np.full(shape[1], np.inf)
     highest = np.full(shape[1], -np.inf)
-    boxes = Boxes(shape, (1, *box_size(shape[1:], max(1, _BOX // dtype.itemsize))))
-    count = MAX_HASHED_BYTES // _BOX if size > MAX_HASHED_BYTES else len(boxes)
-    for number in np.linspace(0, len(boxes) - 1, min(count, len(boxes))).round():
-        sample, *box = boxes[int(number)]
+    for sample, *box in _sampled(shape, dtype.itemsize):
         pixels = np.ascontiguousarray(samples[sample.start][tuple(box)], plain)
         digest.update(pixels.data)
         channels = slice(box[0].start, box[0].stop)
@@ -70,6 +67,34 @@ def content_of(image: Image) -> Content:
         tuple(lowest.tolist()),
         tuple(highest.tolist()),
     )
+
+
+def same_pixels(one: Image, other: Image) -> bool:
+    """Whether two images are equal, and not constant, of any dtype; reads as `content_of`.
+
+    Reading ends at the first difference, so other images cost one box.
+    """
+    shape = one.axes.canonical_shape
+    if other.axes.canonical_shape != shape:
+        return False
+    samples, lowest, highest = (one.samples, other.samples), np.inf, -np.inf
+    itemsize = max(np.dtype(image.data.dtype).itemsize for image in (one, other))
+    for sample, *box in _sampled(shape, itemsize):
+        ours, theirs = (np.asarray(each[sample.start][tuple(box)]) for each in samples)
+        if not np.array_equal(ours, theirs):
+            return False
+        lowest, highest = min(lowest, ours.min()), max(highest, ours.max())
+    return bool(lowest < highest)
+
+
+def _sampled(shape: tuple[int, ...], itemsize: int) -> Iterator[Box]:
+    """Boxes ``(S, C, (Z), Y, X)`` of up to `MAX_HASHED_BYTES`, evenly spread."""
+    boxes = Boxes(shape, (1, *box_size(shape[1:], max(1, _BOX // itemsize))))
+    count, size = len(boxes), math.prod(shape) * itemsize
+    if size > MAX_HASHED_BYTES:
+        count = min(count, MAX_HASHED_BYTES // _BOX)
+    for number in np.linspace(0, len(boxes) - 1, count).round():
+        yield boxes[int(number)]
 
 
 def fingerprint_of(image: Image) -> str | None:

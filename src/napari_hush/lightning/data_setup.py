@@ -28,6 +28,9 @@ def open_data(
 ) -> Fingerprint:
     """Open and measure the data, and check that everything fits together."""
     ranks = launch.ranks
+    needs_targets = config.algorithm_config.needs_targets
+    if not needs_targets and getattr(data, "train_data_target", None) is not None:
+        raise _pairing_error(config)
     data.divide(ranks.rank, ranks.count, launch.devices)
     data.patch_step = config.algorithm_config.model.multiple[-1]
     _set_up(data, ranks)
@@ -132,20 +135,25 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
     paired = config.algorithm_config.needs_targets
     masked = getattr(data.train_dataset, "valid", None) is not None
     if paired != (len(parts) - masked > 1):
-        raise ConfigurationError(
-            f"{config.algorithm_config.algorithm} learns from "
-            + (
-                "pairs, but there are no targets; give train_target."
-                if paired
-                else "the noisy images alone; leave targets out."
-            )
-        )
+        raise _pairing_error(config)
     if paired and parts[1].shape[0] != network.num_classes:
         raise DataError(
             f"The targets have {counted(parts[1].shape[0], 'channel')} but the network is "
             f"configured to return {network.num_classes}; set n_channels_out to that of "
             "the targets."
         )
+
+
+def _pairing_error(config: Configuration) -> ConfigurationError:
+    algorithm = config.algorithm_config
+    return ConfigurationError(
+        f"{algorithm.algorithm} learns from "
+        + (
+            "pairs, but there are no targets; give train_target."
+            if algorithm.needs_targets
+            else "the noisy images alone; leave targets out."
+        )
+    )
 
 
 def _check_last_batch(

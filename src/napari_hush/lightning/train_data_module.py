@@ -178,7 +178,7 @@ class TrainDataModule(L.LightningDataModule):
         """Open the images, plan the patches and measure the statistics, once.
 
         Raises DataError if an image does not match the axes or the patch size, has NaN or
-        infinite pixels or is constant, or if images and targets do not match.
+        infinite pixels or is constant, or if images and targets do not match or are equal.
         """
         if getattr(self, "train_dataset", None) is not None:
             return
@@ -186,6 +186,8 @@ class TrainDataModule(L.LightningDataModule):
         train, val = Collection(*self._open(self.train_data, targets, mask)), None
         if self.val_data is not None:
             val = Collection(*self._open(self.val_data, self.val_data_target))
+        for collection in filter(None, (train, val)):
+            collection.refuse_own_targets()
         everything = train.everything + ([] if val is None else val.everything)
         letters = spatial_axes(self.data_config.axes)
         require_room(everything, self.data_config.patch_size, letters, self.patch_step)

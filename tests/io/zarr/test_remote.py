@@ -62,12 +62,12 @@ def server(tmp_path):
         thread.join()
 
 
-def image(server, name="a.zarr", version="0.5"):
+def image(server, name="a.zarr", version="0.5", pixels=PIXELS):
     """The address of an image."""
     group = zarr.create_group(
         server.folder / name, zarr_format=3 if version == "0.5" else 2
     )
-    add_image(group, PIXELS, version)
+    add_image(group, pixels, version)
     return f"{server.address}/{name}"
 
 
@@ -131,7 +131,8 @@ def test_training_and_denoising_from_an_address(server, tmp_path, monkeypatch):
     np.testing.assert_array_equal(clean[1].data, model.predict(PIXELS + 2))
     pytest.importorskip("yaozarrs").validate_zarr_store("out/plate.zarr")
     assert main(["check", address, "--quiet"]) in (0, 1)
-    care = ["train", address, "--algorithm", "care", "--target", image(server, "b.zarr")]
+    target = image(server, "b.zarr", pixels=PIXELS[::-1])
+    care = ["train", address, "--algorithm", "care", "--target", target]
     assert main([*care, *QUICK, "--quiet", "-o", "c.safetensors"]) == 0
 
 

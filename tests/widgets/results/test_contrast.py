@@ -140,7 +140,7 @@ def test_a_result_with_other_gray_values_is_neither_white_nor_black(
 
 
 def test_a_result_with_the_gray_values_of_its_source_keeps_its_limits(viewer, hand, noisy):
-    _train(viewer, hand, noisy, create_n2n_configuration, 1, 0)
+    _train(viewer, hand, noisy, create_n2n_configuration, 1, 0.1)
     viewer.layers["low"].contrast_limits = (3, 47)
     hand.train()
     hand.denoise()
