@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from napari_hush.dataset.patch_dataset import PatchDataset, RandomStream
+from napari_hush.errors import counted
+from napari_hush.system.memory import format_bytes
+
+_log = logging.getLogger(__name__)
 
 
 class PatchSampler(Sampler[int]):
@@ -140,3 +147,30 @@ class SharedBatches(Sampler[list[int]]):
 
     def _mine(self, batch: list[int]) -> list[int]:
         return list(share(len(batch), self.rank, self.ranks).of(batch)) or batch[:1]
+
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it, 64 MB in Docker
+_WAITING = 4
+"""Batches per worker process that wait: two of training, and two of validation."""
+
+
+def workers_that_fit(workers: int, dataset: Any, batch_size: int) -> int:
+    """`workers`, or 0 if the shared memory is too small for their batches.
+
+    A worker that finds it full sends nothing, and training would wait for ever.
+    """
+    if not workers or not _SHARED_MEMORY.is_dir():
+        return workers
+    whole = getattr(dataset, "__getitems__", None)
+    patch = dataset[0] if whole is None else whole([0])
+    needed = workers * _WAITING * batch_size * sum(part.nbytes for part in patch)
+    if needed <= (free := shutil.disk_usage(_SHARED_MEMORY).free):
+        return workers
+    _log.warning(
+        "The batches of %s need %s of shared memory and %s are free, so patches are loaded "
+        "in the training process; in Docker, set --shm-size.",
+        counted(workers, "worker process"),
+        format_bytes(needed),
+        format_bytes(free),
+    )
+    return 0

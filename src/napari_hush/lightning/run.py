@@ -280,6 +280,11 @@ def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
             "another device."
         ) from error
     except RuntimeError as error:
+        if "DataLoader worker (pid" in str(error):
+            raise TrainingError(
+                f"A process that loads patches ended ({error}); set num_workers to 0, or "
+                "to fewer if memory is short."
+            ) from error
         if ranks.is_alone or not is_lost_connection(error):
             raise
         with ranks.connected():

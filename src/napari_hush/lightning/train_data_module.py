@@ -26,6 +26,7 @@ from napari_hush.dataset import (
     device_bytes,
     fits_on,
 )
+from napari_hush.dataset.batches import workers_that_fit
 from napari_hush.dataset.build import Split, in_memory, on_disk
 from napari_hush.dataset.collection import Collection
 from napari_hush.dataset.patch_plan import require_room
@@ -42,6 +43,7 @@ from napari_hush.io import (
     select_channels,
 )
 from napari_hush.io.zarr.store import is_zarr
+from napari_hush.system.signals import leave_signals_to_parent
 
 if TYPE_CHECKING:
     from napari_hush.config import DataConfig
@@ -236,10 +238,12 @@ class TrainDataModule(L.LightningDataModule):
         config = self.data_config
         batches = SharedBatches(order, config.batch_size, self._rank, self._ranks)
         self._batches[which] = batches
+        workers = 0 if dataset in self._on_device else config.num_workers
         return DataLoader(
             self._on_device.get(dataset, dataset),
             batch_sampler=batches,
-            num_workers=0 if dataset in self._on_device else config.num_workers,
+            num_workers=workers_that_fit(workers, dataset, config.batch_size),
+            worker_init_fn=leave_signals_to_parent,
             collate_fn=_collate,
             generator=torch.Generator(),  # otherwise it draws from the global one
         )

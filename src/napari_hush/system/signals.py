@@ -55,6 +55,12 @@ class OnTermination:
             signal.signal(number, before)
 
 
+def leave_signals_to_parent(worker: int) -> None:
+    """Ignore what a terminal or a scheduler sends to all processes of a job."""
+    for number in (signal.SIGINT, *_SIGNALS):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def terminate(number: int) -> None:
     """Raise `Terminated`."""
     raise Terminated(number)
