@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from napari_hush.dataset import InMemoryDataset, patch_plan
 from napari_hush.dataset import PatchSampler as Sampler
+from napari_hush.dataset.batches import workers_that_fit
 from napari_hush.models.normalization import Normalization
 
 
@@ -52,3 +56,14 @@ def test_other_datasets_are_asked_within_their_length():
 def test_the_seed_decides(seed):
     assert list(PatchSampler(30, 30, seed)) == list(PatchSampler(30, 30, seed))
     assert list(PatchSampler(30, 30, seed)) != list(PatchSampler(30, 30, seed + 1))
+
+
+def test_workers_that_the_shared_memory_cannot_hold_are_not_started(caplog, monkeypatch):
+    patches = [(torch.zeros(1, 64, 64),)]  # 4 * 2 * 8 of them are 1 MB
+    for free, workers in ((2**20, 2), (2**20 - 1, 0)):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr("shutil.disk_usage", lambda path, usage=usage: usage)
+        monkeypatch.setattr("pathlib.Path.is_dir", lambda path: True)
+        assert workers_that_fit(2, patches, 8) == workers
+    assert "1.05 MB of shared memory and 1.05 MB are free" in caplog.text
+    assert workers_that_fit(0, patches, 8) == 0

@@ -256,3 +256,16 @@ def test_random_weights_are_those_of_torch_and_leave_its_state_alone(settings):
     for name, weight in expected.items():
         assert torch.equal(found[name], weight)
         assert found[name].stride() == weight.stride()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_one_patch_with_one_pixel_at_the_bottleneck_has_no_variance(dims):
+    config = UNetConfig(conv_dims=dims, depth=3, num_channels_init=8)
+    network = random_unet(config, 0)
+    one = torch.randn(1, 1, *[8] * dims, generator=torch.Generator().manual_seed(0))
+    before = network.bottleneck[1].running_var.clone()
+    network(one).square().mean().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
+    assert torch.equal(network.bottleneck[1].running_var, before)
+    network(torch.cat([one, -one]))  # two have one
+    assert not torch.equal(network.bottleneck[1].running_var, before)

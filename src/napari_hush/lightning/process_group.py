@@ -127,9 +127,11 @@ class SyncedBatchNorms(LayerSync):
     def apply(self, model: nn.Module) -> nn.Module:
         """Synchronize every batch normalization of `model`."""
         for layer in model.modules():
-            if (synced := _SYNCED.get(type(layer))) is not None:
-                layer.__class__ = synced
-                cast("_Synced", layer).ranks = self._ranks
+            for plain_norm, synced in _SYNCED.items():
+                if isinstance(layer, plain_norm) and not isinstance(layer, _Synced):
+                    former, layer.__class__ = type(layer), synced
+                    cast("_Synced", layer).former = former
+                    cast("_Synced", layer).ranks = self._ranks
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
@@ -141,9 +143,9 @@ def plain(network: nn.Module) -> nn.Module:
     """`network`, with the plain batch normalizations of torch."""
     for layer in network.modules():
         if isinstance(layer, _Synced):
-            del layer.ranks
-            original = next(c for c, synced in _SYNCED.items() if synced is type(layer))
-            cast("nn.Module", layer).__class__ = original
+            former = layer.former
+            del layer.ranks, layer.former
+            cast("nn.Module", layer).__class__ = former
     return network
 
 
@@ -151,6 +153,7 @@ class _Synced(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common bas
     """The plain layer in evaluation, synchronized in training."""
 
     ranks: Any
+    former: type[nn.Module]
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor

@@ -308,7 +308,32 @@ class _Conv3d(nn.Conv3d):
 
 _CONV: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: _Conv3d}
 _LAST: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: _Last2d, 3: _Last3d}
-_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+class _FewValues(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common base
+    """Uses the running statistics for a single value per channel, which has no variance.
+
+    The last batch of an epoch may be one patch, and the bottleneck one pixel.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or input.numel() > input.shape[1]:
+            return super().forward(input)
+        statistics = self.running_mean, self.running_var
+        return functional.batch_norm(
+            input, *statistics, self.weight, self.bias, eps=self.eps
+        )
+
+
+class _Norm2d(_FewValues, nn.BatchNorm2d):
+    pass
+
+
+class _Norm3d(_FewValues, nn.BatchNorm3d):
+    pass
+
+
+_NORM: dict[int, type[nn.Module]] = {2: _Norm2d, 3: _Norm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
