@@ -131,7 +131,6 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
             f"The training patches are {shape[1:]} pixels, but a network of depth "
             f"{network.depth} needs multiples of {steps}."
         )
-    _check_last_batch(config, data, shape[1:])
     paired = config.algorithm_config.needs_targets
     masked = getattr(data.train_dataset, "valid", None) is not None
     if paired != (len(parts) - masked > 1):
@@ -154,19 +153,3 @@ def _pairing_error(config: Configuration) -> ConfigurationError:
             else "the noisy images alone; leave targets out."
         )
     )
-
-
-def _check_last_batch(
-    config: Configuration, data: TrainDataModule, size: tuple[int, ...]
-) -> None:
-    """Refuse a single patch of one pixel at the deepest level: it has no variance."""
-    network, count = config.algorithm_config.model, len(data.train_dataset)  # type: ignore[arg-type]
-    batch = data.data_config.batch_size
-    if config.training_config.num_steps is None and count % batch:
-        batch = count % batch
-    if batch == 1 and network.use_batch_norm and size == network.multiple:
-        raise ConfigurationError(
-            f"Patches of {list(size)} are one pixel after {network.depth} levels, too few "
-            "for batch normalization of a single patch; use a smaller depth, or larger "
-            "patches."
-        )

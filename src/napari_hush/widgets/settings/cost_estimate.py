@@ -17,9 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-import psutil
-
 from napari_hush.axes import spatial_axes
+from napari_hush.system.memory import total_memory
 from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
@@ -278,7 +277,7 @@ def _work(network: UNetConfig, pixels: float) -> float:
 def absurdity(cost: Estimate) -> str:
     """What is wrong with a run that takes days, or more memory than there is; or empty."""
     hours = cost.seconds / 3600
-    if hours <= MOST_HOURS and cost.gigabytes <= psutil.virtual_memory().total / 1e9:
+    if hours <= MOST_HOURS and cost.gigabytes <= total_memory() / 1e9:
         return ""
     return (
         f"Training would take {hours:,.0f} hours and {cost.gigabytes:,.0f} GB of memory; "
