@@ -9,6 +9,7 @@ from napari_hush.config import create_care_configuration, create_n2n_configurati
 from napari_hush.dataset import DevicePatches, measure
 from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import DataError
+from napari_hush.io import Image, write_image, write_tiff
 from napari_hush.lightning import TrainDataModule
 from napari_hush.lightning.gradients import Gradients, MicroBatches, algorithm, split_batch
 
@@ -215,3 +216,22 @@ def test_without_masked_pixels_a_masked_array_is_an_array(tiny_config, noisy):
     ours, theirs = (m.train_dataset.__getitems__([0, 1]) for m in (module, plain))
     assert len(ours) == 1
     assert torch.equal(ours[0], theirs[0])
+
+
+def test_files_hold_no_masks(tiny_config, noisy, tmp_path):
+    image = masked(noisy, 1e6)
+    for path in (tmp_path / "a.tif", tmp_path / "a.zarr"):
+        with pytest.raises(DataError, match="Pixels of the array are masked, which a file"):
+            write_image(path, Image.from_array(image, "YX"))
+    with pytest.raises(DataError, match=r"numpy\.ma\.filled"):
+        write_tiff(tmp_path / "a.tif", image, "YX")
+    assert not list(tmp_path.iterdir())
+    write_tiff(tmp_path / "a.tif", np.ma.array(noisy), "YX")
+    heard = []
+    careamist = CAREamist(tiny_config(data_type="custom"), on_progress=heard.append)
+    reader = {"read_source_func": lambda path, axes: image, "extension_filter": "*.tif"}
+    module = TrainDataModule(careamist.config.data_config, tmp_path, **reader)
+    careamist.train(datamodule=module)
+    careamist.predict_to_disk(tmp_path, prediction_dir=tmp_path / "out", **reader)
+    (warning,) = (e for e in heard if getattr(e, "about", "") == "mask")
+    assert "masked but not those of its result" in warning.message

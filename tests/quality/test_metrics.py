@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import DataError
-from napari_hush.quality import psnr, si_psnr, ssim
+from napari_hush.quality import match_gain, psnr, si_psnr, ssim
 
 SHAPES = [(24, 30), (12, 16, 14), (11, 12, 11, 13)]
 
@@ -124,3 +124,42 @@ def test_ssim_needs_images_as_large_as_its_window():
 def test_the_old_name_of_the_ground_truth_still_works(truth):
     with pytest.warns(DeprecationWarning, match="ground_truth"):
         assert psnr(truth, truth=truth, data_range=255) == float("inf")
+
+
+def test_masked_pixels_do_not_count(truth):
+    rng = np.random.default_rng(0)
+    image = truth + rng.normal(0, 5, truth.shape)
+    left_out = rng.random(truth.shape) < 0.3
+    broken = np.ma.array(np.where(left_out, 1e9, image), mask=left_out)
+    kept, wanted = image[~left_out], truth[~left_out]
+    masked_truth = np.ma.array(np.where(left_out, np.nan, truth), mask=left_out)
+    for one, other in ((broken, truth), (image, masked_truth), (broken, masked_truth)):
+        assert psnr(one, other, data_range=100) == psnr(kept, wanted, data_range=100)
+        assert si_psnr(one, other) == si_psnr(kept, wanted)
+        assert match_gain(one, other) == match_gain(kept, wanted)
+        with pytest.raises(DataError, match="SSIM needs all pixels"):
+            ssim(one, other, data_range=100)
+    with pytest.raises(DataError, match="All pixels are masked"):
+        psnr(np.ma.masked_all(truth.shape), truth, data_range=100)
+    assert ssim(np.ma.array(truth), truth, data_range=100) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e-12, 1e-6, 1e6, 1e12, 1e120])
+@pytest.mark.parametrize("offset", [0, 1e3, 1e6])
+def test_metrics_do_not_depend_on_the_unit(factor, offset):
+    y, x = np.mgrid[:24, :30]
+    truth = 100 + 50 * np.sin((x + y) / 4)
+    image = truth + np.random.default_rng(0).normal(0, 5, truth.shape)
+    far, ideal = ((a + offset) * factor for a in (image, truth))
+    for known, found in (
+        (psnr(image, truth, data_range=100), psnr(far, ideal, data_range=100 * factor)),
+        (si_psnr(image, truth), si_psnr(far, ideal)),
+        (
+            ssim(image + offset, truth + offset, data_range=100),
+            ssim(far, ideal, data_range=100 * factor),
+        ),
+    ):
+        assert found == pytest.approx(known, rel=1e-6)
+    gain, shift = match_gain(far, image)
+    assert gain * factor == pytest.approx(match_gain(image, image)[0], rel=1e-6)
+    np.testing.assert_allclose(gain * far + shift, image, rtol=1e-6)

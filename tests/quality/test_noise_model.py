@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import DataError
-from napari_hush.quality import match_gain, noise_model, normalized_residual
+from napari_hush.quality import (
+    check_data,
+    check_residual,
+    match_gain,
+    noise_model,
+    normalized_residual,
+)
 
 
 @pytest.fixture
@@ -81,3 +87,25 @@ class TestMatchGain:
     def test_unlike_shapes(self, cells):
         with pytest.raises(DataError):
             match_gain(cells[1:], cells)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.625, 0.875])
+@pytest.mark.parametrize("masked", [False, True])
+def test_parts_without_noise_do_not_count(cells, noise_of, share, masked):
+    noisy = cells + 0.2 * noise_of((1,), (1,))
+    empty = np.arange(noisy.shape[1]) < share * noisy.shape[1]
+    known = check_data(noisy[:, ~empty], "YX").channels[0].sigma
+    image = np.where(empty, 0, noisy)
+    if masked:
+        image = np.ma.array(noisy, mask=np.broadcast_to(empty, noisy.shape))
+    assert check_data(image, "YX").channels[0].sigma == pytest.approx(known, rel=0.1)
+    assert check_residual(image, np.where(empty, 0, cells)).noise_share > 0.8
+
+
+def test_masked_pixels_stay_masked(cells, noise_of):
+    noisy = cells + 0.2 * noise_of((1,), (1,))
+    model = noise_model(noisy, "YX")
+    image = np.ma.array(noisy, mask=noisy > np.median(noisy))
+    residual = normalized_residual(image, cells, model)
+    np.testing.assert_array_equal(residual.mask, image.mask)
+    assert residual.dtype == np.float32

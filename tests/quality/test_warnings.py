@@ -165,3 +165,10 @@ def test_a_loss_that_has_grown_is_reported(first, epochs, warned):
     if warned:
         assert f"ended at {epochs[-1]:.3g}, " in warning.message
         assert "smaller learning rate" in warning.message
+
+
+def test_training_and_denoising_tell_of_equal_saturation(clean):
+    image = np.tile(np.minimum(clean + noise(clean.shape), 1300), (3, 3))
+    one = Image.from_array(image, "YX")
+    (found,) = data_warnings([one] * 3, blind=False, hides_neighbours=False)
+    assert found == saturation(one)

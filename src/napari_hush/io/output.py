@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.axes import CANONICAL
-from napari_hush.errors import LostProcessError, UnreadableFileError
+from napari_hush.errors import DataError, LostProcessError, UnreadableFileError
 from napari_hush.io.metadata import ImageMetadata
 from napari_hush.system.atomic_write import whole_file
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from napari_hush.axes import AxesMap
     from napari_hush.io.lazy import Bounds
 
@@ -172,6 +171,15 @@ class FileBarrier:
         return LostProcessError(
             f"Process {rank} of {self.ranks} made no progress for {self.timeout:g} s and "
             f"counts as lost; run the same command again to resume {self.target.name!r}."
+        )
+
+
+def refuse_masked(mask: Any, name: str) -> None:
+    """Raise a DataError if a pixel is masked, which no file can hold."""
+    if np.any(mask):
+        raise DataError(
+            f"Pixels of {name} are masked, which a file cannot hold; replace them by a "
+            "value first, as numpy.ma.filled does."
         )
 
 

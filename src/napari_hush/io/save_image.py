@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_hush.boxes import Boxes, box_size
 from napari_hush.errors import ExistingFileError
-from napari_hush.io.output import Result, ResultImage
+from napari_hush.io.output import Result, ResultImage, refuse_masked
 from napari_hush.io.partial_output import open_partial_output
 from napari_hush.io.tiff.write import TiffResult
 from napari_hush.io.zarr.store import is_zarr
@@ -61,12 +61,15 @@ def write_image(
     ExistingFileError
         If the file exists and `overwrite` is off, or a folder that is no Zarr store has
         its name.
+    DataError
+        If a pixel is masked.
     UnwritableFileError
         If it cannot be written: disk full, folder read-only, and so on.
     """
     refuse_existing(path, overwrite, "the option overwrite")
     if path.is_dir() and not is_zarr(path):
         raise ExistingFileError(f"{str(path)!r} is a folder; choose another name.")
+    refuse_masked(image.mask, image.name)
     axes, dtype = image.axes, np.dtype(image.data.dtype).newbyteorder("=")
     sizes = image.metadata.for_axes(axes.axes, axes.shape)
     described = ResultImage(axes, dtype, sizes, record, colors)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import ConfigurationError, DataError, counted
+from napari_hush.events import WarningIssued
 from napari_hush.io import (
     FileBarrier,
     Image,
@@ -123,10 +124,20 @@ def denoise_to_file(
     if barrier is None or barrier.is_first:
         num_pixels = math.prod(described.axes.shape)
         progress.report_clipped(image, output.clipped, num_pixels, described.dtype)
+        if np.any(image.mask):
+            progress.on_progress(_unmasked(image.name))
         if progress.check:
             clean = _opened(target, result.axes, described)
             progress.report_warnings(model, image, clean, described.dtype, unseen)
     return True
+
+
+def _unmasked(name: str) -> WarningIssued:
+    return WarningIssued(
+        "mask",
+        f"Pixels of {name} are masked but not those of its result, as a file holds no "
+        "mask; leave them out of measurements, or use CAREamist.predict, which keeps it.",
+    )
 
 
 def _as_begun(config: InferenceConfig, model: Model, target: FileTarget) -> InferenceConfig:

@@ -48,7 +48,7 @@ class PhotonTransfer:
 
 
 def noise_level(blocks: Floats, noise: NoiseCorrelation) -> float:
-    """Standard deviation of the noise in gray values, the median over the blocks.
+    """Standard deviation of the noise in gray values, the median over the noisy blocks.
 
     `blocks` are ``(n, Z, side, side)``; their correlation corrects the differences.
     """
@@ -61,7 +61,8 @@ def noise_level(blocks: Floats, noise: NoiseCorrelation) -> float:
         if factor < 1:  # second differences have too little of the noise
             factor, second = max(2 - 2 * along[1], 0.05), np.diff(planes, axis=axis)
         levels.append(np.var(second, axis=(1, 2), dtype=np.float64) / factor)
-    return float(np.sqrt(np.median(np.mean(levels, axis=0))))
+    variance = np.mean(levels, axis=0)
+    return float(np.sqrt(np.median(variance[variance > 0])))
 
 
 def photon_transfer(planes: Sequence[NDArray[Any]]) -> PhotonTransfer | None:

@@ -1,4 +1,4 @@
-"""Metrics of an image against the ground truth."""
+"""Metrics of an image against the ground truth; pixels masked in either do not count."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def psnr(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
     """
     a, b = _pair(image, ground_truth)
     _check_range(data_range)
-    return _decibel(data_range, float(np.mean((a - b) ** 2)))
+    return _decibel((a - b) / data_range)
 
 
 @former_keywords(truth="ground_truth")
@@ -75,7 +75,7 @@ def si_psnr(image: ArrayLike, ground_truth: ArrayLike) -> float:
         )
     gain, _ = match_gain(a, b)
     a, b = a - a.mean(), b - b.mean()
-    return _decibel(span, float(np.mean((gain * a - b) ** 2)))
+    return _decibel((gain * a - b) / span)
 
 
 def match_gain(result: ArrayLike, target: ArrayLike) -> tuple[float, float]:
@@ -100,8 +100,11 @@ def match_gain(result: ArrayLike, target: ArrayLike) -> tuple[float, float]:
     a, b = _pair(result, target)
     centers = float(a.mean()), float(b.mean())
     a, b = a - centers[0], b - centers[1]
-    power = float(np.vdot(a, a))
-    gain = float(np.vdot(a, b)) / power if power else 0.0
+    unit = float(np.abs(a).max())  # squares of small numbers vanish
+    if not unit:
+        return 0.0, centers[1]
+    a /= unit
+    gain = float(np.vdot(a, b) / np.vdot(a, a)) / unit
     return gain, centers[1] - gain * centers[0]
 
 
@@ -127,16 +130,17 @@ def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
     Raises
     ------
     DataError
-        If the shapes differ, a dimension is too short, a pixel is not finite, or the
-        range is not above 0.
+        If the shapes differ, a dimension is too short, a pixel is masked or not finite, or
+        the range is not above 0.
     """
-    a, b = _pair(image, ground_truth)
+    a, b = _pair(image, ground_truth, whole=True)
     _check_range(data_range)
     if min(a.shape, default=0) < 2 * _RADIUS + 1:
         raise DataError(
             f"SSIM has a window of {2 * _RADIUS + 1} pixels but the images have shape "
             f"{a.shape}; compare images that are at least as large along every axis."
         )
+    a, b = a / data_range, b / data_range
     centre = float(b.mean())  # variances of large intensities lose digits
     a, b = a - centre, b - centre
     mean_a, mean_b = _windowed(a), _windowed(b)
@@ -144,13 +148,13 @@ def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
     var_b = _windowed(b * b) - mean_b**2
     covariance = _windowed(a * b) - mean_a * mean_b
     mean_a, mean_b = mean_a + centre, mean_b + centre
-    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
+    c1, c2 = _K1**2, _K2**2
     above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
     return float(np.mean(above / below))
 
 
-def _pair(image: Any, ground_truth: Any) -> tuple[Floats, Floats]:
+def _pair(image: Any, ground_truth: Any, *, whole: bool = False) -> tuple[Floats, Floats]:
     pair = []
     for name, given in (("image", image), ("ground truth", ground_truth)):
         array = np.asarray(given)
@@ -168,6 +172,16 @@ def _pair(image: Any, ground_truth: Any) -> tuple[Floats, Floats]:
             f"The image has shape {a.shape} and the ground truth {b.shape}; only images of "
             "one shape can be compared."
         )
+    masked = np.ma.getmaskarray(image) | np.ma.getmaskarray(ground_truth)
+    if masked.all():
+        raise DataError("All pixels are masked; unmask those to compare.")
+    if masked.any() and whole:
+        raise DataError(
+            f"SSIM needs all pixels of its windows but {np.count_nonzero(masked)} are "
+            "masked; compare a part without masked pixels, or use PSNR."
+        )
+    if masked.any():
+        a, b = a[~masked], b[~masked]
     for name, array in (("image", a), ("ground truth", b)):
         if not np.isfinite(array).all():
             raise DataError(
@@ -183,8 +197,10 @@ def _check_range(data_range: float) -> None:
         )
 
 
-def _decibel(span: float, error: float) -> float:
-    return 10 * float(np.log10(span**2 / error)) if error else float("inf")
+def _decibel(difference: Floats) -> float:
+    """PSNR, from the difference in units of the peak."""
+    error = float(np.mean(difference**2))
+    return -10 * float(np.log10(error)) if error else float("inf")
 
 
 def _windowed(array: Floats) -> Floats:

@@ -94,6 +94,7 @@ def normalized_residual(
         ``(noisy - denoised) / sigma``: noise with a standard deviation of 1 wherever only
         noise was removed.
     """
-    result = gain * np.asarray(denoised, dtype=np.float64) + offset
-    residual = (np.asarray(noisy, dtype=np.float64) - result) / model.sigma(result, channel)
-    return residual.astype(np.float32)
+    result = gain * np.asanyarray(denoised, dtype=np.float64) + offset
+    noise = np.asanyarray(noisy, dtype=np.float64) - result  # masked pixels stay masked
+    residual: NDArray[np.float32] = (noise / model.sigma(result, channel)).astype("f4")
+    return residual

@@ -195,7 +195,8 @@ def _channel(
     planes = cut_blocks(residuals, channel, seed)
     planes = planes.reshape(-1, *planes.shape[-2:])
     level = noise_level(blocks, noise)
-    share = float(np.sqrt(np.median(planes.var((1, 2), dtype=np.float64)))) / level
+    varied = np.ptp(blocks.reshape(planes.shape), axis=(1, 2)) > 0
+    share = float(np.sqrt(np.median(planes[varied].var((1, 2))))) / level
     judged = judge(spectra_of(noisy, residual, noise if correlated(noise) else None))
     if judged is None:
         return None

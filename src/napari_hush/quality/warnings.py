@@ -33,7 +33,7 @@ UNSEEN = 0.01
 """Share of pixels outside the training intensities from which to warn."""
 
 _TRAINED_ON = 2**20  # pixels of all training images that are measured
-_DENOISED = 2**17  # pixels of each result that are measured
+_DENOISED = 2**17  # pixels of each result, and for saturation, that are measured
 _IMAGES = 4  # training images that are measured
 
 
@@ -51,7 +51,7 @@ def data_warnings(
     for image in looked_at:
         if many := channels_warning(image):
             found.setdefault("channels", many)
-        if saturated := saturation(image, _TRAINED_ON // len(looked_at)):
+        if saturated := saturation(image):
             found.setdefault("saturation", saturated)
         if not blind:
             continue
@@ -107,13 +107,13 @@ def loss_warning(first: float, epochs: Sequence[float]) -> WarningIssued | None:
     )
 
 
-def saturation(image: Image, most_pixels: int = _DENOISED) -> WarningIssued | None:
-    """Warn if a thousandth of the pixels or more is saturated."""
+def saturation(image: Image) -> WarningIssued | None:
+    """Warn if a thousandth of the pixels or more is saturated; always of equal pixels."""
     shape = image.axes.canonical_shape
     if min(shape[-2:]) < SMALLEST:
         return None
     try:
-        regions = read_regions(image, most=most_pixels)
+        regions = read_regions(image, most=_DENOISED)
     except DataError:  # not finite: reported by training and denoising
         return None
     shares = [

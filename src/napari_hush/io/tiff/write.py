@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from napari_hush.axes import AxesMap, validate_axes
 from napari_hush.errors import DataError, UnwritableFileError
 from napari_hush.io.metadata import METERS, ImageMetadata, convert, unit_symbol
-from napari_hush.io.output import RECORD, ResultImage, damaged, ordered, placed
+from napari_hush.io.output import (
+    RECORD,
+    ResultImage,
+    damaged,
+    ordered,
+    placed,
+    refuse_masked,
+)
 from napari_hush.io.tiff.layout import layout_of, only_image
 from napari_hush.io.tiff.read import TiffPixels
 from napari_hush.system.atomic_write import refuse_existing, whole_file
@@ -294,7 +301,7 @@ def write_tiff(
     Raises
     ------
     DataError
-        If there is another number of channels.
+        If there is another number of channels, or a pixel is masked.
     ExistingFileError
         If the file exists and `overwrite` is off.
     UnwritableFileError
@@ -305,6 +312,7 @@ def write_tiff(
         None, scale or {}, units or {}, channels=[*channels], position=position
     )
     refuse_existing(path, overwrite)
+    refuse_masked(np.ma.getmask(array), "the array")
     image = ResultImage(AxesMap(axes, array.shape), array.dtype, sizes, record)
     if len(sizes.channels) not in (0, image.axes.canonical_shape[1]):
         raise DataError(
