@@ -1,5 +1,6 @@
 """Results have the names of their sources, without collisions."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,35 @@ def planned(sources, roots=(), output="out", kind="tiff", **more):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize("own", [None, list(range(0, 5000, 2))])
+@pytest.mark.parametrize("folders", [1, 96, 5000])
+def test_thousands_of_files(folders, own):
+    files = [f"/data/{i % folders}/{i}.tif" for i in range(5000)]
+    roots = [f"/data/{i}" for i in range(min(folders, 96))]
+    began = time.process_time()
+    assert len(set(planned(files, roots, own=own, resume=own is None))) == 5000
+    assert time.process_time() - began < 5  # in quadratic time 140 s
+
+
+@pytest.mark.parametrize(
+    ("sources", "results"),
+    [
+        (["1/Cell.tif", "2/cell.tif"], ["1/Cell.tif", "2/cell.tif"]),
+        (["1/\u00e9.tif", "2/e\u0301.tif"], ["1/\u00e9.tif", "2/e\u0301.tif"]),
+        (["1/STRASSE.tif", "2/stra\u00dfe.tif"], ["1/STRASSE.tif", "2/stra\u00dfe.tif"]),
+        (["a.tif", "A.lsm"], ["a.tif", "A.lsm.tif"]),
+    ],
+)
+def test_names_that_some_disks_take_for_one(sources, results):
+    assert planned(sources) == results
+
+
+@pytest.mark.parametrize("sources", [["a.tif", "A.tif"], ["Day/a.tif", "day/a.tif"]])
+def test_names_that_differ_in_case_only_are_refused(sources):
+    with pytest.raises(ConfigurationError, match="upper and lower case"):
+        planned(sources)
 
 
 @pytest.mark.parametrize(

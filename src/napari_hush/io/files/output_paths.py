@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from unicodedata import normalize
 
 from napari_hush.errors import ConfigurationError, ExistingFileError
 from napari_hush.io.contents import file_of, split_ending, split_reference
@@ -30,7 +32,7 @@ def plan_targets(
     *,
     overwrite: bool,
     resume: bool = False,
-    own: Container[int] | None = None,
+    own: Collection[int] | None = None,
     kept: Sequence[str] = (),
 ) -> list[Path]:
     """Plan one result per file before anything is computed.
@@ -76,26 +78,41 @@ def plan_targets(
         targets = _mirrored(files, places, roots, output, suffix, kept)
         if kept:
             targets = _formerly_named(targets, suffix, resume=resume)
-    sources = {
-        place.resolve(): file
-        for file, (store, _) in zip(files, places, strict=True)
-        for place in {store, file_of(file)}
-    }
-    holders = {folder: file for place, file in sources.items() for folder in place.parents}
-    taken: dict[Path, Path] = {}
-    for number, (file, target) in enumerate(zip(files, targets, strict=True)):
-        if target in taken:
+    sources = _Sources(files, places)
+    taken: dict[str, Path] = {}
+    for file, target, name in zip(files, targets, _comparable(targets), strict=True):
+        if name in taken:
             raise ConfigurationError(
-                f"{str(taken[target])!r} and {str(file)!r} would both be written to "
-                f"{str(target)!r}; denoise them into different folders."
+                f"{str(taken[name])!r} and {str(file)!r} would both be written to "
+                f"{str(target)!r} (many disks take upper and lower case for the same); "
+                "denoise them into different folders."
             )
-        if (replaced := _harmed(target.resolve(), sources, holders)) is not None:
+        taken[name] = file
+        if (replaced := sources.replaced_by(target)) is not None:
             it = "it" if replaced == file else repr(str(replaced))
             raise ConfigurationError(
                 f"The result of {str(file)!r} would replace {it}; give another folder."
             )
-        mine = own is None or number in own
-        if mine and target.exists() and not (overwrite or resume):
+    replaceable = overwrite or resume
+    _check_existing(
+        targets, set() if replaceable else set(range(len(targets)) if own is None else own)
+    )
+    _check_stores(places, targets)
+    return targets
+
+
+def _comparable(targets: Iterable[Path]) -> list[str]:
+    """Paths in the form in which disks compare them that are not exact about letters."""
+    return [normalize("NFC", str(target)).casefold() for target in targets]
+
+
+def _check_existing(targets: Sequence[Path], refused: Container[int]) -> None:
+    """Refuse folders in place of results, and results that exist of numbers `refused`."""
+    is_folder = cache(os.path.isdir)
+    for number, target in enumerate(targets):
+        if not is_folder(os.path.dirname(target)) or not os.path.exists(target):
+            continue
+        if number in refused:
             raise ExistingFileError(
                 f"The file {str(target)!r} exists already; choose another name or folder, "
                 "or use the option overwrite to replace it or resume to keep it."
@@ -104,9 +121,45 @@ def plan_targets(
             raise ExistingFileError(
                 f"{str(target)!r} is a folder of other files; choose another name."
             )
-        taken[target] = file
-    _check_stores(places, taken)
-    return list(taken)
+
+
+class _Sources:
+    """The files and stores that are denoised, and the folders around them, by real path.
+
+    Folders are looked up once, since there may be 100,000 files.
+    """
+
+    def __init__(self, files: Sequence[Path], places: Sequence[Place]) -> None:
+        self._real_folder = cache(self._real)
+        self._above = cache(self._at_or_above)
+        self._at = {
+            self._real(place): file
+            for file, (store, _) in zip(files, places, strict=True)
+            for place in {store, file_of(file)}
+        }
+        self._below: dict[str, Path] = {}
+        for place, file in self._at.items():
+            folder = os.path.dirname(place)
+            while folder not in self._below:
+                self._below[folder] = file
+                folder = os.path.dirname(folder)
+
+    def replaced_by(self, target: Path) -> Path | None:
+        """The source that would be replaced, written into, or deleted with its store."""
+        place = self._real(target)
+        found = self._at.get(place) or self._above(os.path.dirname(place))
+        return found or self._below.get(place)
+
+    def _real(self, path: str | Path) -> str:
+        folder, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.realpath(path)
+        place = os.path.join(self._real_folder(folder), name)
+        return os.path.realpath(place) if os.path.islink(place) else place
+
+    def _at_or_above(self, folder: str) -> Path | None:
+        above = os.path.dirname(folder)
+        return self._at.get(folder) or (None if above == folder else self._above(above))
 
 
 def _check_stores(places: Sequence[tuple[Path, Path]], targets: Iterable[Path]) -> None:
@@ -118,16 +171,6 @@ def _check_stores(places: Sequence[tuple[Path, Path]], targets: Iterable[Path]) 
     }
     for store in stores:
         check_collection(store)
-
-
-def _harmed(
-    target: Path, sources: Mapping[Path, Path], holders: Mapping[Path, Path]
-) -> Path | None:
-    """The source that would be replaced, written into, or deleted with its store."""
-    for place in (target, *target.parents):
-        if place in sources:
-            return sources[place]
-    return holders.get(target)
 
 
 def _is_result(output: Path, suffix: str) -> bool:
@@ -147,23 +190,32 @@ def _mirrored(
 ) -> list[Path]:
     """Paths in the folder `output`, without collisions where possible."""
     folders = [root for root in roots if root.is_dir()]
-    stores = [Path(os.path.abspath(store)) for store, _ in places]
-    try:
-        above = [Path(os.path.commonpath([store.parent for store in stores]))]
-    except ValueError:  # no files, or other drives
-        above = folders
-    moved = [(store, inner) for store, (_, inner) in zip(stores, places, strict=True)]
     tries = []
     for whole_name in (False, True):
-        for each, parents in ((places, folders), (moved, above)):
+        for with_folders in (False, True):
+            each: Sequence[Place] = places
+            parents = folders
+            if with_folders:
+                each, parents = _with_folders(places, folders)
             targets = [
                 output / _inner_path(file, place, parents, suffix, kept, whole_name)
                 for file, place in zip(files, each, strict=True)
             ]
-            if len(set(targets)) == len(targets):
+            if len({*_comparable(targets)}) == len(targets):
                 return targets
             tries.append(targets)
     return tries[0]
+
+
+def _with_folders(
+    places: Sequence[Place], folders: list[Path]
+) -> tuple[list[Place], list[Path]]:
+    """The places with whole paths, and the folder that holds all of them."""
+    whole = [(Path(os.path.abspath(store)), inner) for store, inner in places]
+    try:
+        return whole, [Path(os.path.commonpath([store.parent for store, _ in whole]))]
+    except ValueError:  # no files, or other drives
+        return whole, folders
 
 
 def _inner_path(
@@ -198,12 +250,12 @@ def _formerly_named(targets: Sequence[Path], suffix: str, *, resume: bool) -> li
 
     All of them were ``a.tiff`` or ``a.ome.zarr``.
     """
-    found = []
+    found, all_targets = [], set(targets)
     for target in targets:
         former = target.with_suffix(".tiff")
         if suffix.lower() in _ZARR:
             former = target.with_name(f"{split_ending(target.name)[0]}.ome.zarr")
         begun = (resume and former.exists()) or journal_path(former).exists()
-        is_former = begun and former not in targets and not target.exists()
+        is_former = begun and former not in all_targets and not target.exists()
         found.append(former if is_former else target)
     return found
