@@ -185,6 +185,82 @@ def test_what_was_cut_off_goes_on_where_it_was(job, monkeypatch):
     assert left_beside(job.target) == []
 
 
+def shards_of(part):
+    return sorted(path for path in part.glob("0/c/**/*") if path.is_file())
+
+
+DAMAGES = {
+    "removed": lambda part: shards_of(part)[0].unlink(),
+    "emptied": lambda part: os.truncate(shards_of(part)[1], 0),
+    "truncated": lambda part: os.truncate(shards_of(part)[0], 70),
+    "half": lambda part: shards_of(part)[0].write_bytes(
+        shards_of(part)[0].read_bytes()[-80:]
+    ),
+    "metadata": lambda part: (part / "0" / "zarr.json").unlink(),
+    "replaced": lambda part: shards_of(part)[0].write_bytes(b"other" * 100),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_result_that_others_damaged_is_not_reported_as_whole(
+    tmp_path, monkeypatch, damage
+):
+    monkeypatch.setattr(zarr_write, "SHARD_BYTES", 1)
+    monkeypatch.setitem(zarr_write._CHUNK, 2, 8)
+    target = target_of("zarr", tmp_path)
+    part = target.with_name(f".{target.name}.part")
+    write_tiff(tmp_path / "noisy.tif", picture(32, 48), "YX")
+    careamist = untrained()
+
+    def meanwhile(event):
+        if isinstance(event, TilesDone) and event.done == 5:
+            DAMAGES[damage](part)
+
+    careamist.on_progress = meanwhile
+    order = {"prediction_dir": target, "tile_size": [16, 16]}
+    with pytest.raises(HushError, match="is damaged or was replaced"):
+        careamist.predict_to_disk(tmp_path / "noisy.tif", **order)
+    assert not target.exists()
+    careamist.on_progress = lambda event: None
+    assert careamist.predict_to_disk(tmp_path / "noisy.tif", **order) == [target]
+    assert (pixels_of(target) > 0).all()
+
+
+@pytest.mark.parametrize("done", [3, 5])
+@pytest.mark.parametrize("size", [0, 3000])
+def test_a_file_that_others_truncate_is_not_reported_as_whole(tmp_path, size, done):
+    target = target_of("tiff", tmp_path)
+    part = target.with_name(f".{target.name}.part")
+    write_tiff(tmp_path / "noisy.tif", picture(32, 48), "YX")
+    careamist = untrained()
+
+    def meanwhile(event):
+        if isinstance(event, TilesDone) and event.done == done:
+            os.truncate(part, size)
+
+    careamist.on_progress = meanwhile
+    order = {"prediction_dir": target, "tile_size": [16, 16]}
+    with pytest.raises(UnreadableFileError, match="is damaged or was replaced"):
+        careamist.predict_to_disk(tmp_path / "noisy.tif", **order)
+    assert not target.exists()
+
+
+def test_a_result_of_zeros_is_whole(tmp_path):
+    careamist = untrained()
+    careamist.model = Model(
+        careamist.config,
+        careamist.model.network,
+        careamist.model.normalization,
+        Normalization((-1e6,), (1.0,)),
+    )
+    write_tiff(tmp_path / "noisy.tif", picture(48, 48), "YX")
+    target = target_of("zarr", tmp_path)
+    careamist.predict_to_disk(
+        tmp_path / "noisy.tif", prediction_dir=target, tile_size=[16, 16], dtype="source"
+    )
+    assert (pixels_of(target) == 0).all()
+
+
 def test_clipped_pixels_of_both_halves_are_counted(job):
     job.careamist.model = Model(
         job.careamist.config,

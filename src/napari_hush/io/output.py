@@ -80,7 +80,10 @@ class Result(Protocol):
         """Force written pixels to the disk."""
 
     def finish(self) -> None:
-        """Complete the file once every region is written, and force it to the disk."""
+        """Complete the file once every region is written, and force it to the disk.
+
+        Raises an UnreadableFileError if written regions are gone.
+        """
 
     def close(self) -> None:
         """Close it as it is."""
@@ -186,8 +189,8 @@ def refuse_masked(mask: Any, name: str) -> None:
 def damaged(path: Path) -> UnreadableFileError:
     """Make the error for an unfinished result that does not fit its job."""
     return UnreadableFileError(
-        f"The unfinished result {str(path)!r} is damaged or was replaced; delete it and "
-        "denoise again."
+        f"The unfinished result {str(path)!r} is damaged or was replaced, by another "
+        "program or a fault of the disk; delete it if it is there, and denoise again."
     )
 
 

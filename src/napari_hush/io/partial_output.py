@@ -188,7 +188,11 @@ class PartialOutput:
             )
         target, old = self.target, None
         with writing(target):
-            self.result.finish()
+            try:
+                self.result.finish()
+            except UnreadableFileError:  # nothing to resume from
+                self.forget()
+                raise
             self.result.close()
             if target.exists() and not self.overwrite:
                 raise ExistingFileError(

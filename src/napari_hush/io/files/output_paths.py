@@ -110,7 +110,7 @@ def _check_existing(targets: Sequence[Path], refused: Container[int]) -> None:
     """Refuse folders in place of results, and results that exist of numbers `refused`."""
     is_folder = cache(os.path.isdir)
     for number, target in enumerate(targets):
-        if not is_folder(os.path.dirname(target)) or not os.path.exists(target):
+        if not is_folder(os.path.dirname(target) or ".") or not os.path.exists(target):
             continue
         if number in refused:
             raise ExistingFileError(

@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap, validate_axes
-from napari_hush.errors import DataError, UnwritableFileError
+from napari_hush.errors import DataError, UnreadableFileError, UnwritableFileError
 from napari_hush.io.metadata import METERS, ImageMetadata, convert, unit_symbol
 from napari_hush.io.output import (
     RECORD,
@@ -361,7 +361,10 @@ class TiffResult:
 
     def reopen(self, path: Path, *, alone: bool = True) -> None:
         """Open an unfinished file; see `Result`."""
-        layout = layout_of(path)
+        try:
+            layout = layout_of(path)
+        except UnreadableFileError as error:
+            raise damaged(path) from error
         if layout.chunks is not None or layout.stored != self._image.dtype:
             raise damaged(path)
         # A file of an earlier version may be of another kind.
@@ -371,12 +374,13 @@ class TiffResult:
             raise damaged(path)
         self._form = fitting[0]
         self.axes = self._form.axes
-        self._offset = int(layout.offsets[0, 0])
+        self._offset, self._path = int(layout.offsets[0, 0]), path
         self._file = open(path, "r+b", buffering=0)  # noqa: SIM115  (see close)
 
     def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
         """Write a region; see `Result`."""
         assert self._file is not None  # noqa: S101  (begin or reopen comes first)
+        self._check()
         form, dtype = self._form, self._image.dtype
         bounds, box = placed(form.axes, form.shape, sample, inner, pixels)
         for start, run in runs(form.shape, bounds, np.ascontiguousarray(box, dtype)):
@@ -392,7 +396,14 @@ class TiffResult:
 
     def finish(self) -> None:
         """Force the whole file to the disk."""
+        self._check()
         self.force()
+
+    def _check(self) -> None:
+        """Raise an UnreadableFileError if another program made the file shorter."""
+        assert self._file is not None  # noqa: S101  (as above)
+        if os.fstat(self._file.fileno()).st_size < self._offset + self._image.nbytes:
+            raise damaged(self._path)
 
     def close(self) -> None:
         """Close the file as it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ _COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 _RGB = ("FF0000", "00FF00", "0000FF")
 _PART_PIXELS = 2**20
 """Pixels of a coarse resolution that are computed at once."""
+_CHECKSUM = 4
+"""Bytes after the index of a shard."""
+_NO_CHUNK = [2**64 - 1] * 2
+"""Place of a chunk beyond the image."""
 _PARTIAL = "*.partial"
 """Names of files that zarr is writing."""
 
@@ -121,12 +126,31 @@ class ZarrResult:
 
     def finish(self) -> None:
         """Compute the coarse resolutions, and force all to the disk."""
+        self._check(self._arrays[:1])
         for level in range(1, len(self._arrays)):
             self._downsample(level)
+        self._check(self._arrays)
         if self._image.sizes.channels:
             self._group.update_attributes({"ome": self._ome(self._ranges())})
             self._written.add(Path(self._group.store.root) / "zarr.json")
         self.force()
+
+    def _check(self, arrays: Sequence[Any]) -> None:
+        """Raise an UnreadableFileError if metadata or shards are gone or truncated.
+
+        A shard ends with the offsets and sizes of its chunks, which follow one another.
+        """
+        root = Path(self._group.store.root)
+        for array in arrays:
+            folder = root / array.path
+            count = math.prod(array.shards) // math.prod(array.chunks)
+            whole = all((each / "zarr.json").is_file() for each in (root, folder))
+            grid = [-(-n // s) for n, s in zip(array.shape, array.shards, strict=True)]
+            for at in np.ndindex(*grid):
+                file = folder / array.metadata.encode_chunk_key(at)
+                whole = whole and _is_whole(file, count)
+            if not whole:
+                raise damaged(root)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -224,6 +248,22 @@ class ZarrResult:
         outer = sum(a in "TC" for a in self.axes)
         inner = plan_grid(shard[outer:], chunk[outer:], 1, _PART_PIXELS).shard
         return (*chunk[:outer], *inner)
+
+
+def _is_whole(shard: Path, count: int) -> bool:
+    """Whether a shard of `count` chunks is there, from its first chunk to its index."""
+    try:
+        with shard.open("rb") as file:
+            place = file.seek(-16 * count - _CHECKSUM, os.SEEK_END)
+            index = np.frombuffer(file.read(16 * count), "<u8").reshape(-1, 2)
+    except OSError:
+        return False
+    end = 0
+    for start, size in sorted(pair for pair in index.tolist() if pair != _NO_CHUNK):
+        if start != end:
+            return False
+        end += size
+    return end == place
 
 
 def averages(pixels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
