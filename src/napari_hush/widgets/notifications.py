@@ -53,6 +53,10 @@ class WarningCollector:
         """Start a new run."""
         self._shown.clear()
 
+    def skip(self, about: str) -> None:
+        """Only log what is `about` this during the run."""
+        self._shown.add(about)
+
     def take(self, event: WarningIssued) -> None:
         """Show `event` unless one of its kind was shown; log it in any case."""
         _log.info(event.message)

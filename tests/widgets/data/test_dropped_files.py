@@ -71,6 +71,7 @@ def test_one_sentence_says_why_a_file_cannot_be_opened(
     (said,) = notifications()
     assert sentence in said
     assert "\n" not in said
+    assert sentence in hand.status  # a toast vanishes
     assert not viewer.layers
 
 
@@ -96,7 +97,7 @@ def test_several_files_that_cannot_be_opened_are_one_sentence(
     assert "b.tif" in said
     assert said.endswith("1 more cannot be opened either.")
     assert [layer.name for layer in viewer.layers] == ["cells"]
-    assert "cells" in hand.status
+    assert "b.tif" in hand.status
 
 
 def test_the_images_of_a_mixed_folder_open_and_the_rest_is_named(

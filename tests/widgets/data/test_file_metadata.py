@@ -108,7 +108,8 @@ def test_a_file_that_napari_opened_has_the_axes_and_pixel_size_of_the_file(
     (layer,) = open_file(viewer, movie)
     until_known(hand)
     assert hand.find("axes").value() == "TZCYX"
-    assert hand.find("facts").text().startswith("5 × 4 × 2 × 64 × 72 px · 0.3 µm")
+    size = "5 × 4 × 2 × 64 × 72 px · 0.3\N{NO-BREAK SPACE}µm"
+    assert hand.find("facts").text().startswith(size)
     assert "guessed" not in hand.find("facts").text()
     assert tuple(layer.scale) == (1,) * 5  # other layers may lie over it
     assert layer.metadata["channels"] == ["DAPI", "GFP"]
@@ -126,7 +127,7 @@ def test_each_channel_as_a_layer(viewer, hand, movie):
     hand.until(lambda: all(FILE in layer.metadata for layer in layers), 10)
     assert [infer_axes(layer) for layer in layers] == ["TZYX"] * 2
     assert hand.find("axes").value() == "TZYX"
-    assert "0.3 µm" in hand.find("facts").text()
+    assert "0.3\N{NO-BREAK SPACE}µm" in hand.find("facts").text()
 
 
 def test_files_opened_as_a_stack(viewer, hand, noisy, tmp_path):
@@ -134,7 +135,7 @@ def test_files_opened_as_a_stack(viewer, hand, noisy, tmp_path):
     open_file(viewer, paths, stack=True)
     until_known(hand)
     assert hand.find("axes").value() == "SYX"
-    assert "0.3 µm" in hand.find("facts").text()
+    assert "0.3\N{NO-BREAK SPACE}µm" in hand.find("facts").text()
 
 
 def test_what_the_file_does_not_say_is_called_a_guess(viewer, hand, tmp_path, noisy):
@@ -181,7 +182,8 @@ def test_a_result_has_the_pixel_size_of_the_file(viewer, hand, quick, tmp_path, 
     hand.train()
     assert hand.dock.model.provenance.pixel_size.scale["X"] == 0.3
     hand.denoise()
-    assert describe(viewer.layers["cells denoised"]) == "64 × 72 px · 0.3 µm"
+    size = "64 × 72 px · 0.3\N{NO-BREAK SPACE}µm"
+    assert describe(viewer.layers["cells denoised"]) == size
 
 
 def test_what_follows_from_absurd_axes_is_no_estimate_but_a_sentence(viewer, hand):

@@ -126,7 +126,7 @@ def test_describe_has_units():
     plain = Image(np.zeros((8, 9)))
     assert describe(plain) == "8 × 9 px"
     in_micrometres = Image(np.zeros((8, 9)), scale=(0.25, 0.25), units=("um", "um"))
-    assert describe(in_micrometres) == "8 × 9 px · 0.25 µm"
+    assert describe(in_micrometres) == "8 × 9 px · 0.25\N{NO-BREAK SPACE}µm"
 
 
 def test_origin_is_a_snapshot():

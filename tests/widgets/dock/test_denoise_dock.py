@@ -597,6 +597,33 @@ def test_denoise_now_asks_before_a_training_that_cannot_work(viewer, hand, qtbot
     assert hand.find("denoise_now").isEnabled()
 
 
+def test_denoise_now_asks_before_it_trains_on_a_few_pixels(viewer, hand, qtbot):
+    pixels = np.random.default_rng(0).normal(100, 10, (12, 12)).astype(np.float32)
+    viewer.add_image(pixels, name="stamp")
+    said = []
+
+    def answer() -> None:
+        box = hand.dock.findChild(QMessageBox, "confirm")
+        said.append(box.text())
+        qtbot.keyClick(box, Qt.Key.Key_Escape)
+
+    QTimer.singleShot(3000, answer)
+    hand.click("denoise_now")
+    hand.until(lambda: bool(said), 20)
+    assert "There are 144 pixels to train on" in said[0]
+    assert not hand.dock.state.busy
+
+
+def test_the_verdict_is_in_the_status_line_which_never_scrolls(viewer, ready):
+    ready.train()
+    ready.denoise()
+    ready.until(lambda: ready.find("verdict").text() not in ("", "Checking the result …"))
+    said, verdict = ready.status.split("\n")
+    assert said == "Denoised into “cells denoised”."
+    assert verdict == ready.find("verdict").text()
+    assert "“cells denoised”" in ready.find("verdict").toolTip()
+
+
 def test_closing_the_dock_during_training_asks(viewer, ready, quick, qtbot):
     ready.dock.setValue(quick(num_epochs=1000))
     ready.click("train")

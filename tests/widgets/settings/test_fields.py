@@ -30,7 +30,13 @@ def test_bounds_default_and_help_are_those_of_the_configuration(make):
 def test_default_in_the_help_is_the_value_of_the_field():
     # "32" is a precision as well, which has a label.
     field = UNetConfig.model_fields["num_channels_init"]
-    assert "Default: 32\n" in help_of("num_channels_init", field)
+    assert "Default: 32\n" in help_of("num_channels_init", field, "empty")
+
+
+def test_help_names_what_the_box_shows_and_not_none(make):
+    box = make(TrainingConfig, "num_steps")
+    assert "automatic to visit every training patch once" in box.toolTip()
+    assert "None" not in box.toolTip()
 
 
 def test_none_is_shown_as_automatic(make):

@@ -58,6 +58,8 @@ class DataPanel(QWidget):
     renamed = Signal()
     dropped = Signal(object, str)
     """This `Dropped` was dropped on the field of a role."""
+    refused = Signal(str)
+    """Why a file cannot be opened, in one sentence."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,6 +138,7 @@ class DataPanel(QWidget):
         )
         self._opener.chosen.connect(lambda role, files: self.fields[role].setFiles(files))
         self._opener.changed.connect(self.valueChanged)
+        self._opener.refused.connect(self.refused)
         self.region.valueChanged.connect(self.valueChanged)
 
     def layer(self) -> Image | None:

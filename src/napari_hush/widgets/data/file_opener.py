@@ -24,7 +24,6 @@ from napari_hush.widgets.data.open_as_layers import (
     open_with_napari,
 )
 from napari_hush.widgets.data.sample_data import simulated_sample
-from napari_hush.widgets.notifications import notify
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -46,6 +45,8 @@ class FileOpener(QObject):
     """These `ChosenFiles` were opened for a role."""
     changed = Signal()
     """`message` has changed."""
+    refused = Signal(str)
+    """Why a file cannot be opened, in one sentence."""
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -127,15 +128,15 @@ class FileOpener(QObject):
                     yield
                 _say_left_out(one.found.path.name, one.found.left_out)
         self._opening.pop(0)
-        if problems:
-            more = len(problems) - 1
-            others = f" {more} more cannot be opened either." if more else ""
-            notify(problems[0] + others)
         if layers:
             self.opened.emit(role, layers)
         if files is not None:
             self.chosen.emit(role, files)
         self.changed.emit()
+        if problems:
+            more = len(problems) - 1
+            others = f" {more} more cannot be opened either." if more else ""
+            self.refused.emit(problems[0] + others)
 
 
 def _say_left_out(name: str, left_out: Sequence[str]) -> None:

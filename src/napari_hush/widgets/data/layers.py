@@ -19,6 +19,7 @@ from napari_hush.io.metadata import (
     fitting_dimensions,
     unit_symbol,
 )
+from napari_hush.widgets.settings.labels import NBSP
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -212,9 +213,9 @@ def describe(layer: Image) -> str:
     text = " × ".join(str(size) for size in pixel_shape(layer)) + " px"
     known = pixel_size_of(layer)
     if "X" in known.scale:
-        text += f" · {known.scale['X']:.3g} {unit_symbol(known.units['X'])}"
+        text += f" · {known.scale['X']:.3g}{NBSP}{unit_symbol(known.units['X'])}"
         if "Z" in known.scale:
-            text += f", Z {known.scale['Z']:.3g} {unit_symbol(known.units['Z'])}"
+            text += f", Z {known.scale['Z']:.3g}{NBSP}{unit_symbol(known.units['Z'])}"
     return text
 
 

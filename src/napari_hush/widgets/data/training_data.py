@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from napari_hush.boxes import Box
 
+LEAST_PIXELS = 512
+"""Fewer pixels are hardly worth a training run."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
@@ -32,6 +36,16 @@ class TrainingData:
     validation: tuple[Any, ...] = ()
     validation_target: tuple[Any, ...] = ()
     mask: tuple[Any, ...] = ()
+
+    def too_few_pixels(self) -> str:
+        """Why there are too few pixels to learn from, in a sentence; or empty."""
+        count = sum(math.prod(array.shape) for array in self.noisy)
+        if count >= LEAST_PIXELS:
+            return ""
+        return (
+            f"There are {count:,} pixels to train on, and a network needs many more to "
+            "learn what they have in common; use a larger image or part, or more images."
+        )
 
     def sources(self) -> dict[str, Any]:
         """Arguments of `TrainDataModule`: one array, a list, or None."""

@@ -103,11 +103,13 @@ class DenoiseDock(QWidget):
         self._inputs.check.checked.connect(lambda report: self._on_checked())
         self._inputs.costChanged.connect(self._presenter.update)
         self._controls.compare.pairChanged.connect(self._presenter.update)
+        self._controls.compare.judged.connect(self._presenter.update)
         self._controls.card.chosen.connect(self.loadModel)
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
         DropTarget(self, viewer.layers).dropped.connect(self._inputs.take)
         self._inputs.modelDropped.connect(self.loadModel)
+        self._inputs.data.refused.connect(self._on_not_opened)
         for name, slot in (
             ("denoise_now", self._on_denoise_now),
             ("train", lambda: self._train(None)),
@@ -395,6 +397,14 @@ class DenoiseDock(QWidget):
     def _on_refused(self, sentence: str) -> None:
         notify(sentence, Show_the_log=self._controls.log.expand)
 
+    def _on_not_opened(self, sentence: str) -> None:
+        notify(sentence, Show_the_log=self._controls.log.expand)
+        self._controls.log.addLine(sentence)
+        if not self._run.state.busy:
+            self._run.showMessage(sentence)
+            self._presenter.denoised_last = False
+            self._presenter.update()
+
     def _on_ended(self) -> None:
         self._presenter.updateModel()
         self._controls.recovery.refresh()
@@ -418,7 +428,9 @@ class DenoiseDock(QWidget):
         if task is None:
             return False
         report = self._inputs.check.report
-        problem = why_training_cannot_work(report, task.configuration)
+        problem = task.data.too_few_pixels() or why_training_cannot_work(
+            report, task.configuration
+        )
         if problem and not confirm(self, "Train anyway", problem):
             return False
         if not _is_free(self._run):

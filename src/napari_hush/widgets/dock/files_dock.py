@@ -24,7 +24,7 @@ from napari_hush.widgets.jobs.files_task import (
 )
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity, Phase
-from napari_hush.widgets.notifications import WarningCollector
+from napari_hush.widgets.notifications import WarningCollector, notify
 from napari_hush.widgets.theme.collapsible import order_tabs
 from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import paint_now
@@ -80,6 +80,7 @@ class FilesDock(QWidget):
         self._open = push_button("files_open_folder", "Open folder")
         self._activity = ActivityBar(self)
         self._opener = FileOpener(viewer, self)
+        self._opener.refused.connect(notify)
         self._run = Run(self, self._summary, _Silent())
         self._check = Run(self, warnings=_Silent())
         self._check_later = QTimer(self)

@@ -75,6 +75,7 @@ class Presenter(QObject):
             uses_model=self.uses_model,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
+            verdict=self._controls.compare.verdict,
             has_curve=bool(self._controls.plot.history.steps),
             seconds=None if state.busy else self._seconds(),
             seconds_after=inputs.seconds_after

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from napari_hush.widgets.dock.readiness import Readiness
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState
-from napari_hush.widgets.settings.labels import roughly
+from napari_hush.widgets.settings.labels import NBSP, roughly
 
-NBSP = "\N{NO-BREAK SPACE}"
 WORTH_SAYING = 10.0
 """Seconds of denoising from which they are added to those of training."""
 _DOING = {
@@ -69,6 +68,8 @@ class DockState:
     """Whether "Denoise now" waits for the check of the noise."""
     has_result: bool = False
     """Whether the chosen layer has a result to look at."""
+    verdict: str = ""
+    """The verdict on the result, or what is known of it; may be empty."""
     has_curve: bool = False
     """Whether there is a loss curve."""
     ended: str = ""
@@ -318,6 +319,8 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         misfit = readiness.denoising
         kind = "problem" if misfit else "plain"
         return f"{state.message} {misfit or readiness.note}".rstrip(), kind
+    if state.phase is Phase.DONE and state.activity is Activity.DENOISING:
+        return f"{state.message}\n{dock.verdict}".rstrip(), "plain"
     if state.phase is Phase.DONE:
         return state.message, "plain"
     if dock.uses_model:

@@ -66,6 +66,8 @@ class ComparePanel(QWidget):
 
     pairChanged = Signal()
     """There is another pair of layers, or none."""
+    judged = Signal()
+    """`verdict` may have changed."""
 
     def __init__(
         self, viewer: Any, chosen: Callable[[], Image | None], parent: QWidget | None = None
@@ -107,6 +109,11 @@ class ComparePanel(QWidget):
         self.setQuality(None)
         self.refresh()
 
+    @property
+    def verdict(self) -> str:
+        """The verdict in words; empty if there is none."""
+        return str(self._verdict.text())
+
     def refresh(self) -> None:
         """Find the layers to compare again, after another layer was chosen."""
         pair = pair_of(self._chosen(), self.viewer.layers)
@@ -143,8 +150,10 @@ class ComparePanel(QWidget):
         for label, text in zip(labels, texts, strict=True):
             label.setText(text)
             label.setVisible(bool(text))
-        self._verdict.setToolTip(reason)
+        name = "" if self.pair is None else f"“{self.pair[1].name}”\n"
+        self._verdict.setToolTip(f"{name}{reason}".strip())
         self._numbers.setToolTip(tip)
+        self.judged.emit()
 
     def closeView(self) -> None:
         """Close the open view."""

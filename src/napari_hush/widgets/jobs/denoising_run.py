@@ -42,6 +42,8 @@ class DenoisingRun(Run):
         subject = ", ".join(task.origin.name for task in tasks)
         task = tasks[0] if len(tasks) == 1 else DenoisingSeveral(tasks)
         self.start(Activity.DENOISING, subject, task)
+        if len(tasks) == 1:
+            self._warnings.skip("structure")  # the verdict says so
 
     def save(self, task: SavingImage) -> None:
         """Run `task`."""

@@ -19,9 +19,8 @@ from napari_hush.events import (
 )
 from napari_hush.io import file_of
 from napari_hush.widgets.jobs.files_task import FilesFound, ImageChecked
-from napari_hush.widgets.settings.labels import format_duration
+from napari_hush.widgets.settings.labels import NBSP, format_duration
 
-_NBSP = "\N{NO-BREAK SPACE}"
 _SHORTEST = 0.5
 """Seconds of work from which the time left is estimated."""
 _ELSEWHERE = re.compile(r" \(on the command line [^)]*\)")
@@ -60,7 +59,7 @@ class FileRow:
         """Its state, for the list."""
         match self.step:
             case Step.RUNNING:
-                return f"{self.share:.0%}".replace("%", f"{_NBSP}%")
+                return f"{self.share:.0%}".replace("%", f"{NBSP}%")
             case Step.DONE if self.warnings:
                 return "done ⚠"
         return str(self.step.value)
@@ -254,7 +253,7 @@ class FilesProgress:
         ended = self.count(Step.DONE, Step.KEPT, Step.FAILED)
         parts = [f"{min(ended + 1, len(self.rows))} of {len(self.rows)}"]
         if (seconds := self.seconds_left(now)) is not None:
-            parts.append(f"{format_duration(seconds)}{_NBSP}left")
+            parts.append(f"{format_duration(seconds)}{NBSP}left")
         if failed := self.count(Step.FAILED):
             parts.append(f"{failed} failed")
         return " · ".join(parts)

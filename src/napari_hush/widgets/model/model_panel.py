@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from napari_hush.config.methods import method_of
-from napari_hush.widgets.settings.labels import counted
+from napari_hush.widgets.settings.labels import NBSP, counted
 from napari_hush.widgets.theme.collapsible import CLOSED, OPEN
 from napari_hush.widgets.theme.widgets import push_button, row, small_button
 from napari_hush.widgets.user_settings import load_setting
@@ -114,7 +114,6 @@ def snapshot_menu(
     return menu
 
 
-NBSP = "\N{NO-BREAK SPACE}"
 TIMES = f"{NBSP}×{NBSP}"
 SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
 """Of units that files spell out."""

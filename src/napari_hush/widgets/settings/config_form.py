@@ -104,8 +104,8 @@ class ConfigForm(QWidget):
             editor.updateGeometry()
 
     def _add_row(self, layout: QFormLayout, name: str) -> None:
-        words, tip = words_of(name), help_of(name, self._fields[name])
-        editor = editor_for(name, self._fields[name])
+        words, editor = words_of(name), editor_for(name, self._fields[name])
+        tip = help_of(name, self._fields[name], getattr(editor, "EMPTY", "empty"))
         editor.setObjectName(f"all_{name}")
         editor.setAccessibleName(words)
         editor.setToolTip(tip)

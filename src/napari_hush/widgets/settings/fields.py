@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_hush.widgets.settings.labels import CHOICES, UNITS
+from napari_hush.widgets.settings.labels import CHOICES, UNITS, help_of
 from napari_hush.widgets.theme.widgets import mark
 
 if TYPE_CHECKING:
@@ -67,15 +67,17 @@ class CountField(SpinBox):
     `name` becomes the objectName.
     """
 
+    EMPTY = "automatic"
+
     def __init__(self, name: str, field: FieldInfo, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName(name)
-        self.setToolTip(f"{field.description}\n({name})")
+        self.setToolTip(help_of(name, field, self.EMPTY))
         lowest, highest = bounds_of(field)
         self._optional = field.default is None
         if self._optional:
             lowest -= 1  # the lowest value of the box stands for None
-            self.setSpecialValueText("automatic")
+            self.setSpecialValueText(self.EMPTY)
         self.setRange(lowest, highest)
         self.setGroupSeparatorShown(True)
         if unit := UNITS.get(name):

@@ -5,12 +5,15 @@ Fields without an entry are labeled with their name, with spaces for underscores
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from napari_hush.errors import counted as counted
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+NBSP = "\N{NO-BREAK SPACE}"
 
 _WORDS = {
     "batch_size": "Batch size",
@@ -80,13 +83,17 @@ def words_of(name: str) -> str:
     return _WORDS.get(name, name.replace("_", " ").capitalize())
 
 
-def help_of(name: str, field: FieldInfo) -> str:
-    """Help for the field `name`: its description, default and name."""
+def help_of(name: str, field: FieldInfo, none: str) -> str:
+    """Help for the field `name`: its description, default and name.
+
+    `none` is what its editor shows for None.
+    """
     default = field.get_default(call_default_factory=True)
     simple = isinstance(default, bool | int | float | str) and not field.is_required()
     shown = CHOICES.get(default, default) if isinstance(default, str) else default
     said = f"\nDefault: {shown}" if simple else ""
-    return f"{field.description}{said}\n({name})"
+    words = re.sub(r"\bNone\b", none, field.description or "")
+    return f"{words}{said}\n({name})"
 
 
 def format_duration(seconds: float) -> str:
@@ -96,13 +103,11 @@ def format_duration(seconds: float) -> str:
     """
     whole = round(seconds)
     if whole < 1:
-        return "under 1\N{NO-BREAK SPACE}s"
+        return f"under 1{NBSP}s"
     minutes, secs = divmod(whole, 60)
     hours, mins = divmod(minutes, 60)
     parts = ((hours, "h"), (mins, "min"), (0 if hours else secs, "s"))
-    return "\N{NO-BREAK SPACE}".join(
-        f"{number}\N{NO-BREAK SPACE}{unit}" for number, unit in parts if number
-    )
+    return NBSP.join(f"{number}{NBSP}{unit}" for number, unit in parts if number)
 
 
 def roughly(seconds: float) -> str:

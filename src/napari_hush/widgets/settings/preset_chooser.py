@@ -9,14 +9,13 @@ from qtpy.QtWidgets import QWidget
 
 from napari_hush.config.training import PRESETS, preset_of
 from napari_hush.errors import counted
+from napari_hush.widgets.settings.labels import NBSP
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 from napari_hush.widgets.theme.widgets import column, quiet_label, show_text
 
 if TYPE_CHECKING:
     from napari_hush.config import TrainingConfig
     from napari_hush.config.training import Preset
-
-NBSP = "\N{NO-BREAK SPACE}"
 
 
 class PresetChooser(QWidget):

@@ -26,10 +26,10 @@ from napari_hush.config.training import DEFAULT
 from napari_hush.errors import DataError, HushError, counted
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
-from napari_hush.widgets.settings.labels import roughly, words_of
+from napari_hush.widgets.settings.labels import NBSP, roughly, words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
 from napari_hush.widgets.settings.patch_size_field import PatchSizeField
-from napari_hush.widgets.settings.preset_chooser import NBSP, PresetChooser, cost_in_words
+from napari_hush.widgets.settings.preset_chooser import PresetChooser, cost_in_words
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.widgets import column, form, small_button
 
@@ -222,7 +222,7 @@ class SettingsForm(QWidget):
         if available is not None:
             fitting_patch(available, wish, self._multiple(follows), name)
         words = " × ".join(map(str, self._size()))
-        return "" if self._size() == wish else f"Patch size {words}: {name} is small"
+        return "" if self._size() == wish else f"Patch size {words}, to fit {name}"
 
     def _add_common_rows(self) -> None:
         widget = QWidget()

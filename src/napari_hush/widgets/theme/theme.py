@@ -75,6 +75,7 @@ def stylesheet(colours: Colours) -> str:
     """Rules beyond napari's own stylesheet."""
     return f"""
         QPushButton {{ min-height: 20px; padding: 4px 8px; }}
+        QPushButton:disabled {{ padding: 3px 7px; }}  /* napari adds a border */
         QPushButton[lit="true"] {{
             background-color: {colours.accent}; color: {colours.on_accent};
             font-weight: 600;
