@@ -65,3 +65,17 @@ def test_one_marked_pixel_is_enough(y, x, channel):
     windows = np.array([[0, 0, 4 * n] for n in range(4)])
     kept = marked([mask], windows, (4, 4), 0, np.random.default_rng(0))
     assert kept.tolist() == [x // 4 == n for n in range(4)]
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1, 1e12])
+@pytest.mark.parametrize("offset", [0, 1e3, 1e6, 1e12])
+def test_entropy_does_not_depend_on_the_unit(factor, offset):
+    values = np.random.default_rng(0).normal(0, 1, (64, 64))
+    found = entropy((values + offset) * factor)
+    assert found == pytest.approx(entropy(values), abs=0.01)
+
+
+def test_entropy_of_values_that_differ_by_rounding():
+    patch = np.full((8, 8), 1e12)
+    patch[0, 0] = np.nextafter(1e12, 2e12)
+    assert entropy(patch) == pytest.approx(entropy(patch > 1e12))

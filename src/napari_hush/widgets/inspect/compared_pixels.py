@@ -101,7 +101,7 @@ class Swiped(_Pair):
         pixels = self._pixels(key, after=after)
         if not after or self.tone == SAME_TONE:
             return pixels
-        gain, offset = np.array(self.tone, np.float32)
+        gain, offset = np.array(self.tone, np.result_type(self.dtype, np.float32))
         return as_type(pixels * gain + offset, self.dtype, unit=False)
 
     def _fill(self, shown: NDArray[Any], key: tuple[Any, ...], where: Any) -> None:
