@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -427,7 +428,9 @@ def test_events_name_images_and_the_files_they_come_from(tmp_path):
     (target,) = careamist.predict_to_disk(
         tmp_path / "in", prediction_dir=tmp_path / "out", dtype="source"
     )
-    careamist.predict_to_disk(tmp_path / "in", prediction_dir=tmp_path / "out", resume=True)
+    careamist.predict_to_disk(
+        tmp_path / "in", prediction_dir=tmp_path / "out", dtype="source", resume=True
+    )
     (started,) = [e for e in events if isinstance(e, ImageStarted)]
     assert (started.name, started.path) == ("it's.tif", image)
     (clipped,) = [e for e in events if isinstance(e, PixelsClipped)]
@@ -604,3 +607,38 @@ def test_results_have_the_metadata_of_their_source(tmp_path, source, suffix):
     is_ome = suffix == ".ome.tif" or (suffix == ".tif" and source.name.endswith("ome.tif"))
     assert found.is_ome == is_ome
     assert read_record(target)["source"]["name"] == source.name
+
+
+@pytest.mark.parametrize("kind", ["tiff", "zarr"])
+def test_resuming_keeps_results_of_this_model_and_settings_alone(tmp_path, kind):
+    folder, careamist = tmp_path / "in", untrained()
+    folder.mkdir()
+    for name in "ab":
+        write_tiff(folder / f"{name}.tif", picture(20, 20), "YX")
+    where = {"prediction_dir": tmp_path / "out", "write_type": kind, "resume": True}
+    first, second = careamist.predict_to_disk(folder, **where)
+    shutil.rmtree(second) if second.is_dir() else second.unlink()
+    other = untrained()
+    with torch.no_grad():
+        other.model.network.last.bias += 1
+    for engine, changed, named in (
+        (other, {}, "this model;"),
+        (careamist, {"tta": True}, "this tta;"),
+        (careamist, {"tta": 4, "dtype": "source"}, "this tta and dtype;"),
+        (careamist, {"precision": "bf16"}, "this precision;"),
+    ):
+        with pytest.raises(ExistingFileError, match=named):
+            engine.predict_to_disk(folder, **where, **changed)
+        assert not second.exists()
+    same = {"axes": "YX", "tta": 1, "precision": "32", "tile_size": [16, 16]}
+    assert careamist.predict_to_disk(folder, **where, **same) == [first, second]
+
+
+def test_resuming_keeps_no_image_that_is_no_result(tmp_path):
+    write_tiff(tmp_path / "a.tif", picture(20, 20), "YX")
+    (tmp_path / "out").mkdir()
+    shutil.copy(tmp_path / "a.tif", tmp_path / "out")
+    with pytest.raises(ExistingFileError, match="not made with this model"):
+        untrained().predict_to_disk(
+            tmp_path / "a.tif", prediction_dir=tmp_path / "out", resume=True
+        )

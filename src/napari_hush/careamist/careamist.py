@@ -420,7 +420,8 @@ class CAREamist:
         overwrite : bool
             Replace existing results, including partial ones of another model.
         resume : bool
-            Keep existing results and denoise the missing ones.
+            Keep existing results and denoise the missing ones. Those of another model or
+            of other settings are refused, except in custom formats.
         read_source_func, extension_filter, should_stop, check, **settings
             See `predict`.
 
@@ -452,7 +453,10 @@ class CAREamist:
             read_source_func=read_source_func,
             extension_filter=extension_filter,
         )
-        return job.run(job.plan(source, output, resume=resume), resume=resume)
+        plan = job.plan(source, output, resume=resume)
+        if resume:
+            job.refuse_others(plan)
+        return job.run(plan, resume=resume)
 
     # ---- saving
 

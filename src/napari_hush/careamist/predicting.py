@@ -41,6 +41,7 @@ from napari_hush.prediction import (
     denoise_to_file,
     plan_files,
     predict_files,
+    refuse_other_results,
     result_axes,
     result_dtype,
 )
@@ -276,6 +277,19 @@ class FileJob:
             overwrite=self.overwrite,
             resume=resume,
         )
+
+    def refuse_others(self, plan: FilesPlan) -> None:
+        """Raise an ExistingFileError if a result is not of this model and settings."""
+        if self.form.kind != "custom":
+            refuse_other_results(
+                (plan.targets[number] for number in plan.own),
+                model=self.model.sha256,
+                axes=self.settings.get("axes"),
+                level=self.config.level,
+                tta=self.config.tta,
+                dtype=self.config.dtype,
+                precision=self.config.precision,
+            )
 
     def run(self, plan: FilesPlan, *, resume: bool) -> list[Path]:
         """Denoise all images of a plan, see `CAREamist.predict_to_disk`."""

@@ -2,7 +2,12 @@
 
 from napari_hush.deprecation import former_names
 from napari_hush.prediction.cast import result_dtype
-from napari_hush.prediction.files import FilesPlan, plan_files, predict_files
+from napari_hush.prediction.files import (
+    FilesPlan,
+    plan_files,
+    predict_files,
+    refuse_other_results,
+)
 from napari_hush.prediction.progress import ImageProgress
 from napari_hush.prediction.tiles import Region, Tile, group_by_shape, plan_tiles
 from napari_hush.prediction.to_array import (
@@ -27,6 +32,7 @@ __all__ = [
     "plan_files",
     "plan_tiles",
     "predict_files",
+    "refuse_other_results",
     "result_axes",
     "result_dtype",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
+    ExistingFileError,
     HushError,
     LostProcessError,
     MissingFileError,
@@ -26,6 +27,7 @@ from napari_hush.io import (
     images_of,
     is_path,
     plan_targets,
+    read_record,
 )
 from napari_hush.system import job_env
 
@@ -178,3 +180,28 @@ def _check_enough(count: int, what: str, ranks: int) -> None:
             f"There are {count} {what} but {ranks} processes share them, so some would "
             f"have nothing to do; use {count} processes or fewer."
         )
+
+
+def refuse_other_results(targets: Iterable[Path], **wanted: Any) -> None:
+    """Raise an ExistingFileError if a result was not made with the `wanted` values.
+
+    These are the hash of the ``model`` and settings that decide pixels; None, or a
+    ``precision`` of "auto", stands for any.
+    """
+    for target in filter(Path.exists, targets):
+        record = read_record(target) or {"model": {}}
+        made = {"tta": 1, "dtype": "float32", **record.get("settings", {})}
+        made["tta"] = 8 if made["tta"] is True else int(made["tta"])
+        made["model"] = record["model"].get("sha256", "")
+        made["precision"] = record.get("precision")
+        other = [
+            name
+            for name, value in wanted.items()
+            if value not in (None, "auto", made.get(name)) and made.get(name) is not None
+        ]
+        if other:
+            raise ExistingFileError(
+                f"{str(target)!r} exists already but was not made with this "
+                f"{' and '.join(other)}; choose another folder, or use the option "
+                "overwrite."
+            )
