@@ -1,12 +1,13 @@
 """One process writes a result; what others left is resumed or refused."""
 
+import contextlib
 import subprocess
 import sys
 import time
 
 import pytest
 
-from napari_hush.errors import ExistingFileError, UnwritableFileError
+from napari_hush.errors import ExistingFileError, UnreadableFileError, UnwritableFileError
 from napari_hush.io.partial_output import open_partial_output
 
 JOB = {"model": "a", "source": "b"}
@@ -121,3 +122,25 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UnwritableFileError, match="Cannot write"):
         write(tmp_path / "file" / "result.txt")
+
+
+@pytest.mark.parametrize("ending", ["lock", "part", "tiles"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_links_beside_the_result_harm_no_other_file(target, ending, parts):
+    other = target.with_name("other.txt")
+    other.write_text("other")
+    target.with_name(f".{target.name}.{ending}").symlink_to(other)
+    with contextlib.suppress(UnreadableFileError):  # a journal that is none
+        write(target, parts)
+    assert other.read_text() == "other"
+
+
+def test_a_part_that_became_a_link_is_begun_again(target):
+    write(target, stop_after=1)
+    part, other = target.with_name(f".{target.name}.part"), target.with_name("other")
+    other.write_text("other\n")
+    part.unlink()
+    part.symlink_to(other)
+    assert write(target) == [0, 1, 2]
+    assert other.read_text() == "other\n"
+    assert target.read_text() == "0\n1\n2\n"

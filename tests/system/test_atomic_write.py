@@ -1,5 +1,6 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,3 +73,31 @@ def test_a_folder_where_a_file_is(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(UnwritableFileError, match="a file is where a folder should be"):
         make_folder(tmp_path / "a" / "b")
+
+
+def test_threads_write_one_file(tmp_path):
+    path = tmp_path / "a"
+
+    def save(number):
+        with whole_file(path) as part:
+            part.write_text(str(number) * 1000)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(save, number) for number in range(64)]:
+            done.result()
+    assert len(set(path.read_text())) <= 2
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_links_are_replaced_or_followed(tmp_path):
+    path, other = tmp_path / "a", tmp_path / "other"
+    other.write_text("other")
+    path.symlink_to(other)
+    with whole_file(path, follow=True) as part:
+        part.write_text("new")
+    assert path.is_symlink()
+    assert other.read_text() == "new"
+    with whole_file(path) as part:
+        part.write_text("newer")
+    assert not path.is_symlink()
+    assert other.read_text() == "new"

@@ -140,7 +140,7 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
             f"Cannot save a configuration as {path.name!r}; end the name in .yml or "
             ".yaml, or give a folder."
         )
-    with whole_file(path) as part:
+    with whole_file(path, follow=True) as part:
         part.write_text(as_yaml(config), encoding="utf-8")
     return path
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -34,14 +33,15 @@ from napari_hush.interop.bioimageio_rdf import (
     round_up,
 )
 from napari_hush.interop.onnx import onnx_model
-from napari_hush.interop.torchscript import Denoiser, write_torchscript
-from napari_hush.models import Model, save_model
+from napari_hush.interop.torchscript import Denoiser, torchscript_bytes
+from napari_hush.models.file import model_bytes
 from napari_hush.prediction import check_suits
 from napari_hush.prediction.tiles import Tile, read_tile
 from napari_hush.system.atomic_write import whole_file
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
+    from napari_hush.models import Model
 
 DESCRIPTION = "rdf.yaml"
 """Name of the description in a package."""
@@ -73,12 +73,16 @@ def write_package(
         "unet.py": architecture_source().encode(),
         "weights.onnx": onnx_model(model, scaled=False).SerializeToString(),
         "configuration.yml": as_yaml(model.config).encode(),
-        **_made_as_files(model),
+        "weights.pt": torchscript_bytes(model, scaled=False),
+        "model.safetensors": model_bytes(model),
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     text = described(model, about, hashes, list(covers), clean)
     rdf = yaml.safe_dump(text, sort_keys=False, allow_unicode=True)
-    with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as pack:
+    with (
+        whole_file(path, follow=True) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as pack,
+    ):
         pack.writestr(DESCRIPTION, rdf)
         for name, content in files.items():
             pack.writestr(name, content)
@@ -103,14 +107,6 @@ def _state(model: Model) -> bytes:
     state = model.network.state_dict()
     torch.save({name: t.detach().cpu().contiguous() for name, t in state.items()}, buffer)
     return buffer.getvalue()
-
-
-def _made_as_files(model: Model) -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, "weights.pt")
-        write_torchscript(model, script, scaled=False)
-        own = save_model(model, Path(folder, "model.safetensors"))
-        return {path.name: path.read_bytes() for path in (script, own)}
 
 
 _SIZES = {2: (256, 256), 3: (16, 64, 64)}

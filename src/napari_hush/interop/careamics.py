@@ -16,7 +16,7 @@ from napari_hush.config.data import DataType
 from napari_hush.config.transforms import N2VManipulateConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import Model, UNet
-from napari_hush.models.file import check_weights
+from napari_hush.models.file import check_values, check_weights
 from napari_hush.models.normalization import FORMER_EPSILON, Normalization
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def careamics_model(
     unet = UNet(made)
     unet.load_state_dict(renamed)
     scaling, target = _scaling(data, "input"), _scaling(data, "target")
-    return Model(
+    model = Model(
         config,
         unet.eval(),
         _fitting(scaling, made.in_channels),
@@ -86,6 +86,8 @@ def careamics_model(
         epochs=epochs,
         steps=steps,
     )
+    check_values(model)
+    return model
 
 
 def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import pickletools
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -26,7 +25,7 @@ from napari_hush.interop.careamics import careamics_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
 from napari_hush.models import load_model
-from napari_hush.models.file import MALFORMED
+from napari_hush.models.file import MALFORMED, model_of
 from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.memory import require_memory
 
@@ -163,7 +162,7 @@ def _package(path: Path) -> Model:
         attached = _attached(text)
         for file, sha256 in attached.items():
             if file.endswith(_OWN):
-                return _own(archive.read(file, sha256=sha256))
+                return model_of(archive.read(file, sha256=sha256), repr(str(path)))
         for file, sha256 in attached.items():
             if PurePosixPath(file).suffix in (".yml", ".yaml"):
                 values = plain_values(archive.read(file, sha256=sha256, limit=BYTES))
@@ -178,13 +177,6 @@ def _attached(text: Mapping[str, Any]) -> dict[str, str | None]:
     if isinstance(attached, dict):
         return {str(name): None for name in attached.get("files") or ()}
     return {str(file["source"]): file.get("sha256") for file in attached}
-
-
-def _own(content: bytes) -> Model:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"model{_OWN}")
-        file.write_bytes(content)
-        return load_model(file)
 
 
 def _weights(text: Mapping[str, Any], archive: Archive) -> dict[str, torch.Tensor]:

@@ -39,7 +39,7 @@ def write_onnx(model: Model, path: Path, *, scaled: bool = True) -> None:
     names of the axes say. Raises a HushError if the package onnx is not installed.
     """
     proto = onnx_model(model, scaled=scaled)
-    with whole_file(path) as part:
+    with whole_file(path, follow=True) as part:
         part.write_bytes(proto.SerializeToString())
 
 

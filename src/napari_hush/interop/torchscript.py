@@ -41,6 +41,12 @@ def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
     Input and output are float32 ``(B, C, (Z), Y, X)`` of any batch size, intensities if
     `scaled` and else normalized. Spatial sizes are multiples of `UNet.multiple`.
     """
+    with whole_file(path, follow=True) as part:
+        part.write_bytes(torchscript_bytes(model, scaled=scaled))
+
+
+def torchscript_bytes(model: Model, *, scaled: bool = True) -> bytes:
+    """The content of the file that `write_torchscript` writes."""
     network = Denoiser(model).eval() if scaled else fuse_batch_norm(model.network).cpu()
     multiple = model.network.multiple
     channels = model.network.config.in_channels
@@ -53,8 +59,7 @@ def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, buffer)
-    with whole_file(path) as part:
-        part.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _per_channel(values: tuple[float, ...], dims: int) -> Tensor:

@@ -123,7 +123,8 @@ class PartialOutput:
             except ExistingFileError:
                 if not self.overwrite:
                     raise
-        if (journal := self._journal) is not None and self._part.exists():
+        journal, is_link = self._journal, self._part.is_symlink()
+        if journal is not None and self._part.exists() and not is_link:
             self.result.reopen(self._part)
             self.missing, self.clipped = journal.missing, journal.clipped
             return

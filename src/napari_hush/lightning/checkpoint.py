@@ -165,8 +165,7 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
         check_weights(_under("network", file.shapes), network)
         if average := _under("average", file.shapes):
             check_weights(average, network)
-        # Copies: Windows cannot replace a file that is mapped, as these would be.
-        tensors = {name: tensor.clone() for name, tensor in file.tensors().items()}
+        tensors = file.tensors()
         losses = {name: tensors.pop(f"losses.{name}").tolist() for name in vars(Losses())}
         for name in ("train_step", "train_epoch", "val_epoch"):
             losses[name] = [int(number) for number in losses[name]]

@@ -6,8 +6,11 @@ those of the configured network.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import safetensors
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from napari_hush.config import Configuration
 from napari_hush.errors import MissingFileError, ModelFileError
@@ -84,6 +87,13 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
             f"Cannot save a model as {path.name!r}; end the name in {SUFFIX}."
         )
     refuse_existing(path, overwrite)
+    with whole_file(path, follow=True) as part:
+        part.write_bytes(model_bytes(model))
+    return path
+
+
+def model_bytes(model: Model) -> bytes:
+    """The content of a model file."""
     target = model.target_normalization
     header = {
         "format": _FORMAT,
@@ -93,8 +103,7 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
         "trained": json.dumps({"epochs": model.epochs, "steps": model.steps}),
         "provenance": model.provenance.as_json(),
     }
-    write_tensors(path, model.network.state_dict(), header)
-    return path
+    return _tensor_bytes(model.network.state_dict(), header)
 
 
 def load_model(path: str | Path) -> Model:
@@ -106,18 +115,22 @@ def load_model(path: str | Path) -> Model:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"There is no model file {str(path)!r}; check the path.")
+    return model_of(path, repr(str(path)))
+
+
+def model_of(source: Path | bytes, name: str) -> Model:
+    """Read a model file or its content; `name` is for messages, see `load_model`."""
     try:
-        file = open_tensors(path)
+        file = open_tensors(source)
     except ValueError as error:
         raise ModelFileError(
-            f"{str(path)!r} is not a model file ({error}); give a {SUFFIX} file that "
-            "was saved here."
+            f"{name} is not a model file ({error}); give a {SUFFIX} file that was saved "
+            "here."
         ) from error
     header = file.header
     if header.get("format") != _FORMAT:
         raise ModelFileError(
-            f"{str(path)!r} holds weights but was not saved by napari-hush; give a file "
-            "that was."
+            f"{name} holds weights but was not saved by napari-hush; give a file that was."
         )
     try:
         config = Configuration.model_validate_json(header["configuration"])
@@ -136,12 +149,30 @@ def load_model(path: str | Path) -> Model:
         check_weights(file.shapes, network_config)
         network = UNet(network_config)
         network.load_state_dict(file.tensors())
-        return Model(config, network.eval(), normalization, target_normalization, **trained)
+        model = Model(
+            config, network.eval(), normalization, target_normalization, **trained
+        )
+        check_values(model)
+        return model
     except MALFORMED as error:
         raise ModelFileError(
-            f"The model file {str(path)!r} is damaged or of another version "
+            f"The model file {name} is damaged or of another version "
             f"({' '.join(f'{type(error).__name__}: {error}'.split())}); save it again."
         ) from error
+
+
+def check_values(model: Model) -> None:
+    """Raise ValueError if the model has numbers that cannot denoise."""
+    for name, tensor in model.network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"the weights {name!r} are not finite")
+        if name.endswith("running_var") and tensor.min() < 0:
+            raise ValueError(f"the variances {name!r} are negative")
+    for scaling in filter(None, (model.normalization, model.target_normalization)):
+        if not all(map(math.isfinite, scaling.means)):
+            raise ValueError("the means of its normalization are not finite")
+        if not all(sys.float_info.min <= scale < math.inf for scale in scaling.scales):
+            raise ValueError("the divisors of its normalization are not positive")
 
 
 def _counts(text: str) -> dict[str, Any]:
@@ -157,45 +188,67 @@ _MAX_HEADER = 8 * 2**20
 """Largest header in bytes; that of a network of depth 6 has some ten thousand."""
 
 
+_CHECKSUM = "sha256"
+"""Key in the header for the hash of everything else; older files have none."""
+
+
 @dataclass(frozen=True)
 class TensorFile:
     """A safetensors file: texts of its header, and the shape of each tensor by name."""
 
-    path: Path
     header: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
+    content: bytes = field(repr=False)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Read all tensors; ValueError if the file cannot be read."""
+        """Read all tensors; ValueError if they are damaged."""
         try:
-            with safetensors.safe_open(self.path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in self.shapes}
-        except (safetensors.SafetensorError, OSError, RuntimeError) as error:
+            found = load(self.content)
+        except (safetensors.SafetensorError, RuntimeError) as error:
             raise ValueError(str(error)) from error
+        texts = dict(self.header)
+        checksum = texts.pop(_CHECKSUM, None)
+        if checksum is not None and checksum != _checksum(found, texts):
+            raise ValueError("it was changed or damaged since it was saved")
+        return found
 
 
-def open_tensors(path: Path) -> TensorFile:
-    """Read the header of a safetensors file.
+def open_tensors(source: Path | bytes) -> TensorFile:
+    """Read a safetensors file, or its content, up to its tensors.
 
     Raises ValueError if it is not one, is damaged or has an oversize header, and
-    OutOfMemoryError if its tensors do not fit into memory.
+    OutOfMemoryError if it does not fit into memory.
     """
     try:
-        needed = path.stat().st_size
-        require_memory(needed, f"The file {str(path)!r}", "close other programs first")
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
+        content = source if isinstance(source, bytes) else _read(source)
+        size = int.from_bytes(content[:8], "little")
         if size > _MAX_HEADER:
             raise ValueError(f"its header would have {size} bytes")
-        with safetensors.safe_open(path, framework="pt") as opened:
-            header = opened.metadata() or {}
-            shapes = {
-                name: tuple(opened.get_slice(name).get_shape())
-                for name in opened.keys()  # noqa: SIM118
-            }
-    except (safetensors.SafetensorError, OSError, RuntimeError) as error:
+        found: Any = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
+        shapes = {name: tuple(each["shape"]) for name, each in found}
+        header: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__")
+    except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(str(error)) from error
-    return TensorFile(path, header, shapes)
+    return TensorFile(header or {}, shapes, content)
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file; it is not mapped, since it may be truncated meanwhile."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        if (size := int.from_bytes(start, "little")) > _MAX_HEADER:
+            raise ValueError(f"its header would have {size} bytes")
+        needed = os.fstat(file.fileno()).st_size
+        require_memory(needed, f"The file {str(path)!r}", "close other programs first")
+        return start + file.read()
+
+
+def _checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(header.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def write_tensors(
@@ -205,9 +258,13 @@ def write_tensors(
 
     Raises UnwritableFileError if it cannot be written; an older file then stays.
     """
-    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with whole_file(path) as part:
-        part.write_bytes(save(plain, dict(header)))
+        part.write_bytes(_tensor_bytes(tensors, header))
+
+
+def _tensor_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    return save(plain, {**header, _CHECKSUM: _checksum(plain, header)})
 
 
 def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:

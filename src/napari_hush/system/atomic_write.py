@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,23 +46,26 @@ def refuse_existing(
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, follow: bool = False) -> Iterator[Path]:
     """Write to the path that is yielded; it is forced to the disk and renamed at the end.
 
     A crash, a full disk or an error leaves the old file or the new one, never half of it.
+    A link at `path` is replaced, or with `follow` the file that it leads to.
 
     Raises
     ------
     UnwritableFileError
         If the disk is full, the folder is read-only or missing, and so on.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with writing(path):
+        place = Path(os.path.realpath(path)) if follow and path.is_symlink() else path
+        # A name of its own, since other threads may write the same file.
+        part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
         try:
             yield part
             force(part)
-            os.replace(part, path)
-            force(path.parent)  # the new name as well
+            os.replace(part, place)
+            force(place.parent)  # the new name as well
         finally:
             with suppress(OSError):  # report the first error
                 part.unlink(missing_ok=True)
@@ -109,6 +113,8 @@ def locked(target: Path) -> Iterator[None]:
     path = target.with_name(f".{target.name}.lock")
     lock = FileLock(path)
     with writing(target):
+        if path.is_symlink():  # the lock would empty the file that it leads to
+            path.unlink()
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
