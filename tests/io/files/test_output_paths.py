@@ -119,6 +119,17 @@ def test_results_do_not_replace_sources():
         planned(["in/a.tif"], output="in")
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_results_do_not_replace_links_to_their_sources(here, link):
+    for folder in ("in", "out"):
+        (here / folder).mkdir()
+    source = here / "in" / "a.tif"
+    source.write_text("pixels")
+    getattr(here / "out" / "a.tif", link)(source)
+    with pytest.raises(ConfigurationError, match=r"'in/a\.tif' would replace it"):
+        planned(["in/a.tif"], resume=True)
+
+
 @pytest.mark.parametrize(
     ("kind", "former", "now"),
     [("tiff", "a.tiff", "a.tif"), ("zarr", "a.ome.zarr", "a.zarr")],

@@ -89,16 +89,19 @@ def plan_targets(
             )
         taken[name] = file
         if (replaced := sources.replaced_by(target)) is not None:
-            it = "it" if replaced == file else repr(str(replaced))
-            raise ConfigurationError(
-                f"The result of {str(file)!r} would replace {it}; give another folder."
-            )
+            raise _replaces(file, replaced)
     replaceable = overwrite or resume
-    _check_existing(
-        targets, set() if replaceable else set(range(len(targets)) if own is None else own)
-    )
+    refused = set() if replaceable else set(range(len(targets)) if own is None else own)
+    _check_existing(files, targets, refused)
     _check_stores(places, targets)
     return targets
+
+
+def _replaces(file: Path, replaced: Path) -> ConfigurationError:
+    it = "it" if replaced == file else repr(str(replaced))
+    return ConfigurationError(
+        f"The result of {str(file)!r} would replace {it}; give another folder."
+    )
 
 
 def _comparable(targets: Iterable[Path]) -> list[str]:
@@ -106,12 +109,19 @@ def _comparable(targets: Iterable[Path]) -> list[str]:
     return [normalize("NFC", str(target)).casefold() for target in targets]
 
 
-def _check_existing(targets: Sequence[Path], refused: Container[int]) -> None:
-    """Refuse folders in place of results, and results that exist of numbers `refused`."""
+def _check_existing(
+    files: Sequence[Path], targets: Sequence[Path], refused: Container[int]
+) -> None:
+    """Refuse folders and hard links of sources in place of results.
+
+    Also results that exist of numbers `refused`.
+    """
     is_folder = cache(os.path.isdir)
-    for number, target in enumerate(targets):
+    for number, (file, target) in enumerate(zip(files, targets, strict=True)):
         if not is_folder(os.path.dirname(target) or ".") or not os.path.exists(target):
             continue
+        if os.path.exists(file_of(file)) and os.path.samefile(file_of(file), target):
+            raise _replaces(file, file)
         if number in refused:
             raise ExistingFileError(
                 f"The file {str(target)!r} exists already; choose another name or folder, "
