@@ -38,7 +38,7 @@ from napari_hush.dataset.statistics import (
     require_finite,
 )
 from napari_hush.errors import DataError, counted
-from napari_hush.io import fingerprint_of
+from napari_hush.io.fingerprint import change_stamps, fingerprint_of
 from napari_hush.models.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 Scalings = tuple[Normalization, "Normalization | None"]
 """Normalization of the images, and of the targets if there are any."""
 
-_KEY_VERSION = 2
+_KEY_VERSION = 3
 """Raised when statistics are computed differently, so that cached ones do not count."""
 
 
@@ -316,7 +316,7 @@ def _key(
         prints = [fingerprint_of(image) for image in images or ()]
         if part.blocks is None or not prints or None in prints:
             return None
-        key.append(prints)
+        key += [prints, [change_stamps(image) for image in images or ()]]
         key.append([[b.sample, [[r.start, r.stop] for r in b.region]] for b in part.blocks])
     return key
 

@@ -261,20 +261,36 @@ def cached(key: list[object] | None, measure: Callable[[], Normalization]) -> No
         return measure()
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     path = cache_folder() / "statistics" / f"{name}.json"
-    if path.is_file():
-        try:
-            kept = json.loads(path.read_text())
-            return Normalization(tuple(kept["means"]), tuple(kept["stds"]))
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("The statistics cached in %s are unreadable: %s", path, error)
+    try:
+        with path.open("rb") as file:
+            kept = json.loads(file.read(_CACHED_BYTES))
+        found = Normalization(tuple(kept["means"]), tuple(kept["stds"]))
+        if kept["sha256"] == _seal(name, found):
+            return found
+        raise ValueError("they were changed")
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        _log.warning("The statistics cached in %s are unreadable: %s", path, error)
     found = measure()
+    values = {"means": found.means, "stds": found.stds, "sha256": _seal(name, found)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part:
-            part.write_text(json.dumps({"means": found.means, "stds": found.stds}))
+            part.write_text(json.dumps(values))
     except OSError as error:
         _log.warning("The statistics cannot be cached in %s: %s", path, error)
     return found
+
+
+_CACHED_BYTES = 2**20
+"""Limit for the size of cached statistics."""
+
+
+def _seal(name: str, found: Normalization) -> str:
+    """Hash of statistics and of the name of their file."""
+    values = [name, *map(repr, (found.means, found.stds))]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def fit_normalization(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from napari_hush.boxes import Box, Boxes, box_size
 from napari_hush.errors import UnreadableFileError
 from napari_hush.io.contents import file_of
 from napari_hush.io.lazy import LazyPixels
+from napari_hush.io.zarr.store import address_of
 
 if TYPE_CHECKING:
     from napari_hush.io.image import Image
@@ -113,6 +115,22 @@ def file_stamp(path: Path) -> str:
     status = file_of(path).stat()
     known = (str(path.resolve()), status.st_size, status.st_mtime_ns)
     return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def change_stamps(image: Image) -> list[tuple[int, int]]:
+    """Number and time of change of each file of an image.
+
+    The system sets them when a file is replaced, also if its time of modification is set
+    back, as by tar and rsync.
+    """
+    if image.path is None or address_of(image.path) is not None:
+        return []
+    others = getattr(getattr(image.data, "layout", None), "others", ())
+    files = [str(path) for path in (file_of(image.path), *(path for path, _ in others))]
+    for folder, _, names in os.walk(files[0]):  # a Zarr store
+        files += [os.path.join(folder, name) for name in sorted(names)]
+    stamps = map(os.stat, files)
+    return [(status.st_ino, status.st_ctime_ns) for status in stamps]
 
 
 def changes_of(images: Sequence[Image]) -> Callable[[], str | None]:
