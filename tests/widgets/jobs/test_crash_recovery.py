@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -455,7 +456,6 @@ def test_a_model_is_returned_though_its_folder_cannot_be_removed(quick, noisy, m
         raise PermissionError("a virus scanner reads it")
 
     monkeypatch.setattr(Path, "unlink", in_use)
-    monkeypatch.setattr(crash_recovery.shutil, "rmtree", lambda *some, **more: None)
     task = Training(quick(), TrainingData((noisy,)), "cells")
     assert task(ignore, StopRequest()).is_trained
 
@@ -473,3 +473,72 @@ def _folder():
     folder = data_folder() / "interrupted" / "by hand"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("my images", ["a.tif"]),
+        ("my images", []),
+        ("my images", ["noisy-0.npy"]),
+        ("2026-01-01 12.00.00 cells abc123", ["noisy-0.npy", "a.tif"]),
+        ("2026-01-01 12.00.00 cells abc123", ["in-use", "deep/a.tif"]),
+        ("2026-01-01 12.00.00 cells", ["noisy-0.npy"]),
+    ],
+)
+def test_folders_of_the_user_stay_as_they_are(name, files):
+    folder = data_folder() / "interrupted" / name
+    folder.mkdir(parents=True)
+    for file in files:
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text("mine")
+    os.utime(folder, (1e9, 1e9))
+    before = sorted(folder.rglob("*"))
+    assert interrupted_runs() == []
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_what_we_left_incomplete_is_removed():
+    folder = data_folder() / "interrupted" / "2026-01-01 12.00.00 cells abc123"
+    folder.mkdir(parents=True)
+    for file in ("in-use", "noisy-0.npy", ".run.json.12ab.part", FILE):
+        (folder / file).touch()
+    os.utime(folder, (1e9, 1e9))
+    assert interrupted_runs() == []
+    assert not folder.exists()
+
+
+def test_a_file_of_the_user_outlives_its_recovery_folder(quick, noisy):
+    run = interrupt(Training(exact(quick), TrainingData((noisy,)), "c"), 6)
+    (run.folder / "mine.tif").write_text("mine")
+    crash_recovery.discard(run.folder)
+    assert [path.name for path in run.folder.iterdir()] == ["mine.tif"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pixels": {"noisy": float("inf")}},
+        {"pixels": [1]},
+        {"pixels": {"noisy": "many"}},
+        {"pixel_size": {"axes": 1, "scale": [], "units": {}}},
+        {"pixel_size": 5},
+        {"configuration": None},
+    ],
+)
+def test_an_odd_summary_is_no_training(quick, noisy, caplog, change):
+    run = interrupt(Training(exact(quick), TrainingData((noisy,)), "c"), 6)
+    file = run.folder / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert interrupted_runs() == []
+    assert "cannot be read" in caplog.text
+    for text in ("[" * 10**5, "1" * 5000, "[]", "null", '"x"'):
+        file.write_text(text)
+        assert interrupted_runs() == []
+
+
+def test_copies_that_cannot_be_are_a_sentence(quick, noisy):
+    run = interrupt(Training(exact(quick), TrainingData((noisy,)), "c"), 6)
+    for counts in ({"noisy": 10**12}, {"other": 1}, {"../noisy": 1}):
+        with pytest.raises(UnreadableFileError):
+            dataclasses.replace(run, counts=counts).data()

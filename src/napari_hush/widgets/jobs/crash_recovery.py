@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,10 +38,18 @@ _SUMMARY_MAX_BYTES = 2**20
 _LOCK = "in-use"
 _CHECKPOINT = "run-state.safetensors"
 """As in `napari_hush.lightning.checkpoint`, which would load torch."""
+_FOLDER = re.compile(r"\d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d .* [0-9a-f]{6}")
+"""Name of a recovery folder."""
+_FILES = re.compile(
+    rf"{_LOCK}|[a-z_]+-\d+\.npy|\.?({re.escape(_SUMMARY)}|{re.escape(_CHECKPOINT)})(\.\w+\.part)?"
+)
+"""Names of the files in it; others are of the user and stay."""
 _LOCK_SECONDS = 2.0
 """Time to wait for a lock that another window may hold for a moment, to look."""
 _OLD_SECONDS = 86_400.0
 """Age at which a folder without a summary no longer belongs to a starting training run."""
+_ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""Errors of a summary that is none."""
 _LOCK_ERRORS = (OSError, NotImplementedError)
 """Of a lock that is held, or on a file system without locks."""
 
@@ -111,7 +119,7 @@ def new_recovery(
             folder.mkdir(parents=True)
         lock.acquire(_LOCK_SECONDS)
     except _LOCK_ERRORS as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         warn(f"After a crash this training run cannot be resumed: {error}")
         yield Recovery(None, data)
         return
@@ -160,15 +168,15 @@ def interrupted_runs() -> list[InterruptedTraining]:
         training = _read(folder)
         try:
             age = time.time() - folder.stat().st_mtime
-            if training is None and ((folder / _SUMMARY).exists() or age <= _OLD_SECONDS):
-                continue  # unreadable, or it may still be written
+            if training is None and (age <= _OLD_SECONDS or not _is_incomplete(folder)):
+                continue  # it may still be written, is unreadable, or of the user
             lock = _lock_of(folder)
             lock.acquire(timeout=0)
         except _LOCK_ERRORS:  # it runs in another window, or cannot be accessed
             continue
         lock.release()
         if training is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         else:
             found.append(training)
     return sorted(found, key=lambda training: training.when, reverse=True)
@@ -202,7 +210,7 @@ def _removed_at_end(lock: BaseFileLock, folder: Path, recovery: Recovery) -> Ite
             _empty(folder)
         lock.release()
         if not needed:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
 def _lock_of(folder: Path) -> BaseFileLock:
@@ -227,14 +235,29 @@ def _locked(folder: Path) -> BaseFileLock:
 
 
 def _empty(folder: Path) -> None:
-    """Remove all files but the lock from `folder`, the summary first.
+    """Remove our files but the lock from `folder`, the summary first.
 
     Windows keeps files that a virus scanner reads; they are removed a day later.
     """
     for path in sorted(folder.iterdir(), key=lambda path: path.name != _SUMMARY):
-        if path.name != _LOCK:
+        if path.name != _LOCK and _FILES.fullmatch(path.name):
             with suppress(OSError):
                 path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Remove our files from `folder`, and the folder if it has no others."""
+    with suppress(OSError):
+        _empty(folder)
+        (folder / _LOCK).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _is_incomplete(folder: Path) -> bool:
+    """Whether we made a folder, which has no summary and no files of the user."""
+    names = {path.name for path in folder.iterdir()}
+    ours = _FOLDER.fullmatch(folder.name) and all(map(_FILES.fullmatch, names))
+    return bool(ours) and not folder.is_symlink() and _SUMMARY not in names
 
 
 def _root() -> Path:
@@ -262,6 +285,6 @@ def _read(folder: Path) -> InterruptedTraining | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (OSError, *_ODD) as error:
         _log.warning("The interrupted training run in %s cannot be read: %s", folder, error)
         return None

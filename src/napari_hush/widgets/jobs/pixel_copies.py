@@ -54,8 +54,9 @@ def read_copies(folder: Path, counts: Mapping[str, int]) -> TrainingData:
     """
     copies = {}
     for kind, count in counts.items():
-        paths = [_path(folder, kind, number) for number in range(count)]
-        copies[kind] = tuple(np.load(path, mmap_mode="r") for path in paths)
+        copies[kind] = tuple(
+            np.load(_path(folder, kind, number), mmap_mode="r") for number in range(count)
+        )
     return TrainingData(**copies)
 
 
