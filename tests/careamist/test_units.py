@@ -181,3 +181,13 @@ def test_scalings_are_compared_in_units_of_the_spread():
     with pytest.raises(ConfigurationError, match="scales the images"):
         check_scaling("image", known, Normalization((1e6 + 5,), (2.0,)))
     check_scaling("image", Normalization((0.0,), (2.0,)), Normalization((1e-6,), (2.0,)))
+
+
+def test_where_the_unit_is_to_blame_structure_is_not():
+    careamist = trained(STEEP_NOISY)
+    for factor in (1, 1e-4, 1e4):
+        heard = []
+        careamist.on_progress = heard.append
+        careamist.predict(STEEP_NOISY * factor)
+        about = {e.about for e in heard if isinstance(e, WarningIssued)}
+        assert about == {"structure" if factor == 1 else "intensities"}

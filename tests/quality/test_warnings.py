@@ -172,3 +172,38 @@ def test_training_and_denoising_tell_of_equal_saturation(clean):
     one = Image.from_array(image, "YX")
     (found,) = data_warnings([one] * 3, blind=False, hides_neighbours=False)
     assert found == saturation(one)
+
+
+@pytest.mark.parametrize("ranges", [[(0.0, 4095.0)], []])
+@pytest.mark.parametrize("factor", [1, 1e-4, 1e-3, 300, 1e6])
+def test_another_unit(clean, ranges, factor):
+    image = (clean + noise(clean.shape)) * factor
+    unseen = UnseenIntensities(ranges, [1000.0], [300.0])
+    unseen.see(image[None, None])
+    warning = unseen.warning("it")
+    assert unseen.is_other_unit == (factor != 1)
+    assert (warning is None) == (factor == 1)
+    if factor < 1:
+        trained = "0 to 4095" if ranges else "1000 ± 300"
+        assert f"but the training data {trained}, so they are in an" in warning.message
+    elif factor > 1:
+        assert "brighter than the training data (" in warning.message
+
+
+def test_a_dark_image_is_in_no_other_unit():
+    unseen = UnseenIntensities([], [1000.0], [300.0])
+    unseen.see(np.zeros((1, 1, 8, 8)))
+    unseen.see(np.random.default_rng(0).normal(0, 10, (1, 1, 64, 64)))
+    assert unseen.warning("it") is None
+    assert not unseen.is_other_unit
+
+
+def test_lost_structure_of_models_of_unknown_training(clean):
+    noisy = Image.from_array(clean + noise(clean.shape), "YX")
+    flat = np.full_like(clean, clean.mean())
+    advice = [
+        residual_warning(noisy, flat, trained_here=here).message.partition("; ")[2]
+        for here in (True, False)
+    ]
+    assert advice[0].startswith("train longer")
+    assert "of unknown training, does not suit this image" in advice[1]

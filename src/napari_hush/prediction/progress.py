@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
 from napari_hush.prediction.cast import rounding_warning
-from napari_hush.quality import residual_warning, saturation, size_warning
+from napari_hush.quality import (
+    UnseenIntensities,
+    residual_warning,
+    saturation,
+    size_warning,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,12 +22,19 @@ if TYPE_CHECKING:
     from napari_hush.io import Image
     from napari_hush.models import Model
     from napari_hush.prediction.tiles import Region, Tile
-    from napari_hush.quality import UnseenIntensities
 
 
 def never() -> bool:
     """Do not stop."""
     return False
+
+
+def unseen_intensities(model: Model) -> UnseenIntensities:
+    """Counts pixels that `model` was not trained on."""
+    scaling = model.normalization
+    known = model.config.data_config.normalization.name == "mean_std"
+    typical = (scaling.means, scaling.stds) if known else ()
+    return UnseenIntensities(model.provenance.ranges, *typical)
 
 
 @dataclass
@@ -97,10 +109,12 @@ class ImageProgress:
             rounding_warning(image, dtype, model.output_normalization),
         ]
         algorithm = model.config.algorithm_config.algorithm
-        # CARE may remove more than noise on purpose.
-        if region is None and algorithm != "care":
-            fit_gain = algorithm != "n2v"
-            warnings.append(residual_warning(image, clean, fit_gain=fit_gain))
+        # CARE may remove more than noise on purpose; another unit has its own warning.
+        if region is None and algorithm != "care" and not unseen.is_other_unit:
+            fit_gain, trained_here = algorithm != "n2v", bool(model.provenance.date)
+            warnings.append(
+                residual_warning(image, clean, fit_gain=fit_gain, trained_here=trained_here)
+            )
         for warning in filter(None, warnings):
             self.on_progress(warning)
 

@@ -21,8 +21,8 @@ from napari_hush.io.output import placed
 from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
+from napari_hush.prediction.progress import unseen_intensities
 from napari_hush.prediction.tiles import Region, group_by_shape, in_order, meets, within
-from napari_hush.quality import UnseenIntensities
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
@@ -54,7 +54,7 @@ def denoise(
     """
     check_suits(model, image)
     results = result_axes(model, image).samples(out)
-    unseen = UnseenIntensities(model.provenance.ranges)
+    unseen = unseen_intensities(model)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
     tiles = [tile for tile in denoiser.plan() if region is None or meets(tile, region)]
     progress.start(image, len(tiles))

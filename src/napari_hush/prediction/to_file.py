@@ -34,9 +34,9 @@ from napari_hush.io.partial_output import begun_job
 from napari_hush.models import Model, keep_freed_memory
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
+from napari_hush.prediction.progress import unseen_intensities
 from napari_hush.prediction.tiles import Tile, group_by_shape, within
 from napari_hush.prediction.to_array import check_suits, result_axes
-from napari_hush.quality import UnseenIntensities
 from napari_hush.system.atomic_write import make_folder, writing
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def denoise_to_file(
     if progress.should_stop():
         return False
     config = _as_begun(config, model, target)
-    unseen = UnseenIntensities(model.provenance.ranges)
+    unseen = unseen_intensities(model)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
     described = _describe(model, image, target, config, denoiser.precision)
     result: Result = (

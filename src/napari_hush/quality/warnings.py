@@ -31,6 +31,12 @@ DIVERGED = 10
 """Ratio of the last loss to the lowest from which to warn; its square between them."""
 UNSEEN = 0.01
 """Share of pixels outside the training intensities from which to warn."""
+OTHER_UNIT = 0.5
+"""... and from which they are to blame for what is wrong with a result."""
+LITTLE = 0.05
+"""Range of all pixels, in standard deviations in training, that means another unit."""
+FAR = 10
+"""Standard deviations from the mean that, of any image, at most `UNSEEN` exceed."""
 
 _TRAINED_ON = 2**20  # pixels of all training images that are measured
 _DENOISED = 2**17  # pixels of each result, and for saturation, that are measured
@@ -130,12 +136,12 @@ def saturation(image: Image) -> WarningIssued | None:
 
 
 def residual_warning(
-    noisy: Image, denoised: Any, *, fit_gain: bool = False
+    noisy: Image, denoised: Any, *, fit_gain: bool = False, trained_here: bool = True
 ) -> WarningIssued | None:
     """Warn if structure was lost; None where that is unknown.
 
     `denoised` is an Image or an array in the axes of the noisy image, `fit_gain` that of
-    `check_residual`.
+    `check_residual`. A model that was not `trained_here` is hardly trained longer.
     """
     shape = denoised.axes.shape if isinstance(denoised, Image) else tuple(denoised.shape)
     if shape != noisy.axes.shape:  # other channels
@@ -148,7 +154,13 @@ def residual_warning(
         return None
     if report.verdict != "structure lost":
         return None
-    return WarningIssued("structure", f"In {noisy.name}: {report.reason}")
+    reason = report.reason
+    if not trained_here:
+        reason = reason.partition(";")[0] + (
+            "; the model, of unknown training, does not suit this image, so train one on "
+            "images like it."
+        )
+    return WarningIssued("structure", f"In {noisy.name}: {reason}")
 
 
 def size_warning(
@@ -181,14 +193,27 @@ class UnseenIntensities:
     ----------
     ranges : sequence of (float, float)
         Smallest and largest training pixel per channel; empty where unknown.
+    means, stds : sequence of float
+        Of the training pixels, per channel, where they are known.
     """
 
-    def __init__(self, ranges: Sequence[tuple[float, float]]) -> None:
+    def __init__(
+        self,
+        ranges: Sequence[tuple[float, float]],
+        means: Sequence[float] = (),
+        stds: Sequence[float] = (),
+    ) -> None:
+        self._known = bool(ranges)
+        self._typical = [*zip(means, stds, strict=True)]
+        ranges = ranges or [(m - FAR * s, m + FAR * s) for m, s in self._typical]
         self._low, self._high = np.array(ranges).reshape(-1, 2).T
         self._below = self._above = self._pixels = 0
+        self._lowest, self._highest = np.inf, -np.inf
 
     def see(self, pixels: NDArray[Any]) -> None:
         """Count ``(n, C, ...)`` pixels."""
+        self._lowest = min(self._lowest, float(pixels.min()))
+        self._highest = max(self._highest, float(pixels.max()))
         if not len(self._low):
             return
         shape = (1, -1) + (1,) * (pixels.ndim - 2)
@@ -196,15 +221,39 @@ class UnseenIntensities:
         self._above += int(np.count_nonzero(pixels > self._high.reshape(shape)))
         self._pixels += pixels.size
 
+    @property
+    def _trained_on(self) -> str:
+        if self._known:
+            return f"{self._low.min():.7g} to {self._high.max():.7g}"
+        return ", ".join(f"{mean:.4g} ± {std:.4g}" for mean, std in self._typical)
+
+    @property
+    def is_other_unit(self) -> bool:
+        """Whether most pixels are outside the range, on one side, or all are alike."""
+        outside = max(self._above, self._below) > OTHER_UNIT * self._pixels
+        return outside or self._varies_little
+
+    @property
+    def _varies_little(self) -> bool:
+        least = min((LITTLE * std for _, std in self._typical), default=0.0)
+        return 0 < self._highest - self._lowest < least
+
     def warning(self, name: str) -> WarningIssued | None:
-        """Warn if a hundredth of the pixels or more was outside the range."""
+        """Warn of another unit, or if a hundredth of the pixels was outside the range."""
+        if self._varies_little:
+            return WarningIssued(
+                "intensities",
+                f"The pixels of {name} are {self._lowest:.4g} to {self._highest:.4g} but "
+                f"the training data {self._trained_on}, so they are in another unit and "
+                "the result is wrong; scale the image as the training data were.",
+            )
         most, how = max((self._above, "brighter"), (self._below, "darker"))
         if not self._pixels or most < UNSEEN * self._pixels:
             return None
-        low, high = float(self._low.min()), float(self._high.max())
+        how = how if self._known else f"much {how}"
         return WarningIssued(
             "intensities",
             f"{most / self._pixels:.0%} of the pixels of {name} are {how} than the "
-            f"training data ({low:.7g} to {high:.7g}), so the result there may be wrong; "
+            f"training data ({self._trained_on}), so the result there may be wrong; "
             "train on images like this one.",
         )
