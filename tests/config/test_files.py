@@ -145,3 +145,23 @@ def test_a_new_setting_is_hashed_unless_it_has_its_default():
 
     assert Newer().stable_json() == TrainingConfig().stable_json()
     assert '"warmup":3' in Newer(warmup=3).stable_json()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("1" * 5000, "no integer of 64 bits"),
+        ("0x" + "f" * 5000, "no integer of 64 bits"),
+        ("-0b" + "1" * 64, "no integer of 64 bits"),
+        ("1" + ":59" * 40, "no integer of 64 bits"),
+        ("!!timestamp 5", "not YAML of plain values"),
+        ("!!int x", "no integer of 64 bits"),
+        ("2\n  batch_size: 3", "'batch_size' twice"),
+        ("{a: 1, 'a': 2}", "'a' twice"),
+    ],
+)
+def test_values_that_are_none_are_said(tmp_path, value, words):
+    path = tmp_path / "c.yml"
+    path.write_text(f"data_config:\n  batch_size: {value}\n")
+    with pytest.raises(UnreadableFileError, match=words):
+        load_configuration(path)

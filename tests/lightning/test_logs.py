@@ -1,13 +1,15 @@
 """Losses in logs."""
 
 import csv
+import shutil
 import sys
 
 import pytest
 import yaml
 
 from napari_hush import CAREamist, cli
-from napari_hush.errors import ConfigurationError
+from napari_hush.errors import ConfigurationError, UnwritableFileError
+from napari_hush.events import StepsDone
 from napari_hush.io import write_tiff
 
 
@@ -45,6 +47,31 @@ def test_a_later_run_goes_on_counting_in_a_file_of_its_own(tiny_config, noisy, t
         careamist.train(train_source=noisy, log_dir=tmp_path)
     first, second = (rows(tmp_path / f"version_{n}") for n in (0, 1))
     assert int(second[0]["step"]) == int(first[-1]["step"]) + 1
+
+
+@pytest.mark.parametrize("logger", ["csv", "tensorboard"])
+def test_a_folder_that_takes_no_log_is_said_before_training(
+    tiny_config, noisy, tmp_path, logger
+):
+    pytest.importorskip("tensorboard")
+    (tmp_path / "file").write_text("")
+    careamist = CAREamist(configured(tiny_config, logger=logger))
+    with pytest.raises(UnwritableFileError, match="Cannot write"):
+        careamist.train(train_source=noisy, log_dir=tmp_path / "file")
+    assert not careamist.get_losses()["train_step"]
+
+
+def test_a_log_that_fails_later_costs_no_model(tiny_config, noisy, tmp_path, caplog):
+    def fill(event):
+        if isinstance(event, StepsDone):
+            shutil.rmtree(tmp_path / "logs", ignore_errors=True)
+            (tmp_path / "logs").write_text("no folder any more")
+
+    careamist = CAREamist(configured(tiny_config), on_progress=fill)
+    careamist.train(train_source=noisy, log_dir=tmp_path / "logs")
+    assert careamist.is_trained
+    assert careamist.model.epochs == 2
+    assert "logged no further" in caplog.text
 
 
 def test_tensorboard(tiny_config, noisy, tmp_path):

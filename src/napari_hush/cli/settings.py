@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.boxes import Boxes, box_size
 from napari_hush.cli.main import help_of
 from napari_hush.config import Configuration, fitting_pool_z, load_configuration, set_field
 from napari_hush.config.base import field_paths
-from napari_hush.config.configuration import SUFFIXES
+from napari_hush.config.configuration import SUFFIXES, plain_values
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
 from napari_hush.errors import ConfigurationError
@@ -288,11 +287,13 @@ def _set_options(tree: Tree, options: argparse.Namespace) -> set[str]:
                 f"--set {text} has no value; write --set {name}=VALUE."
             )
         try:
-            path = set_field(Configuration, tree, name, yaml.safe_load(value))
-        except yaml.YAMLError as error:
+            values = plain_values(value.encode())
+        except ValueError as error:
             raise ConfigurationError(
-                f"--set {text} is not YAML; write for example --set patch_size='[32, 32]'."
+                f"--set {text:.200} is not YAML of plain values; write for example "
+                "--set patch_size='[32, 32]'."
             ) from error
+        path = set_field(Configuration, tree, name, values)
         if path in given:
             raise ConfigurationError(
                 f"{given[path]} and --set {name} both set {path}; give one of them."

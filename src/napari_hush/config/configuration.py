@@ -190,8 +190,9 @@ def load_configuration(path: str | Path) -> Configuration:
         raise ConfigurationError(f"In {name}: {error}") from error
     except ValueError as error:
         raise UnreadableFileError(
-            f"{name} is not a configuration of plain values; give a file that "
-            "save_configuration wrote."
+            f"{name} is not a configuration of plain values "
+            f"({' '.join(str(error).split())[:200]}); give a file that save_configuration "
+            "wrote."
         ) from error
 
 
@@ -199,7 +200,32 @@ BYTES = 256 * 2**10
 """Limit for the size of a configuration file."""
 _DEPTH = 16
 # The loader in C is ten times faster, but not every build of PyYAML has it.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Fastest):  # type: ignore[misc]
+    """Refuses a key that is given twice, of which the last would count."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"it has {twice[0]!r:.80} twice")
+        return super().construct_mapping(node, deep)
+
+    def construct_integer(self, node: Any) -> int:
+        try:
+            number = int(self.construct_yaml_int(node))
+        except ValueError:  # of more digits than Python reads
+            number = _LARGEST
+        if abs(number) >= _LARGEST:
+            raise ValueError("it has a value that is no integer of 64 bits")
+        return number
+
+
+_LARGEST = 2**63
+_ODD = (ArithmeticError, AttributeError, LookupError, TypeError)
+"""Errors of tags that do not fit their values."""
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
 
 
 def plain_values(content: bytes) -> Any:
@@ -219,5 +245,5 @@ def plain_values(content: bytes) -> Any:
             if depth > _DEPTH:
                 raise ValueError("it is nested too deeply")
         return yaml.load(text, _Loader)  # noqa: S506  (one of the safe loaders)
-    except (yaml.YAMLError, OverflowError) as error:
+    except (yaml.YAMLError, *_ODD) as error:
         raise ValueError(f"it is not YAML of plain values: {error}") from error

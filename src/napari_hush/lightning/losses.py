@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +12,15 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 
 from napari_hush.errors import ConfigurationError
 from napari_hush.events import EarlierLosses, EpochDone, Event, StepsDone
+from napari_hush.system.atomic_write import make_folder, writing
 
 if TYPE_CHECKING:
+    import pytorch_lightning as L
+
     from napari_hush.config import Configuration
     from napari_hush.lightning.checkpoint import Position
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -100,22 +107,36 @@ def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
 class LossLog:
     """Write the losses of events to a logger, by step and by epoch of all runs."""
 
-    def __init__(self, logger: Logger | None, config: Configuration) -> None:
-        self.logger = logger
-        if logger is not None:
-            logger.log_hyperparams(config.model_dump(mode="json"))
+    def __init__(self, trainer: L.Trainer, config: Configuration) -> None:
+        self._trainer = trainer
+        if (logger := trainer.logger) is not None:
+            folder = Path(logger.save_dir or "")
+            make_folder(folder)
+            with writing(folder):  # some loggers hide its errors
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+                logger.log_hyperparams(config.model_dump(mode="json"))
+                logger.save()
 
     def record(self, event: Event) -> None:
-        """Log the losses of `event`, if it has any."""
-        if self.logger is None:
+        """Log the losses of `event`, if it has any; a log that fails is given up."""
+        logger = self._trainer.logger
+        if logger is None:
             return
+        try:
+            self._record(logger, event)
+        except OSError as error:
+            self._trainer.loggers = []
+            _log.warning("The losses are logged no further: %s.", error)
+
+    def _record(self, logger: Logger, event: Event) -> None:
         if isinstance(event, StepsDone):
             for step, loss in enumerate(event.losses, event.first_step):
                 metrics = {"loss": loss, "learning_rate": event.learning_rate}
-                self.logger.log_metrics(metrics, step)
+                logger.log_metrics(metrics, step)
         elif isinstance(event, EpochDone):
             metrics = {"epoch": event.epoch, "train_loss": event.train_loss}
             if event.val_loss is not None:
                 metrics["val_loss"] = event.val_loss
-            self.logger.log_metrics(metrics, event.step - 1)
-            self.logger.save()
+            logger.log_metrics(metrics, event.step - 1)
+            logger.save()

@@ -248,7 +248,7 @@ def _callbacks(
         training,
         run.start,
         losses,
-        loss_log=LossLog(run.trainer.logger, run.config),
+        loss_log=LossLog(run.trainer, run.config),
         checkpointer=checkpointer,
         resumed=None if run.resumed is None else run.resumed.numbers,
     )
