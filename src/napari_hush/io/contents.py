@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from napari_hush.errors import DataError
+from napari_hush.errors import DataError, UnreadableFileError
 
 _REFERENCE = re.compile(r"(.+)#(\d+)")
 _log = logging.getLogger(__name__)
@@ -185,6 +185,16 @@ def natural_order(path: str | Path) -> list[tuple[str, str, str]]:
 def _by_size(number: re.Match[str]) -> str:
     digits = number[0].lstrip("0")
     return f"{len(digits):03}{digits}"  # as texts, these are in the order of numbers
+
+
+def check_inside(path: str | Path, root: Path) -> None:
+    """Raise an UnreadableFileError if a link at or above `path` leads out of `root`."""
+    real = os.path.realpath(path)
+    if not Path(real).is_relative_to(os.path.realpath(root)):
+        raise UnreadableFileError(
+            f"{str(path)!r} leads out of its Zarr store by a link to {real!r}; copy that "
+            "into the store, or open it by itself."
+        )
 
 
 def split_ending(name: str) -> tuple[str, str]:

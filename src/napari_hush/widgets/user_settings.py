@@ -15,6 +15,7 @@ from typing import Any
 from platformdirs import user_config_path, user_data_path
 
 from napari_hush.io import file_of
+from napari_hush.system.atomic_write import whole_file
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +45,10 @@ def save_setting(name: str, value: Any) -> None:
         return
     settings[name] = value
     path = settings_path()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-        os.replace(part, path)
+        with whole_file(path, follow=True) as part:
+            part.write_text(json.dumps(settings, indent=1), encoding="utf-8")
     except OSError as error:
         _log.warning("The settings of the dock cannot be saved: %s", error)
 

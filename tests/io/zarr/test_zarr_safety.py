@@ -143,3 +143,32 @@ def test_sizes_beyond_any_memory(tmp_path, changes):
     with pytest.raises(UnreadableFileError, match=r"sizes end at 2⁶³ - 1") as caught:
         open_images(path, "zarr", "YX")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("linked", ["c/0/0", "c", "zarr.json"])
+def test_links_that_lead_out_of_the_store(tmp_path, linked):
+    pixels = np.arange(64, dtype="u2").reshape(8, 8)
+    for name in ("ours.zarr", "theirs.zarr"):
+        zarr.create_array(tmp_path / name, data=pixels, chunks=(8, 8))
+    ours, theirs = (tmp_path / name / linked for name in ("ours.zarr", "theirs.zarr"))
+    inside = ours.with_name("moved")
+    ours.rename(inside)
+    ours.symlink_to(inside)  # it may lead to another place in the store
+    (image,) = open_images(tmp_path / "ours.zarr", "zarr", "YX")
+    np.testing.assert_array_equal(image.data[:], pixels)
+    ours.unlink()
+    ours.symlink_to(theirs)
+    with pytest.raises(UnreadableFileError, match="leads out of its Zarr store"):
+        open_images(tmp_path / "ours.zarr", "zarr", "YX")[0].data[:]
+
+
+def test_an_array_that_is_a_link_out_of_its_group(tmp_path):
+    group = zarr.open_group(tmp_path / "group.zarr", mode="w")
+    group.create_array("0", data=np.ones((8, 8), "u2"))
+    zarr.create_array(tmp_path / "other.zarr", data=np.ones((8, 8), "u2"))
+    (tmp_path / "group.zarr" / "1").symlink_to(tmp_path / "other.zarr")
+    with pytest.raises(UnreadableFileError, match="leads out of its Zarr store"):
+        open_images(tmp_path / "group.zarr" / "1", "zarr", "YX")
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "group.zarr")  # a store may be a link
+    (image,) = open_images(tmp_path / "link.zarr" / "0", "zarr", "YX")
+    assert (image.data[:] == 1).all()

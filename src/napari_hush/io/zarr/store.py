@@ -15,7 +15,7 @@ from napari_hush.errors import (
     MissingFileError,
     UnreadableFileError,
 )
-from napari_hush.io.contents import natural_order
+from napari_hush.io.contents import check_inside, natural_order
 from napari_hush.system.optional import require
 
 _PACKAGES = {"http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "gs": "gcsfs"}
@@ -123,7 +123,9 @@ def opened(path: Path) -> Any:
         if address is not None:
             return _sound(zarr.open(remote_store(address), mode="r"))
         _check_marks(path)
-        return _sound(zarr.open(str(path), mode="r"))
+        from napari_hush.io.zarr.safety import InnerStore  # imports zarr
+
+        return _sound(zarr.open(InnerStore(path, read_only=True), mode="r"))
     except (HushError, MemoryError):
         raise
     except Exception as error:  # damaged metadata raise many kinds
@@ -157,6 +159,10 @@ def _check_marks(path: Path) -> None:
             f"{str(path)[:200]!r} has no Zarr metadata ({', '.join(ZARR_MARKS)}); replace "
             "it or leave it out."
         )
+    root = path
+    while zarr_marks(root.parent):
+        root = root.parent
+    check_inside(path, root)
 
 
 def _sound(node: Any) -> Any:
@@ -165,7 +171,7 @@ def _sound(node: Any) -> Any:
     if 0 in (getattr(node, "chunks", None) or ()) and 0 not in node.shape:
         raise ValueError(f"its chunks are {node.chunks}")
     if not is_group(node):
-        from napari_hush.io.zarr.codecs import bound_codecs  # imports zarr
+        from napari_hush.io.zarr.safety import bound_codecs  # imports zarr
 
         bound_codecs(node)
     return node

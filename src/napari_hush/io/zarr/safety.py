@@ -1,9 +1,10 @@
-"""Codecs of Zarr arrays that unpack chunks no further than to their size."""
+"""Zarr arrays from others: no links out of the store, no chunks beyond their size."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +12,23 @@ from typing import Any
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import ShardingCodec
 from zarr.codecs._v2 import V2Codec
+from zarr.storage import LocalStore
 
 from napari_hush.io.bounded import SLACK, unpacked
+from napari_hush.io.contents import check_inside
 from napari_hush.system.memory import require_memory
 
 _LARGE = 2**28
 """Bytes of a chunk above which there must be enough free memory for it."""
+
+
+class InnerStore(LocalStore):
+    """A store in a folder; links that lead out of it are refused."""
+
+    async def get(self, key: str, *how: Any, **more: Any) -> Any:
+        """The bytes of a key."""
+        check_inside(os.path.join(self.root, key), self.root)
+        return await super().get(key, *how, **more)
 
 
 def bound_codecs(array: Any) -> None:
