@@ -12,7 +12,7 @@ import tifffile
 
 from napari_hush.errors import UnreadableFileError
 from napari_hush.io import open_images
-from napari_hush.io.bounded import unpacked
+from napari_hush.io.bounded import PACKBITS, unpacked
 
 zarr = pytest.importorskip("zarr")
 
@@ -27,7 +27,7 @@ CLAIMING = {
     "blosc": numcodecs.Blosc().encode(PLAIN),
     "lz4": numcodecs.LZ4().encode(PLAIN),
     "zstd": numcodecs.Zstd().encode(PLAIN),
-    "packbits": b"".join(b"\x7f" + PLAIN[i : i + 128] for i in range(0, len(PLAIN), 128)),
+    PACKBITS: b"".join(b"\x7f" + PLAIN[i : i + 128] for i in range(0, len(PLAIN), 128)),
 }
 
 
@@ -120,3 +120,24 @@ def test_strips_of_tiff(tmp_path, monkeypatch, method, read):
     (image,) = open_images(path, "tiff", "YX")
     with pytest.raises(UnreadableFileError, match="more than"):
         image.data[read]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "filters"),
+    [
+        ("bool", [numcodecs.PackBits()]),
+        ("u2", [numcodecs.Delta("u2"), numcodecs.Shuffle(2)]),
+        ("f4", [numcodecs.FixedScaleOffset(0, 1, "f4", "u1")]),
+    ],
+)
+def test_filters_of_zarr(tmp_path, dtype, filters):
+    pixels = (np.arange(64).reshape(8, 8) % 2).astype(dtype)
+    zarr.create_array(
+        tmp_path / "a.zarr",
+        data=pixels,
+        zarr_format=2,
+        filters=filters,
+        compressors=numcodecs.Zlib(),
+    )
+    (image,) = open_images(tmp_path / "a.zarr", "zarr", "YX")
+    np.testing.assert_array_equal(image.data[:], pixels)

@@ -10,6 +10,8 @@ from typing import Any
 
 SLACK = 2**22
 """Bytes that pieces may have beyond their pixels."""
+PACKBITS = "TIFF PackBits"
+"""The codec of TIFF; that of numcodecs packs Boolean values."""
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_BLOCK = 2**17
 """Largest size of a block of Zstandard, unpacked."""
@@ -24,18 +26,21 @@ _STREAMS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 }
 
 
-def unpacked(codec: Mapping[str, Any], packed: bytes, limit: int) -> bytes | None:
-    """Unpack `packed` with a `codec` of numcodecs, its configuration with an ``"id"``.
+def unpacked(codec: Mapping[str, Any], packed: Any, limit: int) -> bytes | None:
+    """Unpack `packed` with a `codec` of numcodecs (its configuration) or `PACKBITS`.
 
-    Returns None for codecs that unpack no more than they claim, once the claim is checked.
+    Returns None for codecs that unpack no more than they claim, once the claim is checked,
+    and for those that unpack nothing.
     Raises a ValueError if there are more than `limit` bytes, or they are damaged.
     """
     method = str(codec["id"])
-    if method not in _STREAMS:
-        claimed = _CLAIMS.get(method, len)(packed)
+    if method in _CLAIMS:
+        claimed = _CLAIMS[method](memoryview(packed).tobytes())
         if claimed > limit:
             raise ValueError(f"it claims {claimed} bytes, more than {limit}")
+    if method not in _STREAMS:
         return None
+    packed = memoryview(packed).tobytes()
     parts, size = list[bytes](), 0
     while packed or not parts:  # streams may follow one another
         stream = _STREAMS[method](codec)
@@ -87,6 +92,6 @@ def _zstd(packed: bytes) -> int:
 _CLAIMS: Mapping[str, Callable[[bytes], int]] = {
     "blosc": lambda packed: int.from_bytes(packed[4:8], "little"),
     "lz4": lambda packed: int.from_bytes(packed[:4], "little"),
-    "packbits": _packbits,
+    PACKBITS: _packbits,
     "zstd": _zstd,
 }

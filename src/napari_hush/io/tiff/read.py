@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import HushError, UnreadableFileError
-from napari_hush.io.bounded import SLACK, unpacked
+from napari_hush.io.bounded import PACKBITS, SLACK, unpacked
 from napari_hush.io.lazy import Bounds, LazyPixels, chunk_cache, extent, gather
 from napari_hush.io.tiff.layout import TiffLayout, layout_of
 from napari_hush.io.tiff.pages import truncated
@@ -32,7 +32,7 @@ _BOUNDED = find_spec("imagecodecs") is not None
 _UNBOUNDED = {
     8: ("zlib", 1032),
     32946: ("zlib", 1032),
-    32773: ("packbits", 64),
+    32773: (PACKBITS, 64),
     34925: ("lzma", 10**5),
     50000: ("zstd", 10**5),
 }

@@ -57,7 +57,7 @@ def _bounded(codec: Any, limit: int, dtype: Any) -> Any:
     return _Bounded(codec, limit) if isinstance(codec, BytesBytesCodec) else codec
 
 
-def _decoded(codec: Mapping[str, Any], packed: bytes, limit: int) -> bytes | None:
+def _decoded(codec: Mapping[str, Any], packed: Any, limit: int) -> bytes | None:
     if limit > _LARGE:
         require_memory(limit, "A chunk of the Zarr array", "save it with smaller chunks")
     return unpacked(codec, packed, limit)
@@ -71,8 +71,7 @@ class _Filter:
     limit: int
 
     def decode(self, packed: Any) -> Any:
-        known = self.codec.get_config()
-        plain = _decoded(known, memoryview(packed).tobytes(), self.limit)
+        plain = _decoded(self.codec.get_config(), packed, self.limit)
         return self.codec.decode(packed) if plain is None else plain
 
 
