@@ -12,6 +12,7 @@ from napari_hush import CAREamist
 from napari_hush.config import (
     create_care_configuration,
     create_n2n_configuration,
+    create_n2v_configuration,
     save_configuration,
 )
 from napari_hush.errors import (
@@ -31,6 +32,7 @@ from napari_hush.events import (
     TilesDone,
     TrainingDone,
     TrainingStarted,
+    WarningIssued,
 )
 from napari_hush.io import read_metadata, read_tiff, write_tiff
 from napari_hush.lightning import TrainDataModule
@@ -249,6 +251,35 @@ def test_a_loss_that_diverges_is_told_and_leaves_no_model(noisy, tiny_config):
     with pytest.raises(TrainingError, match="smaller learning rate"):
         careamist.train(datamodule=TrainDataModule(brighter, noisy))
     assert not careamist.is_trained
+
+
+@pytest.mark.parametrize("method", ["n2v", "n2n", "care"])
+@pytest.mark.parametrize("steps", [4, 20])
+def test_a_learning_rate_of_1_ends_in_one_warning(method, steps):
+    y, x = np.indices((96, 96))
+    clean = 100 + 20 * (np.sin(x / 5) + np.cos(y / 7)).astype("float32")
+    noise = np.random.default_rng(0).normal(0, 10, (2, 96, 96)).astype("float32")
+    target = {"n2v": None, "n2n": clean + noise[1], "care": clean}[method]
+    make = {
+        "n2v": create_n2v_configuration,
+        "n2n": create_n2n_configuration,
+        "care": create_care_configuration,
+    }[method]
+    events = []
+    careamist = CAREamist(
+        make(
+            *("diverging", "array", "YX", [32, 32], 4),
+            num_epochs=2,
+            num_steps=steps,
+            optimizer_params={"lr": 1.0},
+            model_params={"num_channels_init": 8, "depth": 1},
+        ),
+        on_progress=events.append,
+    )
+    careamist.train(train_source=clean + noise[0], train_target=target)
+    (warning,) = (event for event in events if isinstance(event, WarningIssued))
+    assert warning.about == "loss"
+    assert "smaller learning rate" in warning.message
 
 
 def test_an_error_in_the_callback_surfaces(tiny_config, noisy):

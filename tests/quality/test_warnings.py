@@ -167,6 +167,22 @@ def test_a_loss_that_has_grown_is_reported(first, epochs, warned):
         assert "smaller learning rate" in warning.message
 
 
+@pytest.mark.parametrize(
+    ("last", "simple", "named"),
+    [
+        (0.21, {"the mean": 1.0, "a blur": 0.2}, None),  # within the margin
+        (0.22, {"the mean": 1.0, "a blur": 0.2}, "above 0.2, that of a blur"),
+        (0.97, {"the mean": 0.9}, "above 0.9, that of the mean"),
+        (0.97, {}, None),
+    ],
+)
+def test_a_loss_above_that_of_a_simple_prediction_is_reported(last, simple, named):
+    warning = loss_warning(1.1, [last], simple)
+    assert (warning is not None) == (named is not None)
+    if named:
+        assert f"ended at {last:.3g}, {named}, " in warning.message
+
+
 def test_training_and_denoising_tell_of_equal_saturation(clean):
     image = np.tile(np.minimum(clean + noise(clean.shape), 1300), (3, 3))
     one = Image.from_array(image, "YX")

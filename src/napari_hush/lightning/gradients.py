@@ -151,6 +151,36 @@ def split_batch(seen: Tensor, answer: Any, size: int) -> Iterator[tuple[Tensor, 
         yield seen[first:last], piece, _weight(piece) / whole
 
 
+SIMPLE = (
+    "the mean of the images",
+    "the noisy images themselves",
+    "a blur of 3 pixels",
+    "a blur of 5 pixels",
+)
+"""Predictions that need no training, in words."""
+
+
+def simple_losses(
+    loss: Callable[[Tensor, Any], Tensor], seen: Tensor, answer: Any, channels: int
+) -> Tensor:
+    """Losses of the predictions of `SIMPLE` for a prepared batch.
+
+    Only that of the mean if the network returns another number of `channels`, and zeros
+    without patches.
+    """
+    mean = seen.new_zeros(len(seen), channels, *seen.shape[2:])
+    found = [mean]
+    if channels == seen.shape[1]:
+        blur = functional.avg_pool2d if seen.ndim == 4 else functional.avg_pool3d
+        blurred = [
+            blur(seen, size, 1, size // 2, count_include_pad=False) for size in (3, 5)
+        ]
+        found += [seen, *blurred]
+    if not len(seen):
+        return seen.new_zeros(len(found))
+    return torch.stack([loss(prediction, answer) for prediction in found])
+
+
 def _weight(answer: Any) -> Any:
     if isinstance(answer, Tensor):
         return answer.numel()

@@ -23,7 +23,13 @@ from napari_hush.lightning.checkpoint import (
     restore_optimizer,
 )
 from napari_hush.lightning.control import RunClock
-from napari_hush.lightning.gradients import Gradients, MicroBatches, algorithm, split_batch
+from napari_hush.lightning.gradients import (
+    Gradients,
+    MicroBatches,
+    algorithm,
+    simple_losses,
+    split_batch,
+)
 from napari_hush.lightning.process_group import ProcessGroup, plain
 from napari_hush.models import Model, Precision, Provenance
 
@@ -180,6 +186,9 @@ class HushModule(L.LightningModule):
             network, self._algorithm, config.data_config.seed, self.micro_batches
         )
         self._val_losses: list[Tensor] = []
+        # Validation losses of predictions without training, once they are known.
+        self.simple_losses: list[float] | None = None
+        self._simple: list[Tensor] = []
 
     # ---- called by Lightning ----
 
@@ -235,6 +244,10 @@ class HushModule(L.LightningModule):
         loss = torch.zeros((), device=seen.device)
         if share.count:
             loss = self.micro_batches.run(len(seen), evaluate, lambda: None) * part
+        if self.simple_losses is None:
+            channels = network.config.num_classes
+            simple = simple_losses(self._algorithm.loss, seen, answer, channels)
+            self._simple.append(simple * part * share.whole)
         self._val_losses.append(loss.detach() * share.whole)
         self._val_losses.append(torch.tensor(float(share.whole), device=loss.device))
 
@@ -247,6 +260,9 @@ class HushModule(L.LightningModule):
         if self._val_losses:
             sums = torch.stack(self._val_losses).reshape(-1, 2).sum(0)
             self.val_loss = float(self.ranks.total(sums[0]) / sums[1])
+            if self.simple_losses is None:  # the same in every epoch
+                simple = self.ranks.total(torch.stack(self._simple).sum(0)) / sums[1]
+                self.simple_losses = [float(loss) for loss in simple]
             self.log("val_loss", self.val_loss, logger=False)
 
     def configure_optimizers(self) -> Any:

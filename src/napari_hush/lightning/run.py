@@ -23,6 +23,7 @@ from napari_hush.lightning.checkpoint import Position, explain_damage
 from napari_hush.lightning.control import RunClock, signals_stop
 from napari_hush.lightning.data_setup import check_scaling, open_data
 from napari_hush.lightning.devices import Launch
+from napari_hush.lightning.gradients import SIMPLE
 from napari_hush.lightning.losses import LossLog, new_logger
 from napari_hush.lightning.model_callbacks import SnapshotCallback
 from napari_hush.lightning.module import HushModule, ignore_event
@@ -31,6 +32,7 @@ from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.file import new_network as random_network
 from napari_hush.quality import data_warnings, loss_warning
+from napari_hush.quality.warnings import DIVERGED
 from napari_hush.system.signals import Terminated
 
 if TYPE_CHECKING:
@@ -339,13 +341,21 @@ def _announce(run: _Run, losses: Losses) -> None:
         run.report(warning)
 
 
+def _loss_warning(module: HushModule, losses: Losses) -> WarningIssued | None:
+    first, epochs = losses.train_step_loss[0], losses.val_loss or losses.train_loss
+    simple = dict(zip(SIMPLE, module.simple_losses or (), strict=False))
+    if len(losses.train_step_loss) >= _SETTLED:
+        return loss_warning(first, epochs, simple)
+    if simple and epochs[-1] > DIVERGED * simple[SIMPLE[0]]:
+        return loss_warning(first, epochs[-1:], simple)
+    return None
+
+
 def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Model | None:
     """Report the end of the run; return its model, or the one before without a step."""
     stopped = end.epochs < run.num_epochs or run.trainer.should_stop
-    if len(losses.train_step_loss) >= _SETTLED:
-        epochs = losses.val_loss or losses.train_loss
-        if warning := loss_warning(losses.train_step_loss[0], epochs):
-            run.report(warning)
+    if losses.train_step_loss and (warning := _loss_warning(module, losses)):
+        run.report(warning)
     run.report(TrainingDone(stopped, run.clock.elapsed))
     if (number := run.control.signal) is not None:
         # Lightning kills the first process if another one ends with an error.

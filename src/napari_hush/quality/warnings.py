@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,8 @@ MANY_CHANNELS = 6
 """Most channels without names that are taken for channels without a warning."""
 DIVERGED = 10
 """Ratio of the last loss to the lowest from which to warn; its square between them."""
+WORSE = 1.05
+"""Ratio of the validation loss to that of a simple prediction from which to warn."""
 UNSEEN = 0.01
 """Share of pixels outside the training intensities from which to warn."""
 OTHER_UNIT = 0.5
@@ -97,15 +99,29 @@ def channels_warning(image: Image) -> WarningIssued | None:
     )
 
 
-def loss_warning(first: float, epochs: Sequence[float]) -> WarningIssued | None:
-    """Warn if losses of `epochs` have grown by much; `first` is that of the first step."""
+def loss_warning(
+    first: float, epochs: Sequence[float], simple: Mapping[str, float] | None = None
+) -> WarningIssued | None:
+    """Warn if losses of `epochs` have grown by much; `first` is that of the first step.
+
+    Also if the last one is above that of a prediction without training: `simple` has their
+    validation losses by their names.
+    """
     if not epochs:
         return None
     finite = [loss for loss in epochs if math.isfinite(loss)]
     lowest, last = min([first, *finite]), epochs[-1]
     diverged = max(epochs) > DIVERGED**2 * first and last > first
     if last <= DIVERGED * max(lowest, first / DIVERGED**2) and not diverged:
-        return None
+        name = min(simple, key=simple.__getitem__) if simple else ""
+        if not simple or last <= WORSE * simple[name]:
+            return None
+        return WarningIssued(
+            "loss",
+            f"The validation loss ended at {last:.3g}, above {simple[name]:.3g}, that of "
+            f"{name}, so the model is of little use; train longer, or with a smaller "
+            "learning rate.",
+        )
     return WarningIssued(
         "loss",
         f"The loss rose to {max(epochs):.3g} and ended at {last:.3g}, its lowest value is "
