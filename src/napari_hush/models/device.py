@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import os
 import sys
 import threading
@@ -16,6 +17,8 @@ import torch
 from napari_hush.errors import ConfigurationError
 from napari_hush.system.job_env import local_rank
 
+_log = logging.getLogger(__name__)
+
 Precision = Literal["32", "bf16"]
 
 
@@ -24,6 +27,7 @@ def choose_device(wish: str) -> torch.device:
 
     Raises ConfigurationError if the machine does not have it.
     """
+    _do_without_lost_threads()
     if wish == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", _own_gpu())
@@ -44,6 +48,31 @@ def choose_device(wish: str) -> torch.device:
             "'cpu'."
         )
     return device
+
+
+_computed = False
+_threads_lost = False
+
+
+def _note_fork() -> None:
+    global _threads_lost
+    _threads_lost = _computed
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def _do_without_lost_threads() -> None:
+    """Compute with one thread after a fork: OpenMP would wait for those of the parent."""
+    global _computed, _threads_lost
+    if _threads_lost and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+        _log.warning(
+            "This process was forked from one that had computed, so it computes with one "
+            "thread, and results may differ by rounding; start it by spawn for all threads."
+        )
+    _computed, _threads_lost = True, False
 
 
 def _own_gpu() -> int:
