@@ -105,7 +105,7 @@ def test_not_while_training_runs(ready, noisy):
             careamist.go_back(snapshot)
 
     careamist.on_progress = meddle
-    with pytest.raises(TrainingError, match="stop training first"):
+    with pytest.raises(TrainingError, match="being trained; stop it first"):
         careamist.train(train_source=noisy)
     careamist.on_progress = events.append
     careamist.go_back(snapshot)

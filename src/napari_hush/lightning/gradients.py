@@ -171,14 +171,18 @@ def simple_losses(
     mean = seen.new_zeros(len(seen), channels, *seen.shape[2:])
     found = [mean]
     if channels == seen.shape[1]:
-        blur = functional.avg_pool2d if seen.ndim == 4 else functional.avg_pool3d
-        blurred = [
-            blur(seen, size, 1, size // 2, count_include_pad=False) for size in (3, 5)
-        ]
-        found += [seen, *blurred]
+        found += [seen, *(_blurred(seen, size) for size in (3, 5))]
     if not len(seen):
         return seen.new_zeros(len(found))
     return torch.stack([loss(prediction, answer) for prediction in found])
+
+
+def _blurred(pixels: Tensor, size: int) -> Tensor:
+    """Means of `size` pixels along each axis; fewer along axes that are shorter."""
+    kernel = [min(size, n - 1 + n % 2) for n in pixels.shape[2:]]
+    padding = [n // 2 for n in kernel]
+    blur = functional.avg_pool2d if pixels.ndim == 4 else functional.avg_pool3d
+    return blur(pixels, kernel, 1, padding, count_include_pad=False)
 
 
 def _weight(answer: Any) -> Any:
