@@ -49,7 +49,10 @@ def test_statistics_are_numpys_in_float64(dtype, offset, spread, monkeypatch):
 
 @pytest.mark.parametrize(
     "dtypes",
-    [("u1", "u2"), ("u2", "f4"), ("f4", "u2"), ("i2", "u2"), (">u2", "<u2"), ("u1", "?")],
+    [
+        *(("u1", "u2"), ("u2", "f4"), ("f4", "u2"), ("i2", "u2"), (">u2", "<u2")),
+        *(("u1", "?"), ("f2", "u2"), (">f4", "i8"), ("u8", "i1"), (">i4", "f2")),
+    ],
 )
 @pytest.mark.parametrize("masked", [False, True])
 def test_images_of_different_dtypes_all_count(dtypes, masked):

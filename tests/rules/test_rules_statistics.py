@@ -190,3 +190,33 @@ def test_a_model_is_not_trained_further_on_nan(tiny_config, folder, images):
         sources.setdefault("train_source", folder(images[2:]))
         with pytest.raises(DataError, match=r"01\.tif"):
             careamist.train(use_in_memory=False, **sources)
+
+
+@pytest.mark.parametrize(
+    "others", [("u2", ">i2"), ("f4", "u1"), ("?", "f8"), ("i8", ">f2")]
+)
+def test_dtypes_of_targets_validation_and_masks_may_differ(tiny_config, others):
+    """Batches are those of the same numbers in float64."""
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 200, (5, 2, 32, 32))
+    given, plain = [], []
+    for role in drawn:
+        pair = [pixels.astype(kind) for pixels, kind in zip(role, others, strict=True)]
+        given.append(pair)
+        plain.append([pixels.astype("f8") for pixels in pair])
+    batches = []
+    for image, target, val, val_target, mask in (given, plain):
+        module = TrainDataModule(
+            tiny_config().data_config,
+            image,
+            train_data_target=target,
+            val_data=val,
+            val_data_target=val_target,
+            train_mask=mask,
+        )
+        module.setup()
+        both = (module.train_dataset, module.val_dataset)
+        batches += [dataset.__getitems__(range(4)) for dataset in both]
+    for found, expected in zip(batches[:2], batches[2:], strict=True):
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)

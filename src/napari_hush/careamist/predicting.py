@@ -27,8 +27,8 @@ from napari_hush.io import (
     is_path,
     require_memory,
 )
-from napari_hush.io.arrays import overlaps
 from napari_hush.io.files.output_paths import KEPT_ENDINGS
+from napari_hush.io.lazy import overlaps
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
 from napari_hush.prediction import (

@@ -282,3 +282,37 @@ def chunk_sizes(array: Any) -> tuple[int, ...] | None:
     if not isinstance(chunks, tuple | list):
         return None
     return tuple(max(c) if isinstance(c, tuple) else int(c) for c in chunks)
+
+
+def overlaps(pixels: Any, out: NDArray[Any]) -> bool:
+    """Whether writing to `out` changes `pixels`, as far as is known.
+
+    They may share memory, or be memory maps of the same part of a file.
+    """
+    while isinstance(pixels, LazyPixels) and hasattr(pixels, "pixels"):  # a selection
+        pixels = pixels.pixels
+    array = getattr(pixels, "array", pixels)
+    if not isinstance(array, np.ndarray):
+        return False
+    try:
+        if np.shares_memory(array, out, max_work=10_000):  # type: ignore[arg-type]
+            return True
+    except np.exceptions.TooHardError:
+        return True
+    one, other = _span_in_file(array), _span_in_file(out)
+    if one is None or other is None or not os.path.samefile(one[0], other[0]):
+        return False
+    return max(one[1], other[1]) < min(one[2], other[2])
+
+
+def _span_in_file(array: NDArray[Any]) -> tuple[str, int, int] | None:
+    """File of a memory map, and the bytes of it that `array` is in; None for others."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and isinstance(base.base, np.ndarray):
+        base = base.base
+    file = getattr(base, "filename", None)
+    if file is None or not os.path.exists(file):
+        return None
+    start = base.offset - np.lib.array_utils.byte_bounds(base)[0]
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return str(file), start + low, start + high
