@@ -313,7 +313,8 @@ class CAREamist:
         read_source_func, extension_filter
             For custom data, see `PredictDataModule`.
         out : ndarray, optional
-            For one array: array of the result's shape and type that is filled tile by tile.
+            For one array: array of the result's shape and type that is filled tile by tile;
+            it shares neither memory nor a file with the source.
         should_stop : callable, optional
             Returns True to stop after the current tiles; `out` keeps those that are done,
             the rest is unchanged (zeros where `out` was not given).
