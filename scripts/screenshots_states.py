@@ -23,7 +23,8 @@ from napari_hush.models.normalization import Normalization
 from napari_hush.widgets.data.training_data import TrainingData
 from napari_hush.widgets.jobs.crash_recovery import discard, interrupted_runs
 from napari_hush.widgets.jobs.tasks import StopRequest, Training
-from napari_hush.widgets.user_settings import save_setting
+from napari_hush.widgets.results.pairing import result_mark
+from napari_hush.widgets.settings.cost_estimate import Speed
 
 SIZES = {
     "1366x768": (1366, 768, 330),
@@ -43,7 +44,7 @@ DOCS = {
 """Pictures in the pages, by state."""
 LARGE = 3072  # side in pixels of the image that is denoised halfway
 EPOCHS, STEPS = 50, 10
-SPEED = 60.0  # patches per second, for the estimates
+SPEED = Speed(1.3e10, 0.012)  # for the estimates
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
     given = parser.parse_args()
     for name in ("HUSH_CONFIG_DIR", "HUSH_DATA_DIR"):
         os.environ[name] = tempfile.mkdtemp()
-    save_setting("speeds", {"auto": SPEED})  # this machine may be busy
+    SPEED.save("auto")  # this machine may be busy
     given.to.mkdir(parents=True, exist_ok=True)
     width, height, dock = SIZES[given.size]
     stage = Stage(given.to, (width, height), dock)
@@ -148,6 +149,28 @@ def result(stage: Stage) -> None:
         stage.click(f"compare_{view}")
         stage.take("compare" if view == "swipe" else view)
         stage.click(f"compare_{view}")
+
+
+@state
+def verdicts(stage: Stage) -> None:
+    """Results of which each has another verdict."""
+    from scipy.ndimage import gaussian_filter
+
+    truth = show_cells(stage)
+    noisy, clean = stage.viewer.layers["cells"], truth.data
+    faint = np.random.default_rng(0).normal(clean, 60 * clean.std()).astype(np.float32)
+    for name, pixels, seen in (
+        ("good", clean, noisy.data),
+        ("look-closer", noisy.data, noisy.data),
+        ("structure-lost", gaussian_filter(noisy.data.astype(np.float32), 8), noisy.data),
+        ("too-noisy", np.full_like(faint, faint.mean()), faint),
+    ):
+        stage.show(seen, "cells")
+        source = stage.viewer.layers["cells"]
+        mark = result_mark(str(source.unique_id), number=1)
+        stage.viewer.add_image(pixels, name="cells denoised", metadata=mark)
+        until(lambda: stage.text("verdict") not in ("", "Checking the result …"))
+        stage.take(f"verdict-{name}")
 
 
 @state

@@ -112,7 +112,10 @@ class Stage:
 def save(widget: QWidget, path: Path, colours: int = 200) -> None:
     """Save a picture of `widget`, in few colors because it is kept in the repository."""
     widget.grab().save(str(path))
-    picture = Image.open(path).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    kept = Image.Quantize.MAXCOVERAGE  # rare colors too, such as those of the verdict
+    picture = (
+        Image.open(path).convert("RGB").quantize(colours, kept, dither=Image.Dither.NONE)
+    )
     picture.save(path, optimize=True)
     print(path, flush=True)
 
