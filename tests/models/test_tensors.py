@@ -57,7 +57,7 @@ def test_a_header_of_unheard_of_size(tmp_path, size):
     with path.open("wb") as file:
         file.write(struct.pack("<Q", size) + b"{")
         file.truncate(10 * 2**20)  # a file with a hole
-    refused(path, f"its header would have {size} bytes")
+    refused(path, "does not begin with a header")
 
 
 def test_a_tensor_that_is_larger_than_its_file(saved):

@@ -124,8 +124,8 @@ def model_of(source: Path | bytes, name: str) -> Model:
         file = open_tensors(source)
     except ValueError as error:
         raise ModelFileError(
-            f"{name} is not a model file ({error}); give a {SUFFIX} file that was saved "
-            "here."
+            f"{name} is not a model file ({error}); give a {SUFFIX} file that napari-hush "
+            "saved, a package or a checkpoint."
         ) from error
     header = file.header
     if header.get("format") != _FORMAT:
@@ -187,7 +187,7 @@ def _counts(text: str) -> dict[str, Any]:
 _MAX_HEADER = 8 * 2**20
 """Largest header in bytes; that of a network of depth 6 has some ten thousand."""
 
-
+_NO_HEADER = f"it does not begin with a header of at most {_MAX_HEADER:,} bytes"
 _CHECKSUM = "sha256"
 """Key in the header for the hash of everything else; older files have none."""
 
@@ -223,7 +223,7 @@ def open_tensors(source: Path | bytes) -> TensorFile:
         content = source if isinstance(source, bytes) else _read(source)
         size = int.from_bytes(content[:8], "little")
         if size > _MAX_HEADER:
-            raise ValueError(f"its header would have {size} bytes")
+            raise ValueError(_NO_HEADER)
         found: Any = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
         shapes = {name: tuple(each["shape"]) for name, each in found}
         header: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__")
@@ -236,8 +236,8 @@ def _read(path: Path) -> bytes:
     """The bytes of a file; it is not mapped, since it may be truncated meanwhile."""
     with path.open("rb") as file:
         start = file.read(8)
-        if (size := int.from_bytes(start, "little")) > _MAX_HEADER:
-            raise ValueError(f"its header would have {size} bytes")
+        if int.from_bytes(start, "little") > _MAX_HEADER:
+            raise ValueError(_NO_HEADER)
         needed = os.fstat(file.fileno()).st_size
         require_memory(needed, f"The file {str(path)!r}", "close other programs first")
         return start + file.read()
