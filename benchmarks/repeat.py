@@ -61,7 +61,8 @@ def _trained(
     def start() -> str:
         _hush(
             *("train", folder / image, "--axes", axes, "--seed", 1, "--epochs", 2),
-            *("--steps", 10, "--patch-size", *patch, "--overwrite", "-o", model),
+            *("--steps", 5, "--batch-size", 4, "--patch-size", *patch, "--overwrite"),
+            *("-o", model),
         )
         return load_model(model).sha256
 
