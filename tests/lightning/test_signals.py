@@ -13,6 +13,16 @@ from napari_hush.lightning import interrupted_run, load_checkpoint
 from napari_hush.system.signals import OnTermination, Terminated
 
 
+@pytest.fixture(autouse=True)
+def nothing_ignored():
+    """Tests may be started with nohup, which ignores SIGHUP."""
+    names = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in names}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def at_step(number, name):
     """A function for on_progress that sends the signal once this step is reported."""
 
