@@ -74,8 +74,11 @@ def put(place: NDArray[Any], result: NDArray[np.floating]) -> int:
     Returns the number of pixels that were clipped, i.e. outside the range of the type
     after rounding.
     """
+    if np.can_cast(result.dtype, place.dtype):
+        place[...] = result
+        return 0
     if place.dtype.kind not in "ui":
-        limit = result.dtype.type(min(np.finfo(d).max for d in (place.dtype, result.dtype)))
+        limit = result.dtype.type(np.finfo(place.dtype).max)
         place[...] = result.clip(-limit, limit)
         return int(np.count_nonzero(np.abs(result) > limit))
     # float64 holds every limit of 32-bit types. It rounds the upper limits of 64-bit types
