@@ -82,15 +82,15 @@ def test_a_resumed_run_stops_at_the_same_epoch():
 
 
 def test_until_good_stops_within_the_preset(noisy):
-    """A loss that stands still ends Balanced after 12 of its 20 epochs."""
+    """A loss that stands still ends Balanced after 8 of its 12 epochs."""
     config = standing_still()
     training = until_good(config.training_config, PRESETS[1])
-    assert (training.num_epochs, training.num_steps) == (20, 50)
+    assert (training.num_epochs, training.num_steps) == (12, 50)
     training = training.replace(num_steps=1)
     careamist, events = run(
         config.replace(training_config=training), noisy, train_target=2 * noisy
     )
-    assert careamist.model.epochs == 12
+    assert careamist.model.epochs == 8
     assert any(isinstance(event, EarlyStopped) for event in events)
     best = until_good(config.training_config, PRESETS[2])
     assert (best.num_epochs, best.early_stopping_epochs) == (100, 10)

@@ -52,6 +52,11 @@ def _previews(viewer):
     return [layer for layer in viewer.layers if is_view(layer)]
 
 
+def _is_complete(viewer):
+    """Whether there is a preview with its whole caption, which is drawn in parts."""
+    return any(re.fullmatch(r"preview, step [\d,]+", one.name) for one in _previews(viewer))
+
+
 def _pause(hand):
     hand.click("pause")
     assert "paus" in hand.status  # at once
@@ -65,9 +70,9 @@ def _steps(hand):
 def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
     viewer, training, layer
 ):
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     (preview,) = _previews(viewer)
-    assert re.fullmatch(r"preview, step [\d,]+", preview.name)
+    assert preview.visible
     assert preview.bounding_box.visible
     assert preview.name_overlay.visible
     ends = np.array([[0, 0], np.array(preview.data.shape) - 1])
@@ -80,7 +85,7 @@ def test_the_preview_follows_the_view_and_is_switched_off_by_a_click(
     training.click("live_preview")
     assert _previews(viewer) == []
     training.click("live_preview")
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     viewer.layers.remove(_previews(viewer)[0])
     training.until(lambda: not training.find("live_preview").isChecked())
 
@@ -146,7 +151,7 @@ def test_a_paused_training_is_previewed_where_the_person_looks(viewer, endless, 
     """Frames, zoom and pan are followed though no step is done."""
     viewer.add_image(np.stack([noisy + n for n in range(5)]), name="movie")
     training = endless("TYX")
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     _pause(training)
     (preview,) = _previews(viewer)
     for frame in (4, 1):
@@ -165,12 +170,12 @@ def test_a_paused_training_is_previewed_where_the_person_looks(viewer, endless, 
 
 
 def test_a_newer_result_takes_the_place_of_the_preview(viewer, training):
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     training.click("denoise")
     training.until(lambda: "Denoised into" in training.status)
     training.until(lambda: _previews(viewer) == [])
     viewer.layers["cells denoised"].visible = False
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
 
 
 def test_a_volume_is_trained_and_denoised_however_it_is_displayed(
@@ -180,7 +185,7 @@ def test_a_volume_is_trained_and_denoised_however_it_is_displayed(
     volume = np.stack([noisy[:32, :40] + n for n in range(8)])
     viewer.add_image(volume, name="volume", axis_labels=("z", "y", "x"), scale=(3, 1, 1))
     training = endless("ZYX")
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     (preview,) = _previews(viewer)
     assert preview.data.shape == (1, 32, 40)
     viewer.dims.ndisplay = 3
@@ -206,7 +211,7 @@ def test_a_volume_is_trained_and_denoised_however_it_is_displayed(
 
 def test_there_is_no_preview_while_the_loss_falls_steeply(viewer, training):
     """The first ones would be blank squares over the image."""
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     (preview,) = _previews(viewer)
     assert int(re.sub(r"\D", "", preview.name)) > 30
     training.click("stop")
@@ -226,7 +231,7 @@ def test_denoising_while_training(viewer, training):
 
 
 def test_the_source_layer_can_be_removed_during_training(viewer, training, layer):
-    training.until(lambda: _previews(viewer) != [])
+    training.until(lambda: _is_complete(viewer))
     layer.name = "renamed"
     layer.data = layer.data[:32]
     viewer.layers.remove(layer)

@@ -85,10 +85,10 @@ class Preset:
 
 PRESETS = (
     Preset("Quick look", "Shows whether the method works on these images.", 4, 50),
-    Preset("Balanced", "A good result on most images.", 20, 50),
+    Preset("Balanced", "A good result on most images.", 12, 50),
     Preset("Best", "For final results; longer training improves little.", 100, 50),
 )
-"""200, 1,000 and 5,000 steps. Most of the improvement comes from the first 200
+"""200, 600 and 5,000 steps. Most of the improvement comes from the first 200
 (docs/performance.md, "Quality"), a minute or two without a GPU."""
 
 DEFAULT = PRESETS[1]
@@ -103,11 +103,11 @@ def preset_of(training: TrainingConfig) -> Preset | None:
 def until_good(training: TrainingConfig, preset: Preset) -> TrainingConfig:
     """`training` until the loss levels off, at most as long as `preset`.
 
-    The loss of Noise2Void scatters, so the means of 6 epochs or more are compared, and at
-    least 600 steps of 50 per epoch are trained.
+    The loss of Noise2Void scatters, so the means of 4 epochs or more are compared, and at
+    least 400 steps of 50 per epoch are trained.
     """
     return training.replace(
         **preset.changes,
-        early_stopping_epochs=max(6, preset.num_epochs // 10),
+        early_stopping_epochs=max(4, preset.num_epochs // 10),
         early_stopping_tolerance=0.002,
     )
