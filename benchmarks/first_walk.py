@@ -39,7 +39,7 @@ def walk(file: Path) -> None:
             if time.perf_counter() > end:
                 raise SystemExit(f"waited {seconds:.0f} s in vain after: {rows[-1][1]}")
             QApplication.processEvents()
-            time.sleep(0.005)
+            time.sleep(0.03)  # often takes time from the training
 
     viewer = Viewer()
     window = viewer.window._qt_window
@@ -77,7 +77,7 @@ def walk(file: Path) -> None:
 
     click("denoise_now", 3)
     until(lambda: len(viewer.layers) > 1 and find("denoise_now").isVisible(), 3600)
-    until(lambda: bool(find("verdict").text()))
+    until(lambda: find("verdict").text() not in ("", "Checking the result …"))
     note(f"the verdict: {find('verdict').text()}")
 
     def accept() -> None:

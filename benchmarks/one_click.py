@@ -41,6 +41,7 @@ def denoise(noisy: NDArray[Any], name: str, folder: Path | None) -> dict[str, An
     from ui import Window
 
     window = Window()
+    window.pause = 0.03  # a person looks less often
     window.viewer.window._qt_window.resize(1366, 768)
     window.viewer.add_image(noisy, name=name)
     button = window.find("denoise_now")

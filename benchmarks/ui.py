@@ -33,6 +33,9 @@ PERIOD_MS = 5
 class Window:
     """A napari window with the dock, driven by the names of its controls."""
 
+    pause = 0.002
+    """Seconds between two looks at the events; each takes time from the training."""
+
     def __init__(self) -> None:
         import napari
         from qtpy.QtCore import QEvent
@@ -58,7 +61,7 @@ class Window:
             if time.perf_counter() > end:
                 raise SystemExit(f"waited {seconds:.0f} s in vain")
             self._events()
-            time.sleep(0.002)
+            time.sleep(self.pause)
 
     def live(self, seconds: float) -> None:
         """Let the window live for so long."""
