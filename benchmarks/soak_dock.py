@@ -67,7 +67,7 @@ def _round(window: Window, turn: int) -> None:
     window.until(find("train").isEnabled, 120)
     window.dock.setValue(_tiny(num_epochs=100_000))
     find("train").click()
-    window.until(lambda: "of 100000" in find("status").text(), 120)
+    window.until(lambda: "of 200,000" in find("status").text(), 120)
     find("stop").click()
     window.until(find("denoise").isEnabled, 120)
     find("denoise").click()
