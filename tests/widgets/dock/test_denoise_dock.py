@@ -578,10 +578,26 @@ def test_denoise_now_waits_for_the_check_and_takes_its_method(viewer, hand, qtbo
     assert masking.struct_mask_axis == "horizontal"
 
 
-def test_denoise_now_asks_before_a_training_that_cannot_work(viewer, hand, qtbot):
-    coarse = np.random.default_rng(0).normal(100, 10, (32, 32)).astype(np.float32)
-    smooth = ndimage.gaussian_filter(np.kron(coarse, np.ones((6, 6))), 3)
-    viewer.add_image(smooth, name="enlarged")
+def enlarged():
+    coarse = np.random.default_rng(0).normal(100, 10, (32, 32))
+    return ndimage.gaussian_filter(np.kron(coarse, np.ones((6, 6))), 3)
+
+
+def stamp():
+    return np.random.default_rng(0).normal(100, 10, (12, 12))
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (enlarged, "correlated in all directions"),
+        (stamp, "There are 144 pixels to train on"),
+    ],
+)
+def test_denoise_now_asks_before_a_training_that_cannot_work(
+    viewer, hand, qtbot, image, sentence
+):
+    viewer.add_image(image().astype(np.float32))
     said = []
 
     def answer() -> None:
@@ -592,26 +608,9 @@ def test_denoise_now_asks_before_a_training_that_cannot_work(viewer, hand, qtbot
     QTimer.singleShot(3000, answer)
     hand.click("denoise_now")
     hand.until(lambda: bool(said), 20)
-    assert "correlated in all directions" in said[0]
+    assert sentence in said[0]
     assert not hand.dock.state.busy
     assert hand.find("denoise_now").isEnabled()
-
-
-def test_denoise_now_asks_before_it_trains_on_a_few_pixels(viewer, hand, qtbot):
-    pixels = np.random.default_rng(0).normal(100, 10, (12, 12)).astype(np.float32)
-    viewer.add_image(pixels, name="stamp")
-    said = []
-
-    def answer() -> None:
-        box = hand.dock.findChild(QMessageBox, "confirm")
-        said.append(box.text())
-        qtbot.keyClick(box, Qt.Key.Key_Escape)
-
-    QTimer.singleShot(3000, answer)
-    hand.click("denoise_now")
-    hand.until(lambda: bool(said), 20)
-    assert "There are 144 pixels to train on" in said[0]
-    assert not hand.dock.state.busy
 
 
 def test_the_verdict_is_in_the_status_line_which_never_scrolls(viewer, ready):
