@@ -8,7 +8,7 @@ import torch
 from napari_hush.config import UNetConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import choose_device, choose_precision
-from napari_hush.models.unet import random_unet
+from napari_hush.models.weights import random_unet
 
 
 def test_the_cpu_is_always_there():

@@ -11,8 +11,8 @@ import torch
 from napari_hush.config import UNetConfig, create_n2v_configuration
 from napari_hush.errors import ModelFileError, OutOfMemoryError
 from napari_hush.models import Model, UNet, load_model, save_model
-from napari_hush.models.file import new_network, weight_shapes
 from napari_hush.models.normalization import Normalization
+from napari_hush.models.weights import new_network, weight_shapes
 
 
 @pytest.fixture

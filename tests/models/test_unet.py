@@ -4,7 +4,7 @@ import torch
 from napari_hush.config import UNetConfig, fitting_pool_z
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import UNet, halo
-from napari_hush.models.unet import random_unet
+from napari_hush.models.weights import random_unet
 
 
 def positive(config):

@@ -16,8 +16,9 @@ from napari_hush.config.data import DataType
 from napari_hush.config.transforms import N2VManipulateConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import Model, UNet
-from napari_hush.models.file import check_values, check_weights
+from napari_hush.models.file import check_values
 from napari_hush.models.normalization import FORMER_EPSILON, Normalization
+from napari_hush.models.weights import check_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

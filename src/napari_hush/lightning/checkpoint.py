@@ -24,9 +24,10 @@ from napari_hush.errors import (
 )
 from napari_hush.lightning.losses import Losses
 from napari_hush.models import Model, UNet
-from napari_hush.models.file import MALFORMED, check_weights, open_tensors, write_tensors
+from napari_hush.models.file import MALFORMED, open_tensors, write_tensors
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
+from napari_hush.models.weights import check_weights
 from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from napari_hush.lightning.module import HushModule, ignore_event
 from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
-from napari_hush.models.file import new_network as random_network
+from napari_hush.models.weights import new_network as random_network
 from napari_hush.quality import data_warnings, loss_warning
 from napari_hush.quality.warnings import DIVERGED
 from napari_hush.system.signals import Terminated

@@ -24,14 +24,14 @@ from napari_hush.config import Configuration
 from napari_hush.errors import MissingFileError, ModelFileError
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, model_hash
-from napari_hush.models.unet import UNet, random_unet
+from napari_hush.models.unet import UNet
+from napari_hush.models.weights import check_weights
 from napari_hush.system.atomic_write import refuse_existing, whole_file
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_hush.config import UNetConfig
 
 SUFFIX = ".safetensors"
 _FORMAT = "napari-hush model 1"
@@ -265,32 +265,3 @@ def write_tensors(
 def _tensor_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     return save(plain, {**header, _CHECKSUM: _checksum(plain, header)})
-
-
-def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights and buffers of a network of `config`, without making it."""
-    with torch.device("meta"):
-        weights = UNet(config).state_dict()
-    return {name: tuple(weight.shape) for name, weight in weights.items()}
-
-
-def new_network(config: UNetConfig, seed: int = 0) -> UNet:
-    """A network with random weights; OutOfMemoryError if it does not fit into memory."""
-    needed = 4 * sum(math.prod(shape) for shape in weight_shapes(config).values())
-    require_memory(
-        needed,
-        f"A network of depth {config.depth} with {config.num_channels_init} filters",
-        "use fewer of either",
-    )
-    return random_unet(config, seed)
-
-
-def check_weights(found: Mapping[str, tuple[int, ...]], config: UNetConfig) -> None:
-    """Raise ValueError if the shapes are not those of a network of `config`."""
-    expected = weight_shapes(config)
-    for name in sorted(found.keys() | expected.keys()):
-        if found.get(name) != expected.get(name):
-            raise ValueError(
-                f"the weights {name!r} are {found.get(name, 'missing')}, but a network of "
-                f"this configuration has {expected.get(name, 'none of that name')}"
-            )

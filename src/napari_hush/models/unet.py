@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -147,29 +146,6 @@ def _cropped(x: Tensor, margin: int) -> Tensor:
 def _dense(gradient: Tensor) -> Tensor:
     """Contiguous `gradient`; a slice of its channels makes backward ten times slower."""
     return gradient.contiguous(memory_format=torch.channels_last)
-
-
-def random_unet(config: UNetConfig, seed: int) -> UNet:
-    """A network with the random weights of torch's layers, drawn from `seed`.
-
-    Neither reads nor changes torch's random state, which other threads use as well.
-    """
-    with torch.device("meta"):
-        network = UNet(config)
-    network.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(seed)
-    for layer in network.modules():  # in the order in which they are made
-        if isinstance(layer, nn.Conv2d | nn.Conv3d):
-            # As in reset_parameters. In one memory layout, since that decides the order.
-            weight = torch.empty(layer.weight.shape)
-            nn.init.kaiming_uniform_(weight, math.sqrt(5), generator=generator)
-            layer.weight.data.copy_(weight)
-            if layer.bias is not None:
-                bound = weight[0].numel() ** -0.5
-                layer.bias.data.uniform_(-bound, bound, generator=generator)
-        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            layer.reset_parameters()
-    return network
 
 
 def halo(pooled: Sequence[bool], *, n2v2: bool = False) -> int:
@@ -319,9 +295,8 @@ class _FewValues(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or input.numel() > input.shape[1]:
             return super().forward(input)
-        statistics = self.running_mean, self.running_var
         return functional.batch_norm(
-            input, *statistics, self.weight, self.bias, eps=self.eps
+            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
 
