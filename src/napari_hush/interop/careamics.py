@@ -53,16 +53,11 @@ def careamics_model(
     Unsupported models raise a ConfigurationError, invalid values a KeyError, TypeError or
     ValueError.
     """
-    algorithm, data = values["algorithm_config"], values["data_config"]
-    network, learning = _network(algorithm), _algorithm(algorithm)
-    struct = "struct_mask_axis" in learning.get("n2v_config", {})
-    config = Configuration.build(
-        {
-            "experiment_name": _name(values.get("experiment_name")),
-            "algorithm_config": {**learning, "model": network},
-            "data_config": _data(data, network["conv_dims"], struct=struct),
-        }
-    )
+    settings, data = careamics_settings(values), values["data_config"]
+    network = settings["algorithm_config"]["model"]
+    _refuse_other_networks(network)
+    network["independent_channels"] = False
+    config = Configuration.build(settings)
     made = config.algorithm_config.model
     renamed = {
         _renamed(name, norm=made.use_batch_norm): (
@@ -91,8 +86,23 @@ def careamics_model(
     return model
 
 
+def careamics_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a `Configuration` for those of CAREamics that a model depends on.
+
+    They are not validated yet. Raises a ConfigurationError for methods and networks that
+    there are none of here, and a KeyError or TypeError for values that are not CAREamics'.
+    """
+    algorithm = values["algorithm_config"]
+    network, learning = _network(algorithm), _algorithm(algorithm)
+    struct = "struct_mask_axis" in learning.get("n2v_config", {})
+    return {
+        "experiment_name": _name(values.get("experiment_name")),
+        "algorithm_config": {**learning, "model": network},
+        "data_config": _data(values["data_config"], network["conv_dims"], struct=struct),
+    }
+
+
 def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the network; refuses unsupported ones."""
     theirs = algorithm["model"]
     if algorithm["algorithm"] not in _METHODS or theirs["architecture"] != "UNet":
         raise ConfigurationError(
@@ -104,7 +114,11 @@ def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(
             f"its network ends in {end!r}, which is not supported; train one without"
         )
-    network = {name: theirs[name] for name in _NETWORK if name in theirs}
+    return {name: theirs[name] for name in _NETWORK if name in theirs}
+
+
+def _refuse_other_networks(network: Mapping[str, Any]) -> None:
+    """Raise a ConfigurationError if weights of theirs do not fit such a network."""
     if network["conv_dims"] == 3 or network.get("n2v2"):
         raise ConfigurationError(
             "it is a network for volumes or of N2V2, which pads borders differently; "
@@ -116,7 +130,6 @@ def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
             "its channels are independent, with separate weights, which is not supported; "
             "train one with independent_channels=False, or one per channel"
         )
-    return {**network, "independent_channels": False}
 
 
 def _algorithm(theirs: Mapping[str, Any]) -> dict[str, Any]:
