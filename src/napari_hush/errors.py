@@ -2,6 +2,7 @@
 
 HushError
 ├── ConfigurationError (ValueError)   a setting is unknown, out of range or at odds
+│   └── UnknownArgumentError (TypeError)  a function has no such argument
 ├── DataError (ValueError)            pixels, shapes or axes that cannot be used
 ├── SourceTypeError (ValueError)      the kind of input is not what ``data_type`` says
 ├── TrainingError                     training cannot continue
@@ -37,6 +38,10 @@ class HushError(Exception):
 
 class ConfigurationError(HushError, ValueError):
     """A setting is unknown, out of range, or contradicts another."""
+
+
+class UnknownArgumentError(ConfigurationError, TypeError):
+    """A function has no argument of that name; the message suggests one."""
 
 
 class DataError(HushError, ValueError):

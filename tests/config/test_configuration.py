@@ -185,7 +185,7 @@ def test_noise_with_a_direction_is_never_turned_by_quarters():
     ("changes", "says"),
     [
         ({"loss": "n2v"}, "'n2v' is not for care; use"),
-        ({"speed": 3}, "no setting 'speed'"),
+        ({"speed": 3}, "no argument 'speed'"),
         ({"model_params": {"n2v2": True}}, "not for care; set n2v2"),
     ],
 )

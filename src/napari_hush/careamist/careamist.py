@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from numpy.typing import NDArray
 
+from napari_hush.arguments import by_any_name
 from napari_hush.careamist.predicting import (
     PredictSettings,
     denoise_images,
@@ -81,6 +82,7 @@ class CAREamist:
     >>> clean = careamist.predict(source=noisy)           # doctest: +SKIP
     """
 
+    @by_any_name
     def __init__(
         self,
         source: Configuration | Model | str | Path,
@@ -134,6 +136,7 @@ class CAREamist:
     # ---- training
 
     @former_keywords(state_dir="checkpoint_dir", state_needed="checkpoint_required")
+    @by_any_name
     def train(
         self,
         *,
@@ -289,6 +292,7 @@ class CAREamist:
     # ---- prediction
 
     @former_keywords(judge="check")
+    @by_any_name
     @lists_settings
     def predict(
         self,
@@ -376,6 +380,7 @@ class CAREamist:
         return results[0] if is_single else results
 
     @former_keywords(judge="check")
+    @by_any_name
     @lists_settings
     def predict_to_disk(
         self,
@@ -477,6 +482,7 @@ class CAREamist:
         """
         return export_model(self.trained, path, overwrite=overwrite)
 
+    @by_any_name
     def export_to_bmz(
         self,
         path_to_archive: str | Path,

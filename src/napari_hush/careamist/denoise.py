@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_hush.arguments import by_any_name
 from napari_hush.careamist import CAREamist
 from napari_hush.errors import SourceTypeError
 from napari_hush.io import axes_of, is_path, read_metadata
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
 
 
+@by_any_name
 def denoise(
     image: Any,
     model: CAREamist | Model | str | Path,

@@ -27,9 +27,16 @@ from napari_hush.config.data import (
     QuantileConfig,
 )
 from napari_hush.config.factories import (
+    create_advanced_care_config,
+    create_advanced_n2n_config,
+    create_advanced_n2v_config,
+    create_care_config,
     create_care_configuration,
+    create_n2n_config,
     create_n2n_configuration,
+    create_n2v_config,
     create_n2v_configuration,
+    create_structn2v_config,
 )
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
@@ -60,9 +67,16 @@ __all__ = [
     "XYFlipConfig",
     "XYRandomRotate90Config",
     "as_yaml",
+    "create_advanced_care_config",
+    "create_advanced_n2n_config",
+    "create_advanced_n2v_config",
+    "create_care_config",
     "create_care_configuration",
+    "create_n2n_config",
     "create_n2n_configuration",
+    "create_n2v_config",
     "create_n2v_configuration",
+    "create_structn2v_config",
     "fitting_pool_z",
     "fitting_transforms",
     "load_configuration",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from inspect import getfullargspec
 from typing import Any, Literal
 
+from napari_hush.arguments import by_any_name, by_our_names
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.algorithm import PairedLoss, UNetConfig, fitting_pool_z
 from napari_hush.config.configuration import Configuration
@@ -16,6 +17,8 @@ from napari_hush.config.transforms import (
     N2VManipulateConfig,
     StructAxis,
     Transform,
+    XYFlipConfig,
+    XYRandomRotate90Config,
     fitting_transforms,
     strategy_for,
 )
@@ -24,6 +27,7 @@ from napari_hush.errors import ConfigurationError
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
 
 
+@by_any_name
 def create_n2v_configuration(
     experiment_name: str,
     data_type: DataType,
@@ -32,7 +36,7 @@ def create_n2v_configuration(
     batch_size: int,
     num_epochs: int = TrainingConfig().num_epochs,
     num_steps: int | None = None,
-    augmentations: Sequence[Transform] | None = None,
+    augmentations: Sequence[Transform | str] | None = None,
     independent_channels: bool = True,
     use_n2v2: bool = False,
     n_channels: int | None = None,
@@ -60,7 +64,7 @@ def create_n2v_configuration(
         network downsamples Z (`fitting_pool_z`).
     augmentations : sequence, optional
         By default `XYFlipConfig` and `XYRandomRotate90Config`, restricted to what leaves
-        the struct mask unchanged; ``[]`` for none.
+        the struct mask unchanged; ``[]`` for none. Also "x_flip", "y_flip", "rotate_90".
     independent_channels, model_params
         A field of `UNetConfig`, and a dict of others, e.g. ``{"depth": 3}``.
     use_n2v2 : bool
@@ -188,10 +192,7 @@ def _create_paired(
     settings: dict[str, Any],
 ) -> Configuration:
     known = getfullargspec(_assemble).kwonlyargs
-    if unknown := settings.keys() - set(known):
-        raise ConfigurationError(
-            f"There is no setting {min(unknown)!r}; there are {', '.join(sorted(known))}."
-        )
+    settings = by_our_names(f"create_{method.key}_configuration", settings, known)
     axes, targets = common[2], settings.get("target_channels")
     inputs = _count_channels(axes, n_channels[0], settings.get("channels"))
     outputs = n_channels[1] or inputs
@@ -232,7 +233,7 @@ def _assemble(
     common: tuple[Any, ...],
     *,
     num_steps: int | None = None,
-    augmentations: Sequence[Transform] | None = None,
+    augmentations: Sequence[Transform | str] | None = None,
     independent_channels: bool = True,
     model_params: dict[str, Any] | None = None,
     optimizer: str = "Adam",
@@ -265,7 +266,7 @@ def _assemble(
         "target_channels": None if target_channels is None else tuple(target_channels),
     }
     if augmentations is not None:
-        data["transforms"] = tuple(augmentations)
+        data["transforms"] = _transforms(augmentations)
     return Configuration.build(
         {
             "experiment_name": experiment_name,
@@ -285,3 +286,30 @@ def _assemble(
             "training_config": {"num_epochs": num_epochs, "num_steps": num_steps},
         }
     )
+
+
+_FLIPS = ("x_flip", "y_flip")
+
+
+def _transforms(given: Sequence[Transform | str]) -> tuple[Transform, ...]:
+    """Transforms, some of them by the names that CAREamics has for them."""
+    names = [each for each in given if isinstance(each, str)]
+    if unknown := set(names) - {*_FLIPS, "rotate_90"}:
+        raise ConfigurationError(
+            f"There is no augmentation {min(unknown)!r}; give XYFlipConfig() or "
+            "XYRandomRotate90Config(), or 'x_flip', 'y_flip' or 'rotate_90'."
+        )
+    made: list[Transform] = [each for each in given if not isinstance(each, str)]
+    along_x, along_y = (flip in names for flip in _FLIPS)
+    if along_x or along_y:
+        made.append(XYFlipConfig(flip_x=along_x, flip_y=along_y))
+    if "rotate_90" in names:
+        made.append(XYRandomRotate90Config())
+    return tuple(made)
+
+
+# The names of CAREamics 0.2 and 0.3.
+create_n2v_config = create_advanced_n2v_config = create_n2v_configuration
+create_structn2v_config = create_n2v_configuration
+create_care_config = create_advanced_care_config = create_care_configuration
+create_n2n_config = create_advanced_n2n_config = create_n2n_configuration

@@ -11,6 +11,7 @@ import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from napari_hush.arguments import by_any_name
 from napari_hush.config import UNetConfig
 from napari_hush.dataset import require_finite
 from napari_hush.io import (
@@ -62,6 +63,7 @@ class PredictDataModule(L.LightningDataModule):
         If the data are not of ``pred_config.data_type``.
     """
 
+    @by_any_name
     def __init__(
         self,
         pred_config: InferenceConfig,

@@ -13,6 +13,7 @@ import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_collate
 
+from napari_hush.arguments import by_any_name
 from napari_hush.axes import spatial_axes
 from napari_hush.config import UNetConfig
 from napari_hush.dataset import (
@@ -114,6 +115,7 @@ class TrainDataModule(L.LightningDataModule):
     val_dataset: Dataset[tuple[torch.Tensor, ...]] | None
     storage: Storage
 
+    @by_any_name
     def __init__(
         self,
         data_config: DataConfig,
