@@ -113,17 +113,18 @@ def configuration(
     options: argparse.Namespace,
     images: list[str],
     method: str | None,
-    file: str | None = None,
+    file: str | Configuration | None = None,
     *,
     paired: bool = False,
     val: Sequence[str] = (),
 ) -> Configuration:
-    """The configuration of `file`, or the default one, changed by the options.
+    """The configuration `file`, or the default one, changed by the options.
 
     Axes and channels are read from the first of the images, if any, unless given.
     `paired` is whether there are targets, `val` are validation images.
     """
-    tree = (load_configuration(file) if file else Configuration()).model_dump()
+    given = load_configuration(file) if isinstance(file, str) else file
+    tree = (given or Configuration()).model_dump()
     of_file = tree["data_config"]["patch_size"] if file else None
     _set_axes(tree, options, images, read_axes=file is None)
     if options.channels:
@@ -137,16 +138,16 @@ def configuration(
             f"--struct-axis {options.struct_axis} is for the method structn2v only; "
             "choose structn2v, or leave the option out."
         )
-    given = _set_options(tree, options)
+    changed = _set_options(tree, options)
     if paired and tree["algorithm_config"]["algorithm"] == "n2v":
         raise ConfigurationError(
             "--target is for methods that learn from pairs; add --algorithm n2n or care."
         )
-    keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in given
+    keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in changed
     config = _build(tree, keeps_pool_z=keeps_pool_z)
     size = config.data_config.patch_size
-    inherited = not file and "data_config.axes" not in given
-    is_default = size != of_file and "data_config.patch_size" not in given
+    inherited = not file and "data_config.axes" not in changed
+    is_default = size != of_file and "data_config.patch_size" not in changed
     if images and (inherited or is_default):
         opened = _open(config, [*images, *val], inherited=inherited)
     if images and is_default:

@@ -16,12 +16,14 @@ from warnings import warn
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from napari_hush.errors import ConfigurationError
+from napari_hush.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _NO_WARNING = "no warning about former keys"
+_NAMED = 4
+"""Most problems of a configuration that a message names."""
 NEW: dict[str, Any] = {"new": True}
 """The ``json_schema_extra`` of fields that 0.1 does not have."""
 
@@ -122,7 +124,8 @@ def _warn_former(old: str, new: str) -> None:
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     parts = []
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    for problem in problems[:_NAMED]:
         if problem["type"] == "extra_forbidden":
             parts.append(unknown_setting(model, problem["loc"]))
             continue
@@ -130,8 +133,10 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         message = problem["msg"].removeprefix("Value error, ").rstrip(".")
         given = problem["input"]
         if isinstance(given, str | int | float | bool | list | tuple | None):
-            message = f"{message} (given: {given!r})"
+            message = f"{message} (given: {given!r:.100})"
         parts.append(f"{where}: {message}")
+    if len(problems) > _NAMED:
+        parts.append(f"and {counted(len(problems) - _NAMED, 'more problem')}")
     return "; ".join(parts) + "."
 
 

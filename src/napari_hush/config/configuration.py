@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -172,23 +174,54 @@ def load_configuration(path: str | Path) -> Configuration:
     ConfigurationError
         If a setting in it is unknown, out of range or contradicts another.
     """
+    values = yaml_values(path)
+    name = repr(str(path))
+    if is_of_careamics(values):
+        raise ConfigurationError(
+            f"{name} is a configuration of CAREamics; convert it with hush config --from "
+            f"{shlex.quote(str(path))} -o ours.yml."
+        )
+    try:
+        return Configuration.build(values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"In {name}: {error}") from error
+
+
+def is_of_careamics(values: dict[str, Any]) -> bool:
+    """Whether the `values` of a file are a configuration of CAREamics 0.1 to 0.3."""
+    training = values.get("training_config")
+    return "algorithm_config" in values and (
+        str(values.get("version")).count(".") > 1
+        or (isinstance(training, dict) and not _THEIRS.isdisjoint(training))
+    )
+
+
+_THEIRS = {"lightning_trainer_config", "trainer_params"}
+
+
+def yaml_values(
+    path: str | Path, parse: Callable[[bytes], Any] | None = None
+) -> dict[str, Any]:
+    """The settings in a YAML file, or in another that `parse` reads.
+
+    Raises a MissingFileError or an UnreadableFileError.
+    """
     path = Path(path)
     name = repr(str(path))
     if not path.is_file():
         raise MissingFileError(f"There is no configuration file {name}; check the path.")
     try:
         with path.open("rb") as file:
-            values = plain_values(file.read(BYTES + 1))
+            content = file.read(BYTES + 1)
+        values = plain_values(content) if parse is None else parse(content)
         if not isinstance(values, dict):
             raise ValueError("it has no settings")
-        return Configuration.build(values)
+        return values
     except OSError as error:
         raise UnreadableFileError(
             f"{name} could not be read ({error}); check the disk."
         ) from error
-    except ConfigurationError as error:
-        raise ConfigurationError(f"In {name}: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableFileError(
             f"{name} is not a configuration of plain values "
             f"({' '.join(str(error).split())[:200]}); give a file that save_configuration "
