@@ -23,11 +23,16 @@ def is_view(layer: Layer) -> bool:
 
 
 def add_quietly(viewer: Any, add: str, *args: Any, **attributes: Any) -> Layer:
-    """Call ``viewer.<add>``, keep the selection, and mark the layer as a view."""
-    before = set(viewer.layers.selection)
+    """Call ``viewer.<add>``, keep the selection, and mark the layer as a view.
+
+    The window does not hear of the selection in between: each change rebuilds its controls.
+    """
+    selection = viewer.layers.selection
+    before = set(selection)
     metadata = {**attributes.pop("metadata", {}), MARK: True}
-    layer = bare(getattr(viewer, add)(*args, metadata=metadata, **attributes))
-    viewer.layers.selection = before
+    with selection.events.changed.blocker(), selection.events.active.blocker():
+        layer = bare(getattr(viewer, add)(*args, metadata=metadata, **attributes))
+        viewer.layers.selection = before
     return layer
 
 

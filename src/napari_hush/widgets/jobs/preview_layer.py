@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.transforms import Affine
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QLabel
 
 from napari_hush.widgets.data.helper_layers import add_quietly, remove_quietly
 from napari_hush.widgets.results.contrast import FollowedLimits
+from napari_hush.widgets.theme.repaint import canvases
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.jobs.task_events import PreviewReady
 
 FRAME = "#ff9f1c"
 """Color of the frame and the caption; seen on dark and on light pixels."""
-
-
 STEP_MS = 150
 """Milliseconds between two parts of the first preview; each takes the window a while."""
-LETTERS = (1, 4, 7, 11, None)
-"""Letters of the caption in its parts; napari draws each when it is first needed."""
+INSET = 12
+"""Pixels between the caption and the edges of the canvas."""
+CAPTION = "preview_caption"
 
 
 class PreviewLayer:
-    """Shows previews, framed and captioned, until closed; the user may remove the layer."""
+    """Shows previews, framed and captioned, until closed; the user may remove the layer.
 
-    def __init__(self, viewer: Any, origin: Origin) -> None:
+    The caption lies over the canvas of the window of `parent`: the first text that napari
+    draws takes it 0.2 s, a Qt label nothing.
+    """
+
+    def __init__(self, viewer: Any, origin: Origin, parent: QWidget | None = None) -> None:
         self._viewer = viewer
         self._origin = origin
         self._layer: Any = None
         self._limits: FollowedLimits | None = None
         self._preview: Any = None
-        self._name = ""
+        self._caption = _caption(parent)
         self._parts: list[Callable[[], None]] = []
         self._timer = QTimer()
         self._timer.setInterval(STEP_MS)
@@ -51,11 +57,10 @@ class PreviewLayer:
         """Show `preview` at its position in the source."""
         if self.was_removed:
             return
-        self._preview, self._name = preview, f"preview, step {preview.step:,}"
+        self._preview = preview
         if self._layer is None or self._limits is None:
             if not self._timer.isActive():
-                self._parts = [self._add, self._appear, self._frame, self._caption]
-                self._parts += [partial(self._spell, letters) for letters in LETTERS[1:]]
+                self._parts = [self._add, self._appear, self._frame]
                 self._timer.start()
             return
         translate = self._translation(preview)
@@ -63,12 +68,13 @@ class PreviewLayer:
         self._layer.data = preview.pixels
         if not np.array_equal(self._layer.translate, translate):
             self._layer.translate = translate
-        if not self._parts and self._layer.name != self._name:
-            self._layer.name = self._name
+        self._name(preview)
 
     def close(self) -> None:
         """Remove the layer."""
         self._timer.stop()
+        if self._caption is not None:
+            self._caption.hide()
         if self._layer is not None:
             remove_quietly(self._viewer, (self._layer,))
             self._layer = None
@@ -84,10 +90,8 @@ class PreviewLayer:
         preview = self._preview
         look = self._origin.appearance | {"translate": self._translation(preview)}
         look |= {"opacity": 1.0, "blending": "translucent_no_depth", "visible": False}
-        name = self._name[: LETTERS[0]]
-        self._layer = add_quietly(
-            self._viewer, "add_image", preview.pixels, name=name, **look
-        )
+        self._layer = add_quietly(self._viewer, "add_image", preview.pixels, **look)
+        self._name(preview)
         self._limits = FollowedLimits(self._layer)
         self._limits.set(preview.limits)
 
@@ -100,13 +104,14 @@ class PreviewLayer:
         frame.line_color, frame.line_thickness = FRAME, 2
         frame.visible = True
 
-    def _caption(self) -> None:
-        caption = self._layer.name_overlay
-        caption.color = FRAME
-        caption.visible = True
-
-    def _spell(self, letters: int | None) -> None:
-        self._layer.name = self._name[:letters]
+    def _name(self, preview: PreviewReady) -> None:
+        name = f"preview, step {preview.step:,}"
+        if self._layer.name != name:
+            self._layer.name = name
+        if self._caption is not None:
+            self._caption.setText(name)
+            self._caption.adjustSize()
+            self._caption.show()
 
     def _translation(self, preview: PreviewReady) -> Any:
         """World position of the first pixel of `preview`."""
@@ -115,3 +120,19 @@ class PreviewLayer:
         first = [part.start for part in preview.bounds[:ndim]]
         place = {key: look[key] for key in ("scale", "rotate", "shear", "translate")}
         return Affine(**place)(first)
+
+
+def _caption(parent: QWidget | None) -> QLabel | None:
+    """The label over the canvas in the window of `parent`, hidden; None without canvas."""
+    canvas = None if parent is None else next(canvases(parent), None)
+    if canvas is None:
+        return None
+    label = canvas.findChild(QLabel, CAPTION)
+    if label is None:
+        label = QLabel(canvas)
+        label.setObjectName(CAPTION)
+        label.setStyleSheet(f"color: {FRAME}; background: rgba(0, 0, 0, 160); padding: 3px")
+        label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        label.move(INSET, INSET)
+    label.hide()
+    return label

@@ -37,7 +37,7 @@ from napari_hush.widgets.results.pairing import pair_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
-    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
     from napari_hush.events import Event
     from napari_hush.models import Model
@@ -51,11 +51,12 @@ class TrainingRun(Run):
     """Trains with previews in `viewer`; saves and loads models."""
 
     def __init__(
-        self, viewer: Any, parent: QObject, on_result: Callable[[Any], str]
+        self, viewer: Any, parent: QWidget, on_result: Callable[[Any], str]
     ) -> None:
         super().__init__(parent, self._finish)
         self._show_result = on_result
         self._viewer = viewer
+        self._widget = parent
         self._live: LiveTraining | None = None
         self._view: LayerView | None = None
         self._looked: VisibleRegion | None = None
@@ -93,7 +94,7 @@ class TrainingRun(Run):
             source, rgb = source_of(layer), bool(layer.rgb)
             previewer = Previewer(source, axes, rgb=rgb, visible=VisibleRegion())
             task = replace(task, previewer=previewer)
-            preview = PreviewLayer(self._viewer, Origin.of(layer))
+            preview = PreviewLayer(self._viewer, Origin.of(layer), self._widget)
         job = SubprocessTraining(task) if apart else task
         self.start(Activity.TRAINING, task.name, job)
         config = task.configuration if task.model is None else task.model.config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QEvent, QObject
@@ -55,12 +56,16 @@ class DrawingContext(QObject):
         viewer.layers.events.removing.connect(self._on_removing, position="first")
 
     def _on_removing(self, event: Any) -> None:
-        window: Any = self._widget
-        while window is not None and not isinstance(window, QMainWindow):
-            window = window.parentWidget()
-        canvas = None if window is None else window.centralWidget()
-        if canvas is None:
-            return
-        for child in canvas.findChildren(QWidget):
-            if child.inherits("QOpenGLWidget"):
-                child.makeCurrent()
+        for canvas in canvases(self._widget):
+            canvas.makeCurrent()
+
+
+def canvases(widget: QWidget) -> Iterator[Any]:
+    """The OpenGL widgets in the middle of the main window that `widget` is in."""
+    window: QWidget | None = widget
+    while window is not None and not isinstance(window, QMainWindow):
+        window = window.parentWidget()
+    center = None if window is None else window.centralWidget()
+    for child in () if center is None else center.findChildren(QWidget):
+        if child.inherits("QOpenGLWidget"):
+            yield child
