@@ -37,7 +37,7 @@ from typing import Any
 from mutants import mutated, places_in
 
 HERE = Path(__file__).resolve().parents[1]
-TARGETS = ("axes.py", "boxes.py", "dataset", "n2v", "prediction")
+TARGETS = ("axes.py", "boxes.py", "dataset", "n2v", "prediction", "quality")
 TESTS = [
     *("careamist", "dataset", "io", "lightning", "models", "n2v", "prediction", "quality"),
     *("rules", "system", "test_axes.py", "test_boxes.py", "test_levels.py"),

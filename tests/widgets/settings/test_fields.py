@@ -5,7 +5,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 
 from napari_hush.config import DataConfig, TrainingConfig, UNetConfig
-from napari_hush.widgets.settings.fields import CountField
+from napari_hush.widgets.settings.fields import CountField, ValuesField
 from napari_hush.widgets.settings.labels import help_of
 
 
@@ -65,3 +65,18 @@ def test_the_wheel_scrolls_the_dock_unless_the_box_was_clicked(make):
     box.wheelEvent(event)
     assert box.value() == before
     assert not event.isAccepted()
+
+
+@pytest.mark.parametrize("typed", ["[" * 200, "1" * 5000, "*a", "!!python/name:os.system"])
+def test_lines_that_are_no_values_stay_text_that_the_configuration_refuses(qtbot, typed):
+    field = ValuesField(None, "", "[%s]")
+    qtbot.addWidget(field)
+    field.setText(typed)
+    assert field.value() == typed
+
+
+def test_lines_of_values_are_parsed(qtbot):
+    field = ValuesField(None, "", "[%s]")
+    qtbot.addWidget(field)
+    field.setText("64, 32")
+    assert field.value() == [64, 32]

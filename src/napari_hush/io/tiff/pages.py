@@ -63,8 +63,9 @@ def opened(
     except (HushError, MemoryError):
         raise
     except Exception as error:  # tifffile raises many kinds on damaged files
+        reason = heard.damage or (str(error) if " " in str(error) else repr(error))
         raise UnreadableFileError(
-            f"{str(path)!r} cannot be read as a TIFF file ({heard.damage or error}); "
+            f"{str(path)!r} cannot be read as a TIFF file ({reason}); "
             "replace it or leave it out."
         ) from error
     finally:

@@ -10,7 +10,6 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -25,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_hush.config.configuration import plain_values
 from napari_hush.widgets.settings.labels import CHOICES, UNITS, help_of
 from napari_hush.widgets.theme.widgets import mark
 
@@ -269,8 +269,8 @@ class ValuesField(QLineEdit):
         """The parsed line; the text if it is not YAML, which the configuration refuses."""
         text = str(self.text()).strip()
         try:
-            return yaml.safe_load(self._brackets % text) if text else self._empty
-        except yaml.YAMLError:
+            return plain_values((self._brackets % text).encode()) if text else self._empty
+        except ValueError:
             return text
 
     def setValue(self, value: Any) -> None:
