@@ -32,6 +32,10 @@ def validate_axes(axes: str) -> str:
     ConfigurationError
         If a letter is unknown or repeated, or Y or X is missing.
     """
+    if not isinstance(axes, str):
+        raise ConfigurationError(
+            f"The axes are {axes!r}; give one letter per dimension, for example 'YX'."
+        )
     upper = axes.upper()
     allowed = "use each of the letters S, T, C, Z, Y, X at most once, with Y and X"
     if unknown := [letter for letter in upper if letter not in CANONICAL]:

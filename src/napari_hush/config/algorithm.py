@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from napari_hush.config.base import Frozen
+from napari_hush.config.base import NEW, Frozen
 from napari_hush.config.transforms import N2VManipulateConfig, strategy_for
 
 
@@ -36,6 +36,20 @@ class UNetConfig(Frozen):
     pool_z: tuple[bool, ...] | None = None
     """Levels that downsample Z as well, from first to last; None for all of them.
     Without any, patches and tiles can have any number of planes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_activation(cls, values: Any) -> Any:
+        """Accept ``final_activation="None"``, as CAREamics writes it, but no other."""
+        if not isinstance(values, dict) or "final_activation" not in values:
+            return values
+        values = dict(values)
+        if (given := values.pop("final_activation")) not in (None, "None"):
+            raise ValueError(
+                f"final_activation is {given!r}, but the network returns normalized "
+                "intensities, which have no bounds; leave it out"
+            )
+        return values
 
     @property
     def pooling(self) -> tuple[tuple[bool, ...], ...]:
@@ -96,11 +110,38 @@ class OptimizerConfig(Frozen):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Other keyword arguments of the optimizer."""
 
+    @model_validator(mode="after")
+    def _known_parameters(self) -> OptimizerConfig:
+        known = _ARGUMENTS[self.name]
+        if unknown := sorted(self.parameters.keys() - known):
+            names = ", ".join(map(repr, unknown))
+            raise ValueError(
+                f"{self.name} has no argument {names}, or not in parameters; there are "
+                f"{', '.join(sorted(known))}, and learning_rate beside parameters"
+            )
+        return self
+
+
+_COMMON = {"weight_decay", "maximize", "foreach", "differentiable"}
+_ADAM = {*_COMMON, "betas", "eps"}
+_ARGUMENTS = {
+    "Adam": {*_ADAM, "amsgrad", "capturable", "fused", "decoupled_weight_decay"},
+    "AdamW": {*_ADAM, "amsgrad", "capturable", "fused"},
+    "Adamax": {*_ADAM, "capturable"},
+    "SGD": {*_COMMON, "momentum", "dampening", "nesterov", "fused"},
+}
+"""Arguments of the optimizers in torch, which takes seconds to import."""
+
+
+_WARMUP: int = Field(0, ge=0, le=1_000_000, json_schema_extra=NEW)
+
 
 class CosineConfig(Frozen):
     """Cosine annealing: the learning rate decreases to almost 0 at the end of training."""
 
     name: Literal["CosineAnnealingLR"] = "CosineAnnealingLR"
+    warmup_steps: int = _WARMUP
+    """First steps of a run, in which the learning rate increases linearly."""
 
 
 class ReduceLROnPlateauConfig(Frozen):
@@ -111,6 +152,32 @@ class ReduceLROnPlateauConfig(Frozen):
     """Factor by which the learning rate is multiplied."""
     patience: int = Field(10, ge=0)
     """Epochs without improvement before it is reduced."""
+    threshold: float = Field(1e-4, ge=0, json_schema_extra=NEW)
+    """Smallest decrease of the loss that counts as improvement."""
+    threshold_mode: Literal["rel", "abs"] = Field("rel", json_schema_extra=NEW)
+    """rel: as a fraction of the lowest loss; abs: in units of the loss."""
+    cooldown: int = Field(0, ge=0, json_schema_extra=NEW)
+    """Epochs after a reduction in which the loss is not compared."""
+    min_lr: float = Field(0.0, ge=0, le=1, json_schema_extra=NEW)
+    """Lowest learning rate."""
+    eps: float = Field(1e-8, ge=0, json_schema_extra=NEW)
+    """Smallest reduction of the learning rate; smaller ones are left out."""
+    warmup_steps: int = _WARMUP
+    """First steps of a run, in which the learning rate increases linearly."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_mode(cls, values: Any) -> Any:
+        """Accept ``mode="min"``, an argument in torch, but no other."""
+        if not isinstance(values, dict) or "mode" not in values:
+            return values
+        values = dict(values)
+        if (mode := values.pop("mode")) != "min":
+            raise ValueError(
+                f"mode is {mode!r}, but the schedule follows a loss, which is to decrease; "
+                "use 'min'"
+            )
+        return values
 
 
 class StepLRConfig(Frozen):
@@ -121,6 +188,8 @@ class StepLRConfig(Frozen):
     """Epochs between two reductions."""
     gamma: float = Field(0.1, gt=0, lt=1)
     """Factor by which the learning rate is multiplied."""
+    warmup_steps: int = _WARMUP
+    """First steps of a run, in which the learning rate increases linearly."""
 
 
 Scheduler = Annotated[

@@ -216,11 +216,11 @@ def unknown_setting(model: type[BaseModel], where: Sequence[int | str]) -> str:
     here = sorted({name for part in parts for name in part.model_fields})
     place = f" in {'.'.join(above)}" if above else ""
     otherwise = f"there are {', '.join(here)}"
-    hint = _nearest(key, here) or _nearest(key, field_paths(model)) or otherwise
+    hint = nearest(key, here) or nearest(key, field_paths(model)) or otherwise
     return f"there is no setting {key!r}{place}; {hint}"
 
 
-def _nearest(key: str, paths: Iterable[str]) -> str:
+def nearest(key: str, paths: Iterable[str]) -> str:
     """A question for the path whose end is most similar to `key`, if any."""
     ends = {path.rpartition(".")[2]: path for path in paths}
     near = difflib.get_close_matches(key, ends, 1)
@@ -243,7 +243,7 @@ def _resolved(paths: dict[str, FieldInfo], name: str) -> str:
             outer = _resolved(paths, head)
             if get_origin(paths[outer].annotation) is dict:
                 return f"{outer}.{key}"
-    hint = _nearest(key, paths) or "'hush config n2v' lists all"
+    hint = nearest(key, paths) or "'hush config n2v' lists all"
     raise ConfigurationError(f"There is no setting {name!r}; {hint}.")
 
 

@@ -77,6 +77,11 @@ class Configuration(Frozen):
                 f"{data.axes!r} have no C; add it or use one channel"
             )
         inputs, outputs = network.in_channels, network.num_classes
+        if outputs > 1 and "C" not in (data.target_axes or "C"):
+            raise ValueError(
+                f"the network returns {outputs} channels but target_axes "
+                f"{data.target_axes!r} have no C; add it or set num_classes to 1"
+            )
         counts = {"channels": inputs, "image_means": inputs}
         counts |= {"target_channels": outputs, "target_means": outputs}
         for name, count in counts.items():

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    field_validator,
+    model_validator,
+)
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.base import NEW, Frozen
@@ -93,8 +99,8 @@ NormalizationConfig = Annotated[
 class BackgroundConfig(Frozen):
     """Exclude most background patches from training."""
 
-    measure: Literal["mean", "std", "entropy"] = "mean"
-    """Statistic of a patch: mean, standard deviation or entropy (bits)."""
+    measure: Literal["mean", "std", "entropy", "max"] = "mean"
+    """Statistic of a patch: mean, standard deviation, entropy (bits) or maximum."""
     threshold: float
     """Patches below it are background; in intensities of the first channel, or bits."""
     kept: float = Field(0.1, ge=0, le=1)
@@ -103,7 +109,7 @@ class BackgroundConfig(Frozen):
 
 Channels = tuple[Annotated[int, Field(ge=0)], ...] | None
 DataType = Literal["array", "tiff", "zarr", "image", "czi", "nd2", "lif", "custom"]
-Axes = Annotated[str, AfterValidator(validate_axes)]
+Axes = Annotated[str, BeforeValidator(validate_axes)]
 
 
 class _ImageSelection(Frozen):
@@ -120,6 +126,8 @@ class DataConfig(_ImageSelection):
     """Type of the images: arrays, or files: TIFF, Zarr, pictures, CZI, ND2, LIF, custom."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
+    target_axes: Axes | None = Field(None, json_schema_extra=NEW)
+    """Axes of the targets, with Z if the images have it; None for those of the images."""
     channels: Channels = None
     """Channels of the images to use, numbered from 0; None for all.
     Images to denoise have all channels, their results the selected ones."""
@@ -164,6 +172,11 @@ class DataConfig(_ImageSelection):
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of weights, validation split, shuffling, augmentation and masks."""
 
+    @field_validator("patch_size", mode="before")
+    @classmethod
+    def _one_per_axis(cls, sizes: Any) -> Any:
+        return _listed(sizes)
+
     @model_validator(mode="after")
     def _agree(self) -> DataConfig:
         _check_level(self.level, self.data_type)
@@ -171,8 +184,14 @@ class DataConfig(_ImageSelection):
         for axis, size in zip(spatial_axes(self.axes), self.patch_size, strict=True):
             if size < (least := 1 if axis == "Z" else SMALLEST_SIDE):
                 raise ValueError(f"patch_size along {axis} is {size}; use {least} or more")
-        for name in ("channels", "target_channels"):
-            _check_channels(name, getattr(self, name), self.axes)
+        targets = self.target_axes or self.axes
+        if spatial_axes(targets) != spatial_axes(self.axes):
+            raise ValueError(
+                f"target_axes are {targets!r} but the axes {self.axes!r}; give images and "
+                "targets that both have Z, or neither"
+            )
+        _check_channels("channels", self.channels, self.axes)
+        _check_channels("target_channels", self.target_channels, targets)
         names = [transform.name for transform in self.transforms]
         if len(set(names)) < len(names):
             raise ValueError(f"transforms contains {', '.join(names)}; give each one once")
@@ -216,6 +235,11 @@ class InferenceConfig(_ImageSelection):
     image_stds: tuple[float, ...] = Field(min_length=1)
     """Standard deviation of each channel of the training data."""
 
+    @field_validator("tile_size", "tile_overlap", mode="before")
+    @classmethod
+    def _one_per_axis(cls, sizes: Any) -> Any:
+        return _listed(sizes)
+
     @model_validator(mode="after")
     def _agree(self) -> InferenceConfig:
         _check_level(self.level, self.data_type)
@@ -226,6 +250,13 @@ class InferenceConfig(_ImageSelection):
                     raise ValueError(f"{name} {list(sizes)} must be {least} or more")
         _check_pairs("image", self.image_means, self.image_stds)
         return self
+
+
+def _listed(sizes: Any) -> Any:
+    """Sizes, of which one number is refused with an example."""
+    if isinstance(sizes, int | float | str):
+        raise ValueError(f"give one number per spatial axis, such as [{sizes}, {sizes}]")
+    return sizes.tolist() if hasattr(sizes, "tolist") else sizes
 
 
 def _check_count(name: str, sizes: Sequence[int], axes: str) -> None:

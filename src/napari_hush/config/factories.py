@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from inspect import getfullargspec
-from typing import Any, Literal
+from typing import Any, Literal, SupportsInt
+
+import numpy as np
 
 from napari_hush.arguments import by_any_name, by_our_names
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.config.algorithm import PairedLoss, UNetConfig, fitting_pool_z
+from napari_hush.config.base import nearest
 from napari_hush.config.configuration import Configuration
-from napari_hush.config.data import DataConfig, DataType
+from napari_hush.config.data import BackgroundConfig, DataConfig, DataType
 from napari_hush.config.methods import METHODS, Method
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
@@ -26,6 +30,83 @@ from napari_hush.errors import ConfigurationError
 
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
 
+_log = logging.getLogger(__name__)
+
+_LIGHTNING = {
+    "max_epochs": "num_epochs",
+    "limit_train_batches": "num_steps",
+    "gradient_clip_val": "gradient_clip_norm",
+    "num_nodes": "nodes",
+    "accelerator": "device",
+}
+"""Arguments of Lightning's Trainer, and their names in `TrainingConfig`."""
+_VALUES: dict[str, dict[Any, Any]] = {
+    "device": {"gpu": "cuda"},
+    "devices": {"auto": 1, -1: 1},
+    "precision": {32: "32", "32-true": "32", "bf16-mixed": "bf16"},
+    "logger": {False: "none", True: "csv", None: "csv"},
+}
+_WITHOUT_EFFECT = {
+    "benchmark",
+    "deterministic",
+    "enable_checkpointing",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "inference_mode",
+    "log_every_n_steps",
+    "num_sanity_val_steps",
+    "profiler",
+    "sync_batchnorm",
+    "use_distributed_sampler",
+}
+"""Arguments of the Trainer that change no result, or that are always as they should be."""
+_DEFAULTS = {
+    "barebones": False,
+    "detect_anomaly": False,
+    "gradient_clip_algorithm": "norm",
+    "limit_val_batches": 1.0,
+    "max_steps": -1,
+    "min_epochs": None,
+    "min_steps": None,
+    "overfit_batches": 0.0,
+    "reload_dataloaders_every_n_epochs": 0,
+    "val_check_interval": 1.0,
+}
+"""Other arguments of the Trainer, and the only values they can have here."""
+
+
+def training_settings(trainer_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `TrainingConfig` for arguments of Lightning's Trainer.
+
+    Fields keep their names. Logs a warning about arguments that change no result; raises a
+    ConfigurationError for those that have no equivalent.
+    """
+    found: dict[str, Any] = {}
+    left_out = []
+    for name, value in _mapping("trainer_params", trainer_params).items():
+        field = _LIGHTNING.get(name, name)
+        if field in TrainingConfig.model_fields:
+            known: dict[Any, Any] = _VALUES.get(field, {})
+            found[field] = known.get(value, value) if _hashable(value) else value
+        elif name in _WITHOUT_EFFECT:
+            left_out.append(name)
+        elif name not in _DEFAULTS:
+            names = [*TrainingConfig.model_fields, *_LIGHTNING]
+            hint = nearest(name, names) or f"there are {', '.join(sorted(names))}"
+            raise ConfigurationError(f"trainer_params has no setting {name!r}; {hint}.")
+        elif value not in (None, _DEFAULTS[name]):
+            raise ConfigurationError(
+                f"{name} is {value!r} in trainer_params, but training has it as "
+                f"{_DEFAULTS[name]!r}; leave it out, or train with a Trainer of your own."
+            )
+    if left_out:
+        _log.warning("trainer_params: %s has no effect here.", ", ".join(left_out))
+    return found
+
+
+def _hashable(value: Any) -> bool:
+    return isinstance(value, str | int | float | None)
+
 
 @by_any_name
 def create_n2v_configuration(
@@ -34,8 +115,8 @@ def create_n2v_configuration(
     axes: str,
     patch_size: Sequence[int],
     batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
-    num_steps: int | None = None,
+    num_epochs: int | None = None,
+    num_steps: float | None = None,
     augmentations: Sequence[Transform | str] | None = None,
     independent_channels: bool = True,
     use_n2v2: bool = False,
@@ -52,6 +133,11 @@ def create_n2v_configuration(
     seed: int = DataConfig().seed,
     struct_n2v_mask: Any = None,
     channels: Sequence[int] | None = None,
+    normalization: Any = None,
+    background: BackgroundConfig | dict[str, Any] | None = None,
+    num_workers: int = DataConfig().num_workers,
+    logger: str | None = None,
+    trainer_params: Mapping[str, Any] | None = None,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
 
@@ -84,6 +170,13 @@ def create_n2v_configuration(
     lr_scheduler, lr_scheduler_params
         "CosineAnnealingLR", "ReduceLROnPlateau" or "StepLR", and a dict of other fields of
         `CosineConfig`, `ReduceLROnPlateauConfig` or `StepLRConfig`.
+    normalization, background, num_workers
+        Fields of `DataConfig`; a normalization also by its name, "mean_std", "quantile",
+        "min_max" or "none".
+    logger, trainer_params
+        A field of `TrainingConfig`, and a dict of others, by their names or those of
+        Lightning's Trainer, such as ``{"max_time": "00:01:00:00"}``. Arguments of the
+        function take precedence.
 
     Returns
     -------
@@ -115,13 +208,18 @@ def create_n2v_configuration(
         num_steps=num_steps,
         augmentations=augmentations,
         independent_channels=independent_channels,
-        model_params={"n2v2": use_n2v2, **(model_params or {})},
+        model_params={"n2v2": use_n2v2, **_mapping("model_params", model_params)},
         optimizer=optimizer,
         optimizer_params=optimizer_params,
         lr_scheduler=lr_scheduler,
         lr_scheduler_params=lr_scheduler_params,
         seed=seed,
         channels=channels,
+        normalization=normalization,
+        background=background,
+        num_workers=num_workers,
+        logger=logger,
+        trainer_params=trainer_params,
     )
 
 
@@ -131,7 +229,7 @@ def create_care_configuration(
     axes: str,
     patch_size: Sequence[int],
     batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
+    num_epochs: int | None = None,
     *,
     loss: PairedLoss = "mae",
     n_channels_in: int | None = None,
@@ -150,11 +248,13 @@ def create_care_configuration(
         Mean absolute or mean squared error.
     n_channels_in, n_channels_out : int, optional
         Channels of images and targets; the first is required if `axes` has a C, the
-        second defaults to the first. If they differ, channels are not independent.
+        second defaults to the first, or to 1 if `target_axes` have no C. If they differ,
+        channels are not independent.
     **settings
         num_steps, augmentations, independent_channels, model_params, optimizer,
-        optimizer_params, lr_scheduler, lr_scheduler_params, seed, channels; also
-        target_channels, the channels of the targets to use.
+        optimizer_params, lr_scheduler, lr_scheduler_params, seed, channels, normalization,
+        background, num_workers, logger, trainer_params; also target_axes and
+        target_channels, the axes and channels of the targets if they are others.
     """
     common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
     channels = (n_channels_in, n_channels_out)
@@ -167,7 +267,7 @@ def create_n2n_configuration(
     axes: str,
     patch_size: Sequence[int],
     batch_size: int,
-    num_epochs: int = TrainingConfig().num_epochs,
+    num_epochs: int | None = None,
     *,
     loss: PairedLoss = "mse",
     n_channels_in: int | None = None,
@@ -193,38 +293,55 @@ def _create_paired(
 ) -> Configuration:
     known = getfullargspec(_assemble).kwonlyargs
     settings = by_our_names(f"create_{method.key}_configuration", settings, known)
-    axes, targets = common[2], settings.get("target_channels")
+    axes, targets = validate_axes(common[2]), settings.get("target_channels")
     inputs = _count_channels(axes, n_channels[0], settings.get("channels"))
-    outputs = n_channels[1] or inputs
-    if targets is not None:
-        outputs = _count_channels(axes, n_channels[1], targets)
+    of_targets = validate_axes(settings.get("target_axes") or axes)
+    outputs = n_channels[1]
+    if outputs is None and targets is None and "C" in of_targets and "C" in axes:
+        outputs = inputs
+    outputs = _count_channels(of_targets, outputs, targets, "n_channels_out")
     if inputs != outputs:
         settings["independent_channels"] = False
     algorithm = {"algorithm": method.algorithm, "loss": loss}
     return _assemble(algorithm, (inputs, outputs), common, **settings)
 
 
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping | None):
+        raise ConfigurationError(
+            f"{name} is {value!r}; give a dict of settings and their values."
+        )
+    return dict(value or {})
+
+
 def _count_channels(
-    axes: str, n_channels: int | None, chosen: Sequence[int] | None = None
+    axes: str,
+    n_channels: int | None,
+    chosen: Sequence[int] | None = None,
+    name: str = "n_channels",
 ) -> int:
     axes = validate_axes(axes)
     if chosen is not None:
+        if isinstance(chosen, int):
+            raise ConfigurationError(
+                f"channels are given as {chosen}; give a list of them, [{chosen}]."
+            )
         if n_channels not in (None, len(chosen)):
             raise ConfigurationError(
-                f"n_channels is {n_channels} but {len(chosen)} channels are given; omit it."
+                f"{name} is {n_channels} but {len(chosen)} channels are given; omit it."
             )
         n_channels = len(chosen)
     if "C" in axes and n_channels is None:
         raise ConfigurationError(
-            f"The axes {axes!r} have channels (C) but n_channels is not given; give the "
+            f"The axes {axes!r} have channels (C) but {name} is not given; give the "
             "number of channels."
         )
     if "C" not in axes and n_channels not in (None, 1):
         raise ConfigurationError(
-            f"n_channels is {n_channels} but the axes {axes!r} have no C; add C to the "
-            "axes or leave n_channels out."
+            f"{name} is {n_channels} but the axes {axes!r} have no C; add C to the "
+            f"axes or leave {name} out."
         )
-    return n_channels or 1
+    return 1 if n_channels is None else n_channels
 
 
 def _assemble(
@@ -232,7 +349,7 @@ def _assemble(
     counts: tuple[int, int],
     common: tuple[Any, ...],
     *,
-    num_steps: int | None = None,
+    num_steps: float | None = None,
     augmentations: Sequence[Transform | str] | None = None,
     independent_channels: bool = True,
     model_params: dict[str, Any] | None = None,
@@ -242,7 +359,13 @@ def _assemble(
     lr_scheduler_params: dict[str, Any] | None = None,
     seed: int = DataConfig().seed,
     channels: Sequence[int] | None = None,
+    target_axes: str | None = None,
     target_channels: Sequence[int] | None = None,
+    normalization: Any = None,
+    background: BackgroundConfig | dict[str, Any] | None = None,
+    num_workers: int = DataConfig().num_workers,
+    logger: str | None = None,
+    trainer_params: Mapping[str, Any] | None = None,
 ) -> Configuration:
     """Build a configuration from numbers of channels and the arguments all methods share.
 
@@ -250,23 +373,34 @@ def _assemble(
     """
     experiment_name, data_type, axes, patch_size, batch_size, num_epochs = common
     axes = validate_axes(axes)
-    network = dict(model_params or {})
+    network = _mapping("model_params", model_params)
     depth = network.get("depth", UNetConfig().depth)
-    if "Z" in axes and len(patch_size) == 3 and isinstance(depth, int):
-        network = {"pool_z": fitting_pool_z(int(patch_size[0]), depth), **network}
-    parameters = dict(optimizer_params or {})
+    if isinstance(patch_size, Sequence | np.ndarray) and not isinstance(patch_size, str):
+        planes = patch_size[0] if "Z" in axes and len(patch_size) == 3 else None
+        if isinstance(planes, SupportsInt) and isinstance(depth, int):
+            network = {"pool_z": fitting_pool_z(int(planes), depth), **network}
+    parameters = _mapping("optimizer_params", optimizer_params)
     rate = {"learning_rate": parameters.pop("lr")} if "lr" in parameters else {}
     data: dict[str, Any] = {
         "data_type": data_type,
         "axes": axes,
-        "patch_size": tuple(patch_size),
+        "patch_size": patch_size,
         "batch_size": batch_size,
         "seed": seed,
         "channels": None if channels is None else tuple(channels),
         "target_channels": None if target_channels is None else tuple(target_channels),
+        "target_axes": target_axes,
+        "background": background,
+        "num_workers": num_workers,
     }
+    if normalization is not None:
+        named = isinstance(normalization, str)
+        data["normalization"] = {"name": normalization} if named else normalization
     if augmentations is not None:
         data["transforms"] = _transforms(augmentations)
+    given = {"num_epochs": num_epochs, "num_steps": num_steps, "logger": logger}
+    training = training_settings(trainer_params or {})
+    training |= {name: value for name, value in given.items() if value is not None}
     return Configuration.build(
         {
             "experiment_name": experiment_name,
@@ -280,10 +414,13 @@ def _assemble(
                     **network,
                 },
                 "optimizer": {"name": optimizer, "parameters": parameters, **rate},
-                "lr_scheduler": {"name": lr_scheduler, **(lr_scheduler_params or {})},
+                "lr_scheduler": {
+                    "name": lr_scheduler,
+                    **_mapping("lr_scheduler_params", lr_scheduler_params),
+                },
             },
             "data_config": data,
-            "training_config": {"num_epochs": num_epochs, "num_steps": num_steps},
+            "training_config": training,
         }
     )
 
@@ -293,6 +430,10 @@ _FLIPS = ("x_flip", "y_flip")
 
 def _transforms(given: Sequence[Transform | str]) -> tuple[Transform, ...]:
     """Transforms, some of them by the names that CAREamics has for them."""
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(
+            f"augmentations is {given!r}; give a list, such as [XYFlipConfig()]."
+        )
     names = [each for each in given if isinstance(each, str)]
     if unknown := set(names) - {*_FLIPS, "rotate_90"}:
         raise ConfigurationError(

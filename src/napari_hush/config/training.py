@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from datetime import timedelta
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_hush.config.base import NEW, Frozen
 
@@ -15,8 +16,16 @@ class TrainingConfig(Frozen):
 
     num_epochs: int = Field(100, ge=1, le=1_000_000)
     """Number of epochs."""
-    num_steps: int | None = Field(None, ge=1, le=10_000_000)
-    """Optimizer steps per epoch; None to visit every training patch once."""
+    num_steps: int | float | None = Field(None, gt=0, le=10_000_000)
+    """Optimizer steps per epoch; None to visit every training patch once.
+    A number with a decimal point, up to 1.0, is a fraction of those steps."""
+    max_time: float | None = Field(None, gt=0, json_schema_extra=NEW)
+    """Seconds after which training stops, without pauses; None for no limit.
+    In Python also a timedelta or "DD:HH:MM:SS". A resumed run starts at 0 again."""
+    accumulate_grad_batches: int = Field(1, ge=1, le=4096, json_schema_extra=NEW)
+    """Batches per optimizer step, whose gradients are averaged; needs one process."""
+    check_val_every_n_epoch: int = Field(1, ge=1, json_schema_extra=NEW)
+    """Epochs from one validation to the next; the last epoch has one in any case."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """32: float32; bf16: mixed precision (bfloat16); auto: bf16 where it is faster."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
@@ -55,6 +64,33 @@ class TrainingConfig(Frozen):
     def elsewhere(self, devices: int | None = None, nodes: int | None = None) -> Self:
         """A copy for other numbers of devices and machines, by default one."""
         return self.replace(devices=devices or 1, nodes=nodes or 1)
+
+    @field_validator("num_steps")
+    @classmethod
+    def _whole_or_fraction(cls, steps: float | None) -> float | None:
+        if not isinstance(steps, float) or steps <= 1:
+            return steps
+        if not steps.is_integer():
+            raise ValueError("use a whole number, or a fraction of all steps up to 1.0")
+        return int(steps)
+
+    @field_validator("max_time", mode="before")
+    @classmethod
+    def _seconds(cls, time: Any) -> Any:
+        if isinstance(time, str) and time.count(":") == 3:
+            parts = (float(part) for part in time.split(":"))
+            days, hours, minutes, seconds = parts
+            time = timedelta(days, seconds, minutes=minutes, hours=hours)
+        elif isinstance(time, dict):
+            time = timedelta(**time)
+        return time.total_seconds() if isinstance(time, timedelta) else time
+
+    def steps_of(self, whole: int) -> int:
+        """Optimizer steps per epoch, if `whole` of them visit every patch once."""
+        steps = self.num_steps
+        if isinstance(steps, int):
+            return steps
+        return max(1, int(whole * (1.0 if steps is None else steps)))
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -28,6 +28,7 @@ MEASURES: dict[str, Callable[[NDArray[Any]], float]] = {
     "mean": lambda patch: float(patch.mean(dtype=np.float64)),
     "std": lambda patch: float(patch.std(dtype=np.float64)),
     "entropy": entropy,
+    "max": lambda patch: float(patch.max()),
 }
 
 

@@ -32,12 +32,17 @@ def open_data(
     if not needs_targets and getattr(data, "train_data_target", None) is not None:
         raise _pairing_error(config)
     data.divide(ranks.rank, ranks.count, launch.devices)
+    training = config.training_config
+    if ranks.count > 1 and training.accumulate_grad_batches > 1:
+        raise ConfigurationError(
+            f"accumulate_grad_batches is {training.accumulate_grad_batches} but "
+            f"{ranks.count} processes share each batch; set batch_size instead, of which "
+            "each process computes its part."
+        )
     data.patch_step = config.algorithm_config.model.multiple[-1]
     _set_up(data, ranks)
     check_patches(config, data)
-    steps = data.pace(
-        config.training_config.num_steps, start.model_epochs, start.steps_in_epoch
-    )
+    steps = data.pace(training, start.model_epochs, start.steps_in_epoch)
     found = fingerprint(data, steps)
     ranks.agree("data", found)
     if resumed is not None:

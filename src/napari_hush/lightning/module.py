@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytorch_lightning as L
@@ -82,7 +83,8 @@ def build_schedule(
     if isinstance(wanted, CosineConfig):
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total_steps)
     schedule_class = getattr(torch.optim.lr_scheduler, wanted.name)
-    schedule: LRScheduler = schedule_class(optimizer, **wanted.model_dump(exclude={"name"}))
+    settings = wanted.model_dump(exclude={"name", "warmup_steps"})
+    schedule: LRScheduler = schedule_class(optimizer, **settings)
     return schedule
 
 
@@ -219,7 +221,8 @@ class HushModule(L.LightningModule):
         with torch.autocast(loss.device.type, enabled=False):
             if max_norm := self.config.training_config.gradient_clip_norm:
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm)
-            optimizer.step()
+            with self._warming_up(optimizer):
+                optimizer.step()
         if self._ema is not None:
             self._ema.update(self.steps - self.first_step)
         if self._schedule is not None and self._steps_schedule:
@@ -227,6 +230,25 @@ class HushModule(L.LightningModule):
         self.steps += 1
         self.step_losses.append(loss)
         return loss
+
+    @contextmanager
+    def _warming_up(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Reduce the learning rate in this context in the first steps of a run."""
+        groups, factor = optimizer.param_groups, self.warmup_factor
+        rates = [group["lr"] for group in groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = factor * rate
+        try:
+            yield
+        finally:
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate
+
+    @property
+    def warmup_factor(self) -> float:
+        """What the learning rate of the schedule is multiplied by, above 0 up to 1."""
+        warmup = self.config.algorithm_config.lr_scheduler.warmup_steps
+        return min(1.0, (1 + self.steps - self.first_step) / warmup) if warmup else 1.0
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Collect the loss of one batch, with the same masks in every epoch."""
@@ -274,12 +296,16 @@ class HushModule(L.LightningModule):
 
     # ---- called by the run ----
 
-    def end_epoch(self, epochs: int, monitored_loss: float) -> None:
-        """Set the number of complete epochs; advance schedules that step by epoch."""
+    def end_epoch(self, epochs: int, monitored_loss: float | None) -> None:
+        """Set the number of complete epochs; advance schedules that step by epoch.
+
+        `monitored_loss` is None after epochs without validation.
+        """
         self.epochs = epochs
         schedule = self._schedule
         if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(monitored_loss)
+            if monitored_loss is not None:
+                schedule.step(monitored_loss)
         elif schedule is not None and not self._steps_schedule:
             schedule.step()
 

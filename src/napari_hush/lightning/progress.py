@@ -87,15 +87,20 @@ class ProgressCallback(L.Callback):
         self._patches = 0
         self._learning_rate = 0.0
         self._started = self._reported = self.clock()
+        self._validates = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
         self._started = self._reported = self.clock()
+        self._validates = bool(trainer.limit_val_batches)
 
     def on_train_epoch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule
     ) -> None:
-        """Write a first checkpoint; the first epoch may take long."""
+        """Say if this epoch is validated; write a first checkpoint, as it may take long."""
+        number, every = self.position.epochs + 1, self.config.check_val_every_n_epoch
+        due = number % every == 0 or trainer.current_epoch + 1 == trainer.max_epochs
+        trainer.limit_val_batches = 1.0 if self._validates and due else 0
         if trainer.current_epoch == 0:
             self._save(pl_module)
 
@@ -103,7 +108,8 @@ class ProgressCallback(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Note the learning rate; schedules change it before the step is reported."""
-        self._learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self._learning_rate = rate * cast("HushModule", pl_module).warmup_factor
 
     def on_train_batch_end(
         self,
@@ -116,8 +122,11 @@ class ProgressCallback(L.Callback):
         """Report if it is time; pause or stop on request."""
         module = cast("HushModule", pl_module)
         self._patches += module.batch_size
-        if self.clock() - self._reported >= _PERIOD:
+        now, longest = self.clock(), self.config.max_time
+        if now - self._reported >= _PERIOD:
             self._report(module)
+        if longest is not None and now - self._started >= longest:
+            self.control.stop()
         pauses = self.control.is_paused and not self.control.should_stop
         due = self.checkpointer is not None and self.checkpointer.is_due()
         if (pauses or due) and not trainer.is_last_batch:
@@ -158,7 +167,7 @@ class ProgressCallback(L.Callback):
         train_loss = sum(self.losses.train_step_loss[-steps:]) / steps
         val_loss, module.val_loss = module.val_loss, None
         module.log("train_loss", train_loss, logger=False)
-        monitored = train_loss if val_loss is None else val_loss
+        monitored = val_loss if self._validates else train_loss
         epoch = self.position.model_epochs
         self.position = replace(
             self.position, epochs=self.position.epochs + 1, steps_in_epoch=0
@@ -167,7 +176,7 @@ class ProgressCallback(L.Callback):
         self._record(EpochDone(epoch, self.position.model_steps, train_loss, val_loss))
         if self.detectors["plateau"].is_reached(train_loss):
             self.on_progress(Plateau(epoch, self.config.plateau_epochs))
-        if self.detectors["early"].is_reached(monitored):
+        if monitored is not None and self.detectors["early"].is_reached(monitored):
             self.on_progress(EarlyStopped(epoch, self.config.early_stopping_epochs))
             trainer.should_stop = True
         if trainer.is_last_batch:  # otherwise it was stopped, and saved, within the epoch

@@ -208,6 +208,8 @@ def _resume(run: _Run) -> HushModule:
     ranks, control = run.launch.ranks, run.control
     module.precision, module.resumed = run.launch.precision, resumed
     module.ranks, module.micro_batches.alone = ranks, ranks.is_alone
+    if run.config.training_config.accumulate_grad_batches > 1:
+        module.micro_batches.patches = run.data.data_config.batch_size
     module.wants_stop = lambda: control.should_stop
     if resumed is not None:  # which was trained on the same images
         module.provenance = resumed.provenance
@@ -321,7 +323,8 @@ def _announce(run: _Run, losses: Losses) -> None:
             num_val_patches=found.num_val_patches,
             device=run.launch.where,
             precision=run.launch.precision,
-            batch_size=run.data.data_config.batch_size,
+            batch_size=run.data.data_config.batch_size
+            * run.config.training_config.accumulate_grad_batches,
             processes=run.launch.ranks.count,
             first_epoch=start.first_epoch,
             first_step=start.first_step,

@@ -47,7 +47,7 @@ from napari_hush.io.zarr.store import is_zarr
 from napari_hush.system.signals import leave_signals_to_parent
 
 if TYPE_CHECKING:
-    from napari_hush.config import DataConfig
+    from napari_hush.config import DataConfig, TrainingConfig
     from napari_hush.io import ImageMetadata, ReadSource
 
 _log = logging.getLogger(__name__)
@@ -163,6 +163,7 @@ class TrainDataModule(L.LightningDataModule):
         self.pixel_size: ImageMetadata | None = None
         self.patch_step = 2 ** UNetConfig().depth
         self._steps: int | None = None
+        self._accumulated = 1
         self._first_epoch = 0
         self._skip = 0
         self._rank, self._ranks, self._processes_here = 0, 1, 1
@@ -219,7 +220,8 @@ class TrainDataModule(L.LightningDataModule):
         size = len(self.train_dataset)  # type: ignore[arg-type]
         config = self.data_config
         skip, self._skip = self._skip, 0  # only the first epoch is shorter
-        per_epoch = size if self._steps is None else self._steps * config.batch_size
+        batch = config.batch_size * self._accumulated
+        per_epoch = size if self._steps is None else self._steps * batch
         order = PatchSampler(
             self.train_dataset,
             per_epoch,
@@ -228,23 +230,24 @@ class TrainDataModule(L.LightningDataModule):
             shuffle=config.shuffle,
             skip=skip,
         )
-        return self._loader("train", self.train_dataset, order)
+        return self._loader("train", self.train_dataset, order, batch)
 
     def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]] | list[Any]:
         """Batches in order, not augmented; an empty list without validation."""
         if self.val_dataset is None:
             return []
-        return self._loader("val", self.val_dataset, SequentialSampler(self.val_dataset))  # type: ignore[arg-type]
+        order = SequentialSampler(self.val_dataset)  # type: ignore[arg-type]
+        return self._loader("val", self.val_dataset, order, self.data_config.batch_size)
 
-    def _loader(self, which: str, dataset: Any, order: Any) -> DataLoader[Any]:
+    def _loader(self, which: str, dataset: Any, order: Any, batch: int) -> DataLoader[Any]:
         config = self.data_config
-        batches = SharedBatches(order, config.batch_size, self._rank, self._ranks)
+        batches = SharedBatches(order, batch, self._rank, self._ranks)
         self._batches[which] = batches
         workers = 0 if dataset in self._on_device else config.num_workers
         return DataLoader(
             self._on_device.get(dataset, dataset),
             batch_sampler=batches,
-            num_workers=workers_that_fit(workers, dataset, config.batch_size),
+            num_workers=workers_that_fit(workers, dataset, batch),
             worker_init_fn=leave_signals_to_parent,
             collate_fn=_collate,
             generator=torch.Generator(),  # otherwise it draws from the global one
@@ -301,16 +304,19 @@ class TrainDataModule(L.LightningDataModule):
             )
         return list(config.image_means), list(config.image_stds)
 
-    def pace(self, steps: int | None, first_epoch: int, first_step: int = 0) -> int:
-        """Set and return the steps per epoch; None for one epoch over all patches.
+    def pace(self, training: TrainingConfig, first_epoch: int, first_step: int = 0) -> int:
+        """Set the batches of an optimizer step, and the steps per epoch, which it returns.
 
         `first_epoch` is the number of the next epoch, which determines order and
         augmentation; `first_step` of its steps are done, and their patches are skipped.
         """
-        self._steps, self._first_epoch, self._skip = steps, first_epoch, 0
-        whole = len(self.train_dataloader())
-        self._skip = first_step * self.data_config.batch_size
-        return whole
+        self._steps, self._first_epoch, self._skip = None, first_epoch, 0
+        self._accumulated = training.accumulate_grad_batches
+        steps = training.steps_of(len(self.train_dataloader()))
+        if training.num_steps is not None:
+            self._steps = steps
+        self._skip = first_step * self.data_config.batch_size * self._accumulated
+        return steps
 
     def _open(self, source: Any, *others: Any) -> list[Any]:
         """Open images and their targets or masks, with the selected channels.
@@ -336,17 +342,21 @@ class TrainDataModule(L.LightningDataModule):
             if config.channels == config.target_channels:
                 refuse_same_files(pairs)
             self.pairs += pairs
-        chosen = config.channels, config.target_channels, None
+        roles = (
+            (config.axes, config.channels),
+            (config.target_axes or config.axes, config.target_channels),
+            (config.axes, None),
+        )
         return [
-            None if given is None else self._images(given, channels)
-            for given, channels in zip(sources, chosen, strict=False)
+            None if given is None else self._images(given, *role)
+            for given, role in zip(sources, roles, strict=False)
         ]
 
-    def _images(self, source: Any, channels: tuple[int, ...] | None) -> list[Image]:
+    def _images(
+        self, source: Any, axes: str, channels: tuple[int, ...] | None
+    ) -> list[Image]:
         config, more = self.data_config, (self.read_source_func, self.extension_filter)
-        images = open_images(
-            source, config.data_type, config.axes, *more, **config.selection
-        )
+        images = open_images(source, config.data_type, axes, *more, **config.selection)
         return [select_channels(image, channels) for image in images]
 
 

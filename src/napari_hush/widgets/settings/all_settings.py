@@ -38,6 +38,7 @@ ELSEWHERE = {
 FOLLOWING = {
     "version",
     "data_config.data_type",
+    "data_config.target_axes",
     "data_config.level",
     "data_config.series",
     "data_config.scene",

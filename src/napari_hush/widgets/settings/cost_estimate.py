@@ -134,11 +134,14 @@ def estimate(
         validated = round(_patches(data, shapes) * data.val_percentage)
     validated = min(validated, data.max_val_patches)
     steps = steps_per_epoch(configuration, shapes)
-    patches = steps * data.batch_size + validated * FORWARD
-    batches = steps + math.ceil(validated / data.batch_size) * FORWARD
+    training = configuration.training_config
+    micro, often = training.accumulate_grad_batches, training.check_val_every_n_epoch
+    validated = math.ceil(validated / often)
+    patches = steps * micro * data.batch_size + validated * FORWARD
+    batches = steps * micro + math.ceil(validated / data.batch_size) * FORWARD
     work = _work(network, math.prod(data.patch_size)) * patches
     epoch = work / speed.rate + batches * speed.overhead
-    seconds = configuration.training_config.num_epochs * epoch
+    seconds = training.num_epochs * epoch
     pixels = data.batch_size * math.prod(data.patch_size)
     activations = pixels * network.num_channels_init * KEPT_PER_FILTER * BYTES
     if network.independent_channels:
@@ -169,10 +172,9 @@ def denoising_seconds(
 
 def steps_per_epoch(configuration: Configuration, shapes: Sequence[tuple[int, ...]]) -> int:
     """Optimizer steps per epoch: as set, or one pass over non-overlapping patches."""
-    if configuration.training_config.num_steps is not None:
-        return configuration.training_config.num_steps
-    data = configuration.data_config
-    return max(1, -(-_patches(data, shapes) // data.batch_size))
+    training, data = configuration.training_config, configuration.data_config
+    batch = data.batch_size * training.accumulate_grad_batches
+    return training.steps_of(-(-_patches(data, shapes) // batch))
 
 
 def measure_speed(configuration: Configuration) -> Speed:

@@ -90,9 +90,12 @@ class CountField(SpinBox):
         shown = int(super().value())
         return None if self._optional and shown == self.minimum() else shown
 
-    def setValue(self, value: int | None) -> None:
-        """Show `value`; None only if the field may be None."""
-        super().setValue(self.minimum() if value is None else value)
+    def setValue(self, value: float | None) -> None:
+        """Show `value`; None only if the field may be None; fractions are only shown."""
+        if self._optional:
+            part = isinstance(value, float)
+            self.setSpecialValueText(f"{value:g} of all" if part else self.EMPTY)
+        super().setValue(value if isinstance(value, int) else self.minimum())
 
 
 def bounds_of(field: FieldInfo) -> tuple[int, int]:

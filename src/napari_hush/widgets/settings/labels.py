@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 NBSP = "\N{NO-BREAK SPACE}"
 
 _WORDS = {
+    "accumulate_grad_batches": "Batches per step",
     "batch_size": "Batch size",
+    "check_val_every_n_epoch": "Validate every",
     "depth": "U-Net depth",
     "early_stopping_epochs": "Early stopping",
     "early_stopping_tolerance": "Least decrease",
@@ -31,7 +33,9 @@ _WORDS = {
     "kept": "Share kept",
     "lr_scheduler": "LR scheduler",
     "masked_pixel_percentage": "Masked pixels",
+    "max_time": "Longest time",
     "max_val_patches": "Validation patches",
+    "min_lr": "Lowest rate",
     "n2v2": "N2V2 network",
     "num_channels_init": "Initial filters",
     "num_epochs": "Epochs",
@@ -70,6 +74,7 @@ CHOICES = {
     "mae": "absolute error",
     "mean_std": "mean and deviation",
     "min_max": "minimum and maximum",
+    "max": "maximum",
     "mse": "squared error",
     "n2v": "squared error, masked",
     "std": "standard deviation",

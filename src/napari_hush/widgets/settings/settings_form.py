@@ -138,6 +138,7 @@ class SettingsForm(QWidget):
         """Show `configuration`, whose method counts as chosen by a person."""
         self.method.chosen_by_user = True
         self._tree = configuration.model_dump()
+        self._tree["data_config"]["target_axes"] = None  # layers have those of the images
         size = configuration.data_config.patch_size
         self._wish = (self._wish[0], *size)[-3:]
         self._edited()
