@@ -61,12 +61,13 @@ def test_an_error_of_our_own_stays_what_it_is(tmp_path):
         raise Own
 
 
-def test_no_such_folder(tmp_path):
-    with (
-        pytest.raises(UnwritableFileError, match="no such folder; create it"),
-        whole_file(tmp_path / "b" / "a") as part,
-    ):
+def test_folders_are_created(tmp_path):
+    path = tmp_path / "b" / "c" / "a"
+    with whole_file(path) as part:
         part.write_text("x")
+    assert path.read_text() == "x"
+    with pytest.raises(UnwritableFileError), whole_file(path / "d"):
+        pass
 
 
 def test_a_folder_where_a_file_is(tmp_path):

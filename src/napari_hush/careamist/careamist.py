@@ -33,7 +33,7 @@ from napari_hush.lightning import Losses, RunControl, thinned, train
 from napari_hush.models import Model, save_model
 from napari_hush.prediction import ImageProgress
 from napari_hush.prediction.progress import never
-from napari_hush.system.atomic_write import refuse_existing
+from napari_hush.system.atomic_write import as_path, refuse_existing
 
 if TYPE_CHECKING:
     import pytorch_lightning as L
@@ -469,7 +469,7 @@ class CAREamist:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save weights, normalization and configuration as one ``.safetensors`` file.
 
-        Raises TrainingError if there is no model yet, ModelFileError if the name has
+        Its folder is created if necessary. Raises TrainingError if there is no model yet, ModelFileError if the name has
         another ending, and ExistingFileError if the file exists and `overwrite` is off.
         """
         return save_model(self.trained, path, overwrite=overwrite)
@@ -486,19 +486,19 @@ class CAREamist:
     def export_to_bmz(
         self,
         path_to_archive: str | Path,
-        friendly_model_name: str = "",
+        friendly_model_name: str | None = None,
         input_array: Any = None,
-        authors: Sequence[dict[str, str]] = About().authors,
-        general_description: str = "",
-        data_description: str = "",
-        covers: Sequence[str | Path] = (),
-        channel_names: Sequence[str] = (),
-        model_version: str = About().version,
+        authors: Sequence[dict[str, str]] | None = None,
+        general_description: str | None = None,
+        data_description: str | None = None,
+        covers: Sequence[str | Path] | None = None,
+        channel_names: Sequence[str] | None = None,
+        model_version: str | None = None,
         *,
-        license: str = About().license,
-        tags: Sequence[str] = (),
-        citations: Sequence[dict[str, str]] = (),
-        documentation: str = "",
+        license: str | None = None,
+        tags: Sequence[str] | None = None,
+        citations: Sequence[dict[str, str]] | None = None,
+        documentation: str | None = None,
         axes: str | None = None,
         overwrite: bool = False,
     ) -> Path:
@@ -509,14 +509,14 @@ class CAREamist:
         Parameters
         ----------
         path_to_archive : str or Path
-            File to write; ends in ``.zip``.
+            File to write; ends in ``.zip``. Its folder is created if necessary.
         input_array : array, str or Path, optional
             An image that the model denoises. Its center becomes test image and cover; by
             default a simulated pattern does.
         friendly_model_name, general_description, data_description, model_version
             `name`, `description`, `data_description` and `version` of the next.
         authors, covers, channel_names, license, tags, citations, documentation
-            See `napari_hush.interop.About`.
+            See `napari_hush.interop.About`, which also has the defaults.
         axes : str, optional
             Axes of `input_array`; by default those of the training data.
         overwrite : bool
@@ -527,29 +527,38 @@ class CAREamist:
         HushError
             If there is no model yet, or metadata or path are not valid.
         """
-        model, path = self.trained, Path(path_to_archive)
+        model, path = self.trained, as_path(path_to_archive)
         if path.suffix.lower() != ".zip":
             raise ModelFileError(
                 f"Cannot export a package as {path.name!r}; end the name in .zip."
             )
         refuse_existing(path, overwrite)
-        about = About(
-            name=friendly_model_name,
-            authors=tuple(authors),
-            description=general_description,
-            data_description=data_description,
-            license=license,
-            version=model_version,
-            covers=tuple(map(Path, covers)),
-            channel_names=tuple(channel_names),
-            tags=tuple(tags),
-            citations=tuple(citations),
-            documentation=documentation,
-        )
+        texts = {
+            "name": friendly_model_name,
+            "description": general_description,
+            "data_description": data_description,
+            "license": license,
+            "version": model_version,
+            "documentation": documentation,
+        }
+        lists = {
+            "authors": authors,
+            "covers": covers,
+            "channel_names": channel_names,
+            "tags": tags,
+            "citations": citations,
+        }
+        for name, value in lists.items():
+            if not isinstance(value, list | tuple | None):
+                raise ConfigurationError(f"{name} is {value!r}; give a list, [{value!r}].")
+        given: dict[str, Any] = texts | {k: v and tuple(v) for k, v in lists.items()}
+        if covers:
+            given["covers"] = tuple(map(Path, covers))
+        about = About(**{name: value for name, value in given.items() if value is not None})
         image = None
         if input_array is not None:
-            given: PredictSettings = {"axes": axes}
-            config = inference_config(self.config.data_config, model, input_array, given)
+            own: PredictSettings = {"axes": axes}
+            config = inference_config(self.config.data_config, model, input_array, own)
             image = open_images(config, input_array, model)[0]
         write_package(model, path, image=image, about=about)
         return path

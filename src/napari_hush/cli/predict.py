@@ -55,6 +55,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tile size in pixels; affects memory use, not the result",
     )
+    parser.add_argument(
+        "--tile-overlap",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=help_of(InferenceConfig.model_fields["tile_overlap"].description, None),
+    )
+    batch = InferenceConfig.model_fields["batch_size"]
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help=help_of(batch.description, batch.default),
+    )
+    parser.add_argument(
+        "--tta",
+        type=int,
+        nargs="?",
+        const=8,
+        choices=(1, 2, 4, 8),
+        help="test-time augmentation: number of flips and rotations to average, 8 if none "
+        "is given (default: 1, no augmentation)",
+    )
     precision = InferenceConfig.model_fields["precision"].description
     parser.add_argument(
         "--precision",
@@ -98,6 +121,9 @@ def run(options: argparse.Namespace) -> int:
             axes=options.axes,
             **{name: getattr(options, name) for name in _SELECTION},
             tile_size=options.tile_size,
+            tile_overlap=options.tile_overlap,
+            batch_size=options.batch_size,
+            tta=options.tta,
             precision=options.precision,
             dtype=options.dtype,
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from napari_hush.config.base import field_paths
 from napari_hush.config.configuration import SUFFIXES, plain_values
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
-from napari_hush.errors import ConfigurationError
+from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
     Image,
     Selection,
@@ -39,14 +41,21 @@ _ALPHA_BOXES = 8
 
 METHOD_HELP = " ".join(f"{key}: {each.sentence}" for key, each in METHODS.items())
 
-_OPTIONS: dict[str, tuple[str, type, str | None]] = {
+
+def number(text: str) -> float:
+    """An int, or a float if `text` has a decimal point."""
+    return float(text) if "." in text else int(text)
+
+
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any], str | None]] = {
     # option: (setting, type, metavar)
+    "--target-axes": ("data_config.target_axes", str, "AXES"),
     "--channels": ("data_config.channels", int, "N"),
     "--struct-axis": ("algorithm_config.n2v_config.struct_mask_axis", str, None),
     "--struct-span": ("algorithm_config.n2v_config.struct_mask_span", int, "N"),
     "--patch-size": ("data_config.patch_size", int, "N"),
     "--epochs": ("training_config.num_epochs", int, "N"),
-    "--steps": ("training_config.num_steps", int, "N"),
+    "--steps": ("training_config.num_steps", number, "N"),
     "--level": ("data_config.level", int, "N"),
     "--series": ("data_config.series", int, "N"),
     "--scene": ("data_config.scene", int, "N"),
@@ -73,8 +82,13 @@ _OPTIONS: dict[str, tuple[str, type, str | None]] = {
 """Options for the settings that people change most; ``--set`` takes the others."""
 
 _CHOICES = {"--struct-axis": STRUCT_AXES}
+_ALIASES = {"--val-percentage": ["--val-share"]}
 _NARGS = {"--channels": "+", "--patch-size": "+"}
-_DEFAULTS = {"--patch-size": "64 64, or 16 64 64", "--struct-axis": STRUCT_AXES[0]}
+_DEFAULTS = {
+    "--patch-size": "64 64, or 16 64 64",
+    "--struct-axis": STRUCT_AXES[0],
+    "--target-axes": "read from the file",
+}
 """Defaults to show where they depend on the axes or on the method."""
 MEASURED = 1000
 """Images whose size is read for the default patch size, at most about."""
@@ -92,6 +106,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         prefix = "for structn2v: " if option.startswith("--struct") else ""
         parser.add_argument(
             option,
+            *_ALIASES.get(option, ()),
             type=kind,
             metavar=metavar,
             choices=_CHOICES.get(option),
@@ -133,15 +148,18 @@ def configuration(
         span = tree["algorithm_config"]["n2v_config"]["struct_mask_span"]
         axis = options.struct_axis or STRUCT_AXES[0]
         tree = with_method(tree, METHODS[method], axis, span)
+    if file is None or options.target_axes:
+        _set_target_axes(tree, options)
     if options.struct_axis and method != "structn2v":
         raise ConfigurationError(
             f"--struct-axis {options.struct_axis} is for the method structn2v only; "
             "choose structn2v, or leave the option out."
         )
     changed = _set_options(tree, options)
-    if paired and tree["algorithm_config"]["algorithm"] == "n2v":
+    if tree["algorithm_config"]["algorithm"] == "n2v" and (paired or options.target_axes):
+        option = "--target" if paired else "--target-axes"
         raise ConfigurationError(
-            "--target is for methods that learn from pairs; add --algorithm n2n or care."
+            f"{option} is for methods that learn from pairs; add --algorithm n2n or care."
         )
     keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in changed
     config = _build(tree, keeps_pool_z=keeps_pool_z)
@@ -243,6 +261,29 @@ def _set_axes(
         chosen_channels = options.channels or data["channels"] or "channels" in chosen
         if not chosen_channels and "data_config.channels" not in chosen:
             _leave_out_alpha(tree, image)
+
+
+def _set_target_axes(tree: Tree, options: argparse.Namespace) -> None:
+    """Set the axes of targets that differ in their C only, and their channels."""
+    data, network = tree["data_config"], tree["algorithm_config"]["model"]
+    targets = getattr(options, "target", None)
+    if not targets or tree["algorithm_config"]["algorithm"] == "n2v":
+        return
+    kind, level = data["data_type"], options.level or data["level"]
+    selection = Selection(level, options.series, options.scene, options.field)
+    first = images_of(first_image(targets, kind), kind, selection)[0]
+    axes = options.target_axes
+    if axes is None:
+        with suppress(DataError):  # the file does not name them
+            axes = named_axes(first, level)
+        if axes is None or axes.replace("C", "") != data["axes"].replace("C", ""):
+            axes = data["axes"]
+    (image,) = open_images([_absolute(first)], kind, axes, level=level)
+    count = image.axes.canonical_shape[1]
+    if axes != data["axes"]:
+        data["target_axes"] = axes
+    if count != network["in_channels"]:
+        network["num_classes"], network["independent_channels"] = count, False
 
 
 def _leave_out_alpha(tree: Tree, image: Image) -> None:

@@ -24,7 +24,7 @@ from napari_hush.errors import (
     UnreadableFileError,
     counted,
 )
-from napari_hush.system.atomic_write import whole_file
+from napari_hush.system.atomic_write import as_path, whole_file
 
 
 class Configuration(Frozen):
@@ -139,7 +139,7 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
     UnwritableFileError
         If it cannot be written.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         path = path / "config.yml"
     if path.suffix not in SUFFIXES:
@@ -179,8 +179,8 @@ def load_configuration(path: str | Path) -> Configuration:
     ConfigurationError
         If a setting in it is unknown, out of range or contradicts another.
     """
-    values = yaml_values(path)
-    name = repr(str(path))
+    path = as_path(path)
+    values, name = yaml_values(path), repr(str(path))
     if is_of_careamics(values):
         raise ConfigurationError(
             f"{name} is a configuration of CAREamics; convert it with hush config --from "
@@ -211,7 +211,7 @@ def yaml_values(
 
     Raises a MissingFileError or an UnreadableFileError.
     """
-    path = Path(path)
+    path = as_path(path)
     name = repr(str(path))
     if not path.is_file():
         raise MissingFileError(f"There is no configuration file {name}; check the path.")

@@ -79,6 +79,10 @@ class About:
 def check_author(number: int, author: dict[str, str]) -> None:
     """Raise a ConfigurationError unless `author`, the one with this number, is valid."""
     known = "name", "affiliation", "email", "github_user", "orcid"
+    if not isinstance(author, dict):
+        raise ConfigurationError(
+            f"Author {number} is {author!r}; give a dict, such as {{'name': 'A. Person'}}."
+        )
     if unknown := author.keys() - set(known):
         raise ConfigurationError(
             f"Author {number} has the unknown entry {min(unknown)!r}; give "

@@ -26,7 +26,7 @@ from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
 from napari_hush.models import load_model
 from napari_hush.models.file import MALFORMED, model_of
-from napari_hush.system.atomic_write import refuse_existing
+from napari_hush.system.atomic_write import as_path, refuse_existing
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def open_model(path: str | Path) -> Model:
     MissingFileError, a ModelFileError if there is no usable model in it, or an
     OutOfMemoryError.
     """
-    path = Path(path)
+    path = as_path(path)
     read = _READERS.get(path.suffix.lower())
     if read is None:
         return load_model(path)
@@ -272,7 +272,7 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
     Raises a ModelFileError for another suffix, an ExistingFileError unless `overwrite` is
     on, an UnwritableFileError, or a HushError if the package onnx is not installed.
     """
-    path = Path(path)
+    path = as_path(path)
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise ModelFileError(

@@ -26,7 +26,7 @@ from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, model_hash
 from napari_hush.models.unet import UNet
 from napari_hush.models.weights import check_weights
-from napari_hush.system.atomic_write import refuse_existing, whole_file
+from napari_hush.system.atomic_write import as_path, refuse_existing, whole_file
 from napari_hush.system.memory import require_memory
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
     if the file exists and `overwrite` is off, and UnwritableFileError if it cannot be
     written.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix != SUFFIX:
         raise ModelFileError(
             f"Cannot save a model as {path.name!r}; end the name in {SUFFIX}."
@@ -112,7 +112,7 @@ def load_model(path: str | Path) -> Model:
     Raises MissingFileError if there is none, and ModelFileError if it is not a model file
     of this package, or is damaged.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise MissingFileError(f"There is no model file {str(path)!r}; check the path.")
     return model_of(path, repr(str(path)))

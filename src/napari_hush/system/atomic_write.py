@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from napari_hush.errors import ExistingFileError, HushError, UnwritableFileError
+from napari_hush.errors import (
+    ConfigurationError,
+    ExistingFileError,
+    HushError,
+    UnwritableFileError,
+)
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space, or choose a folder on another disk",
@@ -31,6 +36,13 @@ _SHORT = re.compile(r"\d+ requested and \d+ written")
 """Text of numpy's error for a full disk, which has no errno."""
 
 
+def as_path(path: str | Path) -> Path:
+    """`path` as a Path, or a ConfigurationError if it is something else."""
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigurationError(f"{path!r} is no path; give a str or a Path.")
+    return Path(path)
+
+
 def refuse_existing(
     path: Path, overwrite: bool, permission: str = "overwrite=True"
 ) -> None:
@@ -49,16 +61,17 @@ def refuse_existing(
 def whole_file(path: Path, *, follow: bool = False) -> Iterator[Path]:
     """Write to the path that is yielded; it is forced to the disk and renamed at the end.
 
-    A crash, a full disk or an error leaves the old file or the new one, never half of it.
+    Its folder is created if necessary. A crash, a full disk or an error leaves the old file or the new one, never half of it.
     A link at `path` is replaced, or with `follow` the file that it leads to.
 
     Raises
     ------
     UnwritableFileError
-        If the disk is full, the folder is read-only or missing, and so on.
+        If the disk is full, the folder is read-only, and so on.
     """
     with writing(path):
         place = Path(os.path.realpath(path)) if follow and path.is_symlink() else path
+        place.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own, since other threads may write the same file.
         part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
         try:

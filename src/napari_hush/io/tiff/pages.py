@@ -18,7 +18,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_hush.errors import DataError, HushError, UnreadableFileError
+from napari_hush.errors import (
+    DataError,
+    HushError,
+    MissingFileError,
+    UnreadableFileError,
+)
 
 _DAMAGE = re.compile(r"invalid (page )?offset|corrupted")
 """Log messages of tifffile that mean that pages at the end of a file are missing."""
@@ -62,6 +67,10 @@ def opened(
             yield file
     except (HushError, MemoryError):
         raise
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"There is no file {str(path)!r}; check the path."
+        ) from error
     except Exception as error:  # tifffile raises many kinds on damaged files
         reason = heard.damage or (str(error) if " " in str(error) else repr(error))
         raise UnreadableFileError(

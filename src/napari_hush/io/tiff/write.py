@@ -17,7 +17,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap, validate_axes
-from napari_hush.errors import DataError, UnreadableFileError, UnwritableFileError
+from napari_hush.errors import (
+    ConfigurationError,
+    DataError,
+    UnreadableFileError,
+    UnwritableFileError,
+)
 from napari_hush.io.metadata import METERS, ImageMetadata, convert, unit_symbol
 from napari_hush.io.output import (
     RECORD,
@@ -29,7 +34,7 @@ from napari_hush.io.output import (
 )
 from napari_hush.io.tiff.layout import layout_of, only_image
 from napari_hush.io.tiff.read import TiffPixels
-from napari_hush.system.atomic_write import refuse_existing, whole_file
+from napari_hush.system.atomic_write import as_path, refuse_existing, whole_file
 from napari_hush.system.memory import format_bytes
 
 if TYPE_CHECKING:
@@ -243,6 +248,8 @@ def read_image(path: str | Path, series: int | None = None) -> tuple[NDArray[Any
 
     Raises
     ------
+    MissingFileError
+        If there is no such file.
     UnreadableFileError
         If the file is no TIFF or is damaged.
     DataError
@@ -277,7 +284,8 @@ def write_tiff(
     Parameters
     ----------
     path : str or Path
-        The file, which appears under this name once it is complete.
+        The file, ending in .tif or .tiff, which appears under this name once it is
+        complete; its folder is created if necessary.
     array : ndarray
         Pixels, one dimension per letter of `axes`.
     axes : str
@@ -300,6 +308,8 @@ def write_tiff(
 
     Raises
     ------
+    ConfigurationError
+        If the name has another ending.
     DataError
         If there is another number of channels, or a pixel is masked.
     ExistingFileError
@@ -307,7 +317,11 @@ def write_tiff(
     UnwritableFileError
         If it cannot be written: disk full, folder read-only, and so on.
     """
-    path = Path(path)
+    path = as_path(path)
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise ConfigurationError(
+            f"Cannot write a TIFF file as {path.name!r}; end the name in .tif or .tiff."
+        )
     sizes = ImageMetadata.of(
         None, scale or {}, units or {}, channels=[*channels], position=position
     )
