@@ -141,7 +141,7 @@ def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch):
                 bars(event)
         return stream.getvalue()
 
-    monkeypatch.setattr("napari_hush.cli.progress._LINE_EVERY", 0.0)
+    monkeypatch.setattr("napari_hush.system.progress_bars._LINE_EVERY", 0.0)
     lines = log(False)
     assert "\r" not in lines
     first, second, last = lines.splitlines()

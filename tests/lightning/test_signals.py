@@ -80,7 +80,7 @@ def reporting(monkeypatch):
     """Have `act` called with each event of a command, before it is shown."""
 
     def use(act, module):
-        from napari_hush.cli.progress import Bars
+        from napari_hush.system.progress_bars import Bars
 
         class Acting(Bars):
             def __call__(self, event):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_hush.quality.correlation import autocorrelation, noise_correlation
+from napari_hush.quality.correlation import autocovariance, noise_correlation
 from napari_hush.quality.sampling import cut_blocks
 
 
@@ -24,7 +24,7 @@ KERNELS = [
 def test_estimate_is_that_of_the_noise_alone(cells, noise_of, along_y, along_x, sigma):
     noise = sigma * noise_of(along_y, along_x)
     found = estimate(cells + noise)
-    truth = autocorrelation(noise[None], 3)[0] / noise.var()
+    truth = autocovariance(noise[None], 3)[0] / noise.var()
     centre = len(found.map) // 2
     near = found.map[centre - 3 : centre + 4, centre - 3 : centre + 4]
     np.testing.assert_allclose(near, truth, atol=0.12)
@@ -73,7 +73,7 @@ def test_along_z(cells, shared):
 
 def test_autocorrelation_is_that_of_the_definition():
     block = np.random.default_rng(0).normal(size=(9, 11))
-    found = autocorrelation(block[None], 2)[0]
+    found = autocovariance(block[None], 2)[0]
     for dy, dx in [(0, 0), (0, 1), (2, 0), (1, 2)]:
         pairs = block[dy:, dx:] * block[: 9 - dy, : 11 - dx]
         assert found[2 + dy, 2 + dx] == pytest.approx(pairs.mean())

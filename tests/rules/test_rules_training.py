@@ -6,6 +6,7 @@ from pytorch_lightning import Callback
 
 from napari_hush import CAREamist
 from napari_hush.config import (
+    TrainingConfig,
     XYFlipConfig,
     XYRandomRotate90Config,
     create_n2v_configuration,
@@ -160,7 +161,7 @@ def test_a_run_taken_up_again_sees_the_same_order(either, numbered, steps):
 
     def epochs(first, count):
         module = either(images, transforms=ALL)
-        module.pace(steps, first)
+        module.pace(TrainingConfig(num_steps=steps), first)
         loader = module.train_dataloader()
         for epoch in range(count):
             loader.batch_sampler.sampler.set_epoch(epoch)

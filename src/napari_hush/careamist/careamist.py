@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -16,11 +15,13 @@ from numpy.typing import NDArray
 from napari_hush.arguments import by_any_name
 from napari_hush.careamist.predicting import (
     PredictSettings,
+    custom_writer,
     denoise_images,
     file_job,
     inference_config,
     lists_settings,
     open_images,
+    unpacked,
 )
 from napari_hush.careamist.training import data_module, known_statistics, open_folders
 from napari_hush.config import Configuration, load_configuration
@@ -33,7 +34,9 @@ from napari_hush.lightning import Losses, RunControl, thinned, train
 from napari_hush.models import Model, save_model
 from napari_hush.prediction import ImageProgress
 from napari_hush.prediction.progress import never
+from napari_hush.quality.plots import plot_losses
 from napari_hush.system.atomic_write import as_path, refuse_existing
+from napari_hush.system.progress_bars import Bars, can_show_bars
 
 if TYPE_CHECKING:
     import pytorch_lightning as L
@@ -61,7 +64,10 @@ class CAREamist:
         Additional callbacks for training.
     on_progress : callable, optional
         Gets the events of `napari_hush.events`, in the thread that trains or denoises.
-        By default only `WarningIssued` events are logged, as warnings.
+        By default a progress bar is shown on a terminal and in notebooks, and
+        `WarningIssued` events are logged, as warnings.
+    enable_progress_bar : bool
+        False for no progress bar.
 
     Attributes
     ----------
@@ -89,18 +95,31 @@ class CAREamist:
         work_dir: str | Path | None = None,
         callbacks: Sequence[L.Callback] | None = None,
         on_progress: OnProgress | None = None,
+        enable_progress_bar: bool = True,
     ) -> None:
         self.model: Model | None = None
         if isinstance(source, Configuration):
             self.config = source
-        elif isinstance(source, str | Path) and Path(source).suffix.lower() in _YAML:
+        elif isinstance(source, Model):
+            self.model, self.config = source, source.config
+        elif not isinstance(source, str | Path):
+            raise ConfigurationError(
+                f"The source was given as {type(source).__name__}; give a Configuration, a "
+                "Model, or the path of a file of one."
+            )
+        elif Path(source).suffix.lower() in _YAML:
             self.config = load_configuration(source)
         else:
-            self.model = source if isinstance(source, Model) else open_model(source)
+            self.model = open_model(source)
             self.config = self.model.config
-        self.work_dir = None if work_dir is None else Path(work_dir)
-        self.callbacks = tuple(callbacks or ())
-        self.on_progress: OnProgress = on_progress or _log_warnings
+        self.work_dir = None if work_dir is None else as_path(work_dir)
+        self.callbacks = _checked(callbacks)
+        self.enable_progress_bar = enable_progress_bar
+        if on_progress is not None and not callable(on_progress):
+            raise ConfigurationError(
+                "on_progress is no function; give one, or leave it out."
+            )
+        self.on_progress: OnProgress = on_progress or _shown(bars=enable_progress_bar)
         self._control: RunControl | None = None  # of the run in progress
         self._losses = Losses()
         self._snapshots: list[Snapshot] = []
@@ -118,7 +137,8 @@ class CAREamist:
         return copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["config"])  # type: ignore[misc]
+        bars = state.get("enable_progress_bar", True)
+        self.__init__(state["config"], enable_progress_bar=bars)  # type: ignore[misc]
         vars(self).update(state)
 
     @property
@@ -258,6 +278,10 @@ class CAREamist:
         """
         return self._losses.as_dict()
 
+    def plot_losses(self, ax: Any = None) -> Any:
+        """Plot the losses of all runs of this object, see `quality.plot_losses`."""
+        return plot_losses(self.get_losses(), ax)
+
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Models of earlier steps, oldest first, spread evenly over all training so far."""
@@ -313,7 +337,8 @@ class CAREamist:
         Parameters
         ----------
         source : array, str, Path, or list of one kind of them
-            Images of any size, from one pixel up.
+            Images of any size, from one pixel up; or a `PredictDataModule` of them, whose
+            settings count unless they are given here.
         read_source_func, extension_filter
             For custom data, see `PredictDataModule`.
         out : ndarray, optional
@@ -356,6 +381,9 @@ class CAREamist:
             If there is no model yet, or an image does not suit it.
         """
         model = self.trained
+        source, read_source_func, extension_filter, settings = unpacked(
+            model, source, read_source_func, extension_filter, settings
+        )
         config = inference_config(self.config.data_config, model, source, settings)
         images = open_images(
             config,
@@ -410,8 +438,9 @@ class CAREamist:
         Parameters
         ----------
         source : str, Path, or list of them
-            Files, folders and patterns (``cells_*.tif``); subfolders are reproduced in
-            `prediction_dir`. Results of napari-hush in folders are left out.
+            Files, folders and patterns (``cells_*.tif``), or a `PredictDataModule` of them;
+            subfolders are reproduced in `prediction_dir`. Results of napari-hush in folders
+            are left out.
         prediction_dir : str or Path
             Folder of the results, created if necessary, which have the names of their
             sources (``a.tif``, ``run_series2.tif`` for image 2 of ``run.czi``); for one
@@ -422,7 +451,8 @@ class CAREamist:
             `prediction_dir` ends, else "zarr" for Zarr and "tiff" for all others.
         write_extension, write_func, write_func_kwargs : optional
             For custom results: their ending, e.g. ``".npy"``, and a function called as
-            ``write_func(path, array, **write_func_kwargs)``.
+            ``write_func(path, array, **write_func_kwargs)``, or by keywords if it has the
+            arguments ``file_path`` and ``img``.
         overwrite : bool
             Replace existing results, including partial ones of another model.
         resume : bool
@@ -444,7 +474,10 @@ class CAREamist:
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """
-        output = (self.work_dir or Path()) / prediction_dir
+        output = (self.work_dir or Path()) / as_path(prediction_dir)
+        source, read_source_func, extension_filter, settings = unpacked(
+            self.trained, source, read_source_func, extension_filter, settings
+        )
         job = file_job(
             self.config,
             self.trained,
@@ -454,7 +487,7 @@ class CAREamist:
             ImageProgress(self.on_progress, should_stop or never, check=check),
             kind=write_type,
             extension=write_extension,
-            write=write_func and partial(write_func, **(write_func_kwargs or {})),
+            write=write_func and custom_writer(write_func, write_func_kwargs or {}),
             overwrite=overwrite,
             read_source_func=read_source_func,
             extension_filter=extension_filter,
@@ -469,8 +502,9 @@ class CAREamist:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Save weights, normalization and configuration as one ``.safetensors`` file.
 
-        Its folder is created if necessary. Raises TrainingError if there is no model yet, ModelFileError if the name has
-        another ending, and ExistingFileError if the file exists and `overwrite` is off.
+        Its folder is created if necessary. Raises TrainingError if there is no model yet,
+        ModelFileError if the name has another ending, and ExistingFileError if the file
+        exists and `overwrite` is off.
         """
         return save_model(self.trained, path, overwrite=overwrite)
 
@@ -568,6 +602,30 @@ _YAML = (".yml", ".yaml")
 _STARTING = threading.Lock()
 
 
-def _log_warnings(event: Event) -> None:
-    if isinstance(event, WarningIssued):
-        _log.warning(event.message)
+def _shown(*, bars: bool) -> OnProgress:
+    """Log warnings, and show progress bars where there can be any."""
+    progress = Bars(json=True) if bars and can_show_bars() else None
+
+    def show(event: Event) -> None:
+        if isinstance(event, WarningIssued):
+            _log.warning(event.message)
+        elif progress is not None:
+            progress(event)
+
+    return show
+
+
+def _checked(callbacks: Any) -> tuple[L.Callback, ...]:
+    """The callbacks as a tuple, also of one alone."""
+    if not callbacks:
+        return ()
+    from pytorch_lightning import Callback
+
+    found = (callbacks,) if isinstance(callbacks, Callback) else callbacks
+    for each in found if isinstance(found, list | tuple) else [found]:
+        if not isinstance(each, Callback):
+            raise ConfigurationError(
+                f"{type(each).__name__} in callbacks is no Callback of the package "
+                "pytorch_lightning; give a list of such."
+            )
+    return tuple(found)

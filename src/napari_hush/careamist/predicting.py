@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    cast,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +120,45 @@ def inference_config(
             "image_stds": model.normalization.scales,
         }
     )
+
+
+def unpacked(
+    model: Model,
+    source: Any,
+    read_source_func: ReadSource | None,
+    extension_filter: str,
+    settings: PredictSettings,
+) -> tuple[Any, ReadSource | None, str, PredictSettings]:
+    """Source, reader, filter and settings, those of a data module where not given.
+
+    Raises a ConfigurationError if it normalizes in another way than the model.
+    """
+    if not isinstance(source, PredictDataModule):
+        return source, read_source_func, extension_filter, settings
+    config = source.pred_config
+    own = (*config.image_means, *config.image_stds)
+    expected = (*model.normalization.means, *model.normalization.scales)
+    if len(own) != len(expected) or not np.allclose(own, expected, rtol=1e-4):
+        raise ConfigurationError(
+            f"The data module normalizes with {own} but the model with {expected}; give "
+            "these as image_means and image_stds of its configuration."
+        )
+    chosen = {*config.model_fields_set, "axes", "data_type"}
+    names = chosen.intersection(PredictSettings.__annotations__)
+    given = {name: value for name, value in settings.items() if value is not None}
+    found = cast("PredictSettings", {n: getattr(config, n) for n in names} | given)
+    read = read_source_func or source.read_source_func
+    return source.pred_data, read, extension_filter or source.extension_filter, found
+
+
+def custom_writer(
+    func: Callable[..., Any], more: dict[str, Any]
+) -> Callable[[Path, NDArray[Any]], Any]:
+    """A function that writes an array to a path, with the arguments `more` of `func`."""
+    with suppress(ValueError, TypeError):  # functions in C may have no signature
+        if {"file_path", "img"} <= signature(func).parameters.keys():
+            return lambda path, array: func(file_path=path, img=array, **more)
+    return partial(func, **more)
 
 
 def _data_type(source: Any, trained_on: DataConfig) -> str:

@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from napari_hush.cli.main import IMAGES, ExitCode, help_of, print_answer
-from napari_hush.cli.progress import Bars
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
+from napari_hush.system.progress_bars import Bars
 from napari_hush.system.signals import Terminated
 
 DESCRIPTION = (

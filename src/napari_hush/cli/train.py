@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.cli.main import IMAGES, print_answer
-from napari_hush.cli.progress import Bars
 from napari_hush.cli.settings import (
     METHOD_HELP,
     add_settings,
@@ -19,6 +18,7 @@ from napari_hush.config.methods import METHODS
 from napari_hush.errors import ConfigurationError
 from napari_hush.system.atomic_write import refuse_existing
 from napari_hush.system.job_env import is_first
+from napari_hush.system.progress_bars import Bars
 from napari_hush.system.signals import Terminated
 
 if TYPE_CHECKING:

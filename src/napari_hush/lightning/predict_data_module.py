@@ -12,8 +12,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from napari_hush.arguments import by_any_name
-from napari_hush.config import UNetConfig
+from napari_hush.config import InferenceConfig, UNetConfig
 from napari_hush.dataset import require_finite
+from napari_hush.errors import ConfigurationError
 from napari_hush.io import (
     Image,
     check_source,
@@ -27,7 +28,6 @@ from napari_hush.models.unet import halo
 from napari_hush.prediction.tiles import Tile, group_by_shape, plan_tiles, read_tile
 
 if TYPE_CHECKING:
-    from napari_hush.config import InferenceConfig
     from napari_hush.io import ReadSource
 
 
@@ -73,6 +73,11 @@ class PredictDataModule(L.LightningDataModule):
         network: UNetConfig | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(pred_config, InferenceConfig):
+            raise ConfigurationError(
+                f"pred_config was given as {type(pred_config).__name__}; give an "
+                "InferenceConfig."
+            )
         check_source(pred_data, pred_config.data_type, read_source_func)
         self.pred_config = pred_config
         self.pred_data = pred_data

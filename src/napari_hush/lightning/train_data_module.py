@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_col
 
 from napari_hush.arguments import by_any_name
 from napari_hush.axes import spatial_axes
-from napari_hush.config import UNetConfig
+from napari_hush.config import DataConfig, UNetConfig
 from napari_hush.dataset import (
     DevicePatches,
     InMemoryDataset,
@@ -47,7 +47,7 @@ from napari_hush.io.zarr.store import is_zarr
 from napari_hush.system.signals import leave_signals_to_parent
 
 if TYPE_CHECKING:
-    from napari_hush.config import DataConfig, TrainingConfig
+    from napari_hush.config import TrainingConfig
     from napari_hush.io import ImageMetadata, ReadSource
 
 _log = logging.getLogger(__name__)
@@ -131,6 +131,11 @@ class TrainDataModule(L.LightningDataModule):
         train_mask: Any = None,
     ) -> None:
         super().__init__()
+        if not isinstance(data_config, DataConfig):
+            raise ConfigurationError(
+                f"data_config was given as {type(data_config).__name__}; give a "
+                "DataConfig, such as config.data_config."
+            )
         given = train_data, val_data, train_data_target, val_data_target, train_mask
         self._sources = [source for source in given if source is not None]
         for source in self._sources:

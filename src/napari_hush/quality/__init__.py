@@ -8,6 +8,12 @@ from napari_hush.quality.noise_model import (
     noise_model,
     normalized_residual,
 )
+from napari_hush.quality.plots import (
+    autocorrelation,
+    plot_autocorrelation,
+    plot_losses,
+    plot_residual,
+)
 from napari_hush.quality.report import ChannelReport, DataReport, check_data
 from napari_hush.quality.residual import ResidualReport, check_residual
 from napari_hush.quality.warnings import (
@@ -27,6 +33,7 @@ __all__ = [
     "NoiseModel",
     "ResidualReport",
     "UnseenIntensities",
+    "autocorrelation",
     "check_data",
     "check_residual",
     "data_warnings",
@@ -34,6 +41,9 @@ __all__ = [
     "match_gain",
     "noise_model",
     "normalized_residual",
+    "plot_autocorrelation",
+    "plot_losses",
+    "plot_residual",
     "psnr",
     "residual_warning",
     "saturation",

@@ -81,7 +81,7 @@ def noise_correlation(blocks: Floats, rounding: float) -> NoiseCorrelation | Non
     return NoiseCorrelation(values, _along_z(blocks), structure, scatter)
 
 
-def autocorrelation(blocks: Floats, lags: int) -> NDArray[np.float64]:
+def autocovariance(blocks: Floats, lags: int) -> NDArray[np.float64]:
     """Autocovariance ``(n, 2 lags + 1, 2 lags + 1)`` of blocks ``(n, height, width)``.
 
     The blocks have a mean of 0; `lags` is smaller than height and width.
@@ -129,7 +129,7 @@ def _flattest(
     right = (flat[:, :, 1:] * flat[:, :, :-1]).mean((1, 2)) / power
     score = down + right
     chosen = score <= np.quantile(score, _QUANTILE)
-    ratio = autocorrelation(flat[chosen], lags) / power[chosen, None, None]
+    ratio = autocovariance(flat[chosen], lags) / power[chosen, None, None]
     mean: NDArray[np.float64] = ratio.mean(0)
     # Selecting by these two lags has a bias towards low values.
     fewer = np.sqrt(1 - 1 / len(flat))

@@ -13,7 +13,7 @@ from napari_hush.errors import DataError
 from napari_hush.io import Image
 from napari_hush.quality.correlation import (
     NoiseCorrelation,
-    autocorrelation,
+    autocovariance,
     noise_correlation,
 )
 from napari_hush.quality.intensities import noise_level
@@ -220,7 +220,7 @@ def _channel(
 def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[np.float64]:
     """Autocorrelation of the residual; 0 if nothing was removed."""
     lags = len(noise.map) // 2
-    covariance = autocorrelation(planes - planes.mean((1, 2), keepdims=True), lags).sum(0)
+    covariance = autocovariance(planes - planes.mean((1, 2), keepdims=True), lags).sum(0)
     power = covariance[lags, lags]
     result: NDArray[np.float64] = covariance / power if power > 0 else 0 * covariance
     return result

@@ -39,7 +39,8 @@ _SHORT = re.compile(r"\d+ requested and \d+ written")
 def as_path(path: str | Path) -> Path:
     """`path` as a Path, or a ConfigurationError if it is something else."""
     if not isinstance(path, str | os.PathLike):
-        raise ConfigurationError(f"{path!r} is no path; give a str or a Path.")
+        kind = type(path).__name__
+        raise ConfigurationError(f"The path was given as {kind}; give a str or a Path.")
     return Path(path)
 
 
@@ -61,8 +62,9 @@ def refuse_existing(
 def whole_file(path: Path, *, follow: bool = False) -> Iterator[Path]:
     """Write to the path that is yielded; it is forced to the disk and renamed at the end.
 
-    Its folder is created if necessary. A crash, a full disk or an error leaves the old file or the new one, never half of it.
-    A link at `path` is replaced, or with `follow` the file that it leads to.
+    Its folder is created if necessary. A crash, a full disk or an error leaves the old file
+    or the new one, never half of it. A link at `path` is replaced, or with `follow` the
+    file that it leads to.
 
     Raises
     ------

@@ -118,7 +118,10 @@ class FilesRequest:
         from napari_hush.careamist.predicting import file_job
         from napari_hush.prediction import ImageProgress
 
-        engine, output = CAREamist(source=self.model), self.output.absolute()
+        engine, output = (
+            CAREamist(source=self.model, enable_progress_bar=False),
+            self.output.absolute(),
+        )
         jobs = []
         for data_type, paths in sources.items():
             settings: Any = {

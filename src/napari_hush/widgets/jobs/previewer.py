@@ -126,7 +126,11 @@ class Previewer:
             crop.append(slice(part.start - first, part.stop - first))
         noisy = np.asarray(self.source[tuple(outer)])
         axes = engine_axes(self.axes)
-        clean = np.asarray(CAREamist(model).predict(noisy, axes=axes, check=False))
+        clean = np.asarray(
+            CAREamist(model, enable_progress_bar=False).predict(
+                noisy, axes=axes, check=False
+            )
+        )
         clean = clean[tuple(crop)]
         return as_type(clean, noisy.dtype) if self.rgb else clean
 

@@ -133,7 +133,7 @@ class SubprocessTraining:
         report(
             ProcessDied(f"{cause} The model after {counted(latest.steps, 'step')} is kept.")
         )
-        return CAREamist(source=latest)
+        return CAREamist(source=latest, enable_progress_bar=False)
 
 
 def _start(log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]:

@@ -152,9 +152,9 @@ class Training:
         from napari_hush.careamist import CAREamist
 
         if checkpoint is not None:
-            return CAREamist(source=checkpoint.config)
+            return CAREamist(source=checkpoint.config, enable_progress_bar=False)
         if self.model is None:
-            return CAREamist(source=self.configuration)
+            return CAREamist(source=self.configuration, enable_progress_bar=False)
         engine = self.model  # keeps its network and data; takes the other settings
         ours, theirs = engine.config, self.configuration
         network, augmentation = ours.algorithm_config.model, theirs.data_config.transforms
@@ -259,7 +259,7 @@ class Loading:
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist:
         from napari_hush.careamist import CAREamist
 
-        return CAREamist(source=self.path)
+        return CAREamist(source=self.path, enable_progress_bar=False)
 
     def __str__(self) -> str:
         return f"loading of {self.path.name}"
@@ -281,7 +281,7 @@ class LoadingRecovered:
                 f"The training run on “{self.run.name}” was interrupted before its first "
                 "step, so there is no model; resume the training run, or discard it."
             )
-        return CAREamist(source=model_of(checkpoint))
+        return CAREamist(source=model_of(checkpoint), enable_progress_bar=False)
 
     def __str__(self) -> str:
         return f"loading of the model of “{self.run.name}”"

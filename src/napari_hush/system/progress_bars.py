@@ -1,4 +1,4 @@
-"""Progress of a job: bars on a terminal, plain lines in a log."""
+"""Progress of a job: bars on a terminal or in a notebook, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ _LINE_EVERY = 10.0
 
 _PAIRS = 3
 """Pairs of files that are shown."""
+
+
+def can_show_bars() -> bool:
+    """Whether stderr is a terminal, or this is a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return "IPKernelApp" in getattr(shell, "config", ()) or (
+        sys.stderr is not None and sys.stderr.isatty()
+    )
 
 
 class Bars:
@@ -142,9 +151,10 @@ class Bars:
             self._bar.write(text, file=sys.stderr)
 
     def _open(self, title: str, total: int, unit: str) -> None:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
-        if self._quiet or sys.stderr.isatty():
+        self._close()  # of a job that failed
+        if self._quiet or can_show_bars():
             self._bar = tqdm(
                 desc=title, total=total, unit=unit, disable=self._quiet, dynamic_ncols=True
             )
