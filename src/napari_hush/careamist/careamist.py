@@ -114,7 +114,7 @@ class CAREamist:
             self.config = self.model.config
         self.work_dir = None if work_dir is None else as_path(work_dir)
         self.callbacks = _checked(callbacks)
-        self.enable_progress_bar = enable_progress_bar
+        self.enable_progress_bar = enable_progress_bar and on_progress is None
         if on_progress is not None and not callable(on_progress):
             raise ConfigurationError(
                 "on_progress is no function; give one, or leave it out."
