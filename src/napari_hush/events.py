@@ -5,8 +5,8 @@ The engine calls ``on_progress(event)`` in its own thread, a few times a second 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -89,7 +89,10 @@ class EpochDone(Event):
     train_loss: float
     """Mean over the epoch's steps."""
     val_loss: float | None
-    """None without validation data, or if the epoch was stopped."""
+    """None without validation, or if the epoch was stopped."""
+    val_metrics: Mapping[str, float] = field(default_factory=dict)
+    """Means over the validation patches of methods that learn from pairs, by name:
+    ``val_si_psnr`` in dB and ``val_ssim``."""
 
 
 @dataclass(frozen=True)

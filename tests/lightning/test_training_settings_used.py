@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.events import EpochDone, StepsDone, TrainingDone, TrainingStarted
+from napari_hush.lightning.metrics import pair_metrics
+from napari_hush.quality import si_psnr, ssim
 
 TINY = {"depth": 1, "num_channels_init": 8, "use_batch_norm": False}
 
@@ -134,3 +137,52 @@ def test_targets_with_other_axes(axes, shapes, channels):
     axis = axes[0].index("C") if "C" in axes[0] else 0
     assert clean.shape[axis] == count
     assert clean.size == count * 32 * 32 * (8 if "Z" in axes[0] else 1)
+
+
+def test_metrics_of_pairs_are_those_of_images():
+    """Patches of two channels that are as large as images."""
+    rng = np.random.default_rng(1)
+    clean = rng.normal(500, 100, (3, 2, 4, 24, 30)).astype(np.float32)
+    result = (0.5 * clean + rng.normal(7, 20, clean.shape)).astype(np.float32)
+    clean[2, 1] = 5  # counts in no metric
+    (psnrs, count), (ssims, count_ssim) = pair_metrics(
+        torch.from_numpy(result), torch.from_numpy(clean)
+    ).tolist()
+    channels = [
+        (r, c)
+        for rs, cs in zip(result, clean, strict=True)
+        for r, c in zip(rs, cs, strict=True)
+    ][:5]
+    assert (count, count_ssim) == (5, 20)
+    assert psnrs / 5 == pytest.approx(
+        np.mean([si_psnr(r, c) for r, c in channels]), rel=1e-5
+    )
+    planes = [
+        ssim(plane, truth, data_range=float(np.ptp(c)))
+        for r, c in channels
+        for plane, truth in zip(r, c, strict=True)
+    ]
+    assert ssims / 20 == pytest.approx(np.mean(planes), rel=1e-4)
+    same, _ = pair_metrics(*[torch.from_numpy(clean[:1, :, 0, :8, :8])] * 2).tolist()
+    assert same == pytest.approx([240, 2])
+
+
+def test_metrics_are_logged_for_pairs_alone(tmp_path):
+    clean = scenes(12, 16, 16)
+    noisy = clean + 1
+    config = configured(create_care_configuration, training={"logger": "csv"})
+    events = []
+    careamist = CAREamist(config, work_dir=tmp_path, on_progress=events.append)
+    careamist.train(
+        train_source=noisy, train_target=clean, log_dir="logs", val_minimum_split=2
+    )
+    losses = careamist.get_losses()
+    done = [event.val_metrics for event in events if isinstance(event, EpochDone)]
+    for name in ("val_si_psnr", "val_ssim"):
+        assert losses[name] == [each[name] for each in done]
+        assert len(losses[name]) == 2
+    table = next((tmp_path / "logs").rglob("metrics.csv")).read_text()
+    assert "val_si_psnr" in table
+    assert "val_ssim" in table
+    alone, _ = trained(configured(), noisy)
+    assert alone.get_losses()["val_ssim"] == []

@@ -274,7 +274,8 @@ class CAREamist:
         """Losses of all runs of this object so far, as lists by name.
 
         They are ``train_step`` and ``train_step_loss`` per optimizer step; ``train_epoch``
-        and ``train_loss``, ``val_epoch`` and ``val_loss`` per epoch.
+        and ``train_loss``, ``val_epoch`` and ``val_loss`` per epoch; for pairs also
+        ``val_si_psnr`` (dB) and ``val_ssim``, means over the validation patches.
         """
         return self._losses.as_dict()
 

@@ -23,6 +23,7 @@ from napari_hush.errors import (
     UnreadableFileError,
 )
 from napari_hush.lightning.losses import Losses
+from napari_hush.lightning.metrics import METRICS
 from napari_hush.models import Model, UNet
 from napari_hush.models.file import MALFORMED, open_tensors, write_tensors
 from napari_hush.models.normalization import Normalization
@@ -167,7 +168,12 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
         if average := _under("average", file.shapes):
             check_weights(average, network)
         tensors = file.tensors()
-        losses = {name: tensors.pop(f"losses.{name}").tolist() for name in vars(Losses())}
+        losses: dict[str, list[Any]] = {}
+        for name in vars(Losses()):
+            values = tensors.pop(f"losses.{name}", None)
+            if values is None and name not in METRICS:  # which 0.1 does not have
+                raise ValueError(f"it has no {name}")
+            losses[name] = [] if values is None else values.tolist()
         for name in ("train_step", "train_epoch", "val_epoch"):
             losses[name] = [int(number) for number in losses[name]]
         data: dict[str, Any] = {

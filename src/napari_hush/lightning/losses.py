@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ class Losses:
     train_loss: list[float] = field(default_factory=list)
     val_epoch: list[int] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
+    val_si_psnr: list[float] = field(default_factory=list)
+    val_ssim: list[float] = field(default_factory=list)
 
     def record(self, event: Event) -> None:
         """Append the losses of `event`, if it has any."""
@@ -46,16 +49,22 @@ class Losses:
             if event.val_loss is not None:
                 self.val_epoch.append(event.epoch)
                 self.val_loss.append(event.val_loss)
+                for name, value in event.val_metrics.items():
+                    values = getattr(self, name)  # of epochs before 0.2 there are none
+                    values += [math.nan] * (len(self.val_loss) - 1 - len(values))
+                    values.append(value)
 
     def truncate(self, epoch: int, step: int) -> None:
         """Remove epochs from `epoch` on, and steps from `step` on."""
-        for numbers, values, end in (
-            (self.train_step, self.train_step_loss, step),
-            (self.train_epoch, self.train_loss, epoch),
-            (self.val_epoch, self.val_loss, epoch),
+        of_validation = (self.val_loss, self.val_si_psnr, self.val_ssim)
+        for numbers, lists, end in (
+            (self.train_step, (self.train_step_loss,), step),
+            (self.train_epoch, (self.train_loss,), epoch),
+            (self.val_epoch, of_validation, epoch),
         ):
             count = sum(number < end for number in numbers)
-            del numbers[count:], values[count:]
+            for values in (numbers, *lists):
+                del values[count:]
 
     def replace_by(self, other: Losses) -> None:
         """Take the losses of `other` in place of these."""
@@ -137,6 +146,6 @@ class LossLog:
         elif isinstance(event, EpochDone):
             metrics = {"epoch": event.epoch, "train_loss": event.train_loss}
             if event.val_loss is not None:
-                metrics["val_loss"] = event.val_loss
+                metrics |= {"val_loss": event.val_loss, **event.val_metrics}
             logger.log_metrics(metrics, event.step - 1)
             logger.save()

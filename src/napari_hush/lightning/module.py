@@ -31,11 +31,12 @@ from napari_hush.lightning.gradients import (
     simple_losses,
     split_batch,
 )
+from napari_hush.lightning.metrics import METRICS, pair_metrics
 from napari_hush.lightning.process_group import ProcessGroup, plain
 from napari_hush.models import Model, Precision, Provenance
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from torch.optim.lr_scheduler import LRScheduler
 
     from napari_hush.config import AlgorithmConfig
@@ -188,6 +189,8 @@ class HushModule(L.LightningModule):
             network, self._algorithm, config.data_config.seed, self.micro_batches
         )
         self._val_losses: list[Tensor] = []
+        self._val_metrics: list[Tensor] = []
+        self.val_metrics: dict[str, float] = {}  # of the last validation
         # Validation losses of predictions without training, once they are known.
         self.simple_losses: list[float] | None = None
         self._simple: list[Tensor] = []
@@ -258,9 +261,16 @@ class HushModule(L.LightningModule):
         )
         network = self.best_network
 
+        metrics: list[Tensor] = []
+
         def evaluate(size: int) -> Tensor:
-            pieces = split_batch(seen, answer, size)
-            losses = [share * self._algorithm.loss(network(x), y) for x, y, share in pieces]
+            metrics.clear()  # of a try that did not fit into memory
+            losses = []
+            for x, y, weight in split_batch(seen, answer, size):
+                prediction = network(x)
+                losses.append(weight * self._algorithm.loss(prediction, y))
+                if isinstance(y, Tensor):
+                    metrics.append(pair_metrics(prediction, y))
             return torch.stack(losses).sum()
 
         loss = torch.zeros((), device=seen.device)
@@ -270,12 +280,14 @@ class HushModule(L.LightningModule):
             channels = network.config.num_classes
             simple = simple_losses(self._algorithm.loss, seen, answer, channels)
             self._simple.append(simple * part * share.whole)
+        self._val_metrics += metrics
         self._val_losses.append(loss.detach() * share.whole)
         self._val_losses.append(torch.tensor(float(share.whole), device=loss.device))
 
     def on_validation_epoch_start(self) -> None:
         """Clear the losses of the last epoch."""
         self._val_losses.clear()
+        self._val_metrics = []
 
     def on_validation_epoch_end(self) -> None:
         """Average the losses over the patches."""
@@ -286,6 +298,11 @@ class HushModule(L.LightningModule):
                 simple = self.ranks.total(torch.stack(self._simple).sum(0)) / sums[1]
                 self.simple_losses = [float(loss) for loss in simple]
             self.log("val_loss", self.val_loss, logger=False)
+            if self.config.algorithm_config.needs_targets:
+                sums = torch.stack([sums.new_zeros(2, 2), *self._val_metrics]).sum(0)
+                found = zip(METRICS, self.ranks.total(sums).tolist(), strict=True)
+                self.val_metrics = {name: sum_ / n for name, (sum_, n) in found if n}
+                self.log_dict(self.val_metrics, logger=False)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and the schedule of the learning rate."""

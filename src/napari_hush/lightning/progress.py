@@ -173,7 +173,9 @@ class ProgressCallback(L.Callback):
             self.position, epochs=self.position.epochs + 1, steps_in_epoch=0
         )
         module.end_epoch(self.position.model_epochs, monitored)
-        self._record(EpochDone(epoch, self.position.model_steps, train_loss, val_loss))
+        metrics = {} if val_loss is None else module.val_metrics
+        steps_done = self.position.model_steps
+        self._record(EpochDone(epoch, steps_done, train_loss, val_loss, metrics))
         if self.detectors["plateau"].is_reached(train_loss):
             self.on_progress(Plateau(epoch, self.config.plateau_epochs))
         if monitored is not None and self.detectors["early"].is_reached(monitored):

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 _SIGMA = 1.5  # of the Gaussian window of SSIM, in pixels (Wang 2004)
 _RADIUS = 5  # ... which is 11 pixels wide
-_K1, _K2 = 0.01, 0.03  # keep SSIM finite where there is nothing (Wang 2004)
+K1, K2 = 0.01, 0.03  # keep SSIM finite where there is nothing (Wang 2004)
 
 
 @former_keywords(truth="ground_truth")
@@ -148,7 +148,7 @@ def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
     var_b = _windowed(b * b) - mean_b**2
     covariance = _windowed(a * b) - mean_a * mean_b
     mean_a, mean_b = mean_a + centre, mean_b + centre
-    c1, c2 = _K1**2, _K2**2
+    c1, c2 = K1**2, K2**2
     above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
     return float(np.mean(above / below))
@@ -203,11 +203,17 @@ def _decibel(difference: Floats) -> float:
     return -10 * float(np.log10(error)) if error else float("inf")
 
 
+def gaussian() -> Floats:
+    """Weights of the window of SSIM along an axis."""
+    offset = np.arange(-_RADIUS, _RADIUS + 1)
+    weights: Floats = np.exp(-(offset**2) / (2 * _SIGMA**2))
+    weights /= weights.sum()
+    return weights
+
+
 def _windowed(array: Floats) -> Floats:
     """Gaussian mean around each pixel, where the window fits."""
-    offset = np.arange(-_RADIUS, _RADIUS + 1)
-    weights = np.exp(-(offset**2) / (2 * _SIGMA**2))
-    weights /= weights.sum()
+    weights = gaussian()
     for axis in range(array.ndim):
         size = array.shape[axis] - 2 * _RADIUS
         array = np.sum(

@@ -79,6 +79,7 @@ class Bars:
                     "steps": event.step,
                     "train_loss": event.train_loss,
                     "val_loss": event.val_loss,
+                    **event.val_metrics,
                 }
             case events.BatchSplit():
                 self._note(

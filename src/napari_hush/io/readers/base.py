@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import DataError, HushError, UnreadableFileError
+from napari_hush.errors import (
+    DataError,
+    HushError,
+    MissingFileError,
+    UnreadableFileError,
+)
 from napari_hush.io.contents import Contents, Part, split_reference
 from napari_hush.io.lazy import SerialPixels
 from napari_hush.io.metadata import UNNAMED, ImageMetadata
@@ -73,6 +78,10 @@ def reading(file: Path, kind: str) -> Iterator[None]:
             f"({one_line(error)}); run: pip install 'napari-hush[tiff]'"
         ) from error
     except Exception as error:  # libraries raise many kinds on damaged files
+        if not os.path.exists(file):
+            raise MissingFileError(
+                f"There is no file {str(file)!r}; check the path."
+            ) from error
         raise UnreadableFileError(
             f"{str(file)!r} cannot be read as {kind} ({one_line(error)}); replace "
             "it or leave it out."
