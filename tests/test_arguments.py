@@ -36,7 +36,7 @@ def test_names_of_careamics_are_passed_by_ours():
         ({"sauce": 1}, r"predict\(\) has no argument 'sauce'; did you mean 'source'\?"),
         ({"zzz": 1}, "there are data_type, source, tta"),
         ({"source": 1, "pred_data": 2}, "CAREamics' name for source.*give source only"),
-        ({"source": 1, "channels": [0]}, "as in CAREamics; set channels of data_config"),
+        ({"source": 1, "channels": [0]}, "as in CAREamics; give them to the factory"),
     ],
 )
 def test_unknown_arguments_are_explained(given, says):
@@ -94,6 +94,12 @@ def test_augmentations_by_name(names, transforms):
     for create in (config.create_n2v_config, config.create_care_config):
         made = create(**COMMON, augmentations=names)
         assert made.data_config.transforms == transforms
+
+
+def test_patches_to_validate_on():
+    for create in (config.create_n2v_config, config.create_care_config):
+        data = create(**COMMON, n_val_patches=8).data_config
+        assert (data.max_val_patches, data.val_percentage) == (8, 0.5)
 
 
 def test_an_unknown_augmentation():

@@ -32,7 +32,6 @@ _WORKERS = "set num_workers of data_config for training; prediction needs none"
 _STORAGE = (
     "files are read into memory if they fit; train(use_in_memory=False) leaves them on disk"
 )
-_TRAINING = "set the field of training_config that does the same (see TrainingConfig)"
 INSTEAD = {
     "in_memory": _STORAGE,
     "use_in_memory": _STORAGE,
@@ -44,23 +43,19 @@ INSTEAD = {
     "dataloader_params": _WORKERS,
     "train_dataloader_params": _WORKERS,
     "val_dataloader_params": _WORKERS,
-    "n_val_patches": "set max_val_patches of data_config",
-    "normalization": "set normalization of data_config",
-    "normalization_params": "give normalization={'name': ..., and these}",
-    "patch_filter_config": "give background, a BackgroundConfig",
-    "logger": "set logger of training_config",
-    "trainer_params": _TRAINING,
-    "checkpoint_params": _TRAINING,
-    "early_stopping_params": "set early_stopping_epochs of training_config",
+    "normalization_params": "give normalization={'name': 'quantile', 'lower': 0.01}",
+    "patch_filter_config": "give background={'measure': 'max', 'threshold': 100}",
+    "checkpoint_params": "see checkpoint_dir of train",
+    "early_stopping_params": "give trainer_params={'early_stopping_epochs': 10}",
     "monitor_metric": "omit it, the validation loss counts if there is one",
     "enable_progress_bar": "give it to CAREamist",
-    "channels": "set channels of data_config; a model denoises those it was trained on",
+    "channels": "give them to the factory; a model denoises those it was trained on",
     "checkpoint": "open it with CAREamist(path)",
     "target_axes": "it is for CARE and Noise2Noise",
     "output_axes": "results have the axes of their source",
     "pred_data_target": "compare results with napari_hush.quality.psnr",
     "transforms": "set transforms of data_config",
-    "seed": "set seed of data_config",
+    "seed": "give it to the factory",
 }
 """What to do about other arguments of CAREamics where a function does not take them."""
 

@@ -78,7 +78,7 @@ def test_channels_optimizer_and_trainer(version, converted):
     assert (optimizer.name, optimizer.learning_rate) == ("SGD", 0.01)
     assert optimizer.parameters == {"momentum": 0.9}
     assert (algorithm.lr_scheduler.step_size, algorithm.lr_scheduler.gamma) == (5, 0.5)
-    assert (training.gradient_clip_norm, training.device) == (1.0, "auto")
+    assert (training.gradient_clip_norm, training.device) == (1.0, "cuda")
     about = [note.partition(":")[0] for note in notes]
     expected = ["algorithm_config.model.independent_channels"]
     expected += ["training_config.trainer_params.precision"]
@@ -98,12 +98,12 @@ def test_methods_without_an_equivalent(converted):
 def test_what_is_not_known_is_named(converted, tmp_path):
     values = yaml.safe_load((FILES / "0.1-n2v.yml").read_text())
     values["data_config"]["telescope"] = "large"
-    values["training_config"]["lightning_trainer_config"]["profiler"] = "simple"
+    values["training_config"]["lightning_trainer_config"]["overfit_batches"] = 3
     values["training_config"]["checkpoint_callback"]["mode"] = "max"
     (tmp_path / "c.yml").write_text(yaml.safe_dump(values))
     notes = converted(tmp_path / "c.yml")[1]
     assert any(note.startswith("data_config.telescope: 'large'") for note in notes)
-    assert any("trainer_params.profiler: 'simple' has no equivalent" in n for n in notes)
+    assert any("trainer_params.overfit_batches: left out" in note for note in notes)
     assert len(notes) == 3
 
 

@@ -138,6 +138,7 @@ def create_n2v_configuration(
     num_workers: int = DataConfig().num_workers,
     logger: str | None = None,
     trainer_params: Mapping[str, Any] | None = None,
+    n_val_patches: int | None = None,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
 
@@ -177,6 +178,8 @@ def create_n2v_configuration(
         A field of `TrainingConfig`, and a dict of others, by their names or those of
         Lightning's Trainer, such as ``{"max_time": "00:01:00:00"}``. Arguments of the
         function take precedence.
+    n_val_patches : int, optional
+        Number of patches to validate on, at most half of them; by default `DataConfig`'s.
 
     Returns
     -------
@@ -220,6 +223,7 @@ def create_n2v_configuration(
         num_workers=num_workers,
         logger=logger,
         trainer_params=trainer_params,
+        n_val_patches=n_val_patches,
     )
 
 
@@ -253,8 +257,8 @@ def create_care_configuration(
     **settings
         num_steps, augmentations, independent_channels, model_params, optimizer,
         optimizer_params, lr_scheduler, lr_scheduler_params, seed, channels, normalization,
-        background, num_workers, logger, trainer_params; also target_axes and
-        target_channels, the axes and channels of the targets if they are others.
+        background, num_workers, logger, trainer_params, n_val_patches; also target_axes
+        and target_channels, the axes and channels of the targets if they are others.
     """
     common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
     channels = (n_channels_in, n_channels_out)
@@ -366,6 +370,7 @@ def _assemble(
     num_workers: int = DataConfig().num_workers,
     logger: str | None = None,
     trainer_params: Mapping[str, Any] | None = None,
+    n_val_patches: int | None = None,
 ) -> Configuration:
     """Build a configuration from numbers of channels and the arguments all methods share.
 
@@ -398,6 +403,8 @@ def _assemble(
         data["normalization"] = {"name": normalization} if named else normalization
     if augmentations is not None:
         data["transforms"] = _transforms(augmentations)
+    if n_val_patches is not None:
+        data |= validation_patches(n_val_patches)
     given = {"num_epochs": num_epochs, "num_steps": num_steps, "logger": logger}
     training = training_settings(trainer_params or {})
     training |= {name: value for name, value in given.items() if value is not None}
@@ -423,6 +430,11 @@ def _assemble(
             "training_config": training,
         }
     )
+
+
+def validation_patches(number: int) -> dict[str, Any]:
+    """Fields of `DataConfig` for so many patches to validate on, at most half of them."""
+    return {"max_val_patches": number, "val_percentage": 0.5}
 
 
 _FLIPS = ("x_flip", "y_flip")

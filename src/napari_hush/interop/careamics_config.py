@@ -17,6 +17,7 @@ from napari_hush.config import (
 )
 from napari_hush.config.configuration import is_of_careamics, yaml_values
 from napari_hush.config.data import BackgroundConfig, DataConfig
+from napari_hush.config.factories import training_settings, validation_patches
 from napari_hush.errors import ConfigurationError
 from napari_hush.interop.careamics import careamics_settings
 
@@ -64,9 +65,6 @@ _WITHOUT_EFFECT = {
     "data_config.patch_filter.name": (),
     "data_config.patch_filter.ref_channel": (0,),
     "training_config.trainer_params.enable_progress_bar": (),
-    "training_config.trainer_params.devices": ("auto",),
-    "training_config.trainer_params.gradient_clip_algorithm": ("norm",),
-    "training_config.trainer_params.limit_train_batches": (1.0,),
     "training_config.checkpoint_params.monitor": ("val_loss",),
     "training_config.checkpoint_params.save_last": (True,),
     "training_config.checkpoint_params.save_top_k": (-1, 1, 3),
@@ -91,7 +89,6 @@ _WHY = {
     "data_config.patch_filter.ref_channel": "the first channel decides",
     "data_config.patch_filter.coverage": "a whole patch is compared with the threshold",
     "data_config.mask_filter.*": "give train_mask to TrainDataModule",
-    "training_config.trainer_params.precision": "there are float32 and bfloat16 only",
     "training_config.checkpoint_params.*": "see final_model and checkpoint_every_n_epochs",
 }
 """What to do about keys that have no equivalent."""
@@ -110,23 +107,6 @@ _SCHEDULES: dict[str, tuple[type[Frozen], dict[str, Any]]] = {
 """Classes here, and defaults of torch."""
 _RATES = {"Adamax": 2e-3}
 """Default learning rates of torch other than 1e-3."""
-_TRAINER = {
-    "max_epochs": "num_epochs",
-    "gradient_clip_val": "gradient_clip_norm",
-    "num_nodes": "nodes",
-}
-"""Arguments of Lightning's Trainer that have other names here."""
-_DEVICES = {"cpu": "cpu", "mps": "mps", "cuda": "cuda", "gpu": "auto", "auto": "auto"}
-_TRAINER_VALUES: dict[str, tuple[str, dict[str, Any]]] = {
-    "precision": (
-        "precision",
-        {"32": "32", "32-true": "32", "bf16": "bf16", "bf16-mixed": "bf16"},
-    ),
-    "accelerator": ("device", _DEVICES),
-    "devices": ("devices", {str(number): number for number in range(1, 65)}),
-    "strategy": ("strategy", {"auto": "auto", "ddp": "ddp"}),
-}
-"""The same, and the values that there are here."""
 
 
 def load_careamics_configuration(path: str | Path) -> Configuration:
@@ -225,8 +205,8 @@ class _Conversion:
         same = self._take_all("data_config", DataConfig, theirs)
         data |= {name: each for name, each in same.items() if each}
         patches = self._take("data_config.n_val_patches")
-        if patches is not None:  # exactly as many, if the images have twice as many
-            data |= {"max_val_patches": patches, "val_percentage": 0.5}
+        if patches is not None:
+            data |= validation_patches(patches)
         where = "data_config.patch_filter"
         measure, threshold = _MEASURES.get(self._left.get(f"{where}.name"), ("", ""))
         if measure in get_args(BackgroundConfig.model_fields["measure"].annotation):
@@ -253,19 +233,19 @@ class _Conversion:
             )
 
     def _training(self) -> dict[str, Any]:
-        where = "training_config.trainer_params"
-        found = self._take_all(where, TrainingConfig, {*_TRAINER_VALUES, "logger"})
-        for name, ours in _TRAINER.items():
-            if (given := self._take(f"{where}.{name}")) is not None:
-                found[ours] = given
-        steps = self._left.get(f"{where}.limit_train_batches")
-        if type(steps) is int:
-            found["num_steps"] = self._left.pop(f"{where}.limit_train_batches")
-        for name, (ours, known) in _TRAINER_VALUES.items():
-            path = f"{where}.{name}"
-            if (given := known.get(str(self._left.get(path)))) is not None:
-                found[ours] = given
-                del self._left[path]
+        found: dict[str, Any] = {}
+        where = "training_config.trainer_params."
+        for path in [path for path in self._left if path.startswith(where)]:
+            if self._is_silent(path):
+                continue
+            given = {path.removeprefix(where): self._left.pop(path)}
+            try:
+                fields = training_settings(given)
+                TrainingConfig.build(fields)
+            except ConfigurationError as error:
+                self.notes.append(f"{path}: left out ({str(error).rstrip('.')})")
+            else:
+                found |= fields
         stopping = "training_config.early_stopping_params"
         if any(path.startswith(f"{stopping}.") for path in self._left):
             found["early_stopping_epochs"] = self._take(f"{stopping}.patience", 3)
@@ -289,16 +269,18 @@ class _Conversion:
                     "mask, and is left out or restricted"
                 )
 
+    def _is_silent(self, path: str) -> bool:
+        value = self._left[path]
+        return value in (None, [], {}) or any(
+            fnmatch(path, pattern) and (not values or value in values)
+            for pattern, values in _WITHOUT_EFFECT.items()
+        )
+
     def _report(self) -> None:
         """Note what is left and has an effect there."""
         found = {}
         for path, value in self._left.items():
-            if any(fnmatch(path, pattern) for pattern in _READ) or value in (None, [], {}):
-                continue
-            if any(
-                fnmatch(path, pattern) and (not values or value in values)
-                for pattern, values in _WITHOUT_EFFECT.items()
-            ):
+            if any(fnmatch(path, pattern) for pattern in _READ) or self._is_silent(path):
                 continue
             why = next((p for p in _WHY if fnmatch(path, p)), None)
             if why is None:
