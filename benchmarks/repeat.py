@@ -35,16 +35,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, count in (("predict", 50), ("train", 10), ("load", 8), ("size", 512)):
         parser.add_argument(f"--{name}", type=int, default=count)
+    both = ("YX", "ZYX")
+    parser.add_argument("--axes", nargs="+", choices=both, default=both)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         image = _image(options.size)
         write_tiff(folder / "image.tif", image, "YX")
         write_tiff(folder / "stack.tif", np.stack([image[:128, :128]] * 16), "ZYX")
-        rows = [_trained(folder, "image.tif", "YX", options)]
-        rows.append(_denoised(folder, "image.tif", "YX", options))
-        rows.append(_trained(folder, "stack.tif", "ZYX", options))
-        rows.append(_denoised(folder, "stack.tif", "ZYX", options))
+        rows = []
+        for axes in options.axes:
+            name = "image.tif" if axes == "YX" else "stack.tif"
+            rows.append(_trained(folder, name, axes, options))
+            rows.append(_denoised(folder, name, axes, options))
     worst = max(row["different"] for row in rows)
     goal = f"Goal: one result of each command; at most {worst} came out."
     title = f"Starts beside {options.load} busy processes"
