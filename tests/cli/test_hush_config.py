@@ -218,3 +218,25 @@ def test_a_former_setting_is_reported_in_one_line(tmp_path):
     assert (done.returncode, len(said)) == (0, 1)
     assert said[0].startswith("hush: The setting 'training_config.save_state_every' is now")
     assert load_configuration(file).training_config.checkpoint_every == 30
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "c.yml", "-o", "m.safetensors", "-ts", "noisy"], "images without an"),
+        (["train", "c.yml", "--train-target", "clean"], "use --target"),
+        (["config", "n2v", "--num-epochs", "3"], "use --epochs"),
+        (["config", "n2v", "--epoch_s", "3"], "did you mean --epochs?"),
+        (["info", "m.safetensors", "more"], "unrecognized arguments: more"),
+    ],
+)
+def test_unknown_options_are_explained(words, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_method_is_no_image(capsys):
+    assert main(["train", "n2v", "cells.tif", "-o", "m.safetensors"]) == 2
+    assert "choose the method with --algorithm n2v" in capsys.readouterr().err

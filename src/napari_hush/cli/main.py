@@ -7,8 +7,10 @@ command that is called is imported, so ``hush --help`` loads neither torch nor p
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import logging
+import re
 import sys
 import textwrap
 import warnings
@@ -92,8 +94,11 @@ def _only_prints(arguments: Sequence[str]) -> bool:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    parser, _ = build_parser(arguments[:1])
-    options = parser.parse_args(arguments)
+    parser, commands = build_parser(arguments[:1])
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = commands[options.command]
+        command.error(_about_unknown(unknown, command.format_help()))
     try:
         with (
             OnTermination(terminate),
@@ -112,6 +117,38 @@ def _run(arguments: Sequence[str]) -> int:
     except Terminated as ended:
         print(f"hush: ended by {ended.name}.", file=sys.stderr)
         return int(str(ended))
+
+
+_OF_CAREAMICS = {
+    "-ts": "give images without an option",
+    "--train-source": "give images without an option",
+    "-tt": "use --target",
+    "--train-target": "use --target",
+    "-vs": "use --val",
+    "--val-source": "use --val",
+    "-vt": "use --val-target",
+    "--tta-transforms": "use --tta",
+    "--prediction-dir": "use -o",
+    "--work-dir": "use -o",
+    "--num-epochs": "use --epochs",
+    "--num-steps": "use --steps",
+    "--masked-pixel-percentage": "use --masked-pixels",
+    "--struct-n2v-axis": "choose the method structn2v, and --struct-axis",
+    "--use-n2v2": "choose the method n2v2",
+    "--experiment-name": "use --set experiment_name=NAME",
+    "--loss": "use --set loss=NAME",
+    "--n-channels": "use --axes with a C and give an image, or --set in_channels=N",
+}
+"""What to give instead of options of the command of CAREamics 0.1."""
+
+
+def _about_unknown(words: Sequence[str], text: str) -> str:
+    """A message about unknown words, given the help `text` of the command."""
+    message = f"unrecognized arguments: {' '.join(words)}"
+    option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
+    near = difflib.get_close_matches(option, set(re.findall(r"--[\w-]+", text)), 1)
+    hint = _OF_CAREAMICS.get(option) or "".join(f"did you mean {each}?" for each in near)
+    return f"{message}; {hint}" if hint else message
 
 
 @contextmanager

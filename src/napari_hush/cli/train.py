@@ -131,6 +131,11 @@ def _new_command(options: argparse.Namespace) -> Command:
             "Give images to train on and -o MODEL.safetensors, or --resume FOLDER to "
             "resume an interrupted run."
         )
+    if images[0] in METHODS and not Path(images[0]).exists():
+        raise ConfigurationError(
+            f"There is no image {images[0]!r}; choose the method with --algorithm "
+            f"{images[0]}."
+        )
     output = Path(options.output)
     if output.suffix != ".safetensors":
         raise ConfigurationError(
