@@ -363,11 +363,11 @@ class CAREamist:
             `region`, `first`, `should_stop`, events and checks.
         **settings
             `axes`, `data_type`, `level`, `series`, `scene`, `field`, `tile_size`,
-            `tile_overlap`, `batch_size`, `tta`, `precision` and `dtype` of
-            `InferenceConfig`. By default axes and level are those of the training data. The
-            type is "array" for arrays; for files "custom" if the training data were, else
-            by name; for folders that of the training data if they have such files, else
-            that of their files. A `tta` of True is 8.
+            `tile_overlap`, `batch_size`, `tta`, `precision`, `own_value` and `dtype`
+            of `InferenceConfig`. By default axes and level are those of the training data.
+            The type is "array" for arrays; for files "custom" if the training data were,
+            else by name; for folders that of the training data if they have such files,
+            else that of their files. A `tta` of True is 8.
 
         Returns
         -------

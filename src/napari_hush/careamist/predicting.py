@@ -85,6 +85,7 @@ class PredictSettings(TypedDict, total=False):
     batch_size: int | None
     tta: bool | int
     precision: Literal["auto", "32", "bf16"] | None
+    own_value: Literal["auto", "off"] | None
     dtype: Literal["float32", "source"]
 
 
@@ -339,6 +340,7 @@ class FileJob:
                 tta=self.config.tta,
                 dtype=self.config.dtype,
                 precision=self.config.precision,
+                own_value=[] if self.config.own_value == "off" else [*self.model.own_value],
             )
 
     def run(self, plan: FilesPlan, *, resume: bool) -> list[Path]:

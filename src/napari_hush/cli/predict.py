@@ -84,6 +84,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "32", "bf16"),
         help=help_of(" ".join((precision or "").split()), None),
     )
+    own_value = InferenceConfig.model_fields["own_value"].description
+    parser.add_argument(
+        "--own-value",
+        choices=("auto", "off"),
+        help=help_of(" ".join((own_value or "").split()), "auto"),
+    )
     there = parser.add_mutually_exclusive_group()
     there.add_argument("--overwrite", action="store_true", help="replace existing results")
     there.add_argument(
@@ -125,6 +131,7 @@ def run(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             tta=options.tta,
             precision=options.precision,
+            own_value=options.own_value,
             dtype=options.dtype,
         )
     except SomeFilesFailedError as error:

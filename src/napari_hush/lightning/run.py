@@ -31,6 +31,7 @@ from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.weights import new_network as random_network
+from napari_hush.prediction import fit_own_value
 from napari_hush.quality import data_warnings, loss_warning
 from napari_hush.quality.warnings import DIVERGED
 from napari_hush.system.signals import Terminated
@@ -227,9 +228,9 @@ def _finished_model(run: _Run, module: HushModule) -> Model:
     with explain_damage("the interrupted run"):
         module.network.load_state_dict(run.resumed.best_weights)
     run.report(TrainingDone(False, run.clock.elapsed))
-    return replace(
-        module.model(), epochs=run.start.model_epochs, steps=run.start.model_steps
-    )
+    start = run.start
+    model = replace(module.model(), epochs=start.model_epochs, steps=start.model_steps)
+    return _with_own_value(run, model)
 
 
 def _callbacks(
@@ -367,4 +368,10 @@ def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Mod
         return run.model
     model = module.model()
     model.network.to("cpu")
-    return model
+    return _with_own_value(run, model)
+
+
+def _with_own_value(run: _Run, model: Model) -> Model:
+    """`model` with weights of a pixel's own value, the same in all processes."""
+    weights = run.launch.ranks.from_first(lambda: fit_own_value(model, run.images))
+    return replace(model, own_value=weights)

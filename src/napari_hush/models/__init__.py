@@ -8,12 +8,13 @@ from napari_hush.models.device import (
     is_out_of_memory,
     keep_freed_memory,
 )
-from napari_hush.models.file import Model, load_model, save_model
+from napari_hush.models.file import Curve, Model, load_model, save_model
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, provenance_of, result_record
 from napari_hush.models.unet import UNet, fuse_batch_norm, fuse_relu, halo
 
 __all__ = [
+    "Curve",
     "Model",
     "Normalization",
     "Precision",

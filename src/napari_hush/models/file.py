@@ -7,6 +7,7 @@ those of the configured network.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Curve = tuple[tuple[float, float, float], ...]
+"""Intensities of the network's output, the weight of a pixel's own value there, and the
+largest difference that counts; linear in between and constant beyond the ends."""
 SUFFIX = ".safetensors"
 _FORMAT = "napari-hush model 1"
 MALFORMED = (
@@ -57,6 +61,8 @@ class Model:
     """Statistics of the training pixels."""
     target_normalization: Normalization | None = None
     """Statistics of the targets, if there were any."""
+    own_value: tuple[Curve, ...] = ()
+    """Weights of a pixel's own value in its result, a curve per channel; empty for none."""
     epochs: int = 0
     steps: int = 0
     """Epochs and optimizer steps of its training."""
@@ -103,6 +109,8 @@ def model_bytes(model: Model) -> bytes:
         "trained": json.dumps({"epochs": model.epochs, "steps": model.steps}),
         "provenance": model.provenance.as_json(),
     }
+    if model.own_value:
+        header["own_value"] = json.dumps(model.own_value)
     return _tensor_bytes(model.network.state_dict(), header)
 
 
@@ -144,6 +152,8 @@ def model_of(source: Path | bytes, name: str) -> Model:
             else Normalization.from_json(target, network_config.num_classes)
         )
         trained = _counts(header["trained"])
+        if "own_value" in header:
+            trained["own_value"] = _curves(header["own_value"])
         if "provenance" in header:  # older models have none
             trained["provenance"] = Provenance.from_json(header["provenance"], channels)
         check_weights(file.shapes, network_config)
@@ -168,11 +178,27 @@ def check_values(model: Model) -> None:
             raise ValueError(f"the weights {name!r} are not finite")
         if name.endswith("running_var") and tensor.min() < 0:
             raise ValueError(f"the variances {name!r} are negative")
+    channels = model.config.algorithm_config.model.num_classes
+    if model.own_value and len(model.own_value) != channels:
+        raise ValueError(f"its weights of own values are not those of {channels} channels")
+    for curve in model.own_value:
+        rises = all(low[0] < high[0] for low, high in itertools.pairwise(curve))
+        if not (curve and rises and all(math.isfinite(sum(point)) for point in curve)):
+            raise ValueError("the intensities of its own values do not rise")
+        if not all(0 <= weight <= 1 and most >= 0 for _, weight, most in curve):
+            raise ValueError("its weights of own values are not between 0 and 1")
     for scaling in filter(None, (model.normalization, model.target_normalization)):
         if not all(map(math.isfinite, scaling.means)):
             raise ValueError("the means of its normalization are not finite")
         if not all(sys.float_info.min <= scale < math.inf for scale in scaling.scales):
             raise ValueError("the divisors of its normalization are not positive")
+
+
+def _curves(text: str) -> tuple[Curve, ...]:
+    return tuple(
+        tuple((float(value), float(weight), float(most)) for value, weight, most in curve)
+        for curve in json.loads(text)
+    )
 
 
 def _counts(text: str) -> dict[str, Any]:

@@ -125,6 +125,8 @@ def model_hash(model: Model) -> str:
     digest = hashlib.sha256(model.config.stable_json().encode())
     for scaling in (model.normalization, model.target_normalization):
         digest.update((scaling.as_json() if scaling else "null").encode())
+    if model.own_value:
+        digest.update(f"own_value {model.own_value}".encode())
     for name, tensor in sorted(model.network.state_dict().items()):
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
@@ -157,6 +159,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
             "sources": [asdict(source) for source in known.sources[:_LISTED]],
             "num_sources": known.num_sources,
             "configuration": model.config.model_dump(mode="json"),
+            **({"own_value": list(model.own_value)} if model.own_value else {}),
         },
         "settings": settings,
     }

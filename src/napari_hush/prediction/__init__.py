@@ -8,6 +8,7 @@ from napari_hush.prediction.files import (
     predict_files,
     refuse_other_results,
 )
+from napari_hush.prediction.own_value import fit_own_value
 from napari_hush.prediction.progress import ImageProgress
 from napari_hush.prediction.tiles import Region, Tile, group_by_shape, plan_tiles
 from napari_hush.prediction.to_array import (
@@ -28,6 +29,7 @@ __all__ = [
     "denoise",
     "denoise_lazily",
     "denoise_to_file",
+    "fit_own_value",
     "group_by_shape",
     "plan_files",
     "plan_tiles",

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
+    from napari_hush.models import Curve
 
 Result = TypeVar("Result")
 
@@ -70,6 +72,7 @@ class Denoiser:
             network = fuse_relu(network, self.precision)
         self._network = network
         self._tta = config.tta
+        self._own_value = model.own_value if config.own_value == "auto" else ()
         dtype = result_dtype(image, config.dtype)
         check_holds(dtype, model.output_normalization)
         self._result: torch.dtype = getattr(torch, exact_float(dtype).__name__)
@@ -133,11 +136,12 @@ class Denoiser:
         require_finite(inputs, self._image.name)
         if self._observe is not None:
             self._observe(inputs)
-        batch = torch.from_numpy(inputs)
+        raw = torch.from_numpy(inputs)
         if self.device.type == "cuda":  # pinned memory is copied in the background
-            batch = batch.pin_memory()
+            raw = raw.pin_memory()
         model = self._model
-        batch = model.normalization.normalize(batch.to(self.device, non_blocking=True))
+        raw = raw.to(self.device, non_blocking=True)
+        batch = model.normalization.normalize(raw)
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         bf16 = self.precision == "bf16"
@@ -149,6 +153,9 @@ class Denoiser:
             clean = augmented_mean(network, batch, self._tta)
             clean = clean if self.device.type == "cuda" else clean.cpu()
             clean = model.output_normalization.denormalize(clean.to(self._result))
+            if self._own_value:
+                noisy = raw[(..., *(slice(self._margin, -self._margin or None),) * 2)]
+                clean = with_own_value(clean, noisy.to(clean.device), self._own_value)
         if self.device.type != "cuda":
             return [Pending(result, self._margin) for result in clean]
         fetched = torch.empty(clean.shape, dtype=clean.dtype, pin_memory=True)
@@ -232,6 +239,28 @@ class MemoryLimit:
 
 def _pixels(piece: list[Tile]) -> int:
     return len(piece) * math.prod(piece[0].outer_shape)
+
+
+def with_own_value(clean: Tensor, noisy: Tensor, curves: Sequence[Curve]) -> Tensor:
+    """``clean + w (noisy - clean)``, both ``(B, C, (Z), Y, X)``; see `Curve`.
+
+    Every step is rounded by itself, so bits do not depend on a pixel's place in a tile.
+    """
+    residual = (noisy - clean).to(clean.dtype)
+    for channel, curve in enumerate(curves):
+        values, weights, limits = zip(*curve, strict=True)
+        place, own = clean[:, channel], residual[:, channel]
+        most = _interpolated(place, values, limits)
+        own.copy_(own.clamp(-most, most) * _interpolated(place, values, weights))
+    return clean + residual
+
+
+def _interpolated(at: Tensor, x: Sequence[float], y: Sequence[float]) -> Tensor:
+    """Linear interpolation of rising `x`, constant beyond its ends."""
+    found = torch.full_like(at, y[0])
+    for (low, high), (first, last) in zip(pairwise(x), pairwise(y), strict=True):
+        found += (at - low).clamp(0, high - low) / (high - low) * (last - first)
+    return found
 
 
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))

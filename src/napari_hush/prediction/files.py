@@ -194,6 +194,8 @@ def refuse_other_results(targets: Iterable[Path], **wanted: Any) -> None:
         made["tta"] = 8 if made["tta"] is True else int(made["tta"])
         made["model"] = record["model"].get("sha256", "")
         made["precision"] = record.get("precision")
+        is_off = made.get("own_value") == "off"
+        made["own_value"] = [] if is_off else record["model"].get("own_value", [])
         other = [
             name
             for name, value in wanted.items()

@@ -204,6 +204,7 @@ def _job(
             "versions": config.tta,
             "device": denoiser.device.type,
             "precision": denoiser.precision,
+            **({} if config.own_value == "auto" else {"own_value": config.own_value}),
         },
     }
 
