@@ -181,6 +181,15 @@ class EarlyStopped(Event):
 
 
 @dataclass(frozen=True)
+class BestRestored(Event):
+    """The run ends with the weights of an earlier epoch."""
+
+    epoch: int
+    """The epoch with the lowest validation loss, counted over all runs, from 0."""
+    val_loss: float
+
+
+@dataclass(frozen=True)
 class SnapshotTaken(Event):
     """A snapshot of the model is in memory and can be restored."""
 

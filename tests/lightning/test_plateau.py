@@ -109,6 +109,7 @@ def standing_still(create=create_care_configuration, **training):
         optimizer_params={"lr": 1e-9},
         model_params={"num_channels_init": 8, "use_batch_norm": False},
     )
+    training = {"final_model": "last", **training}
     return config.replace(training_config=config.training_config.replace(**training))
 
 

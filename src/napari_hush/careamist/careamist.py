@@ -23,7 +23,12 @@ from napari_hush.careamist.predicting import (
     open_images,
     unpacked,
 )
-from napari_hush.careamist.training import data_module, known_statistics, open_folders
+from napari_hush.careamist.training import (
+    data_module,
+    files_in,
+    known_statistics,
+    open_folders,
+)
 from napari_hush.config import Configuration, load_configuration
 from napari_hush.deprecation import former_keywords
 from napari_hush.errors import ConfigurationError, ModelFileError, TrainingError
@@ -57,7 +62,7 @@ class CAREamist:
     source : Configuration, Model, str or Path
         A configuration or a model, or a file of one: ``.yml``, ``.safetensors``, a
         BioImage.IO package (``.zip``) of napari-hush or CAREamics, or a checkpoint
-        (``.ckpt``) of CAREamics.
+        (``.ckpt``) of CAREamics, or of a ``ModelCheckpoint`` among the `callbacks`.
     work_dir : str or Path, optional
         Root folder for files that `callbacks` write; nothing else is written to disk.
     callbacks : sequence of pytorch_lightning.Callback, optional
@@ -98,6 +103,7 @@ class CAREamist:
         enable_progress_bar: bool = True,
     ) -> None:
         self.model: Model | None = None
+        self._checkpoints: dict[str, Model | Path] = {}
         if isinstance(source, Configuration):
             self.config = source
         elif isinstance(source, Model):
@@ -112,6 +118,8 @@ class CAREamist:
         else:
             self.model = open_model(source)
             self.config = self.model.config
+            # Where hush train puts them.
+            self._checkpoints = files_in(Path(source).with_suffix(".checkpoints"))
         self.work_dir = None if work_dir is None else as_path(work_dir)
         self.callbacks = _checked(callbacks)
         self.enable_progress_bar = enable_progress_bar and on_progress is None
@@ -172,8 +180,12 @@ class CAREamist:
         resume: str | Path | None = None,
         checkpoint_required: bool = True,
         log_dir: str | Path | None = None,
+        model_dir: str | Path | None = "checkpoints",
     ) -> None:
         """Train for the configured epochs, starting from the current model if there is one.
+
+        The model is then that of ``training_config.final_model``: for Noise2Noise and CARE
+        the best by validation loss, for Noise2Void the last; `get_checkpoints` has both.
 
         Parameters
         ----------
@@ -197,6 +209,10 @@ class CAREamist:
         log_dir : str or Path, optional
             Folder for a log of the losses, in the format that the configuration names;
             relative to `work_dir`. By default nothing is logged.
+        model_dir : str or Path, optional
+            Folder for model files (``epoch-0010``, ``best``, ``last``) if
+            ``training_config.checkpoint_every_n_epochs`` is set; relative to `work_dir`.
+            Files of earlier runs are replaced.
 
         Raises
         ------
@@ -222,8 +238,9 @@ class CAREamist:
                 val_minimum_split=val_minimum_split,
                 use_in_memory=use_in_memory,
             )
+            models = None if model_dir is None else (self.work_dir or Path()) / model_dir
             with explain_memory_error("training"):
-                self.model = train(
+                trained = train(
                     self.config,
                     data,
                     self.model,
@@ -232,16 +249,24 @@ class CAREamist:
                     on_snapshot=self._keep_snapshot,
                     control=control,
                     losses=self._losses,
-                    folders=replace(folders, checkpoints_required=checkpoint_required),
+                    folders=replace(
+                        folders, checkpoints_required=checkpoint_required, models=models
+                    ),
                     callbacks=self.callbacks,
                 )
+            self.model = trained.model
+            kept = {"best": trained.best, "last": trained.last}
+            self._checkpoints = {n: model for n, model in kept.items() if model is not None}
+            if self.config.training_config.checkpoint_every_n_epochs and models is not None:
+                self._checkpoints = files_in(models) | self._checkpoints
         finally:
             self._control = None
 
     def stop_training(self) -> None:
-        """End training after the current step and keep the model; from any thread.
+        """End training after the current step; from any thread.
 
-        Does nothing, as the methods below, while no training is running.
+        The model is chosen as at any end, see `train`. Does nothing, as the methods below,
+        while no training is running.
         """
         if (control := self._control) is not None:
             control.stop()
@@ -283,6 +308,16 @@ class CAREamist:
         """Plot the losses of all runs of this object, see `quality.plot_losses`."""
         return plot_losses(self.get_losses(), ax)
 
+    def get_checkpoints(self) -> dict[str, Model | Path]:
+        """Models of the last training run by name, for ``predict(checkpoint=name)``.
+
+        They are ``"best"``, of the epoch with the lowest validation loss if there is one,
+        and ``"last"``; with ``training_config.checkpoint_every_n_epochs`` also files such
+        as ``"epoch-0010"``. Each opens as ``CAREamist(source)``. Of a model file
+        ``cells.safetensors`` they are the files in ``cells.checkpoints``, if any.
+        """
+        return dict(self._checkpoints)
+
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Models of earlier steps, oldest first, spread evenly over all training so far."""
@@ -316,6 +351,20 @@ class CAREamist:
 
     # ---- prediction
 
+    def _chosen(self, checkpoint: str | Path | None) -> tuple[Model, Configuration]:
+        """The model that `checkpoint` names, and the configuration of its training."""
+        if checkpoint is None:
+            return self.trained, self.config
+        chosen = self._checkpoints.get(str(checkpoint), checkpoint)
+        if chosen in ("best", "last"):
+            names = ", ".join(self._checkpoints) or "none"
+            raise TrainingError(
+                f"This CAREamist has no checkpoint {chosen!r} of a training run (there "
+                f"are: {names}); train first, or give the path of a model file."
+            )
+        model = chosen if isinstance(chosen, Model) else open_model(chosen)
+        return model, model.config
+
     @former_keywords(judge="check")
     @by_any_name
     @lists_settings
@@ -331,6 +380,7 @@ class CAREamist:
         first: Callable[[], Region | None] | None = None,
         check: bool = True,
         lazy: bool = False,
+        checkpoint: str | Path | None = None,
         **settings: Unpack[PredictSettings],
     ) -> Any:
         """Denoise images.
@@ -361,6 +411,9 @@ class CAREamist:
         lazy : bool
             Return dask arrays with one chunk per tile, computed on access. Without `out`,
             `region`, `first`, `should_stop`, events and checks.
+        checkpoint : str or Path, optional
+            Another model than the current one: ``"best"`` or ``"last"`` of the training
+            run, or another name of `get_checkpoints`, or the path of a model file.
         **settings
             `axes`, `data_type`, `level`, `series`, `scene`, `field`, `tile_size`,
             `tile_overlap`, `batch_size`, `tta`, `precision`, `own_value` and `dtype`
@@ -381,11 +434,11 @@ class CAREamist:
         HushError
             If there is no model yet, or an image does not suit it.
         """
-        model = self.trained
+        model, trained_on = self._chosen(checkpoint)
         source, read_source_func, extension_filter, settings = unpacked(
             model, source, read_source_func, extension_filter, settings
         )
-        config = inference_config(self.config.data_config, model, source, settings)
+        config = inference_config(trained_on.data_config, model, source, settings)
         images = open_images(
             config,
             source,
@@ -426,6 +479,7 @@ class CAREamist:
         extension_filter: str = "",
         should_stop: Callable[[], bool] | None = None,
         check: bool = True,
+        checkpoint: str | Path | None = None,
         **settings: Unpack[PredictSettings],
     ) -> list[Path]:
         """Denoise files one after the other, each into its own file.
@@ -459,7 +513,7 @@ class CAREamist:
         resume : bool
             Keep existing results and denoise the missing ones. Those of another model or
             of other settings are refused, except in custom formats.
-        read_source_func, extension_filter, should_stop, check, **settings
+        read_source_func, extension_filter, should_stop, check, checkpoint, **settings
             See `predict`.
 
         Returns
@@ -476,12 +530,13 @@ class CAREamist:
             At the end: if some of several files cannot be read or do not suit the model.
         """
         output = (self.work_dir or Path()) / as_path(prediction_dir)
+        model, trained_on = self._chosen(checkpoint)
         source, read_source_func, extension_filter, settings = unpacked(
-            self.trained, source, read_source_func, extension_filter, settings
+            model, source, read_source_func, extension_filter, settings
         )
         job = file_job(
-            self.config,
-            self.trained,
+            trained_on,
+            model,
             source,
             output,
             settings,

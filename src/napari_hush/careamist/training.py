@@ -13,6 +13,7 @@ from napari_hush.lightning import (
     load_checkpoint,
     refuse_if_interrupted,
 )
+from napari_hush.models.file import SUFFIX
 from napari_hush.system import job_env
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def open_folders(
             "the same one, or start a new run."
         )
     return RunFolders(root / resume, logs=logs, work=work_dir), checkpoint
+
+
+def files_in(folder: Path) -> dict[str, Model | Path]:
+    """The model files in `folder` by name, in order."""
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def data_module(

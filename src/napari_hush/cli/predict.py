@@ -29,6 +29,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from napari_hush.config import InferenceConfig
 
     parser.add_argument("model", metavar="MODEL", help="a model file or package")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="NAME|FILE",
+        help="best, last, epoch-0010 and so on, of the training run of MODEL "
+        "(in MODEL.checkpoints, written with --set checkpoint_every_n_epochs=N), or a file",
+    )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGES)
     parser.add_argument(
         "-o",
@@ -123,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
             write_type=options.format,
             overwrite=options.overwrite,
             resume=options.resume,
+            checkpoint=options.checkpoint,
             data_type=file_type(options.images, trained_on.data_type),
             axes=options.axes,
             **{name: getattr(options, name) for name in _SELECTION},

@@ -58,6 +58,11 @@ class Command:
         """Where losses are logged: ``MODEL.logs`` next to the model."""
         return self.output.with_suffix(".logs")
 
+    @property
+    def models(self) -> Path:
+        """Where models of single epochs go: ``MODEL.checkpoints`` next to the model."""
+        return self.output.with_suffix(".checkpoints")
+
 
 def begin(command: Command, *, overwrite: bool) -> None:
     """Write `command` into its folder; refuse to replace an interrupted run."""

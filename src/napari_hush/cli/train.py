@@ -105,6 +105,7 @@ def train_and_save(
                 checkpoint_dir=checkpoint_dir,
                 resume=resume,
                 log_dir=command.logs,
+                model_dir=command.models,
             )
             if first:
                 careamist.save(command.output, overwrite=command.overwrite)

@@ -46,6 +46,12 @@ class TrainingConfig(Frozen):
     """Compare the mean loss of the last epochs, as many as above, with that of as many
     epochs before, and stop if it is not lower by this fraction (0 to 1); None to compare
     each epoch with the lowest loss."""
+    final_model: Literal["auto", "best", "last"] = Field("auto", json_schema_extra=NEW)
+    """Weights after training: best, those of the epoch with the lowest validation loss;
+    last, those of the last step; auto: best for Noise2Noise and CARE, last for Noise2Void,
+    whose validation loss scatters more than the weights improve."""
+    checkpoint_every_n_epochs: int = Field(0, ge=0, json_schema_extra=NEW)
+    """Write the model to a file every n epochs, and the best and the last; 0 for never."""
     snapshots: int = Field(10, ge=0, le=1000)
     """Number of models of earlier epochs to keep in memory; 0 for none."""
     checkpoint_every: float = Field(60.0, ge=0, serialization_alias="save_state_every")

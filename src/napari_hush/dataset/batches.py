@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import IterableDataset, Sampler
 
 from napari_hush.dataset.patch_dataset import PatchDataset, RandomStream
-from napari_hush.errors import counted
+from napari_hush.errors import DataError, counted
 from napari_hush.system.memory import format_bytes
 
 _log = logging.getLogger(__name__)
@@ -80,6 +80,35 @@ class PatchSampler(Sampler[int]):
             rng = np.random.default_rng([self.seed, RandomStream.ORDER, number])
             order = rng.permutation(length)
         return order + number * length if own else order
+
+
+class PatchStream(IterableDataset[Any]):
+    """`count` patches of an iterable `dataset`, again and again if it has fewer.
+
+    Each epoch iterates anew; the first `skip` patches are left out.
+    """
+
+    def __init__(self, dataset: Any, count: int, skip: int = 0) -> None:
+        self.dataset = dataset
+        self.count = count
+        self.skip = skip
+
+    def __len__(self) -> int:
+        return self.count - self.skip
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(self._endless(), self.skip, self.count)
+
+    def _endless(self) -> Iterator[Any]:
+        while True:
+            number = -1
+            for number, patch in enumerate(self.dataset):  # noqa: B007 - counts them
+                yield patch
+            if number < 0:
+                raise DataError(
+                    f"{type(self.dataset).__name__} has no patches when it is iterated "
+                    "over again; let __iter__ begin anew each time."
+                )
 
 
 _Rows = TypeVar("_Rows")

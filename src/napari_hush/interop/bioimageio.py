@@ -28,6 +28,7 @@ from napari_hush.interop.bioimageio_rdf import (
     citations_of,
     described,
     description_of,
+    halos,
     least_sizes,
     name_of,
     round_up,
@@ -253,7 +254,7 @@ def readme(model: Model, about: About, *, simulated: bool) -> str:
 ## How to run it
 
 Sizes along {axes} are {_sizes(least_sizes(model))} pixels or more, in steps
-of {_sizes(model.network.multiple)}. Tiles need a halo of {_sizes(model.network.halo)} \
+of {_sizes(model.network.multiple)}. Tiles need a halo of {_sizes(halos(model))} \
 pixels, which is cropped.
 Normalization is part of the description (pre- and postprocessing), so that input and
 output are intensities.

@@ -66,8 +66,9 @@ def described(
         "license": about.license,
         "tags": list(dict.fromkeys([*_TAGS, method.name, dims, *about.tags])),
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "documentation": file("README.md"),
-        "covers": [file(name) for name in covers],
+        # Readers before bioimageio.spec 0.5.12 take only names of these two.
+        "documentation": "README.md",
+        "covers": covers,
         "inputs": [_input(model, about, file("test_input.npy"))],
         "outputs": [_output(model, about, file("test_output.npy"))],
         "weights": {
@@ -127,9 +128,22 @@ def citations_of(model: Model, about: About) -> list[dict[str, str]]:
 
 def least_sizes(model: Model) -> tuple[int, ...]:
     """The smallest sizes ``((Z), Y, X)`` with a pixel outside of the halo."""
-    network = model.network
-    pairs = zip(network.halo, network.multiple, strict=True)
+    pairs = zip(halos(model), model.network.multiple, strict=True)
     return tuple(round_up(2 * halo + 1, step) for halo, step in pairs)
+
+
+def halos(model: Model) -> tuple[int, ...]:
+    """Pixels ``((Z), Y, X)`` to crop, as bioimageio.spec 0.5.4 accepts them.
+
+    They are even, and stay the same if multiplied and divided by the pixel size.
+    """
+    found = []
+    for halo, axis in zip(model.network.halo, _letters(model), strict=True):
+        even, scale = round_up(halo, 2), _pixel(model, axis).get("scale", 1.0)
+        while even * scale / scale != even:
+            even += 2
+        found.append(even)
+    return tuple(found)
 
 
 def round_up(number: int, step: int) -> int:
@@ -162,7 +176,7 @@ def _output(model: Model, about: About, test: dict[str, str]) -> dict[str, Any]:
         names = list(about.channel_names)
     sizes = [
         {"halo": halo, "size": {"tensor_id": INPUT, "axis_id": axis}}
-        for halo, axis in zip(model.network.halo, _letters(model), strict=True)
+        for halo, axis in zip(halos(model), _letters(model), strict=True)
     ]
     unscale = model.output_normalization
     return {

@@ -25,7 +25,7 @@ from napari_hush.interop.careamics import careamics_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
 from napari_hush.models import load_model
-from napari_hush.models.file import MALFORMED, model_of
+from napari_hush.models.file import MALFORMED, RECORD, model_of, tensor_bytes
 from napari_hush.system.atomic_write import as_path, refuse_existing
 from napari_hush.system.memory import require_memory
 
@@ -107,8 +107,6 @@ def _check_name(name: str) -> None:
 
 _DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "model.yaml")
 _OWN = ".safetensors"
-_NETWORK = "model."
-"""Prefix of the network's weights in a checkpoint."""
 
 
 _PICKLE_BYTES = 2**24
@@ -126,9 +124,9 @@ def open_model(path: str | Path) -> Model:
     """Read a model without running any code in its file.
 
     A ``.safetensors`` file that `save_model` wrote; a BioImage.IO package (``.zip``) that
-    `write_package` or CAREamics wrote; a checkpoint (``.ckpt``) of CAREamics. Raises a
-    MissingFileError, a ModelFileError if there is no usable model in it, or an
-    OutOfMemoryError.
+    `write_package` or CAREamics wrote; a checkpoint (``.ckpt``) of CAREamics, or of
+    Lightning with a `HushModule`. Raises a MissingFileError, a ModelFileError if there is
+    no usable model in it, or an OutOfMemoryError.
     """
     path = as_path(path)
     read = _READERS.get(path.suffix.lower())
@@ -188,16 +186,24 @@ def _weights(text: Mapping[str, Any], archive: Archive) -> dict[str, torch.Tenso
 
 def _checkpoint(path: Path) -> Model:
     found, nbytes = _unpickled(path, repr(path.name))
+    if (texts := found.get(RECORD)) is not None:
+        weights = _network_weights(found, nbytes, "network.")
+        return model_of(tensor_bytes(weights, dict(texts)), repr(str(path)))
     kept = [found.get(f"{part}hyper_parameters") or {} for part in ("", "datamodule_")]
     values = {**kept[0], **kept[1], **(found.get("careamics_info") or {})}
-    weights = {
-        name.removeprefix(_NETWORK): tensor
-        for name, tensor in _tensors(found["state_dict"], nbytes).items()
-        if name.startswith(_NETWORK)
-    }
+    weights = _network_weights(found, nbytes, "model.")
     return careamics_model(
         values, weights, epochs=_count(found, "epoch"), steps=_count(found, "global_step")
     )
+
+
+def _network_weights(found: Any, nbytes: int, prefix: str) -> dict[str, torch.Tensor]:
+    """The weights in a checkpoint whose names start with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in _tensors(found["state_dict"], nbytes).items()
+        if name.startswith(prefix)
+    }
 
 
 def _unpickled(source: Path | bytes, name: str) -> tuple[Any, int]:

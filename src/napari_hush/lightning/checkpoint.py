@@ -100,6 +100,20 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, eq=False)
+class Best:
+    """The model of the epoch with the lowest validation loss, on the CPU."""
+
+    val_loss: float
+    model: Model
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All but the weights, as JSON can hold it."""
+        after = {"epochs": self.model.epochs, "steps": self.model.steps}
+        return {"val_loss": self.val_loss, "after": after}
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingCheckpoint:
     """A training run after one of its steps."""
 
@@ -117,6 +131,37 @@ class TrainingCheckpoint:
     def under(self, prefix: str) -> dict[str, Tensor]:
         """Tensors whose names start with ``prefix.``, without the prefix."""
         return _under(prefix, self.tensors)
+
+    @property
+    def best(self) -> Best | None:
+        """The epoch with the lowest validation loss so far, if any."""
+        found = self.numbers.get("best")
+        if found is None:
+            return None
+        return Best(found["val_loss"], self._model(self.under("best"), **found["after"]))
+
+    def _model(self, weights: Mapping[str, Tensor], *, epochs: int, steps: int) -> Model:
+        """The model with `weights`; UnreadableFileError if they do not fit."""
+        with explain_damage("the interrupted run"):
+            network = UNet(self.config.algorithm_config.model)
+            network.load_state_dict(weights)
+            return Model(
+                self.config,
+                network.eval(),
+                self.data.normalization,
+                self.data.target_normalization,
+                epochs=epochs,
+                steps=steps,
+                provenance=self.provenance,
+            )
+
+    @property
+    def last(self) -> Model:
+        """The model, with EMA weights if there are any; UnreadableFileError if damaged."""
+        position = self.position
+        return self._model(
+            self.best_weights, epochs=position.model_epochs, steps=position.model_steps
+        )
 
     @property
     def best_weights(self) -> dict[str, Tensor]:
@@ -165,9 +210,14 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
         config = Configuration.model_validate_json(header["configuration"])
         network = config.algorithm_config.model
         check_weights(_under("network", file.shapes), network)
-        if average := _under("average", file.shapes):
-            check_weights(average, network)
+        for part in ("average", "best"):
+            if weights := _under(part, file.shapes):
+                check_weights(weights, network)
         tensors = file.tensors()
+        numbers = json.loads(header["numbers"])
+        if (best := numbers.get("best")) is not None:
+            after = {"epochs": 0, "steps": 0}
+            check_alike("its best", best, {"val_loss": 0.0, "after": after})
         losses: dict[str, list[Any]] = {}
         for name in vars(Losses()):
             values = tensors.pop(f"losses.{name}", None)
@@ -185,7 +235,7 @@ def load_checkpoint(folder: str | Path) -> TrainingCheckpoint:
             config,
             _position(header["position"]),
             fingerprint,
-            json.loads(header["numbers"]),
+            numbers,
             tensors,
             Losses(**losses),
             Provenance.from_json(header["provenance"], len(fingerprint.means)),
@@ -246,19 +296,7 @@ def model_of(checkpoint: TrainingCheckpoint) -> Model:
 
     Raises UnreadableFileError if the weights do not fit the configured network.
     """
-    position, data = checkpoint.position, checkpoint.data
-    with explain_damage("the interrupted run"):
-        network = UNet(checkpoint.config.algorithm_config.model)
-        network.load_state_dict(checkpoint.best_weights)
-        return Model(
-            checkpoint.config,
-            network.eval(),
-            data.normalization,
-            data.target_normalization,
-            epochs=position.model_epochs,
-            steps=position.model_steps,
-            provenance=checkpoint.provenance,
-        )
+    return checkpoint.last
 
 
 @contextmanager

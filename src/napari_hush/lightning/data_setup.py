@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from torch.utils.data import IterableDataset
 
+from napari_hush.dataset.batches import PatchStream
 from napari_hush.errors import ConfigurationError, DataError, counted
 from napari_hush.lightning.checkpoint import Fingerprint
 
@@ -72,13 +73,18 @@ def fingerprint(data: TrainDataModule, steps: int) -> Fingerprint:
     targets = getattr(data.train_dataset, "target_normalization", None)
     return Fingerprint(
         steps_per_epoch=steps,
-        num_patches=len(data.train_dataset),  # type: ignore[arg-type]
-        num_val_patches=0 if data.val_dataset is None else len(data.val_dataset),  # type: ignore[arg-type]
+        num_patches=_length(data.train_dataset),
+        num_val_patches=_length(data.val_dataset),
         means=tuple(means),
         stds=tuple(stds),
         target_means=None if targets is None else tuple(targets.means),
         target_stds=None if targets is None else tuple(targets.stds),
     )
+
+
+def _length(dataset: Any) -> int:
+    """Number of patches; 0 without a dataset, or if it is unknown."""
+    return len(dataset) if hasattr(dataset, "__len__") else 0
 
 
 def check_same_data(expected: Fingerprint, found: Fingerprint) -> None:
@@ -113,14 +119,7 @@ def check_scaling(
 
 def check_patches(config: Configuration, data: TrainDataModule) -> None:
     """Compare the first patch with the input of the network."""
-    if not hasattr(data.train_dataset, "__len__") or isinstance(
-        data.train_dataset, torch.utils.data.IterableDataset
-    ):
-        raise ConfigurationError(
-            f"{type(data.train_dataset).__name__} can only be iterated over; give it "
-            "__len__ and __getitem__, so that patches can be visited in random order."
-        )
-    parts = data.train_dataset[0]
+    parts = _first(data.train_dataset)
     shape = tuple(parts[0].shape)
     network = config.algorithm_config.model
     if len(shape) - 1 != network.conv_dims or shape[0] != network.in_channels:
@@ -146,6 +145,18 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
             f"configured to return {network.num_classes}; set n_channels_out to that of "
             "the targets."
         )
+
+
+def _first(dataset: Any) -> Any:
+    """The first patch of `dataset`."""
+    if isinstance(dataset, IterableDataset):
+        return next(iter(PatchStream(dataset, 1)))
+    if not hasattr(dataset, "__len__"):
+        raise ConfigurationError(
+            f"{type(dataset).__name__} has no length; give it __len__ and __getitem__, or "
+            "derive it from torch.utils.data.IterableDataset."
+        )
+    return dataset[0]
 
 
 def _pairing_error(config: Configuration) -> ConfigurationError:

@@ -1,4 +1,4 @@
-"""Callbacks that hand out models during a run: snapshots and previews."""
+"""Callbacks that hand out models during a run: snapshots, files and previews."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ import numpy as np
 import pytorch_lightning as L
 import torch
 
-from napari_hush.errors import ConfigurationError, HushError
-from napari_hush.events import PreviewFailed, SnapshotTaken
+from napari_hush.errors import ConfigurationError, HushError, UnwritableFileError
+from napari_hush.events import PreviewFailed, SnapshotTaken, WarningIssued
 from napari_hush.lightning.module import HushModule
+from napari_hush.models.file import SUFFIX, save_model
+from napari_hush.system.atomic_write import make_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_hush.events import OnProgress
     from napari_hush.models import Model
 
 _log = logging.getLogger(__name__)
@@ -82,6 +87,34 @@ def thinned(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
         gaps = [steps[i + 1] - steps[i - 1] for i in range(1, len(kept))]
         del kept[gaps.index(min(gaps))]
     return kept
+
+
+@dataclass(eq=False)
+class ModelFiles(L.Callback):
+    """Write a model file into `folder` every `every` epochs; none if it is None.
+
+    Files of earlier runs are replaced. One that cannot be written is a `WarningIssued`.
+    """
+
+    folder: Path | None
+    every: int
+    on_progress: OnProgress
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the model if it is time; a callback before has counted the epoch."""
+        assert isinstance(pl_module, HushModule)  # noqa: S101 - narrows a type
+        if self.folder is not None and pl_module.epochs % self.every == 0:
+            self.write(f"epoch-{pl_module.epochs:04}", pl_module.model())
+
+    def write(self, name: str, model: Model | None) -> None:
+        """Write `model`, if there is one, as the file `name`."""
+        if self.folder is None or model is None:
+            return
+        try:
+            make_folder(self.folder)
+            save_model(model, self.folder / f"{name}{SUFFIX}", overwrite=True)
+        except UnwritableFileError as error:
+            self.on_progress(WarningIssued("state", str(error)))
 
 
 class PreviewCallback(L.Callback):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytorch_lightning as L
@@ -17,13 +19,16 @@ from napari_hush.config import Configuration, CosineConfig
 from napari_hush.dataset.batches import share as share_of
 from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import ConfigurationError, TrainingError
+from napari_hush.lightning import by_hand
 from napari_hush.lightning.checkpoint import (
+    Best,
     check_alike,
     explain_damage,
     optimizer_tensors,
     restore_optimizer,
 )
 from napari_hush.lightning.control import RunClock
+from napari_hush.lightning.ema import EMAWeights
 from napari_hush.lightning.gradients import (
     Gradients,
     MicroBatches,
@@ -34,6 +39,8 @@ from napari_hush.lightning.gradients import (
 from napari_hush.lightning.metrics import METRICS, pair_metrics
 from napari_hush.lightning.process_group import ProcessGroup, plain
 from napari_hush.models import Model, Precision, Provenance
+from napari_hush.models.file import RECORD, model_header, model_of, tensor_bytes
+from napari_hush.models.weights import new_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,10 +50,13 @@ if TYPE_CHECKING:
     from napari_hush.dataset import Share
     from napari_hush.events import Event, OnProgress
     from napari_hush.lightning.checkpoint import TrainingCheckpoint
+    from napari_hush.lightning.predict_data_module import TileBatch, TilePrediction
     from napari_hush.models import UNet
     from napari_hush.models.normalization import Normalization
 
 
+_TRAINED = "napari_hush_trained"
+"""Key in checkpoints: the trained weights, if those of the model are averaged."""
 _FUSED = ("cpu", "cuda")
 """Devices with fused optimizers."""
 
@@ -89,45 +99,6 @@ def build_schedule(
     return schedule
 
 
-class EMAWeights:
-    """A network whose weights are the exponential moving average of those of another.
-
-    After step ``t`` (from 0) the average moves towards the trained weights by
-    ``1 - min(decay, (1 + t) / (10 + t))``; the ramp, that of TensorFlow's
-    ``ExponentialMovingAverage``, removes the random initial weights within a few steps.
-    Means and variances of batch normalization are averaged, too (after Polyak and
-    Juditsky, SIAM J. Control Optim. 30, 1992).
-
-    The average spans about ``1 / (1 - decay)`` steps. `network` is the averaged network, in
-    evaluation mode and on the device of the trained one.
-    """
-
-    def __init__(self, network: UNet, decay: float) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.decay = decay
-        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
-        floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        counts = [pair for pair in pairs if not pair[0].is_floating_point()]
-        self._averages, self._trained = _columns(floats)
-        self._counts, self._trained_counts = _columns(counts)
-
-    @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Add the weights after `step`, counted from 0 at the start of the run."""
-        keep = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._averages, self._trained, 1 - keep)
-        if self._counts:
-            torch._foreach_copy_(self._counts, self._trained_counts)
-
-
-def _tensors(network: UNet) -> list[Tensor]:
-    return [*(p.detach() for p in network.parameters()), *network.buffers()]
-
-
-def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
-    return [first for first, _ in pairs], [second for _, second in pairs]
-
-
 def ignore_event(event: Event) -> None:
     """Report to nobody."""
 
@@ -140,13 +111,19 @@ class HushModule(L.LightningModule):
     the whole run. `first_step` and `first_epoch` are done before it, so that random draws
     do not repeat. The normalizations, statistics of the training data, belong to the model.
     `on_progress` gets the events of callbacks; `clock` leaves out pauses.
+
+    In a Trainer of your own, ``HushModule(config)`` is enough: the network is new, the
+    normalizations are those of the data module, and the number of steps that of the
+    Trainer. ``train_loss`` and ``val_loss`` are logged for each epoch. A file that a
+    ``ModelCheckpoint`` writes holds the EMA weights; ``CAREamist(path)`` and
+    ``HushModule.load_from_checkpoint(path)`` open it.
     """
 
     def __init__(
         self,
-        config: Configuration,
-        network: UNet,
-        total_steps: int,
+        config: Configuration | dict[str, Any],
+        network: UNet | None = None,
+        total_steps: int | None = None,
         first_step: int = 0,
         *,
         first_epoch: int = 0,
@@ -157,6 +134,10 @@ class HushModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        if isinstance(config, dict):  # from a checkpoint
+            config = Configuration.build(config, written_by_hush=True)
+        if network is None:
+            network = new_network(config.algorithm_config.model, config.data_config.seed)
         self.config = config
         self.network = network
         self.total_steps = total_steps
@@ -175,12 +156,17 @@ class HushModule(L.LightningModule):
         # Number of processes that are to stop, a scalar; the same in all of them.
         self.stop_requests: Tensor | None = None
         # Set before a run.
+        self.by_hand = True
+        """Whether the Trainer is the user's own, without the callbacks of `train`."""
         self.precision: Precision = "32"
         self.resumed: TrainingCheckpoint | None = None
         self.ranks = ProcessGroup()
         self.wants_stop: Callable[[], bool] = lambda: False
         self.provenance = Provenance()
+        self.best: Best | None = None
         self._ema: EMAWeights | None = None
+        self._before = first_epoch  # epochs before the current one
+        self._trained: dict[str, Tensor] | None = None  # weights of a file, not averaged
         self._schedule: LRScheduler | None = None
         wanted = config.algorithm_config.lr_scheduler
         self._steps_schedule = isinstance(wanted, CosineConfig)  # others step by epoch
@@ -197,11 +183,21 @@ class HushModule(L.LightningModule):
 
     # ---- called by Lightning ----
 
+    def setup(self, stage: str) -> None:
+        """In a Trainer of the user, take what `train` would give."""
+        if self.by_hand:
+            by_hand.set_up(self, stage)
+
     def on_train_start(self) -> None:
         """Start the EMA weights, on the device of the network."""
         decay = self.config.training_config.ema_decay
         if decay:
             self._ema = EMAWeights(self.network, decay)
+        if self.trainer.ckpt_path is None:
+            self.first_step = self.steps
+        elif self._trained is not None:
+            self.network.load_state_dict(self._trained)
+        self._trained = None
         if self.resumed is not None:
             self._restore(self.resumed)
         self.gradients.start(self.device)
@@ -209,6 +205,44 @@ class HushModule(L.LightningModule):
     def on_train_end(self) -> None:
         """Free the memory of the CUDA graph."""
         self.gradients.end()
+
+    def on_train_epoch_start(self) -> None:
+        """Note the number of the epoch."""
+        self._before = self.epochs
+
+    def on_train_epoch_end(self) -> None:
+        """Log the loss and end the epoch, unless a callback of `train` did."""
+        if not self.by_hand or not self.step_losses:
+            return
+        loss = float(torch.stack(self.step_losses).mean())
+        self.step_losses.clear()
+        self.log("train_loss", loss, prog_bar=True)
+        monitored, self.val_loss = self.val_loss, None
+        self.end_epoch(self.epochs + 1, loss if monitored is None else monitored)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add all that the model needs, and make its weights those that are averaged."""
+        checkpoint["hyper_parameters"] = {"config": self.config.model_dump(mode="json")}
+        checkpoint[RECORD] = model_header(replace(self.model(), epochs=self._epochs_now))
+        if self._ema is not None:
+            checkpoint[_TRAINED] = self.network.state_dict()
+            averaged = self._ema.network.state_dict()
+            checkpoint["state_dict"] = {f"network.{n}": t for n, t in averaged.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what `on_save_checkpoint` added; Lightning loads the weights."""
+        content = tensor_bytes(self.network.state_dict(), checkpoint[RECORD])
+        model = model_of(content, "the checkpoint")
+        self.normalization = model.normalization
+        self.target_normalization = model.target_normalization
+        self.epochs, self.steps = model.epochs, model.steps
+        self.provenance = model.provenance
+        self._trained = checkpoint.get(_TRAINED)
+
+    @property
+    def _epochs_now(self) -> int:
+        """Complete epochs, the current one included if its last step is done."""
+        return self._before + bool(self.trainer.is_last_batch)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Take one optimizer step; return the loss before it."""
@@ -297,17 +331,41 @@ class HushModule(L.LightningModule):
             if self.simple_losses is None:  # the same in every epoch
                 simple = self.ranks.total(torch.stack(self._simple).sum(0)) / sums[1]
                 self.simple_losses = [float(loss) for loss in simple]
-            self.log("val_loss", self.val_loss, logger=False)
+            self.log("val_loss", self.val_loss, logger=self.by_hand, prog_bar=self.by_hand)
             if self.config.algorithm_config.needs_targets:
                 sums = torch.stack([sums.new_zeros(2, 2), *self._val_metrics]).sum(0)
                 found = zip(METRICS, self.ranks.total(sums).tolist(), strict=True)
                 self.val_metrics = {name: sum_ / n for name, (sum_, n) in found if n}
-                self.log_dict(self.val_metrics, logger=False)
+                self.log_dict(self.val_metrics, logger=self.by_hand)
+            if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+                self._keep_if_best(self.val_loss)
+
+    def _keep_if_best(self, val_loss: float) -> None:
+        if self.normalization is None or not math.isfinite(val_loss):
+            return
+        if self.best is None or val_loss < self.best.val_loss:
+            model = self.model()
+            model.network.to("cpu")
+            self.best = Best(val_loss, replace(model, epochs=self._epochs_now))
+
+    def predict_step(self, batch: TileBatch) -> list[TilePrediction]:
+        """Denoise a batch of `PredictDataModule`, which makes images of all results."""
+        pixels, images, tiles = batch
+        model = self.model()
+        clean = self.best_network(pixels).float()
+        clean = model.output_normalization.denormalize(clean).cpu()
+        return [
+            (number, tile, result[(slice(None), *tile.crop)].numpy())
+            for number, tile, result in zip(images, tiles, clean, strict=True)
+        ]
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and the schedule of the learning rate."""
         config = self.config.algorithm_config
         optimizer = build_optimizer(config, self.network.parameters())
+        if self.total_steps is None:
+            needed = self._steps_schedule
+            self.total_steps = by_hand.total_steps(self.trainer, needed=needed)
         self._schedule = build_schedule(config, optimizer, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": self._schedule}
 
@@ -333,6 +391,7 @@ class HushModule(L.LightningModule):
             "precision": self.precision,
             "schedule": {} if schedule is None else schedule.state_dict(),
             "groups": self.trainer.optimizers[0].state_dict()["param_groups"],
+            "best": None if self.best is None else self.best.numbers,
         }
 
     def tensors(self) -> dict[str, Tensor]:
@@ -341,6 +400,9 @@ class HushModule(L.LightningModule):
         if self._ema is not None:
             averaged = self._ema.network.state_dict()
             found |= {f"average.{n}": t for n, t in averaged.items()}
+        if self.best is not None:
+            best = self.best.model.network.state_dict()
+            found |= {f"best.{n}": t for n, t in best.items()}
         moments = optimizer_tensors(self.trainer.optimizers[0])
         return found | {f"optimizer.{n}": t for n, t in moments.items()}
 
@@ -358,6 +420,7 @@ class HushModule(L.LightningModule):
                 schedule = checkpoint.numbers["schedule"]
                 check_alike("the schedule", schedule, self._schedule.state_dict())
                 self._schedule.load_state_dict(schedule)
+        self.best = checkpoint.best
         self.steps = checkpoint.position.model_steps
         self.epochs = checkpoint.position.model_epochs
 

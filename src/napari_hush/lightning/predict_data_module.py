@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as L
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from napari_hush.arguments import by_any_name
@@ -26,9 +27,16 @@ from napari_hush.io import (
 from napari_hush.models.normalization import Normalization, exact_float
 from napari_hush.models.unet import halo
 from napari_hush.prediction.tiles import Tile, group_by_shape, plan_tiles, read_tile
+from napari_hush.prediction.to_array import with_channels
 
 if TYPE_CHECKING:
     from napari_hush.io import ReadSource
+
+
+TileBatch = tuple[torch.Tensor, list[int], list[Tile]]
+"""Normalized pixels ``(B, C, (Z), Y, X)``, the number of each image, and the tiles."""
+TilePrediction = tuple[int, Tile, NDArray[np.floating]]
+"""Number of the image, tile, and its part of the result ``(C, (Z), Y, X)``."""
 
 
 class PredictDataModule(L.LightningDataModule):
@@ -108,7 +116,25 @@ class PredictDataModule(L.LightningDataModule):
         chosen = self.pred_config.channels
         self.images = [select_channels(image, chosen) for image in opened]
 
-    def predict_dataloader(self) -> DataLoader[tuple[torch.Tensor, int, Tile]]:
+    def assemble(self, predictions: list[list[TilePrediction]]) -> list[NDArray[Any]]:
+        """The denoised images from the result of ``Trainer.predict`` with this module.
+
+        They are float32, in the axes, shape and intensities of their sources, with the
+        model's output channels (C first if the source has none).
+        """
+        results: list[Any] = [None] * len(self.images)
+        tiles = [tile for batch in predictions for tile in batch]
+        for number, tile, pixels in tiles:
+            axes = with_channels(self.images[number].axes, len(pixels))
+            if results[number] is None:
+                results[number] = np.zeros(axes.shape, np.float32)
+            axes.samples(results[number])[tile.sample][(slice(None), *tile.inner)] = pixels
+        return [
+            image.like_source(result)
+            for image, result in zip(self.images, results, strict=True)
+        ]
+
+    def predict_dataloader(self) -> DataLoader[TileBatch]:
         """Batches ``(pixels, images, tiles)`` of tiles of equal size.
 
         ``pixels`` is float32 ``(B, C, (Z), Y, X)``, normalized; ``images`` and ``tiles``
@@ -127,11 +153,10 @@ class PredictDataModule(L.LightningDataModule):
             sides,
             network.multiple,
         )
+        batches = TileBatches(dataset, config.batch_size)
+        # Lightning accepts no sampler of whole batches here.
         return DataLoader(
-            dataset,
-            batch_sampler=dataset.batches(config.batch_size),
-            collate_fn=_collate,
-            generator=torch.Generator(),
+            batches, batch_size=None, collate_fn=_unchanged, generator=torch.Generator()
         )
 
 
@@ -182,13 +207,26 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
         return self._normalization.normalize(batch)[0], image, tile
 
 
+class TileBatches(Dataset[TileBatch]):
+    """The tiles of a `TileDataset`, at most `size` of one shape at once."""
+
+    def __init__(self, tiles: TileDataset, size: int) -> None:
+        self._tiles = tiles
+        self._groups = tiles.batches(size)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, index: int) -> TileBatch:
+        group = [self._tiles[number] for number in self._groups[index]]
+        pixels, images, tiles = zip(*group, strict=True)
+        return torch.stack(pixels), list(images), list(tiles)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
 def _deepest(axes: str) -> UNetConfig:
     """The network with the largest receptive field, if none is given."""
     return UNetConfig(conv_dims=3 if "Z" in axes else 2, depth=4, n2v2=True)
-
-
-def _collate(
-    items: list[tuple[torch.Tensor, int, Tile]],
-) -> tuple[torch.Tensor, list[int], list[Tile]]:
-    pixels, images, tiles = zip(*items, strict=True)
-    return torch.stack(pixels), list(images), list(tiles)

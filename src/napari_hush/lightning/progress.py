@@ -229,7 +229,7 @@ class ProgressCallback(L.Callback):
             steps_in_epoch=self.position.steps_in_epoch + len(losses),
         )
         seconds_per_step = (now - self._started) / (self.position.steps - self.start.steps)
-        left = module.total_steps - self.position.steps
+        left = (module.total_steps or 0) - self.position.steps
         self._record(
             StepsDone(
                 epoch=self.position.model_epochs,

@@ -17,7 +17,13 @@ from pytorch_lightning.callbacks import Checkpoint, LambdaCallback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from napari_hush.errors import TrainingError
-from napari_hush.events import OnProgress, TrainingDone, TrainingStarted, WarningIssued
+from napari_hush.events import (
+    BestRestored,
+    OnProgress,
+    TrainingDone,
+    TrainingStarted,
+    WarningIssued,
+)
 from napari_hush.io import changes_of
 from napari_hush.lightning.checkpoint import Position, explain_damage
 from napari_hush.lightning.control import RunClock, signals_stop
@@ -25,7 +31,7 @@ from napari_hush.lightning.data_setup import check_scaling, open_data
 from napari_hush.lightning.devices import Launch
 from napari_hush.lightning.gradients import SIMPLE
 from napari_hush.lightning.losses import LossLog, new_logger
-from napari_hush.lightning.model_callbacks import SnapshotCallback
+from napari_hush.lightning.model_callbacks import ModelFiles, SnapshotCallback
 from napari_hush.lightning.module import HushModule, ignore_event
 from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import Checkpointer, ProgressCallback
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
     from napari_hush.config import Configuration
     from napari_hush.io import Image
-    from napari_hush.lightning.checkpoint import Fingerprint, TrainingCheckpoint
+    from napari_hush.lightning.checkpoint import Best, Fingerprint, TrainingCheckpoint
     from napari_hush.lightning.control import RunControl
     from napari_hush.lightning.losses import Losses
     from napari_hush.lightning.model_callbacks import Snapshot
@@ -56,6 +62,17 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
 
 
 @dataclass(frozen=True)
+class Trained:
+    """The models that a training run ends with; None where there is none."""
+
+    model: Model | None
+    """The best or the last, as the configuration says; without a step, that before it."""
+    best: Model | None = None
+    """The model of the epoch with the lowest validation loss."""
+    last: Model | None = None
+
+
+@dataclass(frozen=True)
 class RunFolders:
     """Folders that a run writes to; nothing is written if there is none."""
 
@@ -65,6 +82,8 @@ class RunFolders:
     """Whether an unwritable checkpoint is an error; otherwise it is a warning."""
     logs: Path | None = None
     """Folder of the log of the losses, in the format that the configuration names."""
+    models: Path | None = None
+    """Folder of a model file every n epochs, if the configuration asks for them."""
     work: Path | None = None
     """Lightning's root folder, for files of further callbacks."""
 
@@ -81,10 +100,10 @@ def train(
     losses: Losses,
     folders: RunFolders = RunFolders(),
     callbacks: Sequence[L.Callback] = (),
-) -> Model | None:
+) -> Trained:
     """Train a new model, or `model` further, or resume the run of the checkpoint `resumed`.
 
-    Returns the trained model, or `model`, which is not changed, if the run was stopped
+    Returns the trained models, or `model`, which is not changed, if the run was stopped
     before its first step. `on_progress` gets the events of `napari_hush.events`, in this
     thread, and `on_snapshot` models from during the run, evenly spread over it. `control`
     stops and pauses the run from other threads. `losses` has those of earlier runs of the
@@ -103,15 +122,21 @@ def train(
         config, data, model, resumed, start, found, launch, trainer, clock, control, report
     )
     module = _resume(run)
-    snapshots, progress = _callbacks(run, on_snapshot, losses, folders)
+    snapshots, progress, files = _callbacks(run, on_snapshot, losses, folders)
     if launch.ranks.from_first(lambda: control.should_stop):
         report(TrainingDone(True, clock.elapsed))
-        return model
+        return Trained(model)
     _announce(run, losses)
     if start.epochs == run.num_epochs:  # it was complete before it was resumed
-        return _finished_model(run, module)
-    _fit(run, module, [snapshots, progress])
-    return _report(run, module, progress.position, losses)
+        assert resumed is not None  # noqa: S101 - narrows a type
+        trained = _trained(run, resumed.best, resumed.last)
+        report(TrainingDone(False, clock.elapsed))
+    else:
+        _fit(run, module, [snapshots, progress, files])
+        trained = _report(run, module, progress.position, losses)
+    files.write("best", trained.best)
+    files.write("last", trained.last)
+    return trained
 
 
 @dataclass(frozen=True)
@@ -207,6 +232,7 @@ def _resume(run: _Run) -> HushModule:
         clock=run.clock,
     )
     ranks, control = run.launch.ranks, run.control
+    module.by_hand = False
     module.precision, module.resumed = run.launch.precision, resumed
     module.ranks, module.micro_batches.alone = ranks, ranks.is_alone
     if run.config.training_config.accumulate_grad_batches > 1:
@@ -223,19 +249,26 @@ def _resume(run: _Run) -> HushModule:
     return module
 
 
-def _finished_model(run: _Run, module: HushModule) -> Model:
-    assert run.resumed is not None  # noqa: S101 - narrows a type
-    with explain_damage("the interrupted run"):
-        module.network.load_state_dict(run.resumed.best_weights)
-    run.report(TrainingDone(False, run.clock.elapsed))
-    start = run.start
-    model = replace(module.model(), epochs=start.model_epochs, steps=start.model_steps)
-    return _with_own_value(run, model)
+def _trained(run: _Run, best: Best | None, last: Model) -> Trained:
+    """Choose the model that the run ends with."""
+    last = _with_own_value(run, last)
+    if best is None:
+        return Trained(last, None, last)
+    is_last = best.model.steps == last.steps
+    kept = last if is_last else _with_own_value(run, best.model)
+    wish = run.config.training_config.final_model
+    if wish == "auto":
+        wish = "best" if run.config.algorithm_config.needs_targets else "last"
+    if wish == "last":
+        return Trained(last, kept, last)
+    if not is_last:
+        run.report(BestRestored(kept.epochs - 1, best.val_loss))
+    return Trained(kept, kept, last)
 
 
 def _callbacks(
     run: _Run, on_snapshot: Callable[[Snapshot], None], losses: Losses, folders: RunFolders
-) -> tuple[SnapshotCallback, ProgressCallback]:
+) -> tuple[SnapshotCallback, ProgressCallback, ModelFiles]:
     training, is_first = run.config.training_config, run.launch.ranks.is_first
     checkpointer = None
     if folders.checkpoints is not None and is_first:
@@ -259,7 +292,10 @@ def _callbacks(
     )
     count = training.snapshots if is_first else 0
     snapshots = SnapshotCallback(count, on_snapshot, run.start.first_step, run.num_steps)
-    return snapshots, progress
+    every = training.checkpoint_every_n_epochs
+    wanted = is_first and every > 0
+    files = ModelFiles(folders.models if wanted else None, every, run.report)
+    return snapshots, progress, files
 
 
 def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
@@ -306,6 +342,8 @@ def _ignored_warnings() -> Iterator[None]:
         warnings.simplefilter("ignore", PossibleUserWarning)
         # Lightning's own use of torch, nothing a user could act on.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")
+        # A PatchStream is iterated over in this process.
+        warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__`")
         yield
 
 
@@ -355,20 +393,22 @@ def _loss_warning(module: HushModule, losses: Losses) -> WarningIssued | None:
     return None
 
 
-def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Model | None:
-    """Report the end of the run; return its model, or the one before without a step."""
+def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Trained:
+    """Report the end of the run; return its models, or the one before without a step."""
     stopped = end.epochs < run.num_epochs or run.trainer.should_stop
     if losses.train_step_loss and (warning := _loss_warning(module, losses)):
         run.report(warning)
+    if end.model_steps == run.start.first_step:
+        trained = Trained(run.model)
+    else:
+        last = module.model()
+        last.network.to("cpu")
+        trained = _trained(run, module.best, last)
     run.report(TrainingDone(stopped, run.clock.elapsed))
     if (number := run.control.signal) is not None:
         # Lightning kills the first process if another one ends with an error.
         raise Terminated(number) if run.launch.ranks.is_first else SystemExit(0)
-    if end.model_steps == run.start.first_step:
-        return run.model
-    model = module.model()
-    model.network.to("cpu")
-    return _with_own_value(run, model)
+    return trained
 
 
 def _with_own_value(run: _Run, model: Model) -> Model:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as L
 import torch
-from torch.utils.data import DataLoader, Dataset, SequentialSampler, default_collate
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SequentialSampler,
+    default_collate,
+)
 
 from napari_hush.arguments import by_any_name
 from napari_hush.axes import spatial_axes
@@ -27,7 +33,7 @@ from napari_hush.dataset import (
     device_bytes,
     fits_on,
 )
-from napari_hush.dataset.batches import workers_that_fit
+from napari_hush.dataset.batches import PatchStream, workers_that_fit
 from napari_hush.dataset.build import Split, in_memory, on_disk
 from napari_hush.dataset.collection import Collection
 from napari_hush.dataset.patch_plan import require_room
@@ -58,9 +64,9 @@ class TrainDataModule(L.LightningDataModule):
 
     A subclass may override `setup` alone and set ``self.train_dataset`` and, for
     validation, ``self.val_dataset``. These may return whole batches from ``__getitems__``
-    or single patches from ``__getitem__``, each a tuple of float32 tensors
-    ``(C, (Z), Y, X)``. The statistics of their normalization come from
-    ``get_data_statistics()`` of the dataset or, without it, from ``image_means`` and
+    or single patches from ``__getitem__``, or ``__iter__`` of an IterableDataset, each a
+    tuple of float32 tensors ``(C, (Z), Y, X)``. The statistics of their normalization come
+    from ``get_data_statistics()`` of the dataset or, without it, from ``image_means`` and
     ``image_stds`` of the configuration.
 
     Parameters
@@ -222,10 +228,12 @@ class TrainDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]]:
         """Batches ``(B, C, (Z), Y, X)`` in random order, another one in every epoch."""
-        size = len(self.train_dataset)  # type: ignore[arg-type]
         config = self.data_config
         skip, self._skip = self._skip, 0  # only the first epoch is shorter
         batch = config.batch_size * self._accumulated
+        if isinstance(self.train_dataset, IterableDataset):
+            return self._stream(self.train_dataset, batch, skip)
+        size = len(self.train_dataset)  # type: ignore[arg-type]
         per_epoch = size if self._steps is None else self._steps * batch
         order = PatchSampler(
             self.train_dataset,
@@ -241,8 +249,31 @@ class TrainDataModule(L.LightningDataModule):
         """Batches in order, not augmented; an empty list without validation."""
         if self.val_dataset is None:
             return []
+        if isinstance(self.val_dataset, IterableDataset):
+            return DataLoader(self.val_dataset, self.data_config.batch_size)
         order = SequentialSampler(self.val_dataset)  # type: ignore[arg-type]
         return self._loader("val", self.val_dataset, order, self.data_config.batch_size)
+
+    def _stream(
+        self, dataset: IterableDataset[Any], size: int, skip: int
+    ) -> DataLoader[Any]:
+        """Batches of `size` patches of a dataset that can only be iterated over."""
+        name = type(dataset).__name__
+        if self._ranks > 1:
+            raise ConfigurationError(
+                f"{name} can only be iterated over, which several processes cannot share; "
+                "give it __len__ and __getitem__, or use one device."
+            )
+        if self._steps is not None:
+            count = self._steps * size
+        elif hasattr(dataset, "__len__"):
+            count = len(dataset)
+        else:
+            raise ConfigurationError(
+                f"{name} has no length; set num_steps, the optimizer steps per epoch."
+            )
+        generator = torch.Generator()
+        return DataLoader(PatchStream(dataset, count, skip), size, generator=generator)
 
     def _loader(self, which: str, dataset: Any, order: Any, batch: int) -> DataLoader[Any]:
         config = self.data_config
@@ -315,7 +346,9 @@ class TrainDataModule(L.LightningDataModule):
         `first_epoch` is the number of the next epoch, which determines order and
         augmentation; `first_step` of its steps are done, and their patches are skipped.
         """
-        self._steps, self._first_epoch, self._skip = None, first_epoch, 0
+        self._first_epoch, self._skip = first_epoch, 0
+        # A stream may have no length.
+        self._steps = training.num_steps if isinstance(training.num_steps, int) else None
         self._accumulated = training.accumulate_grad_batches
         steps = training.steps_of(len(self.train_dataloader()))
         if training.num_steps is not None:

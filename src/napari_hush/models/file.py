@@ -38,6 +38,8 @@ Curve = tuple[tuple[float, float, float], ...]
 """Intensities of the network's output, the weight of a pixel's own value there, and the
 largest difference that counts; linear in between and constant beyond the ends."""
 SUFFIX = ".safetensors"
+RECORD = "napari_hush"
+"""Key in checkpoints of Lightning for `model_header`."""
 _FORMAT = "napari-hush model 1"
 MALFORMED = (
     AttributeError,
@@ -100,6 +102,11 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Pa
 
 def model_bytes(model: Model) -> bytes:
     """The content of a model file."""
+    return tensor_bytes(model.network.state_dict(), model_header(model))
+
+
+def model_header(model: Model) -> dict[str, str]:
+    """All of `model` but its weights, as texts."""
     target = model.target_normalization
     header = {
         "format": _FORMAT,
@@ -111,7 +118,7 @@ def model_bytes(model: Model) -> bytes:
     }
     if model.own_value:
         header["own_value"] = json.dumps(model.own_value)
-    return _tensor_bytes(model.network.state_dict(), header)
+    return header
 
 
 def load_model(path: str | Path) -> Model:
@@ -285,9 +292,10 @@ def write_tensors(
     Raises UnwritableFileError if it cannot be written; an older file then stays.
     """
     with whole_file(path) as part:
-        part.write_bytes(_tensor_bytes(tensors, header))
+        part.write_bytes(tensor_bytes(tensors, header))
 
 
-def _tensor_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
+def tensor_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file with a checksum."""
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     return save(plain, {**header, _CHECKSUM: _checksum(plain, header)})

@@ -12,8 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Precision, UNet
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):  # Lightning passes no frozen dataclass on
     """A part of an image that is denoised at once."""
 
     sample: int

@@ -74,14 +74,18 @@ def denoise(
 
 def result_axes(model: Model, image: Image) -> AxesMap:
     """Axes and shape of the result: those of `image` with the model's output channels."""
-    channels = model.config.algorithm_config.model.num_classes
-    axes, shape = image.axes.axes, image.axes.shape
+    return with_channels(image.axes, model.config.algorithm_config.model.num_classes)
+
+
+def with_channels(given: AxesMap, channels: int) -> AxesMap:
+    """The axes `given` with another number of channels; C is first if there is none."""
+    axes, shape = given.axes, given.shape
     if "C" in axes:
         position = axes.index("C")
         return AxesMap(axes, (*shape[:position], channels, *shape[position + 1 :]))
     if channels > 1:
         return AxesMap(f"C{axes}", (channels, *shape))
-    return image.axes
+    return given
 
 
 def check_suits(model: Model, image: Image) -> None:

@@ -92,6 +92,9 @@ class Bars:
             case events.EarlyStopped():
                 epochs = counted(event.epochs, "epoch")
                 self._note(f"Stopped early: no improvement for {epochs}")
+            case events.BestRestored():
+                text = f"Kept the model of epoch {event.epoch + 1}, which has the lowest "
+                self._note(f"{text}validation loss, {event.val_loss:.4g}")
             case events.TrainingDone():
                 self.training |= {"stopped": event.stopped, "seconds": event.seconds}
                 self._close()

@@ -13,6 +13,7 @@ from enum import Enum
 from napari_hush.errors import counted
 from napari_hush.events import (
     BatchSplit,
+    BestRestored,
     EarlyStopped,
     Event,
     ImageStarted,
@@ -163,6 +164,9 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
             return replace(state, hint=hint)
         case EarlyStopped():
             return replace(state, levelled=True)
+        case BestRestored():
+            number = f"epoch {event.epoch + 1}"
+            return replace(state, hint=f"The model is that of {number}, the best one.")
         case PreviewFailed():
             return replace(state, hint=f"No preview: {event.reason}")
         case ProcessDied():

@@ -142,6 +142,7 @@ class Training:
                     checkpoint_dir=recovery.folder if checkpoint is None else None,
                     resume=None if checkpoint is None else recovery.folder,
                     checkpoint_required=False,
+                    model_dir=None,
                 )
                 recovery.finished = not stop.abandoned
         if stop.abandoned and engine.is_trained:

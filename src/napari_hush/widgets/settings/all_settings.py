@@ -49,8 +49,9 @@ FOLLOWING = {
     "algorithm_config.model.num_classes",
     "algorithm_config.n2v_config.name",
     "algorithm_config.n2v_config.strategy",
+    "training_config.checkpoint_every_n_epochs",
 }
-"""Paths of fields determined by the data or the method."""
+"""Paths of fields determined by the data or the method, or without effect in the dock."""
 PARTS = {
     "algorithm_config",
     "algorithm_config.model",
