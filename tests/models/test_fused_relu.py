@@ -8,7 +8,7 @@ import torch
 
 from napari_hush.config import UNetConfig
 from napari_hush.models import UNet, fuse_batch_norm, fuse_relu
-from napari_hush.models.unet import _can_fuse, _ConvReLU
+from napari_hush.models.fusion import _can_fuse, _ConvReLU
 
 if not _can_fuse(torch.float32):
     pytest.skip("this torch has no oneDNN to join layers", allow_module_level=True)
@@ -62,7 +62,7 @@ def test_without_the_operator_a_network_stays_as_it_is(monkeypatch):
     def gone(*arguments):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr("napari_hush.models.unet._conv_relu", gone)
+    monkeypatch.setattr("napari_hush.models.fusion._conv_relu", gone)
     _can_fuse.cache_clear()
     assert joined(fuse_relu(network(), "32")) == []
     monkeypatch.undo()

@@ -21,7 +21,7 @@ class UNetConfig(Frozen):
     """Number of input channels."""
     num_classes: int = Field(1, ge=1, le=1024)
     """Number of output channels."""
-    depth: int = Field(2, ge=1, le=6)
+    depth: int = Field(2, ge=1, le=10)
     """Number of downsampling levels; each one doubles the receptive field."""
     num_channels_init: int = Field(32, ge=8, le=1024, multiple_of=2)
     """Number of initial filters; each level doubles them."""
@@ -36,6 +36,12 @@ class UNetConfig(Frozen):
     pool_z: tuple[bool, ...] | None = None
     """Levels that downsample Z as well, from first to last; None for all of them.
     Without any, patches and tiles can have any number of planes."""
+    variant: Literal["napari-hush", "careamics"] = Field(
+        "napari-hush", json_schema_extra=NEW
+    )
+    """careamics: compute what U-Nets of CAREamics 0.1 to 0.3 do.
+    They pad with zeros at all borders of an image, pool differently in N2V2, and have
+    weights of their own for each independent channel."""
 
     @model_validator(mode="before")
     @classmethod
@@ -60,6 +66,11 @@ class UNetConfig(Frozen):
         return self.pool_z or everywhere, everywhere, everywhere
 
     @property
+    def reflects(self) -> bool:
+        """Whether images are reflected beyond their border; else zeros are beyond it."""
+        return self.variant != "careamics"
+
+    @property
     def multiple(self) -> tuple[int, ...]:
         """Factor of the sizes ``((Z), Y, X)`` of patches and tiles."""
         return tuple(2 ** sum(levels) for levels in self.pooling)
@@ -73,12 +84,15 @@ class UNetConfig(Frozen):
                 f"pool_z has {len(self.pool_z)} entries but the depth is {self.depth}; "
                 "give one entry per level"
             )
-        if self.num_classes != self.in_channels and self.independent_channels:
+        theirs, same = self.variant == "careamics", self.num_classes == self.in_channels
+        grouped = theirs and self.num_classes % self.in_channels == 0
+        if self.independent_channels and not (same or grouped):
             raise ValueError(
                 f"in_channels is {self.in_channels} and num_classes {self.num_classes}, "
                 "so channels cannot be independent; set independent_channels to False"
             )
-        if self.residual and (self.n2v2 or self.num_classes != self.in_channels):
+        broadcast = theirs and self.in_channels == 1
+        if self.residual and not ((same or broadcast) and (theirs or not self.n2v2)):
             raise ValueError(
                 "residual requires as many output as input channels and excludes n2v2; set "
                 "residual to False"

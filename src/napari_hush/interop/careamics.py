@@ -1,19 +1,28 @@
 """Import of models that CAREamics 0.1 to 0.3 trained.
 
-Its U-Net has the same layers under other names. Network, weights, normalization, axes,
-patch and batch size and masking are imported; other settings have their defaults.
+Its U-Net has the same layers under other names, and becomes the variant ``"careamics"`` of
+ours. Network, weights, normalization, axes, channels, patch and batch size, augmentation
+and masking are imported; other settings have their defaults.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, get_args
 
 from napari_hush.config import Configuration, UNetConfig
 from napari_hush.config.data import DataType
-from napari_hush.config.transforms import N2VManipulateConfig
+from napari_hush.config.transforms import (
+    N2VManipulateConfig,
+    XYFlipConfig,
+    XYRandomRotate90Config,
+    fitting_transforms,
+    misfit_of,
+)
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import Model, UNet
 from napari_hush.models.file import check_values
@@ -23,9 +32,56 @@ from napari_hush.models.weights import check_weights
 if TYPE_CHECKING:
     from torch import Tensor
 
+_log = logging.getLogger(__name__)
+
 _METHODS = ("n2v", "n2n", "care")
-_NETWORK = UNetConfig.model_fields.keys() - {"architecture", "pool_z"}
+_NETWORK = UNetConfig.model_fields.keys() - {"architecture", "pool_z", "variant"}
 _MASKING = ("roi_size", "masked_pixel_percentage", "strategy")
+_AUGMENTATIONS = (XYFlipConfig, XYRandomRotate90Config)
+_STRUCT = ("struct_mask", "struct_mask_axis", "struct_mask_span")
+_SCALING = {
+    "mean_std": ("means", "stds"),
+    "min_max": ("mins", "maxes"),
+    "quantile": ("lower_quantile_values", "upper_quantile_values"),
+    "none": (),
+}
+_NEEDED = {
+    "algorithm_config.model": {*_NETWORK, "architecture", "final_activation"},
+    "algorithm_config.n2v_config": {*_MASKING, *_STRUCT, "name", "seed"},
+    "algorithm_config.n2v_config.struct_mask": {"axes", "span"},
+    "data_config.normalization": {
+        *("name", "per_channel", "skip_target", "lower_quantiles", "upper_quantiles"),
+        *(
+            f"{of}_{end}"
+            for of in ("input", "target")
+            for e in _SCALING.values()
+            for end in e
+        ),
+    },
+}
+"""Fields of the parts that results and masks depend on; others there are errors."""
+_KNOWN = {
+    "": {
+        "version",
+        "experiment_name",
+        "algorithm_config",
+        "data_config",
+        "training_config",
+    },
+    "algorithm_config": {
+        *("algorithm", "loss", "model", "n2v_config"),
+        *("optimizer", "lr_scheduler", "monitor_metric"),
+    },
+    "data_config": {
+        *("data_type", "axes", "target_axes", "channels", "patch_size", "patching"),
+        *("normalization", "image_means", "image_stds", "target_means", "target_stds"),
+        *("batch_size", "transforms", "augmentations", "mode", "in_memory", "seed"),
+        *("n_val_patches", "patch_filter", "mask_filter", "num_workers"),
+        *(f"{stage}_dataloader_params" for stage in ("train", "val", "pred")),
+    },
+    "data_config.patching": {"name", "patch_size", "seed"},
+}
+"""Fields of the other parts, imported or not; others there are warnings."""
 _BLOCKS = {
     "encoder.encoder_blocks": "encoder",
     "decoder.decoder_blocks": "decoder",
@@ -34,11 +90,6 @@ _BLOCKS = {
 _LAYER = re.compile(
     rf"({'|'.join(map(re.escape, _BLOCKS))})(?:\.(\d+))?\.(conv|batch_norm)([12])\.(\w+)"
 )
-_LIMITS = {
-    "mean_std": ("means", "stds"),
-    "min_max": ("mins", "maxes"),
-    "quantile": ("lower_quantile_values", "upper_quantile_values"),
-}
 
 
 def careamics_model(
@@ -53,10 +104,11 @@ def careamics_model(
     Unsupported models raise a ConfigurationError, invalid values a KeyError, TypeError or
     ValueError.
     """
+    _check_version(values.get("version"))
     settings, data = careamics_settings(values), values["data_config"]
-    network = settings["algorithm_config"]["model"]
-    _refuse_other_networks(network)
-    network["independent_channels"] = False
+    _check_fields(values)
+    settings["algorithm_config"]["model"]["variant"] = "careamics"
+    settings["training_config"] = {"precision": "32"}  # bf16 agrees to 40 to 90 dB
     config = Configuration.build(settings)
     made = config.algorithm_config.model
     renamed = {
@@ -64,6 +116,8 @@ def careamics_model(
             tensor.float() if tensor.is_floating_point() else tensor
         )
         for name, tensor in weights.items()
+        # CAREamics keeps them without a use
+        if made.use_batch_norm or ".batch_norm" not in name
     }
     if made.residual:  # added to the image there, subtracted from it here
         for name in ("last.weight", "last.bias"):
@@ -72,12 +126,15 @@ def careamics_model(
     unet = UNet(made)
     unet.load_state_dict(renamed)
     scaling, target = _scaling(data, "input"), _scaling(data, "target")
+    paired = config.algorithm_config.needs_targets
+    if paired and str(values.get("version")).startswith(("0.1", "0.2")):
+        _log.warning(_TARGETS)
     model = Model(
         config,
         unet.eval(),
         _fitting(scaling, made.in_channels),
         _fitting(target or scaling, made.num_classes)
-        if config.algorithm_config.needs_targets
+        if paired or _skips_target(data)
         else None,
         epochs=epochs,
         steps=steps,
@@ -92,17 +149,46 @@ def careamics_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     They are not validated yet. Raises a ConfigurationError for methods and networks that
     there are none of here, and a KeyError or TypeError for values that are not CAREamics'.
     """
-    algorithm = values["algorithm_config"]
-    network, learning = _network(algorithm), _algorithm(algorithm)
-    struct = "struct_mask_axis" in learning.get("n2v_config", {})
+    algorithm, data = values["algorithm_config"], values["data_config"]
     return {
         "experiment_name": _name(values.get("experiment_name")),
-        "algorithm_config": {**learning, "model": network},
-        "data_config": _data(values["data_config"], network["conv_dims"], struct=struct),
+        **_settings(algorithm, data, _network(algorithm)),
     }
 
 
+_TARGETS = (
+    "Results of this model have the intensities of its targets; CAREamics 0.1 and 0.2 "
+    "gave them those of its noisy images."
+)
+
+
+def _check_version(version: Any) -> None:
+    found = re.match(r"(\d+)\.(\d+)", str(version or "0.3"))
+    if found is None or not (0, 1) <= tuple(map(int, found.groups())) <= (0, 3):
+        raise ConfigurationError(
+            f"it is of version {version} of CAREamics, but those of 0.1 to 0.3 can be read"
+        )
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
+    """Refuse or name the fields that are not known."""
+    for path, known in (_NEEDED | _KNOWN).items():
+        part: Any = values
+        for step in filter(None, path.split(".")):
+            part = part.get(step) if isinstance(part, Mapping) else None
+        unknown = sorted(map(str, part.keys() - known)) if isinstance(part, Mapping) else []
+        if not unknown:
+            continue
+        named = ", ".join(repr(f"{path}.{name}".lstrip(".")) for name in unknown)
+        if path in _NEEDED:
+            raise ConfigurationError(
+                f"it has {named}, which CAREamics 0.1 to 0.3 does not have"
+            )
+        _log.warning("The model was opened without %s, which is not known here.", named)
+
+
 def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the network; refuses other ones than U-Nets."""
     theirs = algorithm["model"]
     if algorithm["algorithm"] not in _METHODS or theirs["architecture"] != "UNet":
         raise ConfigurationError(
@@ -114,59 +200,83 @@ def _network(algorithm: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(
             f"its network ends in {end!r}, which is not supported; train one without"
         )
-    return {name: theirs[name] for name in _NETWORK if name in theirs}
+    network = {name: theirs[name] for name in _NETWORK if name in theirs}
+    if network.get("in_channels", 1) == 1:  # the same, also for several output channels
+        network["independent_channels"] = False
+    return network
 
 
-def _refuse_other_networks(network: Mapping[str, Any]) -> None:
-    """Raise a ConfigurationError if weights of theirs do not fit such a network."""
-    if network["conv_dims"] == 3 or network.get("n2v2"):
-        raise ConfigurationError(
-            "it is a network for volumes or of N2V2, which pads borders differently; "
-            "train one with napari-hush"
-        )
-    apart = network.get("independent_channels", True)
-    if apart and max(network["in_channels"], network["num_classes"]) > 1:
-        raise ConfigurationError(
-            "its channels are independent, with separate weights, which is not supported; "
-            "train one with independent_channels=False, or one per channel"
-        )
-
-
-def _algorithm(theirs: Mapping[str, Any]) -> dict[str, Any]:
-    method = theirs["algorithm"]
-    found: dict[str, Any] = {"algorithm": method, "loss": theirs["loss"]}
-    if method == "n2v":
-        masking = theirs.get("n2v_config") or {}
-        taken = {name: masking[name] for name in _MASKING if name in masking}
-        found["n2v_config"] = {**taken, **_hidden(masking)}
-    return found
-
-
-def _hidden(masking: Mapping[str, Any]) -> dict[str, Any]:
-    """The struct mask, in the format of 0.1 and of later versions."""
-    struct = masking.get("struct_mask")
-    if isinstance(struct, dict):
-        axis, span = struct.get("axis"), struct.get("span")
-    else:
-        axis, span = masking.get("struct_mask_axis"), masking.get("struct_mask_span")
-    if axis in (None, "none"):
-        return {}
-    span = N2VManipulateConfig().struct_mask_span if span is None else span
-    return {"struct_mask_axis": axis, "struct_mask_span": span}
-
-
-def _data(theirs: Mapping[str, Any], dims: int, *, struct: bool) -> dict[str, Any]:
-    kind = theirs["data_type"]
-    patching = theirs.get("patching") or theirs
-    size = patching.get("patch_size") or (64, 64, 64)[:dims]
-    return {
+def _settings(
+    algorithm: Mapping[str, Any], data: Mapping[str, Any], network: dict[str, Any]
+) -> dict[str, Any]:
+    """Configurations of the algorithm and of the data."""
+    method, dims = algorithm["algorithm"], network["conv_dims"]
+    size = (data.get("patching") or data).get("patch_size") or (64, 64, 64)[:dims]
+    axes, kind = data["axes"], data["data_type"]
+    if kind == "czi" and dims == 3 and "Z" not in axes:  # T of CZI files may be the depth
+        axes, kind = axes.replace("T", "Z"), "array"
+    channels = data.get("channels")
+    learning = {"algorithm": method, "loss": algorithm["loss"], "model": network}
+    settings = {
         "data_type": kind if kind in get_args(DataType) else "array",
-        "axes": theirs["axes"],
+        "axes": axes,
+        "channels": channels,
         "patch_size": tuple(size),
-        "batch_size": theirs["batch_size"],
-        # flips and rotations may not fit the struct mask
-        **({"transforms": ()} if struct else {}),
+        "batch_size": data["batch_size"],
+        "normalization": _normalization(data.get("normalization")),
     }
+    given = data["transforms"] if "transforms" in data else data.get("augmentations")
+    transforms = None if given is None else tuple(map(_transform, given))
+    if method == "n2v":
+        masking = _masking(algorithm.get("n2v_config") or {}, prod(size))
+        if transforms is None or misfit_of(masking, dims, transforms):
+            transforms = tuple(fitting_transforms(masking, dims))
+        learning["n2v_config"] = masking.model_dump()
+    elif channels and len(channels) == network.get("num_classes", 1):
+        settings["target_channels"] = channels
+    if transforms is not None:
+        settings["transforms"] = [each.model_dump() for each in transforms]
+    return {"algorithm_config": learning, "data_config": settings}
+
+
+def _masking(theirs: Mapping[str, Any], pixels: int) -> N2VManipulateConfig:
+    """The masking, with the struct mask in the format of 0.1 and 0.2 or of 0.3."""
+    found = {name: theirs[name] for name in _MASKING if name in theirs}
+    # At least one pixel of a patch, which CAREamics does not require.
+    least = 100 / pixels
+    found["masked_pixel_percentage"] = max(
+        found.get("masked_pixel_percentage", least), least
+    )
+    struct = theirs.get("struct_mask") or {
+        "axes": theirs.get("struct_mask_axis"),
+        "span": theirs.get("struct_mask_span"),
+    }
+    if struct.get("axes") not in (None, "none"):
+        found["struct_mask_axis"] = struct["axes"]
+        if struct.get("span") is not None:
+            found["struct_mask_span"] = struct["span"]
+    return N2VManipulateConfig.build(found)
+
+
+def _transform(theirs: Mapping[str, Any]) -> Any:
+    for kind in _AUGMENTATIONS:
+        if theirs["name"] == kind.model_fields["name"].default:
+            return kind.build({key: theirs[key] for key in theirs if key != "seed"})
+    raise ConfigurationError(f"its augmentation {theirs['name']!r} is not known")
+
+
+def _normalization(theirs: Any) -> dict[str, Any]:
+    """The kind of normalization, for training new models with the same settings."""
+    if not isinstance(theirs, dict):
+        return {"name": "mean_std"}
+    found = {"name": theirs["name"]}
+    if found["name"] != "none":
+        found["per_channel"] = theirs.get("per_channel", True)
+    if found["name"] == "quantile":  # one level per channel there
+        for end in ("lower", "upper"):
+            if levels := theirs.get(f"{end}_quantiles"):
+                found[end] = levels[0]
+    return found
 
 
 def _name(given: Any) -> str:
@@ -192,21 +302,27 @@ def _scaling(data: Mapping[str, Any], which: str) -> Normalization | None:
     theirs = data.get("normalization")
     if not isinstance(theirs, dict):  # 0.1 has one kind
         first = "image" if which == "input" else "target"
-        means, stds = data.get(f"{first}_means"), data.get(f"{first}_stds")
-        return None if not means else _of(means, stds)
+        theirs = {"name": "mean_std"}
+        theirs |= {
+            f"{which}_{end}": data.get(f"{first}_{end}") for end in ("means", "stds")
+        }
     kind = theirs["name"]
-    if kind == "none" or (which == "target" and theirs.get("skip_target")):
+    if kind == "none" or (which == "target" and _skips_target(data)):
         return Normalization((0.0,), (1.0,))
-    low, high = (theirs.get(f"{which}_{end}") for end in _LIMITS[kind])
+    low, high = (theirs.get(f"{which}_{end}") for end in _SCALING[kind])
     if not low or not high:
         return None
+    low, high = ([float(each) for each in ends] for ends in (low, high))
     if kind == "mean_std":
-        return _of(low, high)
-    return _of(low, [float(b) - float(a) for a, b in zip(low, high, strict=True)])
+        return Normalization(tuple(low), tuple(high), FORMER_EPSILON)
+    ranges = tuple(b - a for a, b in zip(low, high, strict=True))
+    return Normalization(tuple(low), ranges)
 
 
-def _of(means: Any, stds: Any) -> Normalization:
-    return Normalization(tuple(map(float, means)), tuple(map(float, stds)), FORMER_EPSILON)
+def _skips_target(data: Mapping[str, Any]) -> bool:
+    """Whether results are not scaled back."""
+    theirs = data.get("normalization")
+    return isinstance(theirs, dict) and bool(theirs.get("skip_target"))
 
 
 def _fitting(scaling: Normalization | None, channels: int) -> Normalization:

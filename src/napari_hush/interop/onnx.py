@@ -16,6 +16,7 @@ from torch import nn
 
 from napari_hush.axes import spatial_axes
 from napari_hush.models import Model, fuse_batch_norm
+from napari_hush.models.unet import groups_of, shares_weights
 from napari_hush.system.atomic_write import whole_file
 from napari_hush.system.optional import require
 
@@ -47,7 +48,7 @@ def onnx_model(model: Model, *, scaled: bool = True) -> Any:
     """The graph of `write_onnx` as a validated ``onnx.ModelProto``."""
     onnx = require("onnx", "interop", "Writing ONNX")
     network = fuse_batch_norm(model.network).cpu()
-    graph = _Graph(onnx, len(network.multiple))
+    graph = _Graph(onnx, len(network.multiple), repeats=network.config.reflects)
     at = graph.scaled(INPUT, model.normalization) if scaled else INPUT
     at = _network(graph, network, at)
     if scaled:
@@ -105,21 +106,26 @@ def _value(onnx: Any, name: str, channels: int, sizes: list[str]) -> Any:
 def _network(graph: _Graph, network: UNet, x: str) -> str:
     """The nodes of `UNet.forward`; returns the name of the output."""
     config = network.config
-    channels = config.in_channels
-    apart = config.independent_channels and channels > 1
+    channels, groups = config.in_channels, groups_of(config)
+    apart = shares_weights(config) and channels > 1
     if apart:
         x = graph.reshaped(x, 1)
     skips, at = [], x
     for block, step in zip(network.encoder, network.steps, strict=True):
         at = graph.block(cast("nn.Sequential", block), at)
         skips.append(at)
-        at = graph.downsampled(at, step, blurred=config.n2v2, filters=_filters(block))
+        if not config.n2v2:
+            at = graph.add("MaxPool", [at], kernel_shape=step, strides=step)
+        elif config.variant == "careamics":
+            at = graph.blurred_jointly(at, step, _filters(block))
+        else:
+            at = graph.blurred(at, step, _filters(block))
     at = graph.block(network.bottleneck, at)
     for block, step in zip(network.decoder, reversed(network.steps), strict=True):
         at = graph.upsampled(at, step)
         skip = skips.pop()
         if skips or not config.n2v2:
-            at = graph.add("Concat", [at, skip], axis=1)
+            at = graph.joined(at, skip, groups, 2 * _filters(network.encoder[len(skips)]))
         at = graph.block(cast("nn.Sequential", block), at)
     at = graph.convolution(network.last, at)
     if config.residual:
@@ -135,9 +141,10 @@ def _filters(block: nn.Module) -> int:
 class _Graph:
     """Collects nodes and weights; methods add them and return the name of the output."""
 
-    def __init__(self, onnx: Any, dims: int) -> None:
+    def __init__(self, onnx: Any, dims: int, *, repeats: bool) -> None:
         self._onnx = onnx
         self._dims = dims
+        self._repeats = repeats
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
 
@@ -188,7 +195,7 @@ class _Graph:
         weight = cast("nn.Conv2d", layer).weight.detach().numpy()
         bias = cast("nn.Parameter", layer.bias).detach().numpy()
         pads = [size // 2 for size in weight.shape[2:]]
-        if self._dims == 3 and pads[0]:  # planes are padded by repetition, not by zeros
+        if self._repeats and self._dims == 3 and pads[0]:  # planes, not zeros
             x = self.padded(x, axis=0, before=1, after=1)
             pads[0] = 0
         return self.add(
@@ -196,7 +203,16 @@ class _Graph:
             [x, self.constant(weight), self.constant(bias)],
             kernel_shape=weight.shape[2:],
             pads=[*pads, *pads],
+            group=cast("nn.Conv2d", layer).groups,
         )
+
+    def joined(self, x: str, skip: str, groups: int, filters: int) -> str:
+        """Both, of `filters` in all, along the channels, group by group."""
+        both = self.add("Concat", [x, skip], axis=1)
+        if groups == 1:
+            return both
+        order = np.arange(filters).reshape(2, groups, -1).swapaxes(0, 1).ravel()
+        return self.add("Gather", [both, self.constant(order, np.int64)], axis=1)
 
     def padded(self, x: str, axis: int, before: int, after: int) -> str:
         """Pad one spatial axis by repetition."""
@@ -204,31 +220,36 @@ class _Graph:
         pads[:, axis + 2] = before, after
         return self.add("Pad", [x, self.constant(pads.ravel(), np.int64)], mode="edge")
 
-    def downsampled(
-        self, x: str, step: Sequence[int], *, blurred: bool, filters: int
-    ) -> str:
-        if not blurred:
-            return self.add("MaxPool", [x], kernel_shape=step, strides=step)
-        for axis, size in enumerate(step):
-            if size == 2:
-                x = self._blurred(x, axis, filters)
+    def blurred(self, x: str, step: Sequence[int], filters: int) -> str:
+        """Max pooling and blur (1, 2, 1) / 4 along one axis after the other."""
+        for axis in (axis for axis, size in enumerate(step) if size == 2):
+            x = self.padded(x, axis, 0, 1)
+            pair = [2 if other == axis else 1 for other in range(self._dims)]
+            x = self.add("MaxPool", [x], kernel_shape=pair)
+            x = self._blur(self.padded(x, axis, 1, 0), pair, filters)
         return x
 
-    def _blurred(self, x: str, axis: int, filters: int) -> str:
-        """Max pooling with blur (1, 2, 1) / 4 before subsampling."""
-        pair, three, every = ([1] * self._dims for _ in range(3))
-        pair[axis], three[axis], every[axis] = 2, 3, 2
-        x = self.padded(x, axis, 0, 1)
-        x = self.add("MaxPool", [x], kernel_shape=pair)
-        x = self.padded(x, axis, 1, 0)
-        kernel = np.reshape([0.25, 0.5, 0.25], three)
-        weight = np.broadcast_to(kernel, (filters, 1, *three))
+    def blurred_jointly(self, x: str, step: Sequence[int], filters: int) -> str:
+        """Max pooling along all axes, then the blur, with zeros beyond the border."""
+        x = self.add("MaxPool", [x], kernel_shape=step)
+        pads = [size - 1 for size in step]
+        return self._blur(x, step, filters, pads=[*pads, *pads])
+
+    def _blur(self, x: str, step: Sequence[int], filters: int, **attributes: Any) -> str:
+        """Blur and subsample along the axes of which the `step` is 2."""
+        kernel = np.ones((1,) * self._dims)
+        for axis, size in enumerate(step):
+            if size == 2:
+                along = [3 if other == axis else 1 for other in range(self._dims)]
+                kernel = kernel * np.reshape([0.25, 0.5, 0.25], along)
+        weight = np.broadcast_to(kernel, (filters, 1, *kernel.shape))
         return self.add(
             "Conv",
             [x, self.constant(weight)],
-            kernel_shape=three,
-            strides=every,
+            kernel_shape=kernel.shape,
+            strides=step,
             group=filters,
+            **attributes,
         )
 
     def upsampled(self, x: str, step: Sequence[int]) -> str:

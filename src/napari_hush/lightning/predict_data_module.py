@@ -152,6 +152,7 @@ class PredictDataModule(L.LightningDataModule):
             config.tile_size,
             sides,
             network.multiple,
+            reflects=network.reflects,
         )
         batches = TileBatches(dataset, config.batch_size)
         # Lightning accepts no sampler of whole batches here.
@@ -175,6 +176,8 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
         tile_size: Sequence[int] | None,
         halo: int | Sequence[int],
         multiple: int | Sequence[int],
+        *,
+        reflects: bool = True,
     ) -> None:
         self._names = [image.name for image in images]
         self._samples = [image.samples for image in images]
@@ -187,6 +190,7 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
                 halo,
                 multiple,
                 image.axes.canonical_shape[2:] if tile_size is None else tile_size,
+                reflects=reflects,
             )
         ]
 

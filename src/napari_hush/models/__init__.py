@@ -9,9 +9,10 @@ from napari_hush.models.device import (
     keep_freed_memory,
 )
 from napari_hush.models.file import Curve, Model, load_model, save_model
+from napari_hush.models.fusion import fuse_batch_norm, fuse_relu
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance, provenance_of, result_record
-from napari_hush.models.unet import UNet, fuse_batch_norm, fuse_relu, halo
+from napari_hush.models.unet import UNet, halo
 
 __all__ = [
     "Curve",

@@ -1,21 +1,16 @@
-"""The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597), plain and fused."""
+"""The U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597)."""
 
 from __future__ import annotations
 
-import copy
-import functools
-import itertools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 if TYPE_CHECKING:
     from napari_hush.config import UNetConfig
-    from napari_hush.models.device import Precision
 
 
 class UNet(nn.Module):
@@ -26,6 +21,10 @@ class UNet(nn.Module):
     by 2, along Z only at the levels of ``pool_z``. Convolutions pad with zeros along Y and
     X and repeat the border plane along Z, because stacks are thin.
 
+    The variant ``"careamics"`` computes what U-Nets of CAREamics 0.1 to 0.3 do: it pads
+    with zeros along Z too, pools N2V2 along all axes in one step, and has weights of their
+    own for each independent channel (grouped convolutions).
+
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
     `multiple`. `steps` has the downsampling factor of each level along ``((Z), Y, X)``.
     """
@@ -33,10 +32,11 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
-        separate = config.independent_channels
-        inputs = 1 if separate else config.in_channels
-        outputs = 1 if separate else config.num_classes
-        first, depth = config.num_channels_init, config.depth
+        shares = shares_weights(config)
+        inputs = 1 if shares else config.in_channels
+        outputs = 1 if shares else config.num_classes
+        self._groups = groups_of(config)
+        first, depth = config.num_channels_init * self._groups, config.depth
         self.encoder = nn.ModuleList()
         filters = inputs
         for level in range(depth):
@@ -50,8 +50,12 @@ class UNet(nn.Module):
             out = first * 2 ** max(level - 1, 0)
             skipped = 0 if config.n2v2 and level == 0 else width
             self.decoder.append(_Block(width + skipped, width, out, config))
-        self.last = _LAST[config.conv_dims](first, outputs, kernel_size=1)
-        pool = _MaxBlurPool if config.n2v2 else _POOL[config.conv_dims]
+        self.last = _LAST[config.conv_dims](
+            first, outputs, kernel_size=1, groups=self._groups
+        )
+        pool = _POOL[config.conv_dims]
+        if config.n2v2:
+            pool = _JointMaxBlurPool if config.variant == "careamics" else _MaxBlurPool
         self.steps = [
             tuple(2 if pooled else 1 for pooled in level)
             for level in zip(*config.pooling, strict=True)
@@ -91,12 +95,13 @@ class UNet(nn.Module):
         these are not computed.
         """
         batch, channels = x.shape[:2]
-        if self.config.independent_channels and channels > 1:
+        apart = channels > 1 and shares_weights(self.config)
+        if apart:
             x = x.reshape(batch * channels, 1, *x.shape[2:])
         y = self._network(x, margin)
         if self.config.residual:
             y = _cropped(x, margin) - y
-        if self.config.independent_channels and channels > 1:
+        if apart:
             y = y.reshape(batch, channels, *y.shape[2:])
         return y
 
@@ -116,13 +121,30 @@ class UNet(nn.Module):
             x, gone = _cropped(x, cut - 2 * gone), cut
             skip = skips.pop()  # deleted below, to free it before the block
             if skips or not self.config.n2v2:
-                x = torch.cat([x, _cropped(skip, cut)], dim=1)
+                x = _joined(x, _cropped(skip, cut), self._groups)
             del skip
             x = block(x)
         # The last, linear layer in float32: bfloat16 would round the image.
         with torch.autocast(x.device.type, enabled=False):
             result: Tensor = self.last(_cropped(x, margin - gone))
         return result
+
+
+def shares_weights(config: UNetConfig) -> bool:
+    """Whether channels are denoised one by one, with the same weights."""
+    return config.independent_channels and config.variant != "careamics"
+
+
+def groups_of(config: UNetConfig) -> int:
+    """Number of groups of channels with weights of their own."""
+    separate = config.independent_channels and config.variant == "careamics"
+    return config.in_channels if separate else 1
+
+
+def _joined(x: Tensor, skip: Tensor, groups: int) -> Tensor:
+    """Both along the channels, group by group."""
+    pairs = zip(x.chunk(groups, 1), skip.chunk(groups, 1), strict=True)
+    return torch.cat([part for pair in pairs for part in pair], dim=1)
 
 
 def _cuts(margin: int, depth: int) -> list[int]:
@@ -198,10 +220,13 @@ class _Block(nn.Sequential):
 
     def __init__(self, inputs: int, middle: int, outputs: int, config: UNetConfig) -> None:
         layers: list[nn.Module] = []
+        convolution, groups = _CONV[config.conv_dims], groups_of(config)
+        if config.conv_dims == 3 and config.variant == "careamics":
+            convolution = nn.Conv3d
         for i, o in ((inputs, middle), (middle, outputs)):
             # A bias before batch normalization has no effect but is kept, so that weights
             # of the usual layout fit.
-            layers.append(_CONV[config.conv_dims](i, o, kernel_size=3, padding=1))
+            layers.append(convolution(i, o, kernel_size=3, padding=1, groups=groups))
             if config.use_batch_norm:
                 layers.append(_NORM[config.conv_dims](o))
             layers.append(nn.ReLU(inplace=True))
@@ -235,7 +260,31 @@ class _MaxBlurPool(nn.Module):
         return (left + 2 * centre + right) / 4
 
 
-_MAX_POOL = {4: functional.max_pool2d, 5: functional.max_pool3d}
+class _JointMaxBlurPool(nn.Module):
+    """Max blur pooling of CAREamics: maxima along all axes, then the blur.
+
+    Zeros are beyond the border.
+    """
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        super().__init__()
+        self._steps = tuple(steps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = _MAX_POOL[x.ndim](x, self._steps, stride=1)
+        pads = [step - 1 for step in reversed(self._steps) for _ in range(2)]
+        x = functional.pad(x, pads)
+        for dim, step in enumerate(self._steps, 2):
+            if step == 2:
+                left, centre, right = (_stride_2(x, dim, start) for start in range(3))
+                x = (left + 2 * centre + right) / 4
+        return x
+
+
+_MAX_POOL: dict[int, Callable[..., Tensor]] = {
+    4: functional.max_pool2d,
+    5: functional.max_pool3d,
+}
 
 
 def _stride_2(x: Tensor, dim: int, start: int) -> Tensor:
@@ -252,7 +301,9 @@ class _Last2d(nn.Conv2d):
         traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         if traced or not input.is_cpu:  # a trace would fix the number of pieces
             return super().forward(input.float())
-        if self.training:  # equal, with gradients in a quarter of the time
+        if (
+            self.training and self.groups == 1
+        ):  # equal, with gradients in a quarter of the time
             pixels = input.permute(0, 2, 3, 1).float()
             result = functional.linear(pixels, self.weight.flatten(1), self.bias)
             return result.permute(0, 3, 1, 2)
@@ -310,91 +361,3 @@ class _Norm3d(_FewValues, nn.BatchNorm3d):
 
 _NORM: dict[int, type[nn.Module]] = {2: _Norm2d, 3: _Norm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-
-
-_OPERATOR = "_convolution_pointwise"
-"""Operator of oneDNN that `torch.compile` uses; torch does not promise its name."""
-
-
-def fuse_batch_norm(network: UNet) -> UNet:
-    """A copy of `network` in evaluation mode, with batch normalization in the weights.
-
-    A normalization with fixed statistics is a factor and an offset per filter, which fit
-    into the convolution before it (Jacob et al., CVPR 2018, arXiv:1712.05877, section 3.2).
-    Results differ by rounding alone.
-    """
-    copied = copy.deepcopy(network).eval()
-    for module in list(copied.modules()):
-        if not isinstance(module, nn.Sequential):
-            continue
-        for i, (layer, following) in enumerate(itertools.pairwise(module)):
-            if isinstance(following, nn.BatchNorm2d | nn.BatchNorm3d):
-                module[i] = fuse_conv_bn_eval(cast("nn.Conv2d", layer), following)
-                module[i + 1] = nn.Identity()
-    return copied
-
-
-def fuse_relu(network: UNet, precision: Precision) -> UNet:
-    """Fuse the convolutions of `network` with their ReLU, if oneDNN supports it here.
-
-    The result has the same bits and takes less time, since intermediate results are not
-    written and read. (Torch alone does not use oneDNN for very small images, and rounds
-    differently there.) Takes a result of `fuse_batch_norm`, and returns it, changed in
-    place; `precision` is its arithmetic: not every CPU has instructions for bfloat16.
-    """
-    if not _can_fuse(torch.bfloat16 if precision == "bf16" else torch.float32):
-        return network
-    for module in network.modules():
-        if not isinstance(module, nn.Sequential):
-            continue
-        indices = [n for n, m in enumerate(module) if not isinstance(m, nn.Identity)]
-        for first, second in itertools.pairwise(indices):
-            layer = module[first]
-            if (
-                isinstance(layer, nn.Conv2d)
-                and layer.in_channels % 8 == 0  # for fewer, oneDNN rounds differently
-                and isinstance(module[second], nn.ReLU)
-            ):
-                module[first], module[second] = _ConvReLU(layer), nn.Identity()
-    return network
-
-
-class _ConvReLU(nn.Module):
-    """A 2D convolution and its ReLU."""
-
-    def __init__(self, layer: nn.Conv2d) -> None:
-        super().__init__()
-        self._layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        layer, dtype = self._layer, x.dtype
-        if torch.is_autocast_enabled("cpu"):  # which does not know this operator
-            dtype = torch.get_autocast_dtype("cpu")
-        bias = None if layer.bias is None else layer.bias.to(dtype)
-        return _conv_relu(x.to(dtype), layer.weight.to(dtype), bias, layer.padding)
-
-
-def _conv_relu(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
-    operator = getattr(torch.ops.mkldnn, _OPERATOR)
-    found: Tensor = operator(
-        x, weight, bias, list(padding), [1, 1], [1, 1], 1, "relu", [], ""
-    )
-    return found
-
-
-@functools.cache
-def _can_fuse(dtype: torch.dtype) -> bool:
-    """Whether torch has the operator here, and its result is right."""
-    if not hasattr(torch.ops.mkldnn, _OPERATOR):
-        return False
-    generator = torch.Generator().manual_seed(0)
-    layout = torch.channels_last
-    x = torch.randn(1, 8, 32, 32, generator=generator).to(dtype, memory_format=layout)
-    weight = torch.randn(8, 8, 3, 3, generator=generator).to(dtype, memory_format=layout)
-    bias = torch.randn(8, generator=generator).to(dtype)
-    expected = torch.relu(torch.conv2d(x, weight, bias, padding=1))
-    try:
-        found = _conv_relu(x, weight, bias, (1, 1))
-    except (RuntimeError, TypeError):  # no instructions for it, or other arguments
-        return False
-    return torch.allclose(found.float(), expected.float(), rtol=0.02, atol=0.02)

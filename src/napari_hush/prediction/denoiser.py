@@ -81,7 +81,8 @@ class Denoiser:
         self.halo = tuple(map(max, network.halo, wanted))
         self._step = network.multiple
         # Pixels that every tile reads beyond both ends of Y and X.
-        self._margin = min(
+        self._reflects = network.config.reflects
+        self._margin = self._reflects * min(
             -(-n // step) * step
             for n, step in zip(self.halo[-2:], self._step[-2:], strict=True)
         )
@@ -101,7 +102,8 @@ class Denoiser:
     def plan(self) -> list[Tile]:
         """All tiles of the image, in order."""
         shape = self._image.axes.canonical_shape
-        return plan_tiles(shape, self.halo, self._step, self.tile_size)
+        sizes = (shape, self.halo, self._step, self.tile_size)
+        return plan_tiles(*sizes, reflects=self._reflects)
 
     def denoise(self, group: list[Tile]) -> Iterator[tuple[Tile, NDArray[np.floating]]]:
         """Denoise tiles that read equally many pixels.

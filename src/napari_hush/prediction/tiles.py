@@ -58,18 +58,21 @@ def plan_tiles(
     halo: int | Sequence[int],
     multiple: int | Sequence[int],
     tile_size: Sequence[int],
+    *,
+    reflects: bool = True,
 ) -> list[Tile]:
     """Cut an image of `shape` ``(S, C, (Z), Y, X)`` into tiles.
 
     A tile fills `tile_size` pixels ``((Z), Y, X)``, rounded up to `multiple`, and reads
     `halo` pixels beyond each side, to the next multiple. `halo` and `multiple` are those
-    of the `UNet`, one number or one per axis.
+    of the `UNet`, one number or one per axis. Unless it `reflects` the image beyond its
+    border, no tile reads more than the next multiple.
     """
     spatial = shape[2:]
     dims = len(spatial)
     along = zip(spatial, tile_size, _each(halo, dims), _each(multiple, dims), strict=True)
     per_axis = [
-        _along(size, tile, beyond, step, reflected=axis >= dims - 2)
+        _along(size, tile, beyond, step, reflected=reflects and axis >= dims - 2)
         for axis, (size, tile, beyond, step) in enumerate(along)
     ]
     return [
@@ -162,7 +165,7 @@ def _along(
     for inner in spans(size, tile):
         first, last = inner.start - halo, _up(inner.stop, step) + halo
         if not reflected:
-            # Along Z the network itself repeats the border plane.
+            # The network pads here itself; along Z it repeats the border plane.
             first, last = max(first, 0), min(last, _up(size, step))
         extents.append((inner, (first, last)))
     return extents

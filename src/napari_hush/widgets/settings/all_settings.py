@@ -47,6 +47,7 @@ FOLLOWING = {
     "algorithm_config.model.conv_dims",
     "algorithm_config.model.in_channels",
     "algorithm_config.model.num_classes",
+    "algorithm_config.model.variant",
     "algorithm_config.n2v_config.name",
     "algorithm_config.n2v_config.strategy",
     "training_config.checkpoint_every_n_epochs",
