@@ -19,6 +19,18 @@ NETWORKS = {
     ),
     "n2v 2D, residual": ("YX", {"model_params": {"residual": True}}),
     "n2v 2D, no batch norm": ("YX", {"model_params": {"use_batch_norm": False}}),
+    "n2v2 2D, as in CAREamics": (
+        "YX",
+        {"use_n2v2": True, "model_params": {"variant": "careamics"}},
+    ),
+    "n2v 3D, as in CAREamics": (
+        "ZYX",
+        {"model_params": {"depth": 1, "variant": "careamics"}},
+    ),
+    "n2v2 3D, 2 channels apart, as in CAREamics": (
+        "CZYX",
+        {"use_n2v2": True, "n_channels": 2, "model_params": {"variant": "careamics"}},
+    ),
     "care 2D, 3 channels to 2": ("CYX", {"n_channels_in": 3, "n_channels_out": 2}),
     "care 3D": ("ZYX", {"model_params": {"depth": 1}}),
 }

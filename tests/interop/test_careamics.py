@@ -1,262 +1,145 @@
-"""Models of CAREamics: packages and checkpoints that look as it writes them."""
+"""Models that CAREamics 0.1 to 0.3 wrote itself, with `careamics_models/make.py`."""
 
-import hashlib
-import io
+import logging
 import math
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from torch import nn
-from torch.nn import functional
 
 from napari_hush import CAREamist
 from napari_hush.errors import ModelFileError
 from napari_hush.interop import open_model
 
-
-class Block(nn.Module):
-    def __init__(self, inputs, middle, outputs, norm):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, middle, 3, padding=1)
-        self.conv2 = nn.Conv2d(middle, outputs, 3, padding=1)
-        self.norm = norm
-        if norm:
-            self.batch_norm1 = nn.BatchNorm2d(middle)
-            self.batch_norm2 = nn.BatchNorm2d(outputs)
-            for layer in (self.batch_norm1, self.batch_norm2):
-                nn.init.uniform_(layer.running_mean, -0.5, 0.5)
-                nn.init.uniform_(layer.running_var, 0.5, 1.5)
-
-    def forward(self, x):
-        x = self.conv1(x)
-        x = functional.relu(self.batch_norm1(x) if self.norm else x)
-        x = self.conv2(x)
-        return functional.relu(self.batch_norm2(x) if self.norm else x)
+FOLDER = Path(__file__).with_name("careamics_models")
+MODELS = sorted(p.name for p in FOLDER.iterdir() if p.suffix in (".zip", ".ckpt"))
+PLAIN, CHECKPOINT = "0.3-n2v.zip", "0.3-struct_square.ckpt"
+TRAINED_ON = (
+    "0.1-n2v_yxc.zip",
+    "0.3-n2v2_3d_depth1.zip",
+    "0.3-quantile_cyx.ckpt",
+    "0.3-skip_target.zip",
+)
 
 
-class Theirs(nn.Module):
-    """A U-Net of depth 2 with 8 filters whose layers bear the names of CAREamics."""
-
-    def __init__(self, inputs=1, outputs=1, norm=True, residual=False):
-        super().__init__()
-        self.residual = residual
-        self.encoder, self.decoder = nn.Module(), nn.Module()
-        first, second = Block(inputs, 8, 8, norm), Block(8, 16, 16, norm)
-        pool = nn.MaxPool2d(2)
-        self.encoder.encoder_blocks = nn.ModuleList([first, pool, second, pool])
-        self.decoder.bottleneck = Block(16, 32, 16, norm)
-        up = nn.Upsample(scale_factor=2, mode="bilinear")
-        blocks = [up, Block(32, 16, 8, norm), up, Block(16, 8, 8, norm)]
-        self.decoder.decoder_blocks = nn.ModuleList(blocks)
-        self.final_conv = nn.Conv2d(8, outputs, 1)
-
-    def forward(self, x):
-        first, pool, second, _ = self.encoder.encoder_blocks
-        a = first(x)
-        b = second(pool(a))
-        y = self.decoder.bottleneck(pool(b))
-        up, deep, _, shallow = self.decoder.decoder_blocks
-        y = deep(torch.cat([up(y), b], 1))
-        y = shallow(torch.cat([up(y), a], 1))
-        y = self.final_conv(y)
-        return x + y if self.residual else y
+def written(name):
+    """The image of a model, and the prediction of CAREamics."""
+    with np.load(FOLDER / f"{name.rpartition('.')[0]}.npz") as file:
+        return file["x"], file["pred"]
 
 
-def settings(method="n2v", inputs=1, outputs=1, norm=True, residual=False):
-    """Values that CAREamics 0.3 keeps with a model, those that matter."""
-    n2v = {"name": "N2VManipulate", "roi_size": 9, "masked_pixel_percentage": 0.5}
-    n2v |= {"strategy": "uniform", "struct_mask": None, "seed": 3}
-    targets = {"target_means": [50.0] * outputs, "target_stds": [9.0] * outputs}
-    paired = method != "n2v"
-    algorithm = {
-        "algorithm": method,
-        "loss": "mae" if paired else "n2v",
-        "model": {
-            "architecture": "UNet",
-            "conv_dims": 2,
-            "num_classes": outputs,
-            "in_channels": inputs,
-            "depth": 2,
-            "num_channels_init": 8,
-            "residual": residual,
-            "final_activation": "None",
-            "n2v2": False,
-            "independent_channels": inputs == outputs == 1,
-            "use_batch_norm": norm,
-        },
-        "optimizer": {"name": "Adam", "parameters": {}},
-        **({} if paired else {"n2v_config": n2v}),
-    }
-    data = {
-        "data_type": "tiff",
-        "axes": "CYX" if inputs > 1 else "YX",
-        "patching": {"name": "stratified", "patch_size": [32, 32], "seed": 3},
-        "normalization": {
-            "name": "mean_std",
-            "per_channel": True,
-            "skip_target": False,
-            "input_means": [100.0 + i for i in range(inputs)],
-            "input_stds": [20.0 + i for i in range(inputs)],
-            **(targets if paired else {"target_means": None, "target_stds": None}),
-        },
-        "batch_size": 4,
-    }
-    return {
-        "version": "0.3.0",
-        "experiment_name": "their cells",
-        "algorithm_config": algorithm,
-        "data_config": data,
-        "training_config": {"trainer_params": {"max_epochs": 1}},
-    }
+def predicted(name, image, **settings):
+    """A prediction with the axes of CAREamics, which puts channels first in 0.1."""
+    result = CAREamist(FOLDER / name).predict(image, **settings)
+    return np.squeeze(np.moveaxis(result, -1, 0) if name == "0.1-n2v_yxc.zip" else result)
 
 
-def as_checkpoint(path, values, network):
-    values = dict(values)
-    state = {f"model.{name}": each for name, each in network.state_dict().items()}
-    content = {
-        "epoch": 7,
-        "global_step": 80,
-        "state_dict": state,
-        "optimizer_states": [{"state": {}, "param_groups": [{"lr": 1e-3}]}],
-        "hyper_parameters": {"algorithm_config": values.pop("algorithm_config")},
-        "datamodule_hyper_parameters": {"data_config": values.pop("data_config")},
-        "careamics_info": values,
-    }
-    torch.save(content, path)
-    return path
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_are_those_of_careamics(name, psnr):
+    image, expected = written(name)
+    result = predicted(name, image)
+    inside = (..., slice(10, -10), slice(10, -10))
+    if name.startswith("0.3-channels"):
+        inside = (slice(10, -10), slice(10, -10))
+    if name in ("0.1-care.zip", "0.2-n2n.zip"):  # scaled like the image there
+        model = open_model(FOLDER / name)
+        here, there = model.target_normalization, model.normalization
+        expected = here.denormalize(there.normalize(torch.from_numpy(expected)[None, None]))
+        expected = np.squeeze(expected.numpy())
+    assert result.shape == expected.shape
+    assert psnr(result, expected) > 100
+    assert psnr(result[inside], expected[inside]) > 85  # of a smaller range
 
 
-def as_package(path, values, network):
-    buffer = io.BytesIO()
-    torch.save(network.state_dict(), buffer)
-    files = {
-        "careamics.yaml": yaml.safe_dump(values).encode(),
-        "weights.pth": buffer.getvalue(),
-    }
-    entry = {
-        name: {"source": name, "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
-    }
-    rdf = {
-        "type": "model",
-        "format_version": "0.5.12",
-        "attachments": [entry["careamics.yaml"]],
-        "weights": {"pytorch_state_dict": entry["weights.pth"]},
-    }
-    with zipfile.ZipFile(path, "w") as pack:
-        pack.writestr("rdf.yaml", yaml.safe_dump(rdf))
-        for name, content in files.items():
-            pack.writestr(name, content)
-    return path
+@pytest.mark.parametrize("name", ["0.1-n2v2.zip", "0.1-n2v_3d.zip", "0.1-n2v_yxc.zip"])
+def test_tiles_change_nothing(name, psnr):
+    image, expected = written(name)
+    size = (4, 16, 20) if "3d" in name else (16, 20)
+    result = predicted(name, image, tile_size=size, batch_size=3)
+    assert psnr(result, expected) > 100
 
 
-KINDS = {
-    "n2v": {},
-    "n2v, 2 channels": {"inputs": 2, "outputs": 2},
-    "n2v, no batch norm": {"norm": False},
-    "n2v, residual": {"residual": True},
-    "n2n": {"method": "n2n"},
-    "care, 3 channels to 2": {"method": "care", "inputs": 3, "outputs": 2},
-}
-
-
-def trained(kind):
-    torch.manual_seed(5)
-    special = KINDS[kind]
-    shape = {name: value for name, value in special.items() if name != "method"}
-    return settings(**special), Theirs(**shape).eval()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("written", [as_checkpoint, as_package])
-def test_the_same_picture(kind, written, tmp_path, psnr):
-    values, network = trained(kind)
-    suffix = "ckpt" if written is as_checkpoint else "zip"
-    model = open_model(written(tmp_path / f"m.{suffix}", values, network))
-    x = torch.randn(2, network.encoder.encoder_blocks[0].conv1.in_channels, 24, 36)
-    with torch.inference_mode():
-        assert psnr(model.network(x).numpy(), network(x).numpy()) > 100
-    scaling = values["data_config"]["normalization"]
-    assert list(model.normalization.means) == scaling["input_means"]
-    assert list(model.normalization.stds) == scaling["input_stds"]
-    if scaling["target_means"]:
-        assert list(model.target_normalization.means) == scaling["target_means"]
-    else:
-        assert model.target_normalization is None
-    config = model.config
-    assert config.experiment_name == "their cells"
-    assert config.algorithm_config.algorithm == values["algorithm_config"]["algorithm"]
-    assert config.data_config.data_type == "tiff"
-    assert config.data_config.patch_size == (32, 32)
-    assert config.data_config.batch_size == 4
-    if written is as_checkpoint:
-        assert (model.epochs, model.steps) == (7, 80)
-
-
-def test_it_denoises_trains_on_and_is_saved_as_ours(tmp_path, noisy):
-    values, network = trained("n2v")
-    values["data_config"]["data_type"] = "array"
-    careamist = CAREamist(as_checkpoint(tmp_path / "m.ckpt", values, network))
-    clean = careamist.predict(noisy)
-    assert clean.shape == noisy.shape
+@pytest.mark.parametrize("name", TRAINED_ON)
+def test_training_goes_on_and_a_saved_model_predicts_the_same(name, tmp_path):
+    image, _ = written(name)
+    careamist = CAREamist(FOLDER / name)
+    before = careamist.model
+    training = careamist.config.training_config.replace(num_epochs=1, num_steps=1)
+    careamist.config = careamist.config.replace(training_config=training)
+    careamist.train(train_source=image)
+    after = careamist.model
+    assert after.steps == before.steps + 1
+    assert np.allclose(after.normalization.scales, before.normalization.scales)
+    assert after.target_normalization == before.target_normalization
+    assert after.network.config == before.network.config
     again = CAREamist(careamist.save(tmp_path / "m.safetensors"))
-    assert np.array_equal(again.predict(noisy), clean)
-    steps = careamist.config.training_config.replace(num_epochs=1, num_steps=1)
-    careamist.config = careamist.config.replace(training_config=steps)
-    careamist.train(train_source=noisy)
-    assert careamist.model.steps == 81
-    assert careamist.model.normalization.means == (100.0,)
+    assert np.array_equal(again.predict(image), careamist.predict(image))
 
 
-def test_struct_n2v(tmp_path):
-    values, network = trained("n2v")
-    masking = values["algorithm_config"]["n2v_config"]
-    masking["struct_mask"] = {"axis": "vertical", "span": 7}
-    model = open_model(as_package(tmp_path / "m.zip", values, network))
-    ours = model.config.algorithm_config.n2v_config
-    assert (ours.struct_mask_axis, ours.struct_mask_span) == ("vertical", 7)
-    assert (ours.roi_size, ours.masked_pixel_percentage) == (9, 0.5)
+def test_channels_that_were_not_trained_on_are_left_out():
+    image, expected = written("0.3-channels_20.ckpt")
+    careamist = CAREamist(FOLDER / "0.3-channels_20.ckpt")
+    assert careamist.config.data_config.channels == (2, 0)
+    assert image.shape == (48, 48, 4)
+    assert careamist.predict(image).shape == (48, 48, 2)
+    assert expected.shape == (48, 48, 2)
 
 
 @pytest.mark.parametrize(
-    ("scaling", "means", "stds"),
+    ("name", "axis", "span"),
     [
-        ({"name": "none"}, (0.0,), (1.0,)),
-        ({"name": "min_max", "input_mins": [3.0], "input_maxes": [10.0]}, (3.0,), (7.0,)),
-        (
-            {
-                "name": "quantile",
-                "input_lower_quantile_values": [1.0],
-                "input_upper_quantile_values": [5.0],
-            },
-            (1.0,),
-            (4.0,),
-        ),
+        ("0.1-struct_vertical.zip", "vertical", 5),
+        ("0.3-struct_square.ckpt", "square", 3),
     ],
 )
-def test_other_scalings(tmp_path, scaling, means, stds):
-    values, network = trained("n2v")
-    values["data_config"]["normalization"] = scaling
-    model = open_model(as_package(tmp_path / "m.zip", values, network))
-    assert model.normalization.means == means
-    assert np.allclose(model.normalization.scales, stds, rtol=1e-5)
+def test_struct_masks(name, axis, span):
+    config = open_model(FOLDER / name).config
+    masking = config.algorithm_config.n2v_config
+    assert (masking.struct_mask_axis, masking.struct_mask_span) == (axis, span)
+    assert config.data_config.transforms == ()  # as they were trained
+    assert masking.masked_pixel_percentage == 1
 
 
-def test_version_0_1(tmp_path):
-    # patch size and statistics were elsewhere
-    values, network = trained("n2v")
-    data = values["data_config"]
-    del data["normalization"], data["patching"]
-    data |= {"patch_size": [16, 16], "image_means": [5.0], "image_stds": [2.0]}
-    model = open_model(as_package(tmp_path / "m.zip", values, network))
-    assert model.normalization.means == (5.0,)
-    assert model.config.data_config.patch_size == (16, 16)
+def test_settings_are_those_of_the_training():
+    config = open_model(FOLDER / "0.3-quantile_cyx.ckpt").config
+    assert config.experiment_name == "cells"
+    data = config.data_config
+    assert (data.axes, data.patch_size, data.batch_size) == ("CYX", (16, 16), 2)
+    assert (data.normalization.name, data.normalization.lower) == ("quantile", 0.05)
+    assert [each.name for each in data.transforms] == ["XYFlip", "XYRandomRotate90"]
+    model = open_model(FOLDER / CHECKPOINT)
+    assert (model.epochs, model.steps > 0) == (1, True)
 
 
-def changed(path, value):
+def test_intensities_of_targets_are_told(caplog):
+    with caplog.at_level(logging.WARNING):
+        open_model(FOLDER / "0.1-care.zip")
+    assert "intensities of its targets" in caplog.text
+    caplog.clear()
+    open_model(FOLDER / "0.3-care.zip")
+    assert not caplog.text
+
+
+def altered(tmp_path, change):
+    """The package `PLAIN` after a change of its settings."""
+    with zipfile.ZipFile(FOLDER / PLAIN) as pack:
+        files = {name: pack.read(name) for name in pack.namelist()}
+    values = yaml.safe_load(files["careamics.yaml"])
+    change(values)
+    files["careamics.yaml"] = yaml.safe_dump(values).encode()
+    rdf = yaml.safe_load(files["rdf.yaml"])
+    del rdf["attachments"][0]["sha256"]
+    files["rdf.yaml"] = yaml.safe_dump(rdf).encode()
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as pack:
+        for name, content in files.items():
+            pack.writestr(name, content)
+    return tmp_path / "m.zip"
+
+
+def setting(path, value):
     def change(values):
         *where, name = path.split(".")
         for step in where:
@@ -267,40 +150,64 @@ def changed(path, value):
 
 
 @pytest.mark.parametrize(
+    ("scaling", "means", "stds"),
+    [
+        ({"name": "none"}, (0.0,), (1.0,)),
+        ({"name": "min_max", "input_mins": [3.0], "input_maxes": [10.0]}, (3.0,), (7.0,)),
+    ],
+)
+def test_other_scalings(tmp_path, scaling, means, stds):
+    model = open_model(altered(tmp_path, setting(SCALING, scaling)))
+    assert (model.normalization.means, model.normalization.scales) == (means, stds)
+    assert model.config.data_config.normalization.name == scaling["name"]
+
+
+NETWORK, SCALING = "algorithm_config.model", "data_config.normalization"
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed("algorithm_config.algorithm", "hdn"), "trained with 'hdn'"),
-        (changed("algorithm_config.model.architecture", "LVAE"), "a network 'LVAE'"),
-        (changed("algorithm_config.model.final_activation", "Sigmoid"), "'Sigmoid'"),
-        (changed("algorithm_config.model.depth", 3), "but a network of this"),
-        (changed("algorithm_config.model.depth", 10), "depth"),
-        (changed("algorithm_config.model.in_channels", 2), "channels are independent"),
-        (changed("data_config.axes", "QX"), "Q"),
-        (
-            changed("data_config.normalization", {"name": "mean_std"}),
-            "normalization of intensities",
-        ),
-        (
-            changed("data_config.normalization.input_means", ["x"]),
-            "is not a readable model",
-        ),
-        (changed("data_config.normalization.input_means", [1.0, 2.0]), "for 1 channels"),
-        (changed("data_config", None), "is not a readable model"),
-        (changed("algorithm_config.model", []), "is not a readable model"),
+        (setting("version", "0.4.2"), "version 0.4.2 of CAREamics"),
+        (setting("version", "newest"), "version newest of CAREamics"),
+        (setting("algorithm_config.algorithm", "hdn"), "trained with 'hdn'"),
+        (setting(f"{NETWORK}.architecture", "LVAE"), "a network 'LVAE'"),
+        (setting(f"{NETWORK}.final_activation", "Sigmoid"), "'Sigmoid'"),
+        (setting(f"{NETWORK}.dilation", 2), "'algorithm_config.model.dilation'"),
+        (setting(f"{SCALING}.gamma", 2), "'data_config.normalization.gamma'"),
+        (setting(f"{NETWORK}.depth", 3), "but a network of this"),
+        (setting(f"{NETWORK}.depth", 11), "depth"),
+        (setting(f"{NETWORK}.in_channels", 2), "so channels cannot be independent"),
+        (setting("data_config.axes", "QX"), "Q"),
+        (setting(SCALING, {"name": "mean_std"}), "normalization of intensities"),
+        (setting(f"{SCALING}.input_means", ["x"]), "is not a readable model"),
+        (setting(f"{SCALING}.input_means", [1.0, 2.0]), "for 1 channels"),
+        (setting("data_config", None), "is not a readable model"),
+        (setting(NETWORK, []), "is not a readable model"),
     ],
 )
 def test_what_is_no_network_here(tmp_path, change, message):
-    values, network = trained("n2v")
-    change(values)
     with pytest.raises(ModelFileError, match=message):
-        open_model(as_package(tmp_path / "m.zip", values, network))
+        open_model(altered(tmp_path, change))
 
 
-def test_independent_channels_with_weights_of_their_own(tmp_path):
-    values, network = trained("n2v, 2 channels")
-    values["algorithm_config"]["model"]["independent_channels"] = True
-    with pytest.raises(ModelFileError, match="independent_channels=False"):
-        open_model(as_package(tmp_path / "m.zip", values, network))
+def test_other_unknown_settings_are_named(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        open_model(altered(tmp_path, setting("data_config.jitter", 3)))
+    assert "'data_config.jitter'" in caplog.text
+
+
+def test_files_of_a_microscope_whose_depth_is_time(tmp_path):
+    def change(values):
+        values["data_config"] |= {"axes": "SCTYX", "data_type": "czi"}
+
+    with zipfile.ZipFile(FOLDER / "0.3-n2v2_3d_depth1.zip") as pack:
+        volumes = yaml.safe_load(pack.read("careamics.yaml"))
+    change(volumes)
+    from napari_hush.interop.careamics import careamics_settings
+
+    data = careamics_settings(volumes)["data_config"]
+    assert (data["axes"], data["data_type"]) == ("SCZYX", "array")
 
 
 class Evil:
@@ -328,18 +235,24 @@ def test_a_checkpoint_that_unpacks_without_end(tmp_path):
 
 @pytest.mark.parametrize("count", [-1, 2.5, "7"])
 def test_counts_that_are_none(tmp_path, count):
-    values, network = trained("n2v")
-    path = as_checkpoint(tmp_path / "m.ckpt", values, network)
-    content = torch.load(path, weights_only=True)
-    torch.save({**content, "epoch": count}, path)
+    content = torch.load(FOLDER / CHECKPOINT, weights_only=True)
+    torch.save({**content, "epoch": count}, tmp_path / "m.ckpt")
     with pytest.raises(ModelFileError, match="its epoch is"):
-        open_model(path)
+        open_model(tmp_path / "m.ckpt")
 
 
 def test_weights_that_are_none(tmp_path):
-    values, network = trained("n2v")
-    path = as_checkpoint(tmp_path / "m.ckpt", values, network)
-    content = torch.load(path, weights_only=True)
-    torch.save({**content, "state_dict": {"model.final_conv.weight": 3}}, path)
+    content = torch.load(FOLDER / CHECKPOINT, weights_only=True)
+    weights = {"model.final_conv.weight": 3}
+    torch.save({**content, "state_dict": weights}, tmp_path / "m.ckpt")
     with pytest.raises(ModelFileError, match="not named tensors"):
-        open_model(path)
+        open_model(tmp_path / "m.ckpt")
+
+
+def test_damaged_files(tmp_path):
+    for name in (PLAIN, CHECKPOINT):
+        content = (FOLDER / name).read_bytes()
+        path = tmp_path / name
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(ModelFileError, match="is not a readable model"):
+            open_model(path)
