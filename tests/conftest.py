@@ -8,6 +8,7 @@ import sys
 
 # Networks here are so small that threads cost more than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import hypothesis
 import numpy as np

@@ -70,7 +70,6 @@ def test_a_notebook_shows_bars(monkeypatch):
 
 def test_plots(careamist, noisy, tmp_path):
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
     lines = careamist.plot_losses().get_lines()
     losses = careamist.get_losses()
     np.testing.assert_array_equal(lines[0].get_ydata(), losses["train_loss"])

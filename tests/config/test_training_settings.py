@@ -162,7 +162,7 @@ def test_arguments_of_lightnings_trainer(caplog):
         logger="none",
         ema_decay=0.9,
     )
-    assert "log_every_n_steps has no effect" in caplog.text
+    assert "change no result: log_every_n_steps." in caplog.text
     explicit = care(trainer_params=params, num_epochs=9, num_steps=30, logger="csv")
     assert explicit.training_config.num_epochs == 9
     assert explicit.training_config.num_steps == 30

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import DataError
-from napari_hush.quality import match_gain, psnr, si_psnr, ssim
+from napari_hush.quality import match_gain, multiscale_ssim, psnr, si_psnr, ssim
 
 SHAPES = [(24, 30), (12, 16, 14), (11, 12, 11, 13)]
 
@@ -163,3 +163,18 @@ def test_metrics_do_not_depend_on_the_unit(factor, offset):
     gain, shift = match_gain(far, image)
     assert gain * factor == pytest.approx(match_gain(image, image)[0], rel=1e-6)
     np.testing.assert_allclose(gain * far + shift, image, rtol=1e-6)
+
+
+def test_multiscale_ssim_is_that_of_torchmetrics():
+    """Values of torchmetrics 1.8, MultiScaleStructuralSimilarityIndexMeasure."""
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[:180, :200]
+    clean = 100 + 50 * np.sin(x / 9) * np.cos(y / 13)
+    noisy = clean + rng.normal(0, 20, clean.shape)
+    for data_range, expected in ((100, 0.790814), (255, 0.833222)):
+        found = multiscale_ssim(noisy, clean, data_range=data_range)
+        assert found == pytest.approx(expected, abs=5e-5)
+    assert multiscale_ssim(clean, clean, data_range=100) == pytest.approx(1)
+    assert multiscale_ssim(200 - clean, clean, data_range=100) == 0
+    with pytest.raises(DataError, match="176 pixels"):
+        multiscale_ssim(clean[:175], clean[:175], data_range=100)

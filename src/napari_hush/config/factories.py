@@ -100,7 +100,9 @@ def training_settings(trainer_params: Mapping[str, Any]) -> dict[str, Any]:
                 f"{_DEFAULTS[name]!r}; leave it out, or train with a Trainer of your own."
             )
     if left_out:
-        _log.warning("trainer_params: %s has no effect here.", ", ".join(left_out))
+        _log.warning(
+            "Left out of trainer_params, as they change no result: %s.", ", ".join(left_out)
+        )
     return found
 
 

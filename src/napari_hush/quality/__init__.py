@@ -2,7 +2,13 @@
 
 from napari_hush.quality.advice import Advice
 from napari_hush.quality.correlation import NoiseCorrelation
-from napari_hush.quality.metrics import match_gain, psnr, si_psnr, ssim
+from napari_hush.quality.metrics import (
+    match_gain,
+    multiscale_ssim,
+    psnr,
+    si_psnr,
+    ssim,
+)
 from napari_hush.quality.noise_model import (
     NoiseModel,
     noise_model,
@@ -39,6 +45,7 @@ __all__ = [
     "data_warnings",
     "loss_warning",
     "match_gain",
+    "multiscale_ssim",
     "noise_model",
     "normalized_residual",
     "plot_autocorrelation",

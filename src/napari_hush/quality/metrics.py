@@ -140,7 +140,62 @@ def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
             f"SSIM has a window of {2 * _RADIUS + 1} pixels but the images have shape "
             f"{a.shape}; compare images that are at least as large along every axis."
         )
+    return float(np.mean(np.prod(_similarities(a / data_range, b / data_range), axis=0)))
+
+
+@former_keywords(truth="ground_truth")
+def multiscale_ssim(
+    image: ArrayLike, ground_truth: ArrayLike, *, data_range: float
+) -> float:
+    """Multiscale structural similarity (Wang, Simoncelli and Bovik, Asilomar 2003).
+
+    The similarities of contrast and structure at five scales, each half as large as the one
+    before, to the power of the weights of the paper; that of brightness counts at the last
+    scale. Negative ones, of inverted structure, count as 0.
+
+    Parameters
+    ----------
+    image, ground_truth : array_like
+        Image and ground truth of one shape, every dimension 176 pixels or more.
+    data_range : float
+        As for `psnr`.
+
+    Returns
+    -------
+    float
+        1 for equal images, 0 for unrelated ones.
+
+    Raises
+    ------
+    DataError
+        As for `ssim`.
+    """
+    a, b = _pair(image, ground_truth, whole=True)
+    _check_range(data_range)
+    smallest = (2 * _RADIUS + 1) * 2 ** (len(_SCALES) - 1)
+    if min(a.shape, default=0) < smallest:
+        raise DataError(
+            f"Multiscale SSIM needs {smallest} pixels along every axis but the images have "
+            f"shape {a.shape}; use SSIM."
+        )
     a, b = a / data_range, b / data_range
+    result = 1.0
+    for scale, weight in enumerate(_SCALES):
+        if scale:
+            a, b = _halved(a), _halved(b)
+        brightness, structure = _similarities(a, b)
+        last = scale == len(_SCALES) - 1
+        value = float(np.mean(brightness * structure if last else structure))
+        result *= max(0.0, value) ** weight
+    return result
+
+
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Weights of multiscale SSIM, from the finest scale on."""
+
+
+def _similarities(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Similarity of brightness, and of contrast and structure, where the window fits."""
     centre = float(b.mean())  # variances of large intensities lose digits
     a, b = a - centre, b - centre
     mean_a, mean_b = _windowed(a), _windowed(b)
@@ -149,9 +204,17 @@ def ssim(image: ArrayLike, ground_truth: ArrayLike, *, data_range: float) -> flo
     covariance = _windowed(a * b) - mean_a * mean_b
     mean_a, mean_b = mean_a + centre, mean_b + centre
     c1, c2 = K1**2, K2**2
-    above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    below = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-    return float(np.mean(above / below))
+    brightness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return brightness, (2 * covariance + c2) / (var_a + var_b + c2)
+
+
+def _halved(array: Floats) -> Floats:
+    """Means of two pixels along every axis; an odd last one is left out."""
+    for axis in range(array.ndim):
+        pairs = array.take(range(array.shape[axis] // 2 * 2), axis=axis)
+        even, odd = (pairs.take(range(k, pairs.shape[axis], 2), axis=axis) for k in (0, 1))
+        array = (even + odd) / 2
+    return array
 
 
 def _pair(image: Any, ground_truth: Any, *, whole: bool = False) -> tuple[Floats, Floats]:
