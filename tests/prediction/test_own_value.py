@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from napari_hush import CAREamist
 from napari_hush.cli import main
@@ -61,6 +61,15 @@ def test_photons_are_weighted_by_brightness():
     for value, weight, _ in curve:
         assert weight == pytest.approx(25 / (25 + value), abs=0.1)
     assert curve[0][1] > curve[-1][1] + 0.1
+
+
+def test_a_prediction_that_is_noisy_itself_does_not_choose_dark_pixels():
+    """The mean of 8 neighbors has an eighth of the noise, in dark and bright pixels."""
+    rng = np.random.default_rng(8)
+    noisy = rng.poisson(2, (1, 256, 256)).astype("float64")
+    clean = (9 * uniform_filter(noisy, (1, 3, 3)) - noisy) / 8
+    (curve,) = own_weights([noisy[None]], [clean[None]])
+    assert [weight for _, weight, _ in curve] == pytest.approx([1 / 9] * 4, abs=0.05)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])

@@ -13,7 +13,9 @@ import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn.functional import avg_pool2d
 
 from napari_hush.config import InferenceConfig
 from napari_hush.errors import HushError
@@ -43,7 +45,8 @@ _OF_STRUCTURE = 0.03  # correlation that may be due to structure
 _UNKNOWN = 0.02  # error of the noise variance
 _LEAST = 0.03  # weights below, over all pixels, are within their error
 _HOT = 4.0  # standard deviations of the residual from which pixels may be hot
-_SHARES = (0.5, 0.8, 0.95)  # quantiles of the prediction between which weights are fitted
+_SHARES = (0.5, 0.8, 0.95)  # quantiles of brightness between which weights are fitted
+_AROUND = 7  # side of the local means, in pixels
 
 
 def fit_own_value(model: Model, images: Sequence[Image]) -> tuple[Curve, ...]:
@@ -110,7 +113,7 @@ def _spread(items: Sequence[Item], most: int) -> list[Item]:
 def own_weights(
     noisy: Sequence[NDArray[Any]], clean: Sequence[NDArray[Any]]
 ) -> tuple[Curve, ...]:
-    """Weights of the own value for each channel, at a few intensities of the prediction.
+    """Weights of the own value for each channel, at a few intensities.
 
     `noisy` are regions ``(C, Z, Y, X)`` of one shape, at least 3 pixels along Y and X, and
     `clean` their predictions. All weights of a channel are 0 if its pixels are too few,
@@ -150,8 +153,9 @@ def _curve(
 def _energies(
     noisy: NDArray[Any], clean: NDArray[Any], lags: Sequence[NDArray[Any]]
 ) -> NDArray[Any]:
-    """Prediction, noise variance and squared residual of all inner pixels of ``(Z, Y, X)``.
+    """Brightness, noise variance and squared residual of all inner pixels of ``(Z, Y, X)``.
 
+    Brightness is a local mean of the prediction, whose own noise would choose dark pixels.
     The noise is measured by second differences along all axes. What they leave of structure
     adds to it (Immerkaer 1996). The correlation at `lags` along each axis corrects for what
     they remove of noise that is not quite white.
@@ -166,6 +170,8 @@ def _energies(
         one = float(along[1]) if axis else 0.0  # planes are exposed one by one
         factor *= 6 - 8 * np.sign(one) * max(abs(one) - _OF_STRUCTURE, 0)
     noise = (1 + _UNKNOWN) * filtered**2 / factor
-    result = clean[tuple(inner)]
-    residual = (noisy[tuple(inner)] - result) ** 2
-    return np.stack([part.ravel() for part in (result, noise, residual)])
+    around = torch.from_numpy(np.asarray(clean, dtype=np.float64))[None]
+    level = avg_pool2d(around, _AROUND, 1, _AROUND // 2, count_include_pad=False)[0].numpy()
+    residual = (noisy - clean) ** 2
+    parts = (level[tuple(inner)], noise, residual[tuple(inner)])
+    return np.stack([part.ravel() for part in parts])
