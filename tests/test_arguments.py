@@ -1,10 +1,12 @@
 """Arguments under the names of CAREamics 0.1 to 0.3, and unknown ones."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from napari_hush import CAREamist, config, denoise
-from napari_hush.arguments import by_any_name
+from napari_hush.arguments import INSTEAD, OURS, by_any_name
 from napari_hush.config import XYFlipConfig, XYRandomRotate90Config
 from napari_hush.errors import ConfigurationError, UnknownArgumentError
 from napari_hush.lightning import PredictDataModule, TrainDataModule
@@ -105,3 +107,14 @@ def test_patches_to_validate_on():
 def test_an_unknown_augmentation():
     with pytest.raises(ConfigurationError, match="no augmentation 'z_flip'"):
         config.create_n2v_config(**COMMON, augmentations=["z_flip"])
+
+
+def test_the_page_has_all_names_of_careamics():
+    page = Path(__file__).parents[1] / "docs" / "careamics.md"
+    text = page.read_text(encoding="utf-8")
+    names = {*OURS, *INSTEAD} - {
+        "model_constraints",
+        "pred_data_target",
+        "dataloader_params",
+    }
+    assert [name for name in sorted(names) if name not in text] == []

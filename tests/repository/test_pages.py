@@ -7,6 +7,7 @@ test_data_page.py.
 import ast
 import re
 import shlex
+import shutil
 import sys
 import types
 from glob import glob
@@ -41,6 +42,18 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
+def new_lines(diff):
+    """What a diff leads to."""
+    lines = (line for line in diff.splitlines() if not line.startswith("-"))
+    return "\n".join(line[1:] for line in lines)
+
+
+def scripts(page):
+    """The Python on the page, also in diffs of a script."""
+    changed = [new_lines(diff) for diff in blocks(page, "diff")]
+    return changed + blocks(page, "python")
+
+
 def with_blocks(language):
     return [page for page in PAGES if blocks(page, language)]
 
@@ -68,11 +81,14 @@ def images(tmp_path, monkeypatch):
         Path(name).parent.mkdir(exist_ok=True)
         pixels = rng.poisson(20, (96, 96)).astype(np.uint16)
         write_tiff(f"{name}.tif", pixels, "YX")
+    theirs = ROOT / "tests" / "interop"
+    shutil.copy(theirs / "careamics_configurations" / "0.3-n2v.yml", "careamics.yml")
+    shutil.copy(theirs / "careamics_models" / "0.3-struct_square.ckpt", "theirs.ckpt")
 
 
 @pytest.mark.parametrize("page", with_blocks("python"))
 def test_python_of_the_page_is_python(page):
-    for block in blocks(page, "python"):
+    for block in scripts(page):
         ast.parse(block)
 
 
@@ -85,10 +101,10 @@ def test_python_of_the_page_runs(page, images, tmp_path, monkeypatch):
     # Configurations read their help from the source of their module.
     module = types.ModuleType("page")
     module.__file__ = str(tmp_path / "page.py")
-    Path(module.__file__).write_text("\n".join(blocks(page, "python")), encoding="utf-8")
+    Path(module.__file__).write_text("\n".join(scripts(page)), encoding="utf-8")
     monkeypatch.setitem(sys.modules, "page", module)
     names = vars(module)
-    for number, block in enumerate(blocks(page, "python")):
+    for number, block in enumerate(scripts(page)):
         short = re.sub(r"num_epochs=\d+", "num_epochs=1, num_steps=2", block)
         exec(compile(short, f"{page}, block {number}", "exec"), names)  # noqa: S102
 
