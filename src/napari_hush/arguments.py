@@ -45,7 +45,7 @@ INSTEAD = {
     "val_dataloader_params": _WORKERS,
     "normalization_params": "give normalization={'name': 'quantile', 'lower': 0.01}",
     "patch_filter_config": "give background={'measure': 'max', 'threshold': 100}",
-    "checkpoint_params": "see checkpoint_dir of train",
+    "checkpoint_params": "give trainer_params={'checkpoint_every_n_epochs': 10}",
     "early_stopping_params": "give trainer_params={'early_stopping_epochs': 10}",
     "monitor_metric": "omit it, the validation loss counts if there is one",
     "enable_progress_bar": "give it to CAREamist",

@@ -58,6 +58,13 @@ def test_what_every_file_says(name, converted):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_usual_settings_need_no_note(version, converted):
+    for method in ("n2v", "n2v2_3d", "structn2v"):
+        assert converted(f"{version}-{method}.yml")[1] == []
+    assert converted(f"{version}-n2n.yml")[1] == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_n2v2_in_3d(version, converted):
     config, _ = converted(f"{version}-n2v2_3d.yml")
     network, data = config.algorithm_config.model, config.data_config
@@ -67,6 +74,9 @@ def test_n2v2_in_3d(version, converted):
     assert (data.axes, data.patch_size) == ("ZYX", (16, 64, 64))
     assert config.training_config.num_steps == 30
     assert config.training_config.logger == "wandb"
+    if version != "0.1":
+        scaling = data.normalization
+        assert (scaling.name, scaling.lower, scaling.upper) == ("quantile", 0.02, 0.98)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -88,6 +98,46 @@ def test_channels_optimizer_and_trainer(version, converted):
         assert config.data_config.background.kept == 0.2
         expected += ["algorithm_config.monitor_metric", "data_config.in_memory"]
     assert set(expected) <= set(about)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_structn2v(version, converted):
+    config, _ = converted(f"{version}-structn2v.yml")
+    masking = config.algorithm_config.n2v_config
+    assert (masking.struct_mask_axis, masking.struct_mask_span) == ("vertical", 7)
+    assert config.data_config.transforms == ()
+
+
+def test_rotations_that_do_not_fit_the_struct_mask_are_named(converted, tmp_path):
+    values = yaml.safe_load((FILES / "0.1-structn2v.yml").read_text())
+    usual = yaml.safe_load((FILES / "0.1-n2v.yml").read_text())
+    values["data_config"]["transforms"] = usual["data_config"]["transforms"]
+    (tmp_path / "c.yml").write_text(yaml.safe_dump(values))
+    config, (note,) = converted(tmp_path / "c.yml")
+    assert [t.name for t in config.data_config.transforms] == ["XYFlip", "XYRandomRotate90"]
+    assert config.data_config.transforms[1].half_turns_only
+    assert "XYRandomRotate90 does not fit the struct mask" in note
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_care(version, converted):
+    config, _ = converted(f"{version}-care.yml")
+    network, data = config.algorithm_config.model, config.data_config
+    assert network.independent_channels is False
+    assert config.algorithm_config.lr_scheduler.patience == 4
+    assert config.training_config.early_stopping_epochs == 6
+    (flip,) = data.transforms
+    assert (flip.name, flip.flip_x, flip.flip_y) == ("XYFlip", True, False)
+    if version == "0.1":
+        assert (network.in_channels, network.num_classes) == (3, 2)
+        assert config.algorithm_config.loss == "mse"
+        assert flip.p == 0.3
+    else:
+        assert (data.channels, network.in_channels) == ((0, 2), 2)
+        # 0.3 takes all channels of the targets
+        assert data.target_channels == ((0, 2) if version == "0.2" else None)
+        assert data.normalization.name == "min_max"
+        assert data.max_val_patches == 12
 
 
 def test_methods_without_an_equivalent(converted):

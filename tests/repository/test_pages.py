@@ -93,6 +93,7 @@ def test_python_of_the_page_is_python(page):
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*is deprecated")
 @pytest.mark.parametrize(
     "page",
     [p for p in with_blocks("python") if p not in TESTED_ELSEWHERE | READ_ONLY],

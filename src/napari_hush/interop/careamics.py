@@ -150,10 +150,10 @@ def careamics_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     there are none of here, and a KeyError or TypeError for values that are not CAREamics'.
     """
     algorithm, data = values["algorithm_config"], values["data_config"]
-    return {
-        "experiment_name": _name(values.get("experiment_name")),
-        **_settings(algorithm, data, _network(algorithm)),
-    }
+    settings = _settings(algorithm, data, _network(algorithm))
+    if not str(values.get("version")).startswith("0.2"):  # all channels of targets
+        settings["data_config"].pop("target_channels", None)
+    return {"experiment_name": _name(values.get("experiment_name")), **settings}
 
 
 _TARGETS = (

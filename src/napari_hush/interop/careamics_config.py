@@ -57,7 +57,7 @@ _WITHOUT_EFFECT = {
     "data_config.in_memory": (True,),
     "data_config.patching.name": ("stratified", "random"),
     "data_config.patching.seed": (),
-    "data_config.mask_filter.*": ("mask", 0, 0.1, 0.25),
+    "data_config.mask_filter.*": ("mask", 0, 0.1, 0.25, 0.125),
     "data_config.*_dataloader_params.num_workers": (),
     "data_config.*_dataloader_params.p*": (),
     "data_config.*_dataloader_params.shuffle": (),
@@ -250,8 +250,7 @@ class _Conversion:
         if any(path.startswith(f"{stopping}.") for path in self._left):
             found["early_stopping_epochs"] = self._take(f"{stopping}.patience", 3)
         every = "training_config.checkpoint_params.every_n_epochs"
-        if (name := "checkpoint_every_n_epochs") in TrainingConfig.model_fields:
-            found[name] = self._take(every, 0)
+        found["checkpoint_every_n_epochs"] = self._take(every, 0)
         if (logger := self._take("training_config.logger")) is not None:
             found["logger"] = logger
         return found
@@ -263,7 +262,11 @@ class _Conversion:
         kept = [each.model_dump() for each in config.data_config.transforms]
         for each in given or ():
             wished = {key: value for key, value in each.items() if key != "seed"}
-            if not any(wished.items() <= other.items() for other in kept):
+            if not any(
+                wished.items() <= other.items()
+                for other in kept
+                if not other.get("half_turns_only")
+            ):
                 self.notes.append(
                     f"data_config.augmentations: {wished['name']} does not fit the struct "
                     "mask, and is left out or restricted"
