@@ -37,6 +37,7 @@ from napari_hush.interop import About, export_model, open_model, write_package
 from napari_hush.io import explain_memory_error
 from napari_hush.lightning import Losses, RunControl, thinned, train
 from napari_hush.models import Model, save_model
+from napari_hush.models.file import require_own
 from napari_hush.prediction import ImageProgress
 from napari_hush.prediction.progress import never
 from napari_hush.quality.plots import plot_losses
@@ -221,6 +222,8 @@ class CAREamist:
             `checkpoint_dir` holds an interrupted run, or `resume` holds none. The model
             is left unchanged. Also if this object is being trained in another thread.
         """
+        if self.model is not None:
+            require_own(self.model, "trained")
         control = RunControl()
         with _STARTING:
             self._refuse_while_training()

@@ -35,7 +35,7 @@ from napari_hush.interop.bioimageio_rdf import (
 )
 from napari_hush.interop.onnx import onnx_model
 from napari_hush.interop.torchscript import Denoiser, torchscript_bytes
-from napari_hush.models.file import model_bytes
+from napari_hush.models.file import model_bytes, require_own
 from napari_hush.prediction import check_suits
 from napari_hush.prediction.tiles import Tile, read_tile
 from napari_hush.system.atomic_write import whole_file
@@ -62,6 +62,7 @@ def write_package(
     for wrong channel names or covers in `about`, a DataError for an image that does not
     fit the model, and an UnwritableFileError.
     """
+    require_own(model, "exported")
     about = about or About()
     noisy, clean = sample_pair(model, image)
     covers = _covers(about.covers) or {"cover.png": cover(noisy[0], clean[0])}

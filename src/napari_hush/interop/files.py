@@ -22,10 +22,11 @@ from napari_hush.errors import (
 )
 from napari_hush.interop.bioimageio import write_package
 from napari_hush.interop.careamics import careamics_model
+from napari_hush.interop.foreign import foreign_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
 from napari_hush.models import load_model
-from napari_hush.models.file import MALFORMED, RECORD, model_of, tensor_bytes
+from napari_hush.models.file import MALFORMED, RECORD, model_of, require_own, tensor_bytes
 from napari_hush.system.atomic_write import as_path, refuse_existing
 from napari_hush.system.memory import require_memory
 
@@ -124,7 +125,8 @@ def open_model(path: str | Path) -> Model:
     """Read a model without running any code in its file.
 
     A ``.safetensors`` file that `save_model` wrote; a BioImage.IO package (``.zip``) that
-    `write_package` or CAREamics wrote; a checkpoint (``.ckpt``) of CAREamics, or of
+    `write_package` or CAREamics wrote, or one of another program, see `foreign_model`; a
+    checkpoint (``.ckpt``) of CAREamics, or of
     Lightning with a `HushModule`. Raises a MissingFileError, a ModelFileError if there is
     no usable model in it, or an OutOfMemoryError.
     """
@@ -166,6 +168,8 @@ def _package(path: Path) -> Model:
                 values = plain_values(archive.read(file, sha256=sha256, limit=BYTES))
                 if isinstance(values, dict) and "algorithm_config" in values:
                     return careamics_model(values, _weights(text, archive))
+        if {"inputs", "outputs", "weights"} <= text.keys():
+            return foreign_model(text, archive, repr(str(path)))
         raise ValueError("it contains no weights of a known network")
 
 
@@ -285,6 +289,7 @@ def export_model(model: Model, path: str | Path, *, overwrite: bool = False) -> 
             f"Cannot export a model as {path.name!r}; end the name in .onnx (ONNX), .pt "
             "(TorchScript) or .zip (a BioImage.IO package)."
         )
+    require_own(model, "exported")
     refuse_existing(path, overwrite)
     write(model, path)
     return path

@@ -105,8 +105,18 @@ def model_bytes(model: Model) -> bytes:
     return tensor_bytes(model.network.state_dict(), model_header(model))
 
 
+def require_own(model: Model, wish: str) -> None:
+    """Raise ModelFileError if the network is of another program and can only denoise."""
+    if not isinstance(model.network, UNet):
+        raise ModelFileError(
+            "This model is in a package of another program: it denoises here but cannot be "
+            f"{wish}; keep its package."
+        )
+
+
 def model_header(model: Model) -> dict[str, str]:
     """All of `model` but its weights, as texts."""
+    require_own(model, "saved")
     target = model.target_normalization
     header = {
         "format": _FORMAT,

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -78,7 +78,13 @@ class Denoiser:
         self._result: torch.dtype = getattr(torch, exact_float(dtype).__name__)
         overlap = config.tile_overlap or (0,) * len(network.halo)
         wanted = (-(-pixels // 2) for pixels in overlap)
-        self.halo = tuple(map(max, network.halo, wanted))
+        # The network of another program may take tiles of one size only.
+        self._largest = getattr(network, "largest", None)
+        self.halo = network.halo
+        if self._largest is None:
+            self.halo = tuple(map(max, network.halo, wanted))
+        prepare = getattr(network, "prepare", None)
+        self._prepared = prepare and cache(lambda number: prepare(self._samples[number]))
         self._step = network.multiple
         # Pixels that every tile reads beyond both ends of Y and X.
         self._reflects = network.config.reflects
@@ -91,12 +97,15 @@ class Denoiser:
 
     def _tile_size(self, config: InferenceConfig) -> tuple[int, ...]:
         if config.tile_size is not None:
-            return tuple(
+            size = tuple(
                 -(-n // step) * step
                 for n, step in zip(config.tile_size, self._step, strict=True)
             )
+            return size if self._largest is None else tuple(map(min, size, self._largest))
         at_once = config.batch_size * min(config.tta, 4)
         largest = fitting_tile(self._network, self.device, self.precision, at_once)
+        if self._largest is not None:
+            largest = tuple(map(min, largest, self._largest))
         return even(self._image.axes.canonical_shape[2:], largest, self._step)
 
     def plan(self) -> list[Tile]:
@@ -144,6 +153,9 @@ class Denoiser:
         model = self._model
         raw = raw.to(self.device, non_blocking=True)
         batch = model.normalization.normalize(raw)
+        if self._prepared is not None:
+            pairs = zip(group, batch, strict=True)
+            batch = torch.stack([self._prepared(tile.sample)(item) for tile, item in pairs])
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         bf16 = self.precision == "bf16"
