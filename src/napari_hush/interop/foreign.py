@@ -29,6 +29,7 @@ from napari_hush.system.memory import require_memory
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
+    from napari_hush.config import Configuration
     from napari_hush.interop.files import Archive
     from napari_hush.models import UNet
 
@@ -36,26 +37,8 @@ _FLOATS = 1000
 """Memory of a network of unknown size, in floats per pixel of a tile."""
 _HALO = 8
 """A package without a halo gets this fraction of its smallest size."""
-_OPERATORS = """
-_convolution conv1d conv2d conv3d convolution conv_transpose2d conv_transpose3d batch_norm
-group_norm instance_norm layer_norm linear matmul mm bmm einsum relu relu_ relu6 leaky_relu
-leaky_relu_ prelu elu elu_ selu gelu silu silu_ mish softplus hardtanh hardswish sigmoid
-sigmoid_ tanh tanh_ softmax log_softmax clamp clamp_ clip max_pool2d max_pool3d avg_pool2d
-avg_pool3d adaptive_avg_pool2d adaptive_avg_pool3d upsample_nearest2d upsample_nearest3d
-upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_nearest_exact2d
-pixel_shuffle pixel_unshuffle constant_pad_nd pad reflection_pad2d reflection_pad3d
-replication_pad2d replication_pad3d dropout dropout_ feature_dropout cat concat stack chunk
-split narrow split_with_sizes unbind size numel dim len select slice index unsqueeze squeeze
-flatten reshape view permute transpose t contiguous expand expand_as repeat flip roll
-add add_ sub sub_ rsub mul mul_ div div_ neg pow sqrt rsqrt exp log abs floor ceil round
-remainder mean sum std var amax amin max min norm where gt lt ge le eq ne zeros ones full
-zeros_like ones_like full_like arange tensor scalar_tensor to type_as detach clone copy_
-append format floordiv floor_divide __isnot__ __is__ __not__ __and__ __or__ __contains__
-__derive_index __range_length Int Float Bool IntImplicit FloatImplicit item fill_
-_shape_as_tensor is_floating_point warn prim.NumToTensor prim.data prim.device prim.dtype
-prim.layout prim.min prim.max prim.unchecked_cast prim.RaiseException
-"""
-"""Operators of TorchScript that compute with tensors and do nothing else."""
+_PRIVATE = ("_convolution", "_shape_as_tensor", "_upsample")
+"""Starts of operators of networks that start with an underscore."""
 _CALL = re.compile(r"(?<![\w.])(?:torch|ops)\.([A-Za-z_][\w.]*)\s*\(")
 
 
@@ -81,49 +64,40 @@ def foreign_model(text: Mapping[str, Any], archive: Archive, path: str) -> Model
         source, result = _ports(text)
         dims = _dims(source, result)
         graph, content = _graph(text, archive)
-        network = ForeignNetwork(graph, content, source, result, dims)
+        name = str(text.get("name") or "package")
+        config = _configuration(name, source, result, dims)
+        network = ForeignNetwork(graph, content, source, result, config)
     except _Refused as error:
         raise ModelFileError(
             f"The package {path} cannot be used for denoising: {error}; open it in the "
             "program that it is made for."
         ) from error
-    return _model(str(text.get("name") or "package"), network)
+    before, after = (_as_it_is(_channels(port)) for port in (source, result))
+    return Model(config, cast("UNet", network), before, after)
 
 
 class _Refused(ValueError):
     """Why a package cannot be used."""
 
 
-def _model(name: str, network: ForeignNetwork) -> Model:
-    config = network.config
-    letters = "ZYX"[-config.conv_dims :]
-    several = max(config.in_channels, config.num_classes) > 1
-    made = create_care_configuration(
+def _configuration(name: str, source: _Port, result: _Port, dims: int) -> Configuration:
+    """A configuration with the channels and axes of a package."""
+    channels, made = _channels(source), _channels(result)
+    several = max(channels, made) > 1
+    return create_care_configuration(
         re.sub(r"[^\w \-]", "_", name)[:100],
         "array",
-        ("C" if config.in_channels > 1 else "") + letters,
-        [64] * config.conv_dims if config.conv_dims == 2 else [16, 64, 64],
+        ("C" if channels > 1 else "") + "ZYX"[-dims:],
+        [64, 64] if dims == 2 else [16, 64, 64],
         1,
         independent_channels=not several,
-        n_channels_in=config.in_channels if several else None,
-        n_channels_out=config.num_classes if several else None,
+        n_channels_in=channels if several else None,
+        n_channels_out=made if several else None,
     )
-    before, after = map(_as_it_is, (config.in_channels, config.num_classes))
-    return Model(made, cast("UNet", network), before, after)
 
 
 def _as_it_is(channels: int) -> Normalization:
     return Normalization((0.0,) * channels, (1.0,) * channels)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What other modules ask of the configuration of a network."""
-
-    conv_dims: int
-    in_channels: int
-    num_classes: int
-    n2v2: bool = False
 
 
 class ForeignNetwork(nn.Module):
@@ -141,13 +115,13 @@ class ForeignNetwork(nn.Module):
         content: bytes,
         source: _Port,
         result: _Port,
-        dims: int,
+        config: Configuration,
     ) -> None:
         super().__init__()
         digest = hashlib.sha256(content + repr((source, result)).encode()).digest()
         self.content = nn.Buffer(torch.tensor(list(digest), dtype=torch.uint8))
-        letters = "zyx"[-dims:]
-        self.config = _Shape(dims, _channels(source), _channels(result))
+        self.config = config.algorithm_config.model
+        letters = "zyx"[-self.config.conv_dims :]
         self._graph, self._source, self._result = graph, source, result
         self._letters = "c" + letters
         self._sizes = [source.sizes[axis] for axis in letters]
@@ -362,9 +336,26 @@ def _torchscript(content: bytes, outer: Archive) -> Callable[[Tensor], Tensor]:
 
 
 def _check_script(code: str) -> None:
+    """Refuse what is no operator on tensors, or takes the name of a file."""
+    if ".torch.classes." in code:
+        raise _Refused("its TorchScript uses classes of other libraries")
     for name in _CALL.findall(code):
-        if name.removeprefix("aten.") not in _OPERATORS.split():
+        space, _, operator = name.rpartition(".")
+        schemas = _schemas(f"{space or 'aten'}::{operator}")
+        private = operator.startswith("_") and not operator.endswith("__")
+        if (
+            space not in ("", "aten", "prim")
+            or not schemas
+            or (private and not operator.startswith(_PRIVATE))
+            or any(one.name == "filename" for each in schemas for one in each.arguments)
+        ):
             raise _Refused(f"its TorchScript calls {name!r}, which is not known to be safe")
+
+
+def _schemas(name: str) -> list[Any]:
+    """The signatures of an operator of TorchScript; none if there is no such operator."""
+    found: list[Any] = torch._C._jit_get_schemas_for_operator(name)  # noqa: SLF001
+    return found
 
 
 def _onnx(content: bytes, outer: Archive) -> Callable[[Tensor], Tensor]:
