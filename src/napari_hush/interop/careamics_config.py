@@ -20,6 +20,7 @@ from napari_hush.config.data import BackgroundConfig, DataConfig
 from napari_hush.config.factories import training_settings, validation_patches
 from napari_hush.errors import ConfigurationError
 from napari_hush.interop.careamics import careamics_settings
+from napari_hush.models.file import MALFORMED
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
@@ -41,7 +42,9 @@ _READ = (
     "algorithm_config.loss",
     "algorithm_config.model.*",
     "algorithm_config.n2v_config.*",
-    "data_config.normalization.*",
+    "data_config.normalization.name",
+    "data_config.normalization.per_channel",
+    "data_config.normalization.*_quantiles",
     "data_config.data_type",
     "data_config.axes",
     "data_config.patch_size",
@@ -61,6 +64,7 @@ _WITHOUT_EFFECT = {
     "data_config.*_dataloader_params.num_workers": (),
     "data_config.*_dataloader_params.p*": (),
     "data_config.*_dataloader_params.shuffle": (),
+    "data_config.normalization.skip_target": (False,),
     "data_config.num_workers": (),
     "data_config.patch_filter.name": (),
     "data_config.patch_filter.ref_channel": (0,),
@@ -85,6 +89,8 @@ _WHY = {
     ),
     "data_config.in_memory": "give use_in_memory=False to train",
     "data_config.patching.name": "patches are spread over the images and shuffled",
+    "data_config.normalization.skip_target": "targets are normalized as well",
+    "data_config.normalization.*": "measured on the training images instead",
     "data_config.target_axes": "give targets in the axes of the images",
     "data_config.patch_filter.ref_channel": "the first channel decides",
     "data_config.patch_filter.coverage": "a whole patch is compared with the threshold",
@@ -135,7 +141,7 @@ def load_careamics_configuration(path: str | Path) -> Configuration:
         config = conversion.run()
     except ConfigurationError as error:
         raise ConfigurationError(f"In {str(path)!r}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise ConfigurationError(
             f"{str(path)!r} is not as CAREamics writes it ({type(error).__name__}: "
             f"{error}); save it anew with careamics.config.save_configuration."
@@ -160,7 +166,9 @@ class _Conversion:
         tree["training_config"] = self._training()
         self._learning(tree["algorithm_config"])
         self._images(tree["data_config"])
-        self._network(tree["algorithm_config"]["model"])
+        network = tree["algorithm_config"]["model"]
+        self._network(network)
+        self._statistics(tree["data_config"], network)
         config = Configuration.build(tree)
         self._compare_transforms(config)
         self._report()
@@ -202,6 +210,8 @@ class _Conversion:
         if self._left.get("data_config.target_axes") == data["axes"]:
             del self._left["data_config.target_axes"]
         theirs = {*_NAMED_ALIKE, *(path.rpartition(".")[2] for path in _READ)}
+        if data["data_type"] not in ("tiff", "custom"):  # never in memory there
+            self._left.pop("data_config.in_memory", None)
         same = self._take_all("data_config", DataConfig, theirs)
         data |= {name: each for name, each in same.items() if each}
         patches = self._take("data_config.n_val_patches")
@@ -216,11 +226,26 @@ class _Conversion:
                 "kept": self._take(f"{where}.filtered_patch_prob", 0.1),
             }
 
+    def _statistics(self, data: dict[str, Any], network: dict[str, Any]) -> None:
+        """Means and standard deviations, which 0.1 has under our names."""
+        where = "data_config.normalization"
+        for of, ours, field in (
+            ("input", "image", "in_channels"),
+            ("target", "target", "num_classes"),
+        ):
+            for kind in ("means", "stds"):
+                given = self._take(f"{where}.{of}_{kind}")
+                if given is not None:
+                    each = given if isinstance(given, list) else [given]
+                    count = network[field] if len(each) == 1 else 1
+                    data[f"{ours}_{kind}"] = each * count
+
     def _network(self, network: dict[str, Any]) -> None:
         """A new network needs no weights of theirs."""
         network.pop("variant", None)
         inputs, outputs = network["in_channels"], network["num_classes"]
-        apart = network.get("independent_channels", True)
+        theirs = self._values["algorithm_config"]["model"]
+        apart = theirs.get("independent_channels", True)
         network["independent_channels"] = apart and inputs == outputs
         if apart and max(inputs, outputs) > 1:
             self.notes.append(
