@@ -36,6 +36,7 @@ def test_names_of_careamics_are_passed_by_ours():
     ("given", "says"),
     [
         ({"sauce": 1}, r"predict\(\) has no argument 'sauce'; did you mean 'source'\?"),
+        ({"pred_dat": 1}, "did you mean 'pred_data'"),
         ({"zzz": 1}, "there are data_type, source, tta"),
         ({"source": 1, "pred_data": 2}, "CAREamics' name for source.*give source only"),
         ({"source": 1, "channels": [0]}, "as in CAREamics; give them to the factory"),

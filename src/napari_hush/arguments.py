@@ -108,5 +108,6 @@ def by_our_names(
 
 def _hint(name: str, known: Collection[str]) -> str:
     names = sorted(set(known) - {"self", "settings"})
-    near = difflib.get_close_matches(name, names, 1)
+    theirs = [name for name, ours in OURS.items() if ours in known]
+    near = difflib.get_close_matches(name, [*names, *theirs], 1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}."
