@@ -298,8 +298,8 @@ def test_what_to_train_on(tiny_config, noisy):
             CAREamist(tiny_config()).train(**arguments)
 
 
-def test_an_optimizer_that_does_not_know_a_parameter(tiny_config, noisy):
-    config = tiny_config(optimizer_params={"speed": 3})
+def test_an_optimizer_that_does_not_accept_a_value(tiny_config, noisy):
+    config = tiny_config(optimizer_params={"betas": (2, 3)})
     with pytest.raises(ConfigurationError, match="Adam does not accept"):
         CAREamist(config).train(train_source=noisy)
 

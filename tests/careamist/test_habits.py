@@ -203,6 +203,9 @@ def test_more_of_another_kind(careamist, noisy, tmp_path):
     for more in ({"authors": "Me"}, {"authors": ["Me"]}, {"covers": "a.png"}):
         with pytest.raises(ConfigurationError):
             careamist.export_to_bmz(tmp_path / "m.zip", **more)
+    for region in (3, "all", (slice(0, 1), 2)):
+        with pytest.raises(ConfigurationError, match="region is"):
+            careamist.predict(noisy, region=region)
     for module in (TrainDataModule, PredictDataModule):
         for config in (None, careamist.config):
             with pytest.raises(ConfigurationError, match="was given as"):

@@ -80,7 +80,7 @@ def test_arguments_of_optimizers_are_those_of_torch():
             assert OptimizerConfig(name=name, parameters={argument: None})
         with pytest.raises(ConfigurationError, match="no argument 'momentun'"):
             n2v(optimizer=name, optimizer_params={"momentun": 0.9})
-    with pytest.raises(ValueError, match="learning_rate beside"):
+    with pytest.raises(ValueError, match="learning_rate is a setting"):
         OptimizerConfig(parameters={"lr": 0.1})
 
 

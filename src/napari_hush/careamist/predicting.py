@@ -206,6 +206,12 @@ def denoise_images(
     """Denoise images into arrays, see `CAREamist.predict`; fewer if it was stopped."""
     if out is not None:
         _check_out(model, images[0], config, out)
+    parts = region if isinstance(region, tuple | list) else (region,)
+    if region is not None and not all(isinstance(part, slice) for part in parts):
+        raise ConfigurationError(
+            f"region is {region!r}; give a slice for each of S, C, (Z), Y and X, such as "
+            "numpy.s_[:, :, 0:64, 0:64]."
+        )
     if lazy:
         return [image.like_source(denoise_lazily(model, image, config)) for image in images]
     results = []

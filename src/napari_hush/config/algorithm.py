@@ -130,8 +130,8 @@ class OptimizerConfig(Frozen):
         if unknown := sorted(self.parameters.keys() - known):
             names = ", ".join(map(repr, unknown))
             raise ValueError(
-                f"{self.name} has no argument {names}, or not in parameters; there are "
-                f"{', '.join(sorted(known))}, and learning_rate beside parameters"
+                f"{self.name} has no argument {names} among its parameters; there are "
+                f"{', '.join(sorted(known))} (learning_rate is a setting of its own)"
             )
         return self
 
