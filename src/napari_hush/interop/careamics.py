@@ -151,8 +151,9 @@ def careamics_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     algorithm, data = values["algorithm_config"], values["data_config"]
     settings = _settings(algorithm, data, _network(algorithm))
-    if not str(values.get("version")).startswith("0.2"):  # all channels of targets
-        settings["data_config"].pop("target_channels", None)
+    if algorithm["algorithm"] != "n2v" and str(values.get("version")).startswith("0.2"):
+        # later versions take all channels of the targets
+        settings["data_config"]["target_channels"] = data.get("channels")
     return {"experiment_name": _name(values.get("experiment_name")), **settings}
 
 
@@ -215,12 +216,11 @@ def _settings(
     axes, kind = data["axes"], data["data_type"]
     if kind == "czi" and dims == 3 and "Z" not in axes:  # T of CZI files may be the depth
         axes, kind = axes.replace("T", "Z"), "array"
-    channels = data.get("channels")
     learning = {"algorithm": method, "loss": algorithm["loss"], "model": network}
     settings = {
         "data_type": kind if kind in get_args(DataType) else "array",
         "axes": axes,
-        "channels": channels,
+        "channels": data.get("channels"),
         "patch_size": tuple(size),
         "batch_size": data["batch_size"],
         "normalization": _normalization(data.get("normalization")),
@@ -232,8 +232,6 @@ def _settings(
         if transforms is None or misfit_of(masking, dims, transforms):
             transforms = tuple(fitting_transforms(masking, dims))
         learning["n2v_config"] = masking.model_dump()
-    elif channels and len(channels) == network.get("num_classes", 1):
-        settings["target_channels"] = channels
     if transforms is not None:
         settings["transforms"] = [each.model_dump() for each in transforms]
     return {"algorithm_config": learning, "data_config": settings}
