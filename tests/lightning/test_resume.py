@@ -101,6 +101,19 @@ def test_it_ends_with_the_same_bits(tiny_config, noisy, tmp_path, method, at):
     assert interrupted_run(tmp_path) is None
 
 
+def test_accumulated_batches_and_epochs_without_validation(tiny_config, noisy, tmp_path):
+    more = {"accumulate_grad_batches": 2, "check_val_every_n_epoch": 2}
+    config = build(tiny_config, "pairs", **more)
+    data = source(noisy, "pairs")
+    whole = CAREamist(config)
+    whole.train(**data)
+    assert whole.get_losses()["val_epoch"] == [1, 3]
+    cut_off(config, tmp_path, 8, **data)
+    again = CAREamist(config)
+    again.train(**data, resume=tmp_path)
+    assert_same(again, whole)
+
+
 @pytest.mark.parametrize("begun", ["32", "bf16"])
 def test_it_is_resumed_in_its_precision(tiny_config, noisy, tmp_path, monkeypatch, begun):
     config = build(tiny_config, num_epochs=2)

@@ -33,6 +33,16 @@ def test_default_in_the_help_is_the_value_of_the_field():
     assert "Default: 32\n" in help_of("num_channels_init", field, "empty")
 
 
+def test_a_fraction_is_shown_until_a_number_is_set(make):
+    box = make(TrainingConfig, "num_steps")
+    box.setValue(0.5)
+    assert box.text() == "0.5 of all"
+    box.setValue(7)
+    assert box.value() == 7
+    box.setValue(None)
+    assert box.text() == box.EMPTY
+
+
 def test_help_names_what_the_box_shows_and_not_none(make):
     box = make(TrainingConfig, "num_steps")
     assert "automatic to visit every training patch once" in box.toolTip()
