@@ -85,8 +85,7 @@ class UNetConfig(Frozen):
                 "give one entry per level"
             )
         theirs, same = self.variant == "careamics", self.num_classes == self.in_channels
-        grouped = theirs and self.num_classes % self.in_channels == 0
-        if self.independent_channels and not (same or grouped):
+        if self.independent_channels and not same:
             raise ValueError(
                 f"in_channels is {self.in_channels} and num_classes {self.num_classes}, "
                 "so channels cannot be independent; set independent_channels to False"

@@ -105,6 +105,12 @@ def careamics_model(
     ValueError.
     """
     _check_version(values.get("version"))
+    if missing := [
+        part for part in ("algorithm_config", "data_config") if part not in values
+    ]:
+        raise ConfigurationError(
+            f"it has no {missing[0]}; CAREamics writes it with the CAREamist only"
+        )
     settings, data = careamics_settings(values), values["data_config"]
     _check_fields(values)
     settings["algorithm_config"]["model"]["variant"] = "careamics"
@@ -220,6 +226,7 @@ def _settings(
     settings = {
         "data_type": kind if kind in get_args(DataType) else "array",
         "axes": axes,
+        "target_axes": data.get("target_axes"),
         "channels": data.get("channels"),
         "patch_size": tuple(size),
         "batch_size": data["batch_size"],

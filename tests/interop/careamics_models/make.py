@@ -145,7 +145,7 @@ TESTS = {
         "struct_vertical",
         "care",
     ],
-    "0.2": ["struct_horizontal", "n2n"],
+    "0.2": ["struct_horizontal"],
     "0.3": [
         *("n2v", "n2v2_3d_depth1", "struct_square", "channels_20", "quantile_cyx"),
         *("skip_target", "care", "care_1_to_2_residual"),
@@ -251,7 +251,7 @@ def trained(case, folder):
 
 
 def packed(careamist, case, x, path):
-    """Whether CAREamics can write a package: not with T, other channels or scalings."""
+    """Whether CAREamics can write a package: not 0.2, nor all kinds of 0.3."""
     count = len(case.get("channels", ())) or case.get("size_c", 2)
     names = [f"channel{number}" for number in range(count)]
     try:
@@ -264,7 +264,7 @@ def packed(careamist, case, x, path):
             data_description="Simulated.",
             channel_names=names if "C" in case.get("axes", "YX") else None,
         )
-    except (ValueError, IndexError, UnboundLocalError):
+    except (ValueError, IndexError, UnboundLocalError, NotImplementedError):
         return False
     return True
 
