@@ -135,14 +135,20 @@ def least_sizes(model: Model) -> tuple[int, ...]:
 def halos(model: Model) -> tuple[int, ...]:
     """Pixels ``((Z), Y, X)`` to crop, as bioimageio.spec 0.5.4 accepts them.
 
-    They are even, and stay the same if multiplied and divided by the pixel size.
+    They are even, stay the same if multiplied and divided by the pixel size, and are
+    multiples of the downsampling: bioimageio.core pads an image by its halo, and every
+    pixel has to meet the pooling grid at the same phase.
     """
     found = []
-    for halo, axis in zip(model.network.halo, _letters(model), strict=True):
-        even, scale = round_up(halo, 2), _pixel(model, axis).get("scale", 1.0)
-        while even * scale / scale != even:
-            even += 2
-        found.append(even)
+    network = model.network
+    for least, multiple, axis in zip(
+        network.halo, network.multiple, _letters(model), strict=True
+    ):
+        step, scale = max(2, multiple), _pixel(model, axis).get("scale", 1.0)
+        halo = round_up(least, step)
+        while halo * scale / scale != halo:
+            halo += step
+        found.append(halo)
     return tuple(found)
 
 
