@@ -331,12 +331,17 @@ class HushModule(L.LightningModule):
             if self.simple_losses is None:  # the same in every epoch
                 simple = self.ranks.total(torch.stack(self._simple).sum(0)) / sums[1]
                 self.simple_losses = [float(loss) for loss in simple]
-            self.log("val_loss", self.val_loss, logger=self.by_hand, prog_bar=self.by_hand)
+            self.log(
+                "val_loss",
+                self.val_loss,
+                logger=None if self.by_hand else False,
+                prog_bar=self.by_hand,
+            )
             if self.config.algorithm_config.needs_targets:
                 sums = torch.stack([sums.new_zeros(2, 2), *self._val_metrics]).sum(0)
                 found = zip(METRICS, self.ranks.total(sums).tolist(), strict=True)
                 self.val_metrics = {name: sum_ / n for name, (sum_, n) in found if n}
-                self.log_dict(self.val_metrics, logger=self.by_hand)
+                self.log_dict(self.val_metrics, logger=None if self.by_hand else False)
             if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
                 self._keep_if_best(self.val_loss)
 
