@@ -6,6 +6,7 @@ from torch import nn
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.models import Model, UNet
 from napari_hush.models.normalization import Normalization
+from napari_hush.models.unet import with_own_value
 
 NETWORKS = {
     "n2v 2D": ("YX", {}),
@@ -31,10 +32,19 @@ NETWORKS = {
         "CZYX",
         {"use_n2v2": True, "n_channels": 2, "model_params": {"variant": "careamics"}},
     ),
+    "n2v 2D, own values": ("YX", {}),
+    "n2v 3D, own values, 2 channels apart": (
+        "CZYX",
+        {"n_channels": 2, "model_params": {"depth": 1}},
+    ),
     "care 2D, 3 channels to 2": ("CYX", {"n_channels_in": 3, "n_channels_out": 2}),
     "care 3D": ("ZYX", {"model_params": {"depth": 1}}),
 }
 """Every kind of network there is: axes and what is special."""
+OWN_VALUES = (
+    ((95.0, 0.2, 30.0), (101.0, 0.7, 10.0), (110.0, 0.4, 20.0)),
+    ((100.0, 0.5, 25.0),),
+)
 
 
 def made(name):
@@ -75,6 +85,7 @@ def made(name):
         )
         if name.startswith("care")
         else None,
+        own_value=OWN_VALUES[: counts.num_classes] if "own values" in name else (),
         epochs=2,
         steps=30,
     )
@@ -113,7 +124,10 @@ def denoised():
         with torch.inference_mode():
             batch = model.normalization.normalize(torch.from_numpy(pixels))
             clean = model.network(batch)
-            return model.output_normalization.denormalize(clean).numpy()
+            clean = model.output_normalization.denormalize(clean)
+            if model.own_value:
+                clean = with_own_value(clean, torch.from_numpy(pixels), model.own_value)
+            return clean.numpy()
 
     return denoise
 

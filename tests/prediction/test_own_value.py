@@ -16,8 +16,8 @@ from napari_hush.errors import ExistingFileError, ModelFileError
 from napari_hush.io import open_images, read_record, write_tiff
 from napari_hush.models import Model, UNet, load_model, save_model
 from napari_hush.models.normalization import Normalization
+from napari_hush.models.unet import with_own_value
 from napari_hush.prediction import fit_own_value
-from napari_hush.prediction.denoiser import with_own_value
 from napari_hush.prediction.own_value import own_weights
 
 SMALL = {"model_params": {"num_channels_init": 8, "depth": 1}}

@@ -20,7 +20,6 @@ from napari_hush.models import unet
 if TYPE_CHECKING:
     import numpy as np
 
-    from napari_hush.config import UNetConfig
     from napari_hush.interop.bioimageio_about import About
     from napari_hush.models import Model
     from napari_hush.models.normalization import Normalization
@@ -78,7 +77,7 @@ def described(
                 "architecture": {
                     **file("unet.py"),
                     "callable": CALLABLE,
-                    "kwargs": architecture_settings(network),
+                    "kwargs": architecture_settings(model),
                 },
             },
             "torchscript": {**file("weights.pt"), "pytorch_version": version, **derived},
@@ -265,7 +264,9 @@ def {CALLABLE}(**settings):
     """Build the network; `settings` are the kwargs in rdf.yaml."""
     from types import SimpleNamespace
 
-    return UNet(SimpleNamespace(**settings)).eval()
+    curves = settings.pop("own_value", None)
+    config = SimpleNamespace(**settings)
+    return (OwnValueUNet(config, curves) if curves else UNet(config)).eval()
 '''
 
 
@@ -274,8 +275,12 @@ def architecture_source() -> str:
     return inspect.getsource(unet) + _MAKE
 
 
-def architecture_settings(config: UNetConfig) -> dict[str, Any]:
-    """Arguments of `CALLABLE` for a network of `config`, as plain values."""
+def architecture_settings(model: Model) -> dict[str, Any]:
+    """Arguments of `CALLABLE` for the network of `model`, as plain values."""
+    config = model.config.algorithm_config.model
     settings = config.model_dump(mode="json", exclude={"architecture", "pool_z"})
-    pooling = [list(levels) for levels in config.pooling]
-    return {**settings, "pooling": pooling, "multiple": list(config.multiple)}
+    settings["pooling"] = [list(levels) for levels in config.pooling]
+    settings["multiple"] = list(config.multiple)
+    if model.own_value:
+        settings["own_value"] = [[*map(list, one)] for one in model.normalized_own_value]
+    return settings

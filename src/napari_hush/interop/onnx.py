@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +22,7 @@ from napari_hush.system.atomic_write import whole_file
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
-    from napari_hush.models import UNet
+    from napari_hush.models import Curve, UNet
     from napari_hush.models.normalization import Normalization
 
 OPSET = 17
@@ -49,8 +50,10 @@ def onnx_model(model: Model, *, scaled: bool = True) -> Any:
     onnx = require("onnx", "interop", "Writing ONNX")
     network = fuse_batch_norm(model.network).cpu()
     graph = _Graph(onnx, len(network.multiple), repeats=network.config.reflects)
-    at = graph.scaled(INPUT, model.normalization) if scaled else INPUT
-    at = _network(graph, network, at)
+    noisy = graph.scaled(INPUT, model.normalization) if scaled else INPUT
+    at = _network(graph, network, noisy)
+    if model.own_value:
+        at = graph.with_own_value(at, noisy, model.normalized_own_value)
     if scaled:
         at = graph.unscaled(at, model.output_normalization)
     graph.add("Identity", [at], name=OUTPUT)
@@ -177,6 +180,30 @@ class _Graph:
             self.constant(np.reshape(by.means, shape)),
             self.constant(np.reshape(by.scales, shape)),
         )
+
+    def with_own_value(self, clean: str, noisy: str, curves: Sequence[Curve]) -> str:
+        """The nodes of `napari_hush.models.unet.with_own_value`."""
+        most, weight = (self._interpolated(clean, curves, column) for column in (2, 1))
+        held = self.add("Max", [self.add("Sub", [noisy, clean]), self.add("Neg", [most])])
+        held = self.add("Min", [held, most])
+        return self.add("Add", [clean, self.add("Mul", [held, weight])])
+
+    def _interpolated(self, at: str, curves: Sequence[Curve], column: int) -> str:
+        """A column of the curves, one per channel, at the values `at`."""
+        longest = max(map(len, curves))
+        filled = [[*one, *[one[-1]] * (longest - len(one))] for one in curves]
+        knots = np.array(filled).reshape(1, len(curves), longest, 3, *(1,) * self._dims)
+        found = self.constant(knots[:, :, 0, column])
+        for low, high in pairwise(range(longest)):
+            width = knots[:, :, high, 0] - knots[:, :, low, 0]
+            rise = knots[:, :, high, column] - knots[:, :, low, column]
+            slope = np.divide(rise, width, out=np.zeros_like(rise), where=width > 0)
+            along = self.add("Sub", [at, self.constant(knots[:, :, low, 0])])
+            along = self.add("Max", [along, self.constant(0.0)])
+            along = self.add("Min", [along, self.constant(width)])
+            part = self.add("Mul", [along, self.constant(slope)])
+            found = self.add("Add", [found, part])
+        return found
 
     def reshaped(self, x: str, channels: int) -> str:
         """Move channels to the batch axis or back; a size of 0 is kept."""

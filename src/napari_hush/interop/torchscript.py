@@ -9,8 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from napari_hush.models import Model, fuse_batch_norm
+from napari_hush.models import Model, UNet, fuse_batch_norm
+from napari_hush.models.unet import OwnValueUNet
 from napari_hush.system.atomic_write import whole_file
+
+
+def exported_network(model: Model) -> UNet:
+    """The fused network, with the own values of pixels in its output if the model has any.
+
+    Input and output are normalized, and on the CPU.
+    """
+    network = model.network
+    if model.own_value:
+        network = OwnValueUNet(network.config, model.normalized_own_value).eval()
+        network.load_state_dict(model.network.state_dict())
+    return fuse_batch_norm(network).cpu()
 
 
 class Denoiser(nn.Module):
@@ -21,7 +34,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.network = fuse_batch_norm(model.network).cpu()
+        self.network = exported_network(model)
         dims = len(self.network.multiple)
         before, after = model.normalization, model.output_normalization
         self.mean = nn.Buffer(_per_channel(before.means, dims))
@@ -47,7 +60,7 @@ def write_torchscript(model: Model, path: Path, *, scaled: bool = True) -> None:
 
 def torchscript_bytes(model: Model, *, scaled: bool = True) -> bytes:
     """The content of the file that `write_torchscript` writes."""
-    network = Denoiser(model).eval() if scaled else fuse_batch_norm(model.network).cpu()
+    network = Denoiser(model).eval() if scaled else exported_network(model)
     multiple = model.network.multiple
     channels = model.network.config.in_channels
     example = torch.zeros((2, channels, *(2 * step for step in multiple)))

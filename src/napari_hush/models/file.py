@@ -81,6 +81,17 @@ class Model:
         """Scaling of the output of the network."""
         return self.target_normalization or self.normalization
 
+    @property
+    def normalized_own_value(self) -> tuple[Curve, ...]:
+        """`own_value` in the units of the network's output."""
+        by = self.output_normalization
+        return tuple(
+            tuple(((at - mean) / scale, weight, most / scale) for at, weight, most in curve)
+            for curve, mean, scale in zip(
+                self.own_value, by.means[: len(self.own_value)], by.scales, strict=False
+            )
+        )
+
 
 def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write `model` to `path`, atomically.

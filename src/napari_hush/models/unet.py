@@ -11,6 +11,7 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
     from napari_hush.config import UNetConfig
+    from napari_hush.models.file import Curve
 
 
 class UNet(nn.Module):
@@ -361,3 +362,38 @@ class _Norm3d(_FewValues, nn.BatchNorm3d):
 
 _NORM: dict[int, type[nn.Module]] = {2: _Norm2d, 3: _Norm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+
+class OwnValueUNet(UNet):
+    """A U-Net that adds a part of each pixel's own value; `curves` are normalized too."""
+
+    def __init__(self, config: UNetConfig, curves: Sequence[Curve]) -> None:
+        super().__init__(config)
+        self.curves = curves
+
+    def forward(self, x: Tensor, margin: int = 0) -> Tensor:
+        """Denoise a batch; see `UNet.forward`."""
+        clean = super().forward(x, margin)
+        return with_own_value(clean, _cropped(x, margin), self.curves)
+
+
+def with_own_value(clean: Tensor, noisy: Tensor, curves: Sequence[Curve]) -> Tensor:
+    """``clean + w (noisy - clean)``, both ``(B, C, (Z), Y, X)``; see `Curve`.
+
+    Every step is rounded by itself, so bits do not depend on a pixel's place in a tile.
+    """
+    residual = (noisy - clean).to(clean.dtype)
+    for channel, curve in enumerate(curves):
+        values, weights, limits = zip(*curve, strict=True)
+        place, own = clean[:, channel], residual[:, channel]
+        most = _interpolated(place, values, limits)
+        own.copy_(own.clamp(-most, most) * _interpolated(place, values, weights))
+    return clean + residual
+
+
+def _interpolated(at: Tensor, x: Sequence[float], y: Sequence[float]) -> Tensor:
+    """Linear interpolation of rising `x`, constant beyond its ends."""
+    found = torch.full_like(at, y[0])
+    for low, high, first, last in zip(x[:-1], x[1:], y[:-1], y[1:], strict=True):
+        found += (at - low).clamp(0, high - low) / (high - low) * (last - first)
+    return found

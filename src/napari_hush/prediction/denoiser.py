@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -25,6 +24,7 @@ from napari_hush.models import (
     is_out_of_memory,
 )
 from napari_hush.models.normalization import exact_float
+from napari_hush.models.unet import with_own_value
 from napari_hush.prediction.cast import check_holds, result_dtype
 from napari_hush.prediction.tiles import (
     Tile,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
-    from napari_hush.models import Curve
 
 Result = TypeVar("Result")
 
@@ -253,28 +252,6 @@ class MemoryLimit:
 
 def _pixels(piece: list[Tile]) -> int:
     return len(piece) * math.prod(piece[0].outer_shape)
-
-
-def with_own_value(clean: Tensor, noisy: Tensor, curves: Sequence[Curve]) -> Tensor:
-    """``clean + w (noisy - clean)``, both ``(B, C, (Z), Y, X)``; see `Curve`.
-
-    Every step is rounded by itself, so bits do not depend on a pixel's place in a tile.
-    """
-    residual = (noisy - clean).to(clean.dtype)
-    for channel, curve in enumerate(curves):
-        values, weights, limits = zip(*curve, strict=True)
-        place, own = clean[:, channel], residual[:, channel]
-        most = _interpolated(place, values, limits)
-        own.copy_(own.clamp(-most, most) * _interpolated(place, values, weights))
-    return clean + residual
-
-
-def _interpolated(at: Tensor, x: Sequence[float], y: Sequence[float]) -> Tensor:
-    """Linear interpolation of rising `x`, constant beyond its ends."""
-    found = torch.full_like(at, y[0])
-    for (low, high), (first, last) in zip(pairwise(x), pairwise(y), strict=True):
-        found += (at - low).clamp(0, high - low) / (high - low) * (last - first)
-    return found
 
 
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
