@@ -20,6 +20,7 @@ from napari_hush.widgets.model.fitting import (
     note_for,
     why_not_for,
     why_not_train_more,
+    why_other_settings,
 )
 
 KEYWORDS = ("n_channels", "in_channels", "conv_dims", "data_type", "axes=", "None")
@@ -62,6 +63,14 @@ def layer(axes, *shape):
 def test_a_2d_model_takes_the_planes_of_a_stack(axes, used):
     assert axes_for(untrained(settings()), axes) == used
     assert axes_for(untrained(settings("ZYX")), axes) == axes
+
+
+def test_a_stack_is_no_other_setting_than_that_of_a_2d_model():
+    flat, stack = untrained(settings()), settings("ZYX")
+    assert "for planes" in why_not_train_more(flat, stack)
+    assert why_other_settings(flat, stack) == ""
+    deeper = settings("ZYX", model_params={"depth": 1})
+    assert "depth" in why_other_settings(flat, deeper).lower()
 
 
 def test_a_note_tells_of_planes():

@@ -137,6 +137,7 @@ def test_a_2d_model_on_a_stack_says_that_it_takes_planes(
     loaded(hand, untrained_file(tmp_path / "flat.safetensors", quick()))
     assert "Loaded" in hand.status
     assert "“stack” plane by plane" in hand.status
+    assert "the current model, which fits" in hand.find("denoise_now").toolTip()
     hand.denoise()
     assert viewer.layers[-1].data.shape == (3, *noisy.shape)
 

@@ -25,8 +25,8 @@ from napari_hush.widgets.dock.readiness import Readiness, check_inputs, without_
 from napari_hush.widgets.dock.settings_files import SettingsFiles
 from napari_hush.widgets.inspect.check_panel import CheckPanel
 from napari_hush.widgets.jobs.tasks import LOADER, Training, load_engine
+from napari_hush.widgets.model import fitting
 from napari_hush.widgets.model.file_dialogs import READABLE as MODEL_SUFFIXES
-from napari_hush.widgets.model.fitting import note_for, why_not_for, why_not_train_more
 from napari_hush.widgets.settings.cost_estimate import (
     LEAST_STEPS,
     Speed,
@@ -333,14 +333,16 @@ class Inputs(QWidget):
         """Check whether the current model fits the layer and the settings."""
         if self._model is None:
             return
-        model, axes, more = self._model, self.axes(), ""
+        model, axes, more, other = self._model, self.axes(), "", ""
         if not self.readiness.training:
-            more = why_not_train_more(model, self.value())
+            more = fitting.why_not_train_more(model, self.value())
+            other = fitting.why_other_settings(model, self.value())
         self.readiness = replace(
             self.readiness,
-            denoising=why_not_for(model, layer, axes),
+            denoising=fitting.why_not_for(model, layer, axes),
             training_more=more,
-            note=note_for(model, layer, axes),
+            other_settings=other,
+            note=fitting.note_for(model, layer, axes),
         )
 
     def _check_data(self) -> None:

@@ -58,7 +58,7 @@ class Presenter(QObject):
         The model must fit the layer, and a method or network that a person has chosen.
         """
         inputs = self._controls.inputs
-        other = inputs.settings.chosen_by_user and inputs.readiness.training_more
+        other = inputs.settings.chosen_by_user and inputs.readiness.other_settings
         return bool(self._model.name) and not (inputs.readiness.denoising or other)
 
     def update(self) -> None:

@@ -31,6 +31,8 @@ class Readiness:
     """Why the layer cannot be denoised."""
     training_more: str = ""
     """Why the current model cannot be trained further, if a new one can be trained."""
+    other_settings: str = ""
+    """In what method or network the current model differs from the settings."""
     note: str = ""
     """How the current model denoises the layer, where that is not obvious."""
     axes_wrong: bool = False

@@ -99,6 +99,15 @@ def why_not_train_more(model: Model, configuration: Configuration) -> str:
         has, given = getattr(ours, name), getattr(theirs, name)
         if has != given:
             return f"The model has {counted(has, noun)}, but the data have {given}; {_NEW}."
+    return why_other_settings(model, configuration)
+
+
+def why_other_settings(model: Model, configuration: Configuration) -> str:
+    """In what method or network `model` differs from `configuration`; empty if in none.
+
+    Whatever the axes and channels are, which come from the image.
+    """
+    theirs, ours = (one.algorithm_config.model for one in (configuration, model.config))
     used, chosen = (method_of(one).label for one in (model.config, configuration))
     if used != chosen and {used, chosen} != _MASKINGS:
         return (
