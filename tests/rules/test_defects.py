@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
 from napari_hush import CAREamist, n2v
 from napari_hush.config import (
@@ -15,7 +16,7 @@ from napari_hush.config import (
     create_care_configuration,
 )
 from napari_hush.dataset import statistics
-from napari_hush.errors import ConfigurationError, SourceTypeError, UnreadableFileError
+from napari_hush.errors import ConfigurationError, UnreadableFileError
 from napari_hush.events import ImageStarted
 from napari_hush.io import write_tiff
 from napari_hush.lightning import PredictDataModule
@@ -170,7 +171,8 @@ def test_d11_no_pixel_on_both_sides(either, numbered, as_it_is):
 def test_d12_validation_losses_can_be_compared_between_epochs(tiny_config, noisy):
     config = tiny_config(model_params={"num_channels_init": 8, "use_batch_norm": False})
     module = HushModule(config, UNet(config.algorithm_config.model), 1)
-    module.log = lambda *given, **more: None  # there is no trainer here
+    module.log = lambda *given, **more: None  # there is no trainer that logs here
+    module.trainer = Trainer(logger=False, enable_checkpointing=False)
     batch = torch.from_numpy(noisy[None, None, :32, :32]) / 100 - 10
     losses = []
     for _ in range(3):
@@ -193,11 +195,11 @@ def test_d13_an_image_smaller_than_a_tile_keeps_every_pixel(numbered):
     np.testing.assert_array_equal(pixels[0][(slice(None), *tile.crop)][0], image)
 
 
-def test_d14_a_data_module_is_not_taken_for_data(tiny_config, noisy):
+def test_d14_a_data_module_that_normalizes_otherwise_is_refused(tiny_config, noisy):
     careamist = CAREamist(tiny_config(num_steps=1))
     careamist.train(train_source=noisy)
     config = InferenceConfig(image_means=(0.0,), image_stds=(1.0,))
-    with pytest.raises(SourceTypeError, match="given as PredictDataModule"):
+    with pytest.raises(ConfigurationError, match=r"normalizes with \(0.0, 1.0\) but"):
         careamist.predict(PredictDataModule(config, noisy))
 
 

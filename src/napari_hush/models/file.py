@@ -63,13 +63,13 @@ class Model:
     """Statistics of the training pixels."""
     target_normalization: Normalization | None = None
     """Statistics of the targets, if there were any."""
-    own_value: tuple[Curve, ...] = ()
-    """Weights of a pixel's own value in its result, a curve per channel; empty for none."""
     epochs: int = 0
     steps: int = 0
     """Epochs and optimizer steps of its training."""
     provenance: Provenance = field(default_factory=Provenance)
     """Date, software and data of its training."""
+    own_value: tuple[Curve, ...] = ()
+    """Weights of a pixel's own value in its result, a curve per channel; empty for none."""
 
     @property
     def sha256(self) -> str:

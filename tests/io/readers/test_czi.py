@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 pyczi = pytest.importorskip("pylibCZIrw.czi")
 
-from napari_hush.errors import DataError, HushError, UnreadableFileError
+from napari_hush.errors import DataError, HushError, MissingFileError, UnreadableFileError
 from napari_hush.io import open_images, read_czi, read_metadata
 
 SIZE = {"T": 2, "C": 3, "Z": 2, "Y": 20, "X": 30}
@@ -93,7 +93,7 @@ def test_what_is_no_czi(tmp_path):
 def test_a_file_that_vanished(tmp_path):
     pixels = read_czi(write(tmp_path / "a.czi"), "TCZYX")
     (tmp_path / "a.czi").unlink()
-    with pytest.raises(UnreadableFileError, match=r"a\.czi'"):
+    with pytest.raises(MissingFileError, match=r"a\.czi'"):
         pixels[0, 0, 0]
 
 

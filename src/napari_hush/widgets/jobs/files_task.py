@@ -300,11 +300,11 @@ def _warnings() -> Iterator[list[str]]:
 
 
 def default_folder(source: tuple[Any, ...]) -> Path | None:
-    """The folder for results beside the source; None for addresses."""
+    """The folder for results beside the source; None for addresses and whole disks."""
     from napari_hush.io.zarr.store import address_of
 
     first = Path(source[0])
-    if address_of(first) is not None:
+    if address_of(first) is not None or not first.name:
         return None
     if len(source) == 1 and first.is_dir() and first.suffix.lower() != ".zarr":
         return first.with_name(f"{first.name} denoised")
