@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.config.methods import METHODS
@@ -48,6 +49,8 @@ class ChannelReport:
     """Share of saturated pixels, 0 to 1."""
     advice: Advice
     """The method for this channel alone."""
+    median: float = float("nan")
+    """Median gray value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +182,7 @@ def _check_channel(
         background_share=background_share(planes, transfer, noise),
         saturated_share=saturated_share(planes),
         advice=advise([noise], hot),
+        median=float(np.median(np.concatenate([plane.ravel() for plane in planes]))),
     )
 
 

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel
 
 from napari_hush.config.training import PRESETS
 from napari_hush.io import write_tiff
+from napari_hush.widgets.settings.cost_estimate import LEAST_STEPS
 from napari_hush.widgets.user_settings import load_setting
 
 
@@ -197,7 +198,7 @@ def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, lay
     before = load_setting("speeds")["auto"]
     hand.click("train")
     assert "≈" not in hand.find("cost").text() + hand.find("fold_training").text()
-    hand.until(lambda: "left" in hand.status)
+    hand.until(lambda: "left" in hand.status and hand.dock.state.done >= LEAST_STEPS)
     assert len(times_of(hand)) == 1
     assert not any(hand.find(name).isEnabled() for name in READ_ONCE)
     assert hand.find("noisy_layer").isEnabled()  # to denoise another layer meanwhile

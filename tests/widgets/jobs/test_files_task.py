@@ -237,7 +237,7 @@ def test_files_that_are_skipped_are_named(tmp_path, noisy):
 def test_results_go_next_to_the_images(tmp_path):
     folder = tmp_path / "raw"
     folder.mkdir()
-    assert default_folder((Path("/"),)) is None
+    assert default_folder(("/",)) is None
     assert default_folder((folder,)) == tmp_path / "raw denoised"
     assert default_folder((folder / "a.tif",)) == folder / "denoised"
     assert default_folder((folder / "a.tif", folder / "b.tif")) == folder / "denoised"

@@ -118,11 +118,11 @@ def test_a_package_is_written_and_read_back_to_the_bit(
     assert np.array_equal(first, second)
 
 
-def untrained_file(path, config):
-    """A model of random weights."""
+def untrained_file(path, config, mean=20.0):
+    """A model of random weights, for images of that mean."""
     network = config.algorithm_config.model
-    ones = (1.0,) * network.in_channels
-    return save_model(Model(config, UNet(network).eval(), Normalization(ones, ones)), path)
+    scaling = Normalization((mean,) * network.in_channels, (10.0,) * network.in_channels)
+    return save_model(Model(config, UNet(network).eval(), scaling), path)
 
 
 def loaded(hand, path):
@@ -140,6 +140,20 @@ def test_a_2d_model_on_a_stack_says_that_it_takes_planes(
     assert "the current model, which fits" in hand.find("denoise_now").toolTip()
     hand.denoise()
     assert viewer.layers[-1].data.shape == (3, *noisy.shape)
+
+
+def test_a_model_of_other_intensities_is_not_used_unasked(
+    viewer, hand, noisy, quick, tmp_path
+):
+    viewer.add_image(noisy, name="cells")  # about 20
+    loaded(hand, untrained_file(tmp_path / "bright.safetensors", quick(), mean=5000.0))
+    hand.until(lambda: "the current model" not in hand.find("denoise_now").toolTip())
+    viewer.add_image(noisy + 4980, name="bright cells")
+    hand.find("noisy_layer").setCurrentText("bright cells")
+    hand.until(lambda: "the current model" in hand.find("denoise_now").toolTip())
+    hand.find("noisy_layer").setCurrentText("cells")
+    hand.until(lambda: "trained on other intensities" in hand.status)
+    assert hand.find("denoise").isEnabled()  # whoever wants it
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,11 @@ class DenoiseDock(QWidget):
                 f"A model is being trained on “{self._run.state.subject}”. Closing the "
                 "dock stops this; you can resume it when you open the dock again."
             )
+        if self._model.model is not None and not self._model.kept:
+            return (
+                f"The model “{self._model.name}” is not saved; closing the dock loses it. "
+                "Save model … keeps it in a file."
+            )
         return ""
 
     # ---- Clicks and drops
@@ -269,9 +274,11 @@ class DenoiseDock(QWidget):
             open_files_dock(self._viewer, self._model.name, model, *files)
 
     def _on_checked(self) -> None:
-        if self._presenter.awaits_check and not self._inputs.check.is_pending:
+        continues = self._presenter.awaits_check and not self._inputs.check.is_pending
+        if continues:
             self._presenter.awaits_check = False
-            self._presenter.update()
+        self._presenter.update()  # whether the model suits these intensities
+        if continues:
             self._controls.buttons["denoise_now"].click()
 
     def _on_denoise(self) -> None:

@@ -10,6 +10,7 @@ from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.dock.status import ActivityBar
 from napari_hush.widgets.dock.view_state import DockState, resolve
 from napari_hush.widgets.jobs.run_state import RunState
+from napari_hush.widgets.model.fitting import trained_on_other_unit
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, stylesheet
 
@@ -55,11 +56,19 @@ class Presenter(QObject):
     def uses_model(self) -> bool:
         """Whether "Denoise now" uses the current model, and trains no other one.
 
-        The model must fit the layer, and a method or network that a person has chosen.
+        The model must fit the layer, its intensities, and a method or network that a person
+        has chosen.
         """
         inputs = self._controls.inputs
         other = inputs.settings.chosen_by_user and inputs.readiness.other_settings
-        return bool(self._model.name) and not (inputs.readiness.denoising or other)
+        fits = bool(self._model.name) and not (inputs.readiness.denoising or other)
+        return fits and not self._is_other_unit
+
+    @property
+    def _is_other_unit(self) -> bool:
+        model = self._model.model
+        report = self._controls.inputs.check.report
+        return model is not None and trained_on_other_unit(model, report)
 
     def update(self) -> None:
         """Show the current state of everything."""
@@ -73,6 +82,7 @@ class Presenter(QObject):
             layer=inputs.data.subject(),
             model=model.name,
             uses_model=self.uses_model,
+            other_unit=self._is_other_unit,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
             verdict=self._controls.compare.verdict,

@@ -64,6 +64,8 @@ class DockState:
     """Name of the current model, or empty."""
     uses_model: bool = False
     """Whether "Denoise now" uses the model, and trains no other one."""
+    other_unit: bool = False
+    """Whether the intensities of the layer are others than the model was trained on."""
     awaits_check: bool = False
     """Whether "Denoise now" waits for the check of the noise."""
     has_result: bool = False
@@ -323,11 +325,21 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return f"{state.message}\n{dock.verdict}".rstrip(), "plain"
     if state.phase is Phase.DONE:
         return state.message, "plain"
+    return _status_at_rest(dock)
+
+
+def _status_at_rest(dock: DockState) -> tuple[str, str]:
+    readiness = dock.readiness
     if dock.uses_model:
         ready = f"Ready to denoise “{dock.layer}” with the model “{dock.model}”."
         return f"{ready} {readiness.note}".rstrip(), "plain"
-    if dock.model:
+    if dock.model and readiness.denoising:
         return readiness.denoising, "problem"
+    if dock.model and dock.other_unit:
+        return (
+            f"The model “{dock.model}” was trained on other intensities than those of "
+            f"“{dock.layer}”; Denoise now trains a new one."
+        ), "plain"
     return f"Ready to denoise “{dock.layer}”.", "plain"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_hush.config.methods import METHODS, method_of
 from napari_hush.errors import HushError, counted
 from napari_hush.widgets.data.layers import engine_axes, pixel_shape
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_hush.config import Configuration
     from napari_hush.models import Model
+    from napari_hush.quality import DataReport
 
 _NETWORK = (
     "depth",
@@ -122,6 +125,17 @@ def why_other_settings(model: Model, configuration: Configuration) -> str:
                 f"to train it further, or {_NEW}."
             )
     return ""
+
+
+def trained_on_other_unit(model: Model, report: DataReport | None) -> bool:
+    """Whether most pixels of the image of `report` are beyond those `model` knows."""
+    from napari_hush.prediction.progress import unseen_intensities
+
+    if report is None or len(report.channels) != len(model.normalization.means):
+        return False
+    unseen = unseen_intensities(model)
+    unseen.see(np.array([[channel.median for channel in report.channels]]))
+    return unseen.is_other_unit
 
 
 _MASKINGS = {METHODS["n2v"].label, METHODS["structn2v"].label}
