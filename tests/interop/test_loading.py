@@ -192,3 +192,20 @@ def test_damaged_bytes(fine, tmp_path):
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match="in it is damaged"):
         open_model(path)
+
+
+def test_damaged_compression(fine, tmp_path):
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
+        for name, content in fine.items():
+            pack.writestr(name, content)
+        at = pack.getinfo("rdf.yaml").header_offset + 30 + len("rdf.yaml")
+        size = pack.getinfo("rdf.yaml").compress_size
+    sound = path.read_bytes()
+    for byte in range(0, size, 3):
+        content = bytearray(sound)
+        content[at + byte : at + byte + 2] = b"\xff\x55"
+        path.write_bytes(content)
+        if content != sound:
+            with pytest.raises(ModelFileError, match="in it is damaged"):
+                open_model(path)

@@ -364,8 +364,10 @@ def test_targets_for_training_but_not_for_validation(refused, ready):
     ("arguments", "names"),
     [
         ({"val_percentage": 2}, ["val_percentage is 2", "0 and 1"]),
+        ({"val_percentage": "a"}, ["val_percentage is 'a'", "0 and 1"]),
+        ({"val_minimum_split": 0.5}, ["val_minimum_split is 0.5", "0 or more"]),
         ({"val_minimum_split": 13}, ["13", "12 patches", "smaller patches"]),
-        ({"val_minimum_split": -1}, ["-1", "12 patches"]),
+        ({"val_minimum_split": -1}, ["-1", "0 or more"]),
     ],
 )
 def test_splits_out_of_range(not_trained, tiny_config, arguments, names):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,8 +86,8 @@ def split(
     or `minimum` is out of range.
     """
     total = len(windows)
-    _check_percentage(percentage)
-    if not 0 <= minimum <= total:
+    _check_split(percentage, minimum)
+    if minimum > total:
         raise DataError(
             f"val_minimum_split is {minimum} but the data hold {counted(total, 'patch')}; "
             f"give at most {total}, or use smaller patches."
@@ -137,10 +138,10 @@ def set_aside(
     """Draw numbers of whole files, or of blocks of a single file, for validation.
 
     They are not more than `most`. Blocks are fewer than `minimum` where the file has few;
-    one is left for training. Raises a DataError if `percentage` is out of range, or no file
-    is left for training.
+    one is left for training. Raises a DataError if `percentage` or `minimum` is out of
+    range, or no file is left for training.
     """
-    _check_percentage(percentage)
+    _check_split(percentage, minimum)
     wanted = min(max(round(total * percentage), minimum), most)
     if not files:
         wanted = min(wanted, total - 1, max(1, round(total * percentage)))
@@ -159,9 +160,13 @@ def by_image(windows: Windows) -> dict[int, NDArray[np.int64]]:
     return {int(image): windows[owners == image, 1:] for image in np.unique(owners)}
 
 
-def _check_percentage(percentage: float) -> None:
-    if not 0 <= percentage <= 1:
-        raise DataError(f"val_percentage is {percentage}; give a share between 0 and 1.")
+def _check_split(percentage: float, minimum: int) -> None:
+    if not (isinstance(percentage, Real) and 0 <= percentage <= 1):
+        raise DataError(f"val_percentage is {percentage!r}; give a share between 0 and 1.")
+    if not (isinstance(minimum, Integral) and minimum >= 0):
+        raise DataError(
+            f"val_minimum_split is {minimum!r}; give a whole number, 0 or more."
+        )
 
 
 def _overlapping(windows: Windows, patch_size: tuple[int, ...]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import io
 import pickletools
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Self
@@ -93,7 +94,7 @@ class Archive:
             with self._zip.open(name) as file:  # may hold more than it claims
                 content = file.read(claimed + 1)
         # RuntimeError: a password is required, or the compression is unknown
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
             raise ValueError(f"{name!r} in it is damaged: {error}") from error
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256.lower():
             raise ValueError(f"{name!r} in it does not have its SHA-256")
