@@ -52,6 +52,7 @@ INSTEAD = {
     "channels": "give them to the factory; a model denoises those it was trained on",
     "checkpoint": "open it with CAREamist(path)",
     "target_axes": "it is for CARE and Noise2Noise",
+    "n_channels": "give n_channels_in, and n_channels_out if the targets have others",
     "output_axes": "results have the axes of their source",
     "pred_data_target": "compare results with napari_hush.quality.psnr",
     "transforms": "set transforms of data_config",

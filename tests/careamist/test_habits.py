@@ -11,7 +11,11 @@ import torch
 from pytorch_lightning import Callback
 
 from napari_hush import CAREamist
-from napari_hush.config import InferenceConfig
+from napari_hush.config import (
+    InferenceConfig,
+    create_care_config,
+    create_structn2v_config,
+)
 from napari_hush.errors import ConfigurationError, DataError, HushError
 from napari_hush.io import write_tiff
 from napari_hush.lightning import PredictDataModule, TrainDataModule
@@ -218,3 +222,43 @@ def test_tensors_are_images(careamist, noisy):
     for same in (tensor, tensor.clone().requires_grad_()):
         np.testing.assert_array_equal(careamist.predict(same), expected)
     careamist.train(train_source=[tensor])
+
+
+def test_writers_that_cannot_be_called_are_told_before_anything_is_denoised(
+    careamist, noisy, tmp_path
+):
+    for func, more in ((5, None), (lambda path: None, None), (np.save, {"foo": 3})):
+        with pytest.raises(ConfigurationError, match="write_func"):
+            careamist.predict_to_disk(
+                noisy,
+                prediction_dir=tmp_path,
+                write_type="custom",
+                write_extension=".npy",
+                write_func=func,
+                write_func_kwargs=more,
+            )
+
+
+def test_a_misspelled_checkpoint_lists_those_there_are(careamist, noisy):
+    with pytest.raises(HushError, match=r"no checkpoint 'bets'.*there are: .*last"):
+        careamist.predict(noisy, checkpoint="bets")
+
+
+def test_a_description_that_is_no_text(careamist, tmp_path):
+    with pytest.raises(ConfigurationError, match="description of the model is 5"):
+        careamist.export_to_bmz(
+            tmp_path / "m.zip", friendly_model_name="cells", general_description=5
+        )
+
+
+def test_structn2v_needs_an_axis():
+    given = ("cells", "array", "YX", [64, 64], 2)
+    with pytest.raises(ConfigurationError, match="give 'horizontal', 'vertical'"):
+        create_structn2v_config(*given)
+    config = create_structn2v_config(*given, struct_n2v_axes="vertical")
+    assert config.algorithm_config.n2v_config.struct_mask_axis == "vertical"
+
+
+def test_channels_of_pairs_are_given_apart():
+    with pytest.raises(ConfigurationError, match="give n_channels_in"):
+        create_care_config("cells", "array", "CYX", [64, 64], 2, n_channels=3)

@@ -359,7 +359,8 @@ class CAREamist:
         if checkpoint is None:
             return self.trained, self.config
         chosen = self._checkpoints.get(str(checkpoint), checkpoint)
-        if chosen in ("best", "last"):
+        is_path = isinstance(chosen, Model) or Path(chosen).suffix or Path(chosen).exists()
+        if not is_path:
             names = ", ".join(self._checkpoints) or "none"
             raise TrainingError(
                 f"This CAREamist has no checkpoint {chosen!r} of a training run (there "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, signature
@@ -155,10 +154,29 @@ def unpacked(
 def custom_writer(
     func: Callable[..., Any], more: dict[str, Any]
 ) -> Callable[[Path, NDArray[Any]], Any]:
-    """A function that writes an array to a path, with the arguments `more` of `func`."""
-    with suppress(ValueError, TypeError):  # functions in C may have no signature
-        if {"file_path", "img"} <= signature(func).parameters.keys():
-            return lambda path, array: func(file_path=path, img=array, **more)
+    """A function that writes an array to a path, with the arguments `more` of `func`.
+
+    Raises a ConfigurationError if `func` does not take them.
+    """
+    if not callable(func):
+        raise ConfigurationError(
+            f"write_func is {func!r}; give a function of a path and an array."
+        )
+    try:
+        known = signature(func)
+    except ValueError:  # functions in C may have none
+        return partial(func, **more)
+    by_name = {"file_path", "img"} <= known.parameters.keys()
+    pair = {"file_path": None, "img": None} if by_name else {}
+    try:
+        known.bind(*(() if by_name else (None, None)), **pair, **more)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"write_func and write_func_kwargs do not fit ({error}); it is called with a "
+            f"path, an array and {sorted(more) or 'nothing else'}."
+        ) from error
+    if by_name:
+        return lambda path, array: func(file_path=path, img=array, **more)
     return partial(func, **more)
 
 

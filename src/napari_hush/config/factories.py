@@ -15,7 +15,7 @@ from napari_hush.config.algorithm import PairedLoss, UNetConfig, fitting_pool_z
 from napari_hush.config.base import nearest
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import BackgroundConfig, DataConfig, DataType
-from napari_hush.config.methods import METHODS, Method
+from napari_hush.config.methods import METHODS, STRUCT_AXES, Method
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import (
     N2VManipulateConfig,
@@ -465,6 +465,20 @@ def _transforms(given: Sequence[Transform | str]) -> tuple[Transform, ...]:
 
 # The names of CAREamics 0.2 and 0.3.
 create_n2v_config = create_advanced_n2v_config = create_n2v_configuration
-create_structn2v_config = create_n2v_configuration
 create_care_config = create_advanced_care_config = create_care_configuration
 create_n2n_config = create_advanced_n2n_config = create_n2n_configuration
+
+
+def create_structn2v_config(*args: Any, **kwargs: Any) -> Configuration:
+    """`create_n2v_configuration` for structN2V, whose ``struct_n2v_axis`` is needed.
+
+    Raises a ConfigurationError without it, and those of `create_n2v_configuration`.
+    """
+    config = create_n2v_configuration(*args, **kwargs)
+    masking = config.algorithm_config.n2v_config
+    if masking is None or masking.struct_mask_axis == "none":
+        raise ConfigurationError(
+            "create_structn2v_config() got no struct_n2v_axis; give "
+            f"{', '.join(map(repr, STRUCT_AXES[:-1]))} or {STRUCT_AXES[-1]!r}."
+        )
+    return config

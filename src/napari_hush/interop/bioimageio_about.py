@@ -44,6 +44,11 @@ class About:
     """Further documentation, as Markdown."""
 
     def __post_init__(self) -> None:
+        for name in ("name", "description", "data_description", "documentation", "version"):
+            if not isinstance(value := getattr(self, name), str):
+                raise ConfigurationError(
+                    f"The {name.replace('_', ' ')} of the model is {value!r}; give a text."
+                )
         if self.name and not re.fullmatch(r"[A-Za-z0-9_+\- ()]{5,128}", self.name):
             raise ConfigurationError(
                 f"The model name {self.name!r} cannot be used; give 5 to 128 letters, "
