@@ -3,15 +3,16 @@
     python benchmarks/repeat.py --predict 50 --train 10 --load 8
 
 Starts ``hush train --seed 1`` and ``hush predict`` again and again, with default precision
-and tiles, once alone and then beside `load` processes that keep the cores busy. Prints how
-many different models and results came out, and writes ``benchmarks/results/repeat.json``.
-Images are simulated.
+and tiles, once alone and then beside `load` processes that each keep a core busy. Prints
+how many different models and results came out, and writes
+``benchmarks/results/repeat.json``. Images are simulated.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -97,7 +98,8 @@ def _counted(
 
 @contextmanager
 def _load(count: int) -> Iterator[None]:
-    busy = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(count)]
+    one = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    busy = [subprocess.Popen([sys.executable, "-c", _BUSY], env=one) for _ in range(count)]
     try:
         yield
     finally:

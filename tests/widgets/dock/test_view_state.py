@@ -129,7 +129,7 @@ def test_running_text_has_units():
     )
     status = resolve(replace(READY, state=state)).status
     status = status.replace("\N{NO-BREAK SPACE}", " ")
-    assert status == "Training “cells” · N2V · step 1,003 of 1,040 · 1 min 10 s left"
+    assert status == "Training “cells” · N2V · step 1,003 of 1,040 · 70 s left"
 
 
 def _training(**changes) -> DockState:

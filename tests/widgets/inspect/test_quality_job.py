@@ -140,4 +140,4 @@ def test_a_part_is_not_judged(viewer, hand, scene):
     before = viewer.add_image(scene[0], name="cells")
     mark = result_mark(str(before.unique_id), partial=True)
     viewer.add_image(scene[1], metadata=mark)
-    assert hand.find("verdict").text() == "Not judged, as only a part is denoised"
+    assert hand.find("verdict").text() == "Not judged until all is denoised"

@@ -28,7 +28,7 @@ from napari_hush.widgets.jobs.run_state import (
     pausing,
     stop,
 )
-from napari_hush.widgets.settings.labels import format_duration
+from napari_hush.widgets.settings.labels import format_duration, roughly
 
 STARTED = TrainingStarted(
     num_epochs=4,
@@ -166,3 +166,11 @@ def test_a_plateau_is_a_hint():
     assert advance(state, Plateau(epoch=9, epochs=5), 1.0).hint == (
         "The loss has not changed for 5 epochs; you can stop now."
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1, "5 s"), (63, "65 s"), (89, "90 s"), (95, "2 min"), (7000, "2 h")],
+)
+def test_estimates_have_one_unit(seconds: float, text: str) -> None:
+    assert roughly(seconds).replace("\N{NO-BREAK SPACE}", " ") == text

@@ -133,7 +133,7 @@ class ComparePanel(QWidget):
             words, kind = VERDICTS[quality.verdict]
             self._show(words, kind, quality.reason, quality.numbers, quality.explanation)
         elif self.pair is not None and is_partial(self.pair[1]):
-            self._show("Not judged, as only a part is denoised", "plain")
+            self._show("Not judged until all is denoised", "plain")
         else:
             self._show("", "plain")
 

@@ -118,7 +118,7 @@ def format_duration(seconds: float) -> str:
 def roughly(seconds: float) -> str:
     """A duration in one unit, as precise as the estimate."""
     if seconds < 90:
-        return format_duration(max(5, 5 * round(seconds / 5)))
+        return f"{max(5, 5 * round(seconds / 5))}{NBSP}s"
     if seconds < 5400:
         return format_duration(60 * round(seconds / 60))
     return format_duration(3600 * round(seconds / 3600))
