@@ -488,7 +488,7 @@ def test_several_arrays(model):
         (np.ones((2, 8, 8)), {}, "name 2 dimensions but the data has 3"),
         (np.ones((2, 8, 8)), {"axes": "ZYX"}, "trained in 2D but the array has the axes"),
         (np.ones((2, 8, 8)), {"axes": "CYX"}, "on 1 channel but the array has 2"),
-        (np.full((8, 8), np.nan), {}, "or more pixels of the array are NaN"),
+        (np.full((8, 8), np.nan), {}, "array has NaN"),
         (np.ones((8, 8)), {"tile_size": [8]}, "need 2, one each for Y, X"),
         (np.ones((8, 8)), {"tta": 3}, "tta.*given: 3"),
         (np.ones((8, 8)), {"out": np.ones((8, 8))}, "out is float64"),

@@ -114,7 +114,7 @@ def test_stored_pieces_are_read_once_and_whole(monkeypatch):
 def test_pixels_that_are_no_numbers(value, held_out):
     image = np.zeros((1, 16, 16), "float32")
     image[0, 3, 4] = value
-    with pytest.raises(DataError, match=r"1 or more pixels of cells\.tif are NaN"):
+    with pytest.raises(DataError, match=r"cells\.tif has NaN"):
         measure([image], ["cells.tif"], held_out, (8, 8))
 
 

@@ -151,7 +151,7 @@ def test_refused_at_once(tiny_config, data, arguments, error, says):
         (np.zeros((3, 16, 16)), "name 2 dimensions but the data has 3"),
         (np.zeros((16, 8)), "has only 8; use a patch size of at most 16 8"),
         (np.zeros((16, 16)), "intensity is 0 everywhere"),
-        (np.full((16, 16), np.nan), "are NaN or infinite"),
+        (np.full((16, 16), np.nan), "has NaN or infinite"),
     ],
 )
 def test_refused_before_anything_starts(tiny_config, data, says):
@@ -162,7 +162,7 @@ def test_refused_before_anything_starts(tiny_config, data, says):
 def test_validation_pixels_that_are_no_numbers(tiny_config, noisy):
     broken = noisy.copy()
     broken[3, 4] = np.nan
-    with pytest.raises(DataError, match="1 or more pixels of the array are NaN"):
+    with pytest.raises(DataError, match="the array has NaN"):
         ready(tiny_config(), noisy, val_data=broken)
 
 

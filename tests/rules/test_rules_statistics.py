@@ -178,7 +178,7 @@ def test_files_with_nan_are_named_before_training(
             pixels[2][40, 50] = value
         sources[one] = folder(pixels)
     first = sources.pop("train_data")
-    with pytest.raises(DataError, match=r"02\.tif' are NaN or infinite; replace"):
+    with pytest.raises(DataError, match=r"02\.tif' has NaN or infinite pixels"):
         ready(first, data_type="tiff", use_in_memory=use_in_memory, **sources, **given)
 
 

@@ -225,14 +225,8 @@ def regions(sample: Any) -> Boxes:
 
 def require_finite(pixels: NDArray[Any], name: str) -> None:
     """Raise a DataError with the image's `name` if pixels are NaN or infinite."""
-    if pixels.dtype.kind != "f":
-        return
-    finite = np.isfinite(pixels)
-    if not finite.all():
-        bad = finite.size - int(np.count_nonzero(finite))
-        raise DataError(
-            f"{bad} or more pixels of {name} are NaN or infinite; replace them first."
-        )
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise DataError(f"{name} has NaN or infinite pixels; replace them first.")
 
 
 def _outside(
