@@ -1,4 +1,4 @@
-"""Draw the pictures of the tutorials and of docs/interpretation.md."""
+"""Draw the pictures of the tutorials, of docs/interpretation.md and docs/pretraining.md."""
 
 import os
 import re
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 from PIL import Image as Picture
+from pretraining import KINDS, Detector, Optics, scene
 
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2v_configuration
@@ -37,13 +38,14 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 def main(names: Sequence[str]) -> None:
     """Draw the named pictures."""
+    drawings = {"interpretation": draw_reading, "pretraining": draw_structures}
     for name in names:
-        if name == "interpretation":
-            draw_reading()
+        if name in drawings:
+            drawings[name]()
         elif name in TUTORIALS:
             draw_tutorial(name)
         else:
-            sys.exit(f"No picture {name!r}; choose from {TUTORIALS}, 'interpretation'.")
+            sys.exit(f"No picture {name!r}; choose from {*TUTORIALS, *drawings}.")
 
 
 def draw_tutorial(name: str) -> None:
@@ -192,6 +194,30 @@ def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
     return np.fft.ifft2(spectrum).real.astype(np.float32)
 
 
+# --- docs/pretraining.md ------------------------------------------------------------------
+
+
+def draw_structures() -> None:
+    """Each kind of structure, without and with noise; and two together."""
+    size, shown = (256, 256), np.s_[64:192, 64:192]
+    optics, detector = Optics(psf_width=2.0), Detector(photons=50, read_noise=1)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(4, 7, figsize=(9, 5.6), layout="constrained")
+        columns = axes.reshape(2, 2, 7).swapaxes(1, 2).reshape(14, 2)
+        for number, (pair, kind) in enumerate(zip(columns, (*KINDS, None), strict=True)):
+            rng = np.random.default_rng([6 if kind else 5, number])
+            image = optics.image(scene(rng, size, kind))[shown]
+            levels = grey_scale(image) | {"vmin": 0.0}
+            if kind == "flat":
+                levels["vmax"] = 2.0
+            noisy = detector.exposed(image, rng) / detector.photons
+            for axis, shown_image in zip(pair, (image, noisy), strict=True):
+                axis.imshow(shown_image, interpolation="nearest", **levels)
+                axis.set_axis_off()
+            pair[0].set_title(kind or "two together")
+    save(figure, "pretraining.png")
+
+
 # --- drawing ------------------------------------------------------------------------------
 
 
@@ -240,4 +266,4 @@ def save(figure: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*TUTORIALS, "interpretation"])
+    main(sys.argv[1:] or [*TUTORIALS, "interpretation", "pretraining"])

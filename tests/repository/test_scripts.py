@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 CHORES = (
     *("demo", "docs", "docs_pictures", "lint", "lowest"),
-    *("release", "screenshots", "test"),
+    *("pretrain", "release", "screenshots", "test"),
 )
 SHELL = [*(SCRIPTS / name for name in (*CHORES, "setup.sh")), ROOT / ".ci/run"]
 

@@ -1,0 +1,172 @@
+"""Pretraining: what it draws, the bits it gives, and that it removes noise."""
+
+import hashlib
+import json
+import os
+import signal
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from pretraining.__main__ import RECIPES, main
+from pretraining.training import Recipe, Scenes, draw, loss_of, pretrain
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from napari_hush.config import UNetConfig
+from napari_hush.errors import ConfigurationError
+from napari_hush.models import UNet
+
+SMALL = {"depth": 1, "num_channels_init": 8}
+TINY = Recipe(
+    network=SMALL,
+    steps=6,
+    batch_size=2,
+    patch_size=(16, 16),
+    scene_size=(32, 32),
+    scenes=3,
+    new_every=2,
+    warm_up=2,
+)
+VOLUME = replace(
+    TINY,
+    network={**SMALL, "conv_dims": 3},
+    patch_size=(8, 16, 16),
+    scene_size=(8, 24, 24),
+)
+KINDS = {
+    "denoiser": TINY,
+    "blind": replace(TINY, goal="blind"),
+    "lines": replace(TINY, goal="blind", lines=True),
+    "volume": VOLUME,
+}
+
+
+def bits(folder):
+    """Hash of all tensors of a state: networks and optimizer."""
+    found = hashlib.sha256()
+    for name, value in sorted(load_file(folder / "state.safetensors").items()):
+        found.update(name.encode() + value.numpy().tobytes())
+    return found.hexdigest()
+
+
+@pytest.mark.parametrize("recipe", KINDS.values(), ids=KINDS)
+class TestBits:
+    def test_same_bits_twice_and_after_an_interruption(self, recipe, tmp_path):
+        for name in ("once", "twice"):
+            pretrain(recipe, tmp_path / name)
+        steps = iter([False, False, True])
+        stopped = tmp_path / "stopped"
+        assert pretrain(recipe, stopped, should_stop=lambda: next(steps)) is None
+        with safe_open(stopped / "state.safetensors", "pt") as file:
+            assert file.metadata()["step"] == "3"
+        pretrain(recipe, stopped)
+        assert bits(tmp_path / "once") == bits(tmp_path / "twice") == bits(stopped)
+
+    def test_what_is_drawn_depends_on_seed_and_step_alone(self, recipe):
+        scenes, later = Scenes(recipe), Scenes(recipe)
+        for step in range(5):
+            wanted = draw(recipe, scenes.at(step), step)
+        found = draw(recipe, later.at(4), 4)
+        for name, value in vars(wanted).items():
+            assert torch.equal(getattr(found, name), value)
+        other = replace(recipe, seed=9)
+        assert not torch.equal(draw(other, later.at(4), 4).noisy, wanted.noisy)
+
+
+def test_another_recipe_needs_another_folder(tmp_path):
+    pretrain(replace(TINY, steps=1), tmp_path)
+    with pytest.raises(ConfigurationError, match="another recipe; give another folder"):
+        pretrain(TINY, tmp_path)
+
+
+def test_patches_are_normalized_pairs_of_the_given_shape():
+    recipe = replace(TINY, batch_size=64, scenes=32, scene_size=(48, 48))
+    batch = draw(recipe, Scenes(recipe).at(0), 0)
+    assert batch.noisy.shape == batch.clean.shape == (64, 1, 16, 16)
+    assert batch.noisy.dtype == batch.clean.dtype == torch.float32
+    assert ((batch.noise > 0) & (batch.noise <= 1)).all()
+    assert batch.spread.log().std().item() == pytest.approx(0.4, rel=0.3)
+    assert batch.noisy.std().item() == pytest.approx(1, rel=0.5)
+    # The noise that the batch tells is the one in it.
+    error = (batch.noisy - batch.clean).square().flatten(1).mean(1)
+    told = batch.noise * batch.spread.square()
+    assert (error.mean() / told.mean()).item() == pytest.approx(1, rel=0.3)
+
+
+def test_a_perfect_answer_has_no_loss_and_noise_left_has_one():
+    for goal in ("denoiser", "blind"):
+        recipe = replace(TINY, goal=goal)
+        batch = draw(recipe, Scenes(recipe).at(0), 0)
+        assert loss_of(recipe, batch, lambda _, b=batch: b.clean, 0).item() == 0
+        assert loss_of(recipe, batch, lambda _, b=batch: b.noisy, 0).item() > 1
+
+
+def test_the_rate_rises_and_falls():
+    recipe = Recipe(steps=1000, warm_up=100, rate=1e-3)
+    rates = [recipe.rate_at(step) for step in (0, 49, 99, 500, 999)]
+    assert rates[:2] == pytest.approx([1e-5, 5e-4], rel=0.01)
+    assert rates[3] == pytest.approx(5e-4)
+    assert rates[4] < 1e-8
+    assert max(recipe.rate_at(step) for step in range(1000)) < 1e-3
+
+
+def test_a_hundred_steps_remove_noise(tmp_path):
+    recipe = replace(TINY, steps=100, batch_size=4, scenes=16, rate=1e-2, ema=0.9)
+    weights = pretrain(recipe, tmp_path)
+    network = UNet(UNetConfig(**SMALL)).eval()
+    network.load_state_dict(load_file(weights))
+    with safe_open(weights, "pt") as file:
+        assert json.loads(file.metadata()["recipe"]) == json.loads(
+            json.dumps(asdict(recipe))
+        )
+    unseen = replace(recipe, batch_size=64, seed=77)
+    batch = draw(unseen, Scenes(unseen).at(0), 0)
+    with torch.no_grad():
+        found = network(batch.noisy)
+    after, before = (
+        (image - batch.clean).square().flatten(1).mean(1) for image in (found, batch.noisy)
+    )
+    gained = 10 * torch.log10(before / after)
+    assert gained.mean() > 3
+    steps = [line.split(",")[0] for line in (tmp_path / "curve.csv").read_text().split()]
+    assert steps == ["100"]
+
+
+class TestCommand:
+    def test_built_in_networks(self):
+        sizes = {name: len(recipe.scene_size) for name, recipe in RECIPES.items()}
+        assert sizes == {name: int(name[-2]) for name in RECIPES}
+        assert {n for n, r in RECIPES.items() if r.goal == "blind"} == {
+            *("n2v-2d", "n2v2-2d", "n2v-3d"),
+        }
+        assert len({recipe.seed for recipe in RECIPES.values()}) == len(RECIPES)
+
+    def test_a_signal_stops_it_and_the_same_command_goes_on(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.setitem(RECIPES, "denoiser-2d", TINY)
+        whole = Scenes.at
+
+        def killed(scenes, step):
+            if step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return whole(scenes, step)
+
+        command = ["denoiser-2d", "--to", str(tmp_path / "a"), "--threads", "1"]
+        monkeypatch.setattr(Scenes, "at", killed)
+        assert main(command) == 1
+        assert "goes on from here" in capsys.readouterr().out
+        monkeypatch.setattr(Scenes, "at", whole)
+        assert main(command) == 0
+        assert main([*command[:2], str(tmp_path / "b"), *command[3:]]) == 0
+        assert bits(tmp_path / "a") == bits(tmp_path / "b")
+
+    def test_a_folder_of_another_recipe_is_refused_in_a_sentence(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.setitem(RECIPES, "denoiser-2d", TINY)
+        command = ["denoiser-2d", "--to", str(tmp_path), "--threads", "1", "--steps"]
+        assert main([*command, "1"]) == 0
+        assert main([*command, "2"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
