@@ -151,11 +151,12 @@ class WarningIssued(Event):
         "source",
         "state",
         "mask",
+        "planes",
     ]
     """Correlated noise; structure in the residual; intensities or a pixel size that the
     model was not trained on; saturated pixels; channels that may be planes; a loss that
     has grown; a file that changed during training; a run that could not be resumed after a
-    crash; a mask that a result file does not hold."""
+    crash; a mask that a result file does not hold; planes denoised one by one."""
     message: str
     """One sentence: the finding, its meaning, the advice."""
 

@@ -222,4 +222,4 @@ def test_lost_structure_of_models_of_unknown_training(clean):
         for here in (True, False)
     ]
     assert advice[0].startswith("train longer")
-    assert "of unknown training, does not suit this image" in advice[1]
+    assert "does not suit this image, so train one" in advice[1]

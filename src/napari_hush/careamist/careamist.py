@@ -63,7 +63,8 @@ class CAREamist:
     source : Configuration, Model, str or Path
         A configuration or a model, or a file of one: ``.yml``, ``.safetensors``, a
         BioImage.IO package (``.zip``) of napari-hush or CAREamics, or a checkpoint
-        (``.ckpt``) of CAREamics, or of a ``ModelCheckpoint`` among the `callbacks`.
+        (``.ckpt``) of CAREamics, or of a ``ModelCheckpoint`` among the `callbacks`; or
+        ``"built-in"``, the denoiser that needs no training.
     work_dir : str or Path, optional
         Root folder for files that `callbacks` write; nothing else is written to disk.
     callbacks : sequence of pytorch_lightning.Callback, optional
@@ -119,8 +120,8 @@ class CAREamist:
         else:
             self.model = open_model(source)
             self.config = self.model.config
-            # Where hush train puts them.
-            self._checkpoints = files_in(Path(source).with_suffix(".checkpoints"))
+            if not self.model.per_image:  # where hush train puts them
+                self._checkpoints = files_in(Path(source).with_suffix(".checkpoints"))
         self.work_dir = None if work_dir is None else as_path(work_dir)
         self.callbacks = _checked(callbacks)
         self.enable_progress_bar = enable_progress_bar and on_progress is None
@@ -421,7 +422,8 @@ class CAREamist:
         **settings
             `axes`, `data_type`, `level`, `series`, `scene`, `field`, `tile_size`,
             `tile_overlap`, `batch_size`, `tta`, `precision`, `own_value` and `dtype`
-            of `InferenceConfig`. By default axes and level are those of the training data.
+            of `InferenceConfig`. By default axes and level are those of the training data;
+            for the built-in denoiser axes are those that each image names, or YX.
             The type is "array" for arrays; for files "custom" if the training data were,
             else by name; for folders that of the training data if they have such files,
             else that of their files. A `tta` of True is 8.
@@ -442,7 +444,8 @@ class CAREamist:
         source, read_source_func, extension_filter, settings = unpacked(
             model, source, read_source_func, extension_filter, settings
         )
-        config = inference_config(trained_on.data_config, model, source, settings)
+        data = trained_on.data_config
+        config = inference_config(data, model, source, settings, extension_filter)
         images = open_images(
             config,
             source,

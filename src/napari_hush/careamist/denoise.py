@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @by_any_name
 def denoise(
     image: Any,
-    model: CAREamist | Model | str | Path,
+    model: CAREamist | Model | str | Path = "built-in",
     *,
     axes: str | None = None,
     lazy: bool = False,
@@ -36,11 +36,12 @@ def denoise(
     image : array, str or Path
         A numpy, torch, dask, zarr or xarray array, or an image file or Zarr store.
     model : CAREamist, Model, str or Path
-        The trained model, or its file.
+        The trained model, or its file; by default the built-in denoiser, which was trained
+        on simulated images alone.
     axes : str, optional
         Axes of the image, one letter out of S, T, C, Z, Y, X per dimension, slowest first;
         by default those that the image names (xarray, zarr, files), else those of the
-        training data.
+        training data, or YX for the built-in denoiser.
     lazy : bool
         Return a dask array with one chunk per tile, computed on access (``.compute()``, a
         slice, a viewer). Tiles are read with a halo, so their borders do not show.
@@ -63,6 +64,7 @@ def denoise(
     Examples
     --------
     >>> from napari_hush import denoise
+    >>> first_look = denoise(noisy)                               # doctest: +SKIP
     >>> clean = denoise(noisy, "cells.safetensors", axes="ZYX")   # doctest: +SKIP
     >>> part = denoise("brain.zarr", "cells.safetensors", lazy=True)[500]  # doctest: +SKIP
     """

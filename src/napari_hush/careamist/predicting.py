@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, signature
@@ -28,19 +28,25 @@ from napari_hush.io import (
     CollectedResults,
     FileBarrier,
     Selection,
+    axes_of,
     changed_meanwhile,
     changes_of,
     explain_memory_error,
     file_stamp,
     file_type,
     fingerprint_of,
+    images_of,
     is_path,
+    list_files,
+    named_axes,
     require_memory,
 )
+from napari_hush.io.arrays import required_axes
 from napari_hush.io.files.output_paths import KEPT_ENDINGS
 from napari_hush.io.lazy import overlaps
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
+from napari_hush.models.built_in import suited
 from napari_hush.prediction import (
     FilesPlan,
     FileTarget,
@@ -102,11 +108,21 @@ def lists_settings(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def inference_config(
-    trained_on: DataConfig, model: Model, source: Any, settings: PredictSettings
+    trained_on: DataConfig,
+    model: Model,
+    source: Any,
+    settings: PredictSettings,
+    extension_filter: str = "",
 ) -> InferenceConfig:
-    """All predict settings: those given (not None), those of training, or defaults."""
+    """All predict settings: those given (not None), those of training, or defaults.
+
+    For the built-in denoiser the axes are by default those of the first image.
+    """
     given = {name: value for name, value in settings.items() if value is not None}
-    data_type = given.get("data_type") or _data_type(source, trained_on)
+    data_type = str(given.get("data_type") or _data_type(source, trained_on))
+    if model.per_image and not given.get("axes"):
+        selection = {n: given[n] for n in Selection._fields if n in given}
+        given["axes"] = next(_named(source, data_type, extension_filter, selection))[1]
     if isinstance(given.get("tta"), bool):
         given["tta"] = 8 if given["tta"] else 1
     return InferenceConfig.build(
@@ -138,7 +154,8 @@ def unpacked(
     config = source.pred_config
     own = (*config.image_means, *config.image_stds)
     expected = (*model.normalization.means, *model.normalization.scales)
-    if len(own) != len(expected) or not np.allclose(own, expected, rtol=1e-4):
+    fits = len(own) == len(expected) and np.allclose(own, expected, rtol=1e-4)
+    if not fits and not model.per_image:
         raise ConfigurationError(
             f"The data module normalizes with {own} but the model with {expected}; give "
             "these as image_means and image_stds of its configuration."
@@ -189,6 +206,25 @@ def _data_type(source: Any, trained_on: DataConfig) -> str:
     return file_type(source, trained_on.data_type)
 
 
+def _named(
+    source: Any, data_type: str, extension_filter: str, selection: dict[str, Any]
+) -> Iterator[tuple[Any, str]]:
+    """The images of `source` one by one, and the axes that each of them names."""
+    if data_type == "custom":
+        raise ConfigurationError(
+            "The axes of custom data are not known; give axes, such as 'YX'."
+        )
+    if not is_path(source):
+        for array in source if isinstance(source, list | tuple) else [source]:
+            planes = sum(n > 1 for n in np.shape(array)) <= 2 <= np.ndim(array)
+            yield array, (axes_of(array) or "YX") if planes else required_axes(array)
+        return
+    chosen = Selection(**selection)
+    for file in list_files(source, data_type, extension_filter, report=False):
+        for image in images_of(file, data_type, chosen):
+            yield image, named_axes(image, chosen.level)
+
+
 def open_images(
     config: InferenceConfig,
     source: Any,
@@ -198,7 +234,22 @@ def open_images(
     *,
     inherited_axes: bool = False,
 ) -> list[Image]:
-    """Open the images of `source`, which suit the model; pixels may still be on disk."""
+    """Open the images of `source`, which suit the model; pixels may still be on disk.
+
+    Without axes of training to inherit, each has those that it names.
+    """
+    if model.per_image and inherited_axes:
+        named = _named(source, config.data_type, extension_filter, config.selection)
+        one = {"series": None, "scene": None, "field": None}  # chosen by its reference
+        return [
+            image
+            for part, axes in named
+            for image in open_images(
+                config.replace(**one, axes=axes),
+                part if config.data_type == "array" else [part],
+                model,
+            )
+        ]
     network = model.config.algorithm_config.model
     data = PredictDataModule(config, source, read_source_func, extension_filter, network)
     data.inherited_axes = inherited_axes
@@ -358,7 +409,7 @@ class FileJob:
         if self.form.kind != "custom":
             refuse_other_results(
                 (plan.targets[number] for number in plan.own),
-                model=self.model.sha256,
+                model=self.model.hashes,
                 axes=self.settings.get("axes"),
                 level=self.config.level,
                 tta=self.config.tta,
@@ -406,7 +457,7 @@ class FileJob:
             target,
             "zarr" if self.form.kind == "zarr" else "tiff",
             fingerprint_of(image) or file_stamp(file),
-            result_record(self.model, image, **_as_json(settings)),
+            result_record(suited(self.model, image), image, **_as_json(settings)),
             self.overwrite,
         )
         progress = replace(self.progress, index=index, num_images=num_files)
@@ -449,7 +500,8 @@ def file_job(
 
     `trained` is the configuration of `model`; for the rest see there.
     """
-    config = inference_config(trained.data_config, model, source, settings)
+    data = trained.data_config
+    config = inference_config(data, model, source, settings, extension_filter)
     return FileJob(
         model,
         config,

@@ -26,7 +26,9 @@ EXAMPLES = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL", help="a model file or package, or an image"
+        "model",
+        metavar="MODEL",
+        help="a model file or package, built-in for the built-in denoiser, or an image",
     )
 
 
@@ -61,12 +63,21 @@ def _only(given: str, files: list[Path]) -> Path:
 def described(model: Model) -> dict[str, Any]:
     """Facts about `model`, serializable as JSON."""
     from napari_hush.config.methods import method_of
+    from napari_hush.models.provenance import built_in_facts
 
     config = model.config
     network = config.algorithm_config.model
+    of_each_image = {
+        "axes": "any",
+        "channels_in": "any",
+        "channels_out": "as many",
+        "means": "those of each image",
+        "stds": "those of each image",
+    }
     return {
         "name": config.experiment_name,
-        "method": method_of(config).key,
+        "method": "denoiser" if model.per_image else method_of(config).key,
+        **built_in_facts(model),
         "axes": config.data_config.axes,
         "channels_in": network.in_channels,
         "channels_out": network.num_classes,
@@ -82,6 +93,7 @@ def described(model: Model) -> dict[str, Any]:
         "trained": model.provenance.date,
         "trained_on": [source.name for source in model.provenance.sources],
         "sha256": model.sha256,
+        **(of_each_image if model.per_image else {}),
     }
 
 
@@ -128,6 +140,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "source": source.get("name"),
         "source_sha256": source.get("sha256"),
         "model_sha256": model.get("sha256"),
+        **({"built_in": model["built_in"]} if "built_in" in model else {}),
         "trained": model.get("trained"),
         "trained_on": [one.get("name") for one in model.get("sources", [])],
         "epochs": model.get("epochs"),

@@ -20,7 +20,9 @@ EXAMPLES = (
     "hush predict cells.safetensors cells.tif -o cells_clean.tif",
     "hush predict cells.safetensors brain.zarr -o brain_clean.ome.zarr",
     "hush predict cells.safetensors folder -o clean --resume",
+    "hush predict built-in cells.tif -o cells_first_look.tif",
 )
+MODEL = "a model file or package, or built-in for the built-in denoiser"
 _SELECTION = {"level": "as in training", "series": None, "scene": None, "field": None}
 """Options that choose images of a file, and their defaults in the help."""
 
@@ -28,7 +30,7 @@ _SELECTION = {"level": "as in training", "series": None, "scene": None, "field":
 def add_options(parser: argparse.ArgumentParser) -> None:
     from napari_hush.config import InferenceConfig
 
-    parser.add_argument("model", metavar="MODEL", help="a model file or package")
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument(
         "--checkpoint",
         metavar="NAME|FILE",
@@ -49,7 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="output format (default: by the suffix of OUT, else that of each image)",
     )
     parser.add_argument(
-        "--axes", help="one letter per dimension, e.g. ZYX (default: as in training)"
+        "--axes",
+        help="one letter per dimension, e.g. ZYX (default: as in training; for built-in "
+        "those of each file)",
     )
     for name, default in _SELECTION.items():
         text = help_of(InferenceConfig.model_fields[name].description, default)

@@ -26,7 +26,7 @@ from napari_hush.interop.careamics import careamics_model
 from napari_hush.interop.foreign import foreign_model
 from napari_hush.interop.onnx import write_onnx
 from napari_hush.interop.torchscript import write_torchscript
-from napari_hush.models import load_model
+from napari_hush.models import built_in_denoiser, load_model
 from napari_hush.models.file import MALFORMED, RECORD, model_of, require_own, tensor_bytes
 from napari_hush.system.atomic_write import as_path, refuse_existing
 from napari_hush.system.memory import require_memory
@@ -125,12 +125,14 @@ _CALLED = re.compile(
 def open_model(path: str | Path) -> Model:
     """Read a model without running any code in its file.
 
-    A ``.safetensors`` file that `save_model` wrote; a BioImage.IO package (``.zip``) that
-    `write_package` or CAREamics wrote, or one of another program, see `foreign_model`; a
-    checkpoint (``.ckpt``) of CAREamics, or of
+    ``"built-in"``, the built-in denoiser; a ``.safetensors`` file that `save_model` wrote;
+    a BioImage.IO package (``.zip``) that `write_package` or CAREamics wrote, or one of
+    another program, see `foreign_model`; a checkpoint (``.ckpt``) of CAREamics, or of
     Lightning with a `HushModule`. Raises a MissingFileError, a ModelFileError if there is
     no usable model in it, or an OutOfMemoryError.
     """
+    if path == BUILT_IN:
+        return built_in_denoiser()
     path = as_path(path)
     read = _READERS.get(path.suffix.lower())
     if read is None:
@@ -266,6 +268,8 @@ def _message(error: Exception) -> str:
     return " ".join(f"{kind} {error}".split())
 
 
+BUILT_IN = "built-in"
+"""The built-in denoiser, in place of the path of a model."""
 _READERS: dict[str, Callable[[Path], Model]] = {".zip": _package, ".ckpt": _checkpoint}
 
 _WRITERS: dict[str, Callable[[Model, Path], None]] = {

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import HushError, SourceTypeError, UnreadableFileError
+from napari_hush.errors import DataError, HushError, SourceTypeError, UnreadableFileError
 from napari_hush.io.lazy import (
     Bounds,
     LazyPixels,
@@ -86,6 +86,18 @@ def axes_of(array: Any) -> str | None:
     if kind == ("xarray", "DataArray"):
         return letters_of(array.dims)
     return array_axes(array) if kind == ("zarr", "Array") else None
+
+
+def required_axes(array: Any) -> str:
+    """Axes that an array names; raises a DataError if it names none."""
+    axes = axes_of(array)
+    if axes is None:
+        shape = tuple(pixels_of(array).shape)
+        raise DataError(
+            f"The array has shape {shape} but its axes are not named; give one letter per "
+            f"dimension, for example {'STCZYX'[-len(shape) :]!r}."
+        )
+    return axes
 
 
 def without_dataset(array: Any, name: str = "the array") -> Any:

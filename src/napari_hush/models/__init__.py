@@ -1,6 +1,12 @@
 """The U-Net, and the model file with weights, normalization and configuration."""
 
 from napari_hush.deprecation import former_names
+from napari_hush.models.built_in import (
+    BuiltIn,
+    built_in_denoiser,
+    built_in_network,
+    built_in_networks,
+)
 from napari_hush.models.device import (
     Precision,
     choose_device,
@@ -15,12 +21,16 @@ from napari_hush.models.provenance import Provenance, provenance_of, result_reco
 from napari_hush.models.unet import UNet, halo
 
 __all__ = [
+    "BuiltIn",
     "Curve",
     "Model",
     "Normalization",
     "Precision",
     "Provenance",
     "UNet",
+    "built_in_denoiser",
+    "built_in_network",
+    "built_in_networks",
     "choose_device",
     "choose_precision",
     "fuse_batch_norm",

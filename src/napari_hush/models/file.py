@@ -41,6 +41,8 @@ SUFFIX = ".safetensors"
 RECORD = "napari_hush"
 """Key in checkpoints of Lightning for `model_header`."""
 _FORMAT = "napari-hush model 1"
+_PER_IMAGE = "napari-hush model of any image 1"
+"""Of models that are `Model.per_image`, which versions before 0.2 cannot use."""
 MALFORMED = (
     AttributeError,
     LookupError,
@@ -70,11 +72,22 @@ class Model:
     """Date, software and data of its training."""
     own_value: tuple[Curve, ...] = ()
     """Weights of a pixel's own value in its result, a curve per channel; empty for none."""
+    per_image: bool = False
+    """Whether it takes images of any number of channels, each of them scaled by its own
+    statistics, as the built-in denoiser does."""
+    for_volumes: Model | None = None
+    """The model for images with Z of one that is `per_image`, not saved with it; without
+    it they are denoised plane by plane."""
 
     @property
     def sha256(self) -> str:
         """Hash of weights, statistics and configuration, which determine results."""
         return model_hash(self)
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """`sha256`, also of the model for volumes."""
+        return tuple(model.sha256 for model in (self, self.for_volumes) if model)
 
     @property
     def output_normalization(self) -> Normalization:
@@ -123,6 +136,11 @@ def require_own(model: Model, wish: str) -> None:
             "This model is in a package of another program: it denoises here but cannot be "
             f"{wish}; keep its package."
         )
+    if model.per_image and wish != "saved":
+        raise ModelFileError(
+            f"The built-in denoiser cannot be {wish}, as it scales each image by its own "
+            "statistics; train a model on your images, with the weights 'built-in'."
+        )
 
 
 def model_header(model: Model) -> dict[str, str]:
@@ -130,7 +148,7 @@ def model_header(model: Model) -> dict[str, str]:
     require_own(model, "saved")
     target = model.target_normalization
     header = {
-        "format": _FORMAT,
+        "format": _PER_IMAGE if model.per_image else _FORMAT,
         "configuration": model.config.model_dump_json(),
         "normalization": model.normalization.as_json(),
         "target_normalization": target.as_json() if target else "null",
@@ -164,7 +182,7 @@ def model_of(source: Path | bytes, name: str) -> Model:
             "saved, a package or a checkpoint."
         ) from error
     header = file.header
-    if header.get("format") != _FORMAT:
+    if header.get("format") not in (_FORMAT, _PER_IMAGE):
         raise ModelFileError(
             f"{name} holds weights but was not saved by napari-hush; give a file that was."
         )
@@ -180,6 +198,7 @@ def model_of(source: Path | bytes, name: str) -> Model:
             else Normalization.from_json(target, network_config.num_classes)
         )
         trained = _counts(header["trained"])
+        trained["per_image"] = header["format"] == _PER_IMAGE
         if "own_value" in header:
             trained["own_value"] = _curves(header["own_value"])
         if "provenance" in header:  # older models have none

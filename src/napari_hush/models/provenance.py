@@ -54,6 +54,10 @@ class Provenance:
     """Pixel sizes and units of the first image that has any."""
     precision: str = ""
     """Precision of its last training run, ``"32"`` or ``"bf16"``."""
+    built_in: str = ""
+    """Built-in network that it is or began with, such as ``"n2v-2d"``."""
+    built_in_sha256: str = ""
+    """Hash of that network."""
 
     def as_json(self) -> str:
         """JSON for a model file."""
@@ -80,7 +84,7 @@ class Provenance:
             int(found["num_sources"]),
             ranges,
             ImageMetadata.of(None, dict(size["scale"]), dict(size["units"])),
-            str(found.get("precision", "")),
+            *(str(found.get(n, "")) for n in ("precision", "built_in", "built_in_sha256")),
         )
 
 
@@ -117,14 +121,22 @@ def provenance_of(
         ),
         ImageMetadata.of(None, found.scale, found.units),
         precision,
+        known.built_in,
+        known.built_in_sha256,
     )
 
 
 def model_hash(model: Model) -> str:
-    """SHA-256 of weights, statistics and configuration, which determine results."""
-    digest = hashlib.sha256(model.config.stable_json().encode())
-    for scaling in (model.normalization, model.target_normalization):
-        digest.update((scaling.as_json() if scaling else "null").encode())
+    """SHA-256 of weights, statistics and configuration, which determine results.
+
+    A model that is fitted to each image has one hash for all of them.
+    """
+    if model.per_image:
+        digest = hashlib.sha256(b"per image")
+    else:
+        digest = hashlib.sha256(model.config.stable_json().encode())
+        for scaling in (model.normalization, model.target_normalization):
+            digest.update((scaling.as_json() if scaling else "null").encode())
     if model.own_value:
         digest.update(f"own_value {model.own_value}".encode())
     for name, tensor in sorted(model.network.state_dict().items()):
@@ -155,6 +167,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
             "steps": model.steps,
             "seed": model.config.data_config.seed,
             "trained": known.date,
+            **built_in_facts(model),
             "software": known.software,
             "sources": [asdict(source) for source in known.sources[:_LISTED]],
             "num_sources": known.num_sources,
@@ -163,6 +176,20 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
         },
         "settings": settings,
     }
+
+
+def built_in_facts(model: Model) -> dict[str, str]:
+    """The built-in network that `model` is or began with, in words; empty if none."""
+    known = model.provenance
+    if not known.built_in:
+        return {}
+    text = f"weights of the built-in {known.built_in}, trained on simulated images"
+    if model.per_image:
+        text = (
+            f"built-in denoiser {known.built_in}, simulated images, not trained on this "
+            "image"
+        )
+    return {"built_in": text, "built_in_sha256": known.built_in_sha256}
 
 
 def versions() -> dict[str, str]:

@@ -38,7 +38,7 @@ def check_holds(dtype: np.dtype[Any], scaling: Normalization) -> None:
         return
     limits = np.finfo(dtype)
     for mean, scale in zip(scaling.means, scaling.scales, strict=True):
-        if scale < limits.tiny or abs(mean) + scale > limits.max:
+        if 0 < scale < limits.tiny or abs(mean) + scale > limits.max:
             raise DataError(
                 f"The model was trained on intensities of {mean:.3g} ± {scale:.3g}, which "
                 f"{dtype} cannot hold; choose another data type for the results."
@@ -58,11 +58,11 @@ def rounding_warning(
         return None
     for mean, scale in zip(scaling.means, scaling.scales, strict=True):
         step = float(np.spacing(dtype.type(abs(mean))))
-        if step > _ROUGH * scale:
+        if step > _ROUGH * scale > 0:
             return WarningIssued(
                 "intensities",
                 f"The result of {image.name} is rounded to steps of {step:.3g}, as {dtype} "
-                f"is near {mean:.3g}, but the training data vary by {scale:.3g} only; "
+                f"is near {mean:.3g}, but intensities vary by {scale:.3g} only; "
                 "choose the data type of the source for the result.",
             )
     return None

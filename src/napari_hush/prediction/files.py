@@ -185,8 +185,8 @@ def _check_enough(count: int, what: str, ranks: int) -> None:
 def refuse_other_results(targets: Iterable[Path], **wanted: Any) -> None:
     """Raise an ExistingFileError if a result was not made with the `wanted` values.
 
-    These are the hash of the ``model`` and settings that decide pixels; None, or a
-    ``precision`` of "auto", stands for any.
+    These are the hash of the ``model``, or a tuple of hashes, and settings that decide
+    pixels; None, or a ``precision`` of "auto", stands for any.
     """
     for target in filter(Path.exists, targets):
         record = read_record(target) or {"model": {}}
@@ -199,7 +199,9 @@ def refuse_other_results(targets: Iterable[Path], **wanted: Any) -> None:
         other = [
             name
             for name, value in wanted.items()
-            if value not in (None, "auto", made.get(name)) and made.get(name) is not None
+            if value not in (None, "auto", made.get(name))
+            and made.get(name) is not None
+            and not (isinstance(value, tuple) and made[name] in value)
         ]
         if other:
             raise ExistingFileError(

@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_hush.events import ImageStarted, OnProgress, PixelsClipped, TilesDone
+from napari_hush.events import (
+    ImageStarted,
+    OnProgress,
+    PixelsClipped,
+    TilesDone,
+    WarningIssued,
+)
+from napari_hush.models.built_in import PlanewiseUNet
 from napari_hush.prediction.cast import rounding_warning
 from napari_hush.quality import (
     UnseenIntensities,
+    correlated_noise,
     residual_warning,
     saturation,
     size_warning,
@@ -108,15 +116,29 @@ class ImageProgress:
             saturation(image),
             rounding_warning(image, dtype, model.output_normalization),
         ]
-        algorithm = model.config.algorithm_config.algorithm
+        if model.per_image and region is None:
+            warnings += [_of_planes(model, image.name), correlated_noise(image)]
+        algorithm = "n2v" if model.per_image else model.config.algorithm_config.algorithm
         # CARE may remove more than noise on purpose; another unit has its own warning.
         if region is None and algorithm != "care" and not unseen.is_other_unit:
-            fit_gain, trained_here = algorithm != "n2v", bool(model.provenance.date)
+            fit_gain = algorithm != "n2v"
+            trained_here = bool(model.provenance.date) and not model.per_image
             warnings.append(
                 residual_warning(image, clean, fit_gain=fit_gain, trained_here=trained_here)
             )
         for warning in filter(None, warnings):
             self.on_progress(warning)
+
+
+def _of_planes(model: Model, name: str) -> WarningIssued | None:
+    """Say that a volume was denoised plane by plane."""
+    if not isinstance(model.network, PlanewiseUNet):
+        return None
+    return WarningIssued(
+        "planes",
+        f"The planes of {name} were denoised one by one, as there is no built-in network "
+        "for volumes; train a model to use neighboring planes as well.",
+    )
 
 
 def _file_name(image: Image) -> str:

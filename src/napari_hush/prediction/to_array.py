@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap
 from napari_hush.boxes import spans
+from napari_hush.dataset.statistics import measure
 from napari_hush.errors import DataError, counted
 from napari_hush.io import require
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
-from napari_hush.models import Model, keep_freed_memory
+from napari_hush.models import Model, Normalization, keep_freed_memory
+from napari_hush.models.built_in import suited, suited_config
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.progress import unseen_intensities
@@ -53,6 +55,7 @@ def denoise(
     and OutOfMemoryError if not even a small tile fits.
     """
     check_suits(model, image)
+    model = fitted(model, image)
     results = result_axes(model, image).samples(out)
     unseen = unseen_intensities(model)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
@@ -74,7 +77,8 @@ def denoise(
 
 def result_axes(model: Model, image: Image) -> AxesMap:
     """Axes and shape of the result: those of `image` with the model's output channels."""
-    return with_channels(image.axes, model.config.algorithm_config.model.num_classes)
+    network = suited_config(model, image).algorithm_config.model
+    return with_channels(image.axes, network.num_classes)
 
 
 def with_channels(given: AxesMap, channels: int) -> AxesMap:
@@ -91,7 +95,7 @@ def with_channels(given: AxesMap, channels: int) -> AxesMap:
 def check_suits(model: Model, image: Image) -> None:
     """Raise DataError if `image` has other channels or dimensions than the model."""
     shape = image.axes.canonical_shape
-    network = model.config.algorithm_config.model
+    network = suited_config(model, image).algorithm_config.model
     if len(shape) - 2 != network.conv_dims:
         raise DataError(
             f"The model was trained in {network.conv_dims}D but {image.name} has the "
@@ -104,6 +108,26 @@ def check_suits(model: Model, image: Image) -> None:
             f"{image.name} has "
             f"{shape[1]}; give an image with {network.in_channels}, or use another model."
         )
+
+
+def fitted(model: Model, image: Image) -> Model:
+    """`model`, or of a built-in one that for `image`, whose pixels are read once.
+
+    A constant channel stays as it is. Raises DataError for NaN or infinite pixels.
+    """
+    if not model.per_image:
+        return model
+    samples = image.samples
+    found = measure(samples, [image.name] * len(samples), {}, (), quantiles=False)
+    constant = ~(found.std > 0)
+    mean = np.where(found.minimum == found.maximum, found.minimum, found.mean)
+    before, after = (
+        Normalization(
+            tuple(mean.tolist()), tuple(np.where(constant, s, found.std).tolist())
+        )
+        for s in (1.0, 0.0)
+    )
+    return replace(suited(model, image), normalization=before, target_normalization=after)
 
 
 _one_at_a_time = threading.RLock()
@@ -120,6 +144,7 @@ def denoise_lazily(model: Model, image: Image, config: InferenceConfig) -> Any:
     """
     da = require("dask.array", "lazy", "A lazy result")
     check_suits(model, image)
+    model = fitted(model, image)
     if hasattr(getattr(image.data, "array", None), "dask"):
         image = replace(image, data=_Computed(image.data.array))
     blocks = _Blocks(model, image, config)

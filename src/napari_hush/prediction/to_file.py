@@ -36,7 +36,7 @@ from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.progress import unseen_intensities
 from napari_hush.prediction.tiles import Tile, group_by_shape, within
-from napari_hush.prediction.to_array import check_suits, result_axes
+from napari_hush.prediction.to_array import check_suits, fitted, result_axes
 from napari_hush.system.atomic_write import make_folder, writing
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def denoise_to_file(
     check_suits(model, image)
     if progress.should_stop():
         return False
+    model = fitted(model, image)
     config = _as_begun(config, model, target)
     unseen = unseen_intensities(model)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)

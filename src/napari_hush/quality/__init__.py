@@ -24,6 +24,7 @@ from napari_hush.quality.report import ChannelReport, DataReport, check_data
 from napari_hush.quality.residual import ResidualReport, check_residual
 from napari_hush.quality.warnings import (
     UnseenIntensities,
+    correlated_noise,
     data_warnings,
     loss_warning,
     residual_warning,
@@ -42,6 +43,7 @@ __all__ = [
     "autocorrelation",
     "check_data",
     "check_residual",
+    "correlated_noise",
     "data_warnings",
     "loss_warning",
     "match_gain",

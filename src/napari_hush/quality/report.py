@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_hush.config.methods import METHODS
 from napari_hush.errors import DataError
-from napari_hush.io import Image, axes_of
-from napari_hush.io.arrays import pixels_of
+from napari_hush.io import Image
+from napari_hush.io.arrays import required_axes
 from napari_hush.quality.advice import Advice, Method, advise
 from napari_hush.quality.correlation import NoiseCorrelation, noise_correlation
 from napari_hush.quality.intensities import (
@@ -146,14 +146,7 @@ def as_image(data: Any, axes: str | None) -> Image:
     """Wrap an array with its axes; an `Image` is returned unchanged."""
     if isinstance(data, Image):
         return data
-    axes = axes or axes_of(data)
-    if axes is None:
-        shape = tuple(pixels_of(data).shape)
-        raise DataError(
-            f"The array has shape {shape} but its axes are not named; give one letter per "
-            f"dimension, for example {'STCZYX'[-len(shape) :]!r}."
-        )
-    return Image.from_array(data, axes)
+    return Image.from_array(data, axes or required_axes(data))
 
 
 def constant_error(name: str, channel: int, number: int, missing: str) -> DataError:

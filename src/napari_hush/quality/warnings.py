@@ -77,6 +77,29 @@ def data_warnings(
     return list(found.values())
 
 
+def correlated_noise(image: Image) -> WarningIssued | None:
+    """Warn that the built-in denoiser, of independent noise, keeps noise of this image."""
+    try:
+        report = check_data(image, most_pixels=_DENOISED)
+    except DataError:  # too small or constant
+        return None
+    if report.suggestion not in ("none", "structn2v"):
+        return None
+    noises = [channel.noise for channel in report.channels]
+    x, y = (
+        max(float(profile[1]) for profile in along)
+        for along in ([noise.x for noise in noises], [noise.y for noise in noises])
+    )
+    advice = "train structN2V on the image"
+    if report.suggestion == "none":
+        advice = "use raw data that were neither smoothed nor enlarged, or train on pairs"
+    return WarningIssued(
+        "noise",
+        f"In {image.name} neighbors share noise (correlation {x:.2f} along X, {y:.2f} "
+        f"along Y), some of which the built-in denoiser keeps; {advice}.",
+    )
+
+
 def _lossy(name: str) -> WarningIssued:
     return WarningIssued(
         "noise",
@@ -157,7 +180,7 @@ def residual_warning(
     """Warn if structure was lost; None where that is unknown.
 
     `denoised` is an Image or an array in the axes of the noisy image, `fit_gain` that of
-    `check_residual`. A model that was not `trained_here` is hardly trained longer.
+    `check_residual`. A model that was not `trained_here` is not trained longer.
     """
     shape = denoised.axes.shape if isinstance(denoised, Image) else tuple(denoised.shape)
     if shape != noisy.axes.shape:  # other channels
@@ -173,8 +196,8 @@ def residual_warning(
     reason = report.reason
     if not trained_here:
         reason = reason.partition(";")[0] + (
-            "; the model, of unknown training, does not suit this image, so train one on "
-            "images like it."
+            "; the model was trained on others and does not suit this image, so train one "
+            "on images like it."
         )
     return WarningIssued("structure", f"In {noisy.name}: {reason}")
 

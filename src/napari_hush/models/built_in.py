@@ -1,0 +1,203 @@
+"""Built-in networks, which were trained on simulated images alone.
+
+Each is one file in the folder ``builtin``; it is read when it is first needed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from napari_hush.config import Configuration, UNetConfig
+from napari_hush.models.file import SUFFIX, Model, TensorFile, open_tensors
+from napari_hush.models.normalization import Normalization
+from napari_hush.models.provenance import Provenance
+from napari_hush.models.unet import UNet
+from napari_hush.models.weights import check_weights
+
+if TYPE_CHECKING:
+    from napari_hush.io import Image
+
+Kind = Literal["denoiser", "n2v", "n2v2"]
+"""denoiser: sees the pixel; n2v, n2v2: blind to it, as those methods are."""
+FOLDER = Path(__file__).parent / "builtin"
+FORMAT = "napari-hush network 1"
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A built-in network and facts about it, from the header of its file."""
+
+    name: str
+    """Such as ``"denoiser-2d"``."""
+    kind: Kind
+    config: UNetConfig
+    """Its architecture, for one channel."""
+    trained_on: str
+    """Its training data."""
+    date: str
+    """Date of its training, ISO 8601 in UTC."""
+    steps: int
+    """Optimizer steps of its training."""
+    recipe: dict[str, Any]
+    """All settings of its training."""
+    license: str
+    """License of the training data and of the weights."""
+    sha256: str
+    """Hash of its weights and of these facts."""
+    file: TensorFile
+
+    def fits(self, config: UNetConfig) -> bool:
+        """Whether its weights are those of a network of `config`."""
+        shares = (
+            config.independent_channels or config.in_channels == config.num_classes == 1
+        )
+        one = {"in_channels": 1, "num_classes": 1, "independent_channels": True}
+        return shares and config.replace(pool_z=None, **one) == self.config
+
+    def weights(self) -> dict[str, Tensor]:
+        """Its weights by name, float32."""
+        return {
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in self.file.tensors().items()
+        }
+
+    @property
+    def provenance(self) -> Provenance:
+        """What models that begin with its weights tell of them."""
+        return Provenance(built_in=self.name, built_in_sha256=self.sha256)
+
+
+@cache
+def built_in_networks() -> dict[str, BuiltIn]:
+    """All built-in networks by name; none of their weights are unpacked."""
+    return {path.stem: _opened(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
+
+
+def _opened(path: Path) -> BuiltIn:
+    file = open_tensors(path)
+    header = file.header
+    config = UNetConfig.model_validate_json(header["configuration"])
+    check_weights(file.shapes, config)
+    return BuiltIn(
+        header["name"],
+        header["kind"],  # type: ignore[arg-type]
+        config,
+        header["trained_on"],
+        header["date"],
+        int(header["steps"]),
+        json.loads(header["recipe"]),
+        header["license"],
+        header["sha256"],
+        file,
+    )
+
+
+def built_in_network(kind: Kind, config: UNetConfig) -> BuiltIn | None:
+    """The built-in network of `kind` whose weights fit a network of `config`, if any."""
+    found = built_in_networks().values()
+    return next((one for one in found if one.kind == kind and one.fits(config)), None)
+
+
+@cache
+def built_in_denoiser() -> Model:
+    """The built-in denoiser, for images of any number of channels and any axes.
+
+    Each image is scaled by its own statistics. Volumes are denoised by a network for
+    volumes, or plane by plane if there is none.
+    """
+    planes = built_in_network("denoiser", UNetConfig())
+    assert planes is not None  # noqa: S101 - part of the package
+    volumes = built_in_network("denoiser", UNetConfig(conv_dims=3))
+    return replace(
+        _denoiser(planes), for_volumes=None if volumes is None else _denoiser(volumes)
+    )
+
+
+def _denoiser(network: BuiltIn) -> Model:
+    dims = network.config.conv_dims
+    config = Configuration.build(
+        {
+            "experiment_name": "built-in denoiser",
+            "algorithm_config": {
+                "algorithm": "care",
+                "loss": "mse",
+                "model": network.config.model_dump(),
+            },
+            "data_config": {
+                "axes": "ZYX"[-dims:],
+                "patch_size": (16, 64, 64)[-dims:],
+            },
+        }
+    )
+    unet = UNet(network.config)
+    unet.load_state_dict(network.weights())
+    return Model(
+        config,
+        unet.eval(),
+        Normalization((0.0,), (1.0,)),
+        steps=network.steps,
+        provenance=replace(network.provenance, date=network.date),
+        per_image=True,
+    )
+
+
+def suited_config(model: Model, image: Image) -> Configuration:
+    """The configuration of `suited`."""
+    if not model.per_image:
+        return model.config
+    _, channels, *spatial = image.axes.canonical_shape
+    if len(spatial) == 3 and model.for_volumes is not None:
+        model = model.for_volumes
+    values = model.config.model_dump()
+    network, data = values["algorithm_config"]["model"], values["data_config"]
+    if network["conv_dims"] > len(spatial):  # saved without a network for planes
+        return model.config
+    if network["conv_dims"] < len(spatial):
+        network["conv_dims"], data["patch_size"] = 3, (4, *data["patch_size"])
+    network |= {"in_channels": channels, "num_classes": channels}
+    data["axes"] = image.axes.axes
+    return Configuration.build(values)
+
+
+def suited(model: Model, image: Image) -> Model:
+    """`model`, or of a built-in one that for the channels and dimensions of `image`."""
+    if not model.per_image:
+        return model
+    config = suited_config(model, image)
+    wanted = config.algorithm_config.model
+    if wanted.conv_dims == 3 and model.for_volumes is not None:
+        model = model.for_volumes
+    dims = model.config.algorithm_config.model.conv_dims
+    kind = UNet if wanted.conv_dims == dims else PlanewiseUNet
+    with torch.device("meta"):
+        network = kind(wanted.replace(conv_dims=dims))
+    network.load_state_dict(model.network.state_dict(), assign=True)
+    return replace(model, config=config, network=network.eval(), for_volumes=None)
+
+
+class PlanewiseUNet(UNet):
+    """A U-Net for planes that denoises volumes ``(B, C, Z, Y, X)`` plane by plane."""
+
+    @property
+    def multiple(self) -> tuple[int, ...]:
+        """Any number of planes."""
+        return (1, *super().multiple)
+
+    @property
+    def halo(self) -> tuple[int, ...]:
+        """A plane depends on no other."""
+        return (0, *super().halo)
+
+    def forward(self, x: Tensor, margin: int = 0) -> Tensor:
+        """Denoise a batch; see `UNet.forward`."""
+        batch, _, planes = x.shape[:3]
+        flat = x.movedim(2, 1).flatten(0, 1)
+        y = super().forward(flat.contiguous(memory_format=torch.channels_last), margin)
+        return y.reshape(batch, planes, *y.shape[1:]).movedim(1, 2)
