@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py --data DIR [--peer PYTHON] [--steps 960] [--faster 2.5]
         [--sets Confocal_FISH TwoPhoton_MICE w2s] [--methods n2v n2v2]
+    python benchmarks/quality.py --all --data DIR     (see `quality_all.py`)
 
 Trains on all images of a set together, with the defaults of either side (patches of
 64 x 64, 16 in a batch), and compares with the truth: SI-PSNR, the PSNR after the best
@@ -23,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import quality_all
 from measuring import Partner
+from quality_all import score
 from quality_curves import draw
 from quality_images import SETS, pairs
 from reporting import RESULTS, report
-
-from napari_hush.quality import si_psnr
 
 TTA = 8
 """Versions for the column with test-time augmentation."""
@@ -44,6 +45,9 @@ GOALS = {
 
 def main() -> None:
     """Measure, report and draw."""
+    if "--all" in sys.argv:
+        quality_all.main()
+        return
     options = _options()
     runs = []
     for name in options.sets:
@@ -76,13 +80,13 @@ def _run(options: argparse.Namespace, name: str, method: str, side: str) -> dict
             marks=marks,
             folder=folder,
             seed=options.seed,
-            use_n2v2=method == "n2v2",
+            method=method,
         )
-        curve = [_score(Path(folder) / f"{i}.npy", truth) for i in range(1, len(marks) + 1)]
+        curve = [score(Path(folder) / f"{i}.npy", truth) for i in range(1, len(marks) + 1)]
         last = {}
         for versions in (1, TTA) if ours else (1,):
             it.ask("denoise", data=options.data, name=name, folder=folder, tta=versions)
-            last[versions] = _score(Path(folder) / f"final-{versions}.npy", truth)
+            last[versions] = score(Path(folder) / f"final-{versions}.npy", truth)
     return {
         "set": name,
         "method": method,
@@ -93,11 +97,6 @@ def _run(options: argparse.Namespace, name: str, method: str, side: str) -> dict
         "final": last[1],
         "augmented": last.get(TTA),
     }
-
-
-def _score(file: Path, truth: list[np.ndarray]) -> float:
-    clean = np.load(file).reshape(len(truth), *truth[0].shape)
-    return float(np.mean([si_psnr(c, t) for c, t in zip(clean, truth, strict=True)]))
 
 
 def _save(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ class Marks:
     Parameters
     ----------
     marks : list of int
-        Optimizer steps.
+        Optimizer steps; 0 is before the first.
     keep : callable
         Called with the module after each of them.
 
@@ -33,11 +33,21 @@ class Marks:
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Start the clock."""
         self._start = time.perf_counter()
+        if 0 in self.marks:
+            self._keep_now(module)
 
     def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
         """Keep the picture if it is time."""
         if trainer.global_step in self.marks:
-            now = time.perf_counter()
-            self.seconds.append(now - self._start - self._apart)
-            self._keep(module)
-            self._apart += time.perf_counter() - now
+            self._keep_now(module)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        """Keep the last picture for marks that a training did not reach: it may stop."""
+        for _ in self.marks[len(self.seconds) :]:
+            self._keep_now(module)
+
+    def _keep_now(self, module: Any) -> None:
+        now = time.perf_counter()
+        self.seconds.append(now - self._start - self._apart)
+        self._keep(module)
+        self._apart += time.perf_counter() - now

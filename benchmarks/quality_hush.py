@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as L
-import torch
 from measuring import serve
 from quality_clock import Marks
 from quality_images import pairs
 
 from napari_hush import CAREamist
-from napari_hush.config import create_n2v_configuration
+from napari_hush.config import create_n2n_configuration, create_n2v_configuration
+from napari_hush.io import open_images
+from napari_hush.prediction import fit_own_value
 
 _done: dict[str, CAREamist] = {}
 """The trained model, for `denoise`."""
@@ -31,35 +33,46 @@ def train(
     marks: list[int],
     folder: str,
     seed: int,
+    method: str,
     **settings: Any,
 ) -> list[float]:
-    """Train for `steps` and keep pictures after `marks`; the seconds until each."""
-    noisy = pairs(data, name).noisy
-    config = create_n2v_configuration(
-        "quality",
-        "array",
-        "SYX",
-        [64, 64],
-        16,
-        num_epochs=1,
-        num_steps=steps,
-        seed=seed,
-        **settings,
-    )
-    mean, std = float(noisy.mean()), float(noisy.std())
-    stack = torch.from_numpy((noisy.astype("float32") - mean) / std)[:, None]
+    """Train for `steps` and keep results after `marks`; the seconds until each.
+
+    A result is what the model would give if training ended there. Noise2Noise learns from
+    each image and the next.
+    """
+    given = pairs(data, name)
+    paired = method == "n2n"
+    make = create_n2n_configuration if paired else create_n2v_configuration
+    if not paired:
+        settings["use_n2v2"] = method == "n2v2"
+    size = given.patch_size, given.batch_size
+    lasts = {"num_epochs": 1, "num_steps": steps}
+    config = make("quality", "array", given.axes, *size, **lasts, seed=seed, **settings)
+    images = open_images(given.noisy, "array", given.axes)
 
     def keep(module: Any) -> None:
-        module.network.eval()
-        with torch.no_grad():
-            clean = [module.network(image[None])[0, 0].numpy() for image in stack]
-        module.network.train()
-        np.save(Path(folder) / f"{len(clock.seconds)}.npy", np.stack(clean))
+        model = module.model()
+        model.network.to("cpu")
+        model = replace(model, own_value=fit_own_value(model, images))
+        clean = CAREamist(model, enable_progress_bar=False).predict(given.noisy)
+        np.save(Path(folder) / f"{len(clock.seconds)}.npy", clean)
 
     clock = Clock(marks, keep)
     _done["it"] = CAREamist(config, callbacks=[clock])
-    _done["it"].train(train_source=noisy)
+    target = {"train_target": np.roll(given.noisy, 1, axis=0)} if paired else {}
+    _done["it"].train(train_source=given.noisy, **target)
     return clock.seconds
+
+
+def built_in(data: str, name: str, folder: str) -> list[float]:
+    """Write ``1.npy``, what the built-in denoiser gives; the seconds that took."""
+    given = pairs(data, name)
+    start = time.perf_counter()
+    clean = CAREamist("built-in").predict(given.noisy, axes=given.axes)
+    seconds = time.perf_counter() - start
+    np.save(Path(folder) / "1.npy", clean)
+    return [seconds]
 
 
 def denoise(data: str, name: str, folder: str, tta: int) -> float:
@@ -73,4 +86,4 @@ def denoise(data: str, name: str, folder: str, tta: int) -> float:
 
 
 if __name__ == "__main__":
-    serve(train, denoise)
+    serve(train, denoise, built_in)

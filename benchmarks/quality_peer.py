@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from pathlib import Path
@@ -32,22 +33,23 @@ def train(
     marks: list[int],
     folder: str,
     seed: int,
-    use_n2v2: bool = False,
+    method: str,
 ) -> list[float]:
     """Train for `steps` and keep pictures after `marks`; the seconds until each."""
-    noisy = pairs(data, name).noisy
+    given = pairs(data, name)
+    noisy = given.noisy[None] if given.volume else given.noisy
     L.seed_everything(seed)
     # Its own defaults: a whole pass over the images is an epoch.
-    passes = -(-noisy[0].size // 64**2) * len(noisy)
-    per_epoch = -(-passes // 16)
+    passes = -(-noisy[0].size // math.prod(given.patch_size)) * len(noisy)
+    per_epoch = -(-passes // given.batch_size)
     config = create_n2v_config(
         "quality",
         "array",
-        "SYX",
-        [64, 64],
-        16,
+        given.axes,
+        given.patch_size,
+        given.batch_size,
         num_epochs=-(-steps // per_epoch),
-        use_n2v2=use_n2v2,
+        use_n2v2=method == "n2v2",
     )
     mean, std = float(noisy.mean()), float(noisy.std())
     stack = torch.from_numpy((noisy.astype("float32") - mean) / std)[:, None]
@@ -61,7 +63,7 @@ def train(
 
     clock = Clock(marks, keep)
     _done["it"] = CAREamist(config, work_dir=Path(folder), callbacks=[clock])
-    _done["it"].train(train_data=noisy)
+    _done["it"].train(train_data=given.noisy)
     return clock.seconds
 
 

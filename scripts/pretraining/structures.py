@@ -76,7 +76,7 @@ def nuclei(rng: Generator, shape: Shape) -> Density:
     for _ in range(rng.integers(3, max(4, int(0.5 * np.prod(np.array(shape) / radius))))):
         center = rng.uniform(0, shape)
         radii = radius * rng.uniform(0.6, 1.4, len(shape))
-        _paint(rng, density, center, radii, rng.uniform(0.3, 1))
+        paint(rng, density, center, radii, rng.uniform(0.3, 1))
         if density.max() > 0 and (density > 0).mean() > 0.5:
             break
     grain = _texture(rng, shape, rng.uniform(1, 4))
@@ -89,7 +89,7 @@ def cytoplasm(rng: Generator, shape: Shape) -> Density:
     inside = ndimage.gaussian_filter((outline > rng.uniform(0.4, 0.6)).astype(float), 1)
     holes = np.zeros(shape)
     for _ in range(rng.integers(2, 14)):
-        _paint(rng, holes, rng.uniform(0, shape), rng.uniform(5, 16, len(shape)), 1.0)
+        paint(rng, holes, rng.uniform(0, shape), rng.uniform(5, 16, len(shape)), 1.0)
     mottle = 0.4 + _texture(rng, shape, rng.uniform(1, 6))
     return inside * mottle * (1 - rng.uniform(0.3, 0.95) * (holes > 0))
 
@@ -119,7 +119,7 @@ def bacteria(rng: Generator, shape: Shape) -> Density:
         center = centers[rng.integers(clusters)] + rng.normal(0, 25, len(shape))
         radii = np.full(len(shape), width)
         radii[-1] *= rng.uniform(1.5, 5)
-        _paint(rng, density, center, radii, rng.uniform(0.4, 1))
+        paint(rng, density, center, radii, rng.uniform(0.4, 1))
     return density
 
 
@@ -146,7 +146,7 @@ def sections(rng: Generator, shape: Shape) -> Density:
         dark = np.maximum(dark, rng.uniform(0.3, 0.8) * wall)
     bodies = np.zeros(shape)
     for _ in range(rng.integers(0, 12)):
-        _paint(rng, bodies, rng.uniform(0, shape), rng.uniform(2, 10, len(shape)), 0.5)
+        paint(rng, bodies, rng.uniform(0, shape), rng.uniform(2, 10, len(shape)), 0.5)
     return np.maximum(gray - np.maximum(dark, bodies), 0.05)
 
 
@@ -158,7 +158,7 @@ def shapes(rng: Generator, shape: Shape) -> Density:
     for radius in sorted(largest * rng.power(0.7, rng.integers(20, 160)), reverse=True):
         radii = max(radius, 1.0) * rng.uniform(0.4, 1.6, len(shape))
         tone = rng.uniform(0.05, 1)
-        _paint(rng, density, rng.uniform(0, shape), radii, tone, over=True)
+        paint(rng, density, rng.uniform(0, shape), radii, tone, over=True)
     return density * (1 + rng.uniform(0, 0.8) * grain)
 
 
@@ -229,7 +229,7 @@ def _deposit(density: Density, path: Density, amount: float) -> None:
         np.add.at(density, tuple((first + corner).T), amount * share)
 
 
-def _paint(
+def paint(
     rng: Generator,
     density: Density,
     center: NDArray[Any],
