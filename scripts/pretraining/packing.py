@@ -14,7 +14,9 @@ from pathlib import Path
 from safetensors import safe_open
 
 from napari_hush.config import UNetConfig
-from napari_hush.models.built_in import FOLDER, FORMAT
+from napari_hush.config.algorithm import has_built_in_layout
+from napari_hush.config.weights import FOLDER
+from napari_hush.models.built_in import FORMAT
 from napari_hush.models.file import write_tensors
 from napari_hush.models.weights import check_weights
 
@@ -43,6 +45,8 @@ def pack(folder: Path, name: str, out: Path = FOLDER) -> Path:
                 tensors[key.removeprefix(prefix)] = file.get_tensor(key)
     recipe = json.loads(header["recipe"])
     config = UNetConfig.build(recipe["network"] or {})
+    if not has_built_in_layout(config):
+        raise SystemExit("Built-in networks have the default architecture.")
     check_weights({key: tuple(tensor.shape) for key, tensor in tensors.items()}, config)
     date = datetime.fromtimestamp(source.stat().st_mtime, UTC)
     facts = {

@@ -9,6 +9,7 @@ import xarray
 from napari_hush import CAREamist, denoise
 from napari_hush.cli import main
 from napari_hush.config import InferenceConfig, UNetConfig
+from napari_hush.config.algorithm import has_built_in_layout
 from napari_hush.errors import ConfigurationError, DataError, ModelFileError
 from napari_hush.events import WarningIssued
 from napari_hush.io import read_image, read_metadata, read_record, write_tiff
@@ -225,6 +226,8 @@ def test_facts_and_weights_of_each_network():
     for name, network in networks.items():
         assert network.name == name
         assert name == f"{network.kind}-{network.config.conv_dims}d"
+        assert has_built_in_layout(network.config)
+        assert network.config.n2v2 == (network.kind == "n2v2")
         assert network.steps > 0
         assert "simulated images alone" in network.trained_on
         assert network.license.startswith("BSD-3-Clause")
@@ -245,9 +248,9 @@ def test_facts_and_weights_of_each_network():
         ({"residual": True}, False),
         ({"use_batch_norm": False}, False),
         ({"variant": "careamics"}, False),
-        ({"conv_dims": 3, "pool_z": (False, True)}, False),
+        ({"conv_dims": 3, "pool_z": (False, True)}, True),
+        ({"n2v2": True}, True),
     ],
 )
 def test_which_networks_the_weights_fit(changes, fits):
-    network = built_in_networks()["denoiser-2d"]
-    assert network.fits(UNetConfig(**changes)) == fits
+    assert has_built_in_layout(UNetConfig(**changes)) == fits

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.boxes import Boxes, box_size
 from napari_hush.cli.main import help_of
 from napari_hush.config import Configuration, fitting_pool_z, load_configuration, set_field
+from napari_hush.config.algorithm import Weights
 from napari_hush.config.base import field_paths
 from napari_hush.config.configuration import SUFFIXES, plain_values
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
+from napari_hush.config.weights import with_weights
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
     Image,
@@ -67,6 +69,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any], str | None]] = {
         float,
         "PERCENT",
     ),
+    "--weights": ("algorithm_config.weights", str, None),
     "--depth": ("algorithm_config.model.depth", int, "N"),
     "--filters": ("algorithm_config.model.num_channels_init", int, "N"),
     "--val-percentage": ("data_config.val_percentage", float, "FRACTION"),
@@ -81,7 +84,8 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any], str | None]] = {
 }
 """Options for the settings that people change most; ``--set`` takes the others."""
 
-_CHOICES = {"--struct-axis": STRUCT_AXES}
+_WEIGHTS = "algorithm_config.weights"
+_CHOICES = {"--struct-axis": STRUCT_AXES, "--weights": get_args(Weights)}
 _ALIASES = {"--val-percentage": ["--val-share"]}
 _NARGS = {"--channels": "+", "--patch-size": "+"}
 _DEFAULTS = {
@@ -163,6 +167,10 @@ def configuration(
         )
     keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in changed
     config = _build(tree, keeps_pool_z=keeps_pool_z)
+    if given is None or _WEIGHTS in changed:
+        wanted = config.algorithm_config.weights if _WEIGHTS in changed else None
+        config = with_weights(config, wanted, {p.rpartition(".")[2] for p in changed})
+        tree = config.model_dump()
     size = config.data_config.patch_size
     inherited = not file and "data_config.axes" not in changed
     is_default = size != of_file and "data_config.patch_size" not in changed

@@ -99,6 +99,14 @@ class UNetConfig(Frozen):
         return self
 
 
+def has_built_in_layout(config: UNetConfig) -> bool:
+    """Whether weights of built-in networks, each of one channel, fit this network."""
+    shares = config.independent_channels or config.in_channels == config.num_classes == 1
+    one = {"in_channels": 1, "num_classes": 1, "independent_channels": True}
+    default = UNetConfig(conv_dims=config.conv_dims, n2v2=config.n2v2)
+    return shares and config.replace(pool_z=None, **one) == default
+
+
 def fitting_pool_z(planes: int, depth: int) -> tuple[bool, ...]:
     """The levels that downsample Z, for patches with a number of `planes` along Z.
 
@@ -210,6 +218,8 @@ Scheduler = Annotated[
 ]
 
 
+Weights = Literal["random", "built-in"]
+"""Initial weights."""
 PairedLoss = Literal["mae", "mse"]
 """Losses of methods that train on pairs of images."""
 
@@ -223,6 +233,9 @@ class AlgorithmConfig(Frozen):
     """n2v: squared error at masked pixels; mae, mse: mean absolute or squared error."""
     model: UNetConfig = UNetConfig()
     """The network."""
+    weights: Weights = Field("random", json_schema_extra=NEW)
+    """Initial weights: random; built-in: those of a network trained on simulated images,
+    whose means and variances of batch normalization training keeps."""
     n2v_config: N2VManipulateConfig = N2VManipulateConfig()
     """Masking of Noise2Void."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -242,6 +255,11 @@ class AlgorithmConfig(Frozen):
             fit = ", ".join(get_args(PairedLoss)) if self.needs_targets else "n2v"
             raise ValueError(f"the loss {self.loss!r} is not for {method}; use {fit}")
         network, strategy = self.model, self.n2v_config.strategy
+        if self.weights == "built-in" and not has_built_in_layout(network):
+            raise ValueError(
+                "weights are built-in but no built-in network has this architecture; use "
+                "the defaults of the network, or set weights to random"
+            )
         if self.needs_targets:
             if network.n2v2:
                 raise ValueError(f"n2v2 is for n2v, not for {method}; set n2v2 to False")

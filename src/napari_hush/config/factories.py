@@ -11,7 +11,12 @@ import numpy as np
 
 from napari_hush.arguments import by_any_name, by_our_names
 from napari_hush.axes import spatial_axes, validate_axes
-from napari_hush.config.algorithm import PairedLoss, UNetConfig, fitting_pool_z
+from napari_hush.config.algorithm import (
+    PairedLoss,
+    UNetConfig,
+    Weights,
+    fitting_pool_z,
+)
 from napari_hush.config.base import nearest
 from napari_hush.config.configuration import Configuration
 from napari_hush.config.data import BackgroundConfig, DataConfig, DataType
@@ -26,6 +31,7 @@ from napari_hush.config.transforms import (
     fitting_transforms,
     strategy_for,
 )
+from napari_hush.config.weights import with_weights
 from napari_hush.errors import ConfigurationError
 
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
@@ -141,6 +147,7 @@ def create_n2v_configuration(
     logger: str | None = None,
     trainer_params: Mapping[str, Any] | None = None,
     n_val_patches: int | None = None,
+    weights: Weights | None = None,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
 
@@ -182,6 +189,10 @@ def create_n2v_configuration(
         function take precedence.
     n_val_patches : int, optional
         Number of patches to validate on, at most half of them; by default `DataConfig`'s.
+    weights : {"random", "built-in"}, optional
+        Initial weights, see `AlgorithmConfig`; by default random. Those of a built-in
+        network, for the default architecture, come with a lower learning rate and a
+        warm-up.
 
     Returns
     -------
@@ -226,6 +237,7 @@ def create_n2v_configuration(
         logger=logger,
         trainer_params=trainer_params,
         n_val_patches=n_val_patches,
+        weights=weights,
     )
 
 
@@ -259,8 +271,8 @@ def create_care_configuration(
     **settings
         num_steps, augmentations, independent_channels, model_params, optimizer,
         optimizer_params, lr_scheduler, lr_scheduler_params, seed, channels, normalization,
-        background, num_workers, logger, trainer_params, n_val_patches; also target_axes
-        and target_channels, the axes and channels of the targets if they are others.
+        background, num_workers, logger, trainer_params, n_val_patches, weights; also
+        target_axes and target_channels, axes and channels of targets if they are others.
     """
     common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
     channels = (n_channels_in, n_channels_out)
@@ -373,6 +385,7 @@ def _assemble(
     logger: str | None = None,
     trainer_params: Mapping[str, Any] | None = None,
     n_val_patches: int | None = None,
+    weights: Weights | None = None,
 ) -> Configuration:
     """Build a configuration from numbers of channels and the arguments all methods share.
 
@@ -410,7 +423,8 @@ def _assemble(
     given = {"num_epochs": num_epochs, "num_steps": num_steps, "logger": logger}
     training = training_settings(trainer_params or {})
     training |= {name: value for name, value in given.items() if value is not None}
-    return Configuration.build(
+    schedule = _mapping("lr_scheduler_params", lr_scheduler_params)
+    config = Configuration.build(
         {
             "experiment_name": experiment_name,
             "algorithm_config": {
@@ -423,15 +437,13 @@ def _assemble(
                     **network,
                 },
                 "optimizer": {"name": optimizer, "parameters": parameters, **rate},
-                "lr_scheduler": {
-                    "name": lr_scheduler,
-                    **_mapping("lr_scheduler_params", lr_scheduler_params),
-                },
+                "lr_scheduler": {"name": lr_scheduler, **schedule},
             },
             "data_config": data,
             "training_config": training,
         }
     )
+    return with_weights(config, weights, {*rate, *schedule})
 
 
 def validation_patches(number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import pytorch_lightning as L
 import torch
@@ -39,8 +39,8 @@ from napari_hush.lightning.gradients import (
 from napari_hush.lightning.metrics import METRICS, pair_metrics
 from napari_hush.lightning.process_group import ProcessGroup, plain
 from napari_hush.models import Model, Precision, Provenance
+from napari_hush.models.built_in import first_network, keep_statistics
 from napari_hush.models.file import RECORD, model_header, model_of, tensor_bytes
-from napari_hush.models.weights import new_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -136,8 +136,9 @@ class HushModule(L.LightningModule):
         self.automatic_optimization = False
         if isinstance(config, dict):  # from a checkpoint
             config = Configuration.build(config, written_by_hush=True)
+        self.provenance = Provenance()
         if network is None:
-            network = new_network(config.algorithm_config.model, config.data_config.seed)
+            network, self.provenance = first_network(config)
         self.config = config
         self.network = network
         self.total_steps = total_steps
@@ -162,7 +163,6 @@ class HushModule(L.LightningModule):
         self.resumed: TrainingCheckpoint | None = None
         self.ranks = ProcessGroup()
         self.wants_stop: Callable[[], bool] = lambda: False
-        self.provenance = Provenance()
         self.best: Best | None = None
         self._ema: EMAWeights | None = None
         self._before = first_epoch  # epochs before the current one
@@ -180,6 +180,15 @@ class HushModule(L.LightningModule):
         # Validation losses of predictions without training, once they are known.
         self.simple_losses: list[float] | None = None
         self._simple: list[Tensor] = []
+        if config.algorithm_config.weights == "built-in":
+            keep_statistics(network)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; batch normalization of built-in weights keeps its statistics."""
+        super().train(mode)
+        if self.config.algorithm_config.weights == "built-in":
+            keep_statistics(self.network)
+        return self
 
     # ---- called by Lightning ----
 

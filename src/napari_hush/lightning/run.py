@@ -36,7 +36,7 @@ from napari_hush.lightning.module import HushModule, ignore_event
 from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
-from napari_hush.models.weights import new_network as random_network
+from napari_hush.models.built_in import first_network
 from napari_hush.prediction import fit_own_value
 from napari_hush.quality import data_warnings, loss_warning
 from napari_hush.quality.warnings import DIVERGED
@@ -203,15 +203,15 @@ def _launch(
 
 
 def new_network(config: Configuration) -> UNet:
-    """A network with random weights that depend on the configuration's seed alone."""
-    return random_network(config.algorithm_config.model, config.data_config.seed)
+    """A network with the initial weights, which depend on the configuration alone."""
+    return first_network(config)[0]
 
 
 def _resume(run: _Run) -> HushModule:
     """The module, with the weights of the checkpoint, of the model, or new ones."""
     model, resumed = run.model, run.resumed
     scaling, target_scaling = run.found.normalization, run.found.target_normalization
-    network = new_network(run.config)
+    network, first = first_network(run.config)
     if resumed is not None:
         with explain_damage("the interrupted run"):
             network.load_state_dict(resumed.under("network"))
@@ -241,7 +241,7 @@ def _resume(run: _Run) -> HushModule:
     if resumed is not None:  # which was trained on the same images
         module.provenance = resumed.provenance
     else:
-        before = None if model is None else model.provenance
+        before = first if model is None else model.provenance
         size = getattr(run.data, "pixel_size", None)
         module.provenance = provenance_of(
             run.images, before, size=size, precision=run.launch.precision

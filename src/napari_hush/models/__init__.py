@@ -4,7 +4,6 @@ from napari_hush.deprecation import former_names
 from napari_hush.models.built_in import (
     BuiltIn,
     built_in_denoiser,
-    built_in_network,
     built_in_networks,
 )
 from napari_hush.models.device import (
@@ -29,7 +28,6 @@ __all__ = [
     "Provenance",
     "UNet",
     "built_in_denoiser",
-    "built_in_network",
     "built_in_networks",
     "choose_device",
     "choose_precision",

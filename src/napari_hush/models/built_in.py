@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_hush.config import Configuration, UNetConfig
+from napari_hush.config.weights import FOLDER, built_in_name
+from napari_hush.errors import ConfigurationError
 from napari_hush.models.file import SUFFIX, Model, TensorFile, open_tensors
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
 from napari_hush.models.unet import UNet
-from napari_hush.models.weights import check_weights
+from napari_hush.models.weights import check_weights, new_network
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
 
 Kind = Literal["denoiser", "n2v", "n2v2"]
 """denoiser: sees the pixel; n2v, n2v2: blind to it, as those methods are."""
-FOLDER = Path(__file__).parent / "builtin"
 FORMAT = "napari-hush network 1"
 
 
@@ -52,14 +53,6 @@ class BuiltIn:
     sha256: str
     """Hash of its weights and of these facts."""
     file: TensorFile
-
-    def fits(self, config: UNetConfig) -> bool:
-        """Whether its weights are those of a network of `config`."""
-        shares = (
-            config.independent_channels or config.in_channels == config.num_classes == 1
-        )
-        one = {"in_channels": 1, "num_classes": 1, "independent_channels": True}
-        return shares and config.replace(pool_z=None, **one) == self.config
 
     def weights(self) -> dict[str, Tensor]:
         """Its weights by name, float32."""
@@ -99,10 +92,30 @@ def _opened(path: Path) -> BuiltIn:
     )
 
 
-def built_in_network(kind: Kind, config: UNetConfig) -> BuiltIn | None:
-    """The built-in network of `kind` whose weights fit a network of `config`, if any."""
-    found = built_in_networks().values()
-    return next((one for one in found if one.kind == kind and one.fits(config)), None)
+def first_network(config: Configuration) -> tuple[UNet, Provenance]:
+    """The network that training with `config` begins with, and what to tell of it.
+
+    Raises ConfigurationError if it is to be a built-in one that is not part of this
+    version, and OutOfMemoryError if it does not fit into memory.
+    """
+    algorithm = config.algorithm_config
+    network = new_network(algorithm.model, config.data_config.seed)
+    if algorithm.weights == "random":
+        return network, Provenance()
+    if (name := built_in_name(algorithm)) is None:
+        raise ConfigurationError(
+            "The weights of the configuration are built-in, but this version has none for "
+            f"{algorithm.algorithm} in {algorithm.model.conv_dims}D; set weights to random."
+        )
+    network.load_state_dict(built_in_networks()[name].weights())
+    return network, built_in_networks()[name].provenance
+
+
+def keep_statistics(network: UNet) -> None:
+    """Keep means and variances of batch normalization in training, as in prediction."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm):
+            layer.eval()
 
 
 @cache
@@ -112,12 +125,10 @@ def built_in_denoiser() -> Model:
     Each image is scaled by its own statistics. Volumes are denoised by a network for
     volumes, or plane by plane if there is none.
     """
-    planes = built_in_network("denoiser", UNetConfig())
-    assert planes is not None  # noqa: S101 - part of the package
-    volumes = built_in_network("denoiser", UNetConfig(conv_dims=3))
-    return replace(
-        _denoiser(planes), for_volumes=None if volumes is None else _denoiser(volumes)
-    )
+    networks = built_in_networks()
+    planes, volumes = networks["denoiser-2d"], networks.get("denoiser-3d")
+    of_volumes = None if volumes is None else _denoiser(volumes)
+    return replace(_denoiser(planes), for_volumes=of_volumes)
 
 
 def _denoiser(network: BuiltIn) -> Model:

@@ -183,7 +183,7 @@ def built_in_facts(model: Model) -> dict[str, str]:
     known = model.provenance
     if not known.built_in:
         return {}
-    text = f"weights of the built-in {known.built_in}, trained on simulated images"
+    text = f"began with the built-in {known.built_in}, trained on simulated images"
     if model.per_image:
         text = (
             f"built-in denoiser {known.built_in}, simulated images, not trained on this "

@@ -1,0 +1,220 @@
+"""Training that begins with the weights of a built-in network."""
+
+import json
+
+import numpy as np
+import pytest
+import pytorch_lightning as L
+import torch
+
+from napari_hush import CAREamist
+from napari_hush.cli import main
+from napari_hush.config import (
+    Configuration,
+    create_care_configuration,
+    create_n2n_configuration,
+    create_n2v_configuration,
+    load_configuration,
+    save_configuration,
+)
+from napari_hush.config.weights import built_in_name, with_weights
+from napari_hush.errors import ConfigurationError
+from napari_hush.events import StepsDone
+from napari_hush.io import write_tiff
+from napari_hush.lightning import HushModule, TrainDataModule, new_network
+from napari_hush.models import built_in_networks, load_model
+
+Y, X = np.mgrid[:64, :64]
+CLEAN = 100 + 40 * np.sin(X / 9) * np.cos(Y / 7)
+NOISY, AGAIN = CLEAN + np.random.default_rng(0).normal(0, 30, (2, *CLEAN.shape))
+SETTINGS = {
+    "experiment_name": "quick",
+    "data_type": "array",
+    "axes": "YX",
+    "patch_size": [16, 16],
+    "batch_size": 2,
+    "num_epochs": 2,
+    "num_steps": 2,
+    "trainer_params": {"device": "cpu", "precision": "32"},
+}
+DENOISER = built_in_networks()["denoiser-2d"]
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def configured(make=create_n2n_configuration, weights="built-in", **settings):
+    return make(**SETTINGS | settings, weights=weights)
+
+
+def trained(config, **more):
+    careamist = CAREamist(config, enable_progress_bar=False)
+    careamist.train(train_source=NOISY, train_target=AGAIN, **more)
+    return careamist
+
+
+@pytest.mark.parametrize("make", [create_n2n_configuration, create_care_configuration])
+@pytest.mark.parametrize(("axes", "channels"), [("YX", None), ("CYX", 3)])
+def test_the_first_weights_are_those_of_the_built_in_network(make, axes, channels):
+    config = configured(make, axes=axes, n_channels_in=channels)
+    for name, weights in new_network(config).state_dict().items():
+        torch.testing.assert_close(weights, DENOISER.weights()[name], rtol=0, atol=0)
+
+
+def test_they_are_better_than_random_ones_after_few_steps():
+    errors = {
+        weights: np.std(trained(configured(weights=weights)).predict(NOISY) - CLEAN)
+        for weights in ("built-in", "random")
+    }
+    assert errors["built-in"] < 0.5 * np.std(NOISY - CLEAN) < errors["random"]
+
+
+def test_batch_normalization_keeps_the_statistics_of_pretraining():
+    model = trained(configured()).trained
+    known = DENOISER.weights()
+    for name, weights in model.network.state_dict().items():
+        assert torch.equal(weights, known[name]) == name.endswith(STATISTICS)
+
+
+def test_the_model_tells_of_them(tmp_path, capsys):
+    careamist = trained(configured())
+    path = str(careamist.save(tmp_path / "m.safetensors"))
+    provenance = load_model(path).provenance
+    assert (provenance.built_in, provenance.built_in_sha256) == (
+        "denoiser-2d",
+        DENOISER.sha256,
+    )
+    assert main(["info", path, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["built_in_sha256"] == DENOISER.sha256
+    assert answer["configuration"]["algorithm_config"]["weights"] == "built-in"
+    careamist.train(train_source=NOISY, train_target=AGAIN)
+    assert careamist.trained.provenance.built_in == "denoiser-2d"
+    assert trained(configured(weights="random")).trained.provenance.built_in == ""
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
+    class Crash(Exception):
+        pass
+
+    def crash(event):
+        if isinstance(event, StepsDone) and event.epoch == 1:
+            raise Crash
+
+    config = configured()
+    config = config.replace(
+        training_config=config.training_config.replace(checkpoint_every=0)
+    )
+    expected = trained(config).trained
+    broken = CAREamist(config, on_progress=crash)
+    with pytest.raises(Crash):
+        broken.train(train_source=NOISY, train_target=AGAIN, checkpoint_dir=tmp_path)
+    found = trained(config, resume=tmp_path).trained
+    assert found.sha256 == expected.sha256
+    assert found.provenance.built_in == "denoiser-2d"
+
+
+@pytest.mark.filterwarnings(
+    "ignore::lightning_fabric.utilities.warnings.PossibleUserWarning",
+    "ignore:.*LeafSpec.*is deprecated",
+    "ignore:You called `self.log",
+)
+def test_in_a_trainer_of_the_user():
+    module = HushModule(configured())
+    data = TrainDataModule(module.config.data_config, NOISY, train_data_target=AGAIN)
+    trainer = L.Trainer(
+        max_steps=2, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, data)
+    model = module.model()
+    assert model.provenance.built_in == "denoiser-2d"
+    for name, weights in model.network.state_dict().items():
+        assert torch.equal(weights, DENOISER.weights()[name]) == name.endswith(STATISTICS)
+
+
+def test_learning_rate_and_warm_up_follow_unless_they_are_given():
+    def pace(config):
+        algorithm = config.algorithm_config
+        return algorithm.optimizer.learning_rate, algorithm.lr_scheduler.warmup_steps
+
+    rate, warmup = pace(configured())
+    assert rate < 1e-3
+    assert warmup > 0
+    assert pace(configured(weights="random")) == pace(Configuration()) == (1e-3, 0)
+    given = {"optimizer_params": {"lr": 1e-3}, "lr_scheduler_params": {"warmup_steps": 0}}
+    assert pace(configured(**given)) == (1e-3, 0)
+    assert pace(configured(optimizer_params={"lr": 2e-3})) == (2e-3, warmup)
+    assert pace(with_weights(configured(), "random")) == (1e-3, 0)
+    assert pace(with_weights(configured(weights="random"), "built-in")) == (rate, warmup)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model_params": {"depth": 3}},
+        {"model_params": {"num_channels_init": 16}},
+        {"model_params": {"residual": True}},
+        {"axes": "CYX", "n_channels_in": 2, "independent_channels": False},
+        {"axes": "CYX", "n_channels_in": 2, "n_channels_out": 1},
+    ],
+)
+def test_other_networks_have_no_built_in_weights(settings, monkeypatch):
+    with pytest.raises(ConfigurationError, match="random weights"):
+        configured(**settings)
+    monkeypatch.setattr("napari_hush.config.weights.DEFAULT_WEIGHTS", "built-in")
+    assert configured(weights=None, **settings).algorithm_config.weights == "random"
+    assert configured(weights=None).algorithm_config.weights == "built-in"
+    algorithm = configured(weights=None, **settings).algorithm_config
+    with pytest.raises(ConfigurationError):
+        algorithm.replace(weights="built-in")
+
+
+@pytest.mark.parametrize("method", ["n2v", "n2v2", "n2n", "care"])
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_each_method_has_weights_of_its_kind(method, axes):
+    settings = {"axes": axes, "patch_size": [16, 32, 32][-len(axes) :], "weights": None}
+    make = {"n2n": create_n2n_configuration, "care": create_care_configuration}.get(method)
+    if make is None:
+        make, settings["use_n2v2"] = create_n2v_configuration, method == "n2v2"
+    kind = method if make is create_n2v_configuration else "denoiser"
+    name = f"{kind}-{len(axes)}d"
+    found = built_in_name(configured(make, **settings).algorithm_config)
+    assert found == (name if name in built_in_networks() else None)
+    if found is None:
+        with pytest.raises(ConfigurationError):
+            configured(make, **settings | {"weights": "built-in"})
+
+
+def test_on_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, image in {"a": NOISY, "b": AGAIN}.items():
+        write_tiff(f"{name}.tif", image.astype("float32"), "YX")
+    command = ["train", "a.tif", "--algorithm", "n2n", "--target", "b.tif"]
+    quick = [
+        "--epochs",
+        "1",
+        "--steps",
+        "1",
+        "--patch-size",
+        "16",
+        "16",
+        "--batch-size",
+        "2",
+    ]
+    command += ["-o", "m.safetensors", *quick]
+    assert main([*command, "--weights", "built-in"]) == 0
+    model = load_model("m.safetensors")
+    assert model.provenance.built_in == "denoiser-2d"
+    assert model.config.algorithm_config.optimizer.learning_rate < 1e-3
+    more = ["--overwrite", "--weights", "built-in", "--learning-rate", "1e-3"]
+    assert main([*command, *more]) == 0
+    rate = load_model("m.safetensors").config.algorithm_config.optimizer.learning_rate
+    assert rate == 1e-3
+    assert main([*command, "--overwrite", "--weights", "built-in", "--depth", "1"]) == 2
+    assert "random" in capsys.readouterr().err
+
+
+def test_files_of_configurations(tmp_path):
+    config = configured()
+    assert load_configuration(save_configuration(config, tmp_path / "c.yml")) == config
+    assert "weights" not in Configuration().stable_json()
+    assert "weights" in config.stable_json()
