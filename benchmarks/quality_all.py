@@ -18,7 +18,6 @@ run. A row that failed is left out, and tried again by the next run.
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import sys
 import tempfile
@@ -31,7 +30,6 @@ from quality_images import ALL, Pairs, pairs
 from reporting import RESULTS, report
 from scipy.ndimage import gaussian_filter
 
-from napari_hush.config import create_n2v_configuration
 from napari_hush.quality import si_psnr
 
 Row = dict[str, Any]
@@ -83,11 +81,9 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 def _planned(options: argparse.Namespace, given: Pairs) -> list[tuple[str, str]]:
     """Method and weights of the rows of a set."""
-    found = [("noisy", "-"), ("best Gaussian", "-")]
-    if _has_built_in():
-        found.append((DENOISER, "built-in"))
+    found = [("noisy", "-"), ("best Gaussian", "-"), (DENOISER, "built-in")]
     for method in ("n2v", "n2v2", *["n2n"] * given.repeats):
-        found += [(method, "random"), *[(method, "built-in")] * _has_built_in()]
+        found += [(method, "random"), (method, "built-in")]
         if method != "n2n" and (options.peer or options.peer_results):
             found.append((method, PEER))
     return found
@@ -99,10 +95,6 @@ def _steps(options: argparse.Namespace, method: str, weights: str) -> list[int]:
     if weights == PEER:
         return [options.steps[-1] if options.peer else 960]
     return [*options.steps]
-
-
-def _has_built_in() -> bool:
-    return "weights" in inspect.signature(create_n2v_configuration).parameters
 
 
 def _measured(options: argparse.Namespace, given: Pairs, row: Row) -> Row:
@@ -132,7 +124,7 @@ def _measured(options: argparse.Namespace, given: Pairs, row: Row) -> Row:
         if method != DENOISER:
             task |= {"steps": max(1, marks[-1]), "marks": marks, "method": method}
             task["seed"] = options.seed
-            if weights != PEER and _has_built_in():
+            if weights != PEER:
                 task["weights"] = weights
         with (
             tempfile.TemporaryDirectory() as folder,
