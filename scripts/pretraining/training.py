@@ -297,8 +297,9 @@ def pretrain(
 
     Returns the path of the averaged weights, ``folder/weights.safetensors``, with the
     recipe in their header; or None if `should_stop` ended it, which is asked after each
-    step and loses none. ``folder/curve.csv`` has the loss of each hundred steps and the
-    seconds by then. Raises ConfigurationError if the folder is that of another recipe.
+    step and loses none. ``folder/curve.csv`` has the mean loss of each hundred steps (after
+    an interruption: of those since) and the seconds by then. Raises ConfigurationError if
+    the folder is that of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state, training = folder / "state.safetensors", _Training(recipe, device)

@@ -36,7 +36,7 @@ class Partner:
 
 
 @pytest.fixture
-def measure(tmp_path, monkeypatch, capsys):
+def measure(tmp_path, monkeypatch):
     """Run the benchmark on a small set; the table's rows by method and weights."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     benchmark = importlib.import_module("quality_all")
@@ -70,7 +70,7 @@ def test_a_row_is_measured_once(measure):
     assert Partner.asked[len(once) :] == ["quality_peer.py train"] * 2
 
 
-def test_times_until_the_quality_of_the_peer_are_compared(measure):
+def test_times_until_the_quality_of_the_peer_are_compared(measure, capsys):
     rows = measure("--steps", "0", "4", "99", "--peer", "python")
     ours = rows["nuclei", "n2v", "random"]
     assert ours["99"] == ours["CAREamics"]
@@ -79,3 +79,7 @@ def test_times_until_the_quality_of_the_peer_are_compared(measure):
     assert rows["nuclei", "denoiser", "built-in"]["ratio"] == "-"
     assert float(ours["4"]) < float(rows["nuclei", "denoiser", "built-in"]["0"])
     assert rows["mean of 1", "n2v2", "random"]["ratio"] == "1"
+    gain = float(rows["nuclei", "denoiser", "built-in"]["0"]) - float(ours["CAREamics"])
+    printed = capsys.readouterr().out
+    assert f"0 steps over CAREamics: {gain:+.2f} dB on average" in printed
+    assert "Noise2Noise" not in printed.splitlines()[-1]
