@@ -170,7 +170,14 @@ def test_a_plateau_is_a_hint():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(1, "5 s"), (63, "65 s"), (89, "90 s"), (95, "2 min"), (7000, "2 h")],
+    [
+        (1, "5 s"),
+        (63, "65 s"),
+        (89, "90 s"),
+        (95, "2 min"),
+        (4440, "74 min"),
+        (7000, "2 h"),
+    ],
 )
 def test_estimates_have_one_unit(seconds: float, text: str) -> None:
     assert roughly(seconds).replace("\N{NO-BREAK SPACE}", " ") == text

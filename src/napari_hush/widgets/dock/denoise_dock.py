@@ -21,7 +21,12 @@ from napari_hush.widgets.dock.short_collections import ShortCollections
 from napari_hush.widgets.inspect.check_task import why_training_cannot_work
 from napari_hush.widgets.inspect.quality_job import QualityRun
 from napari_hush.widgets.jobs import tasks
-from napari_hush.widgets.jobs.denoising_plan import LayerView, layer_called, plan_denoising
+from napari_hush.widgets.jobs.denoising_plan import (
+    LayerView,
+    layer_called,
+    plan_denoising,
+    plan_first_look,
+)
 from napari_hush.widgets.jobs.denoising_run import DenoisingRun
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState, after_training
 from napari_hush.widgets.jobs.training_run import TrainingRun
@@ -266,6 +271,19 @@ class DenoiseDock(QWidget):
             self._presenter.update()
         elif self._train(None, stop_early=True):
             self._denoise_next = self._inputs.subject()
+            self._show_first_look()
+
+    def _show_first_look(self) -> None:
+        """Denoise the layer with the built-in denoiser, where its noise is independent."""
+        layer, report = self._inputs.chosen(), self._inputs.check.report
+        if layer is None or self._denoising.state.busy:
+            return
+        if report is not None and report.suggestion != "n2v":
+            return
+        plan = plan_first_look(self._viewer, layer, self._inputs.axes())
+        self._views = plan[1]
+        self._denoising.denoise(plan[0])
+        self._presenter.update()
 
     def _on_denoise_files(self) -> None:
         """Open the other dock with the current model and the chosen files."""
@@ -379,6 +397,7 @@ class DenoiseDock(QWidget):
         self._controls.compare.refresh()
         self._quality.update()
         self._presenter.update()
+        self._denoise_trained()
 
     def _on_result(self, value: Any) -> str:
         state = self._run.state
@@ -417,9 +436,19 @@ class DenoiseDock(QWidget):
         self._controls.recovery.refresh()
         state = self._run.state
         self._controls.log.addLine(state.message)
-        wanted, self._denoise_next = self._denoise_next, None
         self._presenter.update()
-        if wanted is None or state.phase is not Phase.DONE or state.stopped:
+        self._denoise_trained()
+
+    def _denoise_trained(self) -> None:
+        """Denoise the image of "Denoise now" once it is trained on and the dock is free."""
+        state = self._run.state
+        if self._denoise_next is None or state.busy:
+            return
+        if state.phase is Phase.DONE and self._denoising.state.busy:  # calls this again
+            self._denoising.stop()
+            return
+        wanted, self._denoise_next = self._denoise_next, None
+        if state.phase is not Phase.DONE or state.stopped:
             return
         if wanted == self._inputs.subject():
             self._on_denoise()

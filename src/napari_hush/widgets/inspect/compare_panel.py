@@ -10,7 +10,12 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_hush.widgets.inspect.compare_views import Blink, ResidualLayer, SideBySide
 from napari_hush.widgets.inspect.swipe import Swipe
-from napari_hush.widgets.results.pairing import is_partial, pair_of, why_not_comparable
+from napari_hush.widgets.results.pairing import (
+    is_first,
+    is_partial,
+    pair_of,
+    why_not_comparable,
+)
 from napari_hush.widgets.theme.help import HelpButton
 from napari_hush.widgets.theme.widgets import WrappedLabel, column, mark, push_button, row
 
@@ -131,7 +136,10 @@ class ComparePanel(QWidget):
         """Show the quality of the result; None if it is not known."""
         if quality is not None:
             words, kind = VERDICTS[quality.verdict]
-            self._show(words, kind, quality.reason, quality.numbers, quality.explanation)
+            reason = quality.reason
+            if self.pair is not None and is_first(self.pair[1]):
+                reason = f"Built-in denoiser, before training on this image. {reason}"
+            self._show(words, kind, reason, quality.numbers, quality.explanation)
         elif self.pair is not None and is_partial(self.pair[1]):
             self._show("Not judged until all is denoised", "plain")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ from napari_hush.widgets.model.fitting import axes_for
 
 if TYPE_CHECKING:
     from napari_hush.models import Model
+
+FIRST_LOOK_PIXELS = 2**22
+"""Of larger layers, only the visible part is denoised before training."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,14 @@ def plan_denoising(
     chosen: Image,
     axes: str,
     scope: Scope,
-    model: Model,
+    model: Model | None,
     **settings: Any,
 ) -> tuple[list[Denoising], list[LayerView]]:
     """Tasks that denoise `scope`, and the views to update while they run.
 
     `axes` are those of the chosen layer, and of others unless their axis labels differ.
     Selected layers are denoised in the order of napari's list from top to bottom.
-    `settings` are further fields of `Denoising`.
+    `settings` are further fields of `Denoising`; without a `model` it is the built-in one.
     """
     layers = [chosen]
     if scope is Scope.SELECTED:
@@ -82,7 +86,8 @@ def plan_denoising(
         layers = images[::-1]
     tasks, views = [], []
     for layer in layers:
-        view = LayerView.of(layer, axes_for(model, axes_like(layer, chosen, axes)))
+        of_layer = axes_like(layer, chosen, axes)
+        view = LayerView.of(layer, axes_for(model, of_layer) if model else of_layer)
         view.update(viewer)
         region = _region(viewer, view, scope)
         tasks.append(
@@ -100,6 +105,18 @@ def plan_denoising(
         )
         views.append(view)
     return tasks, views
+
+
+def plan_first_look(
+    viewer: Any, layer: Image, axes: str
+) -> tuple[list[Denoising], list[LayerView]]:
+    """The task that denoises `layer` untrained, or what is visible of a large one."""
+    *stack, height, width = sorted(pixel_shape(layer))
+    scope = Scope.VIEW
+    if height * width <= FIRST_LOOK_PIXELS:
+        whole = math.prod(stack) * height * width <= FIRST_LOOK_PIXELS
+        scope = Scope.LAYER if whole else Scope.SLICE
+    return plan_denoising(viewer, layer, axes, scope, None)
 
 
 _PARTS = {Scope.SLICE: "slice", Scope.VIEW: "view"}

@@ -65,7 +65,12 @@ class DenoisingRun(Run):
                 if self._result is not None:
                     self._result.finish()
                 layer = ResultLayer(
-                    self._viewer, event.origin, event.canvas, event.record, part=event.part
+                    self._viewer,
+                    event.origin,
+                    event.canvas,
+                    event.record,
+                    part=event.part,
+                    before_training=event.before_training,
                 )
                 self._results.append(layer)
             elif isinstance(event, TilesDone) and self._result is not None:

@@ -43,7 +43,8 @@ Region = tuple[slice, ...]
 class Denoising:
     """Denoise into a canvas, which is reported before the first tile; returns it."""
 
-    model: Model
+    model: Model | None
+    """None for the built-in denoiser, as a first look before training."""
     source: Any
     """Pixels of the layer: numpy, dask, zarr or xarray, with alpha if RGB."""
     axes: str
@@ -79,8 +80,8 @@ class Denoising:
 
         def relay(event: Event) -> None:
             if isinstance(event, ImageStarted):  # the input has been checked
-                record = self._record(model, pixels)
-                report(CanvasReady(canvas, self.origin, self.part, record))
+                record, first = self._record(model, pixels), self.model is None
+                report(CanvasReady(canvas, self.origin, self.part, record, first))
             elif isinstance(event, TilesDone) and limits is not None:
                 for tile in tiles_of(canvas.out, self.axes, event.regions):
                     limits.add(tile)
@@ -110,7 +111,9 @@ class Denoising:
     def _awaited(self, stop: StopRequest) -> Model | None:
         """The model, once it is there; None if stopped before."""
         if self.newer is None:
-            return self.model
+            from napari_hush.models import built_in_denoiser
+
+            return self.model or built_in_denoiser()
         done = threading.Event()
         self.newer.add_done_callback(lambda _: done.set())
         stop.when_set(done.set)
@@ -139,10 +142,11 @@ class Denoising:
         """Provenance of the result."""
         from napari_hush.io import Image, select_channels
         from napari_hush.models import result_record
+        from napari_hush.models.built_in import suited
 
         image = Image.from_array(pixels, engine_axes(self.axes), self.origin.name)
         image = select_channels(image, model.config.data_config.channels)
-        return result_record(model, image, keep_type=self.keep_type)
+        return result_record(suited(model, image), image, keep_type=self.keep_type)
 
     def __str__(self) -> str:
         return f"denoising of “{self.origin.name}”"

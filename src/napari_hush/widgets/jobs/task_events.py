@@ -87,3 +87,5 @@ class CanvasReady(Event):
     """Name of the region that will be denoised; empty for everything."""
     record: dict[str, Any]
     """Provenance of the result, for JSON."""
+    before_training: bool = False
+    """Whether it is a first look by the built-in denoiser."""

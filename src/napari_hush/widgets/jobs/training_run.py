@@ -33,7 +33,7 @@ from napari_hush.widgets.jobs.task_events import (
     ProcessDied,
 )
 from napari_hush.widgets.notifications import notify
-from napari_hush.widgets.results.pairing import pair_of
+from napari_hush.widgets.results.pairing import is_first, pair_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -157,7 +157,9 @@ class TrainingRun(Run):
     def _is_covered(self, layer: Image) -> bool:
         """Whether a result of `layer` that is newer than this run hides the preview."""
         pair = pair_of(layer, self._viewer.layers)
-        return pair is not None and pair[1] is not self._result and pair[1].visible
+        if pair is None or is_first(pair[1]):
+            return False
+        return pair[1] is not self._result and pair[1].visible
 
     def _hide_preview(self) -> None:
         if self._preview is not None:

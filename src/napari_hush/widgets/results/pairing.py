@@ -35,6 +35,16 @@ def next_number(source_id: str, layers: Iterable[Layer]) -> int:
     return max(taken, default=0) + 1
 
 
+def first_looks(source_id: str, layers: Iterable[Layer]) -> list[Layer]:
+    """The results of the layer `source_id` from before training."""
+    return [layer for layer in layers if _source_id(layer) == source_id and is_first(layer)]
+
+
+def is_first(result: Layer) -> bool:
+    """Whether it is a first look by the built-in denoiser, before training."""
+    return bool(remembered(result).get("before_training", False))
+
+
 def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image] | None:
     """The noisy layer and its result, of which `layer` is one; None if one is missing.
 
@@ -76,6 +86,8 @@ def has_targets(result: Layer) -> bool:
 
     The result then has their gray values, which may differ from those of its source.
     """
+    if is_first(result):
+        return False
     found: Any = remembered(result).get("provenance") or {}
     for key in ("model", "configuration", "algorithm_config"):
         found = found.get(key, {})

@@ -12,7 +12,12 @@ from napari_hush.widgets.data.helper_layers import bare
 from napari_hush.widgets.data.layers import result_name
 from napari_hush.widgets.results.canvas import DiskCanvas
 from napari_hush.widgets.results.contrast import FollowedLimits
-from napari_hush.widgets.results.pairing import next_number, remembered, result_mark
+from napari_hush.widgets.results.pairing import (
+    first_looks,
+    next_number,
+    remembered,
+    result_mark,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +38,10 @@ DRAWING_SHARE = 0.1
 
 
 class ResultLayer:
-    """A layer that shows a canvas while the engine fills it; the user may remove it."""
+    """A layer that shows a canvas while the engine fills it; the user may remove it.
+
+    One from `before_training` gives way to the next result of its source.
+    """
 
     def __init__(
         self,
@@ -43,6 +51,7 @@ class ResultLayer:
         record: dict[str, Any] | None = None,
         *,
         part: str = "",
+        before_training: bool = False,
     ) -> None:
         self._viewer = viewer
         self._origin = origin
@@ -52,19 +61,26 @@ class ResultLayer:
         """Whether the layer has been made visible once."""
         self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
         """File of the pixels, if they are not in memory."""
-        self._number = next_number(origin.source_id, viewer.layers)
+        self._before_training = before_training
+        if before_training:
+            self._remove_first_look()
+        self._number = (
+            0 if before_training else next_number(origin.source_id, viewer.layers)
+        )
+        name_part = "before training" if before_training else part
         mark = result_mark(
             origin.source_id,
             source=origin.name,
             number=self._number,
             provenance=record or {},
             partial=True,
+            before_training=before_training,
             **({} if self.file is None else {"file": str(self.file)}),
         )
         self._layer: Any = bare(
             viewer.add_image(
                 canvas.shown,
-                name=result_name(origin.name, self._number, part),
+                name=result_name(origin.name, self._number, name_part),
                 metadata=origin.metadata | mark,
                 visible=False,
                 **origin.appearance,
@@ -97,6 +113,8 @@ class ResultLayer:
             self._appear()
             self._limits.set(self._canvas.limits)
             self._layer.refresh()
+            if not self._before_training:
+                self._remove_first_look()
 
     def finish_partial(self, tiles_done: int) -> None:
         """Mark the layer as partial, or remove it if no tile is done."""
@@ -109,6 +127,10 @@ class ResultLayer:
             self._layer.refresh()
         else:
             self._viewer.layers.remove(self._layer)
+
+    def _remove_first_look(self) -> None:
+        for layer in first_looks(self._origin.source_id, self._viewer.layers):
+            self._viewer.layers.remove(layer)
 
     def _appear(self) -> None:
         if not self.is_seen:

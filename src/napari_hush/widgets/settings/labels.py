@@ -120,5 +120,5 @@ def roughly(seconds: float) -> str:
     if seconds < 90:
         return f"{max(5, 5 * round(seconds / 5))}{NBSP}s"
     if seconds < 5400:
-        return format_duration(60 * round(seconds / 60))
-    return format_duration(3600 * round(seconds / 3600))
+        return f"{round(seconds / 60)}{NBSP}min"
+    return f"{round(seconds / 3600)}{NBSP}h"
