@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="another length of the training")
     parser.add_argument("--batch-size", type=int, help="another number of patches")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    parser.add_argument("--threads", type=int, default=2, help="decides bits, by rounding")
+    parser.add_argument("--threads", type=int, default=1, help="decides bits, by rounding")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     changed = {"steps": options.steps, "batch_size": options.batch_size}
