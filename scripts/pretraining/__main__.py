@@ -23,12 +23,12 @@ _VOLUMES: dict[str, Any] = {
     "new_every": 8,
 }
 RECIPES: Mapping[str, Recipe] = {
-    "denoiser-2d": Recipe(),
-    "n2v-2d": Recipe(goal="blind", steps=12_000, seed=1),
-    "n2v2-2d": Recipe(goal="blind", network={"n2v2": True}, steps=12_000, seed=2),
-    "denoiser-3d": Recipe(network={"conv_dims": 3}, steps=8_000, seed=3, **_VOLUMES),
+    "denoiser-2d": Recipe(steps=8_000),
+    "n2v-2d": Recipe(goal="blind", steps=6_000, seed=1),
+    "n2v2-2d": Recipe(goal="blind", network={"n2v2": True}, steps=6_000, seed=2),
+    "denoiser-3d": Recipe(network={"conv_dims": 3}, steps=3_000, seed=3, **_VOLUMES),
     "n2v-3d": Recipe(
-        goal="blind", network={"conv_dims": 3}, steps=5_000, seed=4, **_VOLUMES
+        goal="blind", network={"conv_dims": 3}, steps=2_000, seed=4, **_VOLUMES
     ),
 }
 """The built-in networks by name."""
