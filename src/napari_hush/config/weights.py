@@ -16,8 +16,8 @@ DEFAULT_WEIGHTS: Weights = "random"
 """Initial weights of new configurations, where a built-in network fits."""
 FOLDER = Path(__file__).parents[1] / "models/builtin"
 """The built-in networks, one file each."""
-_PACE: dict[Weights, tuple[float, int]] = {"random": (1e-3, 0), "built-in": (3e-4, 20)}
-"""Default learning rate and steps of its warm-up, see docs/training.md."""
+_PACE: dict[Weights, tuple[float, int]] = {"random": (1e-3, 0), "built-in": (1e-4, 20)}
+"""Default learning rate and steps of its warm-up; see docs/settings.md for the trials."""
 
 
 def built_in_name(config: AlgorithmConfig) -> str | None:

@@ -21,13 +21,16 @@ class EMAWeights:
     Means and variances of batch normalization are averaged, too (after Polyak and
     Juditsky, SIAM J. Control Optim. 30, 1992).
 
+    Without `ramp` it moves by ``1 - decay`` from the start, for initial weights that are
+    worth keeping.
+
     The average spans about ``1 / (1 - decay)`` steps. `network` is the averaged network, in
     evaluation mode and on the device of the trained one.
     """
 
-    def __init__(self, network: UNet, decay: float) -> None:
+    def __init__(self, network: UNet, decay: float, *, ramp: bool = True) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.decay = decay
+        self.decay, self._ramp = decay, ramp
         pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
         counts = [pair for pair in pairs if not pair[0].is_floating_point()]
@@ -37,7 +40,7 @@ class EMAWeights:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Add the weights after `step`, counted from 0 at the start of the run."""
-        keep = min(self.decay, (1 + step) / (10 + step))
+        keep = min(self.decay, (1 + step) / (10 + step)) if self._ramp else self.decay
         torch._foreach_lerp_(self._averages, self._trained, 1 - keep)
         if self._counts:
             torch._foreach_copy_(self._counts, self._trained_counts)

@@ -201,7 +201,8 @@ class HushModule(L.LightningModule):
         """Start the EMA weights, on the device of the network."""
         decay = self.config.training_config.ema_decay
         if decay:
-            self._ema = EMAWeights(self.network, decay)
+            is_random = self.config.algorithm_config.weights == "random"
+            self._ema = EMAWeights(self.network, decay, ramp=is_random)
         if self.trainer.ckpt_path is None:
             self.first_step = self.steps
         elif self._trained is not None:
