@@ -38,6 +38,8 @@ SETTINGS = {
     "trainer_params": {"device": "cpu", "precision": "32"},
 }
 DENOISER = built_in_networks()["denoiser-2d"]
+FAST = {"optimizer_params": {"lr": 1e-3}, "lr_scheduler_params": {"warmup_steps": 0}}
+"""Few steps at the default rate change some weights by less than float32 holds."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -68,10 +70,24 @@ def test_they_are_better_than_random_ones_after_few_steps():
 
 
 def test_batch_normalization_keeps_the_statistics_of_pretraining():
-    model = trained(configured()).trained
+    model = trained(configured(**FAST)).trained
     known = DENOISER.weights()
     for name, weights in model.network.state_dict().items():
         assert torch.equal(weights, known[name]) == name.endswith(STATISTICS)
+
+
+@pytest.mark.skipif("n2v-2d" not in built_in_networks(), reason="no such network")
+def test_n2v_begins_with_a_blind_network_and_adapts_its_statistics():
+    config = configured(create_n2v_configuration, **FAST)
+    known = built_in_networks()["n2v-2d"].weights()
+    for name, weights in new_network(config).state_dict().items():
+        torch.testing.assert_close(weights, known[name], rtol=0, atol=0)
+    careamist = CAREamist(config, enable_progress_bar=False)
+    careamist.train(train_source=NOISY)
+    found = careamist.trained.network.state_dict()
+    assert not any(torch.equal(found[name], known[name]) for name in known)
+    assert careamist.trained.provenance.built_in == "n2v-2d"
+    assert np.std(careamist.predict(NOISY) - CLEAN) < 0.5 * np.std(NOISY - CLEAN)
 
 
 def test_the_model_tells_of_them(tmp_path, capsys):
@@ -118,7 +134,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     "ignore:You called `self.log",
 )
 def test_in_a_trainer_of_the_user():
-    module = HushModule(configured())
+    module = HushModule(configured(**FAST))
     data = TrainDataModule(module.config.data_config, NOISY, train_data_target=AGAIN)
     trainer = L.Trainer(
         max_steps=2, accelerator="cpu", logger=False, enable_checkpointing=False,
@@ -140,8 +156,7 @@ def test_learning_rate_and_warm_up_follow_unless_they_are_given():
     assert rate < 1e-3
     assert warmup > 0
     assert pace(configured(weights="random")) == pace(Configuration()) == (1e-3, 0)
-    given = {"optimizer_params": {"lr": 1e-3}, "lr_scheduler_params": {"warmup_steps": 0}}
-    assert pace(configured(**given)) == (1e-3, 0)
+    assert pace(configured(**FAST)) == (1e-3, 0)
     assert pace(configured(optimizer_params={"lr": 2e-3})) == (2e-3, warmup)
     assert pace(with_weights(configured(), "random")) == (1e-3, 0)
     assert pace(with_weights(configured(weights="random"), "built-in")) == (rate, warmup)

@@ -234,14 +234,22 @@ class AlgorithmConfig(Frozen):
     model: UNetConfig = UNetConfig()
     """The network."""
     weights: Weights = Field("random", json_schema_extra=NEW)
-    """Initial weights: random; built-in: those of a network trained on simulated images,
-    whose means and variances of batch normalization training keeps."""
+    """Initial weights: random; built-in: those of a network trained on simulated images."""
     n2v_config: N2VManipulateConfig = N2VManipulateConfig()
     """Masking of Noise2Void."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Optimizer."""
     lr_scheduler: Scheduler = CosineConfig()
     """Learning rate schedule."""
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether training keeps means and variances of batch normalization.
+
+        From built-in weights, Noise2Noise and CARE learn better with those of pretraining,
+        Noise2Void with those of the patches (docs/settings.md).
+        """
+        return self.weights == "built-in" and self.needs_targets
 
     @property
     def needs_targets(self) -> bool:

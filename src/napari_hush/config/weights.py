@@ -16,7 +16,7 @@ DEFAULT_WEIGHTS: Weights = "random"
 """Initial weights of new configurations, where a built-in network fits."""
 FOLDER = Path(__file__).parents[1] / "models/builtin"
 """The built-in networks, one file each."""
-_PACE: dict[Weights, tuple[float, int]] = {"random": (1e-3, 0), "built-in": (1e-4, 20)}
+_PACE: dict[Weights, tuple[float, int]] = {"random": (1e-3, 0), "built-in": (3e-5, 20)}
 """Default learning rate and steps of its warm-up; see docs/settings.md for the trials."""
 
 

@@ -180,13 +180,13 @@ class HushModule(L.LightningModule):
         # Validation losses of predictions without training, once they are known.
         self.simple_losses: list[float] | None = None
         self._simple: list[Tensor] = []
-        if config.algorithm_config.weights == "built-in":
+        if config.algorithm_config.keeps_statistics:
             keep_statistics(network)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode; batch normalization of built-in weights keeps its statistics."""
+        """Set the mode, in which batch normalization may keep its statistics."""
         super().train(mode)
-        if self.config.algorithm_config.weights == "built-in":
+        if self.config.algorithm_config.keeps_statistics:
             keep_statistics(self.network)
         return self
 
