@@ -76,7 +76,7 @@ def test_planes_are_denoised_one_by_one_but_scaled_together(axes):
     found = denoise(stack, axes=axes, tile_size=None)
     np.testing.assert_array_equal(found[0], found[2])
     expected = denoise(np.concatenate(stack))  # far from the seams
-    np.testing.assert_allclose(found[0][:36], expected[:36], rtol=1e-5)
+    np.testing.assert_allclose(found[0][:4], expected[:4], rtol=1e-5)
 
 
 def test_a_volume_is_said_to_be_denoised_plane_by_plane():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_hush.config import Configuration, UNetConfig
 from napari_hush.config.weights import FOLDER, built_in_name
@@ -186,14 +187,57 @@ def suited(model: Model, image: Image) -> Model:
     if wanted.conv_dims == 3 and model.for_volumes is not None:
         model = model.for_volumes
     dims = model.config.algorithm_config.model.conv_dims
-    kind = UNet if wanted.conv_dims == dims else PlanewiseUNet
+    kind = DenoiserUNet if wanted.conv_dims == dims else PlanewiseUNet
     with torch.device("meta"):
         network = kind(wanted.replace(conv_dims=dims))
     network.load_state_dict(model.network.state_dict(), assign=True)
     return replace(model, config=config, network=network.eval(), for_volumes=None)
 
 
-class PlanewiseUNet(UNet):
+_RADIUS = 12
+"""Of the running mean in pixels; three of them are a blur of standard deviation 12.5."""
+_REACH = 3 * _RADIUS
+
+
+class DenoiserUNet(UNet):
+    """A U-Net whose results keep the low frequencies of the image in Y and X.
+
+    Noise hardly affects the mean of hundreds of pixels, but a network bends wide gradients
+    and shifts dark regions. So the blurred residual is added to its result.
+    """
+
+    @property
+    def halo(self) -> tuple[int, ...]:
+        """The reach of the blur comes on top of the receptive field."""
+        *depth, height, width = super().halo
+        return (*depth, height + _REACH, width + _REACH)
+
+    def forward(self, x: Tensor, margin: int = 0) -> Tensor:
+        """Denoise a batch; see `UNet.forward`."""
+        inner = max(margin - _REACH, 0)
+        y = super().forward(x, inner)
+        with torch.autocast(x.device.type, enabled=False):
+            added = _blurred(_cropped(x, inner).float() - y, _REACH + inner - margin)
+            return _cropped(y, margin - inner) + added
+
+
+def _blurred(x: Tensor, missing: int) -> Tensor:
+    """`x` blurred in Y and X, smaller by `_REACH` at either end after padding `missing`."""
+    planes = x.flatten(0, -3)[:, None]
+    if missing:
+        planes = functional.pad(planes, (missing,) * 4, mode="replicate")
+    for _ in range(3):
+        planes = functional.avg_pool2d(planes, (1, 2 * _RADIUS + 1), stride=1)
+        planes = functional.avg_pool2d(planes, (2 * _RADIUS + 1, 1), stride=1)
+    return planes.reshape(*x.shape[:-2], *planes.shape[-2:])
+
+
+def _cropped(x: Tensor, margin: int) -> Tensor:
+    """`x` cropped by `margin` pixels at either end of Y and X."""
+    return x[..., margin:-margin, margin:-margin] if margin else x
+
+
+class PlanewiseUNet(DenoiserUNet):
     """A U-Net for planes that denoises volumes ``(B, C, Z, Y, X)`` plane by plane."""
 
     @property
