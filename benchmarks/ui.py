@@ -6,10 +6,10 @@ A timer of 5 ms on the event loop of a real napari window notes how late it is, 
 processor time the thread of the window took: with nothing to do, while training on all
 cores with plot and live preview, while Denoise is clicked and runs beside it, while the
 view moves in a pause, at the end of training, while napari by itself adds a layer of
-2048 x 2048 pixels, and while a result of that size gets its layer and streams in. On a
-machine that does other work, only the processor times count. Then the cost of plot and
-preview: steps per second of the window with and without the preview, in turns. Prints
-tables and writes ``benchmarks/results/ui.json``.
+2048 x 2048 pixels, while a result of that size gets its layer and streams in, and while a
+comparison of that size is closed. On a machine that does other work, only the processor
+times count. Then the cost of plot and preview: steps per second of the window with and
+without the preview, in turns. Prints tables and writes ``benchmarks/results/ui.json``.
 """
 
 from __future__ import annotations
@@ -170,6 +170,16 @@ def main() -> None:
     window.until(denoise.isEnabled, 300)
     window.live(0.5)
     rows.append(late.row("the result gets its layer and streams in"))
+    for view in ("swipe", "side_by_side", "residual", "blink"):
+        button = window.find(f"compare_{view}")
+        window.until(button.isEnabled, 60)
+        button.click()
+        window.live(2)
+        late = Lateness()
+        window.live(0.2)
+        button.click()
+        window.live(1)
+        rows.append(late.row(f"the comparison {view} is closed"))
     without = statistics.median(speeds[False])
     cost = 1 - statistics.median(speeds[True]) / without if without else float("nan")
     goal = (
