@@ -85,6 +85,13 @@ def test_channels_have_reports_of_their_own_and_one_advice(cells, noise_of):
     assert check_data(np.stack([lines, columns]), "CYX").axis == "cross"
 
 
+def test_the_text_numbers_channels_where_there_are_several(cells, noise_of):
+    image = cells + 0.3 * noise_of()
+    assert "Channel" not in check_data(image, "YX").as_text()
+    text = check_data(np.stack([image, image]), "CYX").as_text()
+    assert text.index("Channel 0: ") < text.index("Channel 1: ")
+
+
 def test_noise_along_z_is_reported():
     white = np.random.default_rng(0).normal(size=(9, 128, 128))
     volume = white[1:, :, 1:] + white[:-1, :, 1:] + 0.5 * white[1:, :, :-1]
