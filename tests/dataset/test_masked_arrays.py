@@ -7,6 +7,7 @@ import torch
 from napari_hush import CAREamist
 from napari_hush.config import create_care_configuration, create_n2n_configuration
 from napari_hush.dataset import DevicePatches, measure
+from napari_hush.dataset.collection import Collection
 from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import DataError
 from napari_hush.io import Image, write_image, write_tiff
@@ -235,3 +236,13 @@ def test_files_hold_no_masks(tiny_config, noisy, tmp_path):
     careamist.predict_to_disk(tmp_path, prediction_dir=tmp_path / "out", **reader)
     (warning,) = (e for e in heard if getattr(e, "about", "") == "mask")
     assert "masked but not those of its result" in warning.message
+
+
+def test_where_the_loss_counts_is_that_of_either_mask(noisy):
+    holes = masked(noisy, 0)
+    counts = ~np.ma.getmaskarray(holes)
+    for image, target in ((noisy, holes), (holes, noisy), (holes, holes)):
+        pair = [Image.from_array(array, "YX") for array in (image, target)]
+        (valid,) = Collection([pair[0]], [pair[1]]).valid()
+        np.testing.assert_array_equal(np.squeeze(valid), counts)
+    assert Collection([Image.from_array(noisy, "YX")]).valid() is None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_hush.quality.correlation import noise_correlation
+from napari_hush.quality.correlation import NoiseCorrelation, noise_correlation
 from napari_hush.quality.intensities import (
     background_share,
     hot_share,
@@ -34,6 +34,15 @@ def hot(image):
 def test_noise_level_is_that_of_the_noise(cells, noise_of, along_y, along_x, sigma):
     noisy = cells + sigma * noise_of(along_y, along_x)
     assert level(noisy) == pytest.approx(sigma, rel=0.15)
+
+
+def test_noise_level_counts_the_correlation_of_each_distance():
+    blocks = np.random.default_rng(0).normal(0, 3, (40, 1, 64, 66))
+    wide = (blocks[..., 2:] + blocks[..., 1:-1] + blocks[..., :-2]) / 3**0.5
+    lags = np.zeros((5, 5))
+    lags[2] = np.array([1, 2, 3, 2, 1]) / 3
+    known = NoiseCorrelation(lags, np.ones(1), 0.0, 0.01)
+    assert noise_level(wide, known) == pytest.approx(3, rel=0.02)
 
 
 def test_photon_transfer_finds_the_gain(photons):

@@ -149,6 +149,7 @@ def test_many_channels_without_names_may_be_planes(shape, axes, names, better):
     [
         (1.1, [0.9, 0.7, 0.6], False),
         (1.1, [0.9, 0.7, 5.0], False),
+        (1.0, [0.9, 50.0, 5.0], False),
         (1.1, [0.9, 1e5, 193.0], True),
         (1.1, [1e6, 193.0], True),
         (1.1, [0.9, 0.5, 193.0, 0.6], False),

@@ -44,6 +44,9 @@ class DenoisingRun(Run):
         self.start(Activity.DENOISING, subject, task)
         if len(tasks) == 1:
             self._warnings.skip("structure")  # the verdict says so
+        if tasks[0].model is None:  # training will say the rest
+            for about in ("noise", "planes", "saturation"):
+                self._warnings.skip(about)
 
     def save(self, task: SavingImage) -> None:
         """Run `task`."""
