@@ -3,9 +3,9 @@
     python benchmarks/repeat.py --predict 50 --train 10 --load 8
 
 Starts ``hush train --seed 1`` and ``hush predict`` again and again, with default precision
-and tiles, once alone and then beside `load` processes that each keep a core busy. Prints
-how many different models and results came out, and writes
-``benchmarks/results/repeat.json``. Images are simulated.
+and tiles, once alone and then so that `load` processes compute at any time: `at-once`
+starts, and others that keep a core busy each. Prints how many different models and results
+came out, and writes ``benchmarks/results/repeat.json``. Images are simulated.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ _BUSY = "import numpy\nx = numpy.ones((300, 300))\nwhile True: x @ x"
 def main() -> None:
     """Run the commands and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, count in (("predict", 50), ("train", 10), ("load", 8), ("size", 512)):
+    counts = {"predict": 50, "train": 10, "load": 8, "at-once": 6, "size": 512}
+    for name, count in counts.items():
         parser.add_argument(f"--{name}", type=int, default=count)
     both = ("YX", "ZYX")
     parser.add_argument("--axes", nargs="+", choices=both, default=both)
@@ -51,7 +53,7 @@ def main() -> None:
             rows.append(_denoised(folder, name, axes, options))
     worst = max(row["different"] for row in rows)
     goal = f"Goal: one result of each command; at most {worst} came out."
-    title = f"Starts beside {options.load} busy processes"
+    title = f"Starts at a load of {options.load}"
     report("repeat", title, rows, goal, settings=vars(options))
     sys.exit(worst != 1)
 
@@ -60,9 +62,9 @@ def _trained(
     folder: Path, image: str, axes: str, options: argparse.Namespace
 ) -> dict[str, Any]:
     patch = [32, 32] if axes == "YX" else [8, 32, 32]
-    model = folder / f"{axes}.safetensors"
 
-    def start() -> str:
+    def start(number: int) -> str:
+        model = folder / f"{axes}{number or ''}.safetensors"
         _hush(
             *("train", folder / image, "--axes", axes, "--seed", 1, "--epochs", 2),
             *("--steps", 5, "--batch-size", 4, "--patch-size", *patch, "--overwrite"),
@@ -76,9 +78,10 @@ def _trained(
 def _denoised(
     folder: Path, image: str, axes: str, options: argparse.Namespace
 ) -> dict[str, Any]:
-    model, result = folder / f"{axes}.safetensors", folder / "clean.tif"
+    model = folder / f"{axes}.safetensors"
 
-    def start() -> str:
+    def start(number: int) -> str:
+        result = folder / f"clean{number}.tif"
         _hush("predict", model, folder / image, "-o", result, "--overwrite")
         return hashlib.sha256(read_tiff(result).tobytes()).hexdigest()
 
@@ -86,12 +89,15 @@ def _denoised(
 
 
 def _counted(
-    start: Callable[[], str], count: int, options: argparse.Namespace
+    start: Callable[[int], str], count: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """The number of different hashes of one start alone and `count` starts under load."""
-    began, hashes = time.monotonic(), {start()}
-    with _load(options.load):
-        hashes |= {start() for _ in range(count)}
+    began, hashes = time.monotonic(), {start(0)}
+    at_once = min(options.at_once, options.load)
+    with _load(options.load - at_once), ThreadPoolExecutor(at_once) as pool:
+        for number, found in enumerate(pool.map(start, range(1, count + 1)), 1):
+            hashes.add(found)
+            print(f"{number} of {count}: {len(hashes)} different", flush=True)
     seconds = round(time.monotonic() - began)
     return {"starts": count + 1, "different": len(hashes), "seconds": seconds}
 
