@@ -92,7 +92,7 @@ def test_a_process_that_nobody_launched_is_the_first():
         {**SRUN, "SLURM_NTASKS": "1"},
         {**SRUN, "SLURM_JOB_NAME": "bash"},
         {**SRUN, "SLURM_PTY_PORT": "4711"},
-        {"HUSH_STARTED_BY": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"},
+        {"HUSH_STARTED_BY": "-1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"},
     ],
     ids=" ".join,
 )
