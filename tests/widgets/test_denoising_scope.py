@@ -77,7 +77,7 @@ def test_other_layers_are_denoised_where_one_does_not_suit(viewer, trained, nois
     trained.denoise()
     assert "other denoised" in viewer.layers
     assert "1 of 2 layers denoised." in trained.status
-    assert "“unfit” are NaN" in trained.status
+    assert "“unfit” has NaN" in trained.status
 
 
 def test_dimensions_of_size_1_are_no_obstacle(viewer, hand, noisy, quick):
