@@ -196,8 +196,8 @@ def residual_warning(
     reason = report.reason
     if not trained_here:
         reason = reason.partition(";")[0] + (
-            "; the model was trained on others and does not suit this image, so train one "
-            "on images like it."
+            "; the model was trained on other images and does not suit this image, so "
+            "train one on images like it."
         )
     return WarningIssued("structure", f"In {noisy.name}: {reason}")
 
