@@ -178,6 +178,8 @@ make_venv() {
     logged "3 of 3: napari and the rest" "${pip[@]}" install \
         -e "$root[napari,demo]" --group "$root/pyproject.toml:test" \
         --group "$root/pyproject.toml:lint" --group "$root/pyproject.toml:docs"
+    # pip compiles what it installs, but not an editable project: its first window would wait.
+    "$python" -m compileall -q "$root/src" || true
     rm -f "$unfinished"
     setup_key >"$stamp"
     trap - INT TERM HUP
