@@ -84,7 +84,8 @@ def test_a_resumed_run_stops_at_the_same_epoch():
 def test_until_good_stops_within_the_preset(noisy):
     """A loss that stands still ends Balanced after 8 of its 12 epochs."""
     config = standing_still()
-    training = until_good(config.training_config, PRESETS[1])
+    balanced = config.training_config.replace(**PRESETS[1].changes)
+    training = until_good(balanced)
     assert (training.num_epochs, training.num_steps) == (12, 50)
     training = training.replace(num_steps=1)
     careamist, events = run(
@@ -92,8 +93,10 @@ def test_until_good_stops_within_the_preset(noisy):
     )
     assert careamist.model.epochs == 8
     assert any(isinstance(event, EarlyStopped) for event in events)
-    best = until_good(config.training_config, PRESETS[2])
+    best = until_good(balanced.replace(**PRESETS[2].changes))
     assert (best.num_epochs, best.early_stopping_epochs) == (100, 10)
+    short = until_good(balanced.replace(num_steps=20))
+    assert short.early_stopping_epochs == 10  # 200 steps
 
 
 def standing_still(create=create_care_configuration, **training):

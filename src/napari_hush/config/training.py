@@ -111,45 +111,56 @@ class TrainingConfig(Frozen):
 
 @dataclass(frozen=True)
 class Preset:
-    """Named numbers of epochs and steps, and their purpose in `words`."""
+    """A named time of training, and its purpose in `words`."""
 
     name: str
     words: str
+    seconds: float
     num_epochs: int
-    num_steps: int
-    """Optimizer steps per epoch, which bound the time for large data."""
+    """Epochs of 50 steps where the speed of the device, or the image, is not known."""
+    fewest: int
+    """Optimizer steps without which a result says nothing, however long they take."""
+    most: int
+    """Optimizer steps after which training improves little, however fast it is."""
 
     @property
     def changes(self) -> dict[str, int]:
         """Fields of `TrainingConfig`."""
-        return {"num_epochs": self.num_epochs, "num_steps": self.num_steps}
+        return {"num_epochs": self.num_epochs, "num_steps": 50}
+
+    def lengths(self) -> list[dict[str, int]]:
+        """Those that the preset can have, from the shortest on, as `changes`.
+
+        At least 8 epochs, for the curve of losses; 50 steps in each if there are as many.
+        """
+        counts = [(8, steps) for steps in range(1, 50)]
+        counts += [(epochs, 50) for epochs in range(8, self.most // 50 + 1)]
+        return [
+            {"num_epochs": epochs, "num_steps": steps}
+            for epochs, steps in counts
+            if self.fewest <= epochs * steps <= self.most
+        ]
 
 
 PRESETS = (
-    Preset("Quick look", "Shows whether the method works on these images.", 4, 50),
-    Preset("Balanced", "A good result on most images.", 12, 50),
-    Preset("Best", "For final results; longer training improves little.", 100, 50),
+    Preset("Quick look", "Shows whether the method works.", 15, 4, 40, 400),
+    Preset("Balanced", "A good result on most images.", 60, 12, 104, 2_000),
+    Preset("Best", "For final results; more improves little.", 300, 100, 400, 5_000),
 )
-"""200, 600 and 5,000 steps. Most of the improvement comes from the first 200
-(docs/performance.md, "Quality"), a minute or two without a GPU."""
+"""Most of the improvement comes from the first 200 steps (docs/performance.md, "Quality"),
+about half a minute without a GPU."""
 
 DEFAULT = PRESETS[1]
 
 
-def preset_of(training: TrainingConfig) -> Preset | None:
-    """The preset with the epochs and steps of `training`, if any."""
-    duration = training.num_epochs, training.num_steps
-    return next((p for p in PRESETS if (p.num_epochs, p.num_steps) == duration), None)
+def until_good(training: TrainingConfig) -> TrainingConfig:
+    """`training` until the loss levels off, at most as long as it is.
 
-
-def until_good(training: TrainingConfig, preset: Preset) -> TrainingConfig:
-    """`training` until the loss levels off, at most as long as `preset`.
-
-    The loss of Noise2Void scatters, so the means of 4 epochs or more are compared, and at
-    least 400 steps of 50 per epoch are trained.
+    The loss of Noise2Void scatters, so the means of 200 steps or more are compared, and at
+    least 400 steps are trained.
     """
+    steps = training.num_steps if isinstance(training.num_steps, int) else 50
     return training.replace(
-        **preset.changes,
-        early_stopping_epochs=max(4, preset.num_epochs // 10),
+        early_stopping_epochs=max(4, -(-200 // steps), training.num_epochs // 10),
         early_stopping_tolerance=0.002,
     )

@@ -14,6 +14,7 @@ from napari_hush.widgets.settings.cost_estimate import (
     absurdity,
     denoising_seconds,
     estimate,
+    fitted_length,
     is_measured,
     measure_speed,
     note_run,
@@ -135,6 +136,29 @@ def test_kinds_of_networks_are_corrected_each_for_itself():
     assert (speed.ratio(small), speed.ratio(default)) == (6.0, 1.0)
     assert speed.ratio(configure(filters=8, patch_size=[64, 64])) == 6.0
     assert speed.ratio(configure("ZYX", patch_size=[8, 16, 16])) == 3.5
+
+
+# ---- Presets
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("faster", [0.001, 0.3, 1, 3, 1000])
+def test_a_preset_is_as_long_as_it_says_within_its_steps(preset, faster):
+    config = configure(filters=32, patch_size=[64, 64], batch_size=16)
+    speed = Speed(1e10 * faster, 0.01 / faster)
+    length = fitted_length(preset, config, [(512, 512)], speed)
+    steps = math.prod(length.values())
+    assert preset.fewest <= steps <= preset.most
+    training = config.training_config.replace(**length)
+    seconds = estimate(
+        config.replace(training_config=training), [(512, 512)], speed
+    ).seconds
+    if preset.fewest < steps < preset.most:
+        assert 0.8 * preset.seconds < seconds <= preset.seconds
+    elif steps == preset.fewest:
+        assert seconds > 0.8 * preset.seconds
+    else:
+        assert seconds <= preset.seconds
 
 
 # ---- Before anything has run

@@ -159,11 +159,11 @@ def test_structn2v_asks_for_its_direction_and_reach(qtbot, form):
 def test_a_preset_sets_epochs_and_steps_and_own_numbers_lift_it(qtbot, form, preset):
     click(qtbot, form, f"preset_{PRESETS.index(preset)}")
     training = form.value().training_config
-    assert (training.num_epochs, training.num_steps) == (
-        preset.num_epochs,
-        preset.num_steps,
-    )
-    form.findChild(object, "num_epochs").setValue(preset.num_epochs + 1)
+    assert (training.num_epochs, training.num_steps) == (preset.num_epochs, 50)
+    form.setLength({"num_epochs": 8, "num_steps": 17})  # as the speed of the device asks
+    assert form.findChild(object, "num_steps").value() == 17
+    assert form.preset.value() is preset
+    form.findChild(object, "num_epochs").setValue(9)
     assert form.preset.value() is None
 
 

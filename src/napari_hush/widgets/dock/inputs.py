@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QWidget
 from napari_hush.axes import validate_axes
 from napari_hush.config import Configuration, DataConfig
 from napari_hush.config.configuration import SUFFIXES as YAML_SUFFIXES
-from napari_hush.config.training import preset_of, until_good
+from napari_hush.config.training import until_good
 from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.data_panel import DataPanel
@@ -33,6 +33,7 @@ from napari_hush.widgets.settings.cost_estimate import (
     absurdity,
     denoising_seconds,
     estimate,
+    fitted_length,
     is_measured,
     note_run,
     steps_per_epoch,
@@ -195,9 +196,8 @@ class Inputs(QWidget):
         if data is None or self.readiness.training:
             return None
         configuration = self.namedValue()
-        preset = preset_of(configuration.training_config)
-        if stop_early and preset is not None:
-            shorter = until_good(configuration.training_config, preset)
+        if stop_early and self.settings.preset.value() is not None:
+            shorter = until_good(configuration.training_config)
             configuration = configuration.replace(training_config=shorter)
         self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
@@ -381,8 +381,13 @@ class Inputs(QWidget):
             )
             configuration = self.value()
             training = configuration.training_config
+            speed, preset = Speed.load(training.device), self.settings.preset.value()
+            if train and preset is not None and self.settings.isEnabled():
+                length = fitted_length(preset, configuration, train, speed, val)
+                self.settings.setLength(length)
+                configuration = self.value()
+                training = configuration.training_config
             self._steps = training.num_epochs * steps_per_epoch(configuration, train)
-            speed = Speed.load(training.device)
             self.cost = estimate(configuration, train, speed, val)
             if train:
                 axes = configuration.data_config.axes

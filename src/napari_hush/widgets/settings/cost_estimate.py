@@ -13,6 +13,7 @@ import shutil
 import statistics
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
@@ -23,6 +24,7 @@ from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     from napari_hush.config import Configuration, DataConfig, UNetConfig
+    from napari_hush.config.training import Preset
 
 KEPT_PER_FILTER = 14
 """Activations kept for the backward pass per initial filter, over all levels of a 2D
@@ -147,6 +149,24 @@ def estimate(
     if network.independent_channels:
         activations *= network.in_channels
     return Estimate(seconds * speed.ratio(configuration), activations / 1e9)
+
+
+def fitted_length(
+    preset: Preset,
+    configuration: Configuration,
+    shapes: Sequence[tuple[int, ...]],
+    speed: Speed,
+    val_shapes: Sequence[tuple[int, ...]] = (),
+) -> dict[str, int]:
+    """Epochs and steps, of those that `preset` can have, that take its time at most."""
+
+    def seconds(length: dict[str, int]) -> float:
+        training = configuration.training_config.replace(**length)
+        timed = configuration.replace(training_config=training)
+        return estimate(timed, shapes, speed, val_shapes).seconds
+
+    lengths = preset.lengths()
+    return lengths[max(0, bisect_right(lengths, preset.seconds, key=seconds) - 1)]
 
 
 def denoising_seconds(

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_hush.config.training import PRESETS, preset_of
+from napari_hush.config.training import DEFAULT, PRESETS
 from napari_hush.errors import counted
 from napari_hush.widgets.settings.labels import NBSP
 from napari_hush.widgets.theme.segmented_buttons import SegmentedButtons
 from napari_hush.widgets.theme.widgets import column, quiet_label, show_text
 
 if TYPE_CHECKING:
-    from napari_hush.config import TrainingConfig
     from napari_hush.config.training import Preset
 
 
 class PresetChooser(QWidget):
-    """Chooses a preset; none is checked where epochs and steps match none."""
+    """Chooses a preset; none is checked where a person set epochs or steps."""
 
     chosen = Signal(object)
     """A person chose this `Preset`."""
@@ -27,7 +26,7 @@ class PresetChooser(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         tips = {
-            one.name: f"{one.words}\n{one.num_epochs} epochs of {one.num_steps} steps."
+            one.name: f"{one.words}\nAbout {one.seconds} s, at most {one.most:,} steps."
             for one in PRESETS
         }
         self._segments = SegmentedButtons("preset", tips)
@@ -35,6 +34,7 @@ class PresetChooser(QWidget):
         layout = column(self, spacing=5)
         layout.addWidget(self._segments)
         layout.addWidget(self._cost)
+        self.setValue(DEFAULT)
         self._segments.chosen.connect(lambda index: self.chosen.emit(PRESETS[index]))
 
     def value(self) -> Preset | None:
@@ -42,9 +42,8 @@ class PresetChooser(QWidget):
         index = self._segments.value()
         return None if index is None else PRESETS[index]
 
-    def setTraining(self, training: TrainingConfig) -> None:
-        """Check the preset that matches `training`."""
-        preset = preset_of(training)
+    def setValue(self, preset: Preset | None) -> None:
+        """Check `preset`."""
         self._segments.setValue(None if preset is None else PRESETS.index(preset))
 
     def showCost(self, text: str) -> None:

@@ -23,7 +23,7 @@ from napari_hush.config import Configuration, DataConfig, TrainingConfig, fittin
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, method_of
 from napari_hush.config.training import DEFAULT
-from napari_hush.errors import DataError, HushError, counted
+from napari_hush.errors import DataError, counted
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
 from napari_hush.widgets.settings.labels import NBSP, roughly, words_of
@@ -36,6 +36,7 @@ from napari_hush.widgets.theme.widgets import column, form, small_button
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
     from napari_hush.config.methods import Tree
+    from napari_hush.config.training import Preset
     from napari_hush.quality import Advice
     from napari_hush.widgets.settings.cost_estimate import Estimate
 
@@ -99,9 +100,7 @@ class SettingsForm(QWidget):
 
         # ---- connections
         self.method.valueChanged.connect(self._on_method)
-        self.preset.chosen.connect(
-            lambda preset: self._on_edited(("training_config",), preset.changes)
-        )
+        self.preset.chosen.connect(self._on_preset)
         for part, _, name in _COUNTS:
             self._counts[name].valueChanged.connect(
                 lambda _, part=part, name=name: self._on_count(part, name)
@@ -137,6 +136,7 @@ class SettingsForm(QWidget):
     def setValue(self, configuration: Configuration) -> None:
         """Show `configuration`, whose method counts as chosen by a person."""
         self.method.chosen_by_user = True
+        self.preset.setValue(None)
         self._tree = configuration.model_dump()
         self._tree["data_config"]["target_axes"] = None  # layers have those of the images
         size = configuration.data_config.patch_size
@@ -162,6 +162,13 @@ class SettingsForm(QWidget):
             self._summary = summary
             self.summarized.emit(summary)
 
+    def setLength(self, length: dict[str, int]) -> None:
+        """Set the epochs and steps of the checked preset; emits nothing."""
+        training = self._tree["training_config"]
+        if training != {**training, **length}:
+            training.update(length)
+            self._show()
+
     def summary(self) -> str:
         """Method, preset and expected time: ``"N2V · Balanced · ≈ 2 min"``."""
         return self._summary
@@ -184,6 +191,7 @@ class SettingsForm(QWidget):
     def reset(self) -> None:
         """Restore the defaults, except for the axes and channels of the image."""
         self.method.chosen_by_user = False
+        self.preset.setValue(DEFAULT)
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         axes, channels = data["axes"], network["in_channels"]
         self._tree, self._wish = fresh_configuration().model_dump(), DEFAULT_PATCH
@@ -288,11 +296,17 @@ class SettingsForm(QWidget):
         self._tree = self.method.applied(self._tree)
         self._edited()
 
+    def _on_preset(self, preset: Preset) -> None:
+        self._tree["training_config"].update(preset.changes)
+        self._edited()
+
     def _on_count(self, part: str, name: str) -> None:
         self._on_edited((part,), {name: self._counts[name].value()})
 
     def _on_edited(self, path: tuple[str, ...], values: dict[str, Any]) -> None:
         before = self._size()
+        if {"num_epochs", "num_steps"} & values.keys():
+            self.preset.setValue(None)
         for axis, new in enumerate(values.get("patch_size", ()), 3 - len(before)):
             if new != before[axis - 3]:
                 self._wish = (*self._wish[:axis], new, *self._wish[axis + 1 :])
@@ -319,10 +333,6 @@ class SettingsForm(QWidget):
                 available = None
             self._patch_size.setLimits(self._multiple(self._pool_z_follows()), available)
             self._patch_size.setValue(self._size())
-        try:
-            self.preset.setTraining(TrainingConfig.build(tree["training_config"]))
-        except HushError:  # shown as the reason why training cannot start
-            self.preset.setTraining(TrainingConfig())
         if self._all is not None:
             self._all.setTree(tree)
 
