@@ -81,6 +81,7 @@ def described(model: Model) -> dict[str, Any]:
         "axes": config.data_config.axes,
         "channels_in": network.in_channels,
         "channels_out": network.num_classes,
+        **({"time_context": network.time_context} if network.time_context else {}),
         "network": f"{network.architecture} {network.conv_dims}D, depth {network.depth}, "
         f"{network.num_channels_init} filters{', N2V2' if network.n2v2 else ''}",
         "weights": sum(tensor.numel() for tensor in model.network.parameters()),

@@ -70,6 +70,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any], str | None]] = {
         "PERCENT",
     ),
     "--weights": ("algorithm_config.weights", str, None),
+    "--time-context": ("algorithm_config.model.time_context", int, "N"),
     "--depth": ("algorithm_config.model.depth", int, "N"),
     "--filters": ("algorithm_config.model.num_channels_init", int, "N"),
     "--val-percentage": ("data_config.val_percentage", float, "FRACTION"),

@@ -36,6 +36,9 @@ class UNetConfig(Frozen):
     pool_z: tuple[bool, ...] | None = None
     """Levels that downsample Z as well, from first to last; None for all of them.
     Without any, patches and tiles can have any number of planes."""
+    time_context: int = Field(0, ge=0, le=16, json_schema_extra=NEW)
+    """Frames before and after each frame that the network sees as well; needs a T axis.
+    For time-lapse images in which neighboring frames are alike."""
     variant: Literal["napari-hush", "careamics"] = Field(
         "napari-hush", json_schema_extra=NEW
     )
@@ -75,6 +78,11 @@ class UNetConfig(Frozen):
         """Factor of the sizes ``((Z), Y, X)`` of patches and tiles."""
         return tuple(2 ** sum(levels) for levels in self.pooling)
 
+    @property
+    def frames(self) -> int:
+        """Frames that the network sees at once, in the input as channels."""
+        return 2 * self.time_context + 1
+
     @model_validator(mode="after")
     def _agree(self) -> UNetConfig:
         if self.pool_z is not None and self.conv_dims == 2:
@@ -89,6 +97,11 @@ class UNetConfig(Frozen):
             raise ValueError(
                 f"in_channels is {self.in_channels} and num_classes {self.num_classes}, "
                 "so channels cannot be independent; set independent_channels to False"
+            )
+        if theirs and self.time_context:
+            raise ValueError(
+                f"time_context is {self.time_context} but networks of the variant "
+                "'careamics' see one frame only; set time_context to 0"
             )
         broadcast = theirs and self.in_channels == 1
         if self.residual and not ((same or broadcast) and (theirs or not self.n2v2)):

@@ -76,6 +76,11 @@ class Configuration(Frozen):
                 f"the network has {network.in_channels} channels but the axes "
                 f"{data.axes!r} have no C; add it or use one channel"
             )
+        if network.time_context and "T" not in data.axes:
+            raise ValueError(
+                f"time_context is {network.time_context} but the axes {data.axes!r} have "
+                "no T; name the axis of the frames T, or set time_context to 0"
+            )
         inputs, outputs = network.in_channels, network.num_classes
         if outputs > 1 and "C" not in (data.target_axes or "C"):
             raise ValueError(

@@ -148,6 +148,7 @@ def create_n2v_configuration(
     trainer_params: Mapping[str, Any] | None = None,
     n_val_patches: int | None = None,
     weights: Weights | None = None,
+    time_context: int = 0,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
 
@@ -193,6 +194,9 @@ def create_n2v_configuration(
         Initial weights, see `AlgorithmConfig`; by default random. Those of a built-in
         network, for the default architecture, come with a lower learning rate and a
         warm-up.
+    time_context : int
+        Frames before and after each frame that the network sees as well, see `UNetConfig`.
+        Only the frame itself is masked.
 
     Returns
     -------
@@ -238,6 +242,7 @@ def create_n2v_configuration(
         trainer_params=trainer_params,
         n_val_patches=n_val_patches,
         weights=weights,
+        time_context=time_context,
     )
 
 
@@ -271,8 +276,9 @@ def create_care_configuration(
     **settings
         num_steps, augmentations, independent_channels, model_params, optimizer,
         optimizer_params, lr_scheduler, lr_scheduler_params, seed, channels, normalization,
-        background, num_workers, logger, trainer_params, n_val_patches, weights; also
-        target_axes and target_channels, axes and channels of targets if they are others.
+        background, num_workers, logger, trainer_params, n_val_patches, weights,
+        time_context; also target_axes and target_channels, axes and channels of targets if
+        they are others.
     """
     common = (experiment_name, data_type, axes, patch_size, batch_size, num_epochs)
     channels = (n_channels_in, n_channels_out)
@@ -386,6 +392,7 @@ def _assemble(
     trainer_params: Mapping[str, Any] | None = None,
     n_val_patches: int | None = None,
     weights: Weights | None = None,
+    time_context: int = 0,
 ) -> Configuration:
     """Build a configuration from numbers of channels and the arguments all methods share.
 
@@ -434,6 +441,7 @@ def _assemble(
                     "in_channels": counts[0],
                     "num_classes": counts[1],
                     "independent_channels": independent_channels,
+                    "time_context": time_context,
                     **network,
                 },
                 "optimizer": {"name": optimizer, "parameters": parameters, **rate},

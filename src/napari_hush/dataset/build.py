@@ -111,7 +111,7 @@ def on_disk(
     too few files to set any aside.
     """
     _check_channels(train, val)
-    blocks = cut(samples_of(train.images), config.patch_size)
+    blocks = cut(train.inputs, config.patch_size)
     rng = np.random.default_rng([config.seed, RandomStream.SPLIT])
     if val is None:
         owners = [n for n, image in enumerate(train.images) for _ in samples_of([image])]
@@ -128,7 +128,7 @@ def on_disk(
         taken = {numbers[number] for number in used}
         blocks = [block for number, block in enumerate(blocks) if number not in taken]
     else:
-        validated = _Part(val, config, cut(samples_of(val.images), config.patch_size))
+        validated = _Part(val, config, cut(val.inputs, config.patch_size))
         validated, windows, _ = _spread(validated, split.most, rng)
     learned = _Part(train, config, blocks)
     if check:
@@ -230,15 +230,18 @@ class _Part:
         augmentation = None
         if training and config.transforms:
             augmentation = Augmentation(config.transforms, size[-1] == size[-2])
-        samples = samples_of(self.source.images)
+        samples, context = self.source.inputs, self.source.time_context
         targets = None if self.targets is None else samples_of(self.targets)
         image, target = scalings
         seed = config.seed if training else 0
         valid = self.source.valid()
         settings = (windows, size, image, augmentation, seed, targets, target, valid)
         if self.blocks is None:
-            return InMemoryDataset(samples, *settings)
-        return IterableDataset(samples, self.blocks, *settings, moving=training)
+            return InMemoryDataset(samples, *settings, time_context=context)
+        blocks = self.blocks
+        return IterableDataset(
+            samples, blocks, *settings, moving=training, time_context=context
+        )
 
     @property
     def given(self) -> tuple[Normalization | None, Normalization | None]:

@@ -11,6 +11,7 @@ import torch
 
 from napari_hush.errors import DataError, counted
 from napari_hush.io import same_pixels
+from napari_hush.io.frames import frames_around
 from napari_hush.system.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Collection:
     """Its wanted output, of the same samples and sizes."""
     masks: list[Image] | None = None
     """Not zero where there is something to learn from."""
+    time_context: int = 0
+    """Frames before and after each frame of the images that are input as well."""
 
     def __post_init__(self) -> None:
         for images in (self.images, self.targets or []):
@@ -42,6 +45,12 @@ class Collection:
         for what, others in (("target", self.targets), ("mask", self.masks)):
             if others is not None:
                 _check_alike(what, self.images, others)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Input of the network for each sample, ``(C * frames, (Z), Y, X)``."""
+        around = (frames_around(image, self.time_context) for image in self.images)
+        return [sample for samples in around for sample in samples]
 
     @property
     def everything(self) -> list[Image]:
@@ -92,6 +101,7 @@ class Collection:
             [image.loaded() for image in self.images],
             None if self.targets is None else [image.loaded() for image in self.targets],
             None if self.masks is None else [image.loaded() for image in self.masks],
+            self.time_context,
         )
 
 

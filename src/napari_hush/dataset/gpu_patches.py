@@ -47,7 +47,9 @@ class DevicePatches(Dataset[tuple[torch.Tensor, ...]]):
 
 
 def device_bytes(dataset: PatchDataset) -> int | None:
-    """Bytes that `DevicePatches` needs; None for unsupported dtypes."""
+    """Bytes that `DevicePatches` needs; None for unsupported dtypes, and movies."""
+    if dataset.time_context:  # whose frames would all be there several times
+        return None
     total = 0
     for units, _ in dataset.parts:
         kinds = {_kind(unit.dtype) for unit in units}

@@ -68,6 +68,8 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
     valid : sequence, optional
         Of the shapes of what the network predicts, False at masked pixels, which do not
         count in the loss. Batches then end with a tensor that is 0 there, else 1.
+    time_context : int
+        Frames before and after its own that each unit has, as further channels.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         targets: Sequence[Any] | None = None,
         target_normalization: Normalization | None = None,
         valid: Sequence[Any] | None = None,
+        *,
+        time_context: int = 0,
     ) -> None:
         self.units = units
         self.windows = windows
@@ -91,6 +95,7 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
         self.targets = targets
         self.target_normalization = target_normalization
         self.valid = valid
+        self.time_context = time_context
         self._drawn: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
@@ -112,11 +117,12 @@ class PatchDataset(Dataset[tuple[torch.Tensor, ...]]):
     @property
     def parts(self) -> list[tuple[Sequence[Any], Normalization]]:
         """Units and normalization of each tensor of a batch."""
-        parts = [(self.units, self.normalization)]
+        of_input = self.normalization.for_frames(2 * self.time_context + 1)
+        parts = [(self.units, of_input)]
         if self.targets is not None and self.target_normalization is not None:
             parts.append((self.targets, self.target_normalization))
         if self.valid is not None:
-            channels = len(parts[-1][1].means)
+            channels = len((self.target_normalization or self.normalization).means)
             parts.append((self.valid, Normalization((0.0,) * channels, (1.0,) * channels)))
         return parts
 
@@ -210,7 +216,7 @@ class IterableDataset(PatchDataset):
         The regions of the samples to read.
     windows : ndarray
         ``(n, 1 + spatial)``: block, corner within it.
-    patch_size, normalization, augmentation, seed, target_normalization
+    patch_size, normalization, augmentation, seed, target_normalization, time_context
         See `PatchDataset`.
     target_samples, valid_samples : sequence, optional
         Targets, and masks as `PatchDataset.valid`, cut into the same blocks.
@@ -232,6 +238,7 @@ class IterableDataset(PatchDataset):
         valid_samples: Sequence[Any] | None = None,
         *,
         moving: bool = True,
+        time_context: int = 0,
     ) -> None:
         targets, valid = (
             None if given is None else LoadedBlocks(given, blocks, MIXED)
@@ -247,6 +254,7 @@ class IterableDataset(PatchDataset):
             targets,
             target_normalization,
             valid,
+            time_context=time_context,
         )
         self.moving = moving
         self._moved: tuple[int, Windows] | None = None

@@ -41,6 +41,7 @@ def open_data(
             "each process computes its part."
         )
     data.patch_step = config.algorithm_config.model.multiple[-1]
+    data.time_context = config.algorithm_config.model.time_context
     _set_up(data, ranks)
     check_patches(config, data)
     steps = data.pace(training, start.model_epochs, start.steps_in_epoch)
@@ -122,11 +123,18 @@ def check_patches(config: Configuration, data: TrainDataModule) -> None:
     parts = _first(data.train_dataset)
     shape = tuple(parts[0].shape)
     network = config.algorithm_config.model
-    if len(shape) - 1 != network.conv_dims or shape[0] != network.in_channels:
+    context = getattr(data, "time_context", network.time_context)
+    if context != network.time_context:
+        raise ConfigurationError(
+            f"The data module has the time_context {context} but the network "
+            f"{network.time_context}; give both the same."
+        )
+    inputs = network.in_channels * network.frames
+    if len(shape) - 1 != network.conv_dims or shape[0] != inputs:
         raise DataError(
             f"The training patches have {counted(shape[0], 'channel')} in "
             f"{len(shape) - 1}D but the network is configured for "
-            f"{network.in_channels} in {network.conv_dims}D; set n_channels and axes to "
+            f"{inputs} in {network.conv_dims}D; set n_channels and axes to "
             "those of the images."
         )
     steps = network.multiple

@@ -22,6 +22,7 @@ from napari_hush.dataset.batches import share as share_of
 from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import TrainingError
 from napari_hush.events import BatchSplit
+from napari_hush.io.frames import middle_frame
 from napari_hush.lightning.cuda_graph import StepGraph
 from napari_hush.models import is_out_of_memory
 
@@ -60,13 +61,19 @@ def _n2v(
     *,
     config: AlgorithmConfig,
 ) -> Prepared:
-    masked = n2v.mask(batch[0], config.n2v_config, generator, share.first, share.whole)
+    context = config.model.time_context
+    frame = middle_frame(batch[0], context)
+    masked = n2v.mask(frame, config.n2v_config, generator, share.first, share.whole)
     if len(batch) > 1:  # Pixels that a masked array leaves out are no targets.
         # The part of a process in a batch stays that of its patches: how many of the other
         # processes' pixels are left out is not known here.
         valid = batch[1].flatten(2).flatten(0, 1).gather(1, masked.pixels)
         masked = replace(masked, weights=masked.weights * valid)
-    return masked.patches, masked, masked.part
+    seen = masked.patches
+    if context:  # Noise of other frames is independent, so their pixels may be seen.
+        seen = batch[0].clone()
+        middle_frame(seen, context).copy_(masked.patches)
+    return seen, masked, masked.part
 
 
 @dataclass(frozen=True)

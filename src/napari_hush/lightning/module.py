@@ -19,6 +19,7 @@ from napari_hush.config import Configuration, CosineConfig
 from napari_hush.dataset.batches import share as share_of
 from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.errors import ConfigurationError, TrainingError
+from napari_hush.io.frames import middle_frame
 from napari_hush.lightning import by_hand
 from napari_hush.lightning.checkpoint import (
     Best,
@@ -321,8 +322,10 @@ class HushModule(L.LightningModule):
         if share.count:
             loss = self.micro_batches.run(len(seen), evaluate, lambda: None) * part
         if self.simple_losses is None:
-            channels = network.config.num_classes
-            simple = simple_losses(self._algorithm.loss, seen, answer, channels)
+            config = network.config
+            frame = middle_frame(seen, config.time_context)
+            loss_of = self._algorithm.loss
+            simple = simple_losses(loss_of, frame, answer, config.num_classes)
             self._simple.append(simple * part * share.whole)
         self._val_metrics += metrics
         self._val_losses.append(loss.detach() * share.whole)

@@ -24,6 +24,7 @@ from napari_hush.io import (
     open_images,
     select_channels,
 )
+from napari_hush.io.frames import frames_around
 from napari_hush.models.normalization import Normalization, exact_float
 from napari_hush.models.unet import halo
 from napari_hush.prediction.tiles import Tile, group_by_shape, plan_tiles, read_tile
@@ -153,6 +154,7 @@ class PredictDataModule(L.LightningDataModule):
             sides,
             network.multiple,
             reflects=network.reflects,
+            time_context=network.time_context,
         )
         batches = TileBatches(dataset, config.batch_size)
         # Lightning accepts no sampler of whole batches here.
@@ -166,7 +168,8 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
 
     ``dataset[i]`` is ``(pixels, image, tile)``: float32 ``(C, (Z), Y, X)``, the number of
     the image, and the `Tile` that says where the result belongs. A `tile_size` of None
-    makes one tile of each sample.
+    makes one tile of each sample. With a `time_context` each channel has so many frames
+    before and after its own.
     """
 
     def __init__(
@@ -178,10 +181,11 @@ class TileDataset(Dataset[tuple[torch.Tensor, int, Tile]]):
         multiple: int | Sequence[int],
         *,
         reflects: bool = True,
+        time_context: int = 0,
     ) -> None:
         self._names = [image.name for image in images]
-        self._samples = [image.samples for image in images]
-        self._normalization = normalization
+        self._samples = [frames_around(image, time_context) for image in images]
+        self._normalization = normalization.for_frames(2 * time_context + 1)
         self._tiles = [
             (number, tile)
             for number, image in enumerate(images)

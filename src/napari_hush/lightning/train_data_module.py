@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,6 +96,8 @@ class TrainDataModule(L.LightningDataModule):
         arrays.
     train_mask : same as `train_data`, optional
         Nonzero in the regions to train on; patches outside of them are left out.
+    time_context : int
+        That of the network (`UNetConfig`); `CAREamist.train` sets it.
 
     Attributes
     ----------
@@ -135,6 +138,7 @@ class TrainDataModule(L.LightningDataModule):
         val_minimum_split: int = 5,
         use_in_memory: bool = True,
         train_mask: Any = None,
+        time_context: int = 0,
     ) -> None:
         super().__init__()
         if not isinstance(data_config, DataConfig):
@@ -173,6 +177,7 @@ class TrainDataModule(L.LightningDataModule):
         self.pairs: list[tuple[Path, Path]] = []
         self.pixel_size: ImageMetadata | None = None
         self.patch_step = 2 ** UNetConfig().depth
+        self.time_context = time_context
         self._steps: int | None = None
         self._accumulated = 1
         self._first_epoch = 0
@@ -202,6 +207,8 @@ class TrainDataModule(L.LightningDataModule):
         train, val = Collection(*self._open(self.train_data, targets, mask)), None
         if self.val_data is not None:
             val = Collection(*self._open(self.val_data, self.val_data_target))
+            val = replace(val, time_context=self.time_context)
+        train = replace(train, time_context=self.time_context)
         for collection in filter(None, (train, val)):
             collection.refuse_own_targets()
         everything = train.everything + ([] if val is None else val.everything)

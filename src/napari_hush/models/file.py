@@ -141,6 +141,12 @@ def require_own(model: Model, wish: str) -> None:
             f"The built-in denoiser cannot be {wish}, as it scales each image by its own "
             "statistics; train a model on your images, with the weights 'built-in'."
         )
+    if wish == "exported" and (context := model.network.config.time_context):
+        raise ModelFileError(
+            f"This model sees {context} frames before and after each frame, which no "
+            "format of other programs describes; save it as .safetensors, or train a "
+            "model with time_context 0."
+        )
 
 
 def model_header(model: Model) -> dict[str, str]:

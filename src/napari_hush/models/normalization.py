@@ -52,6 +52,16 @@ class Normalization:
             raise ValueError(f"the statistics are not those of {channels} channels")
         return cls(means, stds, epsilon)
 
+    def for_frames(self, frames: int) -> Normalization:
+        """The same for inputs with so many `frames` of each channel."""
+        if frames == 1:
+            return self
+        means, stds = (
+            tuple(value for value in values for _ in range(frames))
+            for values in (self.means, self.stds)
+        )
+        return Normalization(means, stds, self.epsilon)
+
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Scale intensities ``(B, C, *spatial)`` for the network, float32."""
         mean, scale = self._constants(batch)

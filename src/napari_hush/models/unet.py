@@ -27,14 +27,17 @@ class UNet(nn.Module):
     own for each independent channel (grouped convolutions).
 
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
-    `multiple`. `steps` has the downsampling factor of each level along ``((Z), Y, X)``.
+    `multiple`; with a `time_context` the input has each channel in all frames, one channel
+    after the other. `steps` has the downsampling factor of each level along
+    ``((Z), Y, X)``.
     """
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         shares = shares_weights(config)
-        inputs = 1 if shares else config.in_channels
+        self._frames = 2 * config.time_context + 1
+        inputs = self._frames * (1 if shares else config.in_channels)
         outputs = 1 if shares else config.num_classes
         self._groups = groups_of(config)
         first, depth = config.num_channels_init * self._groups, config.depth
@@ -95,13 +98,13 @@ class UNet(nn.Module):
         `margin` pixels are cropped from either end of Y and X; values that affect only
         these are not computed.
         """
-        batch, channels = x.shape[:2]
+        batch, channels = x.shape[0], x.shape[1] // self._frames
         apart = channels > 1 and shares_weights(self.config)
         if apart:
-            x = x.reshape(batch * channels, 1, *x.shape[2:])
+            x = x.reshape(batch * channels, self._frames, *x.shape[2:])
         y = self._network(x, margin)
         if self.config.residual:
-            y = _cropped(x, margin) - y
+            y = _cropped(x[:, self.config.time_context :: self._frames], margin) - y
         if apart:
             y = y.reshape(batch, channels, *y.shape[2:])
         return y

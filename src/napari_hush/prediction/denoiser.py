@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_hush.dataset import require_finite
 from napari_hush.errors import OutOfMemoryError
+from napari_hush.io.frames import frames_around, middle_frame
 from napari_hush.models import (
     Model,
     choose_device,
@@ -64,7 +65,8 @@ class Denoiser:
         wish = config.precision or training.precision
         self.precision = choose_precision(wish, self.device)
         self._model = model
-        self._image, self._samples = image, image.samples
+        self._context = model.network.config.time_context
+        self._image, self._samples = image, frames_around(image, self._context)
         self._observe = observe
         network = fuse_batch_norm(model.network).to(self.device)
         if self.device.type == "cpu":
@@ -145,13 +147,13 @@ class Denoiser:
         inputs = inputs.astype(exact_float(inputs.dtype), copy=False)
         require_finite(inputs, self._image.name)
         if self._observe is not None:
-            self._observe(inputs)
+            self._observe(middle_frame(inputs, self._context))
         raw = torch.from_numpy(inputs)
         if self.device.type == "cuda":  # pinned memory is copied in the background
             raw = raw.pin_memory()
         model = self._model
         raw = raw.to(self.device, non_blocking=True)
-        batch = model.normalization.normalize(raw)
+        batch = model.normalization.for_frames(2 * self._context + 1).normalize(raw)
         if self._prepared is not None:
             pairs = zip(group, batch, strict=True)
             batch = torch.stack([self._prepared(tile.sample)(item) for tile, item in pairs])
@@ -167,7 +169,8 @@ class Denoiser:
             clean = clean if self.device.type == "cuda" else clean.cpu()
             clean = model.output_normalization.denormalize(clean.to(self._result))
             if self._own_value:
-                noisy = raw[(..., *(slice(self._margin, -self._margin or None),) * 2)]
+                noisy = middle_frame(raw, self._context)
+                noisy = noisy[(..., *(slice(self._margin, -self._margin or None),) * 2)]
                 clean = with_own_value(clean, noisy.to(clean.device), self._own_value)
         if self.device.type != "cuda":
             return [Pending(result, self._margin) for result in clean]

@@ -17,6 +17,7 @@ from napari_hush.boxes import spans
 from napari_hush.dataset.statistics import measure
 from napari_hush.errors import DataError, counted
 from napari_hush.io import require
+from napari_hush.io.frames import check_frames
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
 from napari_hush.models import Model, Normalization, keep_freed_memory
@@ -93,7 +94,10 @@ def with_channels(given: AxesMap, channels: int) -> AxesMap:
 
 
 def check_suits(model: Model, image: Image) -> None:
-    """Raise DataError if `image` has other channels or dimensions than the model."""
+    """Raise DataError if `image` has other channels or dimensions than the model.
+
+    Also if it has too few frames for its time context.
+    """
     shape = image.axes.canonical_shape
     network = suited_config(model, image).algorithm_config.model
     if len(shape) - 2 != network.conv_dims:
@@ -108,6 +112,7 @@ def check_suits(model: Model, image: Image) -> None:
             f"{image.name} has "
             f"{shape[1]}; give an image with {network.in_channels}, or use another model."
         )
+    check_frames(image, network.time_context)
 
 
 def fitted(model: Model, image: Image) -> Model:

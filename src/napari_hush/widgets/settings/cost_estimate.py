@@ -229,7 +229,7 @@ def _step(
 
     where = choose_device(device)
     network = UNet(config).to(where).train()
-    shape = (batch, config.in_channels, *size)
+    shape = (batch, config.in_channels * config.frames, *size)
     # Noise: a constant image leads to subnormal numbers, which are slow on the CPU.
     pixels = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(where)
     taken: list[float] = []

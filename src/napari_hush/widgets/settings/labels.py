@@ -50,6 +50,7 @@ _WORDS = {
     "struct_mask_span": "structN2V span",
     "target_means": "Target mean",
     "target_stds": "Target deviation",
+    "time_context": "Frames before and after",
     "use_batch_norm": "Batch normalization",
     "val_percentage": "Share for validation",
 }
