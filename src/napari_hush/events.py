@@ -152,11 +152,13 @@ class WarningIssued(Event):
         "state",
         "mask",
         "planes",
+        "motion",
     ]
     """Correlated noise; structure in the residual; intensities or a pixel size that the
     model was not trained on; saturated pixels; channels that may be planes; a loss that
     has grown; a file that changed during training; a run that could not be resumed after a
-    crash; a mask that a result file does not hold; planes denoised one by one."""
+    crash; a mask that a result file does not hold; planes denoised one by one; frames that
+    differ too much for a time_context."""
     message: str
     """One sentence: the finding, its meaning, the advice."""
 

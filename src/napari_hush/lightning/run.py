@@ -379,6 +379,7 @@ def _announce(run: _Run, losses: Losses) -> None:
         run.images,
         blind=not method.needs_targets,
         hides_neighbours=method.n2v_config.hides_neighbours,
+        time_context=method.model.time_context,
     ):
         run.report(warning)
 

@@ -9,6 +9,7 @@ from napari_hush.quality.metrics import (
     si_psnr,
     ssim,
 )
+from napari_hush.quality.motion import FrameAdvice
 from napari_hush.quality.noise_model import (
     NoiseModel,
     noise_model,
@@ -36,6 +37,7 @@ __all__ = [
     "Advice",
     "ChannelReport",
     "DataReport",
+    "FrameAdvice",
     "NoiseCorrelation",
     "NoiseModel",
     "ResidualReport",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from napari_hush.quality.intensities import (
     photon_transfer,
     saturated_share,
 )
+from napari_hush.quality.motion import FrameAdvice, advise_frames
 from napari_hush.quality.sampling import (
     MOST_PIXELS,
     cut_blocks,
@@ -63,6 +64,8 @@ class DataReport:
     """The method for all channels together."""
     pixels: int
     """Number of pixels measured."""
+    frames: FrameAdvice | None = None
+    """How much neighboring frames differ; None for images of fewer than 3 frames."""
 
     @property
     def suggestion(self) -> Method:
@@ -91,6 +94,8 @@ class DataReport:
             if len(self.channels) > 1:
                 lines.append(f"Channel {number}: {_named(channel.advice)}")
             lines += _lines(channel)
+        if self.frames is not None:
+            lines += ["", self.frames.reason]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,6 +107,7 @@ class DataReport:
             "reason": self.reason,
             "pixels": self.pixels,
             "channels": [_plain(channel) for channel in self.channels],
+            **({} if self.frames is None else {"frames": asdict(self.frames)}),
         }
 
 
@@ -119,7 +125,8 @@ def check_data(
     seed : int
         Draws the regions that are read; the same seed gives the same report.
     most_pixels : int
-        Largest number of pixels read, channels included.
+        Largest number of pixels read, channels included; of a movie as many again, for
+        the differences of its frames.
 
     Raises
     ------
@@ -139,7 +146,8 @@ def check_data(
     else:
         most_hot = max(channel.hot_share for channel in channels)
         advice = advise([channel.noise for channel in channels], most_hot)
-    return DataReport(channels, advice, sum(region.size for region in regions))
+    frames = advise_frames(image, seed, most_pixels)
+    return DataReport(channels, advice, sum(region.size for region in regions), frames)
 
 
 def as_image(data: Any, axes: str | None) -> Image:

@@ -46,12 +46,13 @@ _IMAGES = 4  # training images that are measured
 
 
 def data_warnings(
-    images: Sequence[Image], *, blind: bool, hides_neighbours: bool
+    images: Sequence[Image], *, blind: bool, hides_neighbours: bool, time_context: int = 0
 ) -> list[WarningIssued]:
     """Many channels, saturation, correlated noise in a few training images, each once.
 
     Noise is checked for blind-spot methods only (`blind`); correlated noise is fine if they
-    hide neighbors as well (structN2V).
+    hide neighbors as well (structN2V). With a `time_context` neighboring frames have to be
+    alike.
     """
     step = max(1, -(-len(images) // _IMAGES))
     looked_at = images[::step]
@@ -61,16 +62,19 @@ def data_warnings(
             found.setdefault("channels", many)
         if saturated := saturation(image):
             found.setdefault("saturation", saturated)
-        if not blind:
+        if not (blind or time_context):
             continue
-        if image.path and image.path.suffix.lower() in (".jpg", ".jpeg"):
+        if blind and image.path and image.path.suffix.lower() in (".jpg", ".jpeg"):
             found.setdefault("compression", _lossy(image.name))
         try:
             report = check_data(image, most_pixels=_TRAINED_ON // len(looked_at))
         except DataError:  # too small or constant
             continue
+        if time_context and report.frames is not None and report.frames.too_fast:
+            text = f"In {image.name}: {report.frames.reason}"
+            found.setdefault("motion", WarningIssued("motion", text))
         refused = ("none",) if hides_neighbours else ("none", "structn2v")
-        if report.suggestion in refused:
+        if blind and report.suggestion in refused:
             found.setdefault(
                 "noise", WarningIssued("noise", f"In {image.name}: {report.reason}")
             )

@@ -49,6 +49,21 @@ def test_the_preview_matches_the_denoised_image(noisy, model):
     assert np.allclose(preview.pixels, whole[bounds], atol=0.3 * noisy.std())
 
 
+@pytest.mark.parametrize("frame", [0, 1, 2, 4])
+def test_a_preview_sees_the_frames_around(noisy, frame):
+    movie = np.concatenate([noisy, noisy])[:5, :96, :96]
+    config = create_n2v_configuration(
+        "movie", "array", "TYX", patch_size=[16, 16], batch_size=2, num_epochs=1,
+        num_steps=1, model_params={"num_channels_init": 8}, time_context=1,
+    )  # fmt: skip
+    engine = CAREamist(config)
+    engine.train(train_source=movie)
+    bounds = slice(frame, frame + 1), slice(0, 96), slice(0, 96)
+    preview = _previewer(movie).preview(engine.model, VisibleRegion(bounds))
+    whole = engine.predict(movie)[bounds]
+    np.testing.assert_allclose(preview.pixels, whole, atol=1e-3)
+
+
 def test_a_large_view_is_previewed_in_its_middle(noisy, model):
     everything = VisibleRegion((slice(0, 3), slice(0, 300), slice(0, 260)))
     preview = _previewer(noisy).preview(model, everything)

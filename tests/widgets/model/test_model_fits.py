@@ -209,3 +209,13 @@ def test_a_model_of_pairs_is_trained_further_with_as_many_channels():
         for count in (1, 2)
     )
     assert "has 2 target channels" in why_not_train_more(untrained(two), one)
+
+
+def test_a_model_that_sees_other_frames_needs_a_movie():
+    model = untrained(settings("TYX", time_context=1))
+    assert why_not_for(model, layer("TYX", 3, 20, 24), "TYX") == ""
+    for axes, shape in (("TYX", (2, 20, 24)), ("SYX", (5, 20, 24)), ("YX", (20, 24))):
+        why = why_not_for(model, layer(axes, *shape), axes)
+        assert "needs 3 frames along T" in why
+    why = why_not_train_more(model, settings("TYX"))
+    assert why.startswith("“Frames before and after” of the model is 1, but 0 is set")

@@ -25,6 +25,7 @@ from napari_hush.config.methods import METHODS, method_of, with_method
 from napari_hush.config.training import PRESETS
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.lightning import TrainDataModule
+from napari_hush.quality import FrameAdvice
 from napari_hush.widgets.settings.all_settings import ELSEWHERE, FOLLOWING
 from napari_hush.widgets.settings.settings_form import SettingsForm, fresh_configuration
 
@@ -168,6 +169,28 @@ def test_a_preset_sets_epochs_and_steps_and_own_numbers_lift_it(qtbot, form, pre
 
 
 # ---- All settings
+
+
+def test_frames_before_and_after_are_for_movies_and_follow_the_advice(form):
+    def shown():
+        return form.value().algorithm_config.model.time_context
+
+    field = form.findChild(QWidget, "time_context")
+    advice = FrameAdvice(2, 0.0, False, "alike")
+    form.followFrames(advice)  # of an image that is no movie any more
+    assert (shown(), field.isVisibleTo(form.fold.content())) == (0, False)
+    form.setImage("TYX", None)
+    form.followFrames(advice)
+    assert (shown(), field.isVisibleTo(form.fold.content())) == (2, True)
+    form.setImage("YX", None)
+    assert (shown(), field.isVisibleTo(form.fold.content())) == (0, False)
+    form.setImage("TYX", None)
+    field.setValue(1)
+    form.followFrames(advice)
+    assert shown() == 1
+    form.reset()
+    form.followFrames(advice)
+    assert shown() == 2
 
 
 @pytest.fixture

@@ -293,6 +293,7 @@ class Inputs(QWidget):
     def _on_checked(self, report: DataReport | None) -> None:
         if report is not None and self.settings.isEnabled():
             self.settings.followAdvice(report.advice)
+            self.settings.followFrames(report.frames)
 
     def _poll_speed(self) -> None:
         if is_measured(fresh_configuration().training_config.device):

@@ -15,7 +15,7 @@ from napari_hush.widgets.user_settings import load_setting, save_setting
 
 if TYPE_CHECKING:
     from napari_hush.widgets.dock.inputs import Inputs
-    from napari_hush.widgets.settings.settings_form import SettingsActions
+    from napari_hush.widgets.settings.settings_actions import SettingsActions
 
 YAML = "Settings (*.yml *.yaml)"
 

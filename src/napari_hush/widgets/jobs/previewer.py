@@ -115,20 +115,26 @@ class Previewer:
 
         halo = dict(zip(spatial_axes(self.axes), model.network.halo, strict=True))
         halo = {letter: round(MARGIN * size) for letter, size in halo.items()}
-        shape = self.source.shape
+        shape, network = self.source.shape, model.network.config
+        context, frame = network.time_context, 0
         outer, crop = [], []
         for letter, part, size in zip(self.axes, bounds, shape, strict=True):
             margin = halo.get(letter, 0)
             first, last = max(0, part.start - margin), min(size, part.stop + margin)
+            if letter == "T":
+                first = max(0, min(part.start - context, size - network.frames))
+                last = min(size, max(part.stop + context, first + network.frames))
+                frame = part.start - first
             if letter == "C":
                 first, last = 0, 3 if self.rgb else size
             outer.append(slice(first, last))
             crop.append(slice(part.start - first, part.stop - first))
         noisy = np.asarray(self.source[tuple(outer)])
         axes = engine_axes(self.axes)
+        region = (slice(frame, frame + 1), *(slice(None),) * (1 + network.conv_dims))
         clean = np.asarray(
             CAREamist(model, enable_progress_bar=False).predict(
-                noisy, axes=axes, check=False
+                noisy, axes=axes, check=False, region=region if context else None
             )
         )
         clean = clean[tuple(crop)]

@@ -27,6 +27,7 @@ _NETWORK = (
     "use_batch_norm",
     "residual",
     "n2v2",
+    "time_context",
     "independent_channels",
 )
 """Settings of the network that a model keeps when it is trained further."""
@@ -57,6 +58,7 @@ def why_not_for(model: Model, layer: Image, axes: str) -> str:
     # loaded with the model by now
     from napari_hush.io import Image as Pixels
     from napari_hush.io import select_channels
+    from napari_hush.io.frames import check_frames
 
     used = engine_axes(axes_for(model, axes))
     try:
@@ -82,6 +84,10 @@ def why_not_for(model: Model, layer: Image, axes: str) -> str:
             f"The model denoises images of {counted(wanted, 'channel')}, but {name} has "
             f"{channels}; {_if_channels(wanted, axes, sizes_of)}{_OTHER}."
         )
+    try:
+        check_frames(pixels, model.config.algorithm_config.model.time_context)
+    except HushError as error:
+        return str(error)
     return ""
 
 

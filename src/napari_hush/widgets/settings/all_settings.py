@@ -33,6 +33,7 @@ ELSEWHERE = {
     "data_config.axes",
     "algorithm_config.algorithm",
     "algorithm_config.model.n2v2",
+    "algorithm_config.model.time_context",
 }
 """Paths of fields that have a control elsewhere in the dock."""
 FOLLOWING = {

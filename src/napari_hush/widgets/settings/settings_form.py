@@ -10,16 +10,19 @@ from qtpy.QtCore import QEvent, QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
-    QGridLayout,
     QLabel,
-    QMenu,
     QSizePolicy,
-    QToolButton,
     QWidget,
 )
 
 from napari_hush.axes import spatial_axes
-from napari_hush.config import Configuration, DataConfig, TrainingConfig, fitting_pool_z
+from napari_hush.config import (
+    Configuration,
+    DataConfig,
+    TrainingConfig,
+    UNetConfig,
+    fitting_pool_z,
+)
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, method_of
 from napari_hush.config.training import DEFAULT
@@ -30,22 +33,25 @@ from napari_hush.widgets.settings.labels import NBSP, roughly, words_of
 from napari_hush.widgets.settings.method_chooser import MethodChooser
 from napari_hush.widgets.settings.patch_size_field import PatchSizeField
 from napari_hush.widgets.settings.preset_chooser import PresetChooser, cost_in_words
+from napari_hush.widgets.settings.settings_actions import SettingsActions
 from napari_hush.widgets.theme.collapsible import Collapsible
-from napari_hush.widgets.theme.widgets import column, form, small_button
+from napari_hush.widgets.theme.widgets import column, form
 
 if TYPE_CHECKING:
     from napari_hush.config.base import Frozen
     from napari_hush.config.methods import Tree
     from napari_hush.config.training import Preset
-    from napari_hush.quality import Advice
+    from napari_hush.quality import Advice, FrameAdvice
     from napari_hush.widgets.settings.cost_estimate import Estimate
 
-_COUNTS: tuple[tuple[str, type[Frozen], str], ...] = (
-    ("training_config", TrainingConfig, "num_epochs"),
-    ("training_config", TrainingConfig, "num_steps"),
-    ("data_config", DataConfig, "batch_size"),
+_FRAMES = "time_context"
+_COUNTS: tuple[tuple[tuple[str, ...], type[Frozen], str], ...] = (
+    (("training_config",), TrainingConfig, "num_epochs"),
+    (("training_config",), TrainingConfig, "num_steps"),
+    (("data_config",), DataConfig, "batch_size"),
+    (("algorithm_config", "model"), UNetConfig, _FRAMES),
 )
-"""Part of the configuration, its type, name of the field."""
+"""Path to a part of the configuration, its type, name of the field."""
 
 
 def fresh_configuration() -> Configuration:
@@ -82,6 +88,7 @@ class SettingsForm(QWidget):
             name: CountField(name, owner.model_fields[name]) for _, owner, name in _COUNTS
         }
         self._patch_size = PatchSizeField()
+        self._frames_chosen = False  # by a person
         self.fold = Collapsible("fold_settings", "Settings", self._build_all)
         self.actions = SettingsActions()
         self.apart = QCheckBox("Train in a separate process")
@@ -101,9 +108,9 @@ class SettingsForm(QWidget):
         # ---- connections
         self.method.valueChanged.connect(self._on_method)
         self.preset.chosen.connect(self._on_preset)
-        for part, _, name in _COUNTS:
+        for path, _, name in _COUNTS:
             self._counts[name].valueChanged.connect(
-                lambda _, part=part, name=name: self._on_count(part, name)
+                lambda _, path=path, name=name: self._on_count(path, name)
             )
         self._patch_size.valueChanged.connect(
             lambda size: self._on_edited(("data_config",), {"patch_size": size})
@@ -133,9 +140,18 @@ class SettingsForm(QWidget):
             axis, span = (advice.axis, advice.span) if struct else (None, None)
             self.method.setValue(method, axis, span)
 
+    def followFrames(self, advice: FrameAdvice | None) -> None:
+        """Show the `time_context` of `advice`, unless a person chose one."""
+        network = self._tree["algorithm_config"]["model"]
+        if advice is None or self._frames_chosen or not self._has_frames():
+            return
+        if network[_FRAMES] != advice.time_context:
+            network[_FRAMES] = advice.time_context
+            self._edited()
+
     def setValue(self, configuration: Configuration) -> None:
-        """Show `configuration`, whose method counts as chosen by a person."""
-        self.method.chosen_by_user = True
+        """Show `configuration`, whose method and frames count as chosen by a person."""
+        self.method.chosen_by_user = self._frames_chosen = True
         self.preset.setValue(None)
         self._tree = configuration.model_dump()
         self._tree["data_config"]["target_axes"] = None  # layers have those of the images
@@ -190,7 +206,7 @@ class SettingsForm(QWidget):
 
     def reset(self) -> None:
         """Restore the defaults, except for the axes and channels of the image."""
-        self.method.chosen_by_user = False
+        self.method.chosen_by_user = self._frames_chosen = False
         self.preset.setValue(DEFAULT)
         data, network = self._tree["data_config"], self._tree["algorithm_config"]["model"]
         axes, channels = data["axes"], network["in_channels"]
@@ -239,6 +255,7 @@ class SettingsForm(QWidget):
         rows.setContentsMargins(0, 0, 0, 4)
         for name, control in {**self._counts, "patch_size": self._patch_size}.items():
             _add_row(rows, words_of(name), control)
+        self._frames_label = rows.labelForField(self._counts[_FRAMES])
         # Made at once, unlike the rest of the section: scripts find them by name.
         for part in (self.actions, widget, self.apart):
             self.fold.content().layout().addWidget(part)
@@ -258,6 +275,7 @@ class SettingsForm(QWidget):
             network["pool_z"] = None
         data["axes"], network["conv_dims"] = axes, dims
         network["in_channels"], network["num_classes"] = channels, targets
+        network[_FRAMES] *= self._has_frames()
         if channels != targets:
             network["independent_channels"] = False
         self._fit(follows)
@@ -300,8 +318,12 @@ class SettingsForm(QWidget):
         self._tree["training_config"].update(preset.changes)
         self._edited()
 
-    def _on_count(self, part: str, name: str) -> None:
-        self._on_edited((part,), {name: self._counts[name].value()})
+    def _has_frames(self) -> bool:
+        return "T" in self._tree["data_config"]["axes"]
+
+    def _on_count(self, path: tuple[str, ...], name: str) -> None:
+        self._frames_chosen |= name == _FRAMES
+        self._on_edited(path, {name: self._counts[name].value()})
 
     def _on_edited(self, path: tuple[str, ...], values: dict[str, Any]) -> None:
         before = self._size()
@@ -325,8 +347,10 @@ class SettingsForm(QWidget):
         """Show the tree in all controls."""
         tree = self._tree
         self.method.setTree(tree)
-        for part, _, name in _COUNTS:
-            show_value(self._counts[name], tree[part][name])
+        for path, _, name in _COUNTS:
+            show_value(self._counts[name], part_of(tree, path)[name])
+        for widget in (self._counts[_FRAMES], self._frames_label):
+            widget.setVisible(self._has_frames())
         with QSignalBlocker(self._patch_size):
             available = self._available
             if available is not None and len(available) != len(self._size()):
@@ -349,51 +373,3 @@ def _add_row(layout: QFormLayout, words: str, control: QWidget) -> None:
     control.setAccessibleName(words)
     control.setSizePolicy(QSizePolicy.Policy.Ignored, control.sizePolicy().verticalPolicy())
     layout.addRow(label, control)
-
-
-class SettingsActions(QWidget):
-    """Buttons to open, save, copy and reset all settings."""
-
-    resetAsked = Signal()
-    loadAsked = Signal()
-    saveAsked = Signal()
-    pythonAsked = Signal()
-    commandAsked = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        buttons = {
-            name: small_button(name, words, tip)
-            for name, words, tip in (
-                (
-                    "load_settings",
-                    "Open settings …",
-                    "Open settings from a YAML file, or drop one on the dock.",
-                ),
-                ("save_settings", "Save settings …", "Save settings to a YAML file."),
-                (
-                    "copy_settings",
-                    "Copy …",
-                    "Copy this run as text, to repeat it without napari.",
-                ),
-                ("reset_all", "Reset all", "Restore all defaults."),
-            )
-        }
-        layout = QGridLayout(self)
-        layout.setContentsMargins(0, 0, 0, 2)
-        layout.setSpacing(3)
-        for number, button in enumerate(buttons.values()):
-            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            layout.addWidget(button, *divmod(number, 2))
-        menu = QMenu(buttons["copy_settings"])
-        menu.addAction("as Python").triggered.connect(self.pythonAsked)
-        menu.addAction("as command line").triggered.connect(self.commandAsked)
-        buttons["copy_settings"].setMenu(menu)
-        instant = QToolButton.ToolButtonPopupMode.InstantPopup
-        buttons["copy_settings"].setPopupMode(instant)
-        for name, signal in (
-            ("load_settings", self.loadAsked),
-            ("save_settings", self.saveAsked),
-            ("reset_all", self.resetAsked),
-        ):
-            buttons[name].clicked.connect(signal)
