@@ -144,8 +144,8 @@ class Preset:
 
 PRESETS = (
     Preset("Quick look", "Shows whether the method works.", 15, 4, 40, 400),
-    Preset("Balanced", "A good result on most images.", 60, 12, 104, 2_000),
-    Preset("Best", "For final results; more improves little.", 300, 100, 400, 5_000),
+    Preset("Balanced", "A good result on most images.", 60, 12, 200, 2_000),
+    Preset("Best", "For final results; more improves little.", 300, 100, 600, 5_000),
 )
 """Most of the improvement comes from the first 200 steps (docs/performance.md, "Quality"),
 about half a minute without a GPU."""

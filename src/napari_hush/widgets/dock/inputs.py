@@ -383,7 +383,7 @@ class Inputs(QWidget):
             configuration = self.value()
             training = configuration.training_config
             speed, preset = Speed.load(training.device), self.settings.preset.value()
-            if train and preset is not None and self.settings.isEnabled():
+            if preset is not None and self.settings.isEnabled():
                 length = fitted_length(preset, configuration, train, speed, val)
                 self.settings.setLength(length)
                 configuration = self.value()

@@ -47,6 +47,8 @@ CALIBRATION_STEPS = 5
 CALIBRATION_BATCH = 4
 CALIBRATION_SECONDS = 1.0
 """Time after which no further step is measured."""
+FARTHEST = 4.0
+"""A run that takes more times as long as expected, or as short, was not alone."""
 LEAST_STEPS = 20
 """Steps from which a run says how fast its device is; the first ones are slow."""
 
@@ -90,10 +92,11 @@ class Speed:
     def corrected(self, configuration: Configuration, ratio: float) -> Self:
         """After a run that took `ratio` times as long as `rate` and `overhead` say.
 
-        Half of the difference to earlier runs of that kind counts, since other programs
-        make some runs slow.
+        Half of the difference to earlier runs of that kind counts, and a factor of at most
+        `FARTHEST`, since other programs make some runs slow.
         """
         kind = _kind(configuration)
+        ratio = min(max(ratio, 1 / FARTHEST), FARTHEST)
         known = self.ratios.get(kind, ratio)
         return replace(self, ratios={**self.ratios, kind: math.sqrt(known * ratio)})
 

@@ -172,7 +172,7 @@ class SettingsForm(QWidget):
         self.preset.showCost(cost)
         preset = self.preset.value()
         length = counted(steps, "step") if preset is None else preset.name
-        parts = self.method.method().label, length if steps else "", time
+        parts = self.method.method().label, time, length if steps else ""
         summary = " · ".join(filter(None, parts))
         if summary != self._summary:
             self._summary = summary
@@ -186,7 +186,7 @@ class SettingsForm(QWidget):
             self._show()
 
     def summary(self) -> str:
-        """Method, preset and expected time: ``"N2V · Balanced · ≈ 2 min"``."""
+        """Method, expected time and preset: ``"N2V · ≈ 60 s · Balanced"``."""
         return self._summary
 
     def changeEvent(self, event: QEvent) -> None:
