@@ -92,3 +92,24 @@ def test_target_axes_are_given(pixels, capsys):
     assert CAREamist("m.safetensors").config.algorithm_config.model.num_classes == 3
     assert main([*line, "--target-axes", "YXC", "--overwrite"]) == 2
     assert "--target-axes is for methods that learn from pairs" in capsys.readouterr().err
+
+
+def test_frames_before_and_after(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    movie = np.random.default_rng(0).normal(100, 9, (6, 32, 32)).astype("float32")
+    write_tiff("movie.tif", movie, "TYX")
+    write_tiff("short.tif", movie[:4], "TYX")
+    few = ["--epochs", "1", "--steps", "2", "--filters", "8", "--patch-size", "16", "16"]
+    train = ["train", "movie.tif", *few, "--time-context", "2", "-o", "m.safetensors"]
+    assert main(train) == 0
+    assert main(["info", "m.safetensors"]) == 0
+    assert "time context  2" in capsys.readouterr().out
+    assert main(["predict", "m.safetensors", "movie.tif", "-o", "clean.tif"]) == 0
+    assert read_image("clean.tif")[0].shape == movie.shape
+    capsys.readouterr()
+    assert main(["predict", "m.safetensors", "short.tif", "-o", "no.tif"]) != 0
+    assert "needs 5 frames along T or more" in capsys.readouterr().err
+    assert main(["export", "m.safetensors", "-o", "m.onnx"]) != 0
+    assert "2 frames before and after" in capsys.readouterr().err
+    assert main(["check", "movie.tif", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"]["time_context"] == 0

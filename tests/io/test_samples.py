@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import HushError
-from napari_hush.io.samples import GAIN, OFFSET, READ_NOISE, real, simulated
+from napari_hush.io.samples import GAIN, OFFSET, READ_NOISE, movie, real, simulated
+from napari_hush.quality import check_data
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,17 @@ def test_variance_is_that_of_photons_and_camera(pair):
         expected = GAIN * (truth[here] - OFFSET).mean() + (GAIN * READ_NOISE) ** 2 + 1 / 12
         measured = ((noisy - truth)[here] ** 2).mean()
         assert measured == pytest.approx(expected, rel=0.06)
+
+
+def test_a_movie_has_independent_noise_and_moves_slowly():
+    noisy, truth = (frames.astype(float) for frames in movie(seed=3))
+    assert noisy.shape == truth.shape == (20, 192, 192)
+    noise = (noisy - truth) / np.sqrt(GAIN * (truth - OFFSET) + (GAIN * READ_NOISE) ** 2)
+    assert noise.std() == pytest.approx(1, rel=0.02)
+    assert abs((noise[1:] * noise[:-1]).mean()) < 0.01
+    frames = check_data(noisy, "TYX").frames
+    assert (frames.time_context, frames.too_fast) == (2, False)
+    assert np.ptp(truth, axis=0).max() > 0.3 * np.ptp(truth)  # vesicles pass by
 
 
 @pytest.mark.parametrize("shift", [(0, 1), (1, 0), (1, 1)])

@@ -8,8 +8,9 @@ from napari_hush.errors import HushError
 from napari_hush.widgets.data import sample_data
 
 
-def test_simulated_is_noisy_with_ground_truth():
-    (noisy, first, _), (truth, second, _) = sample_data.simulated_sample()
+@pytest.mark.parametrize("name", ["simulated", "movie"])
+def test_simulated_is_noisy_with_ground_truth(name):
+    (noisy, first, _), (truth, second, _) = getattr(sample_data, f"{name}_sample")()
     assert noisy.shape == truth.shape
     assert np.std(noisy - truth) > 1
     assert "ground truth" in second["name"]
@@ -30,4 +31,4 @@ def test_the_manifest_is_valid_and_its_commands_exist():
     manifest.validate_imports()
     names = [widget.display_name for widget in manifest.contributions.widgets]
     assert names == ["Denoise", "Denoise files"]
-    assert len(manifest.contributions.sample_data) == 2
+    assert len(manifest.contributions.sample_data) == 3

@@ -12,10 +12,19 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 def simulated_sample() -> list[LayerData]:
     """A simulated micrograph and, hidden at first, its ground truth."""
-    noisy, ground_truth = samples.simulated()
-    look = {"contrast_limits": [float(ground_truth.min()), float(ground_truth.max())]}
-    hidden = {"name": "cells (ground truth)", "visible": False, **look}
-    return [(noisy, {"name": "cells", **look}, "image"), (ground_truth, hidden, "image")]
+    return _with_truth("cells", *samples.simulated())
+
+
+def movie_sample() -> list[LayerData]:
+    """A simulated movie and, hidden at first, its ground truth."""
+    return _with_truth("movie", *samples.movie(), axis_labels=("T", "Y", "X"))
+
+
+def _with_truth(name: str, noisy: Any, ground_truth: Any, **more: Any) -> list[LayerData]:
+    limits = [float(ground_truth.min()), float(ground_truth.max())]
+    look = {"contrast_limits": limits, **more}
+    hidden = {"name": f"{name} (ground truth)", "visible": False, **look}
+    return [(noisy, {"name": name, **look}, "image"), (ground_truth, hidden, "image")]
 
 
 def real_sample() -> list[LayerData]:
