@@ -45,7 +45,8 @@ def with_weights(
         raise ConfigurationError(
             f"There is no built-in network for {algorithm.algorithm} in "
             f"{algorithm.model.conv_dims}D with these settings of the network; use its "
-            "defaults (depth 2, 32 filters, independent channels), or random weights."
+            "defaults (depth 2, 32 filters, independent channels, time_context 0), or "
+            "random weights."
         )
     if wanted is None:
         wanted = DEFAULT_WEIGHTS if name else "random"
