@@ -70,10 +70,9 @@ def test_images_and_channels_are_scaled_each_by_its_own_statistics():
     np.testing.assert_allclose(channels[..., 1], 1000 * one, rtol=1e-5)
 
 
-@pytest.mark.parametrize("axes", ["TYX", "SYX", "ZYX"])
-def test_planes_are_denoised_one_by_one_but_scaled_together(axes):
+def test_planes_are_denoised_one_by_one_but_scaled_together():
     stack = np.stack([NOISY, CLEAN, NOISY])
-    found = denoise(stack, axes=axes, tile_size=None)
+    found = denoise(stack, axes="ZYX", tile_size=None)
     np.testing.assert_array_equal(found[0], found[2])
     expected = denoise(np.concatenate(stack))  # far from the seams
     np.testing.assert_allclose(found[0][:4], expected[:4], rtol=1e-5)

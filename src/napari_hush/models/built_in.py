@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -194,6 +195,41 @@ def suited(model: Model, image: Image) -> Model:
     return replace(model, config=config, network=network.eval(), for_volumes=None)
 
 
+SPIKE = 15.0
+"""Standard deviations of the image from which a pixel may be hot. A photon is as far above
+an image with one photon in 200 pixels."""
+_SHARPEST = 4.0  # the center of a spot over the pixels beside it, for any optics
+
+
+def without_spikes(x: Tensor, least: float) -> Tensor:
+    """`x`, of mean 0, with hot pixels lowered to what optics can make.
+
+    Those are hot, alone or in pairs, that exceed `least` and four times the third brightest
+    of their 8 neighbors together.
+    """
+    places = (x > least).nonzero(as_tuple=True)
+    if not len(places[0]):
+        return x
+    *rest, rows, columns = places
+    around = torch.stack(
+        [
+            x[(*rest, _inside(rows + dy, x.shape[-2]), _inside(columns + dx, x.shape[-1]))]
+            for dy, dx in product((-1, 0, 1), repeat=2)
+            if dy or dx
+        ]
+    )
+    highest = _SHARPEST * around.topk(3, dim=0).values[2].clamp(min=0) + least
+    lowered = x.clone()
+    lowered[places] = torch.minimum(x[places], highest)
+    return lowered
+
+
+def _inside(index: Tensor, size: int) -> Tensor:
+    """`index` reflected at the borders of an axis of `size` pixels."""
+    index = index.abs()
+    return torch.where(index < size, index, 2 * size - 2 - index).clamp(min=0)
+
+
 _RADIUS = 12
 """Of the running mean in pixels; three of them are a blur of standard deviation 12.5."""
 _REACH = 3 * _RADIUS
@@ -208,13 +244,14 @@ class DenoiserUNet(UNet):
 
     @property
     def halo(self) -> tuple[int, ...]:
-        """The reach of the blur comes on top of the receptive field."""
+        """The reach of the blur and of `without_spikes` on top of the receptive field."""
         *depth, height, width = super().halo
-        return (*depth, height + _REACH, width + _REACH)
+        return (*depth, height + _REACH + 1, width + _REACH + 1)
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a batch; see `UNet.forward`."""
         inner = max(margin - _REACH, 0)
+        x = without_spikes(x, SPIKE)
         y = super().forward(x, inner)
         with torch.autocast(x.device.type, enabled=False):
             added = _blurred(_cropped(x, inner).float() - y, _REACH + inner - margin)

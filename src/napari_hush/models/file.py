@@ -64,6 +64,8 @@ class Model:
     normalization: Normalization
     """Statistics of the training pixels."""
     target_normalization: Normalization | None = None
+    of_samples: tuple[tuple[Normalization, Normalization], ...] = ()
+    """Scaling of each sample of an image and of its result, of a built-in denoiser."""
     """Statistics of the targets, if there were any."""
     epochs: int = 0
     steps: int = 0

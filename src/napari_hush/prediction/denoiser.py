@@ -153,7 +153,11 @@ class Denoiser:
             raw = raw.pin_memory()
         model = self._model
         raw = raw.to(self.device, non_blocking=True)
-        batch = model.normalization.for_frames(2 * self._context + 1).normalize(raw)
+        scalings = [model.of_samples[tile.sample] for tile in group if model.of_samples]
+        if scalings:
+            batch = _each([before.normalize for before, _ in scalings], raw)
+        else:
+            batch = model.normalization.for_frames(2 * self._context + 1).normalize(raw)
         if self._prepared is not None:
             pairs = zip(group, batch, strict=True)
             batch = torch.stack([self._prepared(tile.sample)(item) for tile, item in pairs])
@@ -167,7 +171,11 @@ class Denoiser:
             network = partial(self._network, margin=self._margin)
             clean = augmented_mean(network, batch, self._tta)
             clean = clean if self.device.type == "cuda" else clean.cpu()
-            clean = model.output_normalization.denormalize(clean.to(self._result))
+            clean = clean.to(self._result)
+            if scalings:
+                clean = _each([after.denormalize for _, after in scalings], clean)
+            else:
+                clean = model.output_normalization.denormalize(clean)
             if self._own_value:
                 noisy = middle_frame(raw, self._context)
                 noisy = noisy[(..., *(slice(self._margin, -self._margin or None),) * 2)]
@@ -179,6 +187,12 @@ class Denoiser:
         arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
         return [Pending(result, self._margin, arrived) for result in fetched]
+
+
+def _each(functions: Sequence[Callable[[Tensor], Tensor]], batch: Tensor) -> Tensor:
+    """One function per item of `batch`."""
+    pairs = zip(functions, batch, strict=True)
+    return torch.cat([function(item[None]) for function, item in pairs])
 
 
 @dataclass(frozen=True)

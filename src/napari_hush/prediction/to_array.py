@@ -10,18 +10,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap
 from napari_hush.boxes import spans
-from napari_hush.dataset.statistics import measure
+from napari_hush.dataset.statistics import Statistics, regions, require_finite
 from napari_hush.errors import DataError, counted
 from napari_hush.io import require
 from napari_hush.io.frames import check_frames
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
 from napari_hush.models import Model, Normalization, keep_freed_memory
-from napari_hush.models.built_in import suited, suited_config
+from napari_hush.models.built_in import (
+    SPIKE,
+    suited,
+    suited_config,
+    without_spikes,
+)
+from napari_hush.models.normalization import exact_float
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.progress import unseen_intensities
@@ -118,12 +125,37 @@ def check_suits(model: Model, image: Image) -> None:
 def fitted(model: Model, image: Image) -> Model:
     """`model`, or of a built-in one that for `image`, whose pixels are read once.
 
-    A constant channel stays as it is. Raises DataError for NaN or infinite pixels.
+    Each sample is scaled by its own mean and standard deviation, to which hot pixels do not
+    count. A constant channel stays as it is. Raises DataError for NaN or infinite pixels.
     """
     if not model.per_image:
         return model
-    samples = image.samples
-    found = measure(samples, [image.name] * len(samples), {}, (), quantiles=False)
+    scalings = tuple(_scalings(sample, image.name) for sample in image.samples)
+    before, after = scalings[0]
+    return replace(
+        suited(model, image),
+        normalization=before,
+        target_normalization=after,
+        of_samples=scalings,
+    )
+
+
+def _scalings(sample: Any, name: str) -> tuple[Normalization, Normalization]:
+    """Scaling of a sample ``(C, (Z), Y, X)`` for a built-in denoiser, and of results."""
+    found = Statistics(quantiles=False)
+    for region in regions(sample):
+        pixels = np.asarray(sample[(slice(0, sample.shape[0]), *region)])
+        require_finite(pixels, name)
+        values = torch.from_numpy(pixels.astype(exact_float(pixels.dtype)))
+        for channel in values:
+            center, spread = channel.mean(), channel.std(correction=0)
+            if (channel - center).amax() > SPIKE * spread:
+                usual = channel.clamp(max=float(np.quantile(channel, 0.999)))
+                center, spread = usual.mean(), usual.std(correction=0)
+                if spread > 0:
+                    least = SPIKE * float(spread)
+                    channel.copy_(without_spikes(channel - center, least) + center)
+        found.add(values.reshape(len(values), -1).numpy())
     constant = ~(found.std > 0)
     mean = np.where(found.minimum == found.maximum, found.minimum, found.mean)
     before, after = (
@@ -132,7 +164,7 @@ def fitted(model: Model, image: Image) -> Model:
         )
         for s in (1.0, 0.0)
     )
-    return replace(suited(model, image), normalization=before, target_normalization=after)
+    return before, after
 
 
 _one_at_a_time = threading.RLock()

@@ -107,8 +107,9 @@ def check_residual(
     before, after = _pair(noisy, denoised, axes)
     regions = read_regions(before, seed, most_pixels)
     results = read_regions(after, seed, most_pixels)
+    inverted: list[int] = []
     if fit_gain:
-        results = _fitted(results, regions)
+        results, inverted = _fitted(results, regions)
     residuals = [
         np.subtract(*pair, dtype=np.float64) for pair in zip(regions, results, strict=True)
     ]
@@ -121,6 +122,10 @@ def check_residual(
         one = _channel(regions, residuals, channel, seed)
         if one is None:
             raise constant_error(before.name, channel, number, "no noise to compare with")
+        if channel in inverted and one.judged.verdict == "good":
+            reason = "The contrast is inverted: what is bright in the noisy image is dark."
+            judged = replace(one.judged, verdict="look closer", reason=reason)
+            one = replace(one, judged=judged)
         found.append(one)
     ranks = [(VERDICTS.index(one.judged.verdict), one.judged.error) for one in found]
     worst = ranks.index(max(ranks))
@@ -169,15 +174,20 @@ def _pair(noisy: Any, denoised: Any, axes: str | None) -> tuple[Image, Image]:
 
 def _fitted(
     results: list[NDArray[Any]], regions: list[NDArray[Any]]
-) -> list[NDArray[np.float64]]:
-    """Results with the gain and offset of each channel fitted onto `regions`."""
+) -> tuple[list[NDArray[np.float64]], list[int]]:
+    """Results with the gain and offset of each channel fitted onto `regions`.
+
+    Also the channels whose gain is negative.
+    """
     fitted = [np.asarray(result, dtype=np.float64).copy() for result in results]
+    inverted = []
     for channel in range(len(regions[0])):
         pixels = (np.stack([one[channel] for one in many]) for many in (results, regions))
         gain, offset = match_gain(*pixels)
+        inverted += [channel] * (gain < 0)
         for result in fitted:
             result[channel] = gain * result[channel] + offset
-    return fitted
+    return fitted, inverted
 
 
 def _channel(

@@ -22,7 +22,7 @@ _PASSES = 1.35  # error over that of the best blur up to which a result is good
 _CONTROL_PASSES = 1.25  # ... and up to which a control is as good as the result
 _FAILS = 1.6  # ... from which structure is lost, if that is most of the error
 _NOISE_LEFT = 0.2  # share of the noise that is kept, above that of the best blur
-_CONTRAST = 1.5  # gain from which results count as in other gray values
+_CONTRAST = 1.04  # gain from which the contrast is said to be another
 _MOST_KEPT = 0.8  # share of the noise from which it is left in any case
 
 
@@ -58,9 +58,8 @@ def _verdict(
         f"Noise is left: {spectra.noise_left:.0%} of it (standard deviation) is in the "
         "result; train longer, or use structN2V if neighboring pixels share their noise."
     )
-    if _keeps_noise(spectra, least):
-        return "look closer", noise_left
-    if _passes(spectra, least.error, _PASSES):
+    keeps_noise = _keeps_noise(spectra, least)
+    if not keeps_noise and _passes(spectra, least.error, _PASSES):
         for sigma, name in ((np.inf, "flat image"), (5.0, "blur of 5 pixels")):
             if _passes(blurs[sigma], min(least.error, spectra.error), _CONTROL_PASSES):
                 return "too noisy to judge", (
@@ -78,6 +77,8 @@ def _verdict(
             f"The contrast of the result is {1 / gain:.2g} times that of the noisy image, "
             "but no structure is missing; scale it before you compare intensities."
         )
+    if keeps_noise:
+        return "look closer", noise_left
     if not least.error > 0:  # without structure, nothing but noise can be in the result
         return "look closer", noise_left
     times = spectra.error / least.error
