@@ -50,8 +50,8 @@ class ChannelReport:
     """Share of saturated pixels, 0 to 1."""
     advice: Advice
     """The method for this channel alone."""
-    median: float = float("nan")
-    """Median gray value."""
+    most: tuple[float, float] = (float("nan"), float("nan"))
+    """Gray values between which 90 % of the pixels are: 5th and 95th percentile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +176,7 @@ def _check_channel(
     if noise is None or transfer is None:
         raise constant_error(name, channel, number, "no noise to measure")
     hot = hot_share(planes, transfer)
+    low, high = np.percentile(np.concatenate([p.ravel() for p in planes]), (5, 95))
     return ChannelReport(
         noise=noise,
         sigma=noise_level(blocks, noise),
@@ -183,7 +184,7 @@ def _check_channel(
         background_share=background_share(planes, transfer, noise),
         saturated_share=saturated_share(planes),
         advice=advise([noise], hot),
-        median=float(np.median(np.concatenate([plane.ravel() for plane in planes]))),
+        most=(float(low), float(high)),
     )
 
 

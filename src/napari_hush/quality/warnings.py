@@ -264,6 +264,13 @@ class UnseenIntensities:
         self._above += int(np.count_nonzero(pixels > self._high.reshape(shape)))
         self._pixels += pixels.size
 
+    def excludes(self, most: Sequence[tuple[float, float]]) -> bool:
+        """Whether `most` pixels, low to high per channel, exceed the range of one."""
+        if not len(self._low):
+            return False
+        low, high = np.array(most).T
+        return bool(np.any((low < self._low) | (high > self._high)))
+
     @property
     def _trained_on(self) -> str:
         if self._known:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -12,12 +14,15 @@ from napari_hush.config import create_care_configuration, create_n2v_configurati
 from napari_hush.config.methods import METHODS, with_method
 from napari_hush.models import Model, UNet
 from napari_hush.models.normalization import Normalization
+from napari_hush.models.provenance import Provenance
+from napari_hush.quality import check_data
 from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.jobs.denoising_plan import plan_denoising
 from napari_hush.widgets.jobs.tasks import StopRequest
 from napari_hush.widgets.model.fitting import (
     axes_for,
     note_for,
+    trained_on_other_unit,
     why_not_for,
     why_not_train_more,
     why_other_settings,
@@ -103,14 +108,14 @@ def test_a_model_fits(model, image):
     [
         ("ZYX", None, "TYX", "if T is depth, click it in the axes and choose Z", "ZYX"),
         ("ZYX", None, "SCYX", "", None),
-        ("ZYX", None, "YX", "load another model, or train a new one", None),
+        ("ZYX", None, "YX", "press Denoise now for a new model", None),
         ("YX", None, "CYX", "click C in the axes and choose S", "SYX"),
         ("YX", None, "SCYX", "click C in the axes and choose T", "STYX"),
-        ("YX", None, "STCYX", "load another model, or train a new one", None),
+        ("YX", None, "STCYX", "press Denoise now for a new model", None),
         ("CYX", 3, "TYX", "if T are the channels, click it in the axes", "CYX"),
         ("CYX", 4, "ZYX", "if Z are the channels, click it in the axes", "CYX"),
-        ("CYX", 5, "TYX", "load another model, or train a new one", None),
-        ("CYX", 3, "CYX", "load another model, or train a new one", None),
+        ("CYX", 5, "TYX", "press Denoise now for a new model", None),
+        ("CYX", 3, "CYX", "press Denoise now for a new model", None),
         ("YX", None, "STZYX", "choose Split Stack", None),
     ],
 )
@@ -219,3 +224,14 @@ def test_a_model_that_sees_other_frames_needs_a_movie():
         assert "needs 3 frames along T" in why
     why = why_not_train_more(model, settings("TYX"))
     assert why.startswith("“Frames before and after” of the model is 1, but 0 is set")
+
+
+@pytest.mark.parametrize(("share", "other"), [(0.02, False), (0.08, True), (0.3, True)])
+@pytest.mark.parametrize("value", [600, 1])
+def test_a_model_fits_intensities_of_which_it_knows_all_but_a_few(share, other, value):
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(30, 240, (128, 128)).astype(np.uint16)
+    pixels[rng.random(pixels.shape) < share] = value
+    model = untrained(settings())
+    model = replace(model, provenance=Provenance(ranges=((20.0, 255.0),)))
+    assert trained_on_other_unit(model, check_data(pixels, "YX")) == other

@@ -168,6 +168,7 @@ def test_a_model_that_does_not_fit_says_so_in_the_status_line(
     loaded(hand, untrained_file(tmp_path / "other.safetensors", quick(axes, **count)))
     assert said in hand.status
     assert hand.find("status").property("kind") == "problem"
+    assert "press Denoise now for a new model" in hand.status
     assert "train a new one" in hand.find("denoise_now").toolTip()
     viewer.add_image(np.stack([noisy] * 2), name="more", axis_labels=tuple(axes.lower()))
     hand.find("noisy_layer").setCurrentText("more")

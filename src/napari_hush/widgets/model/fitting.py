@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_hush.config.methods import METHODS, method_of
 from napari_hush.errors import HushError, counted
 from napari_hush.widgets.data.layers import engine_axes, pixel_shape
@@ -134,20 +132,22 @@ def why_other_settings(model: Model, configuration: Configuration) -> str:
 
 
 def trained_on_other_unit(model: Model, report: DataReport | None) -> bool:
-    """Whether most pixels of the image of `report` are beyond those `model` knows."""
+    """Whether over 5 % of the pixels of the image of `report` are beyond those in training.
+
+    Those that are darker, or those that are brighter.
+    """
     from napari_hush.prediction.progress import unseen_intensities
 
     if report is None or len(report.channels) != len(model.normalization.means):
         return False
-    unseen = unseen_intensities(model)
-    unseen.see(np.array([[channel.median for channel in report.channels]]))
-    return unseen.is_other_unit
+    most = [channel.most for channel in report.channels]
+    return unseen_intensities(model).excludes(most)
 
 
 _MASKINGS = {METHODS["n2v"].label, METHODS["structn2v"].label}
 """Methods that differ in the masked pixels only, so that a model can change from one to
 the other."""
-_OTHER = "load another model, or train a new one"
+_OTHER = "press Denoise now for a new model, or load another one"
 _NEW = "press Train for a new model"
 
 
