@@ -168,7 +168,7 @@ def test_denoise_now_trains_and_denoises_and_then_uses_the_model(viewer, ready):
     assert ready.find("denoise_now").isVisible()
     model = ready.dock.model
     ready.click("denoise_now")
-    ready.until(lambda: len(viewer.layers) == 3)
+    ready.until(lambda: "cells denoised 2" in viewer.layers)
     ready.until_ready("denoise_now")
     assert ready.dock.model is model
 

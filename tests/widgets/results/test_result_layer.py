@@ -11,9 +11,12 @@ from napari_hush.widgets.results.result_layer import ResultLayer
 
 
 def made(viewer, noisy) -> ResultLayer:
-    layer = viewer.add_image(noisy, name="cells")
-    canvas = Canvas(noisy, "YX", rgb=False)
-    return ResultLayer(viewer, Origin.of(layer), canvas)
+    return result_of(viewer, viewer.add_image(noisy, name="cells"))
+
+
+def result_of(viewer, layer, **settings) -> ResultLayer:
+    canvas = Canvas(layer.data, "YX", rgb=False)
+    return ResultLayer(viewer, Origin.of(layer), canvas, **settings)
 
 
 @pytest.fixture
@@ -54,3 +57,15 @@ def test_removed_before_it_was_seen(viewer, result, qtbot):
     qtbot.wait(60)
     assert not result.is_there
     np.testing.assert_equal([layer.name for layer in viewer.layers], ["cells"])
+
+
+def test_a_first_look_gives_way_to_the_next_unless_it_was_renamed(viewer, noisy):
+    layer = viewer.add_image(noisy, name="cells")
+    result_of(viewer, layer, before_training=True).finish()
+    result_of(viewer, layer, part="slice", before_training=True).finish()
+    name = "cells denoised (slice, before training)"
+    assert [one.name for one in viewer.layers] == ["cells", name]
+    viewer.layers[name].name = "mine"
+    result_of(viewer, layer, before_training=True).finish()
+    first = "cells denoised (before training)"
+    assert [one.name for one in viewer.layers] == ["cells", "mine", first]

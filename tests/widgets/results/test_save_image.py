@@ -199,7 +199,10 @@ def test_what_a_partial_result_lacks_is_said(viewer, hand, save, noisy, tmp_path
     _, after = add_pair(viewer, noisy, path=tmp_path / "raw.tif")
     after.metadata["napari_hush"]["partial"] = True
     after.name = "cells denoised (partial)"
-    save()
+    answers = save(replace="Cancel")
+    assert list(tmp_path.iterdir()) == []
+    assert "Only a part of “cells denoised (partial)” is denoised" in answers.asked[0]
+    save(replace="Save anyway")
     name = "cells denoised (partial).tif"
     assert hand.status == f"Saved the image as “{name}”; only a part of it is denoised."
     with tifffile.TiffFile(tmp_path / name) as file:

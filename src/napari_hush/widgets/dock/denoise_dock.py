@@ -41,6 +41,7 @@ from napari_hush.widgets.model.file_dialogs import (
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import confirm, notify
 from napari_hush.widgets.results import save_image
+from napari_hush.widgets.results.pairing import first_looks, remembered
 from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
@@ -269,14 +270,21 @@ class DenoiseDock(QWidget):
         elif self._inputs.check.is_pending:  # its advice decides the method
             self._presenter.awaits_check = True
             self._presenter.update()
-        elif self._train(None, stop_early=True):
-            self._denoise_next = self._inputs.subject()
-            self._show_first_look()
+        else:
+            engine = self._model.engine if self._presenter.continues else None
+            if self._train(engine, stop_early=True):
+                self._denoise_next = self._inputs.subject()
+                self._show_first_look(keep=engine is not None)
 
-    def _show_first_look(self) -> None:
-        """Denoise the layer with the built-in denoiser, where its noise is independent."""
+    def _show_first_look(self, *, keep: bool) -> None:
+        """Denoise the layer with the built-in denoiser, where its noise is independent.
+
+        With `keep`, not if that was done.
+        """
         layer, report = self._inputs.chosen(), self._inputs.check.report
         if layer is None or self._denoising.state.busy:
+            return
+        if keep and first_looks(str(layer.unique_id), self._viewer.layers):
             return
         if report is not None and report.suggestion != "n2v":
             return
@@ -348,6 +356,7 @@ class DenoiseDock(QWidget):
         if pair is None or not (path := save_image.ask_where_to(self, *pair[::-1])):
             return
         if _is_free(self._denoising):  # one may have begun while the dialog was open
+            remembered(pair[1])["saved"] = True
             self._denoising.save(save_image.SavingImage.of(pair[1], path))
             self._presenter.denoised_last = True
             self._presenter.update()
@@ -488,7 +497,8 @@ class DenoiseDock(QWidget):
         state = self._run.state
         if engine is None:
             return "Stopped before the first step; there is no new model."
-        self._model.take(engine, state.subject, kept=False)
+        early = state.stopped_early
+        self._model.take(engine, state.subject, kept=False, unfinished=early)
         self._inputs.noteRun(state.done, state.seconds_per_step)
         return after_training(state)
 

@@ -57,8 +57,20 @@ class Presenter(QObject):
         """Whether "Denoise now" uses the current model, and trains no other one.
 
         The model must fit the layer, its intensities, and a method or network that a person
-        has chosen.
+        has chosen, and be trained to the end.
         """
+        return self._fits and not self._model.unfinished
+
+    @property
+    def continues(self) -> bool:
+        """Whether "Denoise now" trains the current model, stopped early, further."""
+        inputs, model = self._controls.inputs, self._model
+        is_its_image = model.name == inputs.data.subject()
+        more = not inputs.readiness.training_more
+        return model.unfinished and is_its_image and more and self._fits
+
+    @property
+    def _fits(self) -> bool:
         inputs = self._controls.inputs
         other = inputs.settings.chosen_by_user and inputs.readiness.other_settings
         fits = bool(self._model.name) and not (inputs.readiness.denoising or other)
@@ -82,6 +94,8 @@ class Presenter(QObject):
             layer=inputs.data.subject(),
             model=model.name,
             uses_model=self.uses_model,
+            continues=self.continues,
+            unfinished=model.unfinished,
             other_unit=self._is_other_unit,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,

@@ -25,6 +25,7 @@ _HELP = {
         "Check the noise, choose the method, train until the model is good, and denoise."
     ),
     "denoise_now_with_model": "Denoise with the current model, which fits the image.",
+    "denoise_now_further": "Train the model further, which was stopped early, and denoise.",
     "denoise_now_anew": "The current model does not fit: train a new one and denoise.",
     "train": "Train a new model on the chosen layer.",
     "train_on": "Train the current model for more epochs, as many as set above.",
@@ -64,6 +65,10 @@ class DockState:
     """Name of the current model, or empty."""
     uses_model: bool = False
     """Whether "Denoise now" uses the model, and trains no other one."""
+    continues: bool = False
+    """Whether "Denoise now" trains the model further first."""
+    unfinished: bool = False
+    """Whether the training of the model was stopped early."""
     other_unit: bool = False
     """Whether the intensities of the layer are others than the model was trained on."""
     awaits_check: bool = False
@@ -223,6 +228,8 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
         return _HELP["denoise_meanwhile"]
     if name == "denoise_now" and dock.uses_model:
         return _HELP["denoise_now_with_model"]
+    if name == "denoise_now" and dock.continues:
+        return _HELP["denoise_now_further"]
     if name == "denoise_now" and dock.model:
         return _HELP["denoise_now_anew"]
     return _HELP[name]
@@ -340,6 +347,9 @@ def _status_at_rest(dock: DockState) -> tuple[str, str]:
             f"The model “{dock.model}” was trained on other intensities than those of "
             f"“{dock.layer}”; Denoise now trains a new one."
         ), "plain"
+    if dock.unfinished:
+        then = "trains it further" if dock.continues else "trains a new one"
+        return f"The model “{dock.model}” was stopped early; Denoise now {then}.", "plain"
     return f"Ready to denoise “{dock.layer}”.", "plain"
 
 

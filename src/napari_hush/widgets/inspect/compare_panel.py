@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from napari_hush.widgets.inspect.compare_views import Blink, ResidualLayer, SideBySide
 from napari_hush.widgets.inspect.swipe import Swipe
 from napari_hush.widgets.results.pairing import (
+    earlier_looks,
+    is_better,
     is_first,
     is_partial,
     pair_of,
@@ -139,11 +141,26 @@ class ComparePanel(QWidget):
             reason = quality.reason
             if self.pair is not None and is_first(self.pair[1]):
                 reason = f"Built-in denoiser, before training on this image. {reason}"
+            words += self._what_is_better()
             self._show(words, kind, reason, quality.numbers, quality.explanation)
         elif self.pair is not None and is_partial(self.pair[1]):
             self._show("Not judged until all is denoised", "plain")
         else:
             self._show("", "plain")
+
+    def removeFirstLooks(self, result: Layer) -> None:
+        """Remove those of the source of `result`, now judged, that are no better."""
+        layers = self.viewer.layers
+        for layer in earlier_looks(result, layers):
+            if not is_better(layer, result):
+                layers.remove(layer)
+
+    def _what_is_better(self) -> str:
+        if self.pair is None:
+            return ""
+        looks = earlier_looks(self.pair[1], self.viewer.layers)
+        better = [one.name for one in looks if is_better(one, self.pair[1])]
+        return f"; “{better[0]}” is better" if better else ""
 
     def setChecking(self) -> None:
         """Show that the quality is being checked."""

@@ -200,6 +200,7 @@ class QualityRun(Run):
     def _keep(self, quality: Quality) -> str:
         if self._result is not None:
             remembered(self._result)["quality"] = asdict(quality)
+            self._compare.removeFirstLooks(self._result)
             self._result = None
         return quality.verdict
 

@@ -31,6 +31,7 @@ class DenoisingRun(Run):
         self._viewer = viewer
         self._results: list[ResultLayer] = []
         self._newer: Future[Model] | None = None
+        self._rest = ""
         self.progressed.connect(self._on_progressed)
         self.refused.connect(notify)
         self.ended.connect(self._on_ended)
@@ -39,6 +40,8 @@ class DenoisingRun(Run):
         """Run `tasks`, at least one."""
         self._results = []
         self._newer = tasks[0].newer
+        is_part_of_first = tasks[0].model is None and tasks[0].part
+        self._rest = "; the rest is denoised after training" if is_part_of_first else ""
         subject = ", ".join(task.origin.name for task in tasks)
         task = tasks[0] if len(tasks) == 1 else DenoisingSeveral(tasks)
         self.start(Activity.DENOISING, subject, task)
@@ -96,7 +99,7 @@ class DenoisingRun(Run):
         where = f", stored in {files} because memory is too small" if files else ""
         if self._newer is not None:
             where += f" with the model after step {self._newer.result().steps:,}"
-        return f"Denoised into {names}{where}."
+        return f"Denoised into {names}{where}{self._rest}."
 
     def _on_ended(self) -> None:
         state, result = self.state, self._result

@@ -95,6 +95,8 @@ class RunState:
     """Whether the run was stopped, by the user or because its process died."""
     levelled: bool = False
     """Whether training ended early because the loss had levelled off."""
+    plateau: bool = False
+    """Whether the loss had levelled off once."""
     hint: str = ""
     """A sentence to show while it runs."""
     message: str = ""
@@ -104,6 +106,12 @@ class RunState:
     def busy(self) -> bool:
         """Whether a task runs, so that no other can start."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training was stopped in its first half, with a loss that still fell."""
+        first_half = 2 * (self.steps_before + self.done) < self.total
+        return self.stopped and first_half and not self.plateau
 
     @property
     def title(self) -> str:
@@ -155,7 +163,7 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
         case Plateau():
             still = counted(event.epochs, "epoch")
             hint = f"The loss has not changed for {still}; you can stop now."
-            return replace(state, hint=hint)
+            return replace(state, hint=hint, plateau=True)
         case BatchSplit():
             hint = (
                 f"Out of memory with {counted(event.old, 'patch')} at once; training "
@@ -229,6 +237,12 @@ def after_training(state: RunState) -> str:
     """Message at the end of a training run that has produced a model."""
     if state.stopped:
         steps = state.steps_before + state.done
+        if state.stopped_early:
+            return (
+                f"Stopped early, after step {steps:,} of "
+                f"{state.steps_before + state.total:,}; Denoise now trains the model "
+                "further, Denoise uses it as it is."
+            )
         return (
             f"Stopped after step {steps:,}; the model trained so far is ready; "
             "Denoise now uses it."

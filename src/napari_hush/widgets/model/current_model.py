@@ -27,6 +27,7 @@ class Earlier:
     model: Model
     name: str
     kept: bool
+    unfinished: bool
 
 
 class CurrentModel:
@@ -40,12 +41,14 @@ class CurrentModel:
         Name of the model; empty without one.
     kept : bool
         Whether the model is saved in a file.
+    unfinished : bool
+        Whether training was stopped long before its end.
     """
 
     def __init__(self) -> None:
         self.engine: CAREamist | None = None
         self.name = ""
-        self.kept = False
+        self.kept = self.unfinished = False
         self._model: Model | None = None
         self._earlier: deque[Earlier] = deque(maxlen=MAX_EARLIER)
 
@@ -64,9 +67,12 @@ class CurrentModel:
         """Snapshots of the training run, oldest first."""
         return () if self.engine is None else self.engine.snapshots
 
-    def take(self, engine: CAREamist, name: str, *, kept: bool) -> None:
+    def take(
+        self, engine: CAREamist, name: str, *, kept: bool, unfinished: bool = False
+    ) -> None:
         """Make the model of `engine` the current one."""
         self._store()
+        self.unfinished = unfinished
         self.engine, self.name, self.kept = engine, name, kept
         self._model = engine.model
 
@@ -80,17 +86,19 @@ class CurrentModel:
             self._store()
             self.engine, self.name, self.kept = target.engine, target.name, target.kept
             self.engine.model = self._model = target.model
+            self.unfinished = target.unfinished
             return f"Back to “{target.name}” after {counted(target.model.steps, 'step')}."
         if self.engine is not None:
             self._store()
             self.engine.go_back(target)
             self._model, self.kept = self.engine.model, False
+            self.unfinished = False  # a person has chosen it
         return f"Back to the model after {counted(target.steps, 'step')}."
 
     def _store(self) -> None:
         """Keep the current model as it was taken; its engine may have trained it on."""
         if self.engine is None or self._model is None:
             return
-        here = Earlier(self.engine, self._model, self.name, self.kept)
+        here = Earlier(self.engine, self._model, self.name, self.kept, self.unfinished)
         if all(one.model is not here.model for one in self._earlier):
             self._earlier.append(here)

@@ -36,13 +36,52 @@ def next_number(source_id: str, layers: Iterable[Layer]) -> int:
 
 
 def first_looks(source_id: str, layers: Iterable[Layer]) -> list[Layer]:
-    """The results of the layer `source_id` from before training."""
-    return [layer for layer in layers if _source_id(layer) == source_id and is_first(layer)]
+    """The results of the layer `source_id` from before training, the user's own left out.
+
+    The user's own are those that were renamed or saved.
+    """
+    return [
+        layer
+        for layer in layers
+        if _source_id(layer) == source_id and is_first(layer) and not _is_kept(layer)
+    ]
+
+
+def earlier_looks(result: Layer, layers: Iterable[Layer]) -> list[Layer]:
+    """The first looks from before `result` was denoised with a trained model."""
+    return [
+        layer
+        for layer in first_looks(_source_id(result), layers)
+        if 0 < remembered(layer)["before"] <= _number(result)
+    ]
+
+
+def is_better(first: Layer, result: Layer) -> bool:
+    """Whether the verdict on a first look is better than that on `result`."""
+    rank, other = (
+        _RANKS.get((remembered(layer).get("quality") or {}).get("verdict", ""), 1)
+        for layer in (first, result)
+    )
+    return rank > other and "quality" in remembered(first)
+
+
+_RANKS = {"good": 2, "structure lost": 0}
+"""The verdicts of `check_residual` in order; others are between them."""
+
+
+def note_name(result: Layer) -> None:
+    """Record the name that a result was given, so that another one is the user's."""
+    remembered(result)["name"] = result.name
+
+
+def _is_kept(result: Layer) -> bool:
+    known = remembered(result)
+    return bool(known.get("saved")) or known.get("name", result.name) != result.name
 
 
 def is_first(result: Layer) -> bool:
     """Whether it is a first look by the built-in denoiser, before training."""
-    return bool(remembered(result).get("before_training", False))
+    return bool(remembered(result).get("before", 0))
 
 
 def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image] | None:
@@ -59,7 +98,7 @@ def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image]
         return None if before is None else (before, layer)
     mine = str(layer.unique_id)
     results = [item for item in images if _source_id(item) == mine]
-    newest = max(results, key=_number, default=None)
+    newest = max(reversed(results), key=_number, default=None)
     return None if newest is None else (layer, newest)
 
 

@@ -15,6 +15,7 @@ from napari_hush.widgets.results.contrast import FollowedLimits
 from napari_hush.widgets.results.pairing import (
     first_looks,
     next_number,
+    note_name,
     remembered,
     result_mark,
 )
@@ -40,7 +41,7 @@ DRAWING_SHARE = 0.1
 class ResultLayer:
     """A layer that shows a canvas while the engine fills it; the user may remove it.
 
-    One from `before_training` gives way to the next result of its source.
+    One from `before_training` gives way to the next one, and to a result that is no worse.
     """
 
     def __init__(
@@ -61,31 +62,31 @@ class ResultLayer:
         """Whether the layer has been made visible once."""
         self.file: Path | None = canvas.path if isinstance(canvas, DiskCanvas) else None
         """File of the pixels, if they are not in memory."""
-        self._before_training = before_training
+        number = next_number(origin.source_id, viewer.layers)
+        self._number = 0 if before_training else number
+        self._when = "before training" if before_training else ""
         if before_training:
-            self._remove_first_look()
-        self._number = (
-            0 if before_training else next_number(origin.source_id, viewer.layers)
-        )
-        name_part = "before training" if before_training else part
+            for layer in first_looks(origin.source_id, viewer.layers):
+                viewer.layers.remove(layer)
         mark = result_mark(
             origin.source_id,
             source=origin.name,
             number=self._number,
             provenance=record or {},
             partial=True,
-            before_training=before_training,
+            before=number if before_training else 0,
             **({} if self.file is None else {"file": str(self.file)}),
         )
         self._layer: Any = bare(
             viewer.add_image(
                 canvas.shown,
-                name=result_name(origin.name, self._number, name_part),
+                name=self._name(part),
                 metadata=origin.metadata | mark,
                 visible=False,
                 **origin.appearance,
             )
         )
+        note_name(self._layer)
         self._part = part
         self._limits = FollowedLimits(self._layer)
         QTimer.singleShot(APPEAR_MS, self._appear)
@@ -113,8 +114,6 @@ class ResultLayer:
             self._appear()
             self._limits.set(self._canvas.limits)
             self._layer.refresh()
-            if not self._before_training:
-                self._remove_first_look()
 
     def finish_partial(self, tiles_done: int) -> None:
         """Mark the layer as partial, or remove it if no tile is done."""
@@ -122,15 +121,16 @@ class ResultLayer:
             return
         if tiles_done:
             self._appear()
-            self._layer.name = result_name(self._origin.name, self._number, "partial")
+            self._layer.name = self._name("partial")
+            note_name(self._layer)
             self._limits.set(self._canvas.limits)
             self._layer.refresh()
         else:
             self._viewer.layers.remove(self._layer)
 
-    def _remove_first_look(self) -> None:
-        for layer in first_looks(self._origin.source_id, self._viewer.layers):
-            self._viewer.layers.remove(layer)
+    def _name(self, part: str) -> str:
+        about = ", ".join(filter(None, (part, self._when)))
+        return result_name(self._origin.name, self._number, about)
 
     def _appear(self) -> None:
         if not self.is_seen:

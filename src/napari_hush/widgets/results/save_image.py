@@ -137,9 +137,12 @@ def layer_metadata(layer: Image, axes: str) -> ImageMetadata:
 def ask_where_to(parent: QWidget, result: Image, source: Image | None) -> Path | None:
     """Ask for the file for `result` of the layer `source`; None if cancelled.
 
-    The dialog opens next to the file of the source. Asks before a file is replaced, and
-    refuses to replace that of the source.
+    The dialog opens next to the file of the source. Asks before a partial result is saved
+    or a file replaced, and refuses to replace that of the source.
     """
+    part = f"Only a part of “{result.name}” is denoised; the rest is as noisy as before."
+    if is_partial(result) and not confirm(parent, "Save anyway", part):
+        return None
     origin = "" if source is None else _file_of(source)
     used = load_setting(_FOLDER, "")
     folder = folder_beside(origin) or (Path(used) if Path(used).is_dir() else Path.home())
