@@ -148,3 +148,11 @@ def test_results_of_version_0_1_are_found(here, kind, former, now):
     (here / "out" / now).write_text("done")
     with pytest.raises(ExistingFileError, match="exists already"):
         planned(sources, kind=kind)
+
+
+@pytest.mark.parametrize("name", ["a.png", "A.JPG", "a.czi", "out/a.nd2"])
+def test_names_of_images_of_another_kind_are_no_folders(here, name):
+    with pytest.raises(ConfigurationError, match=r"ends in \.tif"):
+        planned(["raw/1.tif"], ["raw"], name)
+    (here / "out").mkdir()
+    assert planned(["raw/1.tif"], ["raw"], "out") == ["1.tif"]

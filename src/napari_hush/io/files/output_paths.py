@@ -56,7 +56,7 @@ def plan_targets(
     ------
     ConfigurationError
         If two results would have one path, a result would replace a source, or `output` is
-        an address.
+        an address or is named like an image of another kind.
     ExistingFileError
         If a result exists and neither `overwrite` nor `resume` is on, or a folder that is
         not a Zarr store is in its place.
@@ -74,6 +74,11 @@ def plan_targets(
                 "a folder instead."
             )
         targets = [output / inner if len(files) > 1 else output for _, inner in places]
+    elif format_of_name(output.name) and not output.is_dir():
+        raise ConfigurationError(
+            f"The name {output.name!r} is that of an image of another kind; give a folder, "
+            f"or a name that ends in {suffix}."
+        )
     else:
         targets = _mirrored(files, places, roots, output, suffix, kept)
         if kept:
