@@ -254,7 +254,7 @@ def test_a_warning_about_all_images_is_said_once(
     assert said.isVisible()
     (line,) = [line for line in said.text().splitlines() if "brighter" in line]
     assert "“cells 0.tif”" in line
-    assert line.endswith("The same in 2 other images.")
+    assert line.endswith("The same in “cells 1.tif”, “cells 2.tif”.")
     assert str(tmp_path) not in said.text()
     assert notifications() == []
 

@@ -133,12 +133,21 @@ def test_a_warning_of_all_images_is_said_once(job):
         job.take([written(path)], 0.0)
     job.take([started(D), WarningIssued("structure", f"In {str(D)!r}: edges.")], 0.0)
     assert job.warnings().splitlines() == [
-        "5% of the pixels of “a.tif” are saturated; expose shorter. The same in 2 other "
-        "images.",
-        "edges.",
+        "5% of the pixels of “a.tif” are saturated; expose shorter. The same in “b.tif”, "
+        "“c.tif”.",
+        "In “d.tif”: edges.",
     ]
     assert words(job)[:3] == ["done ⚠"] * 3
     assert "saturated" in job.rows[2].tip
+
+
+def test_of_many_images_with_one_warning_the_first_is_named():
+    progress, images = FilesProgress(), [Path(f"/raw/{n}.tif") for n in range(5)]
+    progress.take([FilesFound(tuple(images))], 0.0)
+    for path in images:
+        progress.take([started(path), WarningIssued("size", "Other pixels.")], 0.0)
+    said = "In “0.tif”: Other pixels. The same in 4 other images."
+    assert progress.warnings() == said
 
 
 def test_what_a_check_has_found():

@@ -23,6 +23,8 @@ from napari_hush.widgets.settings.labels import NBSP, format_duration
 
 _SHORTEST = 0.5
 """Seconds of work from which the time left is estimated."""
+_NAMED = 3
+"""Most further images with the same warning that are named."""
 _ELSEWHERE = re.compile(r" \(on the command line [^)]*\)")
 
 
@@ -80,7 +82,8 @@ class FilesProgress:
         self._index: dict[Path, int] = {}
         self._running: int | None = None
         self._started: float | None = None
-        self._warnings: dict[str, list[str]] = {}
+        self._warnings: dict[str, list[tuple[str, str]]] = {}
+        """By kind, the name of each image and its warning."""
 
     # ---- Events
 
@@ -169,7 +172,7 @@ class FilesProgress:
                 row = self.rows[self._running]
                 message = shortened(event.message, row.path)
                 row.warnings.append(message)
-                self._warnings.setdefault(event.about, []).append(message)
+                self._warnings.setdefault(event.about, []).append((row.path.name, message))
                 return self._running
         return None
 
@@ -269,12 +272,15 @@ class FilesProgress:
         return ("Cancelled: " if stopped else "") + "; ".join(parts) + "."
 
     def warnings(self) -> str:
-        """Each kind of warning once, one per line."""
+        """Each kind of warning once, one per line, with the names of its images."""
         lines = [*self.notes]
-        for messages in self._warnings.values():
-            more = len(messages) - 1
-            others = "1 other image" if more == 1 else f"{more} other images"
-            lines.append(messages[0] + (f" The same in {others}." if more else ""))
+        for (name, message), *more in self._warnings.values():
+            line = message if f"“{name}”" in message else f"In “{name}”: {message}"
+            if len(more) > _NAMED:
+                line += f" The same in {len(more)} other images."
+            elif more:
+                line += f" The same in {', '.join(f'“{other}”' for other, _ in more)}."
+            lines.append(line)
         return "\n".join(lines)
 
 
