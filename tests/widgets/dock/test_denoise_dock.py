@@ -173,17 +173,33 @@ def test_denoise_now_trains_and_denoises_and_then_uses_the_model(viewer, ready):
     assert ready.dock.model is model
 
 
-def test_denoise_now_never_denoises_an_image_that_was_chosen_meanwhile(
-    viewer, ready, noisy, notifications
+def test_denoise_now_denoises_its_image_though_another_one_was_chosen_meanwhile(
+    viewer, ready, noisy
 ):
     ready.click("denoise_now")
     ready.until(ready.find("stop").isVisible)
     other = viewer.add_image(noisy + 1, name="other")
     ready.find("noisy_layer").setCurrentText("other")
-    ready.until_ready("denoise_now")
-    assert "cells denoised" not in viewer.layers
-    assert other in viewer.layers
-    assert "“cells” is not denoised" in " ".join(notifications())
+    ready.until(lambda: "Denoised into “cells denoised”." in ready.status)
+    assert "other denoised" not in viewer.layers
+    assert not np.array_equal(viewer.layers["cells denoised"].data, noisy)
+    assert ready.find("noisy_layer").currentText() == other.name
+
+
+def test_an_image_that_was_removed_meanwhile_is_said_and_its_result_saved(
+    viewer, ready, layer, quick
+):
+    ready.dock.setValue(quick(num_epochs=100))
+    ready.click("denoise_now")
+    first = "cells denoised (before training)"
+    ready.until(lambda: first in viewer.layers)
+    ready.until(lambda: np.any(viewer.layers[first].data != layer.data))
+    viewer.layers.remove(layer)
+    assert ready.find("noisy_layer").currentText() == ""
+    ready.until(lambda: not ready.dock.state.busy)
+    assert "It was removed meanwhile, so it is not denoised." in ready.status
+    assert ready.find("save_image").isEnabled()
+    assert ready.find("noisy_layer").count() == 1  # by hand it can be chosen
 
 
 def test_a_method_that_is_chosen_is_not_replaced_by_that_of_the_model(viewer, ready):

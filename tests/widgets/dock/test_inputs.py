@@ -211,3 +211,16 @@ def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, lay
     after = load_setting("speeds")["auto"]
     assert after["rate"] == before["rate"]
     assert list(after["ratios"]) == ["2D 8 x 2"]
+
+
+def test_the_preset_of_the_last_run_is_chosen_again(
+    viewer, hand, layers, make_napari_viewer, open_dock
+):
+    hand.click("preset_2")
+    hand.click("train")
+    hand.click("stop")
+    hand.until_ready("train")
+    again = open_dock(make_napari_viewer())
+    assert again.find("preset_2").isChecked()
+    again.find("num_epochs").setValue(3)
+    assert not again.find("preset_2").isChecked()

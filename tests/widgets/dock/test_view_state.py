@@ -29,7 +29,10 @@ def during(activity: Activity, dock: DockState = TRAINED) -> DockState:
 
 
 DENOISED = replace(
-    TRAINED, has_result=True, state=finish(begin(Activity.DENOISING, "cells", 0.0), "Done.")
+    TRAINED,
+    has_result=True,
+    can_save=True,
+    state=finish(begin(Activity.DENOISING, "cells", 0.0), "Done."),
 )
 
 
@@ -67,7 +70,7 @@ def test_while_busy_only_the_way_out_is_open(activity, way_out):
         (during(Activity.DENOISING), "cancel"),
         (during(Activity.SAVING_IMAGE), "cancel"),
         (DENOISED, "save_image"),
-        (replace(DENOISED, has_result=False), "denoise_now"),
+        (replace(DENOISED, can_save=False), "denoise_now"),
         (DockState(readiness=Readiness("no image", "no image")), ""),
     ],
 )

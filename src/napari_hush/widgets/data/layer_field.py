@@ -14,6 +14,7 @@ from napari_hush.io.contents import natural_order
 from napari_hush.widgets.data.chosen_files import ChosenFiles, ImageOnDisk
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.data.layers import RESULT
 from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.settings.fields import ComboBox
 from napari_hush.widgets.theme.widgets import column, quiet_label, row, small_button
@@ -193,7 +194,7 @@ class LayerChooser(ComboBox):
     """Chooses one layer of the given `kinds`, or none if `optional`.
 
     The choice survives renaming and reordering. When the chosen layer is removed, the
-    first of the others is chosen.
+    first of the others is chosen that is no result.
     """
 
     valueChanged = Signal(object)
@@ -261,12 +262,14 @@ class LayerChooser(ComboBox):
         ]
         self._choices = [*([None] if self._optional else []), *found, *self._files]
         chosen = self._chosen if self._chosen in self._choices else None
-        if chosen is None and self._choices:
-            chosen = self._choices[0]
+        if chosen is None:
+            own = (one for one in self._choices if not _is_result(one))
+            chosen = next(own, None)
         with QSignalBlocker(self):
             self.clear()
             self.addItems([_text(one) for one in self._choices])
-            self.setCurrentIndex(self._choices.index(chosen) if self._choices else -1)
+            known = chosen in self._choices
+            self.setCurrentIndex(self._choices.index(chosen) if known else -1)
         self._choose(chosen)
 
     def _on_index_changed(self, index: int) -> None:
@@ -288,6 +291,10 @@ class LayerChooser(ComboBox):
         # Shapes also report what is about to change.
         if not str(getattr(event, "action", "")).endswith("ing"):
             self.edited.emit(event.type)
+
+
+def _is_result(choice: Image | ChosenFiles | None) -> bool:
+    return isinstance(choice, Layer) and RESULT in choice.metadata
 
 
 def _text(choice: Image | ChosenFiles | None) -> str:

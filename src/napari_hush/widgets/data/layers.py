@@ -49,6 +49,9 @@ LEFT_OUT = "1"
 FILE = "napari_hush_file"
 """Key in the metadata of a layer: the `ImageMetadata` of its file, see `file_metadata`."""
 
+RESULT = "napari_hush"
+"""Key in the metadata of a result layer: facts about it, see `results.pairing`."""
+
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Attributes of a layer that place it in the world."""
 _KEPT = (

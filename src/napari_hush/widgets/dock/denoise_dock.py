@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QWidget
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
+from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts, ask_before_closing
 from napari_hush.widgets.dock.files_dock import open_files_dock
@@ -41,7 +42,7 @@ from napari_hush.widgets.model.file_dialogs import (
 from napari_hush.widgets.model.model_panel import snapshot_menu
 from napari_hush.widgets.notifications import confirm, notify
 from napari_hush.widgets.results import save_image
-from napari_hush.widgets.results.pairing import first_looks, remembered
+from napari_hush.widgets.results.pairing import first_looks, remembered, to_save
 from napari_hush.widgets.theme.help import add_help_key
 from napari_hush.widgets.theme.repaint import DrawingContext
 from napari_hush.widgets.theme.theme import Colours
@@ -77,7 +78,8 @@ class DenoiseDock(QWidget):
         self._viewer = viewer
         self._model = CurrentModel()
         self._loading: Path | None = None
-        self._denoise_next: Any = None  # the layer or the files of "Denoise now"
+        self._denoise_next: tuple[Image | list[Path], str] | None = None
+        """The layer or the files of "Denoise now", and their axes."""
         self._views: list[LayerView] = []
 
         # ---- widgets
@@ -273,7 +275,7 @@ class DenoiseDock(QWidget):
         else:
             engine = self._model.engine if self._presenter.continues else None
             if self._train(engine, stop_early=True):
-                self._denoise_next = self._inputs.subject()
+                self._denoise_next = self._inputs.subject(), self._inputs.axes()
                 self._show_first_look(keep=engine is not None)
 
     def _show_first_look(self, *, keep: bool) -> None:
@@ -287,6 +289,10 @@ class DenoiseDock(QWidget):
         if keep and first_looks(str(layer.unique_id), self._viewer.layers):
             return
         if report is not None and report.suggestion != "n2v":
+            kind = (
+                "pixels are hot" if report.suggestion == "n2v2" else "noise is correlated"
+            )
+            self._run.showHint(f"There is no first look, as {kind}.")
             return
         plan = plan_first_look(self._viewer, layer, self._inputs.axes())
         self._views = plan[1]
@@ -294,9 +300,11 @@ class DenoiseDock(QWidget):
         self._presenter.update()
 
     def _on_denoise_files(self) -> None:
-        """Open the other dock with the current model and the chosen files."""
+        self._open_files_dock(self._inputs.folder())
+
+    def _open_files_dock(self, files: list[Path]) -> None:
+        """Open the other dock with the current model."""
         if (model := self._model.model) is not None:
-            files = self._inputs.folder()
             open_files_dock(self._viewer, self._model.name, model, *files)
 
     def _on_checked(self) -> None:
@@ -308,20 +316,25 @@ class DenoiseDock(QWidget):
             self._controls.buttons["denoise_now"].click()
 
     def _on_denoise(self) -> None:
-        if self._inputs.folder():
-            self._on_denoise_files()
+        self._denoise(self._inputs.subject(), self._inputs.axes())
+
+    def _denoise(self, subject: Image | list[Path], axes: str) -> None:
+        """Denoise a layer with these axes into a new one, or files in the other dock."""
+        if isinstance(subject, list):
+            self._open_files_dock(subject)
             return
-        chosen = self._inputs.chosen()
         training = self._run.state.is_running(Activity.TRAINING)
         model = self._run.latest if training else self._model.model
-        if chosen is None or model is None:
+        if model is None:
             return
-        scope, axes = self._controls.scope.value(), self._inputs.axes()
+        scope = self._controls.scope.value()
+        if subject is not self._inputs.chosen():
+            scope = Scope.LAYER
         settings: dict[str, Any] = {**self._controls.prediction.value()}
         settings["keep_type"] = self._controls.keep_type.isChecked()
         if training:
             settings["newer"] = self._run.latestModel()
-        plan = plan_denoising(self._viewer, chosen, axes, scope, model, **settings)
+        plan = plan_denoising(self._viewer, subject, axes, scope, model, **settings)
         if not plan[0]:
             notify("No image layer is selected; select at least one in the layer list.")
             return
@@ -352,7 +365,7 @@ class DenoiseDock(QWidget):
             self._presenter.update()
 
     def _on_save_image(self) -> None:
-        pair = self._controls.compare.pair
+        pair = to_save(self._inputs.chosen(), self._viewer.layers)
         if pair is None or not (path := save_image.ask_where_to(self, *pair[::-1])):
             return
         if _is_free(self._denoising):  # one may have begun while the dialog was open
@@ -456,16 +469,16 @@ class DenoiseDock(QWidget):
         if state.phase is Phase.DONE and self._denoising.state.busy:  # calls this again
             self._denoising.stop()
             return
-        wanted, self._denoise_next = self._denoise_next, None
+        (subject, axes), self._denoise_next = self._denoise_next, None
         if state.phase is not Phase.DONE or state.stopped:
             return
-        if wanted == self._inputs.subject():
-            self._on_denoise()
+        if isinstance(subject, list) or subject in self._viewer.layers:
+            self._denoise(subject, axes)
         else:
-            notify(
-                f"“{state.subject}” is not denoised, because another image was chosen "
-                "meanwhile; choose it and press Denoise now."
+            self._run.showMessage(
+                f"{state.message} It was removed meanwhile, so it is not denoised."
             )
+            self._presenter.update()
 
     def _train(self, engine: CAREamist | None, *, stop_early: bool = False) -> bool:
         """Train a new model or that of `engine`; returns whether it has started."""

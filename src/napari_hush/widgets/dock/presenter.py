@@ -11,6 +11,7 @@ from napari_hush.widgets.dock.status import ActivityBar
 from napari_hush.widgets.dock.view_state import DockState, resolve
 from napari_hush.widgets.jobs.run_state import RunState
 from napari_hush.widgets.model.fitting import trained_on_other_unit
+from napari_hush.widgets.results.pairing import to_save
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, stylesheet
 
@@ -87,6 +88,8 @@ class Presenter(QObject):
         inputs, model, run = self._controls.inputs, self._model, self._run
         state, denoising = self.state, self._denoising.state
         together = state is denoising and not self.denoised_last
+        is_its_own = inputs.data.subject() in denoising.subject.split(", ")
+        verdict = self._controls.compare.verdict if is_its_own else ""
         dock = DockState(
             state,
             ended=run.state.message if together else "",
@@ -99,7 +102,8 @@ class Presenter(QObject):
             other_unit=self._is_other_unit,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
-            verdict=self._controls.compare.verdict,
+            can_save=to_save(inputs.chosen(), self._viewer.layers) is not None,
+            verdict=verdict,
             has_curve=bool(self._controls.plot.history.steps),
             seconds=None if state.busy else self._seconds(),
             seconds_after=inputs.seconds_after

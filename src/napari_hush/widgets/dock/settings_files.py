@@ -53,12 +53,15 @@ class SettingsFiles(QObject):
             configuration = Configuration.build(values, written_by_hush=True)
             self._inputs.showSettingsOf(configuration)
             self._inputs.settings.method.chosen_by_user = False
+            self._inputs.settings.setPreset(load_setting("preset", ""))
         except HushError:  # written by another version
             save_setting("configuration", None)
 
     def keep(self, configuration: Configuration) -> None:
         """Keep `configuration` for `restore`."""
         save_setting("configuration", configuration.model_dump(mode="json"))
+        preset = self._inputs.settings.preset.value()
+        save_setting("preset", "" if preset is None else preset.name)
 
     def _on_load(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(

@@ -75,6 +75,8 @@ class DockState:
     """Whether "Denoise now" waits for the check of the noise."""
     has_result: bool = False
     """Whether the chosen layer has a result to look at."""
+    can_save: bool = False
+    """Whether there is a result to save, of the chosen layer or of one that was removed."""
     verdict: str = ""
     """The verdict on the result, or what is known of it; may be empty."""
     has_curve: bool = False
@@ -154,7 +156,7 @@ def _blocked(dock: DockState) -> dict[str, str]:
         no_training = _not_running(state, "training")
     if not any(s.is_running(a) for s in (state, dock.concurrent) for a in _WRITING):
         no_denoising = _not_running(state, "denoising")
-    no_result = "" if dock.has_result else "There is no result yet; denoise first."
+    no_result = "" if dock.can_save else "There is no result yet; denoise first."
     preparing = "" if state.total else "Training is being prepared."
     return {
         "denoise_now": _first(busy, "" if dock.uses_model else readiness.training),
@@ -250,7 +252,7 @@ def _sections(dock: DockState) -> frozenset[str]:
     has = {
         "live": dock.has_curve or _is_in_progress(dock.state, Activity.TRAINING),
         "result": dock.has_result,
-        "saving": dock.has_result or bool(dock.model),
+        "saving": dock.can_save or bool(dock.model),
     }
     return frozenset(name for name, there in has.items() if there)
 
@@ -294,6 +296,8 @@ def _status(dock: DockState) -> tuple[str, str]:
     words, kind = _status_of_run(dock)
     words = f"{dock.ended}\n{words}".lstrip()
     concurrent = dock.concurrent
+    if concurrent.phase is Phase.FAILED and concurrent.message == words:
+        return words, "failed"
     if concurrent.phase is Phase.FAILED:
         return f"{words}\n{concurrent.message}", "failed"
     if concurrent.phase is not Phase.IDLE:

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,10 @@ class Run(QObject):
     def showMessage(self, message: str) -> None:
         """Have `state` say `message` until the next task, as if a task had ended so."""
         self.state = run_state.finish(self.state, message)
+
+    def showHint(self, hint: str) -> None:
+        """Have `state` say `hint` while the task runs."""
+        self.state = replace(self.state, hint=hint)
 
     def setPaintTime(self, seconds: float) -> None:
         """Deliver less often if painting the last events took many `seconds`.

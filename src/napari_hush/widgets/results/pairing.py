@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_hush.widgets.data.helper_layers import is_view
-from napari_hush.widgets.data.layers import source_of
+from napari_hush.widgets.data.layers import RESULT, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari.layers import Layer
-
-RESULT = "napari_hush"
-"""Key in the metadata of a result layer."""
 
 
 def result_mark(source_id: str, **facts: Any) -> dict[str, Any]:
@@ -100,6 +97,23 @@ def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image]
     results = [item for item in images if _source_id(item) == mine]
     newest = max(reversed(results), key=_number, default=None)
     return None if newest is None else (layer, newest)
+
+
+def to_save(
+    layer: Image | None, layers: Iterable[Layer]
+) -> tuple[Image | None, Image] | None:
+    """The source and the result of `layer`; else a result whose source was removed.
+
+    That is `layer` or the last one, without a source. None if there is no such result.
+    """
+    if (pair := pair_of(layer, layers)) is not None:
+        return pair
+    ids = {str(item.unique_id) for item in layers}
+    left = [item for item in layers if (of := _source_id(item)) and of not in ids]
+    results = [item for item in left if isinstance(item, Image)]
+    if not results:
+        return None
+    return None, layer if layer in results else results[-1]
 
 
 def why_not_comparable(pair: tuple[Image, Image] | None) -> str:

@@ -89,7 +89,9 @@ class ResultLayer:
         note_name(self._layer)
         self._part = part
         self._limits = FollowedLimits(self._layer)
-        QTimer.singleShot(APPEAR_MS, self._appear)
+        # Its noisy pixels would cover a first look.
+        if before_training or not first_looks(origin.source_id, viewer.layers):
+            QTimer.singleShot(APPEAR_MS, self._appear)
 
     @property
     def is_there(self) -> bool:
@@ -104,6 +106,8 @@ class ResultLayer:
     def show(self, regions: Sequence[tuple[slice, ...]]) -> None:
         """Show finished tiles soon; `regions` are in ``(S, C, (Z), Y, X)``."""
         self._canvas.show(regions)
+        if regions:
+            self._appear()
         if time.monotonic() > self._next:
             self._refresh()
 

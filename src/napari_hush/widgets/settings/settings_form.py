@@ -25,7 +25,7 @@ from napari_hush.config import (
 )
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, method_of
-from napari_hush.config.training import DEFAULT
+from napari_hush.config.training import DEFAULT, PRESETS
 from napari_hush.errors import DataError, counted
 from napari_hush.widgets.settings.all_settings import AllSettings, part_of
 from napari_hush.widgets.settings.fields import CountField, show_value
@@ -158,6 +158,13 @@ class SettingsForm(QWidget):
         size = configuration.data_config.patch_size
         self._wish = (self._wish[0], *size)[-3:]
         self._edited()
+
+    def setPreset(self, name: str) -> None:
+        """Check the preset of that name; does nothing if there is none."""
+        for preset in PRESETS:
+            if preset.name == name:
+                self.preset.setValue(preset)
+                self._on_preset(preset)
 
     def showCost(self, estimate: Estimate | None, steps: int) -> None:
         """Show what a run of `steps` is expected to cost; None for invalid settings.
