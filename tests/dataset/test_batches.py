@@ -7,6 +7,7 @@ import torch
 from napari_hush.dataset import InMemoryDataset, patch_plan
 from napari_hush.dataset import PatchSampler as Sampler
 from napari_hush.dataset.batches import workers_that_fit
+from napari_hush.dataset.patch_dataset import RandomStream
 from napari_hush.models.normalization import Normalization
 
 
@@ -67,3 +68,16 @@ def test_workers_that_the_shared_memory_cannot_hold_are_not_started(caplog, monk
         assert workers_that_fit(2, patches, 8) == workers
     assert "1.05 MB of shared memory and 1.05 MB are free" in caplog.text
     assert workers_that_fit(0, patches, 8) == 0
+
+
+def test_streams_of_random_numbers_stay_as_they_are():
+    """A seed would give another training otherwise, and a resumed one another end."""
+    assert {stream.name: stream.value for stream in RandomStream} == {
+        "AUGMENTATION": 1,
+        "ORDER": 2,
+        "SPLIT": 3,
+        "TRAINING_MASKS": 4,
+        "VALIDATION_MASKS": 5,
+        "JITTER": 6,
+        "BACKGROUND": 7,
+    }

@@ -29,6 +29,12 @@ def test_advice_fits_the_noise(
 ):
     report = check_data(cells + sigma * noise_of(along_y, along_x), "YX")
     assert (report.suggestion, report.axis, report.span) == (method, axis, span)
+    words = {
+        "n2v": "Use N2V.",
+        "structn2v": f"Use structN2V, axis {axis}, span {span}.",
+        "none": "Use no blind-spot method.",
+    }
+    assert report.as_text().startswith(words[method])
 
 
 def test_rows_and_columns_are_hidden_by_a_cross(cells, noise_of):

@@ -176,7 +176,8 @@ def _check_channel(
     if noise is None or transfer is None:
         raise constant_error(name, channel, number, "no noise to measure")
     hot = hot_share(planes, transfer)
-    low, high = np.percentile(np.concatenate([p.ravel() for p in planes]), (5, 95))
+    pixels = np.concatenate([plane.ravel() for plane in planes]).astype(np.float64)
+    low, high = np.percentile(pixels, (5, 95))
     return ChannelReport(
         noise=noise,
         sigma=noise_level(blocks, noise),
