@@ -1,5 +1,7 @@
 """The verdict on a result, from its residual and from controls on the same data."""
 
+import re
+
 import numpy as np
 import pytest
 from scenes import AXES, SCENES
@@ -193,6 +195,39 @@ class TestChannels:
         report = check_residual(noisy, truth.astype(np.float32), "CYX")
         assert report.verdict == "good"
         assert report.noise_share == pytest.approx(1, abs=0.2)
+
+
+class TestSmallThings:
+    """A spot that is added or erased hardly changes the spectrum of a whole image."""
+
+    def test_what_is_invented_is_found_where_it_is(self, cells, noise_of):
+        noisy = cells + 0.1 * noise_of()
+        y, x = np.ogrid[: cells.shape[0], : cells.shape[1]]
+        spot = np.exp(-((y - 100) ** 2 + (x - 60) ** 2) / 2 / 3**2)
+        for sign in (1, -1):
+            report = check_residual(noisy, cells + sign * spot)
+            assert report.verdict == "look closer"
+            place = re.search(r"X (\d+), Y (\d+)", report.reason)
+            assert place is not None
+            assert np.hypot(int(place[1]) - 60, int(place[2]) - 100) < 5
+
+    def test_planes_and_samples_are_named(self, cells, noise_of):
+        clean = np.stack([[cells] * 4] * 2)
+        noisy = clean + 0.1 * np.stack(
+            [[noise_of(seed=s + z) for z in range(4)] for s in (9, 99)]
+        )
+        result = clean.copy()
+        result[1, 2, 40:50, 30:40] += 1
+        report = check_residual(noisy, result, "SZYX")
+        assert report.verdict == "look closer"
+        assert "Z 2 of image 1" in report.reason
+
+    @pytest.mark.parametrize("photons", [0.5, 5, 500])
+    def test_noise_of_any_strength_is_no_finding(self, cells, photons):
+        light = photons * (cells - cells.min())
+        noisy = np.random.default_rng(4).poisson(light).astype(float)
+        noisy[50, 60] += 50 * np.sqrt(photons)  # a hot pixel
+        assert "compare them there" not in check_residual(noisy, light).reason
 
 
 class TestOtherGrayValues:

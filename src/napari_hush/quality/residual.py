@@ -17,10 +17,12 @@ from napari_hush.quality.correlation import (
     noise_correlation,
 )
 from napari_hush.quality.intensities import noise_level
+from napari_hush.quality.local import FAR, strangest_place
 from napari_hush.quality.metrics import match_gain
 from napari_hush.quality.report import as_image, constant_error
 from napari_hush.quality.sampling import (
     MOST_PIXELS,
+    choose_regions,
     cut_blocks,
     read_regions,
     rounding,
@@ -122,10 +124,15 @@ def check_residual(
         one = _channel(regions, residuals, channel, seed)
         if one is None:
             raise constant_error(before.name, channel, number, "no noise to compare with")
-        if channel in inverted and one.judged.verdict == "good":
-            reason = "The contrast is inverted: what is bright in the noisy image is dark."
-            judged = replace(one.judged, verdict="look closer", reason=reason)
-            one = replace(one, judged=judged)
+        if one.judged.verdict == "good":
+            reason = (
+                "The contrast is inverted: what is bright in the noisy image is dark."
+                if channel in inverted
+                else _strange(regions, residuals, channel, before, seed, most_pixels)
+            )
+            if reason:
+                judged = replace(one.judged, verdict="look closer", reason=reason)
+                one = replace(one, judged=judged)
         found.append(one)
     ranks = [(VERDICTS.index(one.judged.verdict), one.judged.error) for one in found]
     worst = ranks.index(max(ranks))
@@ -225,6 +232,37 @@ def _channel(
             "the difference before you compare intensities.",
         )
     return _Channel(share, _mean_map(planes, noise), noise.map, judged)
+
+
+def _strange(
+    regions: list[NDArray[Any]],
+    residuals: list[NDArray[Any]],
+    channel: int,
+    image: Image,
+    seed: int,
+    most_pixels: int,
+) -> str:
+    """Where something small is in one of both images alone; empty if nowhere."""
+    noisy, residual = (
+        np.concatenate([one[channel] for one in many]).astype(np.float64)
+        for many in (regions, residuals)
+    )
+    found = strangest_place(noisy, residual)
+    if found is None or found[0] < FAR:
+        return ""
+    plane, y, x = found[1]
+    number, depth = divmod(plane, regions[0].shape[1])
+    sample, *box = choose_regions(image, seed, most_pixels)[number]
+    corners = [one.start for one in box]
+    places = {"X": corners[-1] + x, "Y": corners[-2] + y}
+    if len(box) == 3:
+        places["Z"] = corners[0] + depth
+    where = ", ".join(f"{letter} {place}" for letter, place in places.items())
+    of_sample = f" of image {sample}" if len(image.samples) > 1 else ""
+    return (
+        f"At {where}{of_sample} (pixels, from 0) something is in the noisy image or in the "
+        "result, but not in both; compare them there."
+    )
 
 
 def _mean_map(planes: NDArray[np.float64], noise: NoiseCorrelation) -> NDArray[np.float64]:

@@ -34,12 +34,33 @@ def read_regions(
 ) -> list[NDArray[Any]]:
     """Read regions ``(C, Z, Y, X)`` of one shape; the whole image if it is small.
 
-    At most `most` pixels are read, channels included; Z is 1 without Z.
+    They are those of `choose_regions`; Z is 1 without Z.
 
     Raises
     ------
     DataError
         If the image is smaller than 16 pixels along Y or X, or a pixel is not finite.
+    """
+    regions = []
+    for number, *box in choose_regions(image, seed, most):
+        region = np.asarray(image.samples[number][(slice(None), *box)])
+        if region.dtype.kind == "f" and not np.isfinite(region).all():
+            raise DataError(f"{image.name} has NaN or infinite pixels; replace them first.")
+        regions.append(region if region.ndim == 4 else region[:, None])
+    return regions
+
+
+def choose_regions(
+    image: Image, seed: int = 0, most: int = MOST_PIXELS
+) -> list[tuple[Any, ...]]:
+    """Choose regions of one shape: the number of a sample and slices ``((Z), Y, X)``.
+
+    They have at most `most` pixels, channels included.
+
+    Raises
+    ------
+    DataError
+        If the image is smaller than 16 pixels along Y or X.
     """
     samples = image.samples
     channels, *spatial = samples[0].shape
@@ -60,14 +81,10 @@ def read_regions(
     if len(places) > number:
         drawn = np.random.default_rng(seed).choice(len(places), number, replace=False)
         places = [places[i] for i in sorted(drawn)]
-    regions = []
-    for number, *corner in places:
-        box = [slice(a, a + n) for a, n in zip(corner, size, strict=True)]
-        region = np.asarray(samples[number][(slice(0, channels), *box)])
-        if region.dtype.kind == "f" and not np.isfinite(region).all():
-            raise DataError(f"{image.name} has NaN or infinite pixels; replace them first.")
-        regions.append(region if region.ndim == 4 else region[:, None])
-    return regions
+    return [
+        (number, *(slice(a, a + n) for a, n in zip(corner, size, strict=True)))
+        for number, *corner in places
+    ]
 
 
 def cut_blocks(regions: list[NDArray[Any]], channel: int, seed: int = 0) -> Floats:
