@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,12 +34,7 @@ def strangest_place(
     scaled = _scaled(noisy[chosen] - residual[chosen], residual[chosen])
     best: tuple[float, tuple[int, int, int]] | None = None
     for sigma in _SCALES:
-        smooth = np.stack(
-            [
-                gaussian_filter(plane, sigma) - gaussian_filter(plane, _WIDE * sigma)
-                for plane in scaled
-            ]
-        )
+        smooth = _between(scaled, sigma, _WIDE * sigma)
         spread = 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
         white = np.sqrt(0.827 / (4 * np.pi)) / sigma  # of the smoothed noise of variance 1
         if not spread > 0:
@@ -51,6 +45,17 @@ def strangest_place(
             number, y, x = map(int, place)
             best = distance, (int(chosen[number]), y, x)
     return best
+
+
+def _between(planes: Floats, narrow: float, wide: float) -> NDArray[np.float64]:
+    """Planes blurred by a Gaussian of sigma `narrow`, less those blurred by `wide`."""
+    height, width = planes.shape[-2:]
+    squares = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.rfftfreq(width) ** 2
+    passed = [np.exp(-2 * (np.pi * sigma) ** 2 * squares) for sigma in (narrow, wide)]
+    kept = passed[0] - passed[1]
+    return np.stack(
+        [np.fft.irfft2(np.fft.rfft2(plane) * kept, (height, width)) for plane in planes]
+    )
 
 
 def _scaled(result: Floats, residual: Floats) -> NDArray[np.float64]:
