@@ -114,6 +114,16 @@ def test_results_that_are_rounded_are_announced(offset):
         assert any("rounded to steps of 256" in text for text in warnings) == expected
 
 
+@pytest.mark.parametrize("offset", [2**56, 2**62])
+def test_integers_beyond_float64_are_announced(offset):
+    image = NOISY.astype(np.int64) + offset
+    heard = []
+    denoiser = CAREamist("built-in", on_progress=heard.append)
+    denoiser.predict(image, dtype="source", axes="YX")
+    warnings = [event.message for event in heard if isinstance(event, WarningIssued)]
+    assert any("subtract the smallest value" in text for text in warnings)
+
+
 def test_results_beyond_float32_are_refused():
     image = NOISY * 1e-60
     careamist = trained(image)

@@ -40,8 +40,8 @@ def check_holds(dtype: np.dtype[Any], scaling: Normalization) -> None:
     for mean, scale in zip(scaling.means, scaling.scales, strict=True):
         if 0 < scale < limits.tiny or abs(mean) + scale > limits.max:
             raise DataError(
-                f"The model was trained on intensities of {mean:.3g} ± {scale:.3g}, which "
-                f"{dtype} cannot hold; choose another data type for the results."
+                f"{dtype} cannot hold results of {mean:.3g} ± {scale:.3g}; choose another "
+                "data type for them."
             )
 
 
@@ -53,17 +53,22 @@ def rounding_warning(
     image: Image, dtype: np.dtype[Any], scaling: Normalization
 ) -> WarningIssued | None:
     """Warn if results of `dtype` are coarse where the pixels of `image` are not."""
-    own = np.dtype(exact_float(np.dtype(image.data.dtype)))
-    if dtype.kind != "f" or own.itemsize <= dtype.itemsize:
+    source = np.dtype(image.data.dtype)
+    own = np.dtype(exact_float(source))
+    wide = source.kind in "ui" and source.itemsize == 8  # computed as float64
+    if not wide and (dtype.kind != "f" or own.itemsize <= dtype.itemsize):
         return None
+    held = dtype if dtype.kind == "f" else np.dtype(np.float64)
+    advice = "choose the data type of the source for the result"
+    if held.itemsize == own.itemsize:
+        advice = "subtract the smallest value from the image first"
     for mean, scale in zip(scaling.means, scaling.scales, strict=True):
-        step = float(np.spacing(dtype.type(abs(mean))))
-        if step > _ROUGH * scale > 0:
+        step = float(np.spacing(held.type(abs(mean))))
+        if step > _ROUGH * scale and (scale > 0 or step > 1):
             return WarningIssued(
                 "intensities",
-                f"The result of {image.name} is rounded to steps of {step:.3g}, as {dtype} "
-                f"is near {mean:.3g}, but intensities vary by {scale:.3g} only; "
-                "choose the data type of the source for the result.",
+                f"The result of {image.name} is rounded to steps of {step:.3g}, as {held} "
+                f"is near {mean:.3g}, but intensities vary by {scale:.3g} only; {advice}.",
             )
     return None
 
