@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel
 
 from napari_hush.config.training import PRESETS
 from napari_hush.io import write_tiff
+from napari_hush.widgets.results.pairing import result_mark
 from napari_hush.widgets.settings.cost_estimate import LEAST_STEPS
 from napari_hush.widgets.user_settings import load_setting
 
@@ -224,3 +225,26 @@ def test_the_preset_of_the_last_run_is_chosen_again(
     assert again.find("preset_2").isChecked()
     again.find("num_epochs").setValue(3)
     assert not again.find("preset_2").isChecked()
+
+
+def test_after_a_result_the_image_that_is_opened_or_selected_is_chosen(
+    viewer, hand, layers, noisy
+):
+    chooser = hand.find("noisy_layer")
+    assert chooser.currentText() == "cells"
+    viewer.add_image(noisy, name="result", metadata=result_mark(str(layers[0].unique_id)))
+    assert chooser.currentText() == "cells"
+    viewer.add_image(noisy, name="next")
+    assert chooser.currentText() == "next"
+    viewer.layers.selection.active = layers[0]
+    viewer.add_points([[1, 2]])
+    assert chooser.currentText() == "cells"
+    hand.find("truth_layer").setCurrentText("again")
+    viewer.layers.selection.active = layers[1]
+    assert chooser.currentText() == "cells"
+    chooser.setCurrentText("third")  # by hand
+    viewer.add_image(noisy, name="fourth")
+    assert chooser.currentText() == "third"
+    viewer.layers.remove("third")
+    viewer.layers.selection.active = viewer.layers["next"]
+    assert chooser.currentText() == "next"

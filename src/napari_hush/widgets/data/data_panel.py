@@ -201,6 +201,16 @@ class DataPanel(QWidget):
             return files.describe()
         return "" if layer is None else layers.describe(layer)
 
+    def follow(self, layer: Any) -> None:
+        """Choose `layer`, which was opened or selected, unless that is for a person to do.
+
+        That is so with targets, several images, or where they chose one here.
+        """
+        alone = self.fields["target"].isHidden() and len(self.fields["noisy"].value()) < 2
+        others = (field.value() for role, field in self.fields.items() if role != "noisy")
+        if alone and not any(layer is one for many in others for one in many):
+            self.fields["noisy"].chooser.follow(layer)
+
     def setAxes(self, axes: str) -> None:
         """Show `axes` of the engine, as those of the image."""
         layer = self.first()

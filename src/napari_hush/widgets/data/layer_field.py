@@ -219,6 +219,7 @@ class LayerChooser(ComboBox):
         self._choices: list[Image | ChosenFiles | None] = []
         self._chosen: Image | ChosenFiles | None = None
         self._files: list[ChosenFiles] = []
+        self._by_hand = False
 
         self.setObjectName(name)
         self.setToolTip(tip)
@@ -248,6 +249,15 @@ class LayerChooser(ComboBox):
     def setValue(self, layer: Image | None) -> None:
         """Choose `layer`, which must be in the viewer."""
         self.setCurrentIndex(self._choices.index(layer))
+        self._by_hand = True
+
+    def follow(self, layer: Any) -> None:
+        """Choose `layer` unless it is a result, or another one was chosen by hand."""
+        if self._by_hand or not self.offers(layer) or _is_result(layer):
+            return
+        with QSignalBlocker(self):
+            self.setCurrentIndex(self._choices.index(layer))
+        self._choose(layer)
 
     def offers(self, layer: Any) -> bool:
         """Whether `layer` can be chosen."""
@@ -263,6 +273,7 @@ class LayerChooser(ComboBox):
         self._choices = [*([None] if self._optional else []), *found, *self._files]
         chosen = self._chosen if self._chosen in self._choices else None
         if chosen is None:
+            self._by_hand = False
             own = (one for one in self._choices if not _is_result(one))
             chosen = next(own, None)
         with QSignalBlocker(self):
@@ -273,6 +284,7 @@ class LayerChooser(ComboBox):
         self._choose(chosen)
 
     def _on_index_changed(self, index: int) -> None:
+        self._by_hand = True
         self._choose(self._choices[index] if index >= 0 else None)
 
     def _choose(self, chosen: Image | ChosenFiles | None) -> None:

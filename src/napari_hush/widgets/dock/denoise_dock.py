@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
+from napari_hush.widgets.data.helper_layers import bare
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.dock.controls import Controls
@@ -115,6 +116,7 @@ class DenoiseDock(QWidget):
         self._controls.card.chosen.connect(self.loadModel)
         self._controls.recovery.resumed.connect(self._on_resume)
         self._controls.recovery.modelAsked.connect(self._on_use_model)
+        viewer.layers.selection.events.active.connect(self._on_selected)
         DropTarget(self, viewer.layers).dropped.connect(self._inputs.take)
         self._inputs.modelDropped.connect(self.loadModel)
         self._inputs.data.refused.connect(self._on_not_opened)
@@ -217,6 +219,14 @@ class DenoiseDock(QWidget):
     def _is_idle(self) -> bool:
         runs = (self._run, self._denoising, self._quality)
         return not any(run.state.busy for run in runs)
+
+    def _on_selected(self, event: Any) -> None:
+        """Choose the next image, once there is a result: those before may be a pair."""
+        busy = any(run.state.busy for run in (self._run, self._denoising))
+        if not (busy or self._presenter.awaits_check) and any(
+            remembered(layer) for layer in self._viewer.layers
+        ):
+            self._inputs.data.follow(bare(event.value))
 
     def _why_not_close(self) -> str:
         if self._run.state.busy and self._run.state.activity is Activity.TRAINING:
