@@ -226,7 +226,10 @@ def regions(sample: Any) -> Boxes:
 def require_finite(pixels: NDArray[Any], name: str) -> None:
     """Raise a DataError with the image's `name` if pixels are NaN or infinite."""
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise DataError(f"{name} has NaN or infinite pixels; replace them first.")
+        raise DataError(
+            f"{name} has NaN or infinite pixels; crop them, or replace them with "
+            "numpy.nan_to_num(pixels, posinf=0, neginf=0)."
+        )
 
 
 def _outside(

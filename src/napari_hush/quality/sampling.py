@@ -45,7 +45,10 @@ def read_regions(
     for number, *box in choose_regions(image, seed, most):
         region = np.asarray(image.samples[number][(slice(None), *box)])
         if region.dtype.kind == "f" and not np.isfinite(region).all():
-            raise DataError(f"{image.name} has NaN or infinite pixels; replace them first.")
+            raise DataError(
+                f"{image.name} has NaN or infinite pixels; crop them, or replace them "
+                "with numpy.nan_to_num(pixels, posinf=0, neginf=0)."
+            )
         regions.append(region if region.ndim == 4 else region[:, None])
     return regions
 

@@ -194,3 +194,27 @@ def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, concurrent):
 def test_the_button_names_the_time_of_training_and_a_long_one_of_denoising(after, label):
     view = resolve(DockState(layer="cells", seconds=120.0, seconds_after=after))
     assert view.labels["denoise_now"].replace("\N{NO-BREAK SPACE}", " ") == label
+
+
+def test_a_refusal_of_training_and_of_the_first_look_is_said_once():
+    failed = fail(begin(Activity.TRAINING, "cells", 0.0), "“cells” has NaN pixels.")
+    dock = replace(READY, state=failed, concurrent=replace(failed))
+    assert resolve(dock).status == "“cells” has NaN pixels."
+    other = replace(dock, concurrent=fail(failed, "Too large."))
+    assert resolve(other).status == "“cells” has NaN pixels.\nToo large."
+
+
+def test_a_loaded_model_of_other_intensities_is_said():
+    loaded = finish(begin(Activity.LOADING, "m", 0.0), "Loaded the model “m”.")
+    dock = replace(READY, state=loaded, model="m", other_unit=True)
+    said = resolve(dock).status
+    assert said.startswith("Loaded the model “m”. The model “m” was trained on other")
+    assert said.endswith("Denoise now trains a new one.")
+
+
+@pytest.mark.parametrize(("continues", "then"), [(True, "further"), (False, "a new one")])
+def test_a_model_stopped_early_is_not_used_unasked(continues, then):
+    view = resolve(replace(READY, model="m", unfinished=True, continues=continues))
+    assert view.status.startswith("The model “m” was stopped early; Denoise now trains")
+    assert view.status.endswith(f"{then}.")
+    assert "further" in view.tooltips["denoise_now"] or not continues

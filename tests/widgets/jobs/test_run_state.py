@@ -181,3 +181,24 @@ def test_a_plateau_is_a_hint():
 )
 def test_estimates_have_one_unit(seconds: float, text: str) -> None:
     assert roughly(seconds).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("done", "loss", "early"),
+    [
+        (1, "falls", True),
+        (19, "falls", True),
+        (20, "falls", False),
+        (5, "has levelled off", False),
+    ],
+)
+def test_a_stop_in_the_first_half_is_early_while_the_loss_falls(done, loss, early):
+    state = advance(begin(Activity.TRAINING, "cells", 0.0), STARTED, 0.0)
+    state = advance(state, steps(0, done), 1.0)
+    if loss != "falls":
+        state = advance(state, Plateau(epoch=0, epochs=5), 1.0)
+    state = advance(stop(state), TrainingDone(stopped=True, seconds=1.0), 1.0)
+    assert state.stopped_early == early
+    said = after_training(state)
+    assert (f"after step {done} of 40; Denoise now trains the model" in said) == early
+    assert ("Denoise now uses it" in said) != early

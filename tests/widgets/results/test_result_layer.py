@@ -69,3 +69,13 @@ def test_a_first_look_gives_way_to_the_next_unless_it_was_renamed(viewer, noisy)
     result_of(viewer, layer, before_training=True).finish()
     first = "cells denoised (before training)"
     assert [one.name for one in viewer.layers] == ["cells", "mine", first]
+
+
+def test_a_result_covers_a_first_look_once_a_tile_is_done(viewer, noisy, qtbot):
+    layer = viewer.add_image(noisy, name="cells")
+    result_of(viewer, layer, before_training=True).finish()
+    result = result_of(viewer, layer)
+    qtbot.wait(60)
+    assert not shown(viewer)
+    result.show([(slice(0, 1), slice(0, 1), slice(0, 8), slice(0, 8))])
+    assert shown(viewer)

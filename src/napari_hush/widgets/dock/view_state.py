@@ -329,8 +329,8 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if readiness.training and not dock.uses_model:
         return readiness.training, "problem"
     if state.phase is Phase.DONE and state.activity is Activity.LOADING:
-        misfit = readiness.denoising
-        kind = "problem" if misfit else "plain"
+        misfit = readiness.denoising or _other_unit(dock)
+        kind = "problem" if readiness.denoising else "plain"
         return f"{state.message} {misfit or readiness.note}".rstrip(), kind
     if state.phase is Phase.DONE and state.activity is Activity.DENOISING:
         return f"{state.message}\n{dock.verdict}".rstrip(), "plain"
@@ -346,15 +346,21 @@ def _status_at_rest(dock: DockState) -> tuple[str, str]:
         return f"{ready} {readiness.note}".rstrip(), "plain"
     if dock.model and readiness.denoising:
         return readiness.denoising, "problem"
-    if dock.model and dock.other_unit:
-        return (
-            f"The model “{dock.model}” was trained on other intensities than those of "
-            f"“{dock.layer}”; Denoise now trains a new one."
-        ), "plain"
+    if other_unit := _other_unit(dock):
+        return other_unit, "plain"
     if dock.unfinished:
         then = "trains it further" if dock.continues else "trains a new one"
         return f"The model “{dock.model}” was stopped early; Denoise now {then}.", "plain"
     return f"Ready to denoise “{dock.layer}”.", "plain"
+
+
+def _other_unit(dock: DockState) -> str:
+    if not (dock.model and dock.other_unit):
+        return ""
+    return (
+        f"The model “{dock.model}” was trained on other intensities than those of "
+        f"“{dock.layer}”; Denoise now trains a new one."
+    )
 
 
 def _running(state: RunState) -> str:
