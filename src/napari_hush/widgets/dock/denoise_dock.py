@@ -331,7 +331,8 @@ class DenoiseDock(QWidget):
     def _denoise(self, subject: Image | list[Path], axes: str) -> None:
         """Denoise a layer with these axes into a new one, or files in the other dock."""
         if isinstance(subject, list):
-            self._open_files_dock(subject)
+            if subject:
+                self._open_files_dock(subject)
             return
         training = self._run.state.is_running(Activity.TRAINING)
         model = self._run.latest if training else self._model.model
