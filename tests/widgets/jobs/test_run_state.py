@@ -202,3 +202,4 @@ def test_a_stop_in_the_first_half_is_early_while_the_loss_falls(done, loss, earl
     said = after_training(state)
     assert (f"after step {done} of 40; Denoise now trains the model" in said) == early
     assert ("Denoise now uses it" in said) != early
+    assert not replace(state, done=200, total=5000).stopped_early

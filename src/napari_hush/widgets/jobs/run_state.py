@@ -35,6 +35,10 @@ SMOOTH_SECONDS = 5.0
 """Seconds in which the time left that is shown adapts to a new estimate."""
 
 
+FEW = 200
+"""Steps that most of the improvement takes (docs/performance.md, "Quality")."""
+
+
 class Phase(Enum):
     """Phase of a run."""
 
@@ -109,9 +113,13 @@ class RunState:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether training was stopped in its first half, with a loss that still fell."""
-        first_half = 2 * (self.steps_before + self.done) < self.total
-        return self.stopped and first_half and not self.plateau
+        """Whether training was stopped in its first half, with a loss that still fell.
+
+        And after few steps.
+        """
+        steps = self.steps_before + self.done
+        few = steps < FEW and 2 * steps < self.total
+        return self.stopped and few and not self.plateau
 
     @property
     def title(self) -> str:
