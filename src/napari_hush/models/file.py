@@ -64,9 +64,9 @@ class Model:
     normalization: Normalization
     """Statistics of the training pixels."""
     target_normalization: Normalization | None = None
+    """Statistics of the targets, if there were any."""
     of_samples: tuple[tuple[Normalization, Normalization], ...] = ()
     """Scaling of each sample of an image and of its result, of a built-in denoiser."""
-    """Statistics of the targets, if there were any."""
     epochs: int = 0
     steps: int = 0
     """Epochs and optimizer steps of its training."""
