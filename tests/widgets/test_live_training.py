@@ -143,7 +143,7 @@ def test_the_end_of_training_is_said_though_something_was_denoised_meanwhile(
     training.click("stop")
     training.until_ready("denoise")
     stopped, denoised = training.status.splitlines()
-    assert re.match(r"Stopped after step [\d,]+; the model .* is ready; ", stopped)
+    assert re.match(r"Stopped (early, )?after step [\d,]+( of [\d,]+)?; ", stopped)
     assert "“cells denoised” with the model after step" in denoised
     training.denoise()
     assert "Stopped" not in training.status

@@ -38,7 +38,7 @@ def test_from_a_dropped_layer_to_a_comparison(viewer, hand, noisy, tmp_path, own
     assert np.isfinite(hand.find("loss_plot").history.train).all()
     _click(hand, "stop")
     hand.until_ready("save_model")
-    assert hand.status.startswith("Stopped after step ")
+    assert hand.status.startswith("Stopped early, after step ")
 
     path = tmp_path / "my cells.safetensors"
     QTimer.singleShot(0, lambda: _type_into_dialog(str(path.with_suffix(""))))
