@@ -65,8 +65,6 @@ class Model:
     """Statistics of the training pixels."""
     target_normalization: Normalization | None = None
     """Statistics of the targets, if there were any."""
-    of_samples: tuple[tuple[Normalization, Normalization], ...] = ()
-    """Scaling of each sample of an image and of its result, of a built-in denoiser."""
     epochs: int = 0
     steps: int = 0
     """Epochs and optimizer steps of its training."""
@@ -80,6 +78,8 @@ class Model:
     for_volumes: Model | None = None
     """The model for images with Z of one that is `per_image`, not saved with it; without
     it they are denoised plane by plane."""
+    of_samples: tuple[tuple[Normalization, Normalization], ...] = ()
+    """Scaling of each sample of an image and of its result, of a built-in denoiser."""
 
     @property
     def sha256(self) -> str:
