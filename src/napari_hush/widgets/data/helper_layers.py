@@ -25,13 +25,16 @@ def is_view(layer: Layer) -> bool:
 def add_quietly(viewer: Any, add: str, *args: Any, **attributes: Any) -> Layer:
     """Call ``viewer.<add>``, keep the selection, and mark the layer as a view.
 
+    With ``"add_layer"`` the layer is given; it has to be marked.
+
     The window does not hear of the selection in between: each change rebuilds its controls.
     """
     selection = viewer.layers.selection
     before = set(selection)
-    metadata = {**attributes.pop("metadata", {}), MARK: True}
+    if add != "add_layer":
+        attributes["metadata"] = {**attributes.get("metadata", {}), MARK: True}
     with selection.events.changed.blocker(), selection.events.active.blocker():
-        layer = bare(getattr(viewer, add)(*args, metadata=metadata, **attributes))
+        layer = bare(getattr(viewer, add)(*args, **attributes))
         viewer.layers.selection = before
     return layer
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 from napari.utils.transforms import Affine
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel
 
-from napari_hush.widgets.data.helper_layers import add_quietly, remove_quietly
+from napari_hush.widgets.data.helper_layers import MARK, add_quietly, remove_quietly
 from napari_hush.widgets.results.contrast import FollowedLimits
 from napari_hush.widgets.theme.repaint import canvases
 
@@ -39,6 +40,7 @@ class PreviewLayer:
     def __init__(self, viewer: Any, origin: Origin, parent: QWidget | None = None) -> None:
         self._viewer = viewer
         self._origin = origin
+        self._made: Any = None
         self._layer: Any = None
         self._limits: FollowedLimits | None = None
         self._preview: Any = None
@@ -60,7 +62,7 @@ class PreviewLayer:
         self._preview = preview
         if self._layer is None or self._limits is None:
             if not self._timer.isActive():
-                self._parts = [self._add, self._appear, self._frame]
+                self._parts = [self._make, self._add, self._appear, self._frame]
                 self._timer.start()
             return
         translate = self._translation(preview)
@@ -86,11 +88,16 @@ class PreviewLayer:
         else:
             self._parts.pop(0)()
 
+    def _make(self) -> None:
+        look = self._origin.appearance | {"metadata": {MARK: True}, "visible": False}
+        look |= {"opacity": 1.0, "blending": "translucent_no_depth"}
+        self._made = Image(self._preview.pixels, **look)
+
     def _add(self) -> None:
-        preview = self._preview
-        look = self._origin.appearance | {"translate": self._translation(preview)}
-        look |= {"opacity": 1.0, "blending": "translucent_no_depth", "visible": False}
-        self._layer = add_quietly(self._viewer, "add_image", preview.pixels, **look)
+        preview, self._layer = self._preview, self._made
+        self._layer.data = preview.pixels  # may be newer by now
+        self._layer.translate = self._translation(preview)
+        add_quietly(self._viewer, "add_layer", self._layer)
         self._name(preview)
         self._limits = FollowedLimits(self._layer)
         self._limits.set(preview.limits)

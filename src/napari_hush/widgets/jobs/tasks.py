@@ -293,11 +293,15 @@ def load_engine(configuration: Configuration) -> None:
 
     Runs before the first click, because the import takes seconds.
     """
-    import napari_hush.careamist  # noqa: F401
+    gc.disable()  # each collection of what is imported blocks the window for 0.3 s
+    try:
+        import napari_hush.careamist  # noqa: F401
 
-    device = configuration.training_config.device
-    if not is_measured(device):  # with the priority of training
-        speed = in_low_priority_thread(partial(measure_speed, configuration))
-        if not is_measured(device):  # a run measures it better
-            speed.save(device)
-    gc.collect()  # now, since collecting the imports later would block the window
+        device = configuration.training_config.device
+        if not is_measured(device):  # with the priority of training
+            speed = in_low_priority_thread(partial(measure_speed, configuration))
+            if not is_measured(device):  # a run measures it better
+                speed.save(device)
+    finally:
+        gc.freeze()  # see `ShortCollections`
+        gc.enable()
