@@ -124,6 +124,13 @@ def test_integers_beyond_float64_are_announced(offset):
     assert any("subtract the smallest value" in text for text in warnings)
 
 
+def test_a_constant_image_is_not_rounded():
+    heard = []
+    denoiser = CAREamist("built-in", on_progress=heard.append)
+    denoiser.predict(np.full((32, 32), 1e9), axes="YX")
+    assert not any("rounded" in e.message for e in heard if isinstance(e, WarningIssued))
+
+
 def test_results_beyond_float32_are_refused():
     image = NOISY * 1e-60
     careamist = trained(image)

@@ -64,7 +64,7 @@ def rounding_warning(
         advice = "subtract the smallest value from the image first"
     for mean, scale in zip(scaling.means, scaling.scales, strict=True):
         step = float(np.spacing(held.type(abs(mean))))
-        if step > _ROUGH * scale and (scale > 0 or step > 1):
+        if step > _ROUGH * scale and (scale > 0 or (wide and step > 1)):
             return WarningIssued(
                 "intensities",
                 f"The result of {image.name} is rounded to steps of {step:.3g}, as {held} "
