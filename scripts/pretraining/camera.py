@@ -147,7 +147,7 @@ def random_detector(rng: Generator, *, lines: bool = False) -> Detector:
         read_noise=noisy * 10 ** rng.uniform(-0.5, 1.0) * min(1.0, photons / 5),
         excess=float(rng.choice([1, 1, 1, 2])),
         lines=lines * rng.uniform(0.05, 0.6) * np.sqrt(photons + 1),
-        hot=float(rng.choice([0, 0, 0, 1e-4])),
+        hot=float(rng.choice([0, 0, 1e-4, 10 ** rng.uniform(-3.5, -1.7)])),
     )
     bits = rng.choice([0, 8, 12, 16])
     if not bits:  # any unit: gray values mean nothing by themselves

@@ -30,6 +30,12 @@ def flat(rng: Generator, shape: Shape) -> Density:
     return np.maximum(np.broadcast_to(level, shape), 0.05)
 
 
+def smooth(rng: Generator, shape: Shape) -> Density:
+    """Light without detail: out-of-focus cells, wide glows, slopes in any direction."""
+    glow = _texture(rng, shape, rng.uniform(10, 45)) ** rng.uniform(0.7, 3)
+    return glow + rng.uniform(0, 2) * flat(rng, shape)
+
+
 def filaments(rng: Generator, shape: Shape) -> Density:
     """Fibers such as microtubules and actin: random walks that keep their direction."""
     density = np.zeros(shape)
@@ -165,8 +171,8 @@ def shapes(rng: Generator, shape: Shape) -> Density:
 KINDS: Mapping[str, Callable[[Generator, Shape], Density]] = {
     made.__name__: made
     for made in (
-        *(flat, filaments, spots, membranes, tissue, nuclei, cytoplasm, vessels),
-        *(bacteria, fractal, speckle, sections, shapes),
+        *(flat, smooth, filaments, spots, membranes, tissue, nuclei, cytoplasm),
+        *(vessels, bacteria, fractal, speckle, sections, shapes),
     )
 }
 """All structures by name."""
@@ -174,6 +180,8 @@ KINDS: Mapping[str, Callable[[Generator, Shape], Density]] = {
 
 def scene(rng: Generator, shape: Shape, kind: str | None = None) -> Density:
     """One of `KINDS`, by default drawn at random, or in a third of scenes two together.
+
+    A part of a fifth of scenes is empty.
 
     Returns
     -------
@@ -185,6 +193,10 @@ def scene(rng: Generator, shape: Shape, kind: str | None = None) -> Density:
     for name in names:
         part = KINDS[name](rng, shape)
         density += rng.uniform(0.2, 1) * part / max(float(np.quantile(part, 0.999)), 1e-9)
+    if kind is None and rng.random() < 0.2:
+        outline = _texture(rng, shape, rng.uniform(12, 50))
+        present = outline > np.quantile(outline, rng.uniform(0.2, 0.8))
+        density *= ndimage.gaussian_filter(present.astype(float), rng.uniform(0, 3))
     density /= max(float(np.quantile(density, 0.999)), 1e-9)
     return np.minimum(density, 1.5) ** rng.uniform(0.8, 1.5)
 

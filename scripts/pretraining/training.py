@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
+from scipy import ndimage
 from torch import Tensor, nn
 
 from napari_hush import n2v
@@ -31,6 +32,10 @@ from napari_hush.models.weights import new_network
 from napari_hush.system.atomic_write import whole_file
 from pretraining.camera import random_detector, random_optics
 from pretraining.structures import scene
+
+
+FINE = 9
+"""Pixels along each side of the mean that detail is the difference from."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,20 @@ class Batch:
     clean: Tensor
     noise: Tensor
     """Share of the noise in the variance of its image, 0 to 1, ``(B,)``."""
+    detail: Tensor
+    """Variance of what is finer than 9 pixels, in units of that of its image, ``(B,)``."""
     spread: Tensor
     """Standard deviation of its image in units of the patch, about 1, ``(B,)``."""
+
+    def reachable(self, floor: float) -> Tensor:
+        """About the squared error that can be reached in each patch, ``(B,)``.
+
+        That of a Wiener filter for detail that fills a tenth of all frequencies, and
+        `floor` in units of the variances of detail and noise.
+        """
+        detail, noise = self.detail, self.noise
+        error = 0.1 * detail * noise / (detail + 0.1 * noise).clamp(min=1e-9)
+        return self.spread.square() * (error + floor * (detail + noise) + 5e-4)
 
 
 def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
@@ -129,7 +146,7 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
     image may show more background, or fewer structures, than a scene does.
     """
     rng = np.random.default_rng([recipe.seed, 2, step])
-    noisy, clean, noise, spreads = [], [], [], []
+    noisy, clean, noise, details, spreads = [], [], [], [], []
     for _ in range(recipe.batch_size):
         chosen = scenes[rng.integers(len(scenes))]
         detector = random_detector(rng, lines=recipe.lines and bool(rng.random() < 0.7))
@@ -139,17 +156,20 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
         mean = detector.offset + spread * chosen.mean
         crop = chosen.image[_box(rng, chosen.image.shape, recipe.patch_size)]
         pair = np.stack([detector.exposed(crop, rng), detector.expected(crop)])
+        fine = pair[1] - ndimage.uniform_filter(pair[1], FINE)
         size, shift = math.exp(rng.normal(0, 0.4)), rng.normal(0, 0.3)
         pair = size * ((pair - mean) / deviation + shift)
         pair = _turned(rng, pair, lines=recipe.lines)
         noisy.append(pair[0])
         clean.append(pair[1])
         noise.append(of_noise / deviation**2)
+        details.append(float(fine.var()) / deviation**2)
         spreads.append(size)
     first, second = (
         torch.from_numpy(np.stack(part)[:, None]).float() for part in (noisy, clean)
     )
-    return Batch(first, second, torch.tensor(noise), torch.tensor(spreads))
+    facts = (torch.tensor(part) for part in (noise, details, spreads))
+    return Batch(first, second, *facts)
 
 
 def _box(
@@ -170,14 +190,14 @@ def _turned(rng: np.random.Generator, pair: NDArray[Any], *, lines: bool) -> NDA
 def loss_of(
     recipe: Recipe, batch: Batch, predict: Callable[[Tensor], Tensor], step: int
 ) -> Tensor:
-    """Squared error of each patch, divided by about what can be reached at its noise.
+    """Squared error of each patch, divided by about what can be reached in it.
 
-    Without that, the noisiest images would decide all, since their errors are largest.
+    Without that, the noisiest images would decide all, since their errors are largest, and
+    what is left of the noise on smooth parts would hardly count.
     """
-    noise, unit = batch.noise, batch.spread.square()
     if recipe.goal == "denoiser":
         error = (predict(batch.noisy) - batch.clean).square().flatten(1).mean(1)
-        return (error / unit / (0.1 * noise * (1 - noise) + 0.002)).mean()
+        return (error / batch.reachable(0.002)).mean()
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     config = N2VManipulateConfig(struct_mask_axis="horizontal" if recipe.lines else "none")
     masked = n2v.mask(batch.noisy, config, generator)
@@ -185,7 +205,7 @@ def loss_of(
     found = predict(masked.patches).flatten(1).gather(1, masked.pixels)
     error = masked.weights * (found - answers).square()
     error = error.sum(1) / masked.weights.sum(1).clamp(min=1)
-    return (error / unit / (0.1 * noise * (1 - noise) + 0.02)).mean()
+    return (error / batch.reachable(0.02)).mean()
 
 
 class _Training:
