@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from tests.widgets.gestures import drag_of_files, drop
 
 from napari_hush.careamist import CAREamist
 from napari_hush.io import write_tiff
+from napari_hush.widgets.dock.files_dock import CHECK_AFTER_MS
+from napari_hush.widgets.jobs.files_task import FilesRequest
 from napari_hush.widgets.user_settings import add_recent_model, load_setting
 
 
@@ -215,6 +218,30 @@ def test_cancel_keeps_what_is_done(files, folder, model, tmp_path, noisy):
     assert sorted(kept) == sorted(done)
     assert files.status.startswith(f"Cancelled: {len(done)} of 23 denoised")
     assert len([state for state in states(files).values() if state == "waiting"]) > 0
+
+
+def test_a_check_that_ends_after_the_job_changes_nothing(
+    files, folder, model, tmp_path, monkeypatch
+):
+    asked, released = threading.Event(), threading.Event()
+    whole = FilesRequest.found
+
+    def delayed(request, report, should_stop=None):
+        if should_stop is None:  # a check
+            asked.set()
+            return whole(request, lambda event: released.wait(60) and report(event))
+        return whole(request, report, should_stop)
+
+    monkeypatch.setattr(FilesRequest, "found", delayed)
+    fill(files, folder, model, tmp_path / "clean")
+    files.until(asked.is_set)
+    denoise(files)
+    assert files.status == "3 of 3 denoised into “clean”."
+    released.set()
+    files.until(lambda: not files.dock._check.state.busy)
+    QTest.qWait(2 * CHECK_AFTER_MS)
+    assert all(state.startswith("done") for state in states(files).values())
+    assert files.status == "3 of 3 denoised into “clean”."
 
 
 def test_a_finished_image_opens_with_its_metadata(files, viewer, model, tmp_path, noisy):

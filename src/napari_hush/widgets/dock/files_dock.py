@@ -62,6 +62,8 @@ class FilesDock(QWidget):
         self._progress = FilesProgress()
         self._refusal = ""
         self._check_again = False
+        self._heeds_check = False
+        """Whether the running check is one of the present inputs, and no job came since."""
 
         # ---- widgets
         self.setObjectName("files_dock")
@@ -178,10 +180,10 @@ class FilesDock(QWidget):
         if self._run.state.busy:
             return
         if self._check.state.busy:
-            self._check_again = True
+            self._check_again, self._heeds_check = True, False
             self._check.stop()
             return
-        self._refusal, self._check_again = "", False
+        self._refusal, self._check_again, self._heeds_check = "", False, True
         self._progress.clear()
         self._show_rows(None)
         if (request := self._inputs.value()) is not None:
@@ -189,12 +191,12 @@ class FilesDock(QWidget):
         self._render()
 
     def _on_checked(self, events: list[Event]) -> None:
-        if not self._run.state.busy and not self._check_again:
+        if self._heeds_check:
             self._show_rows(self._progress.take(events, time.monotonic()))
             self._render()
 
     def _on_refused(self, sentence: str) -> None:
-        if not self._check_again:
+        if self._heeds_check:
             self._refusal = sentence
 
     def _on_check_ended(self) -> None:
@@ -209,6 +211,8 @@ class FilesDock(QWidget):
         if request is None or request.model is None or self._run.state.busy:
             return
         self._check.stop()
+        self._check_later.stop()
+        self._check_again = self._heeds_check = False
         self._progress.begin()
         self._run.start(Activity.DENOISING, str(request), DenoisingFiles(request))
         if isinstance(request.model, Path):
