@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from napari_hush.errors import HushError
+from napari_hush.models.device import choose_precision
 from napari_hush.system.signals import OnTermination
 from pretraining.training import Recipe, pretrain
 
@@ -43,9 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, help="another number of patches")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--threads", type=int, default=1, help="decides bits, by rounding")
+    parser.add_argument("--rate", type=float, help="another learning rate")
+    parser.add_argument("--start", type=Path, help="weights to go on from, a .safetensors")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    changed = {"steps": options.steps, "batch_size": options.batch_size}
+    start = options.start and hashlib.sha256(options.start.read_bytes()).hexdigest()
+    changed = {
+        "steps": options.steps,
+        "batch_size": options.batch_size,
+        "rate": options.rate,
+        "start": start,
+        "precision": choose_precision("auto", torch.device(options.device)),
+    }
     recipe = replace(RECIPES[options.recipe], **{k: v for k, v in changed.items() if v})
     signals: list[int] = []
     try:
@@ -53,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             weights = pretrain(
                 recipe,
                 options.to,
+                start=options.start,
                 device=options.device,
                 should_stop=lambda: bool(signals),
             )

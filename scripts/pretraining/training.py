@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -28,6 +28,7 @@ from napari_hush.config import N2VManipulateConfig, UNetConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.checkpoint import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.ema import EMAWeights
+from napari_hush.models.device import Precision
 from napari_hush.models.weights import new_network
 from napari_hush.system.atomic_write import whole_file
 from pretraining.camera import random_detector, random_optics
@@ -63,6 +64,10 @@ class Recipe:
     lines : bool
         Whether some images have line noise, and lines are masked (`blind`).
     seed : int
+    precision : {"32", "bf16"}
+        Arithmetic of the network.
+    start : str or None
+        SHA-256 of the file of weights that it goes on from; None for random ones.
     """
 
     goal: Literal["denoiser", "blind"] = "denoiser"
@@ -79,6 +84,8 @@ class Recipe:
     frozen_from: float = 0.5
     lines: bool = False
     seed: int = 0
+    precision: Precision = "bf16"
+    start: str | None = None
 
     def rate_at(self, step: int) -> float:
         """The learning rate of `step`."""
@@ -211,9 +218,11 @@ def loss_of(
 class _Training:
     """Networks, optimizer and step of a pretraining, kept in one file."""
 
-    def __init__(self, recipe: Recipe, device: str) -> None:
+    def __init__(self, recipe: Recipe, device: str, start: Path | None) -> None:
         self._recipe, self._device = recipe, device
         self.network = new_network(UNetConfig(**recipe.network or {}), recipe.seed)
+        if start is not None:
+            load_weights(self.network, load_file(start))
         self.network.to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), recipe.rate)
         self.average = EMAWeights(self.network, recipe.ema)
@@ -241,7 +250,8 @@ class _Training:
     def _predict(self, patches: Tensor) -> Tensor:
         flat = patches.ndim == 4
         layout = torch.channels_last if flat else torch.channels_last_3d
-        with torch.autocast(self._device, torch.bfloat16):
+        half = self._recipe.precision == "bf16"
+        with torch.autocast(self._device, torch.bfloat16, enabled=half):
             patches = patches.to(self._device).contiguous(memory_format=layout)
             found: Tensor = self.network(patches)
         return found.float()
@@ -283,6 +293,23 @@ class _Training:
         self.step = int(header["step"])
 
 
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load `weights` of the same architecture, or of the same one in 2D into a 3D network.
+
+    Each 2D kernel becomes the middle plane of a 3D one, so that the network begins as one
+    that denoises plane by plane (Carreira and Zisserman, CVPR 2017, do so for videos).
+    """
+    found = {}
+    for name, own in network.state_dict().items():
+        value = weights[name].to(own.dtype)
+        if value.ndim == own.ndim - 1 > 2:
+            planes = torch.zeros_like(own)
+            planes[:, :, own.shape[2] // 2] = value
+            value = planes
+        found[name] = value
+    network.load_state_dict(found)
+
+
 class _Curve:
     """``step,loss,seconds`` of each hundred steps; what a resumed training repeats goes."""
 
@@ -309,11 +336,15 @@ def pretrain(
     recipe: Recipe,
     folder: Path,
     *,
+    start: Path | None = None,
     device: str = "cpu",
     keep_every: int = 500,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Path | None:
     """Train by `recipe`, or go on where ``folder/state.safetensors`` ends.
+
+    `start` is a file of weights to begin with, that of ``recipe.start``; those of a 2D
+    network serve a 3D one as well.
 
     Returns the path of the averaged weights, ``folder/weights.safetensors``, with the
     recipe in their header; or None if `should_stop` ended it, which is asked after each
@@ -322,7 +353,7 @@ def pretrain(
     the folder is that of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state, training = folder / "state.safetensors", _Training(recipe, device)
+    state, training = folder / "state.safetensors", _Training(recipe, device, start)
     if state.exists():
         training.restore(state)
     scenes, curve = Scenes(recipe), _Curve(folder / "curve.csv", training.step)
