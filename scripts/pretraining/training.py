@@ -197,14 +197,15 @@ def _turned(rng: np.random.Generator, pair: NDArray[Any], *, lines: bool) -> NDA
 def loss_of(
     recipe: Recipe, batch: Batch, predict: Callable[[Tensor], Tensor], step: int
 ) -> Tensor:
-    """Squared error of each patch, divided by about what can be reached in it.
+    """Logarithm of 1 plus the squared error in units of about what can be reached.
 
-    Without that, the noisiest images would decide all, since their errors are largest, and
-    what is left of the noise on smooth parts would hardly count.
+    Else the noisiest images would decide all, since their errors are largest, what is left
+    of the noise on smooth parts would hardly count, and few patches with many hot pixels
+    would outweigh all others.
     """
     if recipe.goal == "denoiser":
         error = (predict(batch.noisy) - batch.clean).square().flatten(1).mean(1)
-        return (error / batch.reachable(0.002)).mean()
+        return (error / batch.reachable(0.002)).log1p().mean()
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     config = N2VManipulateConfig(struct_mask_axis="horizontal" if recipe.lines else "none")
     masked = n2v.mask(batch.noisy, config, generator)
@@ -212,7 +213,7 @@ def loss_of(
     found = predict(masked.patches).flatten(1).gather(1, masked.pixels)
     error = masked.weights * (found - answers).square()
     error = error.sum(1) / masked.weights.sum(1).clamp(min=1)
-    return (error / batch.reachable(0.02)).mean()
+    return (error / batch.reachable(0.02)).log1p().mean()
 
 
 class _Training:

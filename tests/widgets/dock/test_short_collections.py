@@ -9,6 +9,9 @@ import weakref
 import numpy as np
 import pytest
 
+from qtpy.QtTest import QTest
+
+from napari_hush.widgets.dock.short_collections import LOOK_MS
 from napari_hush.widgets.results.pairing import result_mark
 
 
@@ -66,21 +69,29 @@ def test_layers_that_were_open_before_are_freed_as_well(viewer, hand):
     assert gc.get_freeze_count() > 200_000
 
 
-def test_what_a_training_run_held_is_freed_after_its_end(viewer, hand, noisy, quick):
-    viewer.add_image(noisy, name="cells")
-    hand.dock.setValue(quick(num_epochs=10_000))
-    hand.until_ready("train")
-    hand.click("train")
-    hand.until(lambda: gc.get_freeze_count() > 200_000, 60)
-    assert hand.dock.state.busy
-    held, is_held = _pixels()
-    cycle = [held]
-    cycle.append(cycle)
-    gc.freeze()
-    del held, cycle
-    hand.click("stop")
-    hand.until(lambda: is_held() is None, 20)
-    hand.until(lambda: gc.get_freeze_count() > 200_000, 20)
+def test_nothing_is_frozen_or_collected_while_a_task_runs(
+    viewer, frozen, noisy, quick, monkeypatch
+):
+    early, is_early_there = _pixels()
+    viewer.add_image(early, name="early")
+    del early
+    viewer.layers.selection = {viewer.layers["cells"]}
+    gc.freeze()  # as if it had been there before
+    frozen.dock.setValue(quick(num_epochs=10_000))
+    frozen.until_ready("train")
+    frozen.click("train")
+    frozen.until(lambda: frozen.dock.state.done > 0, 120)
+    calls = []
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    viewer.layers.remove(viewer.layers[1])
+    QTest.qWait(3 * LOOK_MS)
+    assert frozen.dock.state.busy
+    assert calls == []
+    monkeypatch.undo()
+    viewer.layers.remove("early")
+    frozen.click("stop")
+    frozen.until(lambda: is_early_there() is None, 20)
+    frozen.until(lambda: gc.get_freeze_count() > 200_000, 20)
 
 
 def test_everything_is_thawed_with_the_dock(viewer, frozen):

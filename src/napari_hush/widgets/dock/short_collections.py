@@ -27,8 +27,9 @@ class ShortCollections(QObject):
 
     napari collects garbage each time a layer is removed, which takes 0.4 s with all these
     objects, and some ms without them. Frozen objects are never freed: all are thawed while
-    `dock` is hidden, and for a moment after layers are removed that were frozen, and after
-    the end of tasks whose data were. `is_idle` returns whether no task runs.
+    `dock` is hidden, and for a moment after layers are removed that were frozen; if a task
+    runs, after its end, since its data would be frozen as well. `is_idle` returns whether
+    none runs.
     """
 
     def __init__(self, viewer: Any, is_idle: Callable[[], bool], dock: QWidget) -> None:
@@ -38,7 +39,6 @@ class ShortCollections(QObject):
         self._is_idle = is_idle
         self._frozen: WeakSet[Layer] | None = None
         self._has_garbage = False  # among the frozen objects, or those to be frozen
-        self._has_data = False  # of a task, among the frozen objects
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -54,16 +54,15 @@ class ShortCollections(QObject):
         return False
 
     def _look(self) -> None:
-        is_idle = self._is_idle()
-        if self._has_garbage or (self._has_data and is_idle):
+        if not self._is_idle():
+            return
+        if self._has_garbage:
             self._thaw()
             gc.collect()
-            self._has_garbage = self._has_data = False
+            self._has_garbage = False
         if self._frozen is None and _is_loaded() and not any(map(is_view, self._layers)):
-            self._has_data = not is_idle
             self._frozen = WeakSet(self._layers)
             gc.freeze()
-        if self._frozen is not None and not self._has_data:
             self._timer.stop()
 
     def _thaw(self) -> None:

@@ -17,7 +17,7 @@ from napari_hush.widgets.results.result_layer import ResultLayer
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
     from napari_hush.models import Model
     from napari_hush.widgets.results.save_image import SavingImage
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class DenoisingRun(Run):
     """Denoises layers of `viewer` one after the other into new layers, and saves those."""
 
-    def __init__(self, viewer: Any, parent: QObject) -> None:
+    def __init__(self, viewer: Any, parent: QWidget) -> None:
         super().__init__(parent, self._message)
+        self._widget = parent
         self._viewer = viewer
         self._results: list[ResultLayer] = []
         self._newer: Future[Model] | None = None
@@ -77,6 +78,7 @@ class DenoisingRun(Run):
                     event.record,
                     part=event.part,
                     before_training=event.before_training,
+                    widget=self._widget,
                 )
                 self._results.append(layer)
             elif isinstance(event, TilesDone) and self._result is not None:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QLabel
 
 from napari_hush.widgets.data.helper_layers import MARK, add_quietly, remove_quietly
 from napari_hush.widgets.results.contrast import FollowedLimits
-from napari_hush.widgets.theme.repaint import canvases
+from napari_hush.widgets.theme.repaint import canvases, paint_apart
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -25,8 +25,6 @@ FRAME = "#ff9f1c"
 """Color of the frame and the caption; seen on dark and on light pixels."""
 STEP_MS = 150
 """Milliseconds between two parts of the first preview; each takes the window a while."""
-PAINT_MS = 30
-"""Milliseconds from adding the layer to painting the window."""
 INSET = 12
 """Pixels between the caption and the edges of the canvas."""
 CAPTION = "preview_caption"
@@ -99,10 +97,8 @@ class PreviewLayer:
         preview, self._layer = self._preview, self._made
         self._layer.data = preview.pixels  # may be newer by now
         self._layer.translate = self._translation(preview)
-        window = None if self._caption is None else self._caption.window()
-        if window is not None:  # painted in a turn of its own, since both take long
-            window.setUpdatesEnabled(False)
-            QTimer.singleShot(PAINT_MS, lambda: window.setUpdatesEnabled(True))
+        if self._caption is not None:
+            paint_apart(self._caption)
         add_quietly(self._viewer, "add_layer", self._layer)
         self._name(preview)
         self._limits = FollowedLimits(self._layer)

@@ -288,6 +288,16 @@ class LoadingRecovered:
         return f"loading of the model of “{self.run.name}”"
 
 
+def wait_for_engine() -> None:
+    """Wait until `load_engine` has ended, if it runs in a thread named `LOADER`.
+
+    What a task makes meanwhile would be frozen with what is loaded, and never be freed.
+    """
+    for thread in threading.enumerate():
+        if thread.name == LOADER:
+            thread.join()
+
+
 def load_engine(configuration: Configuration) -> None:
     """Import what the first task needs, and measure the speed of a new device.
 

@@ -19,6 +19,7 @@ from napari_hush.widgets.results.pairing import (
     remembered,
     result_mark,
 )
+from napari_hush.widgets.theme.repaint import PAINT_MS, paint_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
+    from qtpy.QtWidgets import QWidget
+
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.results.canvas import Canvas
 
-APPEAR_MS = 30
+APPEAR_MS = 3 * PAINT_MS
 """Milliseconds until the layer is visible. napari takes 0.1 s to add a layer and as long
 to draw it for the first time; other events are handled in between."""
 REFRESH_SECONDS = 0.2
@@ -42,6 +45,7 @@ class ResultLayer:
     """A layer that shows a canvas while the engine fills it; the user may remove it.
 
     One from `before_training` gives way to the next one, and to a result that is no worse.
+    The window of `widget` is painted in a turn of its own.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class ResultLayer:
         *,
         part: str = "",
         before_training: bool = False,
+        widget: QWidget | None = None,
     ) -> None:
         self._viewer = viewer
         self._origin = origin
@@ -77,6 +82,8 @@ class ResultLayer:
             before=number if before_training else 0,
             **({} if self.file is None else {"file": str(self.file)}),
         )
+        if widget is not None:
+            paint_apart(widget)
         self._layer: Any = bare(
             viewer.add_image(
                 canvas.shown,

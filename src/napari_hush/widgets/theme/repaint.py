@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication, QEvent, QObject
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from qtpy.QtWidgets import QLabel, QMainWindow, QWidget
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ SHARE_OF_MOVIES = 0.01
 """Share of the main thread's time for animations in the window."""
 FRAME_MS = 30
 """Milliseconds between two frames of napari's busy indicator at full speed."""
+PAINT_MS = 30
+"""Milliseconds until a window is painted that waits for a turn of its own."""
 
 
 def paint_now(widget: QWidget) -> float:
@@ -31,6 +33,21 @@ def paint_now(widget: QWidget) -> float:
     seconds = time.perf_counter() - started
     _pace_movies(widget.window(), 1000 * seconds / SHARE_OF_MOVIES)
     return seconds
+
+
+def paint_apart(widget: QWidget) -> None:
+    """Paint the window of `widget` in a turn of the event loop of its own, later.
+
+    napari takes 0.1 s to add a layer, and as long to paint the window after that; events
+    are handled in between.
+    """
+    window = widget.window()
+    window.setUpdatesEnabled(False)
+    timer = QTimer(window)
+    timer.setSingleShot(True)
+    timer.timeout.connect(lambda: window.setUpdatesEnabled(True))
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(PAINT_MS)
 
 
 def _pace_movies(window: QWidget, least_ms: float) -> None:
