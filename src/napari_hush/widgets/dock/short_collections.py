@@ -37,11 +37,13 @@ class ShortCollections(QObject):
         self._dock = dock
         self._layers = bare(viewer).layers
         self._is_idle = is_idle
-        self._frozen: WeakSet[Layer] | None = None
+        self._is_frozen = False  # by this object; `load_engine` freezes first
+        self._free: WeakSet[Layer] = WeakSet()  # layers that are not frozen
         self._has_garbage = False  # among the frozen objects, or those to be frozen
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)
+        self._layers.events.inserted.connect(self._on_inserted)
         self._layers.events.removed.connect(self._on_removed)
         dock.installEventFilter(self)
 
@@ -60,18 +62,22 @@ class ShortCollections(QObject):
             self._thaw()
             gc.collect()
             self._has_garbage = False
-        if self._frozen is None and _is_loaded() and not any(map(is_view, self._layers)):
-            self._frozen = WeakSet(self._layers)
+        if not self._is_frozen and _is_loaded() and not any(map(is_view, self._layers)):
+            self._is_frozen = True
+            self._free.clear()
             gc.freeze()
             self._timer.stop()
 
     def _thaw(self) -> None:
-        self._frozen = None
+        self._is_frozen = False
         gc.unfreeze()
 
+    def _on_inserted(self, event: Any) -> None:
+        if _is_loaded():
+            self._free.add(event.value)
+
     def _on_removed(self, event: Any) -> None:
-        is_new = self._frozen is not None and event.value not in self._frozen
-        if not (is_new or is_view(event.value)):
+        if not (event.value in self._free or is_view(event.value)):
             self._has_garbage = True
             if self._dock.isVisible():
                 self._timer.start()  # anew: several may go, one after the other

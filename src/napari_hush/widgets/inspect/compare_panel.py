@@ -19,6 +19,7 @@ from napari_hush.widgets.results.pairing import (
     why_not_comparable,
 )
 from napari_hush.widgets.theme.help import HelpButton
+from napari_hush.widgets.theme.repaint import paint_apart
 from napari_hush.widgets.theme.widgets import WrappedLabel, column, mark, push_button, row
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class ComparePanel(QWidget):
             with QSignalBlocker(button):
                 button.setChecked(False)
         if view is not None:
+            paint_apart(self)
             self._changing = True
             try:
                 view.close()

@@ -78,6 +78,8 @@ class PreviewLayer:
         if self._caption is not None:
             self._caption.hide()
         if self._layer is not None:
+            if self._caption is not None:
+                paint_apart(self._caption)
             remove_quietly(self._viewer, (self._layer,))
             self._layer = None
 

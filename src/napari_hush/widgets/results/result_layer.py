@@ -6,9 +6,10 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from qtpy.QtCore import QTimer
 
-from napari_hush.widgets.data.helper_layers import bare
+from napari_hush.widgets.data.helper_layers import add_quietly
 from napari_hush.widgets.data.layers import result_name
 from napari_hush.widgets.results.canvas import DiskCanvas
 from napari_hush.widgets.results.contrast import FollowedLimits
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from napari_hush.widgets.data.layers import Origin
     from napari_hush.widgets.results.canvas import Canvas
 
-APPEAR_MS = 3 * PAINT_MS
-"""Milliseconds until the layer is visible. napari takes 0.1 s to add a layer and as long
-to draw it for the first time; other events are handled in between."""
+SELECT_MS, APPEAR_MS = 2 * PAINT_MS, 3 * PAINT_MS
+"""Milliseconds until the layer is selected, and visible. napari takes 0.1 s to add a layer
+and as long to draw it for the first time; other events are handled in between."""
 REFRESH_SECONDS = 0.2
 """Least time between two drawings of the layer while it fills."""
 DRAWING_SHARE = 0.1
@@ -84,15 +85,15 @@ class ResultLayer:
         )
         if widget is not None:
             paint_apart(widget)
-        self._layer: Any = bare(
-            viewer.add_image(
-                canvas.shown,
-                name=self._name(part),
-                metadata=origin.metadata | mark,
-                visible=False,
-                **origin.appearance,
-            )
+        self._layer: Any = Image(
+            canvas.shown,
+            name=self._name(part),
+            metadata=origin.metadata | mark,
+            visible=False,
+            **origin.appearance,
         )
+        add_quietly(viewer, "add_layer", self._layer)
+        QTimer.singleShot(SELECT_MS, self._select)
         note_name(self._layer)
         self._part = part
         self._limits = FollowedLimits(self._layer)
@@ -142,6 +143,10 @@ class ResultLayer:
     def _name(self, part: str) -> str:
         about = ", ".join(filter(None, (part, self._when)))
         return result_name(self._origin.name, self._number, about)
+
+    def _select(self) -> None:
+        if self.is_there:
+            self._viewer.layers.selection.active = self._layer
 
     def _appear(self) -> None:
         if not self.is_seen:

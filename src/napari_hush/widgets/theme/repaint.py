@@ -38,8 +38,8 @@ def paint_now(widget: QWidget) -> float:
 def paint_apart(widget: QWidget) -> None:
     """Paint the window of `widget` in a turn of the event loop of its own, later.
 
-    napari takes 0.1 s to add a layer, and as long to paint the window after that; events
-    are handled in between.
+    napari takes 0.1 s to add or remove a layer, and as long to paint the window after that;
+    events are handled in between.
     """
     window = widget.window()
     window.setUpdatesEnabled(False)
