@@ -34,7 +34,6 @@ from napari_hush.system.atomic_write import whole_file
 from pretraining.camera import random_detector, random_optics
 from pretraining.structures import scene
 
-
 FINE = 9
 """Pixels along each side of the mean that detail is the difference from."""
 

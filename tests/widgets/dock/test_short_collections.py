@@ -8,7 +8,6 @@ import weakref
 
 import numpy as np
 import pytest
-
 from qtpy.QtTest import QTest
 
 from napari_hush.widgets.dock.short_collections import LOOK_MS

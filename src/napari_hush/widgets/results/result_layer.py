@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import napari.viewer
-
     from qtpy.QtWidgets import QWidget
 
     from napari_hush.widgets.data.layers import Origin
