@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -28,11 +28,13 @@ from napari_hush.config import N2VManipulateConfig, UNetConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.checkpoint import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.ema import EMAWeights
-from napari_hush.models.device import Precision
 from napari_hush.models.weights import new_network
 from napari_hush.system.atomic_write import whole_file
 from pretraining.camera import random_detector, random_optics
 from pretraining.structures import scene
+
+if TYPE_CHECKING:
+    from napari_hush.models.device import Precision
 
 FINE = 9
 """Pixels along each side of the mean that detail is the difference from."""
