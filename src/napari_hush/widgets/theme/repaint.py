@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer
@@ -45,9 +47,14 @@ def paint_apart(widget: QWidget) -> None:
     window.setUpdatesEnabled(False)
     timer = QTimer(window)
     timer.setSingleShot(True)
-    timer.timeout.connect(lambda: window.setUpdatesEnabled(True))
+    timer.timeout.connect(partial(_paint_again, weakref.ref(window)))
     timer.timeout.connect(timer.deleteLater)
     timer.start(PAINT_MS)
+
+
+def _paint_again(window: weakref.ref[QWidget]) -> None:
+    if (there := window()) is not None:
+        there.setUpdatesEnabled(True)
 
 
 def _pace_movies(window: QWidget, least_ms: float) -> None:
