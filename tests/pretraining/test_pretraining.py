@@ -6,10 +6,20 @@ import os
 import signal
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from pretraining.__main__ import RECIPES, main
-from pretraining.training import Recipe, Scenes, draw, loss_of, pretrain
+from pretraining.training import (
+    Batch,
+    Recipe,
+    Scene,
+    Scenes,
+    draw,
+    load_weights,
+    loss_of,
+    pretrain,
+)
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -100,6 +110,57 @@ def test_a_perfect_answer_has_no_loss_and_noise_left_has_one():
         batch = draw(recipe, Scenes(recipe).at(0), 0)
         assert loss_of(recipe, batch, lambda _, b=batch: b.clean, 0).item() == 0
         assert loss_of(recipe, batch, lambda _, b=batch: b.noisy, 0).item() > 1
+
+
+def test_what_can_be_reached_depends_on_noise_and_detail():
+    """Noise of variance n over detail of variance d in a tenth f of all frequencies.
+
+    A Wiener filter leaves f d n / (d + f n).
+    """
+    parts = {"noise": 0.2, "detail": 0.5, "spread": 2.0}
+    batch = Batch(*(torch.zeros(1, 1, 8, 8),) * 2, **_tensors(parts))
+    wiener = 0.1 * 0.5 * 0.2 / (0.5 + 0.1 * 0.2)
+    wanted = 2.0**2 * (wiener + 0.01 * (0.5 + 0.2) + 5e-4)
+    assert batch.reachable(0.01).item() == pytest.approx(wanted, rel=1e-5)
+    smooth = replace(batch, **_tensors({"detail": 0.0}))
+    assert smooth.reachable(0).item() == pytest.approx(2.0**2 * 5e-4, rel=1e-5)
+
+
+def _tensors(values):
+    return {name: torch.tensor([value]) for name, value in values.items()}
+
+
+def test_detail_is_what_a_mean_of_nine_pixels_takes_away():
+    recipe = replace(TINY, batch_size=1)
+    for image, share in ((np.ones, 0), (_checkers, 1)):  # of the variance without noise
+        values = image((32, 32)).astype(np.float32)
+        scene = Scene(values, float(values.mean()), float(values.var()))
+        batch = draw(recipe, [scene], 0)
+        wanted = share * (1 - batch.noise.item())
+        assert batch.detail.item() == pytest.approx(wanted, rel=0.03, abs=1e-6)
+
+
+def _checkers(shape):
+    return np.indices(shape).sum(0) % 2
+
+
+def test_weights_in_2d_begin_a_3d_network_that_denoises_plane_by_plane():
+    flat, deep = (UNet(UNetConfig(conv_dims=n, **SMALL)).eval() for n in (2, 3))
+    load_weights(deep, flat.state_dict())
+    plane = torch.randn(1, 1, 16, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted, found = flat(plane), deep(plane[:, :, None].expand(-1, -1, 8, -1, -1))
+    for z in range(8):
+        torch.testing.assert_close(found[:, :, z], wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_it_goes_on_from_weights_that_are_given(tmp_path):
+    recipe = replace(TINY, steps=1, rate=0.0, frozen_from=0.0)
+    first = pretrain(replace(TINY, seed=5), tmp_path / "first")
+    second = pretrain(recipe, tmp_path / "second", start=first)
+    before, after = load_file(first), load_file(second)
+    for name, value in before.items():
+        assert torch.equal(after[name], value), name
 
 
 def test_the_rate_rises_and_falls():
