@@ -118,6 +118,20 @@ def test_pixels_that_are_no_numbers(value, held_out):
         measure([image], ["cells.tif"], held_out, (8, 8))
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_pixels_whose_squares_leave_float64_are_refused(scale):
+    pixels = scale * np.arange(1.0, 65).reshape(1, 8, 8)
+    with pytest.raises(DataError, match="multiply the image so that they are between"):
+        _ = measure([pixels], ["cells"], {}, (8, 8)).std
+    within = scale ** (149 / 300) * np.arange(1.0, 65).reshape(1, 8, 8)
+    found = measure([within], ["cells"], {}, (8, 8)).std
+    np.testing.assert_allclose(found, within.std(), rtol=1e-12)
+
+
+def test_an_image_of_one_tiny_value_has_no_spread():
+    assert measure([np.full((1, 8, 8), 1e-300)], ["dark"], {}, (8, 8)).std == 0
+
+
 def test_an_offset_that_hides_the_structure():
     found = Statistics()
     found.add(np.arange(2**62, 2**62 + 4000)[None])

@@ -4,11 +4,13 @@ import contextlib
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from napari_hush.errors import ExistingFileError, UnreadableFileError, UnwritableFileError
 from napari_hush.io.partial_output import open_partial_output
+from napari_hush.system.atomic_write import locked
 
 JOB = {"model": "a", "source": "b"}
 
@@ -91,6 +93,15 @@ def test_the_lock_of_version_0_1_is_respected(target):
     # A lock file left by a process that died is no lock.
     assert lock.exists()
     assert write(target) == [0, 1, 2]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_a_folder_in_which_no_file_can_be_made_is_said():
+    with (
+        pytest.raises(UnwritableFileError, match="no file can be made in its folder"),
+        locked(Path("/proc/x.tif")),
+    ):
+        pass
 
 
 @pytest.mark.process

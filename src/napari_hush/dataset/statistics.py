@@ -82,8 +82,18 @@ class Statistics:
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """Standard deviation of each channel, over all pixels (ddof 0)."""
+        """Standard deviation of each channel, over all pixels (ddof 0).
+
+        Raises a DataError if float64 cannot hold the square of the pixels.
+        """
         if self._counts is None:
+            lost = (self._squares == 0) & (self._minimum < self._maximum)
+            if lost.any() or not np.isfinite(self._squares).all():
+                raise DataError(
+                    f"Pixels of {self._minimum.min():.3g} to {self._maximum.max():.3g} "
+                    "cannot be computed with, since their squares leave the range of "
+                    "float64; multiply the image so that they are between 1e-150 and 1e150."
+                )
             return np.sqrt(self._squares / self.count)
         from_mean = np.square(self._levels - self.mean[:, None])
         return np.asarray(np.sqrt((self._counts * from_mean).sum(axis=1) / self.count))
@@ -128,11 +138,12 @@ class Statistics:
 
     def _add_moments(self, values: NDArray[np.float64]) -> None:
         n = values.shape[1]
-        mean = values.mean(axis=1)
-        squares = np.square(values - mean[:, None]).sum(axis=1)
-        delta = mean - self._mean
         total = self.count + n
-        self._squares = self._squares + squares + delta**2 * (self.count * n / total)
+        with np.errstate(over="ignore", invalid="ignore"):  # `std` says so
+            mean = values.mean(axis=1)
+            squares = np.square(values - mean[:, None]).sum(axis=1)
+            delta = mean - self._mean
+            self._squares = self._squares + squares + delta**2 * (self.count * n / total)
         self._mean = self._mean + delta * (n / total)
         self._minimum = np.minimum(self._minimum, values.min(axis=1))
         self._maximum = np.maximum(self._maximum, values.max(axis=1))

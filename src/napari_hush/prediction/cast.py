@@ -38,7 +38,7 @@ def check_holds(dtype: np.dtype[Any], scaling: Normalization) -> None:
         return
     limits = np.finfo(dtype)
     for mean, scale in zip(scaling.means, scaling.scales, strict=True):
-        if 0 < scale < limits.tiny or abs(mean) + scale > limits.max:
+        if 0 < scale < float(limits.tiny) or abs(mean) + scale > float(limits.max):
             raise DataError(
                 f"{dtype} cannot hold results of {mean:.3g} ± {scale:.3g}; choose another "
                 "data type for them."

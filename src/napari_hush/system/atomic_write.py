@@ -133,6 +133,11 @@ def locked(target: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
+            if not path.exists():  # as where the system makes all files itself
+                raise UnwritableFileError(
+                    f"Cannot write {str(target)!r}: no file can be made in its folder; "
+                    "choose another one."
+                ) from error
             raise ExistingFileError(
                 f"{str(target)!r} is being written by another process; wait for it, or "
                 "choose another name."
