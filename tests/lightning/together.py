@@ -55,12 +55,13 @@ def run(folder, name, ranks, **more):
                 os._exit(code)
         children.append(child)
     codes = [None] * ranks
+    loses_one = any(number is not None for _, number in more.get("at_step", {}).values())
     while None in codes and time.monotonic() - started < LIMIT:
         time.sleep(0.05)
         for rank, child in enumerate(children):
             if codes[rank] is None and os.waitpid(child, os.WNOHANG)[0] == child:
                 codes[rank] = "ended"
-        if codes[0] is not None and more.get("at_step"):
+        if codes[0] is not None and loses_one:
             break  # the others are dead or asleep
     for rank, child in enumerate(children):
         if codes[rank] is None:
