@@ -1,6 +1,8 @@
 """The verdict on a result, from its residual and from controls on the same data."""
 
+import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ from scipy.ndimage import gaussian_filter
 
 from napari_hush.errors import DataError
 from napari_hush.io import Image
-from napari_hush.quality import check_residual
+from napari_hush.quality import check_residual, local
+from napari_hush.quality.local import strangest_place
+from napari_hush.quality.spectra import Spectra
+from napari_hush.quality.verdict import _verdict
 
 CORRELATED = (0.4, 1, 0.4)
 
@@ -287,3 +292,199 @@ class TestRefused:
     def test_nan(self, noise_of):
         with pytest.raises(DataError, match="NaN"):
             check_residual(noise_of(), np.full((256, 256), np.nan))
+
+
+class TestLimits:
+    """Just inside and outside of the limits of the verdict."""
+
+    def said(self, *, best=1.0, blur5=1e6, flat=1e6, scaled=None, gain=1.0, **measured):
+        usual = {"error": 1.0, "noise_kept": 0.0, "uncertainty": 0.0, "lost_most": False}
+        usual |= {"lost": np.zeros(2), "noise_left": 0.123}
+
+        def spectra(**known):
+            return SimpleNamespace(**(usual | known))
+
+        blurs = {5.0: spectra(error=blur5), np.inf: spectra(error=flat)}
+        blurs.setdefault(best, spectra(error=1.0, noise_kept=0.25))
+        result = spectra(**measured)
+        result.with_gain = lambda: (gain, spectra(error=1e6) if scaled is None else scaled)
+        verdict, reason = _verdict(result, blurs, best)
+        return verdict, reason
+
+    @pytest.mark.parametrize(("error", "good"), [(1.35, True), (1.36, False)])
+    def test_a_result_is_good_up_to_1_35_times_the_best_blur(self, error, good):
+        assert (self.said(error=error)[0] == "good") == good
+        assert (self.said(error=error + 0.2, uncertainty=0.2)[0] == "good") == good
+        assert self.said(error=error, lost_most=True)[0] == "structure lost"
+
+    @pytest.mark.parametrize(("error", "good"), [(1.25, False), (1.26, True)])
+    def test_a_control_is_as_good_up_to_1_25_times(self, error, good):
+        for control, word in (("flat", "flat image"), ("blur5", "blur of 5 pixels")):
+            verdict, reason = self.said(error=1.2, **{control: error})
+            assert verdict == ("good" if good else "too noisy to judge")
+            assert (word in reason) != good
+            verdict, _ = self.said(error=0.5, **{control: error / 2})
+            assert verdict == ("good" if good else "too noisy to judge")
+
+    @pytest.mark.parametrize(
+        ("kept", "error", "left"),
+        [
+            (0.45, 1.1, False),
+            (0.46, 1.1, True),
+            (0.46, 1, False),
+            (0.8, 1, False),
+            (0.81, 1, True),
+            (0.81, 0.5, True),
+        ],
+    )
+    def test_noise_is_left(self, kept, error, left):
+        """A fifth more than the best blur keeps, which is better; or four fifths."""
+        verdict, reason = self.said(noise_kept=kept, error=error)
+        assert verdict == ("look closer" if left else "good")
+        assert ("Noise is left: 12% of it" in reason) == left
+
+    @pytest.mark.parametrize(
+        ("gain", "said"), [(1.04, True), (1.039, False), (1 / 1.04, True), (0.963, False)]
+    )
+    def test_the_contrast_is_another_from_4_percent(self, gain, said):
+        fits = SimpleNamespace(error=1.35, noise_kept=0.0, uncertainty=0, lost_most=False)
+        verdict, reason = self.said(error=3, gain=gain, scaled=fits)
+        assert verdict == "look closer"
+        assert (f"contrast of the result is {1 / gain:.2g} times" in reason) == said
+        keeps = SimpleNamespace(**(vars(fits) | {"noise_kept": 0.9}))
+        assert "contrast" not in self.said(error=3, gain=gain, scaled=keeps)[1]
+        bad = SimpleNamespace(**(vars(fits) | {"error": 1.36}))
+        assert "contrast" not in self.said(error=3, gain=gain, scaled=bad)[1]
+
+    @pytest.mark.parametrize(
+        ("error", "lost", "verdict", "word"),
+        [
+            (1.6, 0.9, "look closer", "A little structure may"),
+            (1.61, 0.9, "structure lost", "about 1.6 times that of a blur of 1 pixel;"),
+            (2.0, 0.5, "look closer", "Noise is left"),
+            (2.0, 0.501, "structure lost", "about 2.0 times"),
+        ],
+    )
+    def test_structure_is_lost_above_1_6_times(self, error, lost, verdict, word):
+        found = self.said(error=error, lost=np.array([lost * error, 0]))
+        assert (found[0], word in found[1]) == (verdict, True)
+
+    def test_the_best_blur_is_named(self):
+        lost = {"error": 9.0, "lost": np.array([4.0, 4.0])}
+        assert "that of a blur of 2.5 pixels;" in self.said(best=2.5, **lost)[1]
+        assert (
+            "9.0 times that of a flat image;" in self.said(best=np.inf, flat=1, **lost)[1]
+        )
+
+    def test_without_structure_nothing_but_noise_is_left(self):
+        verdict, reason = self.said(best=np.inf, flat=0.0, error=0.1)
+        assert (verdict, "Noise is left" in reason) == ("look closer", True)
+
+
+class TestSpectra:
+    """Of one band with 5 times the noise."""
+
+    def of(self, residual, cross, *, modes=200.0, unknown=0.0, noisy=5.0):
+        values = (modes, noisy, 1.0, residual, cross)
+        return Spectra(*(np.array([value]) for value in values), (), unknown)
+
+    @pytest.mark.parametrize("passed", [0, 0.3, 1])
+    def test_what_passes_a_share_of_signal_and_noise(self, passed):
+        found = self.of(5 * (1 - passed) ** 2, 5 * (1 - passed))
+        assert found.kept == pytest.approx(passed)
+        assert found.error == pytest.approx(4 * (1 - passed) ** 2 + passed**2)
+        assert found.noise_kept == found.noise_left == pytest.approx(passed)
+
+    @pytest.mark.parametrize(
+        ("incoherent", "least"), [(0.0, 0.6), (0.05, 0.4), (0.2, 0.2), (0.45, 0), (1, 0)]
+    )
+    def test_noise_kept_is_between_its_bounds(self, incoherent, least):
+        """0.6, as much as of the signal, and less by what is incoherent for the signal."""
+        found = self.of(5 * 0.4**2 + incoherent, 5 * 0.4)
+        assert found.kept == pytest.approx((0.6 + least) / 2)
+
+    def test_no_more_than_all_noise_is_kept(self):
+        assert self.of(0.2, -1.0).kept == pytest.approx(1)
+        assert self.of(5 * 1.2**2, 5 * 1.2).kept == pytest.approx(-0.2)
+
+    @pytest.mark.parametrize(
+        ("residual", "structure"), [(0.5, 0), (1, 0), (2, 0.25), (5, 1), (6, 1)]
+    )
+    def test_structure_is_the_share_of_the_signal_in_the_residual(
+        self, residual, structure
+    ):
+        assert self.of(residual, residual).structure == structure
+        assert self.of(residual, residual, noisy=1.0).structure == 0
+
+    @pytest.mark.parametrize(
+        ("residual", "modes", "unknown", "most"),
+        [
+            (3.0, 200, 0, False),
+            (3.01, 200, 0, True),
+            (3.01, 2 / 0.66**2, 0, True),
+            (3.01, 2 / 0.67**2, 0, False),
+            (3.01, 200, 1.69, True),
+            (3.01, 200, 1.71, False),
+        ],
+    )
+    def test_most_is_more_than_half_of_some_signal(self, residual, modes, unknown, most):
+        """Some is twice three standard errors, and what may be noise."""
+        found = self.of(residual, residual, modes=modes, unknown=unknown)
+        assert found.uncertainty == pytest.approx(math.sqrt(2 / modes))
+        assert found.lost_most == most
+
+    @pytest.mark.parametrize("factor", [0.5, 2])
+    def test_a_gain_fits_the_result_to_the_noisy_image(self, factor):
+        gain, fit = self.of(5 * (1 - factor) ** 2, 5 * (1 - factor)).with_gain()
+        assert gain == pytest.approx(1 / factor)
+        assert (fit.residual, fit.cross) == (pytest.approx(0), pytest.approx(0))
+        gain, fit = self.of(5.0, 5.0).with_gain()  # a flat result
+        assert (gain, fit.residual, fit.cross) == (0, 5, 5)
+
+
+class TestStrangestPlace:
+    """In units of the smoothed noise: of a Gaussian less one four times as wide."""
+
+    NOISE = math.sqrt((1 + 1 / 16 - 4 / 17) / (4 * math.pi))
+
+    def test_one_pixel_counts_up_to_four_deviations(self):
+        residual = np.zeros((1, 96, 96))
+        residual[0, 20, 70] = 100
+        distance, place = strangest_place(residual, residual)
+        peak = 4 * (1 - 1 / 16) / (2 * math.pi * 1.5)
+        assert distance == pytest.approx(peak / self.NOISE, rel=5e-3)
+        assert place == (0, 20, 70)
+
+    def test_a_square_is_seen_at_the_scale_that_fits(self):
+        residual = np.zeros((1, 128, 128))
+        residual[0, 55:66, 75:86] = -1
+        distance, place = strangest_place(residual, residual)
+
+        def passed(sigma):
+            return math.erf(5.5 / sigma / math.sqrt(2)) ** 2
+
+        best = max(sigma * (passed(sigma) - passed(4 * sigma)) for sigma in (1.5, 3))
+        assert distance == pytest.approx(best / self.NOISE, rel=5e-3)
+        assert place == (0, 60, 80)
+
+    def test_correlated_noise_is_measured(self, noise_of):
+        residual = gaussian_filter(noise_of(), 1.5, mode="wrap")[None]
+        distance, (_, y, x) = strangest_place(residual, residual)
+        found = []
+        for sigma in (1.5, 3):
+            smooth = gaussian_filter(residual[0], sigma, mode="wrap")
+            smooth -= gaussian_filter(residual[0], 4 * sigma, mode="wrap")
+            found.append(np.abs(smooth) / smooth.std())
+        assert distance == pytest.approx(max(one.max() for one in found), rel=0.05)
+        assert max(one[y, x] for one in found) == pytest.approx(distance, rel=0.05)
+
+    def test_planes_are_spread_over_a_large_stack(self, monkeypatch):
+        monkeypatch.setattr(local, "_MOST_PLANES", 3 * 64 * 48)
+        for plane, looked_at in ((0, True), (1, False), (2, True), (3, False), (4, True)):
+            residual = 0.1 * np.random.default_rng(0).normal(size=(5, 64, 48))
+            residual[plane, 28:33, 38:43] = 9
+            distance, place = strangest_place(residual, residual)
+            assert (distance > 10) == (place == (plane, 30, 40)) == looked_at
+
+    def test_there_is_none_where_nothing_varies(self):
+        assert strangest_place(np.zeros((2, 32, 32)), np.zeros((2, 32, 32))) is None
