@@ -182,6 +182,13 @@ def test_brightness_that_changed_is_said(cells, noise_of, shift, word):
     assert f"{word} than the noisy image by 3 on average" in report.reason
 
 
+@pytest.mark.parametrize(("shift", "verdict"), [(0.4, "good"), (0.6, "look closer")])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_brightness_may_change_by_half_of_the_noise(cells, noise_of, shift, verdict, sign):
+    report = check_residual(cells + 0.1 * noise_of(), cells + sign * shift * 0.1)
+    assert report.verdict == verdict
+
+
 class TestChannels:
     def test_the_worst_counts(self, cells, noise_of):
         truth = np.stack([cells, cells[::-1], cells.T])
@@ -194,6 +201,26 @@ class TestChannels:
         assert (report.verdict, report.channel) == ("structure lost", 1)
         assert report.reason.startswith("Channel 1: ")
 
+    def test_of_equal_verdicts_the_larger_error_counts(self, cells, noise_of):
+        truth = np.stack([cells, cells])
+        noisy = truth + 0.1 * np.stack([noise_of(), noise_of(seed=1)])
+        for worse in (0, 1):
+            result = blurred(noisy, 5)
+            result[worse] = blurred(noisy, 8)[worse]
+            report = check_residual(noisy, result, "CYX")
+            assert report.verdicts == ("structure lost", "structure lost")
+            assert report.channel == worse
+            assert report.reason.startswith(f"Channel {worse}: ")
+
+    def test_an_inverted_one_is_named(self, cells, noise_of):
+        truth = np.stack([cells, cells])
+        noisy = truth + 0.1 * np.stack([noise_of(), noise_of(seed=1)])
+        for inverted in (0, 1):
+            result = truth.copy()
+            result[inverted] *= -1
+            report = check_residual(noisy, result, "CYX", fit_gain=True)
+            assert report.reason.startswith(f"Channel {inverted}: The contrast is inverted")
+
     def test_integers(self, cells):
         truth = np.stack([cells, cells[::-1]]) * 200 + 20
         noisy = np.random.default_rng(0).poisson(truth).astype(np.uint16)
@@ -205,12 +232,13 @@ class TestChannels:
 class TestSmallThings:
     """A spot that is added or erased hardly changes the spectrum of a whole image."""
 
-    def test_what_is_invented_is_found_where_it_is(self, cells, noise_of):
+    @pytest.mark.parametrize("most", [2**24, 2**16], ids=["whole", "in regions"])
+    def test_what_is_invented_is_found_where_it_is(self, cells, noise_of, most):
         noisy = cells + 0.1 * noise_of()
         y, x = np.ogrid[: cells.shape[0], : cells.shape[1]]
         spot = np.exp(-((y - 100) ** 2 + (x - 60) ** 2) / 2 / 3**2)
         for sign in (1, -1):
-            report = check_residual(noisy, cells + sign * spot)
+            report = check_residual(noisy, cells + sign * spot, most_pixels=most)
             assert report.verdict == "look closer"
             place = re.search(r"X (\d+), Y (\d+)", report.reason)
             assert place is not None
@@ -226,6 +254,15 @@ class TestSmallThings:
         report = check_residual(noisy, result, "SZYX")
         assert report.verdict == "look closer"
         assert "Z 2 of image 1" in report.reason
+
+    def test_planes_of_deep_stacks_are_counted_from_the_first(self, noise_of):
+        noise = 0.1 * noise_of(shape=(20, 64, 64))
+        clean = np.tile(SCENES["texture"][:64, :64], (20, 1, 1))
+        result = clean.copy()
+        result[13, 12:18, 32:38] += 0.5
+        reason = check_residual(clean + noise, result, "ZYX").reason
+        place = re.search(r"At X (\d+), Y (\d+), Z 13 \(pixels", reason)
+        assert np.hypot(int(place[1]) - 35, int(place[2]) - 15) < 4
 
     @pytest.mark.parametrize("photons", [0.5, 5, 500])
     def test_noise_of_any_strength_is_no_finding(self, cells, photons):
