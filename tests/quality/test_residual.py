@@ -11,9 +11,19 @@ from scipy.ndimage import gaussian_filter
 
 from napari_hush.errors import DataError
 from napari_hush.io import Image
-from napari_hush.quality import check_residual, local
+from napari_hush.quality import check_residual, local, spectra
+from napari_hush.quality.correlation import NoiseCorrelation
 from napari_hush.quality.local import strangest_place
-from napari_hush.quality.spectra import Spectra
+from napari_hush.quality.spectra import (
+    Spectra,
+    _Bands,
+    _colored,
+    _folded,
+    _taper,
+    _white,
+    correlated,
+    spectra_of,
+)
 from napari_hush.quality.verdict import _verdict
 
 CORRELATED = (0.4, 1, 0.4)
@@ -477,6 +487,125 @@ class TestSpectra:
         assert (fit.residual, fit.cross) == (pytest.approx(0), pytest.approx(0))
         gain, fit = self.of(5.0, 5.0).with_gain()  # a flat result
         assert (gain, fit.residual, fit.cross) == (0, 5, 5)
+
+
+class TestBands:
+    """How the power of noise is measured in bands of frequencies."""
+
+    def test_bands_up_to_three_standard_errors_above_the_noise_have_no_signal(self):
+        rng = np.random.default_rng(2)
+        image = rng.normal(size=(128, 128)) + 2 * gaussian_filter(
+            rng.normal(size=(128, 128)), 1.2, mode="wrap"
+        )
+        found = spectra_of(image[None], image[None], None)
+        assert found.modes.sum() == 128**2 - 1  # all but the brightness
+        some = found.modes > 0
+        modes, noisy, noise = found.modes[some], found.noisy[some], found.noise[some]
+        density = np.min(noise[noisy > noise] / modes[noisy > noise])
+        np.testing.assert_allclose(noise[noisy > noise], density * modes[noisy > noise])
+        errors = (noisy / (density * modes) - 1.03) / np.sqrt(2 / modes)
+        np.testing.assert_array_equal(noisy > noise, errors >= 3)
+        assert ((errors > 2.4) & (errors < 3)).any()
+        assert ((errors > 3) & (errors < 4)).any()
+        assert found.noise.sum() == pytest.approx(1)
+        assert found.noisy[~some] == 0
+        np.testing.assert_allclose(found.residual, found.noisy)
+        np.testing.assert_allclose(found.cross, found.noisy)
+
+    def test_planes_of_large_stacks_are_spread_out(self, monkeypatch):
+        monkeypatch.setattr(spectra, "_MOST_PIXELS", 2 * 32 * 48)
+        planes = np.random.default_rng(0).normal(size=(3, 32, 48))
+        found = spectra_of(planes, planes, None)
+        two = spectra_of(planes[[0, 2]], planes[[0, 2]], None)
+        assert found.modes.sum() == 2 * (32 * 48 - 1)
+        np.testing.assert_array_equal(found.noisy, two.noisy)
+        one = spectra_of(planes[:1], planes[:1], None)
+        again = spectra_of(planes[[0, 0]], planes[[0, 0]], None)
+        np.testing.assert_allclose(again.modes, 2 * one.modes)
+        np.testing.assert_allclose(again.residual / again.noise.sum(), again.noisy)
+
+    def test_planes_fade_out_over_an_eighth_at_both_ends(self):
+        """By a squared sine, which with its mirror image makes 1."""
+        taper = _taper(32)
+        np.testing.assert_allclose(taper, taper[::-1])
+        np.testing.assert_allclose(taper[4:-4], 1)
+        np.testing.assert_allclose(taper[:4] + taper[:4][::-1], 1)
+        assert taper[0] == pytest.approx(math.sin(math.pi / 16) ** 2)
+
+    def test_white_noise_is_measured_at_high_frequencies(self):
+        """The mean of the weights, sines to the fourth along both axes, is 9 / 64."""
+        assert _white(np.full((16, 20), 3.0)) == pytest.approx(3)
+        one = np.zeros((16, 20))
+        one[8, 10] = 1
+        assert _white(one) == pytest.approx(1 / (16 * 20 * 9 / 64))
+        one[0, 10] = one[8, 0] = 1e9
+        assert _white(one) == pytest.approx(1 / 45)
+
+    def test_correlated_noise_is_measured_where_a_fifth_of_it_is(self):
+        shape = np.ones(10)
+        power = np.array([9.0, 3, 1, 2, 5, 6, 7, 8, 4, 10])
+        np.testing.assert_allclose(_colored(power, shape), 2 * shape)
+        shape[2] = 3  # a quarter of the noise
+        np.testing.assert_allclose(_colored(power, shape), shape / 3)
+
+    def test_a_blur_passes_a_gaussian(self):
+        bands = _Bands(40)
+        np.testing.assert_array_equal(bands.members.sum(0), 1)
+        np.testing.assert_allclose(bands.passed(0), 1)
+        np.testing.assert_array_equal(
+            bands.passed(np.inf), np.eye(1, len(bands.members))[0]
+        )
+        at = np.abs(np.fft.fftfreq(40))
+        factor = np.exp(-2 * (math.pi * 1.5 * at) ** 2)
+        for member, passed in zip(bands.members > 0, bands.passed(1.5), strict=True):
+            assert passed == pytest.approx(factor[member].mean())
+            assert at[member].max() < 1.5 * max(at[member].min(), 1 / 256)
+
+    @pytest.mark.parametrize(
+        ("lag", "value", "counted"),
+        [
+            (1, 0.3, 0.3),
+            (2, 0.3, 0.3),
+            (3, 0.3, 0.15),
+            (1, 0.04, 0.04),
+            (1, -0.04, -0.04),
+            (1, 0.039, 0),
+            (2, -0.039, 0),
+        ],
+    )
+    def test_power_of_correlated_noise(self, lag, value, counted):
+        """Correlations below 0.04 are chance; the farther half of the lags fades out."""
+        known = np.zeros((7, 7))
+        known[3, 3] = 1
+        known[3, [3 - lag, 3 + lag]] = value
+        noise = NoiseCorrelation(known, np.ones(1), 0.0, 0.01)
+        bands = _Bands(20), _Bands(24)
+        found = _folded(noise, bands).reshape(len(bands[0].members), -1)
+        wave = 1 + 2 * counted * np.cos(2 * math.pi * lag * np.fft.fftfreq(24))
+        expected = np.outer(bands[0].members.sum(1), bands[1].members @ wave)
+        np.testing.assert_allclose(found, expected)
+        turned = NoiseCorrelation(known.T, np.ones(1), 0.0, 0.01)
+        other = _folded(turned, bands[::-1]).reshape(-1, len(bands[0].members))
+        np.testing.assert_allclose(other, expected.T)
+
+    def test_a_thousandth_of_the_noise_is_in_every_band(self):
+        known = np.full((7, 7), 1.0)
+        found = _folded(
+            NoiseCorrelation(known, np.ones(1), 0, 0.01), (_Bands(20), _Bands(24))
+        )
+        assert found.min() > 0
+        assert found.min() < 2e-3 * found.mean()
+
+    @pytest.mark.parametrize(("share", "is_correlated"), [(0.15, False), (0.151, True)])
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_noise_is_correlated_above_15_percent(self, share, is_correlated, sign):
+        for place in [(3, 4), (3, 5), (4, 3), (5, 3)]:
+            known = np.zeros((7, 7))
+            known[3, 3] = 1
+            known[3, 6] = known[6, 3] = known[4, 4] = 0.9  # too far
+            known[place] = sign * share
+            found = NoiseCorrelation(known, np.ones(1), 0.0, 0.01)
+            assert correlated(found) == is_correlated
 
 
 class TestStrangestPlace:
