@@ -519,6 +519,9 @@ class TestBands:
         two = spectra_of(planes[[0, 2]], planes[[0, 2]], None)
         assert found.modes.sum() == 2 * (32 * 48 - 1)
         np.testing.assert_array_equal(found.noisy, two.noisy)
+        monkeypatch.setattr(spectra, "_MOST_PIXELS", 1)  # the first one in any case
+        assert spectra_of(planes, planes, None).modes.sum() == 32 * 48 - 1
+        monkeypatch.undo()
         one = spectra_of(planes[:1], planes[:1], None)
         again = spectra_of(planes[[0, 0]], planes[[0, 0]], None)
         np.testing.assert_allclose(again.modes, 2 * one.modes)
@@ -651,6 +654,12 @@ class TestStrangestPlace:
             residual[plane, 28:33, 38:43] = 9
             distance, place = strangest_place(residual, residual)
             assert (distance > 10) == (place == (plane, 30, 40)) == looked_at
+
+    def test_one_plane_is_looked_at_in_any_case(self, monkeypatch):
+        monkeypatch.setattr(local, "_MOST_PLANES", 1)
+        residual = np.random.default_rng(0).normal(size=(2, 64, 48))
+        residual[1, 28:33, 38:43] = 9
+        assert strangest_place(residual, residual)[1][0] == 0
 
     def test_there_is_none_where_nothing_varies(self):
         assert strangest_place(np.zeros((2, 32, 32)), np.zeros((2, 32, 32))) is None
