@@ -6,7 +6,7 @@ import pytest
 from napari_hush.config import N2VManipulateConfig
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import Image
-from napari_hush.quality import check_data
+from napari_hush.quality import ChannelReport, DataReport, check_data
 from napari_hush.quality.advice import advise, leak
 from napari_hush.quality.correlation import NoiseCorrelation
 
@@ -286,3 +286,38 @@ class TestLimits:
         weak = [noise_with([1, 0.03], [1, 0.02])] * 2
         weak[strong] = noise_with([1, 0.01], [1, 0.04])
         assert "0.01 along X, 0.04 along Y" in advise(weak, 0).reason
+
+
+def test_measurements_are_listed():
+    noise = noise_with([1, 0.401, 0.2, -0.1, 0.9], [1, -0.001], z=[1, 0.25])
+    advice = advise([noise], 0)
+    channel = ChannelReport(noise, 12.3456789, 1.5e-5, 0.123456, 0.5, advice, (1.0, 2.0))
+    report = DataReport((channel,), advice, 4096)
+    lines = [line.split() for line in report.as_text().splitlines()]
+    assert lines[3:] == [
+        ["noise", "correlation", "at", "1,", "2,", "3", "pixels"],
+        ["along", "X", "0.40", "0.20", "-0.10"],
+        ["along", "Y", "0.00", "0.00", "0.00"],
+        ["along", "Z", "0.25"],
+        ["noise", "level", "12.3", "gray", "values"],
+        ["hot", "pixels", "0.0015%"],
+        ["background", "12.3456%"],
+        ["saturated", "50.0000%"],
+    ]
+    plain = report.as_dict()["channels"][0]
+    assert (plain["sigma"], plain["background_share"]) == (12.3457, 0.1235)
+    assert plain["autocorrelation"]["x"] == [1, 0.401, 0.2, -0.1, 0.9]
+    flat = noise_with([1, 0.12346])
+    channel = ChannelReport(flat, 1.0, 0, 0, 0, advice)
+    text = DataReport((channel,) * 2, advice, 1).as_text()
+    assert "along Z" not in text.partition("noise correlation")[2]
+    assert text.count("Channel") == 2
+    (found, _) = DataReport((channel,) * 2, advice, 1).as_dict()["channels"]
+    assert found["autocorrelation"]["x"][1] == 0.1235
+
+
+def test_most_pixels_are_between_the_5th_and_the_95th_percentile():
+    pixels = np.random.default_rng(0).permutation(np.arange(101 * 101.0)).reshape(101, 101)
+    channels = check_data(np.stack([pixels, 3 * pixels]), "CYX").channels
+    assert channels[0].most == pytest.approx((510, 9690))
+    assert channels[1].most == pytest.approx((1530, 29070))
