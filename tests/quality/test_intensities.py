@@ -135,6 +135,7 @@ def test_values_of_equal_noise_are_divided_by_it():
     [
         (0.3, 0.1, 6 - 2.4 + 0.2, 2),
         (0.79, 0.7, 6 - 6.32 + 1.4, 2),
+        (0.75, 0.5, 1, 2),
         (0.9, 0.65, 2 - 1.8, 1),
         (0.99, 0.95, 0.05, 1),
     ],
@@ -153,7 +154,7 @@ def test_of_smooth_noise_first_differences_are_measured(near, next_, factor, ord
 
 @pytest.mark.parametrize(
     ("darkest", "brightest", "above", "is_hot"),
-    [(0, 1, 6, False), (0, 1, 6.1, True), (0, 4, 8, False), (0, 4, 8.1, True)],
+    [(0, 1, 6, False), (0, 1, 6.1, True), (50, 54, 8, False), (50, 54, 8.1, True)],
 )
 @pytest.mark.parametrize("place", [(0, 0), (0, 9), (5, 5), (8, 9), (8, 0)])
 def test_hot_pixels_exceed_their_neighbors(darkest, brightest, above, is_hot, place):
