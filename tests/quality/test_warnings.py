@@ -223,10 +223,11 @@ def test_a_dark_image_is_in_no_other_unit():
 def test_lost_structure_of_models_of_unknown_training(clean):
     noisy = Image.from_array(clean + noise(clean.shape), "YX")
     flat = np.full_like(clean, clean.mean())
-    advice = [
-        residual_warning(noisy, flat, trained_here=here).message.partition("; ")[2]
-        for here in (True, False)
+    messages = [
+        residual_warning(noisy, flat, trained_here=here).message for here in (True, False)
     ]
+    assert all(one.startswith("In the array: Structure was lost") for one in messages)
+    advice = [message.partition("; ")[2] for message in messages]
     assert advice[0].startswith("train longer")
     assert "does not suit this image, so train one" in advice[1]
 
