@@ -316,6 +316,14 @@ def test_a_sample_is_denoised_in_tiles_of_one_shape(
         np.testing.assert_allclose(result[0, 0], part, rtol=1e-5)
 
 
+def test_a_sample_of_volumes_keeps_their_planes(monkeypatch):
+    monkeypatch.setattr(own_value, "_TILE", {3: (8, 16, 16)})
+    monkeypatch.setattr(own_value, "_SAMPLE", 2 * 8 * 256)
+    images = open_images(picture(8, 40, 40), "array", "ZYX")
+    noisy, clean = _denoised_sample(untrained(axes="ZYX"), images)
+    assert [one.shape for one in (*noisy, *clean)] == [(1, 8, 16, 16)] * 4
+
+
 # ---- Training
 
 
