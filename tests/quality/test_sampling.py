@@ -155,6 +155,7 @@ def test_blocks_lie_side_by_side():
     blocks = cut_blocks([pixels, -pixels], 0)
     corners = [pixels[0, 0, y, x] for y in (0, 32) for x in (0, 32, 64)]
     assert blocks[:, 0, 0, 0].tolist() == [*corners, *(-c for c in corners)]
+    assert len(cut_blocks([pixels[:, :, :63, :95]], 0)) == 2  # whole ones alone
     small = cut_blocks([pixels[:, :, :20, :64]], 0)
     assert small.shape == (3, 1, 20, 20)
 
