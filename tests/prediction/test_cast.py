@@ -148,6 +148,7 @@ def test_results_too_small_or_large_for_a_type_are_refused(sign, mean, scale, he
         ("float32", "float32", 2**20, 2.49, None),
         ("uint16", "float32", 2**20, 2.49, None),
         ("float64", "uint8", 2**20, 2.49, None),
+        ("float64", "float32", 2**20, 0.5, "type of the source"),
         ("float64", "float32", 2**20, 0, None),
         ("uint64", "uint64", 2**54, 79, "subtract"),  # in steps of 4
         ("uint64", "uint64", 2**54, 80, None),
