@@ -78,6 +78,8 @@ def test_plots(careamist, noisy, tmp_path):
     losses = careamist.get_losses()
     np.testing.assert_array_equal(lines[0].get_ydata(), losses["train_loss"])
     np.testing.assert_array_equal(lines[1].get_ydata(), losses["val_loss"])
+    for line in lines:  # epochs count from 1
+        assert line.get_xdata()[0] == 1
     clean = careamist.predict(noisy)
     shown = plot_residual(noisy, clean).get_images()[0]
     np.testing.assert_allclose(shown.get_array(), noisy - clean, rtol=1e-4)

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_hush.config import BackgroundConfig
-from napari_hush.dataset.background import MEASURES, entropy, foreground, marked
+from napari_hush.dataset.background import (
+    MEASURES,
+    entropy,
+    foreground,
+    marked,
+    touches,
+)
 
 
 def test_entropy_is_the_logarithm_of_how_many_values_are_equally_frequent():
@@ -79,3 +85,40 @@ def test_entropy_of_values_that_differ_by_rounding():
     patch = np.full((8, 8), 1e12)
     patch[0, 0] = np.nextafter(1e12, 2e12)
     assert entropy(patch) == pytest.approx(entropy(patch > 1e12))
+
+
+def test_entropy_has_256_bins():
+    """Of 257 values side by side the last two share one."""
+    shares = np.array([1] * 255 + [2]) / 257
+    assert entropy(np.arange(257)) == pytest.approx(-(shares * np.log2(shares)).sum())
+
+
+def test_the_brightest_pixel_counts_where_asked():
+    assert MEASURES["max"](np.array([[3, 7], [5, 1]], np.uint8)) == 7
+
+
+def test_masked_pixels_are_neither_foreground_nor_marked(steps):
+    units, windows = steps
+    valid = np.ones(units[0].shape, bool)
+    valid[:, :, 4:8] = False
+    valid[0, :, 9:12] = False
+    units[0][0, :, 9:12] = 99  # masked in the first channel
+    config = BackgroundConfig(measure="max", threshold=-1, kept=0)
+    rng = np.random.default_rng(0)
+    kept = foreground(units, windows, (4, 4), config, rng, [valid])
+    assert kept.tolist() == [True, False, True, True]
+    config = BackgroundConfig(measure="max", threshold=2.5, kept=0)
+    kept = foreground(units, windows, (4, 4), config, rng, [valid])
+    assert kept.tolist() == [False, False, False, True]
+
+
+def test_a_mark_counts_where_a_pixel_of_any_channel_is_valid():
+    windows = np.array([[0, 0, 4 * n] for n in range(4)])
+    mask, valid = np.zeros((1, 4, 16)), np.zeros((2, 4, 16), bool)
+    mask[0, 1, [1, 5, 9]] = 1
+    valid[1, 1, 1] = True  # the marked pixel
+    valid[:, 2, 5] = True  # another one, of its column
+    valid[:, :, 12:] = True  # of a window without a mark
+    kept = marked([mask], windows, (4, 4), 0, np.random.default_rng(0), [valid])
+    assert kept.tolist() == [True, False, False, False]
+    assert touches([valid], windows, (4, 4)).tolist() == [True, True, False, True]

@@ -49,6 +49,14 @@ def test_a_run_taken_up_again_goes_on_in_the_same_order():
     assert list(whole) == list(resumed)
 
 
+def test_what_was_trained_on_is_skipped_in_the_first_epoch_alone():
+    whole, rest = PatchSampler(10, 7, seed=3), PatchSampler(10, 7, seed=3, skip=4)
+    assert (len(rest), list(rest)) == (3, list(whole)[4:])
+    for sampler in (whole, rest):
+        sampler.set_epoch(1)
+    assert (len(rest), list(rest)) == (7, list(whole))
+
+
 def test_other_datasets_are_asked_within_their_length():
     assert max(PatchSampler(5, 12, seed=1, counts_on=False)) == 4
 

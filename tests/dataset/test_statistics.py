@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_hush.config import MeanStdConfig
+from napari_hush.config import MeanStdConfig, MinMaxConfig
 from napari_hush.dataset import Statistics, fit_normalization, measure
 from napari_hush.dataset import statistics as module
 from napari_hush.errors import DataError
@@ -137,3 +137,86 @@ def test_an_offset_that_hides_the_structure():
     found.add(np.arange(2**62, 2**62 + 4000)[None])
     with pytest.raises(DataError, match=r"subtract 4\.61169e\+18 from the pixels first"):
         fit_normalization(MeanStdConfig(), found, "the data")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int8", "int16"])
+def test_quantiles_of_counted_integers_are_gray_values(dtype):
+    """Not between two of them, whose middle may be none."""
+    lowest, highest = np.iinfo(dtype).min, np.iinfo(dtype).max
+    found = Statistics()
+    found.add(np.array([[lowest, highest], [3, 5]], dtype))
+    halves = found.quantiles(0, 0.5, 0.999, 1)
+    assert halves.tolist() == [[lowest, 3]] * 3 + [[highest, 5]]
+    assert found.minimum.tolist() == [lowest, 3]
+    assert found.maximum.tolist() == [highest, 5]
+    assert found.counts.tolist() == [2, 2]
+    eleven = Statistics()
+    eleven.add(np.arange(11).astype(dtype)[None])
+    assert eleven.quantiles(0.1, 0.5, 1).tolist() == [[1], [5], [10]]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_nothing_may_be_added(dtype):
+    found = Statistics()
+    found.add(np.zeros((2, 0), dtype))
+    assert found.count == 0
+    found.add(np.full((2, 3), 7, dtype))
+    found.add(np.zeros((2, 0), dtype))
+    assert (found.mean.tolist(), found.counts.tolist()) == ([7, 7], [3, 3])
+    assert found.quantiles(0.5).tolist() == [[7, 7]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_nth_value_is_kept(monkeypatch, seed):
+    """More than twice as many as wanted are halved."""
+    monkeypatch.setattr(module, "_SKETCH", 10)
+    cuts = np.sort(np.random.default_rng(seed).integers(0, 500, 60))
+    found, bare = Statistics(), Statistics(quantiles=False)
+    for part in np.split(np.arange(500.0)[None], cuts, axis=1):
+        found.add(part)
+        bare.add(part)
+    kept = np.concatenate(found._values, axis=1)
+    assert kept.tolist() == [list(range(0, 500, 32))]
+    assert not bare._values
+    few = Statistics()
+    few.add(np.arange(20.0)[None])
+    assert few._values[0].shape == (1, 20)
+    few.add(np.full((1, 1), 20.0))
+    assert few._values[0].tolist() == [list(range(0, 21, 2))]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_statistics_of_all_channels_together_are_those_of_all_pixels(dtype, masked):
+    rng = np.random.default_rng(0)
+    image = rng.normal([[[50]], [[120]]], [[[5]], [[20]]], (2, 30, 40)).astype(dtype)
+    valid = np.ones(image.shape, bool)
+    valid[0, :20] = not masked
+    found = measure([image], ["a"], {}, (8, 8), valid=[valid] if masked else None)
+    counted = [int(one.sum()) for one in valid]
+    assert found.counts.tolist() == counted
+    pixels = image[valid].astype(float)
+    together = fit_normalization(MeanStdConfig(per_channel=False), found, "the data")
+    assert together.means == pytest.approx([pixels.mean()] * 2)
+    assert together.stds == pytest.approx([pixels.std()] * 2)
+    span = fit_normalization(MinMaxConfig(per_channel=False), found, "the data")
+    assert span.means == (pixels.min(),) * 2
+    assert span.stds == (np.ptp(pixels),) * 2
+    alone = fit_normalization(MeanStdConfig(), found, "the data")
+    assert alone.means == pytest.approx([image[c][valid[c]].mean() for c in (0, 1)])
+
+
+@pytest.mark.parametrize(("spread", "enough"), [(0.9, False), (1.1, True)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_structure_above_rounding_is_enough(spread, enough, sign):
+    """A spread of 1e-14 of the mean may be due to rounding."""
+    found = Statistics()
+    found.count = 1
+    found._mean, found._squares = np.array([sign * 1e6]), np.array([(spread * 1e-8) ** 2])
+    found._minimum, found._maximum = found._mean - 1e-8, found._mean + 1e-8
+    if enough:
+        known = fit_normalization(MeanStdConfig(), found, "the data")
+        assert known.stds == pytest.approx([spread * 1e-8])
+    else:
+        with pytest.raises(DataError, match=r"is -?1e\+06 nearly everywhere"):
+            fit_normalization(MeanStdConfig(), found, "the data")

@@ -177,3 +177,9 @@ def test_a_horizontal_mask_lies_along_x_and_in_the_plane():
     assert n2v.struct_offsets(config, 3).tolist() == [[0, 0, -1], [0, 0, 1]]
     square = N2VManipulateConfig(struct_mask_axis="square", struct_mask_span=3)
     assert len({tuple(o) for o in n2v.struct_offsets(square, 2).tolist()}) == 8
+
+
+@pytest.mark.parametrize("whole", [None, 3])
+def test_a_whole_batch_has_the_whole_weight(whole, generator):
+    masked = n2v.mask(torch.rand(3, 1, 16, 16), N2VManipulateConfig(), generator, 0, whole)
+    assert masked.part == 1

@@ -5,7 +5,13 @@ from napari_hush import CAREamist
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import PixelsClipped
 from napari_hush.io import Image
-from napari_hush.prediction.cast import put, result_dtype
+from napari_hush.models.normalization import Normalization
+from napari_hush.prediction.cast import (
+    check_holds,
+    put,
+    result_dtype,
+    rounding_warning,
+)
 
 INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
 
@@ -107,3 +113,55 @@ def test_out_must_be_of_the_type_that_is_asked_for(trained):
         careamist.predict(image, out=out)
     with pytest.raises(ConfigurationError, match="dtype"):
         careamist.predict(image, dtype="uint8")
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("mean", "scale", "held"),
+    [
+        (0, 2.0**-14, True),
+        (0, 2.0**-14 * 0.99, False),
+        (0, 0, True),
+        (65000, 504, True),
+        (65000, 600, False),
+    ],
+)
+def test_results_too_small_or_large_for_a_type_are_refused(sign, mean, scale, held):
+    """Normal numbers of 16 bits are 2**-14 to 65504."""
+    scaling = Normalization((0.0, sign * mean), (1.0, scale))
+    check_holds(np.dtype("uint8"), scaling)
+    check_holds(np.dtype("float32"), scaling)
+    if held:
+        check_holds(np.dtype("float16"), scaling)
+    else:
+        with pytest.raises(DataError, match="float16 cannot hold results"):
+            check_holds(np.dtype("float16"), scaling)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("source", "result", "mean", "scale", "advice"),
+    [
+        ("float64", "float32", 2**20, 2.5, None),
+        ("float64", "float32", 2**20, 2.49, "type of the source"),  # in steps of an eighth
+        ("float32", "float32", 2**20, 2.49, None),
+        ("uint16", "float32", 2**20, 2.49, None),
+        ("float64", "uint8", 2**20, 2.49, None),
+        ("float64", "float32", 2**20, 0.5, "type of the source"),
+        ("float64", "float32", 2**20, 0, None),
+        ("uint64", "uint64", 2**54, 79, "subtract"),  # in steps of 4
+        ("uint64", "uint64", 2**54, 80, None),
+        ("uint64", "uint64", 2**54, 0, "subtract"),
+        ("uint64", "uint64", 2**53 - 1, 0, None),
+        ("int64", "float32", 2**20, 2.49, "type of the source"),
+        ("uint32", "uint32", 2**54, 79, None),
+    ],
+)
+def test_steps_of_a_20th_of_the_spread_are_rough(sign, source, result, mean, scale, advice):
+    image = Image.from_array(np.zeros((8, 8), source), "YX")
+    scaling = Normalization((0.0, float(sign * mean)), (1.0, float(scale)))
+    warning = rounding_warning(image, np.dtype(result), scaling)
+    assert (warning is None) == (advice is None)
+    if advice:
+        assert advice in warning.message

@@ -17,8 +17,13 @@ from napari_hush.io import open_images, read_record, write_tiff
 from napari_hush.models import Model, UNet, load_model, save_model
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.unet import with_own_value
-from napari_hush.prediction import fit_own_value
-from napari_hush.prediction.own_value import own_weights
+from napari_hush.prediction import fit_own_value, own_value
+from napari_hush.prediction.own_value import (
+    _denoised_sample,
+    _energies,
+    _spread,
+    own_weights,
+)
 
 SMALL = {"model_params": {"num_channels_init": 8, "depth": 1}}
 
@@ -127,6 +132,61 @@ def test_of_hot_pixels_little_comes_back():
     torch.testing.assert_close(result[usual], expected[usual])
 
 
+@pytest.mark.parametrize(("rows", "enough"), [(127, False), (128, True)])
+def test_noise_is_known_from_two_to_the_15_pixels(rows, enough):
+    rng = np.random.default_rng(9)
+    noisy, clean = rng.normal(0, 5, (1, 1, rows, 256)), np.zeros((1, 1, rows, 256))
+    clean += smooth(rng, clean.shape, (0, 0, 2, 2), 5)
+    (curve,) = own_weights([noisy], [clean])
+    assert any(weight for _, weight, _ in curve) == enough
+
+
+def test_pixels_may_be_hot_from_four_deviations_of_the_residual():
+    rng = np.random.default_rng(9)
+    truth = 100 + smooth(rng, (1, 1, 256, 256), (0, 0, 4, 4), 20)
+    noisy = truth + rng.normal(0, 4, truth.shape)
+    clean = truth + smooth(rng, truth.shape, (0, 0, 2, 2), 3)
+    (curve,) = own_weights([noisy], [clean])
+    assert [most for _, _, most in curve] == pytest.approx([4 * 5] * 4, rel=0.06)
+
+
+def test_noise_that_only_farther_neighbors_share_is_given_back():
+    rng = np.random.default_rng(9)
+    white = rng.normal(0, 4, (1, 1, 258, 256))
+    noisy = white[..., 2:, :] + 0.5 * white[..., :-2, :]
+    clean = smooth(rng, noisy.shape, (0, 0, 2, 2), 5)
+    (curve,) = own_weights([noisy], [clean])
+    assert max(weight for _, weight, _ in curve) > 0.2
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_energies_of_pixels(depth):
+    """A correlation of 0.1 or of -0.05, less 0.03, counts along Y and X, not along Z."""
+    rng = np.random.default_rng(9)
+    noisy, clean = rng.normal(9, 3, (2, depth, 20, 24))
+    lags = [np.array([1, 0.1]), np.array([1, 0.1]), np.array([1, -0.05])]
+    level, noise, residual = _energies(noisy, clean, lags)
+    planes = slice(None) if depth < 3 else slice(1, -1)
+    inner = planes, slice(1, -1), slice(1, -1)
+    np.testing.assert_allclose(residual, ((noisy - clean) ** 2)[inner].ravel())
+    second = np.diff(np.diff(noisy, n=2, axis=1), n=2, axis=2)
+    factor = (6 - 8 * 0.07) * (6 + 8 * 0.02)
+    if depth == 3:
+        second, factor = np.diff(second, n=2, axis=0), 6 * factor
+    np.testing.assert_allclose(noise, 1.02 * second.ravel() ** 2 / factor)
+    level = level.reshape(-1, 18, 22)
+    middle = depth // 2 if depth == 3 else 0
+    assert level[0, 9, 9] == pytest.approx(clean[middle, 7:14, 7:14].mean())
+    assert level[0, 0, 0] == pytest.approx(clean[middle, :5, :5].mean())
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "wanted"), [(10, 3, [1, 5, 8]), (4, 9, [0, 1, 2, 3]), (7, 1, [3])]
+)
+def test_items_are_spread_evenly(count, most, wanted):
+    assert _spread(range(count), most) == wanted
+
+
 # ---- The model, and every route
 
 CURVE = ((980.0, 0.0, 500.0), (1000.0, 0.2, 600.0), (1010.0, 0.9, 700.0))
@@ -221,6 +281,47 @@ def test_the_command_line_leaves_it_out_and_says_so(tmp_path, capsys):
     with pytest.raises(ExistingFileError, match="own_value"):
         careamist.predict_to_disk(tmp_path / "a.tif", **again)
     assert careamist.predict_to_disk(tmp_path / "a.tif", own_value="off", **again) == [out]
+
+
+@pytest.mark.parametrize(
+    ("images", "tiles", "most", "regions"),
+    [(1, 4, 64, 4), (2, 5, 64, 4), (3, 2, 64, 3), (1, 4, 2, 2), (3, 4, 2, 2)],
+)
+def test_a_sample_is_denoised_in_tiles_of_one_shape(
+    monkeypatch, images, tiles, most, regions
+):
+    """So many tiles of 16 x 16 pixels, at most, shared by the images."""
+    monkeypatch.setattr(own_value, "_TILE", {2: (16, 16)})
+    monkeypatch.setattr(own_value, "_SAMPLE", tiles * 256)
+    monkeypatch.setattr(own_value, "_MOST_TILES", most)
+    model = untrained()
+    pictures = [picture(40, 48) + number for number in range(images)]
+    opened = [image for one in pictures for image in open_images(one, "array", "YX")]
+    noisy, clean = _denoised_sample(model, opened)
+    assert len(noisy) == len(clean) == regions
+    assert {one.shape for one in (*noisy, *clean)} == {(1, 1, 16, 16)}
+    careamist = CAREamist(model)
+    whole = [
+        careamist.predict(one, own_value="off", tile_size=(16, 16)) for one in pictures
+    ]
+    for region, result in zip(noisy, clean, strict=True):
+        places = [
+            (number, y, x)
+            for number, one in enumerate(pictures)
+            for y, x in np.argwhere(one == region[0, 0, 0, 0])
+            if np.array_equal(one[y : y + 16, x : x + 16], region[0, 0])
+        ]
+        ((number, y, x),) = places
+        part = whole[number][y : y + 16, x : x + 16]
+        np.testing.assert_allclose(result[0, 0], part, rtol=1e-5)
+
+
+def test_a_sample_of_volumes_keeps_their_planes(monkeypatch):
+    monkeypatch.setattr(own_value, "_TILE", {3: (8, 16, 16)})
+    monkeypatch.setattr(own_value, "_SAMPLE", 2 * 8 * 256)
+    images = open_images(picture(8, 40, 40), "array", "ZYX")
+    noisy, clean = _denoised_sample(untrained(axes="ZYX"), images)
+    assert [one.shape for one in (*noisy, *clean)] == [(1, 8, 16, 16)] * 4
 
 
 # ---- Training

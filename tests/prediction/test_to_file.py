@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import (
+    ConfigurationError,
+    DataError,
     ExistingFileError,
     HushError,
     OutOfMemoryError,
@@ -38,6 +40,8 @@ from napari_hush.io import TiffResult, read_metadata, read_record, write_tiff
 from napari_hush.io.zarr import write as zarr_write
 from napari_hush.models import Model, UNet, save_model
 from napari_hush.models.normalization import Normalization
+from napari_hush.prediction import files
+from napari_hush.prediction.files import FilesPlan, predict_files, refuse_other_results
 
 SIZES = {
     "scale": {"Z": 2.0, "Y": 0.25, "X": 0.25},
@@ -642,3 +646,119 @@ def test_resuming_keeps_no_image_that_is_no_result(tmp_path):
         untrained().predict_to_disk(
             tmp_path / "a.tif", prediction_dir=tmp_path / "out", resume=True
         )
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted", "other"),
+    [
+        ({}, {"tta": 1, "dtype": "float32"}, None),
+        ({}, {"tta": 8}, "tta"),
+        ({}, {"dtype": "source"}, "dtype"),
+        ({"settings": {"tta": True}}, {"tta": 8}, None),
+        ({"settings": {"tta": False}}, {"tta": 1}, "tta"),
+        ({"settings": {"tta": 2}}, {"tta": 2}, None),
+        ({"settings": {"tta": 2}}, {"tta": 8}, "tta"),
+        ({"model": {"sha256": "a"}}, {"model": "a"}, None),
+        ({"model": {"sha256": "a"}}, {"model": "b"}, "model"),
+        ({"model": {"sha256": "a"}}, {"model": ("b", "a")}, None),
+        ({"model": {"sha256": "a"}}, {"model": ("b", "c")}, "model"),
+        (None, {"model": "a"}, "model"),
+        ({"precision": "32"}, {"precision": "16"}, "precision"),
+        ({"precision": "32"}, {"precision": "auto"}, None),
+        ({"precision": "32"}, {"precision": None}, None),
+        ({}, {"precision": "16"}, None),
+        ({"model": {"own_value": [1]}}, {"own_value": [1]}, None),
+        ({"model": {"own_value": [1]}}, {"own_value": []}, "own_value"),
+        ({"settings": {"own_value": "off"}}, {"own_value": []}, None),
+        (
+            {"model": {"own_value": [1]}, "settings": {"own_value": "off"}},
+            {"own_value": [1]},
+            "own_value",
+        ),
+        ({"settings": {"tta": 2}}, {"tta": 8, "dtype": "source"}, "tta and dtype"),
+    ],
+)
+def test_results_are_kept_if_they_were_made_alike(
+    tmp_path, monkeypatch, record, wanted, other
+):
+    record = None if record is None else {"model": {}, **record}
+    monkeypatch.setattr(files, "read_record", lambda target: record)
+    target = tmp_path / "a.tif"
+    refuse_other_results([target], **wanted)  # does not exist
+    target.touch()
+    if other is None:
+        refuse_other_results([target], **wanted)
+    else:
+        with pytest.raises(ExistingFileError, match=f"made with this {other};"):
+            refuse_other_results([tmp_path / "b.tif", target], **wanted)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_files_are_denoised_one_after_the_other(tmp_path, resume):
+    """The second exists, the third fails, and the fifth is of another process."""
+    images = [tmp_path / f"{number}.tif" for number in range(5)]
+    targets = [tmp_path / f"result {number}.tif" for number in range(5)]
+    targets[1].touch()
+    missing = tmp_path / "missing.tif"
+    plan = FilesPlan(images, targets, range(4), {missing: "is not there"})
+    done, finished, events = [], [], []
+
+    def denoise(image, target, number, count):
+        assert (image, target, count) == (images[number], targets[number], 5)
+        done.append(number)
+        if number == 2:
+            raise DataError("has no pixels")
+        return True
+
+    def finish(image, target):
+        finished.append(targets.index(target))
+        assert image == images[finished[-1]]
+
+    with pytest.raises(SomeFilesFailedError) as raised:
+        predict_files(
+            denoise, plan, resume=resume, on_progress=events.append, finish=finish
+        )
+    assert done == ([0, 2, 3] if resume else [0, 1, 2, 3])
+    assert finished == [0, 1, 3]
+    kinds = [FileFailed, FileWritten, FileKept if resume else FileWritten, FileFailed]
+    assert [type(event) for event in events] == [*kinds, FileWritten]
+    assert raised.value.failed == {missing: "is not there", images[2]: "has no pixels"}
+    assert raised.value.done == [targets[0], targets[1], targets[3]]
+
+
+def test_the_error_of_a_single_file_and_those_of_all_end_the_job(tmp_path):
+    def fails(error):
+        def denoise(image, target, number, count):
+            done.append(number)
+            raise error
+
+        return denoise
+
+    for count, error in ((1, DataError("a")), (2, ConfigurationError("a"))):
+        paths = [tmp_path / str(number) for number in range(count)]
+        plan, done = FilesPlan(paths, paths, range(count), {}), []
+        with pytest.raises(type(error)):
+            predict_files(fails(error), plan, on_progress=lambda event: None)
+        assert done == [0]
+
+
+def test_a_job_that_is_stopped_returns_what_is_complete(tmp_path):
+    paths = [tmp_path / str(number) for number in range(3)]
+    plan = FilesPlan(paths, paths, range(3), {tmp_path / "x": "is damaged"})
+
+    def denoise(image, target, number, count):
+        return number == 0
+
+    assert predict_files(denoise, plan, on_progress=lambda event: None) == paths[:1]
+
+
+@pytest.mark.parametrize(
+    ("count", "ranks", "refused"),
+    [(1, 9, False), (2, 3, True), (3, 3, False), (0, 2, False)],
+)
+def test_processes_without_work_are_refused(count, ranks, refused):
+    if refused:
+        with pytest.raises(ConfigurationError, match="are 2 files but 3 processes"):
+            files._check_enough(count, "files", ranks)
+    else:
+        files._check_enough(count, "files", ranks)

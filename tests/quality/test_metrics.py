@@ -178,3 +178,10 @@ def test_multiscale_ssim_is_that_of_torchmetrics():
     assert multiscale_ssim(200 - clean, clean, data_range=100) == 0
     with pytest.raises(DataError, match="176 pixels"):
         multiscale_ssim(clean[:175], clean[:175], data_range=100)
+
+
+def test_multiscale_ssim_counts_brightness_once_at_the_last_scale():
+    dark, bright = np.full((176, 177), 0.5), np.full((176, 177), 0.25)
+    similarity = (2 * 0.5 * 0.25 + 0.01**2) / (0.5**2 + 0.25**2 + 0.01**2)
+    found = multiscale_ssim(dark, bright, data_range=1)
+    assert found == pytest.approx(similarity**0.1333)

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from napari_hush.io import Image
-from napari_hush.quality import check_data, data_warnings
+from napari_hush.quality import check_data, data_warnings, motion
 
 
 def movie(speed, photons=8.0, frames=12, seed=0):
@@ -86,3 +86,123 @@ def test_training_warns_of_what_moves_too_fast():
     assert data_warnings(images, **settings) == []
     slow = [Image.from_array(movie(0.5), "TYX")]
     assert data_warnings(slow, **settings, time_context=1) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "fast", "context", "too_fast"),
+    [
+        (0.5, 0.0, 2, False),
+        (0.501, 0.0, 0, True),
+        (0.3, 0.01, 2, False),
+        (0.3, 0.011, 2, True),
+    ],
+)
+def test_limits_of_what_may_change(monkeypatch, changed, fast, context, too_fast):
+    monkeypatch.setattr(motion, "_measured", lambda regions: (changed, fast))
+    image = Image.from_array(np.zeros((5, 16, 16)), "TYX")
+    found = motion.advise_frames(image, 0, 2**20)
+    assert (found.time_context, found.too_fast) == (context, too_fast)
+    assert found.changed == changed
+    assert ("Something changes faster" in found.reason) == (too_fast and context > 0)
+
+
+def test_channels_without_structure_do_not_count(monkeypatch):
+    found = iter([(0.2, 0.2), None, (0.3, 0.0)])
+    monkeypatch.setattr(motion, "_measured", lambda regions: next(found))
+    image = Image.from_array(np.zeros((3, 3, 16, 16)), "TCYX")
+    advice = motion.advise_frames(image, 0, 2**20)
+    assert (advice.changed, advice.too_fast, advice.time_context) == (0.3, False, 1)
+    monkeypatch.setattr(motion, "_measured", lambda regions: None)
+    advice = motion.advise_frames(image, 0, 2**20)
+    assert (advice.time_context, advice.changed, advice.too_fast) == (0, 1, False)
+    assert "too little structure" in advice.reason
+
+
+def squares(*levels):
+    """Frames of two squares: one stays, the other has these levels. Zero on average."""
+    frames = np.zeros((1, len(levels), 33, 40))
+    for left, values in ((4, [3.0] * len(levels)), (24, levels)):
+        for t, level in enumerate(values):
+            frames[0, t, 4:12, left : left + 8] = level
+            frames[0, t, 20:28, left : left + 8] = -level
+    frames[:, :, 32] = 1e3  # half a bin, which does not count
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("levels", "is_fast"), [((0, 0, 1, 0.9), False), ((0, 0, 1, 0.8), True)]
+)
+def test_what_changes_as_much_from_frame_to_frame_is_too_fast(levels, is_fast):
+    """0.4 times as much as over half of the movie, or more; in units of one square."""
+    whole = np.mean([9 + level**2 for level in levels])
+    next_ = np.mean(np.diff(levels) ** 2)
+    last = np.mean(np.subtract(levels[2:], levels[:2]) ** 2)
+    assert (next_ > 0.4 * last) == is_fast
+    changed, fast = motion._measured(squares(*levels).repeat(64, axis=0))
+    assert changed == pytest.approx(next_ / (2 * whole))
+    assert fast == is_fast * changed
+
+
+def test_of_an_odd_number_of_frames_the_smaller_half_is_between():
+    """Levels of even and odd frames are those after two, so that all change is fast."""
+    changed, fast = motion._measured(squares(0, 2, 0, 2, 0).repeat(9, axis=0))
+    assert changed == fast == pytest.approx(4 / 2 / (9 + 8 / 5))
+
+
+def test_all_of_the_structure_may_change():
+    """Differences of opposite frames have four times theirs."""
+    frames = squares(3, 3).repeat(9, axis=0)
+    frames[:, 1] *= -1
+    assert motion._measured(frames)[0] == 1
+
+
+@pytest.mark.parametrize(("power", "certain"), [(1.6, True), (1.75, False)])
+def test_four_standard_errors_are_certain(power, certain):
+    """Two values 1 and p have a mean of (1 + p) / 2 and an error of (p - 1) / 2."""
+    one = squares(1)[0, 0]
+    still = np.stack([one, np.sqrt(power) * one])[None]
+    assert (motion._measured(still) is not None) == certain
+    level = 1 + np.sqrt(power)
+    changing = squares(0, 1, level)
+    changing[..., :20] *= 9
+    changed, fast = motion._measured(changing)
+    assert (changed > 0) == certain
+    assert certain or fast == 0
+
+
+def test_structure_is_what_neighbors_share_along_both_axes():
+    rows = np.array([[1.0, 1, 1], [-1, -1, -1], [1, 1, 1]])
+    assert motion._structure(rows[None, None]) == (-1, 0)
+    assert motion._structure(rows.T[None, None]) == (-1, 0)
+    planes = np.ones((1, 3, 4, 5)) * np.array([1, 2, 3])[:, None, None]
+    found = motion._structure(planes)
+    assert found == (pytest.approx(14 / 3), pytest.approx(np.std([1, 4, 9]) / np.sqrt(2)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "most", "read"),
+    [
+        ((20, 40, 30), "TYX", 2**20, (16, 12, 1, 40, 30)),
+        ((4, 40, 30), "TYX", 3 * 4800 + 4799, (3, 4, 1, 40, 30)),
+        ((4, 40, 30), "TYX", 1, (1, 4, 1, 40, 30)),
+        ((3, 2, 130, 140), "TCYX", 2**20, (10, 3, 2, 128, 128)),
+        ((2, 3, 4, 2, 20, 30), "STZCYX", 2**20, (16, 3, 2, 20, 30)),
+    ],
+)
+def test_frames_that_are_read_follow_each_other(shape, axes, most, read):
+    """They are of one sample, plane and place; pixels are numbered."""
+    pixels = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    image = Image.from_array(pixels, axes)
+    found = motion._read(image, dict(zip(axes, shape, strict=True))["T"], 0, most)
+    assert found.shape == read
+    step = {axis: pixels.strides[k] // 8 for k, axis in enumerate(axes)}
+    grid = np.indices(read[1:])
+    offset = sum(step.get(axis, 0) * one for axis, one in zip("TCYX", grid, strict=True))
+    starts = found[:, :1, :1, :1, :1]
+    np.testing.assert_array_equal(found, starts + offset)
+    first = np.unravel_index(starts.ravel().astype(int), shape)
+    for axis, one in zip(axes, first, strict=True):
+        size = dict(zip("TCYX", read[1:], strict=True)).get(axis, 1)
+        last = shape[axes.index(axis)] - size
+        assert one.max() <= last
+        assert (len(set(one)) > 1) == (last > 0 and read[0] > 1)

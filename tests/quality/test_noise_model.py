@@ -1,16 +1,21 @@
 """Residuals in units of the local noise."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from napari_hush.errors import DataError
 from napari_hush.quality import (
+    NoiseModel,
     check_data,
     check_residual,
     match_gain,
     noise_model,
     normalized_residual,
 )
+from napari_hush.quality.correlation import NoiseCorrelation
+from napari_hush.quality.intensities import PhotonTransfer
 
 
 @pytest.fixture
@@ -109,3 +114,31 @@ def test_masked_pixels_stay_masked(cells, noise_of):
     residual = normalized_residual(image, cells, model)
     np.testing.assert_array_equal(residual.mask, image.mask)
     assert residual.dtype == np.float32
+
+
+def test_sigma_follows_the_variance_down_to_the_least():
+    model = NoiseModel((PhotonTransfer(2.0, 1.0, 4.0), PhotonTransfer(0.0, 9.0, 9.0)))
+    np.testing.assert_allclose(model.sigma([0, 1.5, 4]), [2, 2, 3])
+    np.testing.assert_allclose(model.sigma([0, 4], 1), [3, 3])
+
+
+@pytest.mark.parametrize(
+    ("near", "next_", "factor"),
+    [(0, 0, 1), (0.3, 0.1, 6 / 3.8), (-0.2, 0.1, 6 / 7.8), (0.9, 0.8, 12)],
+)
+@pytest.mark.parametrize("least", [0.05, 2])
+def test_differences_of_neighbors_are_scaled_to_the_whole_variance(
+    monkeypatch, near, next_, factor, least
+):
+    """Their variance is 6 - 8 a + 2 b, at least 0.5; a tenth of the noise is the least."""
+    lags = np.zeros((5, 5))
+    lags[:, 2] = next_, near, 1, near, next_
+    known = NoiseCorrelation(lags, np.ones(1), 0.0, 0.01)
+    module = sys.modules["napari_hush.quality.noise_model"]
+    monkeypatch.setattr(module, "noise_correlation", lambda blocks, rounding: known)
+    measured = PhotonTransfer(2.0, 3.0, least)
+    monkeypatch.setattr(module, "photon_transfer", lambda planes: measured)
+    monkeypatch.setattr(module, "noise_level", lambda blocks, noise: 9.0)
+    (found,) = noise_model(np.eye(32), "YX").channels
+    assert (found.gain, found.offset) == pytest.approx((2 * factor, 3 * factor))
+    assert found.least == pytest.approx(max(factor * least, 0.81))

@@ -95,10 +95,7 @@ def _certain(noise: NoiseCorrelation, profile: NDArray[np.float64]) -> NDArray[n
 def _half(profile: NDArray[np.float64]) -> int:
     """Number of neighbors on each side that have to be hidden."""
     enough = max(LEAK, _ENOUGH * leak(profile))
-    for hidden in range(len(profile)):
-        if leak(profile, hidden) < enough:
-            return hidden
-    return len(profile) - 1
+    return next(n for n in range(len(profile)) if leak(profile, n) < enough)
 
 
 def _reach(profile: NDArray[np.float64]) -> int:
