@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import dask.array as da
 import numpy as np
@@ -12,9 +13,10 @@ from qtpy.QtWidgets import QAbstractButton, QLabel
 
 from napari_hush.config.training import PRESETS
 from napari_hush.io import write_tiff
+from napari_hush.widgets.jobs.tasks import LOADER
 from napari_hush.widgets.results.pairing import result_mark
-from napari_hush.widgets.settings.cost_estimate import LEAST_STEPS
-from napari_hush.widgets.user_settings import load_setting
+from napari_hush.widgets.settings.cost_estimate import LEAST_STEPS, Speed
+from napari_hush.widgets.user_settings import load_setting, save_setting
 
 
 def field(hand, role):
@@ -212,6 +214,23 @@ def test_a_run_shows_its_own_time_alone_and_corrects_the_next_estimate(hand, lay
     after = load_setting("speeds")["auto"]
     assert after["rate"] == before["rate"]
     assert list(after["ratios"]) == ["2D 8 x 2"]
+
+
+def test_a_run_that_begins_before_the_device_is_measured_has_the_time_of_its_preset(
+    hand, layers
+):
+    """A guess of the speed would make it too long on a slow device, or too short."""
+    save_setting("speeds", {})
+    hand.click("preset_0")
+    loaded = threading.Event()
+    threading.Thread(target=loaded.wait, name=LOADER).start()
+    hand.click("train")
+    Speed(rate=1e6, overhead=10.0).save("auto")  # as `load_engine` does at its end
+    loaded.set()
+    hand.until(lambda: hand.dock.state.total > 0)
+    assert hand.dock.state.total == PRESETS[0].fewest
+    hand.click("stop")
+    hand.until_ready("train")
 
 
 def test_the_preset_of_the_last_run_is_chosen_again(

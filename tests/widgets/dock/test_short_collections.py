@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import weakref
 
@@ -11,6 +12,7 @@ import pytest
 from qtpy.QtTest import QTest
 
 from napari_hush.widgets.dock.short_collections import LOOK_MS
+from napari_hush.widgets.jobs.tasks import LOADER
 from napari_hush.widgets.results.pairing import result_mark
 
 
@@ -91,6 +93,22 @@ def test_nothing_is_frozen_or_collected_while_a_task_runs(
     frozen.click("stop")
     frozen.until(lambda: is_early_there() is None, 20)
     frozen.until(lambda: gc.get_freeze_count() > 200_000, 20)
+
+
+def test_training_and_denoising_wait_for_the_engine(viewer, hand, noisy, quick):
+    viewer.add_image(noisy, name="cells")
+    hand.dock.setValue(quick())
+    for button in ("train", "denoise"):
+        hand.until_ready(button)
+        loaded = threading.Event()
+        threading.Thread(target=loaded.wait, name=LOADER).start()
+        hand.click(button)
+        QTest.qWait(500)
+        state = hand.dock.state
+        assert (state.busy, state.total) == (True, 0)  # nothing is planned yet
+        loaded.set()
+        hand.until(lambda: not hand.dock.state.busy)
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells denoised"]
 
 
 def test_everything_is_thawed_with_the_dock(viewer, frozen):

@@ -15,7 +15,7 @@ from napari_hush.errors import DataError
 from napari_hush.events import Event, ImageStarted
 from napari_hush.widgets.jobs.run import LONGEST_MS, SHORTEST_MS, Run, StoppableWorker
 from napari_hush.widgets.jobs.run_state import Activity, Phase
-from napari_hush.widgets.jobs.tasks import LOADER, StopRequest
+from napari_hush.widgets.jobs.tasks import StopRequest
 
 
 @pytest.fixture
@@ -66,18 +66,6 @@ def test_all_events_in_order_then_the_result(qtbot, run, results, log):
     assert run.state.message == "Done."
     assert threads[0] is not threading.main_thread()
     assert not run.state.busy
-
-
-def test_a_task_waits_for_the_engine(qtbot, run, results):
-    loaded = threading.Event()
-    loader = threading.Thread(target=loaded.wait, name=LOADER)
-    loader.start()
-    start(run, lambda report, stop: loaded.is_set() and "after loading")
-    qtbot.wait(300)
-    assert run.state.busy
-    with qtbot.waitSignal(run.ended):
-        loaded.set()
-    assert results == ["after loading"]
 
 
 def test_a_hush_error_is_not_a_crash(qtbot, run, results, log, notifications):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QWidget
@@ -33,6 +34,7 @@ from napari_hush.widgets.settings.cost_estimate import (
     absurdity,
     denoising_seconds,
     estimate,
+    fitted,
     fitted_length,
     is_measured,
     note_run,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image
 
+    from napari_hush.config.training import Preset
     from napari_hush.models import Model
     from napari_hush.quality import DataReport
     from napari_hush.widgets.data.chosen_data import ChosenData
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 
 MEASURED = ("_means", "_stds")
 """Suffixes of the fields that are measured on the training data."""
+_Shapes = list[tuple[int, ...]]
 POLL_MS = 1000
 """Milliseconds between two checks whether the benchmark of the device has finished."""
 
@@ -195,10 +199,13 @@ class Inputs(QWidget):
         data = self.chosenData()
         if data is None or self.readiness.training:
             return None
-        configuration = self.namedValue()
-        if stop_early and self.settings.preset.value() is not None:
-            shorter = until_good(configuration.training_config)
-            configuration = configuration.replace(training_config=shorter)
+        configuration, fit = self.namedValue(), None
+        if (preset := self.settings.preset.value()) is not None:
+            if not is_measured(configuration.training_config.device):
+                train, val = self._shapes(data)
+                fit = partial(_fitted, preset, train, val, stop_early)
+            if stop_early:
+                configuration = _until_good(configuration)
         self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
@@ -206,7 +213,8 @@ class Inputs(QWidget):
             speed = Speed.load(configuration.training_config.device)
             self._begun = configuration, speed, self.cost.seconds / self._steps
         size = layers.pixel_size_of(data.noisy[0])
-        return Training(configuration, pixels, self.data.subject(), pixel_size=size)
+        subject = self.data.subject()
+        return Training(configuration, pixels, subject, pixel_size=size, fit=fit)
 
     def showLocked(self, locked: bool) -> None:
         """Disable settings and data during training, which would ignore changes."""
@@ -371,15 +379,20 @@ class Inputs(QWidget):
                 problem = without_path(str(error))
         self.readiness = replace(self.readiness, training=problem, facts=facts)
 
+    def _shapes(self, data: ChosenData) -> tuple[_Shapes, _Shapes]:
+        """Shapes of the images to train on, and to validate with."""
+
+        def of(images: Sequence[Any]) -> _Shapes:
+            axes = self.axes()
+            return [layers.engine_shape(axes, layers.pixel_shape(one)) for one in images]
+
+        return of(data.noisy), of(data.validation)
+
     def _show_cost(self) -> None:
         data = self.chosenData()
-        chosen = ((), ()) if data is None else (data.noisy, data.validation)
-        self.cost, self._steps, axes = None, 0, self.axes()
+        self.cost, self._steps = None, 0
         try:
-            train, val = (
-                [layers.engine_shape(axes, layers.pixel_shape(one)) for one in some]
-                for some in chosen
-            )
+            train, val = ([], []) if data is None else self._shapes(data)
             configuration = self.value()
             training = configuration.training_config
             speed, preset = Speed.load(training.device), self.settings.preset.value()
@@ -402,3 +415,19 @@ class Inputs(QWidget):
         facts = "\n".join(filter(None, (self.readiness.facts, absurd)))
         self.data.showFacts(facts, axes_wrong=self.readiness.axes_wrong)
         self.settings.showCost(self.cost, self._steps)
+
+
+def _until_good(configuration: Configuration) -> Configuration:
+    return configuration.replace(training_config=until_good(configuration.training_config))
+
+
+def _fitted(
+    preset: Preset,
+    shapes: _Shapes,
+    val_shapes: _Shapes,
+    stop_early: bool,
+    configuration: Configuration,
+) -> Configuration:
+    """`configuration` of the length that `preset` has on its device."""
+    found = fitted(preset, configuration, shapes, val_shapes)
+    return _until_good(found) if stop_early else found

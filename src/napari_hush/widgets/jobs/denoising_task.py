@@ -19,6 +19,7 @@ from napari_hush.widgets.data.layers import (
     of_layer,
 )
 from napari_hush.widgets.jobs.task_events import CanvasReady
+from napari_hush.widgets.jobs.tasks import wait_for_engine
 from napari_hush.widgets.results.canvas import (
     Canvas,
     DiskCanvas,
@@ -70,6 +71,7 @@ class Denoising:
         from napari_hush.careamist import CAREamist
         from napari_hush.quality import size_warning
 
+        wait_for_engine()
         model = self._awaited(stop)
         if model is None:
             return None

@@ -20,7 +20,7 @@ from napari_hush.errors import HushError
 from napari_hush.events import WarningIssued
 from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.run_state import Activity, RunState
-from napari_hush.widgets.jobs.tasks import StopRequest, wait_for_engine
+from napari_hush.widgets.jobs.tasks import StopRequest
 from napari_hush.widgets.jobs.thread_priority import in_low_priority_thread
 from napari_hush.widgets.notifications import WarningCollector
 
@@ -192,7 +192,6 @@ class _Guarded:
         if task is None:
             raise RuntimeError("a worker runs once")
         try:
-            wait_for_engine()
             return _Outcome(value=in_low_priority_thread(partial(task, report, stop)))
         except Exception as error:
             return _Outcome(error=error)

@@ -10,7 +10,7 @@ import gc
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -107,6 +107,8 @@ class Training:
     """Pixel sizes of the training images."""
     interrupted: Path | None = None
     """Recovery folder of the training run to resume; `model` is None then."""
+    fit: Callable[[Configuration], Configuration] | None = None
+    """Fits the length to the device once that is measured, if it was not before."""
 
     @classmethod
     def of(cls, run: InterruptedTraining) -> Training:
@@ -117,6 +119,10 @@ class Training:
         )
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
+        wait_for_engine()
+        if self.fit is not None:
+            configuration = self.fit(self.configuration)
+            return replace(self, configuration=configuration, fit=None)(report, stop)
         from napari_hush.lightning import PreviewCallback, load_checkpoint
 
         checkpoint = None if self.interrupted is None else load_checkpoint(self.interrupted)
@@ -291,7 +297,7 @@ class LoadingRecovered:
 def wait_for_engine() -> None:
     """Wait until `load_engine` has ended, if it runs in a thread named `LOADER`.
 
-    What a task makes meanwhile would be frozen with what is loaded, and never be freed.
+    Data that a task makes meanwhile would be frozen with what is loaded, and never freed.
     """
     for thread in threading.enumerate():
         if thread.name == LOADER:

@@ -172,6 +172,19 @@ def fitted_length(
     return lengths[max(0, bisect_right(lengths, preset.seconds, key=seconds) - 1)]
 
 
+def fitted(
+    preset: Preset,
+    configuration: Configuration,
+    shapes: Sequence[tuple[int, ...]],
+    val_shapes: Sequence[tuple[int, ...]] = (),
+) -> Configuration:
+    """`configuration` of the length that `fitted_length` gives on its device."""
+    training = configuration.training_config
+    speed = Speed.load(training.device)
+    length = fitted_length(preset, configuration, shapes, speed, val_shapes)
+    return configuration.replace(training_config=training.replace(**length))
+
+
 def denoising_seconds(
     configuration: Configuration, axes: str, shape: Sequence[int], speed: Speed
 ) -> float:
