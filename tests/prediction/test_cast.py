@@ -115,7 +115,6 @@ def test_out_must_be_of_the_type_that_is_asked_for(trained):
         careamist.predict(image, dtype="uint8")
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(
     ("mean", "scale", "held"),
