@@ -202,10 +202,10 @@ def draw_structures() -> None:
     size, shown = (256, 256), np.s_[64:192, 64:192]
     optics, detector = Optics(psf_width=2.0), Detector(photons=50, read_noise=1)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(4, 7, figsize=(9, 5.6), layout="constrained")
-        columns = axes.reshape(2, 2, 7).swapaxes(1, 2).reshape(14, 2)
+        figure, axes = plt.subplots(6, 5, figsize=(7.5, 9.6), layout="constrained")
+        columns = axes.reshape(3, 2, 5).swapaxes(1, 2).reshape(15, 2)
         for number, (pair, kind) in enumerate(zip(columns, (*KINDS, None), strict=True)):
-            rng = np.random.default_rng([6 if kind else 5, number])
+            rng = np.random.default_rng([6 if kind else 27, number])
             image = optics.image(scene(rng, size, kind))[shown]
             levels = grey_scale(image) | {"vmin": 0.0}
             if kind == "flat":
