@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,15 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="decides bits, by rounding")
     parser.add_argument("--rate", type=float, help="another learning rate")
     parser.add_argument("--start", type=Path, help="weights to go on from, a .safetensors")
+    parser.add_argument(
+        "--precision", default="auto", choices=("auto", "32", "bf16"), help="decides bits"
+    )
     options = parser.parse_args(arguments)
+    if options.start is not None and not options.start.is_file():
+        parser.error(f"there is no file {str(options.start)!r} to start from")
     torch.set_num_threads(options.threads)
-    start = options.start and hashlib.sha256(options.start.read_bytes()).hexdigest()
     changed = {
         "steps": options.steps,
         "batch_size": options.batch_size,
         "rate": options.rate,
-        "start": start,
-        "precision": choose_precision("auto", torch.device(options.device)),
+        "precision": choose_precision(options.precision, torch.device(options.device)),
     }
     recipe = replace(RECIPES[options.recipe], **{k: v for k, v in changed.items() if v})
     signals: list[int] = []

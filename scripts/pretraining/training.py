@@ -7,11 +7,12 @@ masked pixels as answers.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -198,9 +199,9 @@ def _turned(rng: np.random.Generator, pair: NDArray[Any], *, lines: bool) -> NDA
 def loss_of(
     recipe: Recipe, batch: Batch, predict: Callable[[Tensor], Tensor], step: int
 ) -> Tensor:
-    """Logarithm of 1 plus the squared error in units of about what can be reached.
+    """Logarithm of 1 plus the squared error divided by about what can be reached.
 
-    Else the noisiest images would decide all, since their errors are largest, what is left
+    Otherwise the noisiest images would decide all, since their errors are largest, what is left
     of the noise on smooth parts would hardly count, and few patches with many hot pixels
     would outweigh all others.
     """
@@ -256,7 +257,7 @@ class _Training:
         with torch.autocast(self._device, torch.bfloat16, enabled=half):
             patches = patches.to(self._device).contiguous(memory_format=layout)
             found: Tensor = self.network(patches)
-        return found.float()
+        return found.float().cpu()
 
     def save(self, path: Path) -> None:
         parts = {
@@ -298,16 +299,22 @@ class _Training:
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load `weights` of the same architecture, or of the same one in 2D into a 3D network.
 
-    Each 2D kernel becomes the middle plane of a 3D one, so that the network begins as one
-    that denoises plane by plane (Carreira and Zisserman, CVPR 2017, do so for videos).
+    Each 2D kernel becomes the middle plane of a 3D one, so that a volume of equal planes is
+    denoised as each plane is in 2D (compare Carreira and Zisserman, CVPR 2017). Raises a
+    ConfigurationError if the weights are of another architecture.
     """
     found = {}
     for name, own in network.state_dict().items():
-        value = weights[name].to(own.dtype)
+        value = weights.get(name, torch.zeros(0)).to(own.dtype)
         if value.ndim == own.ndim - 1 > 2:
-            planes = torch.zeros_like(own)
+            planes = value.new_zeros(*value.shape[:2], own.shape[2], *value.shape[2:])
             planes[:, :, own.shape[2] // 2] = value
             value = planes
+        if value.shape != own.shape:
+            raise ConfigurationError(
+                f"The weights to go on from are of another architecture ({name}); give "
+                "those of a network with the settings of the recipe."
+            )
         found[name] = value
     network.load_state_dict(found)
 
@@ -345,8 +352,8 @@ def pretrain(
 ) -> Path | None:
     """Train by `recipe`, or go on where ``folder/state.safetensors`` ends.
 
-    `start` is a file of weights to begin with, that of ``recipe.start``; those of a 2D
-    network serve a 3D one as well.
+    `start` is a file of weights to begin with, whose hash is kept in the recipe; those of
+    a 2D network serve a 3D one as well.
 
     Returns the path of the averaged weights, ``folder/weights.safetensors``, with the
     recipe in their header; or None if `should_stop` ended it, which is asked after each
@@ -354,6 +361,9 @@ def pretrain(
     an interruption: of those since) and the seconds by then. Raises ConfigurationError if
     the folder is that of another recipe.
     """
+    if start is not None:
+        digest = hashlib.sha256(start.read_bytes()).hexdigest()
+        recipe = replace(recipe, start=digest)
     folder.mkdir(parents=True, exist_ok=True)
     state, training = folder / "state.safetensors", _Training(recipe, device, start)
     if state.exists():

@@ -128,6 +128,19 @@ def test_pixels_whose_squares_leave_float64_are_refused(scale):
     np.testing.assert_allclose(found, within.std(), rtol=1e-12)
 
 
+def test_an_empty_channel_of_tiny_values_counts_as_constant():
+    image = np.stack([np.zeros((8, 8)), np.arange(64.0).reshape(8, 8)])
+    image[0, 3, 4] = 1e-170
+    found = measure([image], ["cells"], {}, (8, 8)).std
+    np.testing.assert_allclose(found, [0, image[1].std()], rtol=1e-12)
+
+
+def test_of_a_channel_that_is_too_large_the_range_is_said():
+    image = np.stack([np.arange(64.0), 1e200 * np.arange(64.0)]).reshape(2, 8, 8)
+    with pytest.raises(DataError, match=r"^Pixels of 0 to 6\.3e\+201 cannot"):
+        _ = measure([image], ["cells"], {}, (8, 8)).std
+
+
 def test_an_image_of_one_tiny_value_has_no_spread():
     assert measure([np.full((1, 8, 8), 1e-300)], ["dark"], {}, (8, 8)).std == 0
 

@@ -144,7 +144,7 @@ def _checkers(shape):
     return np.indices(shape).sum(0) % 2
 
 
-def test_weights_in_2d_begin_a_3d_network_that_denoises_plane_by_plane():
+def test_weights_in_2d_denoise_a_volume_of_equal_planes_as_each_plane():
     flat, deep = (UNet(UNetConfig(conv_dims=n, **SMALL)).eval() for n in (2, 3))
     load_weights(deep, flat.state_dict())
     plane = torch.randn(1, 1, 16, 24, generator=torch.Generator().manual_seed(0))
@@ -154,10 +154,19 @@ def test_weights_in_2d_begin_a_3d_network_that_denoises_plane_by_plane():
         torch.testing.assert_close(found[:, :, z], wanted, atol=1e-5, rtol=1e-5)
 
 
+def test_weights_of_another_architecture_are_refused():
+    networks = [UNet(UNetConfig(num_channels_init=n, depth=1)) for n in (8, 16)]
+    with pytest.raises(ConfigurationError, match="another architecture"):
+        load_weights(networks[0], networks[1].state_dict())
+
+
 def test_it_goes_on_from_weights_that_are_given(tmp_path):
     recipe = replace(TINY, steps=1, rate=0.0, frozen_from=0.0)
     first = pretrain(replace(TINY, seed=5), tmp_path / "first")
     second = pretrain(recipe, tmp_path / "second", start=first)
+    with safe_open(second, "pt") as file:
+        kept = json.loads(file.metadata()["recipe"])["start"]
+    assert kept == hashlib.sha256(first.read_bytes()).hexdigest()
     before, after = load_file(first), load_file(second)
     for name, value in before.items():
         assert torch.equal(after[name], value), name

@@ -84,15 +84,18 @@ class Statistics:
     def std(self) -> NDArray[np.float64]:
         """Standard deviation of each channel, over all pixels (ddof 0).
 
-        Raises a DataError if float64 cannot hold the square of the pixels.
+        A channel that differs from 0 by less than 1e-150 or so counts as constant, but
+        raises a DataError if it is the only one, as do pixels beyond 1e150 or so.
         """
         if self._counts is None:
             lost = (self._squares == 0) & (self._minimum < self._maximum)
-            if lost.any() or not np.isfinite(self._squares).all():
+            lost = ~np.isfinite(self._squares) | (lost if lost.all() else False)
+            if lost.any():
                 raise DataError(
-                    f"Pixels of {self._minimum.min():.3g} to {self._maximum.max():.3g} "
-                    "cannot be computed with, since their squares leave the range of "
-                    "float64; multiply the image so that they are between 1e-150 and 1e150."
+                    f"Pixels of {self._minimum[lost].min():.3g} to "
+                    f"{self._maximum[lost].max():.3g} cannot be computed with, since their "
+                    "squares leave the range of float64; multiply the image so that they "
+                    "are between 1e-150 and 1e150."
                 )
             return np.sqrt(self._squares / self.count)
         from_mean = np.square(self._levels - self.mean[:, None])
@@ -143,8 +146,10 @@ class Statistics:
             mean = values.mean(axis=1)
             squares = np.square(values - mean[:, None]).sum(axis=1)
             delta = mean - self._mean
-            self._squares = self._squares + squares + delta**2 * (self.count * n / total)
-        self._mean = self._mean + delta * (n / total)
+            if self.count:
+                squares = squares + delta**2 * (self.count * n / total)
+            self._squares = self._squares + squares
+            self._mean = self._mean + delta * (n / total)
         self._minimum = np.minimum(self._minimum, values.min(axis=1))
         self._maximum = np.maximum(self._maximum, values.max(axis=1))
         if not self._keeps_values:

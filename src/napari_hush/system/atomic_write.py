@@ -120,6 +120,14 @@ def force(path: Path) -> None:
         os.close(descriptor)
 
 
+def _can_make(path: Path) -> bool:
+    try:
+        path.touch()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
     """Keep other processes from writing `target` while this one lives."""
@@ -133,7 +141,7 @@ def locked(target: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            if not path.exists():  # as where the system makes all files itself
+            if not path.exists() and not _can_make(path):  # as in /proc
                 raise UnwritableFileError(
                     f"Cannot write {str(target)!r}: no file can be made in its folder; "
                     "choose another one."

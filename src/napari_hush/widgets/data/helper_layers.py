@@ -25,7 +25,7 @@ def is_view(layer: Layer) -> bool:
 def add_quietly(viewer: Any, add: str, *args: Any, **attributes: Any) -> Layer:
     """Call ``viewer.<add>``, keep the selection, and mark the layer as a view.
 
-    With ``"add_layer"`` the layer is given; it has to be marked.
+    With ``"add_layer"`` the layer is given; the caller marks it if it is a view.
 
     The window does not hear of the selection in between: each change rebuilds its controls.
     """

@@ -193,7 +193,8 @@ class Inputs(QWidget):
     def training(self, *, stop_early: bool = False) -> Training | None:
         """The next training run; None if it cannot start.
 
-        With `stop_early`, that of a preset ends as soon as the loss has levelled off.
+        With `stop_early`, that of a preset ends as soon as the loss has levelled off. One
+        that begins before the device is measured corrects no estimate.
         """
         self._on_edited()  # the visible part may have changed
         data = self.chosenData()
@@ -209,7 +210,7 @@ class Inputs(QWidget):
         self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
-        if self.cost is not None:
+        if self.cost is not None and fit is None:
             speed = Speed.load(configuration.training_config.device)
             self._begun = configuration, speed, self.cost.seconds / self._steps
         size = layers.pixel_size_of(data.noisy[0])

@@ -27,9 +27,9 @@ class ShortCollections(QObject):
 
     napari collects garbage each time a layer is removed, which takes 0.4 s with all these
     objects, and some ms without them. Frozen objects are never freed: all are thawed while
-    `dock` is hidden, and for a moment after layers are removed that were frozen; if a task
-    runs, after its end, since its data would be frozen as well. `is_idle` returns whether
-    none runs.
+    `dock` is hidden, and for a moment after layers are removed that were frozen; until its
+    end if a task runs, whose data would be frozen as well. `is_idle` returns whether none
+    runs.
     """
 
     def __init__(self, viewer: Any, is_idle: Callable[[], bool], dock: QWidget) -> None:
@@ -56,13 +56,13 @@ class ShortCollections(QObject):
         return False
 
     def _look(self) -> None:
-        if not self._is_idle():
-            return
         if self._has_garbage:
             self._thaw()
             gc.collect()
             self._has_garbage = False
-        if not self._is_frozen and _is_loaded() and not any(map(is_view, self._layers)):
+        if self._is_frozen or not (_is_loaded() and self._is_idle()):
+            return
+        if not any(map(is_view, self._layers)):
             self._is_frozen = True
             self._free.clear()
             gc.freeze()

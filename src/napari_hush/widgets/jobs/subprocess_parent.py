@@ -18,6 +18,7 @@ from napari_hush.errors import SourceTypeError, TrainingError, counted
 from napari_hush.widgets.jobs.crash_recovery import recovered_path
 from napari_hush.widgets.jobs.subprocess_child import Channel, Returned
 from napari_hush.widgets.jobs.task_events import EngineReady, LatestModel, ProcessDied
+from napari_hush.widgets.jobs.tasks import wait_for_engine
 from napari_hush.widgets.jobs.thread_priority import CREATION_FLAGS
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class SubprocessTraining:
     training: Training
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
+        if self.training.fit is not None:  # here the device is measured, not there
+            wait_for_engine()
+            return SubprocessTraining(self.training.fitted())(report, stop)
         with tempfile.TemporaryFile() as log:
             process, channel = _start(log)
             try:

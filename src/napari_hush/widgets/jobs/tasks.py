@@ -121,8 +121,7 @@ class Training:
     def __call__(self, report: OnProgress, stop: StopRequest) -> CAREamist | None:
         wait_for_engine()
         if self.fit is not None:
-            configuration = self.fit(self.configuration)
-            return replace(self, configuration=configuration, fit=None)(report, stop)
+            return self.fitted()(report, stop)
         from napari_hush.lightning import PreviewCallback, load_checkpoint
 
         checkpoint = None if self.interrupted is None else load_checkpoint(self.interrupted)
@@ -154,6 +153,12 @@ class Training:
         if stop.abandoned and engine.is_trained:
             engine.save(recovered_path(self.name))
         return engine if engine.is_trained else None
+
+    def fitted(self) -> Training:
+        """Return this task with the length that `fit` gives."""
+        if self.fit is None:
+            return self
+        return replace(self, configuration=self.fit(self.configuration), fit=None)
 
     def _engine(self, checkpoint: TrainingCheckpoint | None) -> CAREamist:
         from napari_hush.careamist import CAREamist
