@@ -201,9 +201,9 @@ def loss_of(
 ) -> Tensor:
     """Logarithm of 1 plus the squared error divided by about what can be reached.
 
-    Otherwise the noisiest images would decide all, since their errors are largest, what is left
-    of the noise on smooth parts would hardly count, and few patches with many hot pixels
-    would outweigh all others.
+    Otherwise the noisiest images would decide all, since their errors are largest, what is
+    left of the noise on smooth parts would hardly count, and few patches with many hot
+    pixels would outweigh all others.
     """
     if recipe.goal == "denoiser":
         error = (predict(batch.noisy) - batch.clean).square().flatten(1).mean(1)
