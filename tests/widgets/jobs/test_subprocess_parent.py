@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def test_the_model_has_the_same_bits_as_in_the_thread(task):
     assert [s.steps for s in there.snapshots] == [s.steps for s in here.snapshots]
     assert sum(len(event.losses) for event in recorder.of(StepsDone)) == 6
     assert recorder.of(DeviceMemory)
+
+
+def test_the_length_is_fitted_before_the_run_is_sent(task):
+    def one_epoch(configuration):  # cannot be sent itself
+        training = configuration.training_config.replace(num_epochs=1)
+        return configuration.replace(training_config=training)
+
+    engine = SubprocessTraining(replace(task, fit=one_epoch))(
+        lambda event: None, StopRequest()
+    )
+    assert (task.configuration.training_config.num_epochs, engine.model.epochs) == (2, 1)
 
 
 def test_a_model_is_trained_on_before_and_after(task, noisy):
