@@ -32,11 +32,11 @@ def salt(truth, rng):
         ("flat", gaussian, 0.07, 0.01),
         ("flat", photons, 0.07, 0.01),
         ("flat", few_photons, 0.07, 0.01),
-        ("flat", salt, 0.2, 0.01),
-        ("gradient", gaussian, 0.2, 0.01),
-        ("gradient", photons, 0.2, 0.01),
+        ("flat", salt, 0.08, 0.01),
+        ("gradient", gaussian, 0.12, 0.01),
+        ("gradient", photons, 0.12, 0.01),
         ("gradient", few_photons, 0.1, 0.01),
-        ("gradient", salt, 0.2, 0.01),
+        ("gradient", salt, 0.08, 0.01),
     ],
 )
 def test_noise_becomes_no_structure_and_sums_stay(scene, noise, left, moved):
