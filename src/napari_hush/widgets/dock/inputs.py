@@ -89,7 +89,7 @@ class Inputs(QWidget):
         """Expected cost of the next training run; None while the inputs are not valid."""
         self.seconds_after = 0.0
         """Expected time to denoise the chosen image with a new model."""
-        self._begun: tuple[Configuration, Speed, float] | None = None
+        self._begun: tuple[Configuration, _Shapes, _Shapes] | None = None
         """The last run of `training`, and the expected seconds of a step."""
         self._model: Model | None = None
         self._when_known: list[Callable[[], None]] = []
@@ -193,8 +193,7 @@ class Inputs(QWidget):
     def training(self, *, stop_early: bool = False) -> Training | None:
         """The next training run; None if it cannot start.
 
-        With `stop_early`, that of a preset ends as soon as the loss has levelled off. One
-        that begins before the device is measured corrects no estimate.
+        With `stop_early`, that of a preset ends as soon as the loss has levelled off.
         """
         self._on_edited()  # the visible part may have changed
         data = self.chosenData()
@@ -210,9 +209,8 @@ class Inputs(QWidget):
         self._files.keep(self.settings.wished())
         needs_targets = configuration.algorithm_config.needs_targets
         pixels = data.pixels(self._viewer, needs_targets=needs_targets)
-        if self.cost is not None and fit is None:
-            speed = Speed.load(configuration.training_config.device)
-            self._begun = configuration, speed, self.cost.seconds / self._steps
+        if self.cost is not None:
+            self._begun = configuration, *self._shapes(data)
         size = layers.pixel_size_of(data.noisy[0])
         subject = self.data.subject()
         return Training(configuration, pixels, subject, pixel_size=size, fit=fit)
@@ -228,7 +226,12 @@ class Inputs(QWidget):
         """Correct later estimates by the last run of `training`, if it was long enough."""
         begun, self._begun = self._begun, None
         if begun is not None and steps >= LEAST_STEPS and seconds_per_step:
-            note_run(*begun, seconds_per_step)
+            configuration, train, val = begun
+            training = configuration.training_config
+            speed = Speed.load(training.device)  # measured meanwhile, if not before
+            expected = estimate(configuration, train, speed, val).seconds
+            expected /= training.num_epochs * steps_per_epoch(configuration, train)
+            note_run(configuration, speed, expected, seconds_per_step)
             self._show_cost()
             self.costChanged.emit()
 
