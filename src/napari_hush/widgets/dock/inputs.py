@@ -34,7 +34,6 @@ from napari_hush.widgets.settings.cost_estimate import (
     absurdity,
     denoising_seconds,
     estimate,
-    fitted,
     fitted_length,
     is_measured,
     note_run,
@@ -433,5 +432,8 @@ def _fitted(
     configuration: Configuration,
 ) -> Configuration:
     """`configuration` of the length that `preset` has on its device."""
-    found = fitted(preset, configuration, shapes, val_shapes)
+    training = configuration.training_config
+    speed = Speed.load(training.device)
+    length = fitted_length(preset, configuration, shapes, speed, val_shapes)
+    found = configuration.replace(training_config=training.replace(**length))
     return _until_good(found) if stop_early else found

@@ -111,8 +111,8 @@ def note_run(
 ) -> None:
     """Correct the estimates for runs like one that `speed` let expect to take `expected`.
 
-    It took `taken`. Both are in seconds, and may be the time of a step. Replaces a
-    benchmark that has ended meanwhile: the run was beside it.
+    It took `taken`. Both are in seconds, and may be the time of a step. `speed` replaces
+    the one that is kept.
     """
     ratio = speed.ratio(configuration) * taken / expected
     speed.corrected(configuration, ratio).save(configuration.training_config.device)
@@ -170,19 +170,6 @@ def fitted_length(
 
     lengths = preset.lengths()
     return lengths[max(0, bisect_right(lengths, preset.seconds, key=seconds) - 1)]
-
-
-def fitted(
-    preset: Preset,
-    configuration: Configuration,
-    shapes: Sequence[tuple[int, ...]],
-    val_shapes: Sequence[tuple[int, ...]] = (),
-) -> Configuration:
-    """`configuration` of the length that `fitted_length` gives on its device."""
-    training = configuration.training_config
-    speed = Speed.load(training.device)
-    length = fitted_length(preset, configuration, shapes, speed, val_shapes)
-    return configuration.replace(training_config=training.replace(**length))
 
 
 def denoising_seconds(
