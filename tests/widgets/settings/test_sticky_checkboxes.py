@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from napari_hush.widgets.settings import sticky_checkboxes
 from napari_hush.widgets.settings.sticky_checkboxes import (
     PREFERENCES,
     load_preference,
@@ -21,7 +22,9 @@ def keeper(request, tmp_path, monkeypatch):
     if not hasattr(settings, "get_plugin_settings"):
         pytest.skip("this napari keeps no settings of plugins")
     monkeypatch.delenv("HUSH_CONFIG_DIR")
-    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    file = tmp_path / "settings.yaml"
+    monkeypatch.setattr(settings, "_CFG_PATH", str(file))
+    monkeypatch.setattr(settings, "_SETTINGS", settings.NapariSettings(config_path=file))
     settings._clear_plugin_settings_cache()
     yield
     settings._clear_plugin_settings_cache()
@@ -32,6 +35,14 @@ def test_what_is_preferred_is_kept(keeper, name):
     assert load_preference(name) is PREFERENCES[name]
     save_preference(name, not PREFERENCES[name])
     assert load_preference(name) is not PREFERENCES[name]
+
+
+@pytest.mark.parametrize("keeper", ["napari"], indirect=True)
+def test_napari_is_asked_only_for_what_was_changed(keeper, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sticky_checkboxes, "_napari_settings", lambda: asked.append(1))
+    assert [load_preference(name) for name in PREFERENCES] == [*PREFERENCES.values()]
+    assert not asked
 
 
 def test_the_boxes_of_the_next_dock_are_as_they_were(viewer, open_dock):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_hush.widgets.user_settings import load_setting, save_setting
@@ -21,6 +22,8 @@ PREFERENCES = {"apart": False, "preview": True, "keep_type": False}
 
 def load_preference(name: str) -> bool:
     """The saved state of `name`, a key of `PREFERENCES`."""
+    if _is_untouched():
+        return PREFERENCES[name]
     settings = _napari_settings()
     if settings is not None:
         return bool(getattr(settings, name))
@@ -44,15 +47,34 @@ def persist(boxes: Mapping[str, QCheckBox]) -> None:
         box.clicked.connect(lambda chosen, name=name: save_preference(name, chosen))
 
 
+def _is_untouched() -> bool:
+    """Whether napari has no file with settings of this plugin.
+
+    napari reads the manifests of all plugins again before it gives any settings, which is
+    a fifth of the time that the dock takes to open.
+    """
+    keeper = _keeper()
+    if keeper is None:
+        return False
+    path = keeper.get_settings().config_path
+    return path is None or not Path(path).with_name("napari-hush.yaml").exists()
+
+
 def _napari_settings() -> Any:
     """The settings of this plugin in napari; None where napari has none."""
-    if "HUSH_CONFIG_DIR" in os.environ:
+    keeper = _keeper()
+    if keeper is None:
         return None
     try:
-        from napari.settings import get_plugin_settings
-    except ImportError:  # napari before 0.9
-        return None
-    try:
-        return get_plugin_settings("napari-hush").dock
+        return keeper.get_plugin_settings("napari-hush").dock
     except (KeyError, AttributeError):  # napari does not know the plugin, as in some tests
         return None
+
+
+def _keeper() -> Any:
+    """The module of napari that keeps settings of plugins; None where there is none."""
+    if "HUSH_CONFIG_DIR" in os.environ:
+        return None
+    from napari import settings
+
+    return settings if hasattr(settings, "get_plugin_settings") else None  # from 0.9 on
