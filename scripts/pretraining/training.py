@@ -29,6 +29,7 @@ from napari_hush.config import N2VManipulateConfig, UNetConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.checkpoint import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.ema import EMAWeights
+from napari_hush.models.built_in import REACH, blurred, within_squares
 from napari_hush.models.weights import new_network
 from napari_hush.system.atomic_write import whole_file
 from pretraining.camera import random_detector, random_optics
@@ -97,11 +98,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Scene:
-    """An expected image, about 1 at its brightest, with its mean and variance."""
+    """An expected image, about 1 at its brightest, and what of it is normalized away."""
 
     image: NDArray[np.float32]
     mean: float
     variance: float
+    """Of all pixels, or for a denoiser within squares of 32 pixels."""
+    base: NDArray[np.float32]
+    """What becomes 0: the blurred image, or where it is not blurred its mean."""
 
 
 class Scenes:
@@ -121,7 +125,12 @@ class Scenes:
     def _make(self, number: int) -> Scene:
         rng = np.random.default_rng([self._recipe.seed, 1, number])
         image = random_optics(rng).image(scene(rng, self._recipe.scene_size))
-        return Scene(image.astype(np.float32), float(image.mean()), float(image.var()))
+        image, mean = image.astype(np.float32), float(image.mean())
+        if self._recipe.goal == "blind":
+            return Scene(image, mean, float(image.var()), np.full_like(image, mean))
+        values = torch.from_numpy(image)[None]
+        fine = float(within_squares(values)) / image.size
+        return Scene(image, mean, fine, blurred(values[None], REACH)[0, 0].numpy())
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,8 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
     """Draw the batch of `step`: each patch of another scene, with another detector.
 
     Mean and standard deviation are those of the whole scene, and then vary at random: an
-    image may show more background, or fewer structures, than a scene does.
+    image may show more background, or fewer structures, than a scene does. A denoiser sees
+    what is finer than its blur (`DenoiserUNet`).
     """
     rng = np.random.default_rng([recipe.seed, 2, step])
     noisy, clean, noise, details, spreads = [], [], [], [], []
@@ -162,12 +172,13 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
         spread = detector.gain * detector.photons
         of_noise = float(np.mean(detector.variance(np.array(chosen.mean))))
         deviation = math.sqrt(spread**2 * chosen.variance + of_noise) or 1.0
-        mean = detector.offset + spread * chosen.mean
-        crop = chosen.image[_box(rng, chosen.image.shape, recipe.patch_size)]
+        box = _box(rng, chosen.image.shape, recipe.patch_size)
+        crop, base = chosen.image[box], detector.offset + spread * chosen.base[box]
         pair = np.stack([detector.exposed(crop, rng), detector.expected(crop)])
         fine = pair[1] - ndimage.uniform_filter(pair[1], FINE)
-        size, shift = math.exp(rng.normal(0, 0.4)), rng.normal(0, 0.3)
-        pair = size * ((pair - mean) / deviation + shift)
+        size = math.exp(rng.normal(0, 0.4))
+        shift = rng.normal(0, 0.3) if recipe.goal == "blind" else 0.0
+        pair = size * ((pair - base) / deviation + shift)
         pair = _turned(rng, pair, lines=recipe.lines)
         noisy.append(pair[0])
         clean.append(pair[1])

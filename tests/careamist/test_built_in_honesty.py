@@ -14,6 +14,10 @@ def gaussian(truth, rng):
     return truth + rng.normal(0, 10, truth.shape)
 
 
+def weak(truth, rng):
+    return truth + rng.normal(0, 1, truth.shape)
+
+
 def photons(truth, rng):
     return rng.poisson(truth).astype(float)
 
@@ -33,9 +37,10 @@ def salt(truth, rng):
         ("flat", photons, 0.07, 0.01),
         ("flat", few_photons, 0.07, 0.01),
         ("flat", salt, 0.08, 0.01),
-        ("gradient", gaussian, 0.12, 0.01),
-        ("gradient", photons, 0.12, 0.01),
-        ("gradient", few_photons, 0.1, 0.01),
+        ("gradient", gaussian, 0.07, 0.01),
+        ("gradient", weak, 0.15, 0.01),
+        ("gradient", photons, 0.07, 0.01),
+        ("gradient", few_photons, 0.07, 0.01),
         ("gradient", salt, 0.08, 0.01),
     ],
 )

@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from napari_hush.config import UNetConfig
 from napari_hush.errors import ConfigurationError
 from napari_hush.models import UNet
+from napari_hush.models.built_in import within_squares
 
 SMALL = {"depth": 1, "num_channels_init": 8}
 TINY = Recipe(
@@ -134,10 +135,22 @@ def test_detail_is_what_a_mean_of_nine_pixels_takes_away():
     recipe = replace(TINY, batch_size=1)
     for image, share in ((np.ones, 0), (_checkers, 1)):  # of the variance without noise
         values = image((32, 32)).astype(np.float32)
-        scene = Scene(values, float(values.mean()), float(values.var()))
+        flat = np.full_like(values, values.mean())
+        scene = Scene(values, float(values.mean()), float(values.var()), flat)
         batch = draw(recipe, [scene], 0)
         wanted = share * (1 - batch.noise.item())
         assert batch.detail.item() == pytest.approx(wanted, rel=0.03, abs=1e-6)
+
+
+def test_a_denoiser_sees_what_is_finer_than_wide_gradients():
+    x = np.linspace(0, 1, 256, dtype=np.float32)
+    wide = np.tile(x, (256, 1))
+    recipe = replace(TINY, batch_size=4, patch_size=(64, 64))
+    scenes = [Scene(wide, 0.5, float(within_squares(torch.from_numpy(wide)[None])), wide)]
+    assert draw(recipe, scenes, 0).clean.abs().max() == 0
+    blind = replace(recipe, goal="blind")
+    flat = [Scene(wide, 0.5, float(wide.var()), np.full_like(wide, 0.5))]
+    assert draw(blind, flat, 0).clean.abs().max() > 0.5
 
 
 def _checkers(shape):

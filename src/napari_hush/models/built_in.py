@@ -230,36 +230,41 @@ def _inside(index: Tensor, size: int) -> Tensor:
     return torch.where(index < size, index, 2 * size - 2 - index).clamp(min=0)
 
 
-_RADIUS = 12
-"""Of the running mean in pixels; three of them are a blur of standard deviation 12.5."""
-_REACH = 3 * _RADIUS
+_RADIUS = 16
+"""Of the running mean in pixels; three of them are a blur of standard deviation 16.5."""
+REACH = 3 * _RADIUS
+_SQUARE = 32
 
 
 class DenoiserUNet(UNet):
-    """A U-Net whose results keep the low frequencies of the image in Y and X.
+    """A U-Net for what is finer than wide gradients, which it leaves as they are.
 
-    Noise hardly affects the mean of hundreds of pixels, but a network bends wide gradients
-    and shifts dark regions. So the blurred residual is added to its result.
+    It sees the image minus its blur in Y and X, and the blur is added to its result. So is
+    the blurred residual: noise hardly affects the mean of hundreds of pixels, but a network
+    shifts dark regions.
     """
 
     @property
     def halo(self) -> tuple[int, ...]:
-        """The reach of the blur and of `without_spikes` on top of the receptive field."""
+        """The reach of both blurs and of `without_spikes` beyond the receptive field."""
         *depth, height, width = super().halo
-        return (*depth, height + _REACH + 1, width + _REACH + 1)
+        return (*depth, height + 2 * REACH + 2, width + 2 * REACH + 2)
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a batch; see `UNet.forward`."""
-        inner = max(margin - _REACH, 0)
-        x = without_spikes(x, SPIKE)
+        inner = max(margin - REACH, 0)
+        with torch.autocast(x.device.type, enabled=False):
+            x = without_spikes(x, SPIKE)
+            wide = blurred(x, REACH)
+            x = without_spikes(x - wide, SPIKE)
         y = super().forward(x, inner)
         with torch.autocast(x.device.type, enabled=False):
-            added = _blurred(_cropped(x, inner).float() - y, _REACH + inner - margin)
-            return _cropped(y, margin - inner) + added
+            added = blurred(_cropped(x, inner) - y, REACH + inner - margin)
+            return _cropped(y, margin - inner) + added + _cropped(wide, margin)
 
 
-def _blurred(x: Tensor, missing: int) -> Tensor:
-    """`x` blurred in Y and X, smaller by `_REACH` at either end after padding `missing`."""
+def blurred(x: Tensor, missing: int) -> Tensor:
+    """`x` blurred in Y and X, smaller by `REACH` at either end after padding `missing`."""
     planes = x.flatten(0, -3)[:, None]
     if missing:
         planes = functional.pad(planes, (missing,) * 4, mode="replicate")
@@ -267,6 +272,18 @@ def _blurred(x: Tensor, missing: int) -> Tensor:
         planes = functional.avg_pool2d(planes, (1, 2 * _RADIUS + 1), stride=1)
         planes = functional.avg_pool2d(planes, (2 * _RADIUS + 1, 1), stride=1)
     return planes.reshape(*x.shape[:-2], *planes.shape[-2:])
+
+
+def within_squares(values: Tensor) -> Tensor:
+    """Sum of squared differences of ``(C, (Z), Y, X)`` from means of squares, ``(C,)``.
+
+    Squares have sides of 32 pixels, or less at the borders; wide gradients hardly count.
+    """
+    planes = values.double().reshape(len(values), -1, *values.shape[-2:])
+    means = functional.avg_pool2d(planes, _SQUARE, ceil_mode=True)
+    for axis, size in zip((-2, -1), planes.shape[-2:], strict=True):
+        means = means.repeat_interleave(_SQUARE, axis).narrow(axis, 0, size)
+    return (planes - means).square().sum((1, 2, 3))
 
 
 def _cropped(x: Tensor, margin: int) -> Tensor:

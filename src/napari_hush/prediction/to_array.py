@@ -26,6 +26,7 @@ from napari_hush.models.built_in import (
     SPIKE,
     suited,
     suited_config,
+    within_squares,
     without_spikes,
 )
 from napari_hush.models.normalization import exact_float
@@ -125,8 +126,9 @@ def check_suits(model: Model, image: Image) -> None:
 def fitted(model: Model, image: Image) -> Model:
     """`model`, or of a built-in one that for `image`, whose pixels are read once.
 
-    Each sample is scaled by its own mean and standard deviation, to which hot pixels do not
-    count. A constant channel stays as it is. Raises DataError for NaN or infinite pixels.
+    Each sample is scaled by its own mean and by the standard deviation within squares of
+    32 pixels, to which hot pixels do not count. A constant channel stays as it is. Raises
+    DataError for NaN or infinite pixels.
     """
     if not model.per_image:
         return model
@@ -142,7 +144,7 @@ def fitted(model: Model, image: Image) -> Model:
 
 def _scalings(sample: Any, name: str) -> tuple[Normalization, Normalization]:
     """Scaling of a sample ``(C, (Z), Y, X)`` for a built-in denoiser, and of results."""
-    found = Statistics(quantiles=False)
+    found, fine = Statistics(quantiles=False), np.zeros(sample.shape[0])
     for region in regions(sample):
         pixels = np.asarray(sample[(slice(0, sample.shape[0]), *region)])
         require_finite(pixels, name)
@@ -156,17 +158,20 @@ def _scalings(sample: Any, name: str) -> tuple[Normalization, Normalization]:
                     least = SPIKE * float(spread)
                     channel.copy_(without_spikes(channel - center, least) + center)
         found.add(values.reshape(len(values), -1).numpy())
-    constant = ~(found.std > 0)
+        fine += within_squares(values).numpy()
+    within = np.sqrt(fine / found.count)
+    spreads = np.where(within > _ROUNDING * found.std, within, found.std)
     mean = np.where(found.minimum == found.maximum, found.minimum, found.mean)
     before, after = (
         Normalization(
-            tuple(mean.tolist()), tuple(np.where(constant, s, found.std).tolist())
+            tuple(mean.tolist()), tuple(np.where(spreads > 0, spreads, s).tolist())
         )
         for s in (1.0, 0.0)
     )
     return before, after
 
 
+_ROUNDING = 1e-6  # share of the spread that may be due to rounding
 _one_at_a_time = threading.RLock()
 """A tile uses all cores and hundreds of megabytes; two at once would gain nothing."""
 
