@@ -127,7 +127,7 @@ class ForeignNetwork(nn.Module):
         self._sizes = [source.sizes[axis] for axis in letters]
         least = [size if isinstance(size, int) else size[0] for size in self._sizes]
         self.multiple = tuple(1 if isinstance(n, int) else n[1] for n in self._sizes)
-        self.halo = tuple(
+        self.halo = self.computed_halo = tuple(
             result.halo.get(axis) or size // _HALO
             for axis, size in zip(letters, least, strict=True)
         )

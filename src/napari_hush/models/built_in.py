@@ -22,7 +22,7 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.models.file import SUFFIX, Model, TensorFile, open_tensors
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
-from napari_hush.models.unet import UNet
+from napari_hush.models.unet import UNet, cropped
 from napari_hush.models.weights import check_weights, new_network
 
 if TYPE_CHECKING:
@@ -230,9 +230,9 @@ def _inside(index: Tensor, size: int) -> Tensor:
     return torch.where(index < size, index, 2 * size - 2 - index).clamp(min=0)
 
 
-_RADIUS = 16
+_WIDTH = 33
 """Of the running mean in pixels; three of them are a blur of standard deviation 16.5."""
-REACH = 3 * _RADIUS
+REACH = 3 * (_WIDTH // 2)
 _SQUARE = 32
 
 
@@ -250,17 +250,24 @@ class DenoiserUNet(UNet):
         *depth, height, width = super().halo
         return (*depth, height + 2 * REACH + 2, width + 2 * REACH + 2)
 
+    @property
+    def computed_halo(self) -> tuple[int, ...]:
+        """The reach of the blurred residual and the receptive field."""
+        *depth, height, width = super().halo
+        return (*depth, height + REACH, width + REACH)
+
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a batch; see `UNet.forward`."""
-        inner = max(margin - REACH, 0)
+        inner, step = max(margin - REACH, 0), self.config.multiple[-1]
+        unused = max(inner - super().halo[-1], 0) // step * step
         with torch.autocast(x.device.type, enabled=False):
             x = without_spikes(x, SPIKE)
             wide = blurred(x, REACH)
             x = without_spikes(x - wide, SPIKE)
-        y = super().forward(x, inner)
+        y = super().forward(cropped(x, unused), inner - unused)
         with torch.autocast(x.device.type, enabled=False):
-            added = blurred(_cropped(x, inner) - y, REACH + inner - margin)
-            return _cropped(y, margin - inner) + added + _cropped(wide, margin)
+            added = blurred(cropped(x, inner) - y, REACH + inner - margin)
+            return cropped(y, margin - inner) + added + cropped(wide, margin)
 
 
 def blurred(x: Tensor, missing: int) -> Tensor:
@@ -269,9 +276,19 @@ def blurred(x: Tensor, missing: int) -> Tensor:
     if missing:
         planes = functional.pad(planes, (missing,) * 4, mode="replicate")
     for _ in range(3):
-        planes = functional.avg_pool2d(planes, (1, 2 * _RADIUS + 1), stride=1)
-        planes = functional.avg_pool2d(planes, (2 * _RADIUS + 1, 1), stride=1)
+        planes = _running_mean(_running_mean(planes, -1), -2)
     return planes.reshape(*x.shape[:-2], *planes.shape[-2:])
+
+
+def _running_mean(planes: Tensor, axis: int) -> Tensor:
+    """Means of `_WIDTH` pixels along an axis, which becomes so much shorter."""
+    if planes.device.type != "cpu":  # pools in parallel, and may have no float64
+        return functional.avg_pool2d(planes, (1, _WIDTH) if axis == -1 else (_WIDTH, 1), 1)
+    sums = functional.pad(planes, (1, 0) if axis == -1 else (0, 0, 1, 0)).double()
+    sums = sums.cumsum(axis)
+    size = sums.shape[axis] - _WIDTH
+    means = (sums.narrow(axis, _WIDTH, size) - sums.narrow(axis, 0, size)) / _WIDTH
+    return means.to(planes.dtype)
 
 
 def within_squares(values: Tensor) -> Tensor:
@@ -286,11 +303,6 @@ def within_squares(values: Tensor) -> Tensor:
     return (planes - means).square().sum((1, 2, 3))
 
 
-def _cropped(x: Tensor, margin: int) -> Tensor:
-    """`x` cropped by `margin` pixels at either end of Y and X."""
-    return x[..., margin:-margin, margin:-margin] if margin else x
-
-
 class PlanewiseUNet(DenoiserUNet):
     """A U-Net for planes that denoises volumes ``(B, C, Z, Y, X)`` plane by plane."""
 
@@ -303,6 +315,11 @@ class PlanewiseUNet(DenoiserUNet):
     def halo(self) -> tuple[int, ...]:
         """A plane depends on no other."""
         return (0, *super().halo)
+
+    @property
+    def computed_halo(self) -> tuple[int, ...]:
+        """As for one plane."""
+        return (0, *super().computed_halo)
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a batch; see `UNet.forward`."""

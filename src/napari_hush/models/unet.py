@@ -82,6 +82,11 @@ class UNet(nn.Module):
         return tuple(halo(levels, n2v2=self.config.n2v2) for levels in self.config.pooling)
 
     @property
+    def computed_halo(self) -> tuple[int, ...]:
+        """Pixels beyond a result for which it computes features; `halo` are read."""
+        return self.halo
+
+    @property
     def floats_per_pixel(self) -> int:
         """Approximate floats in memory per input pixel, without gradients.
 
@@ -104,7 +109,7 @@ class UNet(nn.Module):
             x = x.reshape(batch * channels, self._frames, *x.shape[2:])
         y = self._network(x, margin)
         if self.config.residual:
-            y = _cropped(x[:, self.config.time_context :: self._frames], margin) - y
+            y = cropped(x[:, self.config.time_context :: self._frames], margin) - y
         if apart:
             y = y.reshape(batch, channels, *y.shape[2:])
         return y
@@ -116,21 +121,21 @@ class UNet(nn.Module):
             x = block(x)
             skips.append(x)
             x = pool(x)
-        x = self.bottleneck(_cropped(x, gone))
+        x = self.bottleneck(cropped(x, gone))
         for block, step in zip(self.decoder, reversed(self.steps), strict=True):
             x = functional.interpolate(x, scale_factor=step, mode=self._mode)
             if x.requires_grad and x.is_cpu and x.ndim == 4:
                 x.register_hook(_dense)  # type: ignore[no-untyped-call]
             cut = cuts.pop()
-            x, gone = _cropped(x, cut - 2 * gone), cut
+            x, gone = cropped(x, cut - 2 * gone), cut
             skip = skips.pop()  # deleted below, to free it before the block
             if skips or not self.config.n2v2:
-                x = _joined(x, _cropped(skip, cut), self._groups)
+                x = _joined(x, cropped(skip, cut), self._groups)
             del skip
             x = block(x)
         # The last, linear layer in float32: bfloat16 would round the image.
         with torch.autocast(x.device.type, enabled=False):
-            result: Tensor = self.last(_cropped(x, margin - gone))
+            result: Tensor = self.last(cropped(x, margin - gone))
         return result
 
 
@@ -164,7 +169,7 @@ def _cuts(margin: int, depth: int) -> list[int]:
     return cuts
 
 
-def _cropped(x: Tensor, margin: int) -> Tensor:
+def cropped(x: Tensor, margin: int) -> Tensor:
     """`x` cropped by `margin` pixels at either end of Y and X."""
     return x[..., margin:-margin, margin:-margin] if margin else x
 
@@ -377,7 +382,7 @@ class OwnValueUNet(UNet):
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a batch; see `UNet.forward`."""
         clean = super().forward(x, margin)
-        return with_own_value(clean, _cropped(x, margin), self.curves)
+        return with_own_value(clean, cropped(x, margin), self.curves)
 
 
 def with_own_value(clean: Tensor, noisy: Tensor, curves: Sequence[Curve]) -> Tensor:

@@ -200,11 +200,12 @@ def fitting_tile(
 ) -> tuple[int, ...]:
     """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
 
-    `at_once` tiles, or augmented copies of one, share the memory. The size does not depend
-    on other programs; `MemoryLimit` splits tiles that do not fit.
+    Volumes that are denoised plane by plane have tiles of one plane. `at_once` tiles, or
+    augmented copies of one, share the memory. The size does not depend on other programs;
+    `MemoryLimit` splits tiles that do not fit.
     """
-    halo = network.halo
-    dims = len(halo)
+    halo = network.computed_halo
+    dims = network.config.conv_dims  # 2 for planes of a volume, too
     gpu = device.type == "cuda"
     memory = (
         _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
@@ -218,7 +219,7 @@ def fitting_tile(
     side = int(math.sqrt(pixels)) - 2 * halo[-1]
     step = network.multiple[-1]
     side = max(min(side, largest) // step * step, step)
-    return (_PLANES,) * (dims - 2) + (side, side)
+    return (1,) * (len(halo) - dims) + (_PLANES,) * (dims - 2) + (side, side)
 
 
 def even(
