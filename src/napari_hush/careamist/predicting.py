@@ -415,7 +415,8 @@ class FileJob:
                 tta=self.config.tta,
                 dtype=self.config.dtype,
                 precision=self.config.precision,
-                own_value=[] if self.config.own_value == "off" else [*self.model.own_value],
+                own_value=self.config.own_value == "auto"
+                and bool(self.model.own_value or self.model.built_in_share),
             )
 
     def run(self, plan: FilesPlan, *, resume: bool) -> list[Path]:

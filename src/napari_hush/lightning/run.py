@@ -37,7 +37,7 @@ from napari_hush.lightning.process_group import is_lost_connection
 from napari_hush.lightning.progress import Checkpointer, ProgressCallback
 from napari_hush.models import Model, UNet, keep_freed_memory, provenance_of
 from napari_hush.models.built_in import first_network
-from napari_hush.prediction import fit_own_value
+from napari_hush.prediction import fit_built_in_share, fit_own_value
 from napari_hush.quality import data_warnings, loss_warning
 from napari_hush.quality.warnings import DIVERGED
 from napari_hush.system.signals import Terminated
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from napari_hush.lightning.losses import Losses
     from napari_hush.lightning.model_callbacks import Snapshot
     from napari_hush.lightning.train_data_module import TrainDataModule
+    from napari_hush.models import Curve
+    from napari_hush.models.file import BuiltInShare
 
 _SETTLED = 20
 """Steps after which a validation loss says something: batch normalization has settled."""
@@ -251,11 +253,11 @@ def _resume(run: _Run) -> HushModule:
 
 def _trained(run: _Run, best: Best | None, last: Model) -> Trained:
     """Choose the model that the run ends with."""
-    last = _with_own_value(run, last)
+    last = _improved(run, last)
     if best is None:
         return Trained(last, None, last)
     is_last = best.model.steps == last.steps
-    kept = last if is_last else _with_own_value(run, best.model)
+    kept = last if is_last else _improved(run, best.model)
     wish = run.config.training_config.final_model
     if wish == "auto":
         wish = "best" if run.config.algorithm_config.needs_targets else "last"
@@ -412,7 +414,12 @@ def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Tra
     return trained
 
 
-def _with_own_value(run: _Run, model: Model) -> Model:
-    """`model` with weights of a pixel's own value, the same in all processes."""
-    weights = run.launch.ranks.from_first(lambda: fit_own_value(model, run.images))
-    return replace(model, own_value=weights)
+def _improved(run: _Run, model: Model) -> Model:
+    """`model` with what improves its results, the same in all processes."""
+
+    def fit() -> tuple[tuple[Curve, ...], BuiltInShare | None]:
+        weights = fit_own_value(model, run.images)
+        return weights, fit_built_in_share(replace(model, own_value=weights), run.images)
+
+    own_value, share = run.launch.ranks.from_first(fit)
+    return replace(model, own_value=own_value, built_in_share=share)

@@ -13,7 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,18 @@ MALFORMED = (
 """Errors that malformed files raise: wrong types and values, endless JSON."""
 
 
+@dataclass(frozen=True)
+class BuiltInShare:
+    """The part of a result that is the built-in denoiser's, see `fit_built_in_share`."""
+
+    shares: tuple[float, ...]
+    """Between 0 and 1, one per channel."""
+    scales: tuple[float, ...]
+    """Spread of normalized channels for the denoiser, which scales images by itself."""
+    sha256: str
+    """Hash of the built-in network."""
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A trained network with all that denoising needs."""
@@ -72,6 +84,8 @@ class Model:
     """Date, software and data of its training."""
     own_value: tuple[Curve, ...] = ()
     """Weights of a pixel's own value in its result, a curve per channel; empty for none."""
+    built_in_share: BuiltInShare | None = None
+    """The part of its result that is the built-in denoiser's; None for none."""
     per_image: bool = False
     """Whether it takes images of any number of channels, each of them scaled by its own
     statistics, as the built-in denoiser does."""
@@ -165,6 +179,8 @@ def model_header(model: Model) -> dict[str, str]:
     }
     if model.own_value:
         header["own_value"] = json.dumps(model.own_value)
+    if model.built_in_share:
+        header["built_in_share"] = json.dumps(asdict(model.built_in_share))
     return header
 
 
@@ -209,6 +225,8 @@ def model_of(source: Path | bytes, name: str) -> Model:
         trained["per_image"] = header["format"] == _PER_IMAGE
         if "own_value" in header:
             trained["own_value"] = _curves(header["own_value"])
+        if "built_in_share" in header:
+            trained["built_in_share"] = _share(header["built_in_share"])
         if "provenance" in header:  # older models have none
             trained["provenance"] = Provenance.from_json(header["provenance"], channels)
         check_weights(file.shapes, network_config)
@@ -242,6 +260,13 @@ def check_values(model: Model) -> None:
             raise ValueError("the intensities of its own values do not rise")
         if not all(0 <= weight <= 1 and most >= 0 for _, weight, most in curve):
             raise ValueError("its weights of own values are not between 0 and 1")
+    if (share := model.built_in_share) is not None:
+        if not len(share.shares) == len(share.scales) == channels:
+            raise ValueError(f"its shares of the built-in denoiser are not of {channels}")
+        if not all(0 <= part <= 1 for part in share.shares):
+            raise ValueError("its shares of the built-in denoiser are not between 0 and 1")
+        if not all(0 < scale < math.inf for scale in share.scales):
+            raise ValueError("its scales for the built-in denoiser are not positive")
     for scaling in filter(None, (model.normalization, model.target_normalization)):
         if not all(map(math.isfinite, scaling.means)):
             raise ValueError("the means of its normalization are not finite")
@@ -254,6 +279,12 @@ def _curves(text: str) -> tuple[Curve, ...]:
         tuple((float(value), float(weight), float(most)) for value, weight, most in curve)
         for curve in json.loads(text)
     )
+
+
+def _share(text: str) -> BuiltInShare:
+    found = json.loads(text)
+    shares, scales = (tuple(map(float, found[name])) for name in ("shares", "scales"))
+    return BuiltInShare(shares, scales, str(found["sha256"]))
 
 
 def _counts(text: str) -> dict[str, Any]:

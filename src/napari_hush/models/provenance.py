@@ -139,6 +139,8 @@ def model_hash(model: Model) -> str:
             digest.update((scaling.as_json() if scaling else "null").encode())
     if model.own_value:
         digest.update(f"own_value {model.own_value}".encode())
+    if model.built_in_share:
+        digest.update(str(model.built_in_share).encode())
     for name, tensor in sorted(model.network.state_dict().items()):
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
@@ -152,7 +154,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
     `settings` are those of the prediction. Parts of the image are read for its hash.
     """
     content = content_of(image)
-    known = model.provenance
+    known, share = model.provenance, model.built_in_share
     return {
         "date": now(),
         "software": versions(),
@@ -173,6 +175,9 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
             "num_sources": known.num_sources,
             "configuration": model.config.model_dump(mode="json"),
             **({"own_value": list(model.own_value)} if model.own_value else {}),
+            **(
+                {"built_in_share": asdict(share)} if (share := model.built_in_share) else {}
+            ),
         },
         "settings": settings,
     }

@@ -1,6 +1,7 @@
 """Denoise images with a model: tiles with a halo, into arrays, files or dask arrays."""
 
 from napari_hush.deprecation import former_names
+from napari_hush.prediction.built_in_share import fit_built_in_share
 from napari_hush.prediction.cast import result_dtype
 from napari_hush.prediction.files import (
     FilesPlan,
@@ -29,6 +30,7 @@ __all__ = [
     "denoise",
     "denoise_lazily",
     "denoise_to_file",
+    "fit_built_in_share",
     "fit_own_value",
     "group_by_shape",
     "plan_files",

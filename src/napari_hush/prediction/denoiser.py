@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_hush.dataset import require_finite
-from napari_hush.errors import OutOfMemoryError
+from napari_hush.errors import ModelFileError, OutOfMemoryError
 from napari_hush.io.frames import frames_around, middle_frame
 from napari_hush.models import (
     Model,
@@ -24,8 +24,9 @@ from napari_hush.models import (
     fuse_relu,
     is_out_of_memory,
 )
+from napari_hush.models.built_in import built_in_denoiser, suited
 from napari_hush.models.normalization import exact_float
-from napari_hush.models.unet import with_own_value
+from napari_hush.models.unet import UNet, cropped, with_own_value
 from napari_hush.prediction.cast import check_holds, result_dtype
 from napari_hush.prediction.tiles import (
     Tile,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
+    from napari_hush.models.file import BuiltInShare
 
 Result = TypeVar("Result")
 
@@ -65,6 +67,7 @@ class Denoiser:
         wish = config.precision or training.precision
         self.precision = choose_precision(wish, self.device)
         self._model = model
+        self.channels = model.config.algorithm_config.model.num_classes
         self._context = model.network.config.time_context
         self._image, self._samples = image, frames_around(image, self._context)
         self._observe = observe
@@ -74,6 +77,8 @@ class Denoiser:
         self._network = network
         self._tta = config.tta
         self._own_value = model.own_value if config.own_value == "auto" else ()
+        share = model.built_in_share if config.own_value == "auto" else None
+        self._built_in = None if share is None else (share, self._denoiser_of(share))
         dtype = result_dtype(image, config.dtype)
         check_holds(dtype, model.output_normalization)
         self._result: torch.dtype = getattr(torch, exact_float(dtype).__name__)
@@ -84,6 +89,8 @@ class Denoiser:
         self.halo = network.halo
         if self._largest is None:
             self.halo = tuple(map(max, network.halo, wanted))
+        if self._built_in is not None:
+            self.halo = tuple(map(max, self.halo, self._built_in[1].halo))
         prepare = getattr(network, "prepare", None)
         self._prepared = prepare and cache(lambda number: prepare(self._samples[number]))
         self._step = network.multiple
@@ -96,6 +103,19 @@ class Denoiser:
         self.tile_size = self._tile_size(config)
         self._memory = MemoryLimit(self.halo, self._step)
 
+    def _denoiser_of(self, share: BuiltInShare) -> UNet:
+        """The built-in denoiser for the channels of the image, on the device."""
+        model = built_in_denoiser()
+        if model.provenance.built_in_sha256 != share.sha256:
+            raise ModelFileError(
+                "Results of this model are in part those of the built-in denoiser of "
+                "another version of napari-hush; use that version, or predict with "
+                "own_value='off' (--own-value off) for the output of the network alone."
+            )
+        network = fuse_batch_norm(suited(model, self._image).network).to(self.device)
+        on_cpu = self.device.type == "cpu"
+        return fuse_relu(network, self.precision) if on_cpu else network
+
     def _tile_size(self, config: InferenceConfig) -> tuple[int, ...]:
         if config.tile_size is not None:
             size = tuple(
@@ -104,7 +124,9 @@ class Denoiser:
             )
             return size if self._largest is None else tuple(map(min, size, self._largest))
         at_once = config.batch_size * min(config.tta, 4)
-        largest = fitting_tile(self._network, self.device, self.precision, at_once)
+        # The built-in denoiser takes more memory.
+        network = self._built_in[1] if self._built_in is not None else self._network
+        largest = fitting_tile(network, self.device, self.precision, at_once)
         if self._largest is not None:
             largest = tuple(map(min, largest, self._largest))
         return even(self._image.axes.canonical_shape[2:], largest, self._step)
@@ -141,11 +163,16 @@ class Denoiser:
             group, results = waiting.popleft()
             yield group, _arrived(results)
 
-    def _compute(self, group: list[Tile]) -> list[Pending]:
-        """Read, normalize and denoise one batch."""
+    def _read(self, group: list[Tile]) -> NDArray[np.floating]:
+        """The outer regions ``(B, C, (Z), Y, X)`` of tiles, and frames around them."""
         inputs = np.stack([read_tile(self._samples[tile.sample], tile) for tile in group])
         inputs = inputs.astype(exact_float(inputs.dtype), copy=False)
         require_finite(inputs, self._image.name)
+        return inputs
+
+    def _compute(self, group: list[Tile]) -> list[Pending]:
+        """Read, normalize and denoise one batch."""
+        inputs = self._read(group)
         if self._observe is not None:
             self._observe(middle_frame(inputs, self._context))
         raw = torch.from_numpy(inputs)
@@ -168,8 +195,12 @@ class Denoiser:
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
         ):
-            network = partial(self._network, margin=self._margin)
-            clean = augmented_mean(network, batch, self._tta)
+            unused = 0
+            if self._built_in is not None:  # which needs more pixels around
+                unused = (self._margin - self._network.halo[-1]) // self._step[-1]
+                unused *= self._step[-1]
+            network = partial(self._network, margin=self._margin - unused)
+            clean = augmented_mean(network, cropped(batch, unused), self._tta)
             clean = clean if self.device.type == "cuda" else clean.cpu()
             clean = clean.to(self._result)
             if scalings:
@@ -180,6 +211,8 @@ class Denoiser:
                 noisy = middle_frame(raw, self._context)
                 noisy = noisy[(..., *(slice(self._margin, -self._margin or None),) * 2)]
                 clean = with_own_value(clean, noisy.to(clean.device), self._own_value)
+            if self._built_in is not None:
+                clean += self._built_in_part(*self._built_in, batch, clean)
         if self.device.type != "cuda":
             return [Pending(result, self._margin) for result in clean]
         fetched = torch.empty(clean.shape, dtype=clean.dtype, pin_memory=True)
@@ -187,6 +220,19 @@ class Denoiser:
         arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
         return [Pending(result, self._margin, arrived) for result in fetched]
+
+    def _built_in_part(
+        self, share: BuiltInShare, network: UNet, batch: Tensor, clean: Tensor
+    ) -> Tensor:
+        """What the built-in denoiser changes in results `clean` of a normalized `batch`."""
+        scale, part = (
+            torch.tensor(values, device=batch.device).reshape(1, -1, *(1,) * len(self.halo))
+            for values in (share.scales, share.shares)
+        )
+        with_margin = partial(network, margin=self._margin)
+        other = scale * augmented_mean(with_margin, batch / scale, self._tta)
+        other = self._model.output_normalization.denormalize(other.to(clean))
+        return part.to(clean) * (other - clean)
 
 
 def _each(functions: Sequence[Callable[[Tensor], Tensor]], batch: Tensor) -> Tensor:

@@ -194,8 +194,10 @@ def refuse_other_results(targets: Iterable[Path], **wanted: Any) -> None:
         made["tta"] = 8 if made["tta"] is True else int(made["tta"])
         made["model"] = record["model"].get("sha256", "")
         made["precision"] = record.get("precision")
-        is_off = made.get("own_value") == "off"
-        made["own_value"] = [] if is_off else record["model"].get("own_value", [])
+        improved = any(
+            record["model"].get(name) for name in ("own_value", "built_in_share")
+        )
+        made["own_value"] = improved and made.get("own_value") != "off"
         other = [
             name
             for name, value in wanted.items()

@@ -10,7 +10,7 @@ measured on training images, where f is similar.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -71,33 +71,54 @@ def _denoised_sample(
     model: Model, images: Sequence[Image]
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """Regions of one shape, spread over the images, and their predictions."""
+    config = sample_config(model, own_value="off")
+    noisy: list[NDArray[Any]] = []
+    clean: list[NDArray[Any]] = []
+    for image in sample_images(images):
+        denoiser = Denoiser(model, image, config)
+        for tile in sample_tiles(denoiser, len(images)):
+            region = image.samples[tile.sample][(slice(None), *tile.inner)]
+            if not noisy or region.shape == noisy[0].shape:
+                noisy.append(region)
+                clean.append(denoised(denoiser, tile))
+    if model.config.algorithm_config.model.conv_dims == 2:
+        return [one[:, None] for one in noisy], [one[:, None] for one in clean]
+    return noisy, clean
+
+
+def sample_config(model: Model, own_value: Literal["auto", "off"]) -> InferenceConfig:
+    """Settings for predictions on which results of `model` are improved."""
     dims = model.config.algorithm_config.model.conv_dims
-    settings = InferenceConfig(
+    return InferenceConfig(
         axes="ZYX"[-dims:],
         tile_size=_TILE[dims],
-        own_value="off",
+        own_value=own_value,
         image_means=model.normalization.means,
         image_stds=model.normalization.stds,
     )
-    noisy: list[NDArray[Any]] = []
-    clean: list[NDArray[Any]] = []
-    for image in _spread(images, _MOST_TILES):
-        denoiser = Denoiser(model, image, settings)
-        plan = denoiser.plan()
-        largest = max(_size(tile) for tile in plan)
-        whole = [tile for tile in plan if _size(tile) == largest]
-        number = min(_SAMPLE // largest, _MOST_TILES) // min(len(images), _MOST_TILES)
-        for tile in _spread(whole, max(number, 1)):
-            region = image.samples[tile.sample][(slice(None), *tile.inner)]
-            result = np.empty(region.shape, np.float64)
-            for part, pixels in denoiser.denoise([tile]):
-                result[(slice(None), *within(part.inner, tile.inner))] = pixels
-            if not noisy or region.shape == noisy[0].shape:
-                noisy.append(region)
-                clean.append(result)
-    if dims == 2:
-        return [one[:, None] for one in noisy], [one[:, None] for one in clean]
-    return noisy, clean
+
+
+def sample_images(images: Sequence[Image]) -> list[Image]:
+    """Some of many images."""
+    return _spread(images, _MOST_TILES)
+
+
+def sample_tiles(denoiser: Denoiser, images: int, share: float = 1.0) -> list[Tile]:
+    """Tiles of one size from one of so many `images`; with a `share`, fewer."""
+    plan = denoiser.plan()
+    largest = max(_size(tile) for tile in plan)
+    whole = [tile for tile in plan if _size(tile) == largest]
+    number = min(int(share * _SAMPLE) // largest, _MOST_TILES) // min(images, _MOST_TILES)
+    return _spread(whole, max(number, 1))
+
+
+def denoised(denoiser: Denoiser, tile: Tile) -> NDArray[np.float64]:
+    """The pixels of `tile`, ``(C, (Z), Y, X)``."""
+    shape = [axis.stop - axis.start for axis in tile.inner]
+    result = np.empty((denoiser.channels, *shape))
+    for part, pixels in denoiser.denoise([tile]):
+        result[(slice(None), *within(part.inner, tile.inner))] = pixels
+    return result
 
 
 def _size(tile: Tile) -> int:
@@ -125,13 +146,8 @@ def own_weights(
 def _curve(
     noisy: Sequence[NDArray[Any]], clean: Sequence[NDArray[Any]], channel: int
 ) -> Curve:
-    blocks = cut_blocks(list(noisy), channel)
-    correlation = noise_correlation(blocks, rounding(noisy[0].dtype))
-    few = sum(region[channel].size for region in noisy) < FEWEST_PIXELS
-    if few or correlation is None:
-        return NOTHING
-    lags = [correlation.z, correlation.y, correlation.x]
-    if any(abs(one) > _CORRELATED for along in lags for one in along[1:2]):
+    lags = white_noise(noisy, channel)
+    if lags is None:
         return NOTHING
     found = [
         _energies(one[channel].astype(np.float64), result[channel], lags)
@@ -148,6 +164,23 @@ def _curve(
         for n, v, s, r in zip(count, *sums, strict=True)
         if n and r
     )
+
+
+def white_noise(
+    noisy: Sequence[NDArray[Any]], channel: int
+) -> tuple[NDArray[Any], ...] | None:
+    """Correlation of the noise at lags along Z, Y and X; None if neighbors share noise.
+
+    Also if the pixels of `noisy`, regions ``(C, Z, Y, X)``, are too few to know.
+    """
+    blocks = cut_blocks(list(noisy), channel)
+    correlation = noise_correlation(blocks, rounding(noisy[0].dtype))
+    few = sum(region[channel].size for region in noisy) < FEWEST_PIXELS
+    if few or correlation is None:
+        return None
+    lags = (correlation.z, correlation.y, correlation.x)
+    is_white = all(abs(one) <= _CORRELATED for along in lags for one in along[1:2])
+    return lags if is_white else None
 
 
 def _energies(

@@ -1,0 +1,157 @@
+"""The part of a result of Noise2Void that is better taken from the built-in denoiser.
+
+Let r be the result of a model for the noisy image y, g that of the built-in denoiser, and c
+the covariances of their errors with the noise. The combination ``r + a (g - r)`` has the
+least error with ``a = (E (y - r) (g - r) - c_g + c_r) / E (g - r)²``. No ground truth is
+needed: ``c = E s² dg/dy`` for noise of variance s² (Stein 1981), and the derivative is
+measured by denoising again with small random changes (Ramani et al. 2008).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_hush.errors import HushError
+from napari_hush.models.built_in import built_in_denoiser, within_squares
+from napari_hush.models.file import BuiltInShare
+from napari_hush.prediction.denoiser import Denoiser
+from napari_hush.prediction.own_value import (
+    FEWEST_PIXELS,
+    denoised,
+    sample_config,
+    sample_images,
+    sample_tiles,
+    white_noise,
+)
+from napari_hush.quality.noise_model import noise_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_hush.config import InferenceConfig
+    from napari_hush.io import Image
+    from napari_hush.models import Model
+    from napari_hush.prediction.tiles import Tile
+
+_OF_SAMPLE = 0.5  # whose pixels are denoised four times
+_CHANGE = 0.1  # of each pixel, in standard deviations of the noise
+_PRIOR = 0.01  # of the noise variance: errors of that size pull the share to one half
+_LEAST = 0.02  # smaller shares are not worth their time
+_HOT = 4.0  # standard deviations of the noise from which pixels may be hot
+
+
+def fit_built_in_share(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
+    """The share of the built-in denoiser in results of a `model` of N2V, from its `images`.
+
+    None if it would not gain, if neighbors share noise, for volumes and time context, and
+    if the images cannot be read any more.
+    """
+    config = model.config.algorithm_config
+    network = config.model
+    planes = network.conv_dims == 2 and not network.time_context
+    if config.algorithm != "n2v" or not planes:
+        return None
+    try:
+        return _fitted(model, images)
+    except (HushError, OSError):
+        return None
+
+
+def _fitted(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
+    channels = model.config.algorithm_config.model.num_classes
+    noisy = _regions(model, images)
+    planes = [region[:, None] for region in noisy]
+    if any(white_noise(planes, channel) is None for channel in range(channels)):
+        return None
+    count = sum(region[0].size for region in noisy)
+    fine = sum(within_squares(torch.from_numpy(r.astype(np.float64))) for r in noisy)
+    spread = np.sqrt(np.asarray(fine) / count)
+    scales = spread / np.asarray(model.normalization.scales)
+    if count < FEWEST_PIXELS or not (scales > 0).all():
+        return None
+    whole = BuiltInShare(
+        (1.0,) * channels,
+        tuple(scales.tolist()),
+        built_in_denoiser().provenance.built_in_sha256 or "",
+    )
+    noise = noise_model(np.stack(noisy), "SCYX")
+    changes = [
+        _CHANGE * float(np.mean(noise.sigma(np.stack(noisy)[:, c], c)))
+        for c in range(channels)
+    ]
+    ours, theirs = (
+        _results(replace(model, built_in_share=share), images, changes)
+        for share in (None, whole)
+    )
+    y = np.stack(noisy)
+    shares = []
+    for c in range(channels):
+        r, g = ours[0][:, c], theirs[0][:, c]
+        sigma = noise.sigma(r, c)
+        residual = np.clip(y[:, c] - r, -_HOT * sigma, _HOT * sigma)
+        covariance = np.mean(sigma**2 * (theirs[1] - ours[1])[:, c])
+        prior = _PRIOR * np.mean(sigma**2)
+        gain = np.mean(residual * (g - r)) - covariance + prior / 2
+        shares.append(float(np.clip(gain / (np.mean((g - r) ** 2) + prior), 0, 1)))
+    if max(shares) < _LEAST:
+        return None
+    return replace(whole, shares=tuple(shares))
+
+
+def _regions(model: Model, images: Sequence[Image]) -> list[NDArray[Any]]:
+    """The pixels ``(C, Y, X)`` of all tiles of the sample, of one shape."""
+    found: list[NDArray[Any]] = []
+    config = sample_config(model, own_value="auto")
+    for image in sample_images(images):
+        for tile in sample_tiles(Denoiser(model, image, config), len(images), _OF_SAMPLE):
+            region = np.asarray(image.samples[tile.sample][(slice(None), *tile.inner)])
+            if not found or region.shape == found[0].shape:
+                found.append(region)
+    return found
+
+
+def _results(
+    model: Model, images: Sequence[Image], changes: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Results ``(S, C, Y, X)`` of the sample, and how much each follows its own pixel."""
+    found: list[NDArray[np.float64]] = []
+    slopes: list[NDArray[np.float64]] = []
+    config = sample_config(model, own_value="auto")
+    for image in sample_images(images):
+        plain = Denoiser(model, image, config)
+        changed = _Changed(model, image, config, changes)
+        for tile in sample_tiles(plain, len(images), _OF_SAMPLE):
+            result = denoised(plain, tile)
+            if found and result.shape != found[0].shape:
+                continue
+            signs = changed.signs(tile)[(slice(None), *tile.crop)]
+            change = signs * np.reshape(changes, (-1, 1, 1))
+            found.append(result)
+            slopes.append((denoised(changed, tile) - result) / change)
+    return np.stack(found), np.stack(slopes)
+
+
+class _Changed(Denoiser):
+    """Denoises an image whose pixels were moved by `changes` up or down, at random."""
+
+    def __init__(
+        self, model: Model, image: Image, config: InferenceConfig, changes: Sequence[float]
+    ) -> None:
+        super().__init__(model, image, config)
+        self._changes = np.reshape(changes, (-1, 1, 1))
+
+    def signs(self, tile: Tile) -> NDArray[np.float64]:
+        """1 or -1 for each pixel ``(C, Y, X)`` of the outer region of `tile`."""
+        rng = np.random.default_rng([tile.sample, *(part.start for part in tile.inner)])
+        return rng.choice([-1.0, 1.0], (self._changes.size, *tile.outer_shape))
+
+    def _read(self, group: list[Tile]) -> NDArray[np.floating]:
+        inputs = super()._read(group)
+        for region, tile in zip(inputs, group, strict=True):
+            region += (self.signs(tile) * self._changes).astype(inputs.dtype)
+        return inputs

@@ -1,0 +1,231 @@
+"""The part of a result that is taken from the built-in denoiser."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from napari_hush import CAREamist
+from napari_hush.config import create_care_configuration, create_n2v_configuration
+from napari_hush.errors import ExistingFileError, ModelFileError
+from napari_hush.io import read_record
+from napari_hush.models import Model, UNet, built_in_denoiser, load_model, save_model
+from napari_hush.models.built_in import suited
+from napari_hush.models.file import BuiltInShare
+from napari_hush.models.normalization import Normalization
+from napari_hush.prediction import fit_built_in_share
+from napari_hush.prediction.built_in_share import _fitted, _results
+from napari_hush.prediction.denoiser import Denoiser
+from napari_hush.prediction.own_value import sample_config, sample_tiles
+from napari_hush.quality import psnr
+from napari_hush.quality.report import as_image
+
+Y, X = np.mgrid[:256, :256]
+TRUTH = 100 + 40 * np.sin(X / 5) * np.cos(Y / 4) + 30 * (np.hypot(X - 128, Y - 99) < 60)
+NOISY = (TRUTH + np.random.default_rng(0).normal(0, 15, TRUTH.shape)).astype("float32")
+SHA = built_in_denoiser().provenance.built_in_sha256
+
+
+def configuration(axes="YX", **changes):
+    size = [64, 64] if "Z" not in axes else [8, 32, 32]
+    values = {
+        "experiment_name": "t",
+        "data_type": "array",
+        "axes": axes,
+        "patch_size": size,
+        "batch_size": 4,
+        "num_epochs": 1,
+        "num_steps": 6,
+        "model_params": {"num_channels_init": 8, "depth": 1},
+        **changes,
+    }
+    return create_n2v_configuration(**values)
+
+
+def untrained(config=None, share=None, gray=(115.0, 40.0)):
+    config = config or configuration()
+    torch.manual_seed(0)
+    network = UNet(config.algorithm_config.model).eval()
+    channels = config.algorithm_config.model.num_classes
+    scaling = Normalization((gray[0],) * channels, (gray[1],) * channels)
+    return Model(config, network, scaling, built_in_share=share)
+
+
+class Blur(UNet):
+    """A network that is blind to its pixel: the mean of the four neighbors."""
+
+    def forward(self, x, margin=0):
+        around = sum(x.roll(n, d) for n in (1, -1) for d in (-1, -2)) / 4
+        return around[..., margin:-margin, margin:-margin] if margin else around
+
+
+def blurring(**changes):
+    model = untrained(configuration(**changes))
+    return replace(model, network=Blur(model.config.algorithm_config.model).eval())
+
+
+def predicted(model, image=NOISY, **settings):
+    return CAREamist(model, enable_progress_bar=False).predict(
+        image, check=False, **settings
+    )
+
+
+def test_the_share_is_that_of_least_error():
+    model = blurring()
+    share = fit_built_in_share(model, [as_image(NOISY, "YX")])
+    only = replace(share, shares=(1.0,))
+    r, g = predicted(model), predicted(replace(model, built_in_share=only))
+    best = np.mean((TRUTH - r) * (g - r)) / np.mean((g - r) ** 2)
+    assert share.shares[0] == pytest.approx(best, abs=0.1)
+    mixed = predicted(replace(model, built_in_share=share))
+    np.testing.assert_allclose(mixed, r + share.shares[0] * (g - r), rtol=1e-5)
+    of = [psnr(image, TRUTH, data_range=255) for image in (mixed, r, g)]
+    assert of[0] > max(of[1:]) - 0.02
+    assert share.sha256 == SHA
+    squares = TRUTH.reshape(8, 32, 8, 32)
+    spread = np.sqrt(squares.var((1, 3)).mean() + 15**2)
+    assert share.scales[0] == pytest.approx(spread / 40, rel=0.02)
+
+
+def whole(channels=1, part=1.0):
+    return BuiltInShare((part,) * channels, (1.0,) * channels, SHA)
+
+
+def test_the_slope_is_the_derivative_by_the_own_pixel():
+    model = blurring()
+    images = [as_image(NOISY, "YX")]
+    _, slope = _results(model, images, [1.0])
+    assert abs(slope.mean()) < 0.01  # the network is blind
+    curve = ((0.0, 0.25, 1e9),)
+    _, slope = _results(replace(model, own_value=(curve,)), images, [1.0])
+    assert slope.mean() == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_share_of_one_is_the_built_in_result():
+    network = suited(built_in_denoiser(), as_image(NOISY, "YX")).network
+    x = (NOISY - 115) / 40
+    padded = np.pad(x, 124, mode="reflect")
+    with torch.inference_mode():
+        alone = network(torch.from_numpy(padded)[None, None], 124)[0, 0].numpy()
+    np.testing.assert_allclose(
+        predicted(untrained(share=whole())), alone * 40 + 115, rtol=1e-4
+    )
+
+
+def test_tiles_flips_and_channels_do_not_matter():
+    model = untrained(configuration("CYX", n_channels=2), whole(2, 0.4))
+    pair = np.stack([NOISY[:96, :128], NOISY[96:192, :128]])
+    found = predicted(model, pair)
+    np.testing.assert_allclose(predicted(model, pair, tile_size=[32, 64]), found, rtol=1e-4)
+    one = predicted(untrained(share=whole(1, 0.4)), pair[0])
+    assert (found.shape, one.shape) == (pair.shape, pair[0].shape)
+    turned = predicted(model, pair[:, ::-1].copy(), tta=4)
+    np.testing.assert_allclose(turned[:, ::-1], predicted(model, pair, tta=4), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"axes": "ZYX"},
+        {"axes": "TYX", "model_params": {"depth": 1, "time_context": 1}},
+    ],
+)
+def test_volumes_and_frames_around_have_no_share(changes):
+    model = untrained(configuration(**changes))
+    stack = np.stack([NOISY[:64, :64]] * 8)
+    assert fit_built_in_share(model, [as_image(stack, changes["axes"])]) is None
+
+
+def test_pairs_correlated_noise_and_few_pixels_have_no_share():
+    care = create_care_configuration("t", "array", "YX", [64, 64], 4, num_epochs=1)
+    assert fit_built_in_share(untrained(care), [as_image(NOISY, "YX")]) is None
+    smeared = TRUTH + 3 * (NOISY - TRUTH + np.roll(NOISY - TRUTH, 1, 1))
+    assert fit_built_in_share(blurring(), [as_image(smeared, "YX")]) is None
+    assert fit_built_in_share(blurring(), [as_image(NOISY[:96, :96], "YX")]) is None
+    assert (
+        fit_built_in_share(blurring(), [as_image(np.full((256, 256), 7.0), "YX")]) is None
+    )
+
+
+def test_training_measures_it_and_the_file_keeps_it(tmp_path):
+    careamist = CAREamist(configuration(), work_dir=tmp_path, enable_progress_bar=False)
+    careamist.train(train_data=NOISY)
+    share = careamist.model.built_in_share
+    assert share.shares[0] > 0.5  # six steps teach a network little
+    path = save_model(careamist.model, tmp_path / "m.safetensors")
+    loaded = load_model(path)
+    assert loaded.built_in_share == share
+    assert loaded.sha256 == careamist.model.sha256
+    assert loaded.sha256 != replace(loaded, built_in_share=None).sha256
+    np.testing.assert_array_equal(predicted(loaded), predicted(careamist.model))
+    better = [
+        psnr(predicted(loaded, own_value=own), TRUTH, data_range=255)
+        for own in ("auto", "off")
+    ]
+    assert better[0] > better[1] + 1
+
+
+def test_off_is_the_network_alone():
+    model = untrained(share=whole(1, 0.5))
+    off = predicted(model, own_value="off")
+    np.testing.assert_array_equal(off, predicted(replace(model, built_in_share=None)))
+    assert np.abs(off - predicted(model)).max() > 1
+
+
+def test_the_denoiser_of_another_version_is_refused(tmp_path):
+    model = untrained(share=replace(whole(), sha256="0" * 64))
+    with pytest.raises(ModelFileError, match="another version"):
+        predicted(model)
+    assert np.isfinite(predicted(model, own_value="off")).all()
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        BuiltInShare((2.0,), (1.0,), SHA),
+        BuiltInShare((0.5, 0.5), (1.0, 1.0), SHA),
+        BuiltInShare((0.5,), (0.0,), SHA),
+        BuiltInShare((float("nan"),), (1.0,), SHA),
+    ],
+)
+def test_shares_that_make_no_sense_are_refused(tmp_path, share):
+    path = save_model(untrained(share=share), tmp_path / "m.safetensors")
+    with pytest.raises(ModelFileError, match="damaged"):
+        load_model(path)
+
+
+def test_results_on_disk_name_it_and_are_told_apart(tmp_path):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "a.tif", NOISY[:64, :64])
+    model = untrained(share=whole(1, 0.5))
+    careamist = CAREamist(model, enable_progress_bar=False)
+    settings = {"data_type": "tiff", "prediction_dir": tmp_path / "out", "axes": "YX"}
+    (out,) = careamist.predict_to_disk(tmp_path / "a.tif", **settings)
+    record = read_record(out)["model"]["built_in_share"]
+    assert record == {"shares": [0.5], "scales": [1.0], "sha256": SHA}
+    with pytest.raises(ExistingFileError, match="own_value"):
+        careamist.predict_to_disk(
+            tmp_path / "a.tif", own_value="off", resume=True, **settings
+        )
+
+
+def test_older_files_have_none(tmp_path):
+    path = save_model(untrained(), tmp_path / "m.safetensors")
+    with safe_open(path, "pt") as file:
+        assert "built_in_share" not in file.metadata()
+    assert load_model(path).built_in_share is None
+
+
+def test_results_of_changed_images_use_the_same_tiles():
+    model = untrained(share=whole())
+    image = as_image(NOISY, "YX")
+    config = sample_config(model, own_value="auto")
+    (tile,) = sample_tiles(Denoiser(model, image, config), 1)
+    assert tile.outer_shape == (
+        504,
+        504,
+    )  # 124 pixels on all sides, in steps of the network
+    assert _fitted(blurring(), [image]).scales
