@@ -269,6 +269,13 @@ class AlgorithmConfig(Frozen):
         """Whether the method trains on pairs of images."""
         return self.algorithm != "n2v"
 
+    @property
+    def takes_built_in_share(self) -> bool:
+        """Whether results may take a part of those of the built-in denoiser."""
+        network = self.model
+        planes = network.conv_dims == 2 and not network.time_context
+        return planes and not self.needs_targets and not self.n2v_config.hides_neighbours
+
     @model_validator(mode="after")
     def _agree(self) -> AlgorithmConfig:
         method = self.algorithm

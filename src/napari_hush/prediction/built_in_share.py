@@ -48,13 +48,10 @@ _HOT = 4.0  # standard deviations of the noise from which pixels may be hot
 def fit_built_in_share(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
     """The share of the built-in denoiser in results of a `model` of N2V, from its `images`.
 
-    None if it would not gain, if neighbors share noise, for volumes and time context, and
-    if the images cannot be read any more.
+    None if it would not gain, if neighbors share noise, for structN2V, volumes and time
+    context, and if the images cannot be read any more.
     """
-    config = model.config.algorithm_config
-    network = config.model
-    planes = network.conv_dims == 2 and not network.time_context
-    if config.algorithm != "n2v" or not planes:
+    if not model.config.algorithm_config.takes_built_in_share:
         return None
     try:
         return _fitted(model, images)

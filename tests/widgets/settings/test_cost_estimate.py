@@ -196,7 +196,8 @@ def test_the_measured_speed_is_positive():
 
 
 def test_denoising_grows_with_the_image_and_takes_less_than_training_on_it():
-    config, speed = configure(), Speed(1e9, 0.0)
+    speed = Speed(1e9, 0.0)
+    config = configure(struct_n2v_axis="horizontal", struct_n2v_span=5)
     small, large = (denoising_seconds(config, "YX", (n, n), speed) for n in (512, 2048))
     assert large == pytest.approx(16 * small, rel=0.01)
     one_pass = 512 * 512 / (4 * 16 * 16) * step_of(config, speed)
@@ -204,6 +205,15 @@ def test_denoising_grows_with_the_image_and_takes_less_than_training_on_it():
     for axes in ("TYX", "ZYX"):  # a 2D model denoises stacks plane by plane
         stack = denoising_seconds(config, axes, (9, 512, 512), speed)
         assert stack == pytest.approx(9 * small)
+
+
+def test_the_share_of_the_built_in_denoiser_takes_time():
+    config, speed = configure(), Speed(1e9, 0.0)
+    alone = configure(struct_n2v_axis="horizontal", struct_n2v_span=5)
+    both, one = (denoising_seconds(c, "YX", (512, 512), speed) for c in (config, alone))
+    assert 2 < both / one < 2.6  # the same network once more, on wider tiles
+    volume = configure("ZYX", patch_size=[8, 16, 16])
+    assert not volume.algorithm_config.takes_built_in_share
 
 
 def test_a_run_of_days_or_of_more_memory_than_there_is_is_called_absurd():

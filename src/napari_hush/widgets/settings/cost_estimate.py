@@ -39,6 +39,9 @@ N2V2 = 1.2
 """Time of a network with the pooling of N2V2, per that of one without."""
 STEP_OVERHEAD = 8.0
 """Overhead of a step of training, per time of a step of a bare, tiny network."""
+_BUILT_IN = {"depth": 2, "num_channels_init": 32, "independent_channels": True}
+_BUILT_IN_HALO = 122
+"""Pixels beyond both ends together for which the built-in denoiser computes, about."""
 TILE = 512
 """Side of the tiles of images in pixels, about."""
 MOST_HOURS = 100
@@ -179,17 +182,22 @@ def denoising_seconds(
 
     The configuration is that of the model, whose other settings are the default ones.
     """
-    network = configuration.algorithm_config.model
+    algorithm = configuration.algorithm_config
+    network = algorithm.model
     spatial = [letter for letter in "ZYX" if letter in axes][-network.conv_dims :]
     sizes = {letter: n for letter, n in zip(axes, shape, strict=True) if letter != "C"}
-    halo = 2 ** (network.depth + 3) - 6
-    pixels = float(math.prod(sizes.values()))
-    tiles = pixels / math.prod(sizes[letter] for letter in spatial)
+    tiles = math.prod(sizes.values()) / math.prod(sizes[letter] for letter in spatial)
+    halos = [(network, 2 ** (network.depth + 3) - 6)]
+    if algorithm.takes_built_in_share:
+        halos.append((network.replace(**_BUILT_IN), _BUILT_IN_HALO))
+    pixels = [tiles * math.prod(sizes[letter] for letter in spatial)] * len(halos)
     for letter in spatial[-2:]:
         side = min(sizes[letter], TILE)
-        pixels *= 1 + halo / side  # of which the decoder leaves half out
+        # The decoder leaves out half of the halo.
+        pixels = [n * (1 + halo / side) for n, (_, halo) in zip(pixels, halos, strict=True)]
         tiles *= sizes[letter] / side
-    seconds = FORWARD * _work(network, pixels) / speed.rate + tiles * speed.overhead
+    work = sum(_work(one, n) for n, (one, _) in zip(pixels, halos, strict=True))
+    seconds = FORWARD * work / speed.rate + tiles * len(halos) * speed.overhead
     return seconds * speed.ratio(configuration)
 
 
