@@ -89,6 +89,18 @@ def test_the_share_is_that_of_least_error():
     assert share.scales[0] == pytest.approx(spread / 40, rel=0.02)
 
 
+@pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e4)])
+def test_the_unit_does_not_matter(factor, offset):
+    model = blurring()
+    share = fit_built_in_share(model, [as_image(NOISY, "YX")])
+    gray = (factor * 115.0 + offset, factor * 40.0)
+    other = replace(model, normalization=Normalization(*((value,) for value in gray)))
+    image = factor * NOISY.astype(np.float64) + offset
+    found = fit_built_in_share(other, [as_image(image, "YX")])
+    np.testing.assert_allclose(found.shares, share.shares, atol=0.01)
+    np.testing.assert_allclose(found.scales, share.scales, rtol=1e-6)
+
+
 def whole(channels=1, part=1.0):
     return BuiltInShare((part,) * channels, (1.0,) * channels, SHA)
 

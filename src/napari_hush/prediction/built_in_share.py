@@ -21,7 +21,6 @@ from napari_hush.models.built_in import built_in_denoiser, within_squares
 from napari_hush.models.file import BuiltInShare
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.own_value import (
-    FEWEST_PIXELS,
     denoised,
     sample_config,
     sample_images,
@@ -60,44 +59,47 @@ def fit_built_in_share(model: Model, images: Sequence[Image]) -> BuiltInShare | 
 
 
 def _fitted(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
-    channels = model.config.algorithm_config.model.num_classes
+    channels = range(model.config.algorithm_config.model.num_classes)
     noisy = _regions(model, images)
     planes = [region[:, None] for region in noisy]
-    if any(white_noise(planes, channel) is None for channel in range(channels)):
+    if any(white_noise(planes, channel) is None for channel in channels):
         return None
-    count = sum(region[0].size for region in noisy)
-    fine = sum(within_squares(torch.from_numpy(r.astype(np.float64))) for r in noisy)
-    spread = np.sqrt(np.asarray(fine) / count)
+    y = np.stack(noisy)
+    fine = within_squares(torch.from_numpy(y.swapaxes(0, 1).astype(np.float64))).numpy()
+    spread = np.sqrt(fine / y[:, 0].size)
     scales = spread / np.asarray(model.normalization.scales)
-    if count < FEWEST_PIXELS or not (scales > 0).all():
+    if not (scales > 0).all():
         return None
     whole = BuiltInShare(
-        (1.0,) * channels,
+        (1.0,) * len(channels),
         tuple(scales.tolist()),
         built_in_denoiser().provenance.built_in_sha256 or "",
     )
-    noise = noise_model(np.stack(noisy), "SCYX")
-    changes = [
-        _CHANGE * float(np.mean(noise.sigma(np.stack(noisy)[:, c], c)))
-        for c in range(channels)
-    ]
-    ours, theirs = (
-        _results(replace(model, built_in_share=share), images, changes)
-        for share in (None, whole)
+    noise = noise_model(y, "SCYX")
+    changes = [_CHANGE * float(noise.sigma(y[:, c], c).mean()) for c in channels]
+    r, r_slope = _results(model, images, changes)
+    g, g_slope = _results(replace(model, built_in_share=whole), images, changes)
+    shares = tuple(
+        _least_error(y[:, c], r[:, c], g[:, c], (g_slope - r_slope)[:, c], sigma)
+        for c in channels
+        for sigma in [noise.sigma(r[:, c], c)]
     )
-    y = np.stack(noisy)
-    shares = []
-    for c in range(channels):
-        r, g = ours[0][:, c], theirs[0][:, c]
-        sigma = noise.sigma(r, c)
-        residual = np.clip(y[:, c] - r, -_HOT * sigma, _HOT * sigma)
-        covariance = np.mean(sigma**2 * (theirs[1] - ours[1])[:, c])
-        prior = _PRIOR * np.mean(sigma**2)
-        gain = np.mean(residual * (g - r)) - covariance + prior / 2
-        shares.append(float(np.clip(gain / (np.mean((g - r) ** 2) + prior), 0, 1)))
-    if max(shares) < _LEAST:
-        return None
-    return replace(whole, shares=tuple(shares))
+    return replace(whole, shares=shares) if max(shares) >= _LEAST else None
+
+
+def _least_error(
+    y: NDArray[Any],
+    r: NDArray[np.float64],
+    g: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+) -> float:
+    """The share of g; `slope` is the derivative of g - r by the own pixel."""
+    residual = np.clip(y - r, -_HOT * sigma, _HOT * sigma)
+    variance, difference = sigma**2, g - r
+    prior = _PRIOR * np.mean(variance)
+    gain = np.mean(residual * difference) - np.mean(variance * slope) + prior / 2
+    return float(np.clip(gain / (np.mean(difference**2) + prior), 0, 1))
 
 
 def _regions(model: Model, images: Sequence[Image]) -> list[NDArray[Any]]:
