@@ -137,6 +137,20 @@ def test_tiles_flips_and_channels_do_not_matter():
     np.testing.assert_allclose(turned[:, ::-1], predicted(model, pair, tta=4), rtol=1e-4)
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+def test_networks_of_any_depth_and_images_of_any_size(depth):
+    config = configuration(model_params={"depth": depth, "num_channels_init": 8})
+    image = NOISY[:70, :83]
+    r, g, half = (
+        predicted(untrained(config, share), image)
+        for share in (None, whole(), whole(1, 0.5))
+    )
+    np.testing.assert_allclose(half, (r + g) / 2, rtol=1e-4)
+    np.testing.assert_allclose(g, predicted(untrained(share=whole()), image), rtol=1e-4)
+    tiled = predicted(untrained(config, whole(1, 0.5)), image, tile_size=[18, 34])
+    np.testing.assert_allclose(tiled, half, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -89,11 +89,12 @@ class Denoiser:
         self.halo = network.halo
         if self._largest is None:
             self.halo = tuple(map(max, network.halo, wanted))
+        self._step = network.multiple
         if self._built_in is not None:
             self.halo = tuple(map(max, self.halo, self._built_in[1].halo))
+            self._step = tuple(map(max, self._step, self._built_in[1].multiple))
         prepare = getattr(network, "prepare", None)
         self._prepared = prepare and cache(lambda number: prepare(self._samples[number]))
-        self._step = network.multiple
         # Pixels that every tile reads beyond both ends of Y and X.
         self._reflects = network.config.reflects
         self._margin = self._reflects * min(
