@@ -16,7 +16,7 @@ from quality_images import pairs
 from napari_hush import CAREamist
 from napari_hush.config import create_n2n_configuration, create_n2v_configuration
 from napari_hush.io import open_images
-from napari_hush.prediction import fit_own_value
+from napari_hush.prediction import fit_built_in_share, fit_own_value
 
 _done: dict[str, CAREamist] = {}
 """The trained model, for `denoise`."""
@@ -55,6 +55,7 @@ def train(
         model = module.model()
         model.network.to("cpu")
         model = replace(model, own_value=fit_own_value(model, images))
+        model = replace(model, built_in_share=fit_built_in_share(model, images))
         clean = CAREamist(model, enable_progress_bar=False).predict(
             given.noisy, check=False
         )
