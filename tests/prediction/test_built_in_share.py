@@ -175,6 +175,10 @@ def test_pairs_correlated_noise_and_few_pixels_have_no_share():
     )
 
 
+def test_data_that_cannot_be_read_again_have_no_share():
+    assert fit_built_in_share(blurring(), []) is None
+
+
 def test_training_measures_it_and_the_file_keeps_it(tmp_path):
     careamist = CAREamist(configuration(), work_dir=tmp_path, enable_progress_bar=False)
     careamist.train(train_data=NOISY)

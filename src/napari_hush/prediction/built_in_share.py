@@ -22,6 +22,7 @@ from napari_hush.models.file import BuiltInShare
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.own_value import (
     denoised,
+    has_too_few_pixels,
     sample_config,
     sample_images,
     sample_tiles,
@@ -50,7 +51,8 @@ def fit_built_in_share(model: Model, images: Sequence[Image]) -> BuiltInShare | 
     None if it would not gain, if neighbors share noise, for structN2V, volumes and time
     context, and if the images cannot be read any more.
     """
-    if not model.config.algorithm_config.takes_built_in_share:
+    method = model.config.algorithm_config
+    if not method.takes_built_in_share or has_too_few_pixels(images):
         return None
     try:
         return _fitted(model, images)

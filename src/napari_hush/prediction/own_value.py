@@ -54,10 +54,8 @@ def fit_own_value(model: Model, images: Sequence[Image]) -> tuple[Curve, ...]:
 
     Empty if nothing is to be given back, or the images cannot be read any more.
     """
-    pixels = sum(math.prod(image.axes.canonical_shape) for image in images)
-    channels = model.config.algorithm_config.model.num_classes
     is_blind = model.config.algorithm_config.algorithm == "n2v"
-    if not is_blind or pixels < FEWEST_PIXELS * channels:
+    if not is_blind or has_too_few_pixels(images):
         return ()
     try:
         weights = own_weights(*_denoised_sample(model, images))
@@ -65,6 +63,12 @@ def fit_own_value(model: Model, images: Sequence[Image]) -> tuple[Curve, ...]:
         return ()
     given = any(weight for curve in weights for _, weight, _ in curve)
     return weights if given else ()
+
+
+def has_too_few_pixels(images: Sequence[Image]) -> bool:
+    """Whether the noise of `images` cannot be known, or there are none to be read again."""
+    shapes = [image.axes.canonical_shape for image in images]
+    return sum(math.prod(shape) // shape[1] for shape in shapes) < FEWEST_PIXELS
 
 
 def _denoised_sample(
