@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_hush import CAREamist
+from napari_hush.events import WarningIssued
 
 X = np.arange(256) * np.ones((256, 1))
 TRUTHS = {"flat": np.full((256, 256), 100.0), "gradient": 50 + 100 * X / 255}
@@ -90,3 +91,10 @@ def test_brightness_is_linear():
     noisy = gaussian(TRUTHS["gradient"], np.random.default_rng(1))
     once, twice = (DENOISER.predict(f * noisy + f, check=False) for f in (1, 2))
     np.testing.assert_allclose(twice, 2 * once, rtol=1e-5)
+
+
+def test_an_image_is_not_compared_with_itself():
+    events = []
+    careamist = CAREamist("built-in", on_progress=events.append)
+    careamist.predict(weak(TRUTHS["gradient"], np.random.default_rng(0)))
+    assert not [e.message for e in events if isinstance(e, WarningIssued)]

@@ -60,8 +60,6 @@ class BuiltInShare:
 
     shares: tuple[float, ...]
     """Between 0 and 1, one per channel."""
-    scales: tuple[float, ...]
-    """Spread of normalized channels for the denoiser, which scales images by itself."""
     sha256: str
     """Hash of the built-in network."""
 
@@ -261,12 +259,10 @@ def check_values(model: Model) -> None:
         if not all(0 <= weight <= 1 and most >= 0 for _, weight, most in curve):
             raise ValueError("its weights of own values are not between 0 and 1")
     if (share := model.built_in_share) is not None:
-        if not len(share.shares) == len(share.scales) == channels:
+        if len(share.shares) != channels:
             raise ValueError(f"its shares of the built-in denoiser are not of {channels}")
         if not all(0 <= part <= 1 for part in share.shares):
             raise ValueError("its shares of the built-in denoiser are not between 0 and 1")
-        if not all(0 < scale < math.inf for scale in share.scales):
-            raise ValueError("its scales for the built-in denoiser are not positive")
     for scaling in filter(None, (model.normalization, model.target_normalization)):
         if not all(map(math.isfinite, scaling.means)):
             raise ValueError("the means of its normalization are not finite")
@@ -283,8 +279,7 @@ def _curves(text: str) -> tuple[Curve, ...]:
 
 def _share(text: str) -> BuiltInShare:
     found = json.loads(text)
-    shares, scales = (tuple(map(float, found[name])) for name in ("shares", "scales"))
-    return BuiltInShare(shares, scales, str(found["sha256"]))
+    return BuiltInShare(tuple(map(float, found["shares"])), str(found["sha256"]))
 
 
 def _counts(text: str) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_hush.errors import HushError
-from napari_hush.models.built_in import built_in_denoiser, within_squares
+from napari_hush.models.built_in import built_in_denoiser
 from napari_hush.models.file import BuiltInShare
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.own_value import (
@@ -67,16 +66,8 @@ def _fitted(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
     if any(white_noise(planes, channel) is None for channel in channels):
         return None
     y = np.stack(noisy)
-    fine = within_squares(torch.from_numpy(y.swapaxes(0, 1).astype(np.float64))).numpy()
-    spread = np.sqrt(fine / y[:, 0].size)
-    scales = spread / np.asarray(model.normalization.scales)
-    if not (scales > 0).all():
-        return None
-    whole = BuiltInShare(
-        (1.0,) * len(channels),
-        tuple(scales.tolist()),
-        built_in_denoiser().provenance.built_in_sha256 or "",
-    )
+    sha256 = built_in_denoiser().provenance.built_in_sha256 or ""
+    whole = BuiltInShare((1.0,) * len(channels), sha256)
     noise = noise_model(y, "SCYX")
     changes = [_CHANGE * float(noise.sigma(y[:, c], c).mean()) for c in channels]
     r, r_slope = _results(model, images, changes)

@@ -28,6 +28,7 @@ from napari_hush.models.built_in import built_in_denoiser, suited
 from napari_hush.models.normalization import exact_float
 from napari_hush.models.unet import UNet, cropped, with_own_value
 from napari_hush.prediction.cast import check_holds, result_dtype
+from napari_hush.prediction.own_scaling import own_scalings
 from napari_hush.prediction.tiles import (
     Tile,
     even,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from napari_hush.models.file import BuiltInShare
 
 Result = TypeVar("Result")
+_SCALED_BY = 2**24  # pixels of a sample that scale the built-in denoiser's part
 
 
 class Denoiser:
@@ -94,6 +96,10 @@ class Denoiser:
             self.halo = tuple(map(max, self.halo, self._built_in[1].halo))
             self._step = tuple(map(max, self._step, self._built_in[1].multiple))
         prepare = getattr(network, "prepare", None)
+        # How the built-in denoiser scales a sample and its result.
+        self._scalings_of = cache(
+            lambda number: own_scalings(self._samples[number], image.name, _SCALED_BY)
+        )
         self._prepared = prepare and cache(lambda number: prepare(self._samples[number]))
         # Pixels that every tile reads beyond both ends of Y and X.
         self._reflects = network.config.reflects
@@ -213,7 +219,7 @@ class Denoiser:
                 noisy = noisy[(..., *(slice(self._margin, -self._margin or None),) * 2)]
                 clean = with_own_value(clean, noisy.to(clean.device), self._own_value)
             if self._built_in is not None:
-                clean += self._built_in_part(*self._built_in, batch, clean)
+                clean += self._built_in_part(*self._built_in, group, raw, clean)
         if self.device.type != "cuda":
             return [Pending(result, self._margin) for result in clean]
         fetched = torch.empty(clean.shape, dtype=clean.dtype, pin_memory=True)
@@ -223,16 +229,22 @@ class Denoiser:
         return [Pending(result, self._margin, arrived) for result in fetched]
 
     def _built_in_part(
-        self, share: BuiltInShare, network: UNet, batch: Tensor, clean: Tensor
+        self,
+        share: BuiltInShare,
+        network: UNet,
+        group: list[Tile],
+        raw: Tensor,
+        clean: Tensor,
     ) -> Tensor:
-        """What the built-in denoiser changes in results `clean` of a normalized `batch`."""
-        scale, part = (
-            torch.tensor(values, device=batch.device).reshape(1, -1, *(1,) * len(self.halo))
-            for values in (share.scales, share.shares)
-        )
+        """What the built-in denoiser changes in results `clean` of a `raw` batch."""
+        own = [self._scalings_of(tile.sample) for tile in group]
+        batch = _each([before.normalize for before, _ in own], raw)
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
         with_margin = partial(network, margin=self._margin)
-        other = scale * augmented_mean(with_margin, batch / scale, self._tta)
-        other = self._model.output_normalization.denormalize(other.to(clean))
+        other = augmented_mean(with_margin, batch, self._tta).to(clean)
+        other = _each([after.denormalize for _, after in own], other)
+        part = torch.tensor(share.shares).reshape(1, -1, *(1,) * len(self.halo))
         return part.to(clean) * (other - clean)
 
 

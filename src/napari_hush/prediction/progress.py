@@ -38,9 +38,10 @@ def never() -> bool:
 
 
 def unseen_intensities(model: Model) -> UnseenIntensities:
-    """Counts pixels that `model` was not trained on."""
+    """Counts pixels that `model` was not trained on; none of one that is `per_image`."""
     scaling = model.normalization
     known = model.config.data_config.normalization.name == "mean_std"
+    known = known and not model.per_image
     typical = (scaling.means, scaling.stds) if known else ()
     return UnseenIntensities(model.provenance.ranges, *typical)
 

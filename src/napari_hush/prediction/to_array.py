@@ -10,28 +10,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_hush.axes import AxesMap
 from napari_hush.boxes import spans
-from napari_hush.dataset.statistics import Statistics, regions, require_finite
 from napari_hush.errors import DataError, counted
 from napari_hush.io import require
 from napari_hush.io.frames import check_frames
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
-from napari_hush.models import Model, Normalization, keep_freed_memory
+from napari_hush.models import Model, keep_freed_memory
 from napari_hush.models.built_in import (
-    SPIKE,
     suited,
     suited_config,
-    within_squares,
-    without_spikes,
 )
-from napari_hush.models.normalization import exact_float
 from napari_hush.prediction.cast import put, result_dtype
 from napari_hush.prediction.denoiser import Denoiser
+from napari_hush.prediction.own_scaling import own_scalings
 from napari_hush.prediction.progress import unseen_intensities
 from napari_hush.prediction.tiles import Region, group_by_shape, in_order, meets, within
 
@@ -109,10 +104,10 @@ def check_suits(model: Model, image: Image) -> None:
     shape = image.axes.canonical_shape
     network = suited_config(model, image).algorithm_config.model
     if len(shape) - 2 != network.conv_dims:
+        advice = "with Z" if network.conv_dims == 3 else "without Z, with T for its planes"
         raise DataError(
             f"The model was trained in {network.conv_dims}D but {image.name} has the "
-            f"axes {image.axes.axes}; name them "
-            f"with{'' if network.conv_dims == 3 else 'out'} Z, or use another model."
+            f"axes {image.axes.axes}; name them {advice}, or use another model."
         )
     if shape[1] != network.in_channels:
         raise DataError(
@@ -132,46 +127,16 @@ def fitted(model: Model, image: Image) -> Model:
     """
     if not model.per_image:
         return model
-    scalings = tuple(_scalings(sample, image.name) for sample in image.samples)
-    before, after = scalings[0]
+    found = tuple(own_scalings(sample, image.name) for sample in image.samples)
+    before, after = found[0]
     return replace(
         suited(model, image),
         normalization=before,
         target_normalization=after,
-        of_samples=scalings,
+        of_samples=found,
     )
 
 
-def _scalings(sample: Any, name: str) -> tuple[Normalization, Normalization]:
-    """Scaling of a sample ``(C, (Z), Y, X)`` for a built-in denoiser, and of results."""
-    found, fine = Statistics(quantiles=False), np.zeros(sample.shape[0])
-    for region in regions(sample):
-        pixels = np.asarray(sample[(slice(0, sample.shape[0]), *region)])
-        require_finite(pixels, name)
-        values = torch.from_numpy(pixels.astype(exact_float(pixels.dtype)))
-        for channel in values:
-            center, spread = channel.mean(), channel.std(correction=0)
-            if (channel - center).amax() > SPIKE * spread:
-                usual = channel.clamp(max=float(np.quantile(channel, 0.999)))
-                center, spread = usual.mean(), usual.std(correction=0)
-                if spread > 0:
-                    least = SPIKE * float(spread)
-                    channel.copy_(without_spikes(channel - center, least) + center)
-        found.add(values.reshape(len(values), -1).numpy())
-        fine += within_squares(values).numpy()
-    within = np.sqrt(fine / found.count)
-    spreads = np.where(within > _ROUNDING * found.std, within, found.std)
-    mean = np.where(found.minimum == found.maximum, found.minimum, found.mean)
-    before, after = (
-        Normalization(
-            tuple(mean.tolist()), tuple(np.where(spreads > 0, spreads, s).tolist())
-        )
-        for s in (1.0, 0.0)
-    )
-    return before, after
-
-
-_ROUNDING = 1e-6  # share of the spread that may be due to rounding
 _one_at_a_time = threading.RLock()
 """A tile uses all cores and hundreds of megabytes; two at once would gain nothing."""
 
