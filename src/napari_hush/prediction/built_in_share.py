@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.prediction.tiles import Tile
 
-_OF_SAMPLE = 0.5  # whose pixels are denoised four times
+_OF_SAMPLE = 0.25  # whose pixels are denoised four times
 _CHANGE = 0.1  # of each pixel, in standard deviations of the noise
 _PRIOR = 0.01  # of the noise variance: errors of that size pull the share to one half
 _LEAST = 0.02  # smaller shares are not worth their time
