@@ -661,5 +661,13 @@ class TestStrangestPlace:
         residual[1, 28:33, 38:43] = 9
         assert strangest_place(residual, residual)[1][0] == 0
 
+    def test_a_place_is_found_where_most_planes_are_zero(self):
+        residual = np.zeros((5, 64, 48))
+        residual[3] = 0.1 * np.random.default_rng(0).normal(size=(64, 48))
+        residual[3, 28:33, 38:43] = 9
+        distance, place = strangest_place(residual, residual)
+        assert distance > 10
+        assert place == (3, 30, 40)
+
     def test_there_is_none_where_nothing_varies(self):
         assert strangest_place(np.zeros((2, 32, 32)), np.zeros((2, 32, 32))) is None

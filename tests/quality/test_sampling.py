@@ -107,7 +107,8 @@ def test_pixels_that_are_not_finite(bad):
         ((2, 100, 129), "CYX", 2**16, (50, 43), 6),
         ((20, 256, 256), "ZYX", 2**18, (8, 128, 128), 2),
         ((20, 256, 256), "ZYX", 2**16, (8, 64, 64), 2),
-        ((3, 20, 64, 64), "CZYX", 2**16, (8, 64, 64), 1),
+        ((3, 20, 64, 64), "CZYX", 2**16, (4, 64, 64), 1),
+        ((30, 20, 64, 64), "CZYX", 2**16, (1, 64, 64), 1),
         ((32, 256, 100), "CYX", 2**18, (64, 64), 2),
         ((64, 256, 60), "CYX", 2**18, (64, 60), 1),
         ((3000, 2000), "YX", 2**24, (1000, 1000), 6),
@@ -117,7 +118,7 @@ def test_pixels_that_are_not_finite(bad):
 def test_regions_are_equal_and_have_the_pixels_that_may_be_read(
     shape, axes, most, sizes, number
 ):
-    """A quarter of the root of them wide, 32 at least and 1024 at most; 8 planes deep."""
+    """A quarter of the root of them wide, 32 at least and 1024 at most; up to 8 planes."""
     image = Image.from_array(np.broadcast_to(np.zeros(1), shape), axes)
     found = choose_regions(image, 0, most)
     assert len({*map(str, found)}) == len(found) == number

@@ -37,7 +37,7 @@ def strangest_place(
         smooth = _between(scaled, sigma, _WIDE * sigma)
         spread = 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
         white = np.sqrt(0.827 / (4 * np.pi)) / sigma  # of the smoothed noise of variance 1
-        if not spread > 0:
+        if not smooth.any():
             continue
         place = np.unravel_index(int(np.abs(smooth).argmax()), smooth.shape)
         distance = float(np.abs(smooth[place])) / max(white, spread)

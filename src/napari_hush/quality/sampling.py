@@ -58,7 +58,8 @@ def choose_regions(
 ) -> list[tuple[Any, ...]]:
     """Choose regions of one shape: the number of a sample and slices ``((Z), Y, X)``.
 
-    They have at most `most` pixels, channels included.
+    They have at most `most` pixels, channels included, but at least one is chosen: of one
+    plane of 64 x 64 pixels if there are that many channels.
 
     Raises
     ------
@@ -76,8 +77,12 @@ def choose_regions(
     size = [_fair(spatial[-2], side), _fair(spatial[-1], side)]
     if len(spatial) == 3:
         size.insert(0, min(spatial[0], _SLAB))
-    while channels * math.prod(size) > most and max(size[-2:]) > 2 * _BLOCK:
-        size[-2:] = [max(n // 2, min(n, 2 * _BLOCK)) for n in size[-2:]]
+    least = [1] * (len(size) - 2) + [min(n, 2 * _BLOCK) for n in size[-2:]]
+    for axes in (slice(-2, None), slice(-2)):  # fewer planes only where nothing else helps
+        while channels * math.prod(size) > most and size[axes] != least[axes]:
+            size[axes] = [
+                max(n // 2, low) for n, low in zip(size[axes], least[axes], strict=True)
+            ]
     starts = [flush_starts(n, step).tolist() for n, step in zip(spatial, size, strict=True)]
     places = list(itertools.product(range(len(samples)), *starts))
     number = max(1, most // (channels * math.prod(size)))
