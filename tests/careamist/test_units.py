@@ -114,6 +114,13 @@ def test_results_that_are_rounded_are_announced(offset):
         assert any("rounded to steps of 256" in text for text in warnings) == expected
 
 
+@pytest.mark.parametrize("offset", [2**30, 2**40])
+def test_a_rounded_result_is_not_judged(offset):
+    heard = []
+    CAREamist("built-in", on_progress=heard.append).predict(NOISY + offset, axes="YX")
+    assert [e.about for e in heard if isinstance(e, WarningIssued)] == ["intensities"]
+
+
 @pytest.mark.parametrize("offset", [2**56, 2**62])
 def test_integers_beyond_float64_are_announced(offset):
     image = NOISY.astype(np.int64) + offset

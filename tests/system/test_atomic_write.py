@@ -72,8 +72,9 @@ def test_folders_are_created(tmp_path):
 
 def test_a_folder_where_a_file_is(tmp_path):
     (tmp_path / "a").touch()
-    with pytest.raises(UnwritableFileError, match="a file is where a folder should be"):
-        make_folder(tmp_path / "a" / "b")
+    for folder in (tmp_path / "a" / "b", tmp_path / "a"):
+        with pytest.raises(UnwritableFileError, match="a file is where a folder should be"):
+            make_folder(folder)
 
 
 def test_threads_write_one_file(tmp_path):

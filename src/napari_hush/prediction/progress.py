@@ -111,17 +111,19 @@ class ImageProgress:
 
         `region` is the part that was denoised.
         """
+        rounded = rounding_warning(image, dtype, model.output_normalization)
         warnings = [
             unseen.warning(image.name),
             size_warning(image.name, image.metadata, model.provenance.pixel_size),
             saturation(image),
-            rounding_warning(image, dtype, model.output_normalization),
+            rounded,
         ]
         if model.per_image and region is None:
             warnings += [_of_planes(model, image.name), correlated_noise(image)]
         algorithm = "n2v" if model.per_image else model.config.algorithm_config.algorithm
-        # CARE may remove more than noise on purpose; another unit has its own warning.
-        if region is None and algorithm != "care" and not unseen.is_other_unit:
+        # CARE may remove more than noise on purpose; the others have their own warning.
+        spoiled = rounded is not None or unseen.is_other_unit
+        if region is None and algorithm != "care" and not spoiled:
             fit_gain = algorithm != "n2v"
             trained_here = bool(model.provenance.date) and not model.per_image
             warnings.append(

@@ -26,6 +26,7 @@ _ADVICE = {
     errno.EPERM: "you may not write there; choose a folder that you may write to",
     errno.ENOENT: "there is no such folder; create it, or choose another one",
     errno.ENOTDIR: "a file is where a folder should be; choose another name",
+    errno.EEXIST: "a file is where a folder should be; choose another name",
     errno.EISDIR: "there is a folder of that name; choose another one",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
