@@ -1,5 +1,6 @@
 """The part of a result that is taken from the built-in denoiser."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from safetensors import safe_open
 
 from napari_hush import CAREamist
+from napari_hush.cli.main import main
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.errors import ExistingFileError, ModelFileError
 from napari_hush.io import read_record
@@ -220,7 +222,7 @@ def test_shares_that_make_no_sense_are_refused(tmp_path, share):
         load_model(path)
 
 
-def test_results_on_disk_name_it_and_are_told_apart(tmp_path):
+def test_results_on_disk_name_it_and_are_told_apart(tmp_path, capsys):
     import tifffile
 
     tifffile.imwrite(tmp_path / "a.tif", NOISY[:64, :64])
@@ -230,6 +232,10 @@ def test_results_on_disk_name_it_and_are_told_apart(tmp_path):
     (out,) = careamist.predict_to_disk(tmp_path / "a.tif", **settings)
     record = read_record(out)["model"]["built_in_share"]
     assert record == {"shares": [0.5], "sha256": SHA}
+    save_model(model, tmp_path / "m.safetensors")
+    for path in (out, tmp_path / "m.safetensors"):
+        assert main(["info", str(path)]) == 0
+        assert re.search(r"built in share +50%\n", capsys.readouterr().out)
     with pytest.raises(ExistingFileError, match="own_value"):
         careamist.predict_to_disk(
             tmp_path / "a.tif", own_value="off", resume=True, **settings

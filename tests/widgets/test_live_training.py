@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 from napari_hush.careamist import CAREamist
 from napari_hush.widgets.data.helper_layers import is_view
 from napari_hush.widgets.jobs.run_state import Phase
+from napari_hush.widgets.results import save_image
 
 
 @pytest.fixture
@@ -143,10 +144,26 @@ def test_the_end_of_training_is_said_though_something_was_denoised_meanwhile(
     training.click("stop")
     training.until_ready("denoise")
     stopped, denoised = training.status.splitlines()
-    assert re.match(r"Stopped (early, )?after step [\d,]+( of [\d,]+)?; ", stopped)
+    assert re.match(r"Stopped (early, )?after step [\d,]+( of [\d,]+)?[.;] ", stopped)
     assert "“cells denoised” with the model after step" in denoised
     training.denoise()
     assert "Stopped" not in training.status
+
+
+def test_the_end_of_training_is_said_though_a_result_was_saved_meanwhile(
+    viewer, training, tmp_path, monkeypatch
+):
+    training.until_ready("denoise")
+    training.click("denoise")
+    training.until_ready("save_image")
+    monkeypatch.setattr(save_image, "ask_where_to", lambda *_: tmp_path / "clean.tif")
+    training.click("stop")  # and while it ends:
+    training.click("save_image")
+    training.until(lambda: (tmp_path / "clean.tif").exists())
+    training.until_ready("denoise")
+    stopped, saved = training.status.splitlines()
+    assert stopped.startswith("Stopped ")
+    assert "clean.tif" in saved
 
 
 def test_a_paused_training_is_previewed_where_the_person_looks(viewer, endless, noisy):

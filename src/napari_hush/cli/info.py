@@ -11,6 +11,8 @@ from napari_hush.cli.main import print_answer
 from napari_hush.errors import SourceTypeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_hush.models import Model
 
 DESCRIPTION = (
@@ -84,6 +86,7 @@ def described(model: Model) -> dict[str, Any]:
         **({"time_context": network.time_context} if network.time_context else {}),
         "network": f"{network.architecture} {network.conv_dims}D, depth {network.depth}, "
         f"{network.num_channels_init} filters{', N2V2' if network.n2v2 else ''}",
+        **_of_share(share.shares if (share := model.built_in_share) else ()),
         "weights": sum(tensor.numel() for tensor in model.network.parameters()),
         "patch_size": list(config.data_config.patch_size),
         "epochs": model.epochs,
@@ -142,6 +145,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "source_sha256": source.get("sha256"),
         "model_sha256": model.get("sha256"),
         **({"built_in": model["built_in"]} if "built_in" in model else {}),
+        **_of_share(_used_share(record)),
         "trained": model.get("trained"),
         "trained_on": [one.get("name") for one in model.get("sources", [])],
         "epochs": model.get("epochs"),
@@ -150,6 +154,20 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "precision": record.get("precision"),
         "software": [f"{name} {n}" for name, n in record.get("software", {}).items()],
     }
+
+
+def _used_share(record: dict[str, Any]) -> Sequence[float]:
+    """The share of the built-in denoiser in a result, per channel; empty for none."""
+    if record.get("settings", {}).get("own_value") in ("off", False):
+        return ()
+    shares: Sequence[float] = (
+        record.get("model", {}).get("built_in_share", {}).get("shares", ())
+    )
+    return shares
+
+
+def _of_share(shares: Sequence[float]) -> dict[str, Any]:
+    return {"built_in_share": [f"{part:.0%}" for part in shares]} if shares else {}
 
 
 def _lines(values: dict[str, Any]) -> str:

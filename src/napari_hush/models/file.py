@@ -63,6 +63,12 @@ class BuiltInShare:
     sha256: str
     """Hash of the built-in network."""
 
+    @property
+    def percent(self) -> str:
+        """The shares in words, such as ``"84 %"`` or ``"20 to 84 %"``."""
+        low, high = (round(100 * part) for part in (min(self.shares), max(self.shares)))
+        return f"{high} %" if low == high else f"{low} to {high} %"
+
 
 @dataclass(frozen=True, eq=False)
 class Model:

@@ -17,6 +17,7 @@ from tests.widgets.gestures import drag_of_files, drop
 from napari_hush.careamist import CAREamist
 from napari_hush.config import DataConfig
 from napari_hush.events import TilesDone
+from napari_hush.widgets.inspect import check_task
 from napari_hush.widgets.jobs.run_state import Activity
 from napari_hush.widgets.user_settings import load_setting
 
@@ -196,7 +197,7 @@ def test_an_image_that_was_removed_meanwhile_is_said_and_its_result_saved(
     viewer.layers.remove(layer)
     assert ready.find("noisy_layer").currentText() == ""
     ready.until(lambda: not ready.dock.state.busy)
-    assert "It was removed meanwhile, so it is not denoised." in ready.status
+    assert "“cells” was removed meanwhile." in ready.status
     assert ready.find("save_image").isEnabled()
     assert ready.find("noisy_layer").count() == 1  # by hand it can be chosen
 
@@ -380,8 +381,10 @@ def test_the_patch_size_that_was_set_is_remembered(viewer, hand, quick):
 
 @pytest.mark.parametrize("spoil", ["nan", "inf", "constant"])
 def test_bad_pixels_are_said_in_a_sentence_and_the_next_run_is_good(
-    viewer, ready, layer, notifications, spoil
+    viewer, ready, layer, notifications, spoil, monkeypatch
 ):
+    # of a large image on disk it is not known before
+    monkeypatch.setattr(check_task, "_is_unusable", lambda image: False)
     data = layer.data.astype(np.float32)
     if spoil == "constant":
         data[:] = 5
@@ -400,6 +403,54 @@ def test_bad_pixels_are_said_in_a_sentence_and_the_next_run_is_good(
     ready.train()
     assert "Trained" in ready.status
     assert ready.find("denoise").isEnabled()
+
+
+@pytest.mark.parametrize("spoil", ["nan", "inf", "constant", "constant channel"])
+def test_an_image_that_cannot_be_trained_on_offers_nothing_to_click(viewer, hand, spoil):
+    rng = np.random.default_rng(0)
+    data = rng.normal(100, 10, (64, 72, 2)).astype(np.float32)
+    if spoil.startswith("constant"):
+        data[..., 1 if "channel" in spoil else slice(None)] = 5
+    else:
+        data[3, 4, 1] = float(spoil)
+    viewer.add_image(data, name="bad", axis_labels=("y", "x", "c"))
+    hand.until(lambda: not hand.find("denoise_now").isEnabled())
+    said = hand.find("noise").text()
+    assert ("constant" if "constant" in spoil else "NaN or infinite") in said
+    assert hand.status == said == hand.find("denoise_now").toolTip()
+    assert hand.find("denoise_now").text() == "Denoise now"  # no time of what cannot be
+    assert not hand.find("train").isEnabled()
+    if spoil == "constant channel":  # a part of it would be as bad, pixels that change not
+        viewer.layers["bad"].data = rng.normal(100, 10, data.shape).astype(np.float32)
+        hand.until_ready("denoise_now")
+
+
+def test_denoise_now_before_the_check_of_a_constant_image_adds_no_layer(
+    viewer, hand, notifications
+):
+    viewer.add_image(np.full((64, 72), 5.0, np.float32), name="bad")
+    hand.click("denoise_now")
+    hand.until(lambda: "constant" in hand.status)
+    hand.until(lambda: not hand.dock.state.busy)
+    assert [layer.name for layer in viewer.layers] == ["bad"]
+    assert hand.find("status").property("kind") == "problem"
+
+
+def test_stopped_after_its_image_was_removed_it_says_what_is_next(
+    viewer, ready, layer, quick
+):
+    viewer.add_image(np.stack([layer.data] * 3, -1), name="other", rgb=False)
+    ready.dock.setValue(quick(num_epochs=1000))
+    ready.click("train")
+    ready.until(lambda: "step" in ready.status)
+    viewer.layers.remove(layer)
+    ready.find("noisy_layer").setCurrentText("other")
+    ready.find("axes").setValue("YXC")
+    ready.click("stop")
+    ready.until(lambda: not ready.dock.state.busy)
+    assert "“cells” was removed meanwhile." in ready.status
+    assert "Denoise now trains a new model on “other”." in ready.status
+    assert "further" not in ready.status
 
 
 def test_a_crash_is_told_and_the_next_run_is_good(ready, monkeypatch, notifications):

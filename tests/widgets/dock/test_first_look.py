@@ -55,6 +55,21 @@ def test_a_first_look_gives_way_only_to_a_result_that_is_no_worse(
     assert ready.dock.model.steps == steps + 6
 
 
+def test_after_a_few_steps_the_status_names_the_share_of_the_built_in_denoiser(
+    viewer, hand, quick
+):
+    rng = np.random.default_rng(0)
+    blobs = 60 + 40 * np.sin(np.mgrid[:256, :256] / 9).prod(0)
+    viewer.add_image(rng.poisson(blobs).astype(np.float32), name="cells")
+    hand.dock.setValue(quick())
+    hand.train()
+    hand.denoise()
+    share = hand.dock.model.built_in_share.percent
+    assert f"Denoised into “cells denoised”; {share} of it by the built-in" in hand.status
+    assert int(share.split()[0]) > 50
+    assert f"{share} of results: built-in denoiser" in hand.find("model_card").text()
+
+
 def test_of_a_long_movie_only_the_visible_frame_is_looked_at(
     viewer, hand, noisy, quick, monkeypatch
 ):

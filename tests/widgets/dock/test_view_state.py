@@ -204,6 +204,30 @@ def test_a_refusal_of_training_and_of_the_first_look_is_said_once():
     assert resolve(other).status == "“cells” has NaN pixels.\nToo large."
 
 
+def test_a_failure_is_not_said_beside_a_success_in_its_color():
+    failed = fail(begin(Activity.TRAINING, "cells", 0.0), "Out of memory.")
+    denoised = finish(begin(Activity.DENOISING, "cells", 0.0), "Denoised into “a”.")
+    view = resolve(replace(READY, state=failed, concurrent=denoised))
+    assert (view.status, view.status_kind) == ("Out of memory.", "failed")
+
+
+@pytest.mark.parametrize(
+    ("dock", "then"),
+    [
+        ({"continues": True}, "Denoise now trains the model further, Denoise uses it"),
+        ({"uses_model": True}, "Denoise now uses it."),
+        ({}, "Denoise now trains a new model on “cells”."),
+    ],
+)
+def test_after_a_stop_the_status_says_what_denoise_now_does(dock, then):
+    run = replace(begin(Activity.TRAINING, "cells", 0.0), done=5, stopped=True)
+    stopped = finish(run, "Stopped after step 5.")
+    status = resolve(replace(READY, state=stopped, model="m", **dock)).status
+    assert status.startswith(f"Stopped after step 5. {then}")
+    before = replace(stopped, done=0)  # the model is an earlier one
+    assert resolve(replace(READY, state=before, **dock)).status == "Stopped after step 5."
+
+
 def test_a_loaded_model_of_other_intensities_is_said():
     loaded = finish(begin(Activity.LOADING, "m", 0.0), "Loaded the model “m”.")
     dock = replace(READY, state=loaded, model="m", other_unit=True)

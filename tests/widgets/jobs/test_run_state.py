@@ -200,6 +200,6 @@ def test_a_stop_in_the_first_half_is_early_while_the_loss_falls(done, loss, earl
     state = advance(stop(state), TrainingDone(stopped=True, seconds=1.0), 1.0)
     assert state.stopped_early == early
     said = after_training(state)
-    assert (f"after step {done} of 40; Denoise now trains the model" in said) == early
-    assert ("Denoise now uses it" in said) != early
+    assert (said == f"Stopped early, after step {done} of 40.") == early
+    assert ("the model trained so far is ready" in said) != early
     assert not replace(state, done=200, total=5000).stopped_early

@@ -9,6 +9,7 @@ import pytest
 from napari_hush.careamist import CAREamist
 from napari_hush.io import ImageMetadata
 from napari_hush.models import Provenance
+from napari_hush.models.file import BuiltInShare
 from napari_hush.models.provenance import Source
 from napari_hush.widgets.model.model_panel import NBSP, card_of
 
@@ -26,6 +27,14 @@ def test_the_card_describes_method_training_data_and_date(model):
     assert how_long.replace(NBSP, " ") == ("2 epochs, 6 steps, patches of 16 × 16 px")
     assert f"{NBSP}±{NBSP}" in levels  # no line ends within a figure
     assert origin == f"trained {model.provenance.date[:10]} on “quick”"
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"), [((0.84,), "84 %"), ((0.2, 0.84), "20 to 84 %"), ((1.0,), "100 %")]
+)
+def test_the_share_of_the_built_in_denoiser_is_named(model, shares, said):
+    known = replace(model, built_in_share=BuiltInShare(shares, "0"))
+    assert f"{said} of results: built-in denoiser" in card_of(known)
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ class DenoiseDock(QWidget):
         With `keep`, not if that was done.
         """
         layer, report = self._inputs.chosen(), self._inputs.check.report
-        if layer is None or self._denoising.state.busy:
+        if layer is None or self._denoising.state.busy or self._inputs.check.problem:
             return
         if keep and first_looks(str(layer.unique_id), self._viewer.layers):
             return
@@ -382,7 +382,7 @@ class DenoiseDock(QWidget):
         if _is_free(self._denoising):  # one may have begun while the dialog was open
             remembered(pair[1])["saved"] = True
             self._denoising.save(save_image.SavingImage.of(pair[1], path))
-            self._presenter.denoised_last = True
+            self._presenter.denoised_last = not self._run.state.busy
             self._presenter.update()
 
     def _on_save(self) -> None:
@@ -485,11 +485,6 @@ class DenoiseDock(QWidget):
             return
         if isinstance(subject, list) or subject in self._viewer.layers:
             self._denoise(subject, axes)
-        else:
-            self._run.showMessage(
-                f"{state.message} It was removed meanwhile, so it is not denoised."
-            )
-            self._presenter.update()
 
     def _train(self, engine: CAREamist | None, *, stop_early: bool = False) -> bool:
         """Train a new model or that of `engine`; returns whether it has started."""
@@ -524,7 +519,8 @@ class DenoiseDock(QWidget):
         early = state.stopped_early
         self._model.take(engine, state.subject, kept=False, unfinished=early)
         self._inputs.noteRun(state.done, state.seconds_per_step)
-        return after_training(state)
+        removed = f" “{state.subject}” was removed meanwhile."
+        return after_training(state) + (removed if self._run.layer_was_removed else "")
 
 
 def _is_free(*runs: Run) -> bool:

@@ -302,6 +302,7 @@ class Inputs(QWidget):
             self.check.forget()
 
     def _on_checked(self, report: DataReport | None) -> None:
+        self._check_all()  # it may have found out that no training can work
         if report is not None and self.settings.isEnabled():
             self.settings.followAdvice(report.advice)
             self.settings.followFrames(report.frames)
@@ -364,6 +365,8 @@ class Inputs(QWidget):
             return
         needs_targets = self.settings.method.method().needs_targets
         problem = data.problem(needs_targets=needs_targets)
+        if len(data.noisy) == 1 and data.extent is Extent.EVERYTHING:
+            problem = problem or self.check.why_unusable(data.noisy[0], self.axes())
         if not problem and needs_targets:
             shapes = layers.pixel_shape(data.noisy[0]), layers.pixel_shape(data.target[0])
             count = [layers.channel_count(data.axes, shape) for shape in shapes]

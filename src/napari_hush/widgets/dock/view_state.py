@@ -239,7 +239,8 @@ def _tooltip(name: str, why: str, dock: DockState) -> str:
 
 def _labels(dock: DockState) -> dict[str, str]:
     labels = {"denoise_now": "Denoise now"}
-    if dock.layer and dock.seconds is not None:
+    possible = dock.layer and (dock.uses_model or not dock.readiness.training)
+    if possible and dock.seconds is not None:
         labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
         if not dock.uses_model and dock.seconds_after > max(WORTH_SAYING, dock.seconds / 5):
             labels["denoise_now"] += f" + {roughly(dock.seconds_after)}"
@@ -300,6 +301,8 @@ def _status(dock: DockState) -> tuple[str, str]:
         return words, "failed"
     if concurrent.phase is Phase.FAILED:
         return f"{words}\n{concurrent.message}", "failed"
+    if kind == "failed":  # its color is not that of a success beside it
+        return words, kind
     if concurrent.phase is not Phase.IDLE:
         said = _running(concurrent) if concurrent.busy else concurrent.message
         return f"{words}\n{said}", kind
@@ -335,8 +338,20 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if state.phase is Phase.DONE and state.activity is Activity.DENOISING:
         return f"{state.message}\n{dock.verdict}".rstrip(), "plain"
     if state.phase is Phase.DONE:
-        return state.message, "plain"
+        return f"{state.message} {_after_stop(dock)}".rstrip(), "plain"
     return _status_at_rest(dock)
+
+
+def _after_stop(dock: DockState) -> str:
+    """What "Denoise now" does after a training run was stopped; empty after others."""
+    is_training = dock.state.activity is Activity.TRAINING
+    if not (is_training and dock.state.stopped and dock.state.done):
+        return ""
+    if dock.continues:
+        return "Denoise now trains the model further, Denoise uses it as it is."
+    if dock.uses_model:
+        return "Denoise now uses it."
+    return f"Denoise now trains a new model on “{dock.layer}”."
 
 
 def _status_at_rest(dock: DockState) -> tuple[str, str]:

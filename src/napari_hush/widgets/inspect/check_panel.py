@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,12 @@ from napari_hush.config.methods import METHODS, method_of
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.layers import engine_axes
 from napari_hush.widgets.data.training_data import whole_of
-from napari_hush.widgets.inspect.check_task import PATCHES, DataCheck, noise_line
+from napari_hush.widgets.inspect.check_task import (
+    PATCHES,
+    DataCheck,
+    DataCheckResult,
+    noise_line,
+)
 from napari_hush.widgets.inspect.pixmaps import picture_of_map, picture_of_patch
 from napari_hush.widgets.jobs.run import Run
 from napari_hush.widgets.jobs.run_state import Activity, Phase
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
 
     from napari_hush.config import Configuration
     from napari_hush.quality import DataReport
-    from napari_hush.widgets.inspect.check_task import DataCheckResult, Patch
+    from napari_hush.widgets.inspect.check_task import Patch
     from napari_hush.widgets.theme.theme import Colours
 
 _Checked = tuple["Image", str, "Configuration | None"]
@@ -70,12 +76,12 @@ class CheckPanel(QWidget):
         self._configured = configured
         self._layer: Image | None = None
         self._axes = ""
-        self._known: WeakKeyDictionary[Image, dict[str, DataReport | str]] = (
+        self._known: WeakKeyDictionary[Image, dict[str, DataCheckResult]] = (
             WeakKeyDictionary()
         )
         self._patches: tuple[Patch, ...] = ()
         self._cut_for: _Checked | None = None
-        self._told: DataReport | str | None = None
+        self._told: DataCheckResult | None = None
         """What `checked` was last emitted for."""
         self._checking: _Checked | None = None
         self._run = Run(self, self._on_result)
@@ -109,7 +115,18 @@ class CheckPanel(QWidget):
     def report(self) -> DataReport | None:
         """The report on the watched layer; None until it is known, or if there is none."""
         found = self._found()
-        return None if isinstance(found, str) else found
+        return None if found is None else found.report
+
+    @property
+    def problem(self) -> str:
+        """Why there is no report on the watched layer; empty if there is, or none yet."""
+        found = self._found()
+        return "" if found is None else found.problem
+
+    def why_unusable(self, layer: Image, axes: str) -> str:
+        """Why no training on the whole of `layer` can work; empty if that is not known."""
+        found = self._known.get(layer, {}).get(axes)
+        return found.problem if found is not None and found.unusable else ""
 
     @property
     def is_pending(self) -> bool:
@@ -136,8 +153,8 @@ class CheckPanel(QWidget):
         self._colours = colours
         self._show_details()
 
-    def _found(self) -> DataReport | str | None:
-        """The report on the watched layer, or why there is none; None if not known."""
+    def _found(self) -> DataCheckResult | None:
+        """What is known of the watched layer."""
         return (
             None
             if self._layer is None
@@ -149,10 +166,10 @@ class CheckPanel(QWidget):
         found = self._found()
         if found is None:
             text, kind = "Checking the noise …", "plain"
-        elif isinstance(found, str):
-            text, kind = found, "plain"
+        elif found.report is None:
+            text, kind = found.problem, "plain"
         else:
-            text, kind = noise_line(found)
+            text, kind = noise_line(found.report)
         self._line.setText(text if self._layer is not None else "")
         mark(self._line, "kind", kind)
         if self._is_wanted() is not None:
@@ -165,7 +182,7 @@ class CheckPanel(QWidget):
     def _is_wanted(self) -> DataCheck | None:
         """The check to start; None if everything to show is known."""
         layer, found = self._layer, self._found()
-        if layer is None or isinstance(found, str):
+        if layer is None or (found is not None and found.report is None):
             return None
         configuration = None
         if self._details is not None and self._open.isChecked():
@@ -176,7 +193,8 @@ class CheckPanel(QWidget):
         ):
             return None
         axes = engine_axes(self._axes)
-        return DataCheck(whole_of(layer), axes, layer.name, configuration, found)
+        known = None if found is None else found.report
+        return DataCheck(whole_of(layer), axes, layer.name, configuration, known)
 
     def _start(self) -> None:
         # A check that runs is not stopped: it takes part of a second.
@@ -188,7 +206,8 @@ class CheckPanel(QWidget):
     def _on_result(self, checked: DataCheckResult) -> str:
         if self._checking is not None:
             layer, axes, _ = self._checking
-            self._known.setdefault(layer, {})[axes] = checked.report
+            # Of further patches the report is the known one, which is announced once.
+            self._known.setdefault(layer, {}).setdefault(axes, replace(checked, patches=()))
             if checked.patches:
                 self._patches, self._cut_for = checked.patches, self._checking
         return ""
@@ -197,7 +216,8 @@ class CheckPanel(QWidget):
         state = self._run.state
         if state.phase is Phase.FAILED and self._checking is not None:
             layer, axes, _ = self._checking
-            self._known.setdefault(layer, {}).setdefault(axes, state.message)
+            failed = DataCheckResult(None, problem=state.message)
+            self._known.setdefault(layer, {}).setdefault(axes, failed)
             self._patches, self._cut_for = (), self._checking
         self._checking = None
         self._update()

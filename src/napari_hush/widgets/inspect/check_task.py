@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.config.methods import method_of
+from napari_hush.errors import DataError
 
 if TYPE_CHECKING:
     from napari_hush.config import Configuration, N2VManipulateConfig
     from napari_hush.events import OnProgress
+    from napari_hush.io import Image
     from napari_hush.quality import DataReport
     from napari_hush.widgets.jobs.tasks import StopRequest
 
@@ -39,8 +42,13 @@ class Patch:
 class DataCheckResult:
     """A report on the data, and a few patches if they were asked for."""
 
-    report: DataReport
+    report: DataReport | None
+    """None if there is a `problem`."""
     patches: tuple[Patch, ...] = ()
+    problem: str = ""
+    """Why the noise cannot be measured."""
+    unusable: bool = False
+    """Whether no training on the whole image can work, as it is constant or not finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +70,30 @@ class DataCheck:
         from napari_hush.quality import check_data
 
         image = Image.from_array(self.source, self.axes, f"“{self.name}”")
-        found = self.known or check_data(image, most_pixels=MOST_PIXELS)
+        try:
+            found = self.known or check_data(image, most_pixels=MOST_PIXELS)
+        except DataError as error:
+            size = math.prod(self.source.shape)
+            is_read = isinstance(self.source, np.ndarray) or size <= MOST_PIXELS
+            unusable = is_read and _is_unusable(image)
+            return DataCheckResult(None, problem=str(error), unusable=unusable)
         if self.configuration is None:
             return DataCheckResult(found)
         return DataCheckResult(found, _patches(image, self.configuration))
 
     def __str__(self) -> str:
         return f"check of “{self.name}”"
+
+
+def _is_unusable(image: Image) -> bool:
+    """Whether a channel is constant or has pixels that are not finite."""
+    ranges = [
+        [(channel.min(), channel.max()) for channel in np.asarray(sample)]
+        for sample in image.samples
+    ]
+    lows, highs = np.moveaxis(np.asarray(ranges, np.float64), 2, 0)
+    low, high = lows.min(0), highs.max(0)
+    return not (np.isfinite(low) & np.isfinite(high) & (low < high)).all()
 
 
 def noise_line(report: DataReport) -> tuple[str, str]:

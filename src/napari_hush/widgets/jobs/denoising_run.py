@@ -31,6 +31,7 @@ class DenoisingRun(Run):
         self._widget = parent
         self._viewer = viewer
         self._results: list[ResultLayer] = []
+        self._model: Model | None = None
         self._newer: Future[Model] | None = None
         self._rest = ""
         self.progressed.connect(self._on_progressed)
@@ -40,7 +41,7 @@ class DenoisingRun(Run):
     def denoise(self, tasks: Sequence[Denoising]) -> None:
         """Run `tasks`, at least one."""
         self._results = []
-        self._newer = tasks[0].newer
+        self._model, self._newer = tasks[0].model, tasks[0].newer
         is_part_of_first = tasks[0].model is None and tasks[0].part
         self._rest = "; the rest is denoised after training" if is_part_of_first else ""
         subject = ", ".join(task.origin.name for task in tasks)
@@ -99,8 +100,12 @@ class DenoisingRun(Run):
         names = ", ".join(f"“{r.name}”" for r in self._results if r.is_there)
         files = ", ".join(f"“{r.file}”" for r in self._results if r.file is not None)
         where = f", stored in {files} because memory is too small" if files else ""
+        model = self._model
         if self._newer is not None:
-            where += f" with the model after step {self._newer.result().steps:,}"
+            model = self._newer.result()
+            where += f" with the model after step {model.steps:,}"
+        if model is not None and (share := model.built_in_share):
+            where += f"; {share.percent} of it by the built-in denoiser"
         return f"Denoised into {names}{where}{self._rest}."
 
     def _on_ended(self) -> None:

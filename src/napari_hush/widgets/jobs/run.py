@@ -111,7 +111,7 @@ class Run(QObject):
 
     def showMessage(self, message: str) -> None:
         """Have `state` say `message` until the next task, as if a task had ended so."""
-        self.state = run_state.finish(self.state, message)
+        self.state = run_state.finish(replace(self.state, stopped=False), message)
 
     def showHint(self, hint: str) -> None:
         """Have `state` say `hint` while the task runs."""

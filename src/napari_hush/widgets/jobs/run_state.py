@@ -246,15 +246,9 @@ def after_training(state: RunState) -> str:
     if state.stopped:
         steps = state.steps_before + state.done
         if state.stopped_early:
-            return (
-                f"Stopped early, after step {steps:,} of "
-                f"{state.steps_before + state.total:,}; Denoise now trains the model "
-                "further, Denoise uses it as it is."
-            )
-        return (
-            f"Stopped after step {steps:,}; the model trained so far is ready; "
-            "Denoise now uses it."
-        )
+            total = state.steps_before + state.total
+            return f"Stopped early, after step {steps:,} of {total:,}."
+        return f"Stopped after step {steps:,}; the model trained so far is ready."
     spent = format_duration(time.monotonic() - state.started)
     why = ", until the loss levelled off" if state.levelled else ""
     return f"Trained on “{state.subject}” in {spent}{why}."

@@ -66,6 +66,8 @@ class TrainingRun(Run):
         self._losses: list[float] = []
         self._has_levelled = False
         self._promised: list[Future[Model]] = []
+        self.layer_was_removed = False
+        """Whether the layer in training was removed from the viewer."""
         self.latest: Model | None = None
         """A copy of the model in training, a few seconds old."""
         self.device_memory = ""
@@ -80,7 +82,7 @@ class TrainingRun(Run):
     def start(self, activity: Activity, subject: str, task: Task) -> None:
         self._live = self.latest = self._view = self._looked = None
         self._losses, self._has_levelled = [], False
-        self.device_memory = ""
+        self.device_memory, self.layer_was_removed = "", False
         self.closePreview()
         super().start(activity, subject, task)
 
@@ -172,6 +174,7 @@ class TrainingRun(Run):
             if self._live is not None:
                 self._live.look(VisibleRegion(on=False))
             self._view = None
+            self.layer_was_removed = True
             self.closePreview()
 
     def _on_progressed(self, events: list[Event]) -> None:

@@ -125,7 +125,7 @@ def card_of(model: Model) -> list[str]:
     """Lines that describe `model`: method, training, intensities, origin."""
     config = model.config
     network = config.algorithm_config.model
-    channels = counted(network.in_channels, "channel")
+    channels, share = counted(network.in_channels, "channel"), model.built_in_share
     if network.num_classes != network.in_channels:
         channels += f" to {network.num_classes}"
     kind = "volumes" if network.conv_dims == 3 else "images"
@@ -143,6 +143,7 @@ def card_of(model: Model) -> list[str]:
         f"{method} for {kind} of {channels}, axes {axes}",
         ", ".join([*training, f"patches of {size}{NBSP}px"]),
         f"trained on intensities of {levels}",
+        *([] if share is None else [f"{share.percent} of results: built-in denoiser"]),
         *filter(None, [" · ".join(filter(None, (_origin(model), _pixels(model))))]),
     ]
 
