@@ -27,7 +27,15 @@ RECIPES: Mapping[str, Recipe] = {
     "denoiser-2d": Recipe(steps=8_000),
     "n2v-2d": Recipe(goal="blind", steps=6_000, seed=1),
     "n2v2-2d": Recipe(goal="blind", network={"n2v2": True}, steps=6_000, seed=2),
-    "denoiser-3d": Recipe(network={"conv_dims": 3}, steps=3_000, seed=3, **_VOLUMES),
+    "denoiser-3d": Recipe(
+        network={"time_context": 2},
+        steps=3_000,
+        patch_size=(5, 64, 64),
+        scene_size=(24, 160, 160),
+        scenes=100,
+        new_every=8,
+        seed=3,
+    ),
     "n2v-3d": Recipe(
         goal="blind", network={"conv_dims": 3}, steps=2_000, seed=4, **_VOLUMES
     ),

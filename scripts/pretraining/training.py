@@ -53,7 +53,8 @@ class Recipe:
     network : dict
         Settings of `UNetConfig`.
     steps, batch_size, patch_size : int
-        Length of the training, patches of a step, pixels along each side of a patch.
+        Length of the training, patches of a step, pixels along each side of a patch. With
+        a `time_context` of the network the planes of a patch are its frames.
     scene_size : tuple of int
         Shape of the simulated scenes ``((Z), Y, X)``.
     scenes, new_every : int
@@ -89,6 +90,11 @@ class Recipe:
     seed: int = 0
     precision: Precision = "bf16"
     start: str | None = None
+
+    @property
+    def context(self) -> int:
+        """Planes before and after one that the network sees of a volume."""
+        return int((self.network or {}).get("time_context", 0))
 
     def rate_at(self, step: int) -> float:
         """The learning rate of `step`."""
@@ -135,7 +141,10 @@ class Scenes:
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalized patches ``(B, 1, (Z), Y, X)`` and what is known of each."""
+    """Normalized patches ``(B, 1, (Z), Y, X)`` and what is known of each.
+
+    If planes are frames, the noisy ones are channels and a clean one is the middle plane.
+    """
 
     noisy: Tensor
     clean: Tensor
@@ -173,6 +182,9 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
         of_noise = float(np.mean(detector.variance(np.array(chosen.mean))))
         deviation = math.sqrt(spread**2 * chosen.variance + of_noise) or 1.0
         box = _box(rng, chosen.image.shape, recipe.patch_size)
+        if recipe.context:
+            planes, order = _planes(rng, len(chosen.image), recipe.context)
+            box = planes, *box[1:]
         crop, base = chosen.image[box], detector.offset + spread * chosen.base[box]
         pair = np.stack([detector.exposed(crop, rng), detector.expected(crop)])
         fine = pair[1] - ndimage.uniform_filter(pair[1], FINE)
@@ -180,6 +192,8 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
         shift = rng.normal(0, 0.3) if recipe.goal == "blind" else 0.0
         pair = size * ((pair - base) / deviation + shift)
         pair = _turned(rng, pair, lines=recipe.lines)
+        if recipe.context:
+            pair = pair[:, order]
         noisy.append(pair[0])
         clean.append(pair[1])
         noise.append(of_noise / deviation**2)
@@ -188,6 +202,8 @@ def draw(recipe: Recipe, scenes: list[Scene], step: int) -> Batch:
     first, second = (
         torch.from_numpy(np.stack(part)[:, None]).float() for part in (noisy, clean)
     )
+    if recipe.context:
+        first, second = first[:, 0], second[:, :, recipe.context]
     facts = (torch.tensor(part) for part in (noise, details, spreads))
     return Batch(first, second, *facts)
 
@@ -197,6 +213,23 @@ def _box(
 ) -> tuple[slice, ...]:
     firsts = [int(rng.integers(a - b + 1)) for a, b in zip(shape, size, strict=True)]
     return tuple(slice(a, a + b) for a, b in zip(firsts, size, strict=True))
+
+
+def _planes(
+    rng: np.random.Generator, depth: int, context: int
+) -> tuple[slice, NDArray[np.int64]]:
+    """Planes of a stack with wide or narrow steps, and their order as a network sees them.
+
+    In a tenth of patches the middle plane is near the border, where planes are reflected.
+    """
+    last = 2 * context
+    step = int(rng.integers(1, 1 + min(6, (depth - 1) // last)))
+    first = int(rng.integers(depth - step * last))
+    order = np.arange(last + 1)
+    if rng.random() < 0.1:
+        border = int(rng.integers(1, context + 1))
+        order = border + abs(order - border)
+    return slice(first, first + step * last + 1, step), order[:: rng.choice([-1, 1])]
 
 
 def _turned(rng: np.random.Generator, pair: NDArray[Any], *, lines: bool) -> NDArray[Any]:
@@ -311,8 +344,9 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load `weights` of the same architecture, or of the same one in 2D into a 3D network.
 
     Each 2D kernel becomes the middle plane of a 3D one, so that a volume of equal planes is
-    denoised as each plane is in 2D (compare Carreira and Zisserman, CVPR 2017). Raises a
-    ConfigurationError if the weights are of another architecture.
+    denoised as each plane is in 2D (compare Carreira and Zisserman, CVPR 2017); or that of
+    the middle frame. Raises a ConfigurationError if the weights are of another
+    architecture.
     """
     found = {}
     for name, own in network.state_dict().items():
@@ -321,6 +355,10 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
             planes = value.new_zeros(*value.shape[:2], own.shape[2], *value.shape[2:])
             planes[:, :, own.shape[2] // 2] = value
             value = planes
+        elif value.ndim > 1 and value.shape[1] == 1 < own.shape[1]:  # sees one frame
+            frames = torch.zeros_like(own)
+            frames[:, own.shape[1] // 2] = value[:, 0]
+            value = frames
         if value.shape != own.shape:
             raise ConfigurationError(
                 f"The weights to go on from are of another architecture ({name}); give "

@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import signal
+from collections import Counter
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from pretraining.__main__ import RECIPES, main
+from pretraining.camera import Detector
 from pretraining.training import (
     Batch,
     Recipe,
@@ -45,11 +47,18 @@ VOLUME = replace(
     patch_size=(8, 16, 16),
     scene_size=(8, 24, 24),
 )
+PLANES = replace(
+    TINY,
+    network={**SMALL, "time_context": 2},
+    patch_size=(5, 16, 16),
+    scene_size=(12, 24, 24),
+)
 KINDS = {
     "denoiser": TINY,
     "blind": replace(TINY, goal="blind"),
     "lines": replace(TINY, goal="blind", lines=True),
     "volume": VOLUME,
+    "planes": PLANES,
 }
 
 
@@ -165,6 +174,35 @@ def test_weights_in_2d_denoise_a_volume_of_equal_planes_as_each_plane():
         wanted, found = flat(plane), deep(plane[:, :, None].expand(-1, -1, 8, -1, -1))
     for z in range(8):
         torch.testing.assert_close(found[:, :, z], wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_planes_around_one_are_its_frames(monkeypatch):
+    """Above and below at equal steps, or reflected at the border of the stack."""
+    bright = Detector(photons=1e9, gain=1e-9)
+    monkeypatch.setattr("pretraining.training.random_detector", lambda *_, **__: bright)
+    doubled = np.broadcast_to(2.0 ** np.arange(12)[:, None, None], (12, 24, 24))
+    scene = Scene(doubled.astype("f4"), 1.0, 1.0, np.zeros(doubled.shape, "f4"))
+    batch = draw(replace(PLANES, batch_size=200), [scene], 0)
+    assert batch.noisy.shape == (200, 5, 16, 16)
+    assert batch.clean.shape == (200, 1, 16, 16)
+    ratios = (batch.noisy / batch.clean).mean((2, 3)).log2().round().int()
+    seen = Counter(map(tuple, ratios.tolist()))
+    above = [(-2, -1, 0, 1, 2), (-4, -2, 0, 2, 4)]
+    usual = [*above, *(planes[::-1] for planes in above)]
+    border = [(2, 1, 0, 1, 2), (0, -1, 0, 1, 2)]
+    border += [tuple(2 * plane for plane in planes) for planes in border]
+    border += [planes[::-1] for planes in border]
+    assert set(seen) <= {*usual, *border}
+    assert all(seen[planes] > 10 for planes in usual)
+    assert 5 < sum(seen[planes] for planes in set(border)) < 50
+
+
+def test_weights_for_one_frame_see_the_middle_one():
+    one, five = (UNet(UNetConfig(time_context=n, **SMALL)).eval() for n in (0, 2))
+    load_weights(five, one.state_dict())
+    frames = torch.randn(1, 5, 16, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(five(frames), one(frames[:, 2:3]))
 
 
 def test_weights_of_another_architecture_are_refused():

@@ -144,7 +144,7 @@ def _denoiser(network: BuiltIn) -> Model:
                 "model": network.config.model_dump(),
             },
             "data_config": {
-                "axes": "ZYX"[-dims:],
+                "axes": "TYX" if network.config.time_context else "ZYX"[-dims:],
                 "patch_size": (16, 64, 64)[-dims:],
             },
         }
@@ -161,19 +161,29 @@ def _denoiser(network: BuiltIn) -> Model:
     )
 
 
+_LEAST_PLANES = 3  # fewer cannot be reflected
+
+
+def _of_image(model: Model, image: Image) -> Model:
+    """`model`, or that for volumes if the image has planes above and below each other."""
+    _, _, *depth, _, _ = image.axes.canonical_shape
+    volume = bool(depth) and depth[0] >= _LEAST_PLANES
+    return model.for_volumes if volume and model.for_volumes is not None else model
+
+
 def suited_config(model: Model, image: Image) -> Configuration:
     """The configuration of `suited`."""
     if not model.per_image:
         return model.config
+    model = _of_image(model, image)
     _, channels, *spatial = image.axes.canonical_shape
-    if len(spatial) == 3 and model.for_volumes is not None:
-        model = model.for_volumes
     values = model.config.model_dump()
     network, data = values["algorithm_config"]["model"], values["data_config"]
     if network["conv_dims"] > len(spatial):  # saved without a network for planes
         return model.config
     if network["conv_dims"] < len(spatial):
-        network["conv_dims"], data["patch_size"] = 3, (4, *data["patch_size"])
+        network |= {"conv_dims": 3, "time_context": 0}
+        data["patch_size"] = (4, *data["patch_size"])
     network |= {"in_channels": channels, "num_classes": channels}
     data["axes"] = image.axes.axes
     return Configuration.build(values)
@@ -183,14 +193,12 @@ def suited(model: Model, image: Image) -> Model:
     """`model`, or of a built-in one that for the channels and dimensions of `image`."""
     if not model.per_image:
         return model
-    config = suited_config(model, image)
-    wanted = config.algorithm_config.model
-    if wanted.conv_dims == 3 and model.for_volumes is not None:
-        model = model.for_volumes
-    dims = model.config.algorithm_config.model.conv_dims
-    kind = DenoiserUNet if wanted.conv_dims == dims else PlanewiseUNet
+    config, model = suited_config(model, image), _of_image(model, image)
+    wanted, own = config.algorithm_config.model, model.config.algorithm_config.model
+    kind = DenoiserUNet if wanted.conv_dims == own.conv_dims else PlanewiseUNet
+    given = {"conv_dims": own.conv_dims, "time_context": own.time_context}
     with torch.device("meta"):
-        network = kind(wanted.replace(conv_dims=dims))
+        network = kind(wanted.replace(**given))
     network.load_state_dict(model.network.state_dict(), assign=True)
     return replace(model, config=config, network=network.eval(), for_volumes=None)
 
@@ -258,16 +266,26 @@ class DenoiserUNet(UNet):
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
         """Denoise a batch; see `UNet.forward`."""
+        fine, wide = _split(x)
+        return self._denoised(fine, margin) + cropped(wide, margin)
+
+    def _denoised(self, fine: Tensor, margin: int) -> Tensor:
+        """What is finer than the blur, without noise; both with a mean of about 0."""
         inner, step = max(margin - REACH, 0), self.config.multiple[-1]
         unused = max(inner - super().halo[-1], 0) // step * step
-        with torch.autocast(x.device.type, enabled=False):
-            x = without_spikes(x, SPIKE)
-            wide = blurred(x, REACH)
-            x = without_spikes(x - wide, SPIKE)
-        y = super().forward(cropped(x, unused), inner - unused)
-        with torch.autocast(x.device.type, enabled=False):
-            added = blurred(cropped(x, inner) - y, REACH + inner - margin)
-            return cropped(y, margin - inner) + added + cropped(wide, margin)
+        y = super().forward(cropped(fine, unused), inner - unused)
+        seen = fine[:, self._frames // 2 :: self._frames]
+        with torch.autocast(y.device.type, enabled=False):
+            added = blurred(cropped(seen, inner) - y, REACH + inner - margin)
+            return cropped(y, margin - inner) + added
+
+
+def _split(x: Tensor) -> tuple[Tensor, Tensor]:
+    """`x` minus its blur, and the blur, without hot pixels."""
+    with torch.autocast(x.device.type, enabled=False):
+        x = without_spikes(x, SPIKE)
+        wide = blurred(x, REACH)
+        return without_spikes(x - wide, SPIKE), wide
 
 
 def blurred(x: Tensor, missing: int) -> Tensor:
@@ -304,7 +322,14 @@ def within_squares(values: Tensor) -> Tensor:
 
 
 class PlanewiseUNet(DenoiserUNet):
-    """A U-Net for planes that denoises volumes ``(B, C, Z, Y, X)`` plane by plane."""
+    """A U-Net for planes that denoises volumes ``(B, C, Z, Y, X)`` plane by plane.
+
+    If it has a `time_context`, its frames are the planes above and below.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        self.config = config.replace(time_context=0)  # of the volume
 
     @property
     def multiple(self) -> tuple[int, ...]:
@@ -313,8 +338,8 @@ class PlanewiseUNet(DenoiserUNet):
 
     @property
     def halo(self) -> tuple[int, ...]:
-        """A plane depends on no other."""
-        return (0, *super().halo)
+        """The planes that one depends on, beside it."""
+        return (self._frames // 2, *super().halo)
 
     @property
     def computed_halo(self) -> tuple[int, ...]:
@@ -322,8 +347,14 @@ class PlanewiseUNet(DenoiserUNet):
         return (0, *super().computed_halo)
 
     def forward(self, x: Tensor, margin: int = 0) -> Tensor:
-        """Denoise a batch; see `UNet.forward`."""
-        batch, _, planes = x.shape[:3]
-        flat = x.movedim(2, 1).flatten(0, 1)
-        y = super().forward(flat.contiguous(memory_format=torch.channels_last), margin)
-        return y.reshape(batch, planes, *y.shape[1:]).movedim(1, 2)
+        """Denoise a batch; see `UNet.forward`. Planes are reflected beyond the stack."""
+        depth, middle = x.shape[2], self._frames // 2
+        pairs = [_split(plane) for plane in x.unbind(2)]
+        planes, results = [fine for fine, _ in pairs], []
+        for number, (_, wide) in enumerate(pairs):
+            around = (abs(number + shift - middle) for shift in range(self._frames))
+            seen = [planes[depth - 1 - abs(depth - 1 - other)] for other in around]
+            fine = torch.stack(seen, 2).flatten(1, 2)
+            fine = fine.contiguous(memory_format=torch.channels_last)
+            results.append(self._denoised(fine, margin) + cropped(wide, margin))
+        return torch.stack(results, 2)

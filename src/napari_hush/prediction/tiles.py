@@ -200,7 +200,8 @@ def fitting_tile(
 ) -> tuple[int, ...]:
     """Inner size ``((Z), Y, X)`` in pixels of tiles for `network` on `device`.
 
-    Volumes that are denoised plane by plane have tiles of one plane. `at_once` tiles, or
+    Volumes that are denoised plane by plane have tiles of one plane, unless planes beside
+    it are read as well. `at_once` tiles, or
     augmented copies of one, share the memory. The size does not depend on other programs;
     `MemoryLimit` splits tiles that do not fit.
     """
@@ -219,7 +220,8 @@ def fitting_tile(
     side = int(math.sqrt(pixels)) - 2 * halo[-1]
     step = network.multiple[-1]
     side = max(min(side, largest) // step * step, step)
-    return (1,) * (len(halo) - dims) + (_PLANES,) * (dims - 2) + (side, side)
+    planes = (_PLANES if network.halo[0] else 1,) * (len(halo) - 2)
+    return (*planes, side, side)
 
 
 def even(
