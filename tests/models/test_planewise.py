@@ -26,7 +26,8 @@ def volume(channels, depth):
 def test_without_planes_around_each_is_denoised_as_an_image():
     stack = volume(2, 3)
     images, planes = (
-        network(kind, in_channels=2, num_classes=2) for kind in (DenoiserUNet, PlanewiseUNet)
+        network(kind, in_channels=2, num_classes=2)
+        for kind in (DenoiserUNet, PlanewiseUNet)
     )
     assert planes.halo == (0, *images.halo)
     with torch.no_grad():

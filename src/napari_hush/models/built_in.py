@@ -124,13 +124,11 @@ def keep_statistics(network: UNet) -> None:
 def built_in_denoiser() -> Model:
     """The built-in denoiser, for images of any number of channels and any axes.
 
-    Each image is scaled by its own statistics. Volumes are denoised by a network for
-    volumes, or plane by plane if there is none.
+    Each image is scaled by its own statistics. Each plane of a volume is denoised with
+    those above and below it, if there are three or more.
     """
-    networks = built_in_networks()
-    planes, volumes = networks["denoiser-2d"], networks.get("denoiser-3d")
-    of_volumes = None if volumes is None else _denoiser(volumes)
-    return replace(_denoiser(planes), for_volumes=of_volumes)
+    planes, volumes = (built_in_networks()[f"denoiser-{n}d"] for n in (2, 3))
+    return replace(_denoiser(planes), for_volumes=_denoiser(volumes))
 
 
 def _denoiser(network: BuiltIn) -> Model:

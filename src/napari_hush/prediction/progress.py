@@ -12,9 +12,7 @@ from napari_hush.events import (
     OnProgress,
     PixelsClipped,
     TilesDone,
-    WarningIssued,
 )
-from napari_hush.models.built_in import PlanewiseUNet
 from napari_hush.prediction.cast import rounding_warning
 from napari_hush.quality import (
     UnseenIntensities,
@@ -119,7 +117,7 @@ class ImageProgress:
             rounded,
         ]
         if model.per_image and region is None:
-            warnings += [_of_planes(model, image.name), correlated_noise(image)]
+            warnings.append(correlated_noise(image))
         algorithm = "n2v" if model.per_image else model.config.algorithm_config.algorithm
         # CARE may remove more than noise on purpose; the others have their own warning.
         spoiled = rounded is not None or unseen.is_other_unit
@@ -131,17 +129,6 @@ class ImageProgress:
             )
         for warning in filter(None, warnings):
             self.on_progress(warning)
-
-
-def _of_planes(model: Model, name: str) -> WarningIssued | None:
-    """Say that a volume was denoised plane by plane."""
-    if not isinstance(model.network, PlanewiseUNet):
-        return None
-    return WarningIssued(
-        "planes",
-        f"The planes of {name} were denoised one by one, as there is no built-in network "
-        "for volumes; train a model to use neighboring planes as well.",
-    )
 
 
 def _file_name(image: Image) -> str:
