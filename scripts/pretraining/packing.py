@@ -45,7 +45,7 @@ def pack(folder: Path, name: str, out: Path = FOLDER) -> Path:
                 tensors[key.removeprefix(prefix)] = file.get_tensor(key)
     recipe = json.loads(header["recipe"])
     config = UNetConfig.build(recipe["network"] or {})
-    if not has_built_in_layout(config.replace(time_context=0)):
+    if not has_built_in_layout(config):
         raise SystemExit("Built-in networks have the default architecture.")
     check_weights({key: tuple(tensor.shape) for key, tensor in tensors.items()}, config)
     date = datetime.fromtimestamp(source.stat().st_mtime, UTC)

@@ -30,12 +30,13 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.lightning.checkpoint import optimizer_tensors, restore_optimizer
 from napari_hush.lightning.ema import EMAWeights
 from napari_hush.models.built_in import REACH, blurred, within_squares
-from napari_hush.models.weights import new_network
+from napari_hush.models.weights import inflated, new_network
 from napari_hush.system.atomic_write import whole_file
 from pretraining.camera import random_detector, random_optics
 from pretraining.structures import scene
 
 if TYPE_CHECKING:
+    from napari_hush.models import UNet
     from napari_hush.models.device import Precision
 
 FINE = 9
@@ -340,31 +341,18 @@ class _Training:
         self.step = int(header["step"])
 
 
-def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load `weights` of the same architecture, or of the same one in 2D into a 3D network.
+def load_weights(network: UNet, weights: Mapping[str, Tensor]) -> None:
+    """Load `weights` of the same architecture, or of the same one in 2D or for one frame.
 
-    Each 2D kernel becomes the middle plane of a 3D one, so that a volume of equal planes is
-    denoised as each plane is in 2D (compare Carreira and Zisserman, CVPR 2017); or that of
-    the middle frame. Raises a ConfigurationError if the weights are of another
-    architecture.
+    Raises a ConfigurationError if they are of another architecture.
     """
-    found = {}
+    found = inflated(weights, network)
     for name, own in network.state_dict().items():
-        value = weights.get(name, torch.zeros(0)).to(own.dtype)
-        if value.ndim == own.ndim - 1 > 2:
-            planes = value.new_zeros(*value.shape[:2], own.shape[2], *value.shape[2:])
-            planes[:, :, own.shape[2] // 2] = value
-            value = planes
-        elif value.ndim > 1 and value.shape[1] == 1 < own.shape[1]:  # sees one frame
-            frames = torch.zeros_like(own)
-            frames[:, own.shape[1] // 2] = value[:, 0]
-            value = frames
-        if value.shape != own.shape:
+        if name not in found or found[name].shape != own.shape:
             raise ConfigurationError(
                 f"The weights to go on from are of another architecture ({name}); give "
                 "those of a network with the settings of the recipe."
             )
-        found[name] = value
     network.load_state_dict(found)
 
 

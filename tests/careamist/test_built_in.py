@@ -244,7 +244,7 @@ def test_facts_and_weights_of_each_network():
         assert network.name == name
         for_volumes = network.config.time_context > 0
         assert name == f"{network.kind}-{3 if for_volumes else 2}d"
-        assert has_built_in_layout(network.config.replace(time_context=0))
+        assert has_built_in_layout(network.config)
         assert network.config.n2v2 == (network.kind == "n2v2")
         assert network.steps > 0
         assert "simulated images alone" in network.trained_on

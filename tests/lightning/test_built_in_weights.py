@@ -22,7 +22,8 @@ from napari_hush.errors import ConfigurationError
 from napari_hush.events import StepsDone
 from napari_hush.io import write_tiff
 from napari_hush.lightning import HushModule, TrainDataModule, new_network
-from napari_hush.models import built_in_networks, load_model
+from napari_hush.models import UNet, built_in_networks, load_model
+from napari_hush.models.built_in import first_network
 
 Y, X = np.mgrid[:64, :64]
 CLEAN = 100 + 40 * np.sin(X / 9) * np.cos(Y / 7)
@@ -186,17 +187,39 @@ def test_other_networks_have_no_built_in_weights(settings, monkeypatch):
 @pytest.mark.parametrize("method", ["n2v", "n2v2", "n2n", "care"])
 @pytest.mark.parametrize("axes", ["YX", "ZYX"])
 def test_each_method_has_weights_of_its_kind(method, axes):
-    settings = {"axes": axes, "patch_size": [16, 32, 32][-len(axes) :], "weights": None}
+    settings = {"axes": axes, "patch_size": [16, 32, 32][-len(axes) :]}
     make = {"n2n": create_n2n_configuration, "care": create_care_configuration}.get(method)
     if make is None:
         make, settings["use_n2v2"] = create_n2v_configuration, method == "n2v2"
     kind = method if make is create_n2v_configuration else "denoiser"
-    name = f"{kind}-{len(axes)}d"
-    found = built_in_name(configured(make, **settings).algorithm_config)
-    assert found == (name if name in built_in_networks() else None)
-    if found is None:
-        with pytest.raises(ConfigurationError):
-            configured(make, **settings | {"weights": "built-in"})
+    config = configured(make, **settings)
+    assert built_in_name(config.algorithm_config) == f"{kind}-2d"
+    network, provenance = first_network(config)
+    assert provenance.built_in == f"{kind}-2d"
+    planes = UNet(built_in_networks()[f"{kind}-2d"].config)
+    planes.load_state_dict(built_in_networks()[f"{kind}-2d"].weights())
+    noisy = torch.randn(1, 1, 32, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = planes.eval()(noisy)
+        if axes == "YX":
+            assert torch.equal(network.eval()(noisy), wanted)
+            return
+        found = network.eval()(noisy[:, :, None].expand(-1, -1, 8, -1, -1))
+    for plane in found.unbind(2):
+        torch.testing.assert_close(plane, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_frames_around_do_not_count_at_first():
+    config = configured(create_n2v_configuration, axes="TYX", time_context=1)
+    network, provenance = first_network(config)
+    assert provenance.built_in == "n2v-2d"
+    frames = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    other = frames.clone()
+    other[:, ::2] += 1
+    with torch.no_grad():
+        first, second = (network.eval()(one) for one in (frames, other))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, frames[:, 1:2])
 
 
 def test_on_the_command_line(tmp_path, monkeypatch, capsys):

@@ -113,11 +113,15 @@ class UNetConfig(Frozen):
 
 
 def has_built_in_layout(config: UNetConfig) -> bool:
-    """Whether weights of built-in networks, each of one channel, fit this network."""
+    """Whether weights of built-in networks fit this network, whatever its dimensions.
+
+    They are of one channel and one frame, see `inflated`.
+    """
     shares = config.independent_channels or config.in_channels == config.num_classes == 1
     one = {"in_channels": 1, "num_classes": 1, "independent_channels": True}
+    one |= {"pool_z": None, "time_context": 0}
     default = UNetConfig(conv_dims=config.conv_dims, n2v2=config.n2v2)
-    return shares and config.replace(pool_z=None, **one) == default
+    return shares and config.replace(**one) == default
 
 
 def fitting_pool_z(planes: int, depth: int) -> tuple[bool, ...]:

@@ -21,10 +21,13 @@ _PACE: dict[Weights, tuple[float, int]] = {"random": (1e-3, 0), "built-in": (3e-
 
 
 def built_in_name(config: AlgorithmConfig) -> str | None:
-    """The built-in network that training with `config` can begin with, if any."""
+    """The built-in network that training with `config` can begin with, if any.
+
+    A network for volumes begins with one for planes, see `inflated`.
+    """
     network = config.model
     kind = "denoiser" if config.needs_targets else "n2v2" if network.n2v2 else "n2v"
-    name = f"{kind}-{network.conv_dims}d"
+    name = f"{kind}-2d"
     there = has_built_in_layout(network) and (FOLDER / f"{name}.safetensors").is_file()
     return name if there else None
 
@@ -43,9 +46,8 @@ def with_weights(
     name = built_in_name(algorithm)
     if wanted == "built-in" and name is None:
         raise ConfigurationError(
-            f"There is no built-in network for {algorithm.algorithm} in "
-            f"{algorithm.model.conv_dims}D with these settings of the network; use its "
-            "defaults (depth 2, 32 filters, independent channels, time_context 0), or "
+            f"No built-in network for {algorithm.algorithm} has these settings of the "
+            "network; use its defaults (depth 2, 32 filters, independent channels), or "
             "random weights."
         )
     if wanted is None:

@@ -23,7 +23,7 @@ from napari_hush.models.file import SUFFIX, Model, TensorFile, open_tensors
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
 from napari_hush.models.unet import UNet, cropped
-from napari_hush.models.weights import check_weights, new_network
+from napari_hush.models.weights import check_weights, inflated, new_network
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
@@ -107,10 +107,11 @@ def first_network(config: Configuration) -> tuple[UNet, Provenance]:
     if (name := built_in_name(algorithm)) is None:
         raise ConfigurationError(
             "The weights of the configuration are built-in, but this version has none for "
-            f"{algorithm.algorithm} in {algorithm.model.conv_dims}D; set weights to random."
+            f"{algorithm.algorithm}; set weights to random."
         )
-    network.load_state_dict(built_in_networks()[name].weights())
-    return network, built_in_networks()[name].provenance
+    built_in = built_in_networks()[name]
+    network.load_state_dict(inflated(built_in.weights(), network))
+    return network, built_in.provenance
 
 
 def keep_statistics(network: UNet) -> None:

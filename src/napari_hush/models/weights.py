@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_hush.models.unet import UNet
 from napari_hush.system.memory import require_memory
@@ -21,6 +21,30 @@ def weight_shapes(config: UNetConfig) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         weights = UNet(config).state_dict()
     return {name: tuple(weight.shape) for name, weight in weights.items()}
+
+
+def inflated(weights: Mapping[str, Tensor], network: UNet) -> dict[str, Tensor]:
+    """Weights of the same network in 2D, or for one frame, for `network`; others as given.
+
+    Each 2D kernel becomes the middle plane of a 3D one, so that a volume of equal planes is
+    denoised as each plane is in 2D (compare Carreira and Zisserman, CVPR 2017), and the
+    kernel of a frame that of the middle one.
+    """
+    found = dict(weights)
+    for name, own in network.state_dict().items():
+        value = weights.get(name)
+        if value is None or value.ndim < 4 or value.shape == own.shape:
+            continue
+        filters, inputs, *kernel = own.shape
+        whole = torch.zeros(own.shape, dtype=value.dtype)
+        if value.shape == (filters, inputs, *kernel[1:]):
+            whole[:, :, kernel[0] // 2] = value
+        elif value.shape == (filters, 1, *kernel):
+            whole[:, inputs // 2] = value[:, 0]
+        else:
+            continue
+        found[name] = whole
+    return found
 
 
 def new_network(config: UNetConfig, seed: int = 0) -> UNet:
