@@ -118,8 +118,8 @@ def has_built_in_layout(config: UNetConfig) -> bool:
     They are of one channel and one frame, see `inflated`.
     """
     shares = config.independent_channels or config.in_channels == config.num_classes == 1
-    one = {"in_channels": 1, "num_classes": 1, "independent_channels": True}
-    one |= {"pool_z": None, "time_context": 0}
+    one: dict[str, Any] = {"in_channels": 1, "num_classes": 1, "pool_z": None}
+    one |= {"independent_channels": True, "time_context": 0}
     default = UNetConfig(conv_dims=config.conv_dims, n2v2=config.n2v2)
     return shares and config.replace(**one) == default
 
