@@ -3,6 +3,7 @@
     python benchmarks/ranks.py scaling   patches per second with 1, 2, 4 ... processes
     python benchmarks/ranks.py agree     how far results are from that of one process
     python benchmarks/ranks.py lost      processes killed at random moments, and resumed
+    python benchmarks/ranks.py gradients how long a step takes with ways to add up gradients
 
 Images are simulated; the network is the default U-Net of depth 2 with 32 filters. On the
 CPU, each process has one thread; ``--device cuda`` trains on GPUs. Processes are started by
@@ -142,6 +143,88 @@ def lost(options: argparse.Namespace) -> None:
                 }
             )
     report("ranks-lost", "One of two processes killed, then hush resume", rows, "")
+
+
+def gradients(options: argparse.Namespace) -> None:
+    """A bare step: one message after the backward pass, or torch's buckets during it."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for filters in (8, 32, 64):
+            more = ["--steps", str(options.steps), "--batch", str(options.batch)]
+            more += ["--device", options.device, "--rounds", str(options.rounds)]
+            words = [__file__, "step", "--filters", str(filters), *more]
+            done = torchrun(options.ranks[-1], words, Path(folder))
+            found = json.loads(done.stdout.splitlines()[-1])
+            first = found["one message"]
+            rows += [
+                {
+                    "filters": filters,
+                    "gradients": way,
+                    "ms per step": round(1000 * seconds, 1),
+                    "of one message": f"{seconds / first:.3f}",
+                }
+                for way, seconds in found.items()
+            ]
+    title = f"{options.ranks[-1]} processes on {options.device}, batch {options.batch}"
+    report(f"ranks-gradients-{options.device}", title, rows, "")
+
+
+def step(options: argparse.Namespace) -> None:
+    """One process of `gradients`; the first prints medians of alternating rounds."""
+    import torch
+    from pytorch_lightning.plugins.layer_sync import TorchSyncBatchNorm
+    from torch import distributed as dist
+    from torch.nn.functional import mse_loss
+    from torch.nn.parallel import DistributedDataParallel
+
+    from napari_hush.config import UNetConfig
+    from napari_hush.lightning.process_group import ProcessGroup, SyncedBatchNorms
+    from napari_hush.models import UNet
+
+    on_gpu = options.device == "cuda"
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    ranks = ProcessGroup(dist.get_rank(), dist.get_world_size())
+    device = torch.device(f"cuda:{ranks.rank}" if on_gpu else "cpu")
+    generator = torch.Generator().manual_seed(ranks.rank)
+    shape = (2, options.batch // ranks.count, 1, 64, 64)
+    noisy, clean = torch.randn(shape, generator=generator).to(device)
+    ways = ["one message", "torch's buckets"]
+    ways += ["torch's buckets and SyncBatchNorm"] * on_gpu
+    steps: dict[str, Any] = {}
+    for way in ways:
+        torch.manual_seed(0)
+        network = UNet(UNetConfig(num_channels_init=options.filters)).to(device)
+        own = "Sync" not in way
+        network = (SyncedBatchNorms(ranks) if own else TorchSyncBatchNorm()).apply(network)
+        called = network if way == "one message" else DistributedDataParallel(network)
+        optimizer = torch.optim.Adam(network.parameters())
+
+        def train(
+            way: str = way, n: Any = network, c: Any = called, o: Any = optimizer
+        ) -> None:
+            for _ in range(options.steps):
+                o.zero_grad(set_to_none=False)
+                loss = mse_loss(c(noisy), clean) / ranks.count
+                loss.backward()
+                if way == "one message":
+                    ranks.sum_gradients(n, loss.detach(), flag=False)
+                else:  # the loss is shown, and all processes stop after the same step
+                    ranks.total(torch.stack([loss.detach(), torch.zeros_like(loss)]))
+                o.step()
+            float(loss.detach())
+
+        train()
+        steps[way] = train
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way, train in steps.items():
+            dist.barrier()
+            began = time.perf_counter()
+            train()
+            seconds[way].append((time.perf_counter() - began) / options.steps)
+    if ranks.is_first:
+        print(json.dumps({way: statistics.median(each) for way, each in seconds.items()}))
+    dist.destroy_process_group()
 
 
 # ---- runs
@@ -344,14 +427,18 @@ def answer(done: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("scaling", "agree", "lost", "run"))
+    parser.add_argument(
+        "what", choices=("scaling", "agree", "lost", "gradients", "run", "step")
+    )
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--filters", type=int, default=32, help="of step")
     options = parser.parse_args()
-    {"scaling": scaling, "agree": agree, "lost": lost, "run": run}[options.what](options)
+    tables = (scaling, agree, lost, gradients, run, step)
+    {table.__name__: table for table in tables}[options.what](options)
 
 
 if __name__ == "__main__":

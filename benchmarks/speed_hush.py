@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from generating import noise
 from measuring import PeakMemory, serve
 from quality_images import pairs
+from torch.utils.flop_counter import FlopCounterMode
 
 from napari_hush import CAREamist
 from napari_hush.config import create_n2v_configuration
@@ -60,26 +62,151 @@ def train(steps: int, batch: int, precision: str = "auto", side: int = 2048) -> 
     return {"patches/s": steps_timed * batch / seconds, "precision": clock.precision}
 
 
-def bare(steps: int, batch: int, precision: str = "auto") -> Any:
-    """The same network, precision and batch in the shortest loop, on random tensors."""
-    config = configuration(steps, batch, precision)
+def bare(steps: int, batch: int, precision: str = "auto", compiled: bool = False) -> Any:
+    """The same network, precision and batch in the shortest loop, on random tensors.
+
+    With `compiled`, by ``torch.compile``, whose seconds are of the first steps.
+    """
+    began = time.perf_counter()
+    step, _ = _bare_step(batch, precision, compiled)
+    with keep_freed_memory():
+        for number in range(steps + 3):
+            if number == 3:  # the first ones choose kernels
+                _wait()
+                start = time.perf_counter()
+            step()
+        _wait()
+    speed = steps * batch / (time.perf_counter() - start)
+    return {"patches/s": speed, "seconds before": start - began}
+
+
+def _bare_step(batch: int, precision: str, compiled: bool = False) -> Any:
+    """A step of `bare` as a function, and its network."""
+    config = configuration(1, batch, precision)
     device = choose_device("auto")
     bf16 = choose_precision(config.training_config.precision, device) == "bf16"
     network = new_network(config).to(device)
+    called: Any = torch.compile(network) if compiled else network
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     x = torch.randn(batch, 1, 64, 64, device=device)
-    with keep_freed_memory():
-        for step in range(steps + 3):
-            if step == 3:  # the first ones choose kernels
-                _wait()
-                start = time.perf_counter()
-            optimizer.zero_grad()
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                loss = (network(x) - x).square().mean()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            loss = (called(x) - x).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step, network
+
+
+def profile(batch: int, side: int, precision: str = "auto", steps: int = 10) -> Any:
+    """The ten kernels that take longest, of training and of denoising with that of `train`.
+
+    Per kernel its name, share of the time, and whether it does convolutions or products of
+    matrices; others are bound by memory.
+    """
+    step, _ = _bare_step(batch, precision)
+    careamist, image = _with(precision), noise((side, side)).astype("float32")
+
+    def training() -> None:
+        for _ in range(steps):
+            step()
+
+    found = {}
+    for name, work in (("train", training), ("predict", lambda: careamist.predict(image))):
+        work()
+        kinds = [torch.profiler.ProfilerActivity.CPU]
+        on_gpu = torch.cuda.is_available()
+        if on_gpu:
+            kinds.append(torch.profiler.ProfilerActivity.CUDA)
+        with torch.profiler.profile(activities=kinds) as seen:
+            work()
+            _wait()
+        attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+        times = {e.key: getattr(e, attribute) for e in seen.key_averages()}
+        whole = sum(times.values())
+        longest = sorted(times, key=lambda key: -times[key])
+        shares = [(key[:60], times[key] / whole, _computes(key)) for key in longest]
+        memory_bound = sum(share for _, share, computes in shares if not computes)
+        found[name] = {"kernels": shares[:10], "memory-bound": memory_bound}
+    return found
+
+
+def _computes(kernel: str) -> bool:
+    words = ("conv", "gemm", "mm_", "cutlass", "xmma", "sm90", "sm80", "wgrad", "dgrad")
+    return any(word in kernel.lower() for word in words) and "batch_norm" not in kernel
+
+
+def roofline(batch: int, precision: str = "auto") -> Any:
+    """Patches per second that arithmetic and memory of the device would allow.
+
+    Counted are the operations of all convolutions, forward and backward, and the bytes of
+    the inputs and outputs of all layers, each read or written once forward and twice
+    backward. Peaks are measured by a product of matrices and by a copy.
+    """
+    device = choose_device("auto")
+    bf16 = choose_precision(precision, device) == "bf16"
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    step, network = _bare_step(batch, precision)
+    moved: list[int] = []
+
+    def note(layer: torch.nn.Module, given: Any, result: Any) -> None:
+        moved.append(given[0].numel() + result.numel())
+
+    layers = [layer for layer in network.modules() if not list(layer.children())]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    with FlopCounterMode(display=False) as counter:
+        step()
+    for hook in hooks:
+        hook.remove()
+    n = 8192 if device.type == "cuda" else 1024
+    a = torch.randn(n, n, device=device, dtype=dtype)
+    operations = 2 * n**3 / _best_seconds(lambda: a @ a)
+    copied = 2 * a.nbytes / _best_seconds(lambda: a.clone())
+    compute = counter.get_total_flops() / operations
+    memory = 3 * sum(moved) * dtype.itemsize / copied
+    return {
+        "TFLOP/s": operations / 1e12,
+        "GB/s": copied / 1e9,
+        "bound by": "memory" if memory > compute else "arithmetic",
+        "patches/s": batch / max(compute, memory),
+    }
+
+
+def _best_seconds(work: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(10):
         _wait()
-    return {"patches/s": steps * batch / (time.perf_counter() - start)}
+        start = time.perf_counter()
+        work()
+        _wait()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def why_not_compiled() -> str:
+    """Why ``torch.compile`` does not work here; empty if it does."""
+    try:
+        torch.compile(torch.sin)(torch.ones(2, device=choose_device("auto")))
+    except Exception as error:
+        return str(error).split("\n")[0]
+    return ""
+
+
+def device() -> str:
+    """Name of the device that is computed on."""
+    found = choose_device("auto")
+    return torch.cuda.get_device_name(found) if found.type == "cuda" else str(found)
+
+
+def device_memory() -> float:
+    """Most memory of the GPU in use since the last call, in GB; 0 without one."""
+    if not torch.cuda.is_available():
+        return 0.0
+    most = torch.cuda.max_memory_allocated() / 1e9
+    torch.cuda.reset_peak_memory_stats()
+    return most
 
 
 def predict(side: int, precision: str = "auto", tile: int | None = None) -> Any:
@@ -148,4 +275,5 @@ def _wait() -> None:
 
 
 if __name__ == "__main__":
-    serve(train, bare, predict, seams, peak, threads, precisions)
+    tasks = (train, bare, predict, seams, peak, threads, precisions)
+    serve(*tasks, profile, roofline, why_not_compiled, device, device_memory)
