@@ -161,8 +161,12 @@ def test_learning_rate_and_warm_up_follow_unless_they_are_given():
     assert pace(configured(optimizer_params={"lr": 2e-3})) == (2e-3, warmup)
     assert pace(with_weights(configured(), "random")) == (1e-3, 0)
     assert pace(with_weights(configured(weights="random"), "built-in")) == (rate, warmup)
-    # neighboring planes and frames have to be learned from nothing
-    for settings in ({"axes": "ZYX", "patch_size": [16, 32, 32]}, {"time_context": 1}):
+    # neighboring planes and frames, and correlated noise, have to be learned from nothing
+    for settings in (
+        {"axes": "ZYX", "patch_size": [16, 32, 32]},
+        {"time_context": 1},
+        {"struct_n2v_axis": "horizontal"},
+    ):
         changes = {"axes": "TYX"} | settings
         assert pace(configured(create_n2v_configuration, **changes)) == (1e-3, warmup)
 

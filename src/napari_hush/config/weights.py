@@ -10,16 +10,16 @@ from napari_hush.config.algorithm import AlgorithmConfig, Weights, has_built_in_
 from napari_hush.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from napari_hush.config.algorithm import UNetConfig
     from napari_hush.config.configuration import Configuration
 
 DEFAULT_WEIGHTS: Weights = "random"
 """Initial weights of new configurations, where a built-in network fits."""
 FOLDER = Path(__file__).parents[1] / "models/builtin"
 """The built-in networks, one file each."""
-_RANDOM, _BUILT_IN, _INFLATED = (1e-3, 0), (3e-5, 20), (1e-3, 20)
+_RANDOM, _BUILT_IN, _FOREIGN = (1e-3, 0), (3e-5, 20), (1e-3, 20)
 """Default learning rate and steps of its warm-up: from random and built-in weights, and
-from those in 2D for volumes or frames; see docs/settings.md for the trials."""
+from built-in ones of fewer dimensions or other noise; see docs/settings.md for the trials.
+"""
 
 
 def built_in_name(config: AlgorithmConfig) -> str | None:
@@ -54,8 +54,8 @@ def with_weights(
         )
     if wanted is None:
         wanted = DEFAULT_WEIGHTS if name else "random"
-    rates, warmups = zip(_RANDOM, _BUILT_IN, _INFLATED, strict=True)
-    rate, warmup = _pace(wanted, algorithm.model)
+    rates, warmups = zip(_RANDOM, _BUILT_IN, _FOREIGN, strict=True)
+    rate, warmup = _pace(wanted, algorithm)
     optimizer, schedule = algorithm.optimizer, algorithm.lr_scheduler
     if optimizer.learning_rate in rates and "learning_rate" not in kept:
         optimizer = optimizer.replace(learning_rate=rate)
@@ -65,8 +65,11 @@ def with_weights(
     return config.replace(algorithm_config=algorithm.replace(**changes))
 
 
-def _pace(weights: Weights, network: UNetConfig) -> tuple[float, int]:
+def _pace(weights: Weights, algorithm: AlgorithmConfig) -> tuple[float, int]:
     """Default learning rate and steps of its warm-up."""
     if weights == "random":
         return _RANDOM
-    return _BUILT_IN if network.conv_dims == 2 and not network.time_context else _INFLATED
+    network = algorithm.model
+    inflated = network.conv_dims != 2 or network.time_context
+    correlated = not algorithm.needs_targets and algorithm.n2v_config.hides_neighbours
+    return _FOREIGN if inflated or correlated else _BUILT_IN
