@@ -171,7 +171,7 @@ def _of_share(shares: Sequence[float]) -> dict[str, Any]:
 
 
 def _lines(values: dict[str, Any]) -> str:
-    values = {name: value for name, value in values.items() if value != []}
+    values = {name: value for name, value in values.items() if value not in ([], None)}
     width = max(map(len, values))
     return "\n".join(
         f"{name.replace('_', ' '):<{width}}  {_plain(value)}"

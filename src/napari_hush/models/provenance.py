@@ -58,6 +58,8 @@ class Provenance:
     """Built-in network that it is or began with, such as ``"n2v-2d"``."""
     built_in_sha256: str = ""
     """Hash of that network."""
+    unfinished: bool = False
+    """Whether its last training run was stopped after few steps, long before its end."""
 
     def as_json(self) -> str:
         """JSON for a model file."""
@@ -84,7 +86,10 @@ class Provenance:
             int(found["num_sources"]),
             ranges,
             ImageMetadata.of(None, dict(size["scale"]), dict(size["units"])),
-            *(str(found.get(n, "")) for n in ("precision", "built_in", "built_in_sha256")),
+            precision=str(found.get("precision", "")),
+            built_in=str(found.get("built_in", "")),
+            built_in_sha256=str(found.get("built_in_sha256", "")),
+            unfinished=bool(found.get("unfinished", False)),
         )
 
 

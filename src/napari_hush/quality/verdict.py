@@ -56,7 +56,8 @@ def _verdict(
     least = blurs[best]
     noise_left = (
         f"Noise is left: {spectra.noise_left:.0%} of it (standard deviation) is in the "
-        "result; train longer, or use structN2V if neighboring pixels share their noise."
+        "result; train, or train longer, or use structN2V if neighboring pixels share "
+        "their noise."
     )
     keeps_noise = _keeps_noise(spectra, least)
     if not keeps_noise and _passes(spectra, least.error, _PASSES):

@@ -18,6 +18,7 @@ from napari_hush.careamist import CAREamist
 from napari_hush.config import DataConfig
 from napari_hush.events import TilesDone
 from napari_hush.widgets.inspect import check_task
+from napari_hush.widgets.jobs import run_state
 from napari_hush.widgets.jobs.run_state import Activity
 from napari_hush.widgets.user_settings import load_setting
 
@@ -482,6 +483,58 @@ def test_a_model_that_does_not_suit_the_layer_says_so_before_the_run(viewer, rea
 
 
 # ---- Models and files
+
+
+def test_a_model_stopped_early_is_not_used_unasked_after_it_was_loaded(
+    viewer, ready, quick, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run_state, "FEW", 10**6)  # the steps are fast
+    ready.dock.setValue(quick(num_epochs=10_000))
+    ready.click("train")
+    ready.until(lambda: "step" in ready.status)
+    ready.click("stop")
+    ready.until_ready("train")
+    assert "Stopped early" in ready.status
+    ready.dock.saveModel(tmp_path / "m.safetensors")
+    ready.until(lambda: "Saved" in ready.status)
+    ready.until_ready("load_model")
+    ready.dock.loadModel(tmp_path / "m.safetensors")
+    ready.until(lambda: "Loaded" in ready.status)
+    ready.until_ready("load_model")
+    ready.find("num_epochs").setValue(2)
+    assert "“m” was stopped early; Denoise now trains a new one." in ready.status
+    # and that one is named after its image
+    ready.click("denoise_now")
+    ready.until(lambda: "cells denoised" in viewer.layers)
+    ready.until_ready("denoise_now")
+    assert ready.dock.model.config.experiment_name == "cells"
+    assert not ready.dock.model.provenance.unfinished
+
+
+def test_the_model_in_training_denoises_where_the_one_before_does_not_fit(
+    viewer, ready, layer, quick
+):
+    ready.train()
+    stack = viewer.add_image(np.stack([layer.data] * 2, -1), name="two", rgb=False)
+    ready.find("noisy_layer").setCurrentText("two")
+    stack.axis_labels = ("y", "x", "c")
+    ready.dock.setValue(quick("YXC", num_epochs=10_000, n_channels=2))
+    ready.click("train")
+    ready.until_ready("denoise")
+    ready.click("denoise")
+    ready.until(lambda: "two denoised" in viewer.layers)
+    ready.click("stop")
+    ready.until_ready("train")
+
+
+def test_a_dock_that_is_opened_again_shows_the_verdict(viewer, ready, open_dock):
+    ready.click("denoise_now")
+    ready.until(lambda: ready.find("verdict").text() not in ("", "Checking the result …"))
+    ready.until_ready("denoise_now")
+    said = ready.find("verdict").text()
+    viewer.window.remove_dock_widget(ready.dock)
+    again = open_dock(viewer)
+    again.until(lambda: again.find("verdict").text() == said, 10)
 
 
 def test_save_load_denoise_gives_the_same_bits(viewer, ready, quick, tmp_path, monkeypatch):

@@ -228,6 +228,26 @@ def test_after_a_stop_the_status_says_what_denoise_now_does(dock, then):
     assert resolve(replace(READY, state=before, **dock)).status == "Stopped after step 5."
 
 
+def test_the_end_of_a_run_is_said_beside_what_stands_in_the_way_of_the_next():
+    stopped = finish(begin(Activity.TRAINING, "other", 0.0), "Stopped after step 5.")
+    flat = replace(READY, state=stopped, readiness=Readiness("“flat” is constant."))
+    assert resolve(flat).status == "Stopped after step 5.\n“flat” is constant."
+    assert resolve(flat).status_kind == "problem"
+
+
+def test_what_two_runs_say_alike_is_said_once():
+    both = begin(Activity.TRAINING, "cells", 0.0), begin(Activity.DENOISING, "cells", 0.0)
+    dock = replace(READY, state=both[0], concurrent=both[1])
+    assert resolve(dock).status == "Preparing “cells” …"
+
+
+def test_no_time_is_left_once_all_tiles_are_done():
+    run = replace(begin(Activity.DENOISING, "cells", 0.0), total=4, seconds_left=5.0)
+    for done, left in ((3, True), (4, False)):
+        status = resolve(replace(READY, state=replace(run, done=done))).status
+        assert ("left" in status) == left
+
+
 def test_a_loaded_model_of_other_intensities_is_said():
     loaded = finish(begin(Activity.LOADING, "m", 0.0), "Loaded the model “m”.")
     dock = replace(READY, state=loaded, model="m", other_unit=True)

@@ -143,6 +143,23 @@ def test_new_pixels_and_axes_are_checked_again(viewer, hand):
     assert line_of(hand) == ""
 
 
+@pytest.mark.parametrize("how", ["refresh", "choose again"])
+def test_pixels_that_are_repaired_in_place_are_checked_again(viewer, hand, how):
+    good = np.random.default_rng(0).normal(100, 10, (64, 72)).astype(np.float32)
+    layer = viewer.add_image(np.full_like(good, 5), name="cells")
+    hand.until(lambda: "constant" in hand.find("noise").text())
+    hand.until(lambda: not hand.find("denoise_now").isEnabled())
+    layer.data[:] = good
+    if how == "refresh":
+        layer.refresh()
+    else:
+        viewer.add_image(good, name="other")
+        for name in ("other", "cells"):
+            hand.find("noisy_layer").setCurrentText(name)
+    hand.until(lambda: "Independent noise" in hand.find("noise").text())
+    hand.until_ready("denoise_now")
+
+
 def test_the_advice_is_followed_until_a_person_chooses_a_method(viewer, hand):
     viewer.add_image(IMAGES["along X"][0], name="lines")
     viewer.add_image(IMAGES["white"][0], name="white")

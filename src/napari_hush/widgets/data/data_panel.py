@@ -25,7 +25,7 @@ from napari_hush.widgets.data.region_field import RegionField
 from napari_hush.widgets.data.regions import Extent
 from napari_hush.widgets.theme.collapsible import Collapsible
 from napari_hush.widgets.theme.help import HelpButton
-from napari_hush.widgets.theme.widgets import column, form, row
+from napari_hush.widgets.theme.widgets import WrappedLabel, column, form, row
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -84,10 +84,7 @@ class DataPanel(QWidget):
         }
         self._empty = EmptyState()
         self.axes = AxesChips()
-        self._facts = QLabel()
-        self._facts.setObjectName("facts")
-        self._facts.setWordWrap(True)
-        self._facts.setProperty("role", "quiet")
+        self._facts = WrappedLabel("facts", role="quiet")
         self.region = RegionField(viewer, self.layer)
         self.fold = Collapsible("fold_data", "More data", QWidget, help="data")
 

@@ -31,6 +31,7 @@ from napari_hush.widgets.jobs.denoising_plan import (
 )
 from napari_hush.widgets.jobs.denoising_run import DenoisingRun
 from napari_hush.widgets.jobs.run_state import Activity, Phase, RunState, after_training
+from napari_hush.widgets.jobs.task_events import LatestModel
 from napari_hush.widgets.jobs.training_run import TrainingRun
 from napari_hush.widgets.model.current_model import CurrentModel
 from napari_hush.widgets.model.export_form import ask_about
@@ -147,6 +148,7 @@ class DenoiseDock(QWidget):
         OnlyDock(self, viewer)
         ShortCollections(viewer, self._is_idle, self)
         self._controls.followPreferences()
+        self._quality.update()  # of a result from before the dock was opened
         self._presenter.update()
 
     def value(self) -> Configuration:
@@ -413,6 +415,8 @@ class DenoiseDock(QWidget):
 
     def _on_progressed(self, events: list[Event]) -> None:
         self._controls.plot.addEvents(events)
+        if any(isinstance(event, LatestModel) for event in events):
+            self._inputs.setModel(self._run.latest)
         if self._run.preview_was_removed:
             self._controls.preview.setChecked(False)
         self._presenter.updateAndPaint(self._run)
@@ -509,6 +513,8 @@ class DenoiseDock(QWidget):
         self._presenter.denoised_last = False
         self._denoising.reset()
         state = self._run.state
+        if state.activity is Activity.TRAINING:  # of another one than the current model
+            self._inputs.setModel(None)
         self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
         self._presenter.update()
 

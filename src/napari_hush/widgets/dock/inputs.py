@@ -155,7 +155,9 @@ class Inputs(QWidget):
         chosen = {"series": None, "scene": None, "field": None}  # layers are one image
         data |= {"data_type": "array", "level": 0, **chosen}
         with QSignalBlocker(self.settings):
-            self.settings.setValue(configuration.replace(data_config=data))
+            name = Configuration().experiment_name  # the next model has a name of its own
+            changes = {"data_config": data, "experiment_name": name}
+            self.settings.setValue(configuration.replace(**changes))
         if self.data.first() is None:
             self.data.axes.setValue(configuration.data_config.axes)
         self._on_edited()

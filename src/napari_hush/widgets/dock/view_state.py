@@ -26,7 +26,9 @@ _HELP = {
     ),
     "denoise_now_with_model": "Denoise with the current model, which fits the image.",
     "denoise_now_further": "Train the model further, which was stopped early, and denoise.",
-    "denoise_now_anew": "The current model does not fit: train a new one and denoise.",
+    "denoise_now_anew": (
+        "The current model does not fit or was stopped early: train a new one and denoise."
+    ),
     "train": "Train a new model on the chosen layer.",
     "train_on": "Train the current model for more epochs, as many as set above.",
     "pause": "Pause training; the memory stays in use.",
@@ -156,7 +158,8 @@ def _blocked(dock: DockState) -> dict[str, str]:
         no_training = _not_running(state, "training")
     if not any(s.is_running(a) for s in (state, dock.concurrent) for a in _WRITING):
         no_denoising = _not_running(state, "denoising")
-    no_result = "" if dock.can_save else "There is no result yet; denoise first."
+    of_layer = f" of “{dock.layer}”" if dock.layer else ""
+    no_result = "" if dock.can_save else f"There is no result{of_layer} yet; denoise first."
     preparing = "" if state.total else "Training is being prepared."
     return {
         "denoise_now": _first(busy, "" if dock.uses_model else readiness.training),
@@ -305,7 +308,7 @@ def _status(dock: DockState) -> tuple[str, str]:
         return words, kind
     if concurrent.phase is not Phase.IDLE:
         said = _running(concurrent) if concurrent.busy else concurrent.message
-        return f"{words}\n{said}", kind
+        return words if said in words else f"{words}\n{said}", kind
     return words, kind
 
 
@@ -326,11 +329,11 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if dock.awaits_check:
         return f"Checking the noise of “{dock.layer}” …", "plain"
     readiness = dock.readiness
+    said = state.message if state.phase is Phase.DONE else ""
     if not dock.layer:
-        said = state.message if state.phase is Phase.DONE else ""
         return f"{said} {readiness.training}".lstrip(), "plain"
     if readiness.training and not dock.uses_model:
-        return readiness.training, "problem"
+        return f"{said}\n{readiness.training}".lstrip(), "problem"
     if state.phase is Phase.DONE and state.activity is Activity.LOADING:
         misfit = readiness.denoising or _other_unit(dock)
         kind = "problem" if readiness.denoising else "plain"
@@ -390,7 +393,7 @@ def _running(state: RunState) -> str:
     training = state.activity is Activity.TRAINING
     parts = [state.title, _step(state) if training else f"tile {state.done}"]
     parts[-1] += f" of {state.steps_before + state.total:,}"
-    if state.seconds_left is not None:
+    if state.seconds_left is not None and state.done < state.total:
         parts.append(f"{roughly(state.seconds_left)}{NBSP}left")
     return " · ".join(parts)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from napari.layers import Layer
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
@@ -137,6 +138,7 @@ class CheckPanel(QWidget):
         """Check `layer` with `axes` soon, unless that is known; None for no layer."""
         if layer is not self._layer:
             self._cut_for = None  # which would keep a layer that is removed
+            self._forget_problem(layer)
         self._layer, self._axes = layer, axes
         self.setVisible(layer is not None)
         self._update()
@@ -152,6 +154,17 @@ class CheckPanel(QWidget):
         """Draw in these colors."""
         self._colours = colours
         self._show_details()
+
+    def _forget_problem(self, layer: Image | None) -> None:
+        """Check `layer` again if there was a problem, which may be repaired in place."""
+        known = {} if layer is None else self._known.get(layer, {})
+        for axes in [axes for axes, found in known.items() if found.problem]:
+            del known[axes]
+
+    def _on_refreshed(self, event: Any) -> None:
+        event.source.events.set_data.disconnect(self._on_refreshed)
+        self._forget_problem(event.source)
+        self._update()
 
     def _found(self) -> DataCheckResult | None:
         """What is known of the watched layer."""
@@ -219,6 +232,10 @@ class CheckPanel(QWidget):
             failed = DataCheckResult(None, problem=state.message)
             self._known.setdefault(layer, {}).setdefault(axes, failed)
             self._patches, self._cut_for = (), self._checking
+        if self._checking is not None:
+            layer, axes, _ = self._checking
+            if self._known[layer][axes].problem and isinstance(layer, Layer):
+                layer.events.set_data.connect(self._on_refreshed)
         self._checking = None
         self._update()
 

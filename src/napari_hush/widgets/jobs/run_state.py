@@ -117,9 +117,8 @@ class RunState:
 
         And after few steps.
         """
-        steps = self.steps_before + self.done
-        few = steps < FEW and 2 * steps < self.total
-        return self.stopped and few and not self.plateau
+        early = is_early(self.steps_before + self.done, self.total)
+        return self.stopped and early and not self.plateau
 
     @property
     def title(self) -> str:
@@ -130,6 +129,11 @@ class RunState:
     def is_running(self, activity: Activity) -> bool:
         """Whether `activity` runs and has not been stopped."""
         return self.activity is activity and self.phase in (Phase.RUNNING, Phase.PAUSED)
+
+
+def is_early(steps: int, total: float) -> bool:
+    """Whether `steps` are few, and less than half of `total`."""
+    return steps < FEW and 2 * steps < total
 
 
 def begin(activity: Activity, subject: str, now: float) -> RunState:

@@ -7,6 +7,7 @@ A task is called as ``task(report, stop)`` and returns its result. napari shows 
 from __future__ import annotations
 
 import gc
+import math
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -24,6 +25,7 @@ from napari_hush.widgets.jobs.crash_recovery import (
     resumed_recovery,
 )
 from napari_hush.widgets.jobs.previewer import PreviewThread
+from napari_hush.widgets.jobs.run_state import is_early
 from napari_hush.widgets.jobs.task_events import EngineReady
 from napari_hush.widgets.jobs.thread_priority import in_low_priority_thread
 from napari_hush.widgets.settings.cost_estimate import is_measured, measure_speed
@@ -293,7 +295,13 @@ class LoadingRecovered:
                 f"The training run on “{self.run.name}” was interrupted before its first "
                 "step, so there is no model; resume the training run, or discard it."
             )
-        return CAREamist(source=model_of(checkpoint), enable_progress_bar=False)
+        model, training = model_of(checkpoint), self.run.configuration.training_config
+        steps = training.num_steps  # by default, and as a share, of what is not known here
+        total = training.num_epochs * steps if isinstance(steps, int) else math.inf
+        if is_early(model.steps, total):
+            known = replace(model.provenance, unfinished=True)
+            model = replace(model, provenance=known)
+        return CAREamist(source=model, enable_progress_bar=False)
 
     def __str__(self) -> str:
         return f"loading of the model of “{self.run.name}”"

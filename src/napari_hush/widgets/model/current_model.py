@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_hush.errors import counted
@@ -27,7 +27,6 @@ class Earlier:
     model: Model
     name: str
     kept: bool
-    unfinished: bool
 
 
 class CurrentModel:
@@ -41,14 +40,13 @@ class CurrentModel:
         Name of the model; empty without one.
     kept : bool
         Whether the model is saved in a file.
-    unfinished : bool
-        Whether training was stopped long before its end.
     """
 
     def __init__(self) -> None:
         self.engine: CAREamist | None = None
         self.name = ""
-        self.kept = self.unfinished = False
+        self.kept = False
+        self._is_chosen = False  # a person has chosen it, finished or not
         self._model: Model | None = None
         self._earlier: deque[Earlier] = deque(maxlen=MAX_EARLIER)
 
@@ -67,12 +65,21 @@ class CurrentModel:
         """Snapshots of the training run, oldest first."""
         return () if self.engine is None else self.engine.snapshots
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether training was stopped long before its end, and nobody chose the model."""
+        model = self.model
+        return model is not None and model.provenance.unfinished and not self._is_chosen
+
     def take(
         self, engine: CAREamist, name: str, *, kept: bool, unfinished: bool = False
     ) -> None:
-        """Make the model of `engine` the current one."""
+        """Make the model of `engine` the current one; its file will say if `unfinished`."""
         self._store()
-        self.unfinished = unfinished
+        self._is_chosen = False
+        if unfinished and (model := engine.model) is not None:
+            known = replace(model.provenance, unfinished=True)
+            engine.model = replace(model, provenance=known)
         self.engine, self.name, self.kept = engine, name, kept
         self._model = engine.model
 
@@ -86,19 +93,19 @@ class CurrentModel:
             self._store()
             self.engine, self.name, self.kept = target.engine, target.name, target.kept
             self.engine.model = self._model = target.model
-            self.unfinished = target.unfinished
+            self._is_chosen = False
             return f"Back to “{target.name}” after {counted(target.model.steps, 'step')}."
         if self.engine is not None:
             self._store()
             self.engine.go_back(target)
             self._model, self.kept = self.engine.model, False
-            self.unfinished = False  # a person has chosen it
+            self._is_chosen = True
         return f"Back to the model after {counted(target.steps, 'step')}."
 
     def _store(self) -> None:
         """Keep the current model as it was taken; its engine may have trained it on."""
         if self.engine is None or self._model is None:
             return
-        here = Earlier(self.engine, self._model, self.name, self.kept, self.unfinished)
+        here = Earlier(self.engine, self._model, self.name, self.kept)
         if all(one.model is not here.model for one in self._earlier):
             self._earlier.append(here)
