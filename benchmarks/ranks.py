@@ -149,7 +149,7 @@ def gradients(options: argparse.Namespace) -> None:
     """A bare step: one message after the backward pass, or torch's buckets during it."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for filters in (8, 32, 64):
+        for filters in (8, 32):
             more = ["--steps", str(options.steps), "--batch", str(options.batch)]
             more += ["--device", options.device, "--rounds", str(options.rounds)]
             words = [__file__, "step", "--filters", str(filters), *more]
