@@ -128,13 +128,13 @@ def _local_cluster() -> SpecCluster:
         return LocalCluster(
             n_workers=count,
             threads_per_worker=max(1, CPU_COUNT // count),
-            dashboard_address=None,
+            dashboard_address=":0",
         )
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = given.split(",") if given else [str(number) for number in range(gpus)]
     nthreads = max(1, CPU_COUNT // gpus)
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {"dashboard": False}},
+        scheduler={"cls": Scheduler, "options": {"dashboard_address": ":0"}},
         workers={
             number: {
                 "cls": Nanny,
@@ -434,7 +434,7 @@ class DaskCrew:
         if self._stopped:
             return
         self._stopped = True
-        with suppress(OSError, RuntimeError, CancelledError):  # the scheduler may be gone
+        with suppress(Exception):  # the scheduler may be gone
             self._client.unsubscribe_topic(self._name)
             self._client.unregister_worker_plugin(self._name)
 
