@@ -332,7 +332,7 @@ def test_tasks_are_few_and_small_at_the_end(count, workers):
     assert sizes[-1] == 1
     # Each of the last tasks takes a share of what is left: a geometric series.
     ratio = max(1, max(sizes))
-    last = 2 * on_dask.AT_ONCE * workers * (1 + np.log(ratio))
+    last = on_dask.AT_ONCE * workers * (1 + np.log(ratio))
     assert len(sizes) <= on_dask.MOST_TASKS + last
 
 

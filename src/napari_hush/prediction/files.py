@@ -179,7 +179,7 @@ def _check_enough(count: int, what: str, ranks: int) -> None:
             "one process, which shares the work with Dask workers (--dask, or client in "
             "Python)."
         )
-    if count < ranks:
+    if 1 < count < ranks:
         raise ConfigurationError(
             f"There are {count} {what} but {ranks} processes share them, so some would "
             f"have nothing to do; use {count} processes or fewer."

@@ -87,7 +87,7 @@ def batch_size(left: int, count: int, workers: int) -> int:
     Tasks get smaller at the end, so that all workers end at about the same time.
     """
     most = max(MOST_SHARDS, -(-count // MOST_TASKS))
-    return max(1, min(most, left // (2 * AT_ONCE * workers)))
+    return max(1, min(most, left // (AT_ONCE * workers)))
 
 
 @contextmanager

@@ -169,9 +169,9 @@ def denoise_to_file(
     unseen = unseen_intensities(model)
     hired = hire and hire(model, image, target, config, progress, unseen)
     with hired or nullcontext() as crew:
-        if progress.should_stop():
-            return False
         if crew is not None:
+            if progress.should_stop():  # while it waited for workers
+                return False
             config = crew.config
         observe = unseen.see if progress.check else None
         work = FileWork(model, image, target, config, observe)
