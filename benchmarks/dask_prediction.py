@@ -32,7 +32,6 @@ import psutil
 
 NETWORKS = {"small": {"num_channels_init": 8, "depth": 1}, "default": {}}
 """The small one has a fiftieth of the arithmetic, so that everything else counts."""
-TILE = [1024, 1024]
 
 
 def model(network: str, axes: str = "TYX"):
@@ -53,30 +52,42 @@ def model(network: str, axes: str = "TYX"):
     return Model(config, unet, Normalization((1000.0,), (60.0,)))
 
 
-def cpu_seconds(pids) -> float:
-    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
+class Processes:
+    """Processor time and largest resident memory of all children, as of 0.1 s ago.
 
-
-class Peak:
-    """The largest resident memory of each process, sampled ten times per second."""
+    Those that were killed, or started later, count as well.
+    """
 
     def __init__(self) -> None:
-        self.of: dict[int, int] = {}
-        self.pids: list[int] = []
+        self._cpu: dict[int, float] = {}
+        self._peak: dict[int, int] = {}
         self._ended = threading.Event()
-        threading.Thread(target=self._sample, daemon=True).start()
+        self._sample()
+        self._before = dict(self._cpu)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.1):
+            self._sample()
 
     def _sample(self) -> None:
-        while not self._ended.wait(0.1):
-            for pid in list(self.pids):
-                try:
-                    now = psutil.Process(pid).memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-                self.of[pid] = max(now, self.of.get(pid, 0))
+        for process in psutil.Process().children(recursive=True):
+            try:
+                times, now = process.cpu_times(), process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            self._cpu[process.pid] = times.user + times.system
+            self._peak[process.pid] = max(now, self._peak.get(process.pid, 0))
 
-    def end(self) -> None:
+    def end(self) -> tuple[float, int]:
+        """Seconds since the start, and bytes of the largest process."""
         self._ended.set()
+        self._thread.join()
+        self._sample()
+        return sum(self._cpu.values()) - sum(self._before.values()), max(
+            self._peak.values()
+        )
 
 
 def here(place: Path, name: str, threads: int, network: str) -> dict[str, float]:
@@ -101,7 +112,6 @@ def predict(careamist, place: Path, name: str, network: str, client=None) -> Non
         place / "in.ome.zarr",
         prediction_dir=place / f"{name}.ome.zarr",
         axes="TYX",
-        tile_size=TILE if network == "small" else None,
         check=False,
         client=client,
     )
@@ -133,15 +143,12 @@ def on_workers(
 
         def counted(function, *arguments, **more):
             keys.add(more["key"])
-            tasks = cluster.scheduler.tasks
-            size = sum(sys.getsizeof(t.run_spec) for t in tasks.values())
             sent = len(pickle.dumps((function, *arguments)))
-            most[:] = max(most[0], len(tasks) + 1), max(most[1], sent, size * 0)
+            tasks = len(cluster.scheduler.tasks) + 1
+            most[:] = max(most[0], tasks), max(most[1], sent)
             return submit(function, *arguments, **more)
 
         client.submit = counted
-        peak = Peak()
-        peak.pids = list(pids)
 
         def watch(event) -> None:
             if not isinstance(event, TilesDone) or not kill or killed:
@@ -151,17 +158,15 @@ def on_workers(
                 os.kill(pids[0], signal.SIGKILL)
 
         careamist = CAREamist(model(network), on_progress=watch)
-        before = cpu_seconds([*pids, os.getpid()])
-        wall = time.perf_counter()
+        processes = Processes()
+        wall, cpu = time.perf_counter(), time.process_time()
         predict(careamist, place, name, network, client)
-        wall = time.perf_counter() - wall
-        cpu = 0.0 if kill else cpu_seconds([*pids, os.getpid()]) - before
-        peak.pids = list(client.run(os.getpid).values())
-        peak.end()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        of_workers, peak = processes.end()
     return {
         "wall": wall,
-        "cpu": cpu,
-        "peak_mb": round(max(peak.of.values()) / 1e6),
+        "cpu": cpu + of_workers,
+        "peak_mb": round(peak / 1e6),
         "tasks": len(keys),
         "tasks_at_once": most[0],
         "bytes_per_task": most[1],
@@ -276,6 +281,9 @@ def main() -> None:
     parser.add_argument("--network", choices=NETWORKS, default="small")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--runs", nargs="+", default=["one", "threads", "dask", "killed"], metavar="RUN"
+    )
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--here", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -304,9 +312,9 @@ def compare(options: argparse.Namespace) -> dict[str, object]:
         megapixels = nbytes / 2e6
         print(f"{nbytes / 1e9:.2f} GB, {megapixels:,.0f} megapixels of 16 bit", flush=True)
         environment = os.environ | {"OMP_NUM_THREADS": str(options.workers)}
-        runs = [("one", 1), ("threads", options.workers), ("dask", 0), ("killed", 0)]
-        for name, threads in runs:
-            if threads:
+        threads_of = {"one": 1, "threads": options.workers, "dask": 0, "killed": 0}
+        for name in options.runs:
+            if threads := threads_of[name]:
                 command = [sys.executable, __file__, "--network", options.network]
                 command += ["--here", str(place), name, str(threads)]
                 done = subprocess.run(

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import PicklingError
@@ -191,8 +191,10 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         self._config, self._check = config, check
 
     def setup(self, worker: Worker) -> None:
-        """Keep the worker."""
+        """Keep the worker, and freed memory, which Dask's workers return at once."""
         self._worker = worker
+        self._memory = ExitStack()
+        self._memory.enter_context(keep_freed_memory())
         self._stopped = False
         self._one_at_a_time = threading.Lock()
         self._part: Part | None = None
@@ -200,6 +202,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
     def teardown(self, worker: Worker) -> None:
         """End the task that is computed after its current tiles."""
         self._stopped = True
+        self._memory.close()
 
     def plan(self) -> Plan:
         """That of this machine."""
@@ -209,7 +212,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def write(self, part: Part, start: int, stop: int) -> Done:
         """Write the missing ones of shards ``start ... stop - 1``."""
-        with self._one_at_a_time, self._all_threads(), keep_freed_memory():
+        with self._one_at_a_time, self._all_threads():
             work = self._opened(part)
             self._unseen = unseen_intensities(self._model)
             missing = missing_parts(self._target.path, start, stop)
