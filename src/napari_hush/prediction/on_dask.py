@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import queue
+import signal
 import threading
 import time
 import uuid
@@ -123,26 +124,33 @@ def connected(address: str) -> Iterator[Client]:
 def _local_cluster() -> SpecCluster:
     """One worker per GPU, or per few cores."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    options: dict[str, Any] = {"preload": [__name__]}  # for `dask_setup`
     if not gpus:
         count = max(1, CPU_COUNT // _CORES)
         return LocalCluster(
             n_workers=count,
             threads_per_worker=max(1, CPU_COUNT // count),
             dashboard_address=":0",
+            **options,
         )
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = given.split(",") if given else [str(number) for number in range(gpus)]
-    nthreads = max(1, CPU_COUNT // gpus)
+    options["nthreads"] = max(1, CPU_COUNT // gpus)
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": {"dashboard_address": ":0"}},
         workers={
             number: {
                 "cls": Nanny,
-                "options": {"nthreads": nthreads, "env": {"CUDA_VISIBLE_DEVICES": name}},
+                "options": {**options, "env": {"CUDA_VISIBLE_DEVICES": name}},
             }
             for number, name in enumerate(names)
         },
     )
+
+
+def dask_setup(worker: Worker) -> None:
+    """Leave Ctrl+C, which a terminal sends to local workers as well, to the client."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -474,6 +482,8 @@ class DaskCrew:
         since = time.monotonic()
         while self._running and time.monotonic() - since < _STOP_TIMEOUT:
             try:
+                if not self._num_workers():
+                    return
                 for done in self._received():
                     note(done)
             except LostProcessError:
