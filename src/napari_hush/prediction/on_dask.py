@@ -69,7 +69,7 @@ MOST_SHARDS = 16
 AT_ONCE = 2
 """Tasks per worker that the scheduler has: one is computed, the next one waits there."""
 _ATTEMPTS = 3
-"""Tasks that may end without their shards, which were lost on the way."""
+"""Times that shards are asked for, if tasks end without them."""
 _POLL_INTERVAL = 0.2
 """Seconds between questions whether to stop."""
 _COUNT_INTERVAL = 2.0
@@ -416,29 +416,19 @@ class DaskCrew:
         self._part = Part(self._plan, str(output.part.absolute()))
         kept = time.monotonic()
 
-        def note(done: Done) -> None:
+        def note(number: int, clipped: int) -> None:
             nonlocal kept
-            for number, clipped in done.clipped.items():
-                if missing[number]:  # not reported before
-                    missing[number] = False
-                    output.note(number, clipped)
-                    progress.advance(work.blocks[number])
-            if done.unseen is not None:
-                self._unseen.add(done.unseen)
+            output.note(number, clipped)
             if time.monotonic() - kept >= KEPT_EVERY:
                 output.keep()
                 kept = time.monotonic()
+            progress.advance(work.blocks[number])
 
-        for _ in range(_ATTEMPTS):
-            numbers = np.flatnonzero(missing)
-            self._run("write", numbers, note, should_stop=progress.should_stop)
-            if self._stopped or not missing.any():
-                return
-        raise _lost("ended tasks without their shards")
+        self._run("write", missing, note, should_stop=progress.should_stop)
 
     def complete(self, level: int, count: int) -> None:
         """Have shards of a resolution completed, see `Crew`."""
-        self._run("complete", np.arange(count), lambda done: None, level)
+        self._run("complete", np.ones(count, bool), lambda number, clipped: None, level)
 
     def stop(self) -> None:
         """End tasks after their current tiles."""
@@ -452,31 +442,48 @@ class DaskCrew:
     def _run(
         self,
         method: str,
-        numbers: NDArray[np.int64],
-        note: Callable[[Done], None],
+        missing: NDArray[np.bool_],
+        note: Callable[[int, int], None],
         *arguments: Any,
         should_stop: Callable[[], bool] = never,
     ) -> None:
-        """Have `method` of the plugin called for all `numbers`, some per task."""
-        taken = 0
-        try:
-            while self._running or taken < len(numbers):
-                if should_stop():
-                    break
-                while taken < len(numbers) and self._has_room():
-                    left = len(numbers) - taken
-                    size = batch_size(left, len(numbers), max(1, self._num_workers()))
-                    batch = numbers[taken : taken + size]
-                    taken += len(batch)
-                    first, last = int(batch[0]), int(batch[-1])
-                    self._submit(method, self._part, *arguments, first, last + 1)
-                for done in self._received():
-                    note(done)
-        finally:
-            if self._running:
-                self._stop_running(note)
+        """Have `method` of the plugin called for all `missing` shards, some per task.
 
-    def _stop_running(self, note: Callable[[Done], None]) -> None:
+        ``note(number, clipped)`` is called once for each that is on the disk.
+        """
+
+        def arrived(done: Done) -> None:
+            for number, clipped in done.clipped.items():
+                if missing[number]:  # not reported before
+                    missing[number] = False
+                    note(number, clipped)
+            if done.unseen is not None:
+                self._unseen.add(done.unseen)
+
+        for _ in range(_ATTEMPTS):
+            numbers, taken = np.flatnonzero(missing), 0
+            try:
+                while self._running or taken < len(numbers):
+                    if should_stop():
+                        self.stop()
+                        return
+                    while taken < len(numbers) and self._has_room():
+                        left = len(numbers) - taken
+                        size = batch_size(left, len(numbers), max(1, self._num_workers()))
+                        first, last = numbers[taken], numbers[taken + size - 1]
+                        taken += size
+                        batch = (int(first), int(last) + 1)
+                        self._submit(method, self._part, *arguments, *batch)
+                    for done in self._received():
+                        arrived(done)
+            finally:
+                if self._running:
+                    self._stop_running(arrived)
+            if not missing.any():
+                return
+        raise _lost("ended tasks without their shards")
+
+    def _stop_running(self, arrived: Callable[[Done], None]) -> None:
         """Stop all tasks, and wait until they have ended and said what is written."""
         self.stop()
         since = time.monotonic()
@@ -485,7 +492,7 @@ class DaskCrew:
                 if not self._num_workers():
                     return
                 for done in self._received():
-                    note(done)
+                    arrived(done)
             except LostProcessError:
                 if self._client.status != "running":
                     return
