@@ -53,7 +53,7 @@ def model(network: str, axes: str = "TYX"):
 
 
 class Processes:
-    """Processor time and largest resident memory of all children, as of 0.1 s ago.
+    """Processor time and largest resident memory of all children, as of 0.5 s ago.
 
     Those that were killed, or started later, count as well.
     """
@@ -68,7 +68,7 @@ class Processes:
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self._ended.wait(0.5):
             self._sample()
 
     def _sample(self) -> None:

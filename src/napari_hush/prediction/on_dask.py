@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import PicklingError
@@ -78,6 +78,8 @@ _STOP_TIMEOUT = 60.0
 """Seconds that workers may take to end their tasks."""
 _CONNECT_TIMEOUT = 10.0
 """Seconds that a scheduler may take to answer."""
+_CACHE_BYTES = 2**27
+"""Bytes of decoded chunks that a worker keeps, which may have little memory."""
 _CORES = 4
 """Cores of a local worker."""
 
@@ -199,10 +201,9 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         self._config, self._check = config, check
 
     def setup(self, worker: Worker) -> None:
-        """Keep the worker, and freed memory, which Dask's workers return at once."""
+        """Keep the worker, and fewer chunks than a process of its own would."""
         self._worker = worker
-        self._memory = ExitStack()
-        self._memory.enter_context(keep_freed_memory())
+        self._cached, chunk_cache.limit = chunk_cache.limit, _CACHE_BYTES
         self._stopped = False
         self._one_at_a_time = threading.Lock()
         self._part: Part | None = None
@@ -210,7 +211,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
     def teardown(self, worker: Worker) -> None:
         """End the task that is computed after its current tiles."""
         self._stopped = True
-        self._memory.close()
+        chunk_cache.limit = self._cached
 
     def plan(self) -> Plan:
         """That of this machine."""
@@ -220,7 +221,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def write(self, part: Part, start: int, stop: int) -> Done:
         """Write the missing ones of shards ``start ... stop - 1``."""
-        with self._one_at_a_time, self._all_threads():
+        with self._one_at_a_time, self._all_threads(), keep_freed_memory():
             work = self._opened(part)
             self._unseen = unseen_intensities(self._model)
             missing = missing_parts(self._target.path, start, stop)
@@ -233,7 +234,8 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def complete(self, part: Part, level: int, start: int, stop: int) -> Done:
         """Complete shards of a resolution, see `ZarrResult.complete_shards`."""
-        with self._one_at_a_time, writing(self._target.path):
+        path = self._target.path
+        with self._one_at_a_time, keep_freed_memory(), writing(path):
             chunk_cache.clear()
             result = cast("ZarrResult", self._opened(part).result)
             done = {}
