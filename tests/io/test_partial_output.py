@@ -25,7 +25,7 @@ class Text:
         self.path = path
         path.write_text("")
 
-    def reopen(self, path, *, alone=True):
+    def reopen(self, path):
         self.path = path
 
     def write(self, number):

@@ -141,7 +141,6 @@ DESCRIBED = {
         "Content",
         "Image",
         "ImageMetadata",
-        "Meeting",
         "Pixels",
         "RECORD",
         "ReadSource",

@@ -7,7 +7,7 @@ from napari_hush import CAREamist
 from napari_hush.config import UNetConfig, create_n2v_configuration
 from napari_hush.models import UNet
 from napari_hush.prediction import plan_tiles
-from napari_hush.prediction.tiles import read_tile, reflect
+from napari_hush.prediction.tiles import TileBlocks, extents, read_tile, reflect
 
 NETWORK = UNet(UNetConfig(num_channels_init=8))
 VOLUME = UNet(UNetConfig(num_channels_init=8, conv_dims=3))
@@ -35,6 +35,41 @@ def test_every_pixel_once(shape, tile_size):
             assert last >= inner.stop + halo
             assert crop.start + first == inner.start
     assert (count == 1).all()
+
+
+@given(
+    st.tuples(st.integers(1, 3), st.just(1), st.integers(1, 90), st.integers(1, 90)),
+    st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_blocks_have_the_tiles_that_fill_them(shape, tile_size, tiles):
+    sizes = (shape, NETWORK.halo, NETWORK.multiple, tile_size)
+    step = NETWORK.multiple[0]
+    block = [n * -(-side // step) * step for n, side in zip(tiles, tile_size, strict=True)]
+    blocks = TileBlocks(shape[0], extents(*sizes), block)
+    assert blocks.num_tiles == len(plan_tiles(*sizes))
+    in_blocks = [tile for group in blocks for tile in group]
+    assert sorted(map(str, in_blocks)) == sorted(map(str, plan_tiles(*sizes)))
+
+    def place_of(tile):
+        along = zip(tile.inner, block, strict=True)
+        return (tile.sample, *(part.start // size for part, size in along))
+
+    places = [set(map(place_of, group)) for group in blocks]
+    assert all(len(place) == 1 for place in places)
+    order = [place.pop() for place in places]
+    assert order == sorted(set(order))
+
+
+def test_blocks_of_a_petabyte_are_counted_without_making_tiles():
+    shape = (1, 1, 80_000, 80_000, 80_000)
+    blocks = TileBlocks(1, extents(shape, VOLUME.halo, 4, (32, 80, 80)), (64, 160, 160))
+    assert len(blocks) == 1250 * 500**2
+    assert blocks.num_tiles == 8 * len(blocks)
+    assert (
+        blocks[len(blocks) - 1][-1].inner
+        == (slice(79_968, 80_000),) + (slice(79_920, 80_000),) * 2
+    )
 
 
 def test_along_z_tiles_end_with_the_volume():

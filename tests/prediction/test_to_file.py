@@ -755,12 +755,18 @@ def test_a_job_that_is_stopped_returns_what_is_complete(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "ranks", "refused"),
-    [(1, 9, False), (2, 3, True), (3, 3, False), (0, 2, False)],
+    ("count", "ranks", "said"),
+    [
+        (1, 1, None),
+        (1, 9, "the 9 processes of this job; start one process"),
+        (2, 3, "are 2 files but 3 processes"),
+        (3, 3, None),
+        (0, 2, None),
+    ],
 )
-def test_processes_without_work_are_refused(count, ranks, refused):
-    if refused:
-        with pytest.raises(ConfigurationError, match="are 2 files but 3 processes"):
+def test_processes_without_work_are_refused(count, ranks, said):
+    if said:
+        with pytest.raises(ConfigurationError, match=said):
             files._check_enough(count, "files", ranks)
     else:
         files._check_enough(count, "files", ranks)

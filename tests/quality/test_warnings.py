@@ -119,6 +119,18 @@ def test_unseen_intensities_by_channel():
     assert "25% of the pixels of it are darker" in unseen.warning("it").message
 
 
+def test_intensities_seen_elsewhere_are_added():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(5, 5, (2, 1, 20, 20)) for _ in range(2)]
+    whole, first, second = (UnseenIntensities([(0, 10)]) for _ in range(3))
+    for part, other in zip(parts, (first, second), strict=True):
+        whole.see(part)
+        other.see(part)
+    first.add(second.counts)
+    assert first.counts == whole.counts
+    assert first.warning("a") == whole.warning("a") is not None
+
+
 def test_without_ranges_nothing_is_unseen():
     unseen = UnseenIntensities([])
     unseen.see(np.full((1, 1, 4, 4), 1e9))

@@ -26,8 +26,8 @@ PAGES = sorted(
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
-# Fragments of a session.
-READ_ONLY = {"docs/reliability.md"}
+# Fragments of a session, and jobs of a cluster.
+READ_ONLY = {"docs/cluster.md", "docs/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.

@@ -487,6 +487,7 @@ class CAREamist:
         should_stop: Callable[[], bool] | None = None,
         check: bool = True,
         checkpoint: str | Path | None = None,
+        client: Any = None,
         **settings: Unpack[PredictSettings],
     ) -> list[Path]:
         """Denoise files one after the other, each into its own file.
@@ -520,6 +521,11 @@ class CAREamist:
         resume : bool
             Keep existing results and denoise the missing ones. Those of another model or
             of other settings are refused, except in custom formats.
+        client : dask.distributed.Client, optional
+            Its workers write the shards of OME-Zarr results (`pip install
+            'napari-hush[dask]'`). They open images and results by path, so they need the
+            same files and version of napari-hush. The bits are those of one process with
+            as many threads as a worker; an unfinished result can be resumed either way.
         read_source_func, extension_filter, should_stop, check, checkpoint, **settings
             See `predict`.
 
@@ -554,6 +560,7 @@ class CAREamist:
             overwrite=overwrite,
             read_source_func=read_source_func,
             extension_filter=extension_filter,
+            client=client,
         )
         plan = job.plan(source, output, resume=resume)
         if resume:

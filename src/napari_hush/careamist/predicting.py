@@ -26,7 +26,6 @@ from napari_hush.config import InferenceConfig
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
     CollectedResults,
-    FileBarrier,
     Selection,
     axes_of,
     changed_meanwhile,
@@ -44,6 +43,7 @@ from napari_hush.io import (
 from napari_hush.io.arrays import required_axes
 from napari_hush.io.files.output_paths import KEPT_ENDINGS
 from napari_hush.io.lazy import overlaps
+from napari_hush.io.zarr.store import address_of
 from napari_hush.lightning import PredictDataModule
 from napari_hush.models import result_record
 from napari_hush.models.built_in import suited
@@ -61,14 +61,15 @@ from napari_hush.prediction import (
     result_axes,
     result_dtype,
 )
-from napari_hush.system import job_env
 from napari_hush.system.atomic_write import make_folder
+from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
     from napari_hush.config import Configuration, DataConfig
     from napari_hush.io import Image, ReadSource
     from napari_hush.models import Model
     from napari_hush.prediction import Region
+    from napari_hush.prediction.to_file import Hire
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -387,8 +388,8 @@ class FileJob:
     extension_filter: str
     settings: dict[str, Any]
     """The predict settings that were given, for the metadata of the results."""
-    process_timeout: float
-    """Seconds without progress after which other processes count as lost."""
+    hire: Hire | None = None
+    """Who writes the results, see `denoise_to_file`."""
 
     def plan(self, source: Any, output: Path, *, resume: bool) -> FilesPlan:
         """The images to denoise and their results, see `CAREamist.predict_to_disk`."""
@@ -444,8 +445,9 @@ class FileJob:
 
     def __call__(self, file: Path, target: Path, index: int, num_files: int) -> bool:
         """Denoise one file; False if it was stopped."""
-        barrier = self._barrier(target) if num_files == 1 else None
-        image = self.open(file)
+        # Other processes may have another working directory.
+        local = self.hire is None or address_of(file) is not None
+        image = self.open(file if local else file.absolute())
         if self.form.write is not None:
             (result,) = denoise_images(self.model, [image], self.config, self.progress)
             if self.progress.should_stop():
@@ -464,22 +466,8 @@ class FileJob:
         progress = replace(self.progress, index=index, num_images=num_files)
         with explain_memory_error("denoising"):
             return denoise_to_file(
-                self.model, image, destination, self.config, progress, barrier
+                self.model, image, destination, self.config, progress, self.hire
             )
-
-    def _barrier(self, target: Path) -> FileBarrier | None:
-        """What several processes need to write one result; several files they divide."""
-        ranks = job_env.count()
-        if ranks == 1:
-            return None
-        if self.form.kind != "zarr":
-            raise ConfigurationError(
-                f"{target.name!r} is one file, which {ranks} processes cannot write "
-                "together; write OME-Zarr (a name ending in .ome.zarr), or use one process."
-            )
-        return FileBarrier(
-            target, job_env.rank(), ranks, job_env.job(), self.process_timeout
-        )
 
 
 def file_job(
@@ -496,6 +484,7 @@ def file_job(
     overwrite: bool = False,
     read_source_func: ReadSource | None = None,
     extension_filter: str = "",
+    client: Any = None,
 ) -> FileJob:
     """The job of `CAREamist.predict_to_disk`, before it looks for the files.
 
@@ -503,17 +492,36 @@ def file_job(
     """
     data = trained.data_config
     config = inference_config(data, model, source, settings, extension_filter)
+    form = result_format(output, config.data_type, kind, extension, write)
     return FileJob(
         model,
         config,
         progress,
-        result_format(output, config.data_type, kind, extension, write),
+        form,
         overwrite,
         read_source_func,
         extension_filter,
         {**settings, "data_type": config.data_type, "level": config.level},
-        trained.training_config.process_timeout,
+        None if client is None else _workers_of(client, form.kind, config.data_type),
     )
+
+
+def _workers_of(client: Any, kind: str, data_type: str) -> Hire:
+    """The workers of a Dask client, which write OME-Zarr."""
+    if kind != "zarr":
+        raise ConfigurationError(
+            "Dask workers write OME-Zarr; give the result a name that ends in .ome.zarr, "
+            "or choose the format zarr."
+        )
+    if data_type == "custom":
+        raise ConfigurationError(
+            "Dask workers open images by path, so custom data cannot be denoised by them; "
+            "convert them to OME-Zarr or TIFF, or denoise them without Dask."
+        )
+    require("distributed", "dask", "Prediction on Dask workers")
+    from napari_hush.prediction.on_dask import crew_of
+
+    return crew_of(client)
 
 
 def _as_json(settings: dict[str, Any]) -> dict[str, Any]:

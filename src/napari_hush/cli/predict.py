@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from napari_hush.cli.main import IMAGES, ExitCode, help_of, print_answer
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
+from napari_hush.system.optional import require
 from napari_hush.system.progress_bars import Bars
 from napari_hush.system.signals import Terminated
 
@@ -20,6 +24,7 @@ EXAMPLES = (
     "hush predict cells.safetensors cells.tif -o cells_clean.tif",
     "hush predict cells.safetensors brain.zarr -o brain_clean.ome.zarr",
     "hush predict cells.safetensors folder -o clean --resume",
+    "hush predict cells.safetensors brain.zarr -o brain_clean.ome.zarr --dask local",
     "hush predict built-in cells.tif -o cells_first_look.tif",
 )
 MODEL = "a model file or package, or built-in for the built-in denoiser"
@@ -100,6 +105,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "off"),
         help=help_of(" ".join((own_value or "").split()), "auto"),
     )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="let the workers of a Dask scheduler write OME-Zarr results: its address "
+        "(tcp://machine:8786), a scheduler file, or local to start a worker per GPU or "
+        "per few cores",
+    )
     there = parser.add_mutually_exclusive_group()
     there.add_argument("--overwrite", action="store_true", help="replace existing results")
     there.add_argument(
@@ -116,6 +128,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@contextmanager
+def _client(address: str | None) -> Iterator[Any]:
+    """A client of the Dask scheduler at an address."""
+    if address is None:
+        yield None
+        return
+    require("distributed", "dask", "Prediction on Dask workers")
+    from napari_hush.prediction.on_dask import connected
+
+    with connected(address) as client:
+        yield client
+
+
 def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
     from napari_hush.io import file_type
@@ -127,24 +152,26 @@ def run(options: argparse.Namespace) -> int:
     failed: SomeFilesFailedError | None = None
     ended: BaseException | None = None
     try:
-        careamist.predict_to_disk(
-            options.images,
-            prediction_dir=options.output,
-            write_type=options.format,
-            overwrite=options.overwrite,
-            resume=options.resume,
-            checkpoint=options.checkpoint,
-            data_type=file_type(options.images, trained_on.data_type),
-            axes=options.axes,
-            **{name: getattr(options, name) for name in _SELECTION},
-            tile_size=options.tile_size,
-            tile_overlap=options.tile_overlap,
-            batch_size=options.batch_size,
-            tta=options.tta,
-            precision=options.precision,
-            own_value=options.own_value,
-            dtype=options.dtype,
-        )
+        with _client(options.dask) as client:
+            careamist.predict_to_disk(
+                options.images,
+                client=client,
+                prediction_dir=options.output,
+                write_type=options.format,
+                overwrite=options.overwrite,
+                resume=options.resume,
+                checkpoint=options.checkpoint,
+                data_type=file_type(options.images, trained_on.data_type),
+                axes=options.axes,
+                **{name: getattr(options, name) for name in _SELECTION},
+                tile_size=options.tile_size,
+                tile_overlap=options.tile_overlap,
+                batch_size=options.batch_size,
+                tta=options.tta,
+                precision=options.precision,
+                own_value=options.own_value,
+                dtype=options.dtype,
+            )
     except SomeFilesFailedError as error:
         failed = error
         print(f"hush: {error}", file=sys.stderr)

@@ -25,7 +25,7 @@ from napari_hush.io.formats import FileImages, images_of, read_record
 from napari_hush.io.image import Image, select_channels
 from napari_hush.io.lazy import Pixels
 from napari_hush.io.metadata import ImageMetadata
-from napari_hush.io.output import RECORD, FileBarrier, Result, ResultImage
+from napari_hush.io.output import RECORD, Result, ResultImage
 from napari_hush.io.partial_output import open_partial_output
 from napari_hush.io.readers.czi import read_czi
 from napari_hush.io.save_image import write_image
@@ -49,7 +49,6 @@ __all__ = [
     "RECORD",
     "CollectedResults",
     "Content",
-    "FileBarrier",
     "FileImages",
     "Image",
     "ImageMetadata",
@@ -99,7 +98,6 @@ __all__ = [
 __getattr__ = former_names(
     __name__,
     {
-        "Meeting": "FileBarrier",
         "memory_told": "explain_memory_error",
         "unfinished": "open_partial_output",
     },

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from napari_hush.errors import ExistingFileError, UnreadableFileError
 from napari_hush.system.atomic_write import force, locked, whole_file, writing
 
 if TYPE_CHECKING:
-    from napari_hush.io.output import FileBarrier, Result
+    from napari_hush.io.output import Result
 
 _FORMAT = "napari-hush unfinished result 1"
 _TYPE = np.dtype("<i8")
@@ -41,16 +41,15 @@ def open_partial_output(
     count: int,
     *,
     overwrite: bool,
-    barrier: FileBarrier | None = None,
 ) -> Iterator[PartialOutput]:
     """Begin or resume a `PartialOutput`; whatever happens inside, parts on disk are kept.
 
     Also raises an ExistingFileError if another process is writing this result.
     """
-    with nullcontext() if barrier and not barrier.is_first else locked(target):
+    with locked(target):
         with ExitStack() as failing:
             failing.callback(result.close)
-            output = PartialOutput(result, target, job, count, overwrite, barrier)
+            output = PartialOutput(result, target, job, count, overwrite)
             failing.pop_all()
         try:
             yield output
@@ -72,13 +71,27 @@ def journal_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.tiles")
 
 
+def missing_parts(target: Path, start: int, stop: int) -> list[int]:
+    """Numbers of the parts ``start ... stop - 1`` that the journal does not have on disk.
+
+    Reads their part of the file alone; without a journal all are missing.
+    """
+    try:
+        with journal_path(target).open("rb") as file:
+            offset = len(file.readline(_HEADER_BYTES))
+            file.seek(offset + start * _TYPE.itemsize)
+            parts = np.frombuffer(file.read((stop - start) * _TYPE.itemsize), _TYPE)
+    except FileNotFoundError:
+        return list(range(start, stop))
+    return (start + np.flatnonzero(parts == _MISSING)).tolist()
+
+
 @dataclass
 class PartialOutput:
     """A result while it is written. One of a single part has no journal and is not kept.
 
     Raises an ExistingFileError if there is an unfinished result of another job and
-    `overwrite` is off, an UnreadableFileError if the unfinished result is damaged, and a
-    LostProcessError if the first process does not begin.
+    `overwrite` is off, and an UnreadableFileError if the unfinished result is damaged.
     """
 
     result: Result
@@ -91,57 +104,34 @@ class PartialOutput:
     """Number of parts."""
     overwrite: bool
     """Whether to replace a file at `target`, or an unfinished result of another job."""
-    barrier: FileBarrier | None = None
-    """Synchronizes processes that write parts of one result. The first process begins the
-    result and moves it to `target`."""
 
     def __post_init__(self) -> None:
-        target, barrier = self.target, self.barrier
-        single = self.count <= 1 and barrier is None
+        single = self.count <= 1
         owner = f".{os.getpid()}" if single else ""
-        self._part = target.with_name(f".{target.name}{owner}.part")
-        self._file = journal_path(target)
+        self.part = self.target.with_name(f".{self.target.name}{owner}.part")
+        """Its path until it is complete."""
+        self._file = journal_path(self.target)
         self._journal: Journal | None = None
-        self.missing = list(range(self.count))  # parts that this process has to write
-        self.clipped = 0  # pixels, in the parts on disk
-        if barrier is None or barrier.is_first:
-            self._begin(single=single)
-        else:
-            barrier.wait_for_start()
-            self._journal = self._reopened()
-            self.result.reopen(self._part, alone=False)
-            self.missing = self._journal.missing
-        if barrier is not None:
-            self.missing = barrier.mine(self.missing)
-            if barrier.is_first:
-                barrier.start()
-
-    def _begin(self, *, single: bool) -> None:
+        self.missing: Sequence[int] = range(self.count)
+        """Numbers of the parts that were missing when it was opened, ascending."""
+        self.clipped = 0
+        """Pixels, in the parts on disk."""
         if not single:
             try:
                 self._journal = Journal.reopen(self._file, self.job, self.count)
             except ExistingFileError:
                 if not self.overwrite:
                     raise
-        journal, is_link = self._journal, self._part.is_symlink()
-        if journal is not None and self._part.exists() and not is_link:
-            self.result.reopen(self._part)
+        journal, is_link = self._journal, self.part.is_symlink()
+        if journal is not None and self.part.exists() and not is_link:
+            self.result.reopen(self.part)
             self.missing, self.clipped = journal.missing, journal.clipped
             return
         self.forget()  # a journal without its result, or the reverse, or another job's
         with writing(self.target):
-            self.result.begin(self._part)
+            self.result.begin(self.part)
         if not single:
             self._journal = Journal.begin(self._file, self.job, self.count)
-
-    def _reopened(self) -> Journal:
-        journal = Journal.reopen(self._file, self.job, self.count)
-        if journal is None:
-            raise UnreadableFileError(
-                f"The unfinished result of {str(self.target)!r} was deleted while it was "
-                "written; run the same command again."
-            )
-        return journal
 
     def note(self, number: int, clipped: int) -> None:
         """Record that a part is written; on disk once `keep` is called."""
@@ -161,36 +151,25 @@ class PartialOutput:
         with suppress(OSError):  # the disk may be full; parts kept earlier stay
             self.keep()
         self.result.close()
-        if self.barrier is not None:  # other processes may be writing
-            return
-        if self._journal is None or len(self._journal.missing) == self.count:
+        if self._journal is None or not self._journal.done:
             self.forget()
 
     def forget(self) -> None:
         """Remove the unfinished result and its journal."""
         self._journal = None
-        if self.barrier is not None and not self.barrier.is_first:
-            return
         self._file.unlink(missing_ok=True)
-        if self._part.is_dir() and not self._part.is_symlink():
-            shutil.rmtree(self._part)
+        if self.part.is_dir() and not self.part.is_symlink():
+            shutil.rmtree(self.part)
         else:
-            self._part.unlink(missing_ok=True)
+            self.part.unlink(missing_ok=True)
 
-    def complete(self) -> None:
-        """Move it to its final path, once every process is done."""
+    def complete(self, finish: Callable[[], None] | None = None) -> None:
+        """Finish it, by default with `Result.finish`, and move it to its final path."""
         self.keep()
-        if self.barrier is not None:
-            if not self.barrier.is_first:
-                self.barrier.report_done(self.clipped)
-                return
-            self.clipped += self.barrier.wait_for_others(
-                lambda: len(self._reopened().missing)
-            )
         target, old = self.target, None
         with writing(target):
             try:
-                self.result.finish()
+                (finish or self.result.finish)()
             except UnreadableFileError:  # nothing to resume from
                 self.forget()
                 raise
@@ -203,7 +182,7 @@ class PartialOutput:
             if target.is_dir():  # a folder cannot be replaced by another
                 old = target.with_name(f".{target.name}.{os.getpid()}.old")
                 os.replace(target, old)
-            os.replace(self._part, target)
+            os.replace(self.part, target)
             force(target.parent)
             if old is not None:
                 shutil.rmtree(old)
@@ -265,6 +244,11 @@ class Journal:
     def missing(self) -> list[int]:
         """Numbers of the missing parts, ascending."""
         return [int(n) for n in np.flatnonzero(self._parts == _MISSING)]
+
+    @property
+    def done(self) -> int:
+        """Number of parts that are not missing."""
+        return int(np.count_nonzero(self._parts != _MISSING))
 
     @property
     def clipped(self) -> int:

@@ -31,7 +31,9 @@ from napari_hush.prediction.cast import check_holds, result_dtype
 from napari_hush.prediction.own_scaling import own_scalings
 from napari_hush.prediction.tiles import (
     Tile,
+    TileBlocks,
     even,
+    extents,
     fitting_tile,
     halved,
     plan_tiles,
@@ -140,9 +142,17 @@ class Denoiser:
 
     def plan(self) -> list[Tile]:
         """All tiles of the image, in order."""
+        return plan_tiles(*self._sizes, reflects=self._reflects)
+
+    def blocks(self, block: Sequence[int]) -> TileBlocks:
+        """The tiles by the block ``((Z), Y, X)`` of a file that they fill, in order."""
+        per_axis = extents(*self._sizes, reflects=self._reflects)
+        return TileBlocks(self._image.axes.canonical_shape[0], per_axis, block)
+
+    @property
+    def _sizes(self) -> tuple[Sequence[int], ...]:
         shape = self._image.axes.canonical_shape
-        sizes = (shape, self.halo, self._step, self.tile_size)
-        return plan_tiles(*sizes, reflects=self._reflects)
+        return shape, self.halo, self._step, self.tile_size
 
     def denoise(self, group: list[Tile]) -> Iterator[tuple[Tile, NDArray[np.floating]]]:
         """Denoise tiles that read equally many pixels.

@@ -67,9 +67,8 @@ def plan_files(
 ) -> FilesPlan:
     """Find the images to denoise and plan their results; reads no pixels.
 
-    Several files, or several images of one file, are divided among the processes of a job;
-    a single image is for all of them. Everything else is documented at
-    `CAREamist.predict_to_disk`.
+    Several files, or several images of one file, are divided among the processes of a job.
+    Everything else is documented at `CAREamist.predict_to_disk`.
     """
     if not is_path(source):
         raise SourceTypeError(
@@ -154,8 +153,7 @@ def _shared_images(
     if len(files) == 1:
         images = images_of(files[0], data_type, selection)
         _check_enough(len(images), "images", ranks)
-        one = len(images) == 1
-        return images, range(1) if one else range(rank, len(images), ranks)
+        return images, range(rank, len(images), ranks)
     _check_enough(len(files), "files", ranks)
     held = FileImages(files)
     found: list[Path] = []
@@ -175,6 +173,12 @@ def _shared_images(
 
 
 def _check_enough(count: int, what: str, ranks: int) -> None:
+    if count == 1 < ranks:
+        raise ConfigurationError(
+            f"One image cannot be divided among the {ranks} processes of this job; start "
+            "one process, which shares the work with Dask workers (--dask, or client in "
+            "Python)."
+        )
     if 1 < count < ranks:
         raise ConfigurationError(
             f"There are {count} {what} but {ranks} processes share them, so some would "

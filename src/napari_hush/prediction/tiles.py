@@ -68,18 +68,70 @@ def plan_tiles(
     of the `UNet`, one number or one per axis. Unless it `reflects` the image beyond its
     border, no tile reads more than the next multiple.
     """
+    per_axis = extents(shape, halo, multiple, tile_size, reflects=reflects)
+    return [tile for sample in range(shape[0]) for tile in _product_of(sample, per_axis)]
+
+
+Extents = list[tuple[slice, tuple[int, int]]]
+"""Inner and outer extents of all tiles along one axis."""
+
+
+def extents(
+    shape: Sequence[int],
+    halo: int | Sequence[int],
+    multiple: int | Sequence[int],
+    tile_size: Sequence[int],
+    *,
+    reflects: bool = True,
+) -> list[Extents]:
+    """Extents along each of ``((Z), Y, X)``, whose products are the tiles of a sample.
+
+    Takes the arguments of `plan_tiles`.
+    """
     spatial = shape[2:]
     dims = len(spatial)
     along = zip(spatial, tile_size, _each(halo, dims), _each(multiple, dims), strict=True)
-    per_axis = [
+    return [
         _along(size, tile, beyond, step, reflected=reflects and axis >= dims - 2)
         for axis, (size, tile, beyond, step) in enumerate(along)
     ]
+
+
+def _product_of(sample: int, per_axis: Sequence[Extents]) -> list[Tile]:
     return [
         Tile(sample, tuple(p[0] for p in pieces), tuple(p[1] for p in pieces))
-        for sample in range(shape[0])
         for pieces in itertools.product(*per_axis)
     ]
+
+
+class TileBlocks(Sequence[list[Tile]]):
+    """Tiles grouped by the block of a file, ``((Z), Y, X)``, that they fill.
+
+    Blocks have whole tiles. Their tiles are made when asked for, so that there may be any
+    number of them.
+    """
+
+    def __init__(
+        self, samples: int, per_axis: Sequence[Extents], block: Sequence[int]
+    ) -> None:
+        self._axes: list[list[Extents]] = []
+        for axis, size in zip(per_axis, block, strict=True):
+            found: dict[int, Extents] = {}
+            for inner, outer in axis:
+                found.setdefault(inner.start // size, []).append((inner, outer))
+            self._axes.append([*found.values()])
+        self._grid = (samples, *map(len, self._axes))
+        self.num_tiles = samples * math.prod(map(len, per_axis))
+        """Tiles in all blocks."""
+
+    def __len__(self) -> int:
+        return math.prod(self._grid)
+
+    def __getitem__(self, number: int) -> list[Tile]:  # type: ignore[override]  # no slices
+        if not 0 <= number < len(self):
+            raise IndexError(f"Block {number} of {len(self)}")
+        sample, *at = (int(i) for i in np.unravel_index(number, self._grid))
+        return _product_of(sample, [a[i] for a, i in zip(self._axes, at, strict=True)])
 
 
 def halved(
@@ -156,19 +208,16 @@ def reflect(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.minimum(folded, 2 * (size - 1) - folded)
 
 
-def _along(
-    size: int, tile: int, halo: int, step: int, *, reflected: bool
-) -> list[tuple[slice, tuple[int, int]]]:
-    """Inner and outer extents along one axis."""
+def _along(size: int, tile: int, halo: int, step: int, *, reflected: bool) -> Extents:
     halo, tile = _up(halo, step), _up(tile, step)
-    extents = []
+    found = []
     for inner in spans(size, tile):
         first, last = inner.start - halo, _up(inner.stop, step) + halo
         if not reflected:
             # The network pads here itself; along Z it repeats the border plane.
             first, last = max(first, 0), min(last, _up(size, step))
-        extents.append((inner, (first, last)))
-    return extents
+        found.append((inner, (first, last)))
+    return found
 
 
 def _each(number: int | Sequence[int], axes: int) -> Sequence[int]:

@@ -6,7 +6,6 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,8 +161,13 @@ def denoise_lazily(model: Model, image: Image, config: InferenceConfig) -> Any:
         )
         for a, n in zip(blocks.axes.axes, blocks.axes.shape, strict=True)
     )
+    # As a task of its own, so that each worker of a cluster gets the model once.
+    shared = require("dask", "lazy", "A lazy result").delayed(
+        blocks, pure=False, traverse=False
+    )
     return da.map_blocks(
-        partial(_compute_block, blocks),
+        _compute_block,
+        blocks=shared,
         chunks=chunks,
         dtype=blocks.dtype,
         meta=np.empty((0,) * len(chunks), blocks.dtype),
@@ -213,6 +217,6 @@ class _Blocks:
         return box
 
 
-def _compute_block(blocks: _Blocks, *, block_info: dict[Any, Any]) -> NDArray[Any]:
+def _compute_block(*, blocks: _Blocks, block_info: dict[Any, Any]) -> NDArray[Any]:
     with _one_at_a_time, keep_freed_memory():
         return blocks.block([start for start, _ in block_info[None]["array-location"]])

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.errors import ConfigurationError, DataError, counted
+from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.events import WarningIssued
 from napari_hush.io import (
-    FileBarrier,
     Image,
     Result,
     ResultImage,
@@ -59,6 +60,87 @@ class FileTarget:
     overwrite: bool = False
 
 
+class FileWork:
+    """Denoising `image` into a file: its tiles, and the file they are written to.
+
+    `observe` is that of `Denoiser`. The same arguments make the same tiles, of which
+    `blocks` has those of each part of the file.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        image: Image,
+        target: FileTarget,
+        config: InferenceConfig,
+        observe: Callable[[NDArray[Any]], None] | None = None,
+    ) -> None:
+        self._path, self._batch_size = target.path, config.batch_size
+        self.denoiser = Denoiser(model, image, config, observe)
+        self.described = _describe(model, image, target, config, self.denoiser.precision)
+        self.result: Result = (
+            TiffResult(self.described, target.path)
+            if target.kind == "tiff"
+            else ZarrResult(self.described, self.denoiser.tile_size, target.path)
+        )
+        self.blocks: Sequence[list[Tile]]
+        if self.result.block is None:
+            # By batches, whose bits may depend on the tiles in them.
+            self.blocks = list(group_by_shape(self.denoiser.plan(), config.batch_size))
+            self.num_tiles = sum(map(len, self.blocks))
+        else:
+            self.blocks = blocks = self.denoiser.blocks(self.result.block)
+            self.num_tiles = blocks.num_tiles
+
+    def write_missing(self, output: Output, progress: ImageProgress) -> None:
+        """Denoise the missing blocks; each is written while the next one is denoised."""
+        numbers: deque[int] = deque()
+
+        def groups() -> Iterator[list[Tile]]:
+            for number in output.missing:
+                for group in group_by_shape(self.blocks[number], self._batch_size):
+                    numbers.append(number)
+                    yield group
+
+        canvas, left = None, 0
+        with WriteBehind(output) as behind:
+            for group, found in self.denoiser.stream(progress.until_stopped(groups())):
+                number = numbers.popleft()
+                if canvas is None:
+                    tiles = self.blocks[number]
+                    canvas, left = self._new_canvas(tiles), len(tiles)
+                for tile, pixels in found:
+                    canvas.put(tile, pixels)
+                left -= len(group)
+                if not left:
+                    behind.submit(number, canvas.write)
+                    canvas = None
+                progress.advance(group)
+
+    def _new_canvas(self, tiles: Sequence[Tile]) -> _Canvas:
+        return _Canvas(self.result, self.described, self._path, tiles)
+
+
+class Crew(Protocol):
+    """Other processes that write the blocks of one image."""
+
+    config: InferenceConfig
+    """That with which they, and this process, make the same tiles."""
+    device: str
+    """The type of device that they compute on."""
+
+    def write(self, work: FileWork, output: PartialOutput, progress: ImageProgress) -> None:
+        """Have the missing blocks written, or some if it is stopped."""
+
+    def complete(self, level: int, count: int) -> None:
+        """Have the shards of a resolution completed, see `ZarrResult.complete_shards`."""
+
+
+Hire = Callable[..., AbstractContextManager[Crew]]
+"""Gives a `Crew` for the model, image, target, settings, progress and unseen intensities
+of `denoise_to_file`."""
+
+
 @keep_freed_memory()
 def denoise_to_file(
     model: Model,
@@ -66,18 +148,18 @@ def denoise_to_file(
     target: FileTarget,
     config: InferenceConfig,
     progress: ImageProgress,
-    barrier: FileBarrier | None = None,
+    hire: Hire | None = None,
 ) -> bool:
     """Write the denoised `image` into a file, tile by tile; False if it was stopped.
 
     A partial result lies beside its place under a name that starts with a dot; the same
     call denoises the missing tiles and ends with the same bits as an uninterrupted one.
-    Several processes that write one OME-Zarr, each its own shards, share a `barrier`.
+    The `Crew` that `hire` gives writes an OME-Zarr, by default this process.
 
-    Raises the errors of `denoise`; ConfigurationError if there are more processes than
-    shards; ExistingFileError if there is a partial result of another model, source or
-    setting and `target.overwrite` is off; UnwritableFileError or LostProcessError if it
-    cannot be written or another process does not respond, and then keeps finished tiles.
+    Raises the errors of `denoise`; ExistingFileError if there is a partial result of
+    another model, source or setting and `target.overwrite` is off; UnwritableFileError or
+    LostProcessError if it cannot be written or other processes do not respond, and then
+    keeps finished tiles.
     """
     check_suits(model, image)
     if progress.should_stop():
@@ -85,51 +167,53 @@ def denoise_to_file(
     model = fitted(model, image)
     config = _as_begun(config, model, target)
     unseen = unseen_intensities(model)
-    denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
-    described = _describe(model, image, target, config, denoiser.precision)
-    result: Result = (
-        TiffResult(described, target.path)
-        if target.kind == "tiff"
-        else ZarrResult(described, denoiser.tile_size, target.path)
-    )
-    blocks = in_blocks(denoiser.plan(), result.block, config.batch_size)
-    own = _own_blocks(len(blocks), barrier, image.name)
-    new_canvas = partial(_Canvas, result, described, target.path)
-    changed = changes_of([image])
-    make_folder(target.path.parent)
-    with open_partial_output(
-        result,
-        target.path,
-        _job(model, image, target, config, denoiser, described),
-        len(blocks),
-        overwrite=target.overwrite,
-        barrier=barrier,
-    ) as output:
-        num_tiles = sum(len(blocks[n]) for n in own)
-        missing = sum(len(blocks[n]) for n in output.missing)
-        progress.start(image, num_tiles, num_tiles - missing)
-        try:
-            _write_missing(
-                blocks, output, denoiser, progress, config.batch_size, new_canvas
-            )
-        except DataError:
-            output.forget()
-            raise
-        if name := changed():
-            output.forget()
-            raise changed_meanwhile(name)
-        if not progress.is_complete:
-            return False
-        chunk_cache.clear()  # pyramid levels need the memory
-        output.complete()
-    if barrier is None or barrier.is_first:
-        num_pixels = math.prod(described.axes.shape)
-        progress.report_clipped(image, output.clipped, num_pixels, described.dtype)
-        if np.any(image.mask):
-            progress.on_progress(_unmasked(image.name))
-        if progress.check:
-            clean = _opened(target, result.axes, described)
-            progress.report_warnings(model, image, clean, described.dtype, unseen)
+    hired = hire and hire(model, image, target, config, progress, unseen)
+    with hired or nullcontext() as crew:
+        if crew is not None:
+            if progress.should_stop():  # while it waited for workers
+                return False
+            config = crew.config
+        observe = unseen.see if progress.check else None
+        work = FileWork(model, image, target, config, observe)
+        described = work.described
+        changed = changes_of([image])
+        make_folder(target.path.parent)
+        with open_partial_output(
+            work.result,
+            target.path,
+            _job(model, image, target, config, work, crew),
+            len(work.blocks),
+            overwrite=target.overwrite,
+        ) as output:
+            missing = work.num_tiles
+            if len(output.missing) < len(work.blocks):
+                missing = sum(len(work.blocks[n]) for n in output.missing)
+            progress.start(image, work.num_tiles, work.num_tiles - missing)
+            try:
+                if crew is None:
+                    work.write_missing(output, progress)
+                else:
+                    crew.write(work, output, progress)
+            except DataError:
+                output.forget()
+                raise
+            if name := changed():
+                output.forget()
+                raise changed_meanwhile(name)
+            if not progress.is_complete:
+                return False
+            chunk_cache.clear()  # pyramid levels need the memory
+            if crew is not None and isinstance(work.result, ZarrResult):
+                output.complete(partial(work.result.finish, crew.complete))
+            else:
+                output.complete()
+    num_pixels = math.prod(described.axes.shape)
+    progress.report_clipped(image, output.clipped, num_pixels, described.dtype)
+    if np.any(image.mask):
+        progress.on_progress(_unmasked(image.name))
+    if progress.check:
+        clean = _opened(target, work.result.axes, described)
+        progress.report_warnings(model, image, clean, described.dtype, unseen)
     return True
 
 
@@ -164,35 +248,22 @@ def _describe(
     return ResultImage(axes, result_dtype(image, config.dtype), sizes, record)
 
 
-def _own_blocks(count: int, barrier: FileBarrier | None, name: str) -> range:
-    """Numbers of the blocks that this process denoises."""
-    if barrier is None:
-        return range(count)
-    if barrier.ranks > count:
-        raise ConfigurationError(
-            f"The result of {name} has {counted(count, 'shard')} but {barrier.ranks} "
-            "processes share them, so some would have nothing to do; use "
-            f"{counted(count, 'process')} or fewer."
-        )
-    return range(barrier.rank, count, barrier.ranks)
-
-
 def _job(
     model: Model,
     image: Image,
     target: FileTarget,
     config: InferenceConfig,
-    denoiser: Denoiser,
-    described: ResultImage,
+    work: FileWork,
+    crew: Crew | None,
 ) -> dict[str, Any]:
     """Everything that decides the pixels, kept in the journal of a partial result."""
-    sizes = described.sizes
+    denoiser, sizes = work.denoiser, work.described.sizes
     return {
         "model": model.sha256,
         "source": target.source,
         "settings": {
             "axes": image.axes.axes,
-            "dtype": str(described.dtype),
+            "dtype": str(work.described.dtype),
             "kind": target.kind,
             "sizes": {
                 "axes": sizes.axes,
@@ -203,40 +274,11 @@ def _job(
             "halo": list(denoiser.halo),
             "batch_size": config.batch_size,
             "versions": config.tta,
-            "device": denoiser.device.type,
+            "device": crew.device if crew else denoiser.device.type,
             "precision": denoiser.precision,
             **({} if config.own_value == "auto" else {"own_value": config.own_value}),
         },
     }
-
-
-def _write_missing(
-    blocks: Sequence[list[Tile]],
-    output: PartialOutput,
-    denoiser: Denoiser,
-    progress: ImageProgress,
-    batch_size: int,
-    new_canvas: Callable[[Sequence[Tile]], _Canvas],
-) -> None:
-    """Denoise the missing blocks; each is written while the next one is denoised."""
-    work = [
-        (number, group)
-        for number in output.missing
-        for group in group_by_shape(blocks[number], batch_size)
-    ]
-    groups = progress.until_stopped(group for _, group in work)
-    canvas, left = None, 0
-    with WriteBehind(output) as behind:
-        for (number, _), (group, found) in zip(work, denoiser.stream(groups), strict=False):
-            if canvas is None:
-                canvas, left = new_canvas(blocks[number]), len(blocks[number])
-            for tile, pixels in found:
-                canvas.put(tile, pixels)
-            left -= len(group)
-            if not left:
-                behind.submit(number, canvas.write)
-                canvas = None
-            progress.advance(group)
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,31 +339,27 @@ class _Canvas:
         return self._clipped
 
 
-def in_blocks(
-    tiles: Sequence[Tile], block: Sequence[int] | None, batch_size: int
-) -> list[list[Tile]]:
-    """Group all tiles of an image by the block of the file, ``((Z), Y, X)``, they fill.
-
-    A format without blocks takes each tile alone; then they are grouped by batches, whose
-    bits may depend on the tiles in them, whichever tiles are missing.
-    """
-    if block is None:
-        return list(group_by_shape(tiles, batch_size))
-    blocks: dict[tuple[int, ...], list[Tile]] = {}
-    for tile in tiles:
-        place = (p.start // n for p, n in zip(tile.inner, block, strict=True))
-        blocks.setdefault((tile.sample, *place), []).append(tile)
-    return [blocks[key] for key in sorted(blocks)]
-
-
 KEPT_EVERY = 5.0
 """Seconds of work that a crash may cost; syncing more often would slow the disk down."""
+
+
+class Output(Protocol):
+    """Where finished parts are noted: a `PartialOutput`, or one of another process."""
+
+    missing: Sequence[int]
+    """Numbers of the parts to write."""
+
+    def note(self, number: int, clipped: int) -> None:
+        """Record that a part is written."""
+
+    def keep(self) -> None:
+        """Force the written parts to the disk."""
 
 
 class WriteBehind:
     """Writes one part of `output` at a time, in order, in a background thread."""
 
-    def __init__(self, output: PartialOutput) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
         self._pool = ThreadPoolExecutor(1, "hush-writer")
         self._writing: Future[None] | None = None

@@ -229,6 +229,10 @@ def size_warning(
     return None
 
 
+UnseenCounts = tuple[int, int, int, float, float]
+"""Pixels below and above the range, all pixels, the smallest and the largest pixel."""
+
+
 class UnseenIntensities:
     """Counts pixels outside the range of intensities that a model was trained on.
 
@@ -263,6 +267,20 @@ class UnseenIntensities:
         self._below += int(np.count_nonzero(pixels < self._low.reshape(shape)))
         self._above += int(np.count_nonzero(pixels > self._high.reshape(shape)))
         self._pixels += pixels.size
+
+    @property
+    def counts(self) -> UnseenCounts:
+        """What was counted, for `add`."""
+        return self._below, self._above, self._pixels, self._lowest, self._highest
+
+    def add(self, counts: UnseenCounts) -> None:
+        """Add what was counted elsewhere."""
+        below, above, pixels, lowest, highest = counts
+        self._below += below
+        self._above += above
+        self._pixels += pixels
+        self._lowest = min(self._lowest, lowest)
+        self._highest = max(self._highest, highest)
 
     def excludes(self, most: Sequence[tuple[float, float]]) -> bool:
         """Whether `most` pixels, low to high per channel, exceed the range of one."""

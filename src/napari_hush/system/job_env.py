@@ -75,14 +75,6 @@ def local_rank() -> int:
     return _number("LOCAL_RANK", 0) if _by_torchrun() or is_started_by_hush() else 0
 
 
-def job() -> str:
-    """Distinguishes this start of the job from earlier ones."""
-    names = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT")
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        names = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
-    return " ".join(os.environ.get(name, "") for name in names)
-
-
 def is_first() -> bool:
     """Whether this process writes results and reports progress."""
     return rank() == 0

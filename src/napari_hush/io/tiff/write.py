@@ -373,7 +373,7 @@ class TiffResult:
             file.write(shape=form.shape, dtype=self._image.dtype, **form.page)
         self.reopen(path)
 
-    def reopen(self, path: Path, *, alone: bool = True) -> None:
+    def reopen(self, path: Path) -> None:
         """Open an unfinished file; see `Result`."""
         try:
             layout = layout_of(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.boxes import Boxes, box_size
+from napari_hush.boxes import Box, Boxes, box_size
 from napari_hush.io.output import RECORD, ResultImage, damaged, ordered, placed
 from napari_hush.system.atomic_write import force
 from napari_hush.system.optional import require
@@ -32,8 +32,11 @@ _CHECKSUM = 4
 """Bytes after the index of a shard."""
 _NO_CHUNK = [2**64 - 1] * 2
 """Place of a chunk beyond the image."""
-_PARTIAL = "*.partial"
-"""Names of files that zarr is writing."""
+_PARTIAL = ".*.partial"
+"""How the names of files end that zarr is writing."""
+
+CompleteShards = Callable[[int, int], None]
+"""Completes all shards of a resolution: its number, and how many."""
 
 
 class ZarrResult:
@@ -94,7 +97,7 @@ class ZarrResult:
             )
             self._arrays.append(array)
 
-    def reopen(self, path: Path, *, alone: bool = True) -> None:
+    def reopen(self, path: Path) -> None:
         """Open an unfinished store; see `Result`."""
         try:
             self._group = self._zarr.open_group(str(path), mode="r+", zarr_format=3)
@@ -108,9 +111,6 @@ class ZarrResult:
         finest = self._arrays[0]
         if finest.shape != self._shape or finest.dtype != self._image.dtype:
             raise damaged(path)
-        if alone:
-            for left in path.rglob(_PARTIAL):
-                left.unlink()
 
     def write(self, sample: int, inner: Sequence[slice], pixels: NDArray[Any]) -> None:
         """Write a block; see `Result`."""
@@ -124,33 +124,44 @@ class ZarrResult:
                 force(place)
         self._written.clear()
 
-    def finish(self) -> None:
-        """Compute the coarse resolutions, and force all to the disk."""
-        self._check(self._arrays[:1])
-        for level in range(1, len(self._arrays)):
-            self._downsample(level)
-        self._check(self._arrays)
+    def finish(self, complete: CompleteShards | None = None) -> None:
+        """Compute the coarse resolutions, and force all to the disk.
+
+        ``complete(level, count)`` has `complete_shards` called for all shards of a
+        resolution, by default here.
+        """
+        for level, array in enumerate(self._arrays):
+            count = len(Boxes(array.shape, array.shards))
+            if complete is None:
+                self.complete_shards(level, 0, count)
+            else:
+                complete(level, count)
+        root = Path(self._group.store.root)
+        for folder in (root, *(root / array.path for array in self._arrays)):
+            if not (folder / "zarr.json").is_file():
+                raise damaged(root)
         if self._image.sizes.channels:
             self._group.update_attributes({"ome": self._ome(self._ranges())})
-            self._written.add(Path(self._group.store.root) / "zarr.json")
+            self._written.add(root / "zarr.json")
+        for left in root.glob(f"zarr{_PARTIAL}"):
+            left.unlink()
         self.force()
 
-    def _check(self, arrays: Sequence[Any]) -> None:
-        """Raise an UnreadableFileError if metadata or shards are gone or truncated.
+    def complete_shards(self, level: int, start: int, stop: int) -> None:
+        """Compute shards ``start ... stop - 1`` of a coarse resolution, and check them.
 
-        A shard ends with the offsets and sizes of its chunks, which follow one another.
+        Those of the finest one are checked alone. Raises an UnreadableFileError if one is
+        gone or truncated.
         """
-        root = Path(self._group.store.root)
-        for array in arrays:
-            folder = root / array.path
-            count = math.prod(array.shards) // math.prod(array.chunks)
-            whole = all((each / "zarr.json").is_file() for each in (root, folder))
-            grid = [-(-n // s) for n, s in zip(array.shape, array.shards, strict=True)]
-            for at in np.ndindex(*grid):
-                file = folder / array.metadata.encode_chunk_key(at)
-                whole = whole and _is_whole(file, count)
-            if not whole:
-                raise damaged(root)
+        array = self._arrays[level]
+        boxes = Boxes(array.shape, array.shards)
+        count = math.prod(array.shards) // math.prod(array.chunks)
+        for number in range(start, stop):
+            at = np.unravel_index(number, boxes.grid)
+            if level:
+                self._downsample(level, boxes.at(at))
+            if not _is_whole(self._file(array, at), count):
+                raise damaged(Path(array.store.root))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -222,27 +233,32 @@ class ZarrResult:
     def _put(self, level: int, bounds: Bounds, pixels: NDArray[Any]) -> None:
         array = self._arrays[level]
         at = tuple(start // n for (start, _), n in zip(bounds, array.shards, strict=True))
-        folder = Path(array.store.root) / array.path
-        file = folder / array.metadata.encode_chunk_key(at)
+        file = self._file(array, at)
         file.unlink(missing_ok=True)  # a truncated shard would be read first
+        for left in file.parent.glob(f"{file.name}{_PARTIAL}"):  # by a process that died
+            left.unlink(missing_ok=True)
         array[tuple(slice(*pair) for pair in bounds)] = pixels
         self._written.add(file)
 
-    def _downsample(self, level: int) -> None:
-        """Compute a resolution from the one before it, one shard at a time."""
+    @staticmethod
+    def _file(array: Any, at: Sequence[int | np.integer]) -> Path:
+        folder: Path = Path(array.store.root) / array.path
+        return folder / str(array.metadata.encode_chunk_key(tuple(map(int, at))))
+
+    def _downsample(self, level: int, shard: Box) -> None:
+        """Compute one shard of a resolution from the one before it."""
         fine, coarse = self._arrays[level - 1], self._arrays[level]
         factors = self._factors[level]
         # In parts, since the fine pixels of a shard take more memory.
         part = self._part(coarse.shards, coarse.chunks)
-        for shard in Boxes(coarse.shape, coarse.shards):
-            pixels = np.empty([side.stop - side.start for side in shard], coarse.dtype)
-            for box in Boxes(pixels.shape, part):
-                above = tuple(
-                    slice((s.start + b.start) * f, min((s.start + b.stop) * f, n))
-                    for s, b, f, n in zip(shard, box, factors, fine.shape, strict=True)
-                )
-                pixels[box] = averages(np.asarray(fine[above]), factors)
-            self._put(level, tuple((side.start, side.stop) for side in shard), pixels)
+        pixels = np.empty([side.stop - side.start for side in shard], coarse.dtype)
+        for box in Boxes(pixels.shape, part):
+            above = tuple(
+                slice((s.start + b.start) * f, min((s.start + b.stop) * f, n))
+                for s, b, f, n in zip(shard, box, factors, fine.shape, strict=True)
+            )
+            pixels[box] = averages(np.asarray(fine[above]), factors)
+        self._put(level, tuple((side.start, side.stop) for side in shard), pixels)
 
     def _part(self, shard: tuple[int, ...], chunk: tuple[int, ...]) -> tuple[int, ...]:
         outer = sum(a in "TC" for a in self.axes)
