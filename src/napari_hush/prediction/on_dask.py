@@ -437,7 +437,7 @@ class DaskCrew:
         if self._stopped:
             return
         self._stopped = True
-        with suppress(OSError, RuntimeError, TimeoutError):  # the scheduler may be gone
+        with suppress(Exception):  # the scheduler may be gone, in whatever way
             self._client.unsubscribe_topic(self._name)
             self._client.unregister_worker_plugin(self._name)
 

@@ -259,7 +259,7 @@ class DenoiseDock(QWidget):
         layer = layer_called(run.name, axes, self._viewer)
         if layer is not None:
             axes = fitted_axes(axes, pixel_shape(layer))
-        self._inputs.showSettingsOf(run.configuration)
+        self._inputs.showSettingsOf(_unnamed(run.configuration))
         apart = self._inputs.settings.apart.isChecked()
         self._run.train(task, layer, axes, apart=apart)
         self._show_started()
@@ -451,7 +451,7 @@ class DenoiseDock(QWidget):
                 name = state.subject if path is None else path.stem
                 self._model.take(value, name, kept=path is not None)
                 self._controls.plot.forgetModel()
-                self._inputs.showSettingsOf(value.config)
+                self._inputs.showSettingsOf(_unnamed(value.config))
                 if path is not None:
                     add_recent_model(path)
                 return f"Loaded the model “{state.subject}”."
@@ -527,6 +527,12 @@ class DenoiseDock(QWidget):
         self._inputs.noteRun(state.done, state.seconds_per_step)
         removed = f" “{state.subject}” was removed meanwhile."
         return after_training(state) + (removed if self._run.layer_was_removed else "")
+
+
+def _unnamed(configuration: Configuration) -> Configuration:
+    """The settings of a model for the next one, which gets a name of its own."""
+    name = type(configuration)().experiment_name
+    return configuration.replace(experiment_name=name)
 
 
 def _is_free(*runs: Run) -> bool:

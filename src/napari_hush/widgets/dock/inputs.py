@@ -155,9 +155,7 @@ class Inputs(QWidget):
         chosen = {"series": None, "scene": None, "field": None}  # layers are one image
         data |= {"data_type": "array", "level": 0, **chosen}
         with QSignalBlocker(self.settings):
-            name = Configuration().experiment_name  # the next model has a name of its own
-            changes = {"data_config": data, "experiment_name": name}
-            self.settings.setValue(configuration.replace(**changes))
+            self.settings.setValue(configuration.replace(data_config=data))
         if self.data.first() is None:
             self.data.axes.setValue(configuration.data_config.axes)
         self._on_edited()
