@@ -326,7 +326,7 @@ def compare(options: argparse.Namespace) -> dict[str, object]:
                 run = on_workers(place, name, workers, network, kill=name == "killed")
             store = place / f"{name}.ome.zarr"
             if name != "one":
-                if name != "threads":
+                if name != "threads" and "one" in found:
                     run["equal"] = equal(place / "one.ome.zarr", store)
                 shutil.rmtree(store)
             found[name] = run

@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import PicklingError
@@ -78,8 +78,9 @@ _STOP_TIMEOUT = 60.0
 """Seconds that workers may take to end their tasks."""
 _CONNECT_TIMEOUT = 10.0
 """Seconds that a scheduler may take to answer."""
-_CACHE_BYTES = 2**27
-"""Bytes of decoded chunks that a worker keeps, which may have little memory."""
+_CACHE_BYTES = 2**26
+"""Bytes of decoded chunks that a worker keeps, which may have little memory; at least 4
+chunks."""
 _CORES = 4
 """Cores of a local worker."""
 
@@ -201,9 +202,14 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         self._config, self._check = config, check
 
     def setup(self, worker: Worker) -> None:
-        """Keep the worker, and fewer chunks than a process of its own would."""
+        """Keep the worker, few chunks, and freed memory, which Dask gives back at once."""
         self._worker = worker
-        self._cached, chunk_cache.limit = chunk_cache.limit, _CACHE_BYTES
+        pixels = self._image.data
+        chunk = math.prod(pixels.chunks or ()) * pixels.dtype.itemsize
+        few = max(_CACHE_BYTES, 4 * chunk)
+        self._cached, chunk_cache.limit = chunk_cache.limit, few
+        self._memory = ExitStack()
+        self._memory.enter_context(keep_freed_memory())
         self._stopped = False
         self._one_at_a_time = threading.Lock()
         self._part: Part | None = None
@@ -212,6 +218,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         """End the task that is computed after its current tiles."""
         self._stopped = True
         chunk_cache.limit = self._cached
+        self._memory.close()
 
     def plan(self) -> Plan:
         """That of this machine."""
@@ -221,7 +228,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def write(self, part: Part, start: int, stop: int) -> Done:
         """Write the missing ones of shards ``start ... stop - 1``."""
-        with self._one_at_a_time, self._all_threads(), keep_freed_memory():
+        with self._one_at_a_time, self._all_threads():
             work = self._opened(part)
             self._unseen = unseen_intensities(self._model)
             missing = missing_parts(self._target.path, start, stop)
@@ -235,7 +242,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
     def complete(self, part: Part, level: int, start: int, stop: int) -> Done:
         """Complete shards of a resolution, see `ZarrResult.complete_shards`."""
         path = self._target.path
-        with self._one_at_a_time, keep_freed_memory(), writing(path):
+        with self._one_at_a_time, writing(path):
             chunk_cache.clear()
             result = cast("ZarrResult", self._opened(part).result)
             done = {}
