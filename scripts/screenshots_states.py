@@ -253,14 +253,22 @@ def interrupted(stage: Stage) -> None:
 
 @state
 def failed(stage: Stage) -> None:
-    """Pixels that cannot be learned from."""
+    """Pixels that cannot be learned from: seen before the click, and after it."""
     broken = simulated()[1].copy()
     broken[3, 4] = np.nan
     stage.show(broken, "broken")
-    stage.dock.setValue(quick())
+    stage.settle()
+    stage.take("unusable")
+    truth = show_cells(stage)
+    truth.data = np.full_like(truth.data, 7)
+    stage.unfold("fold_training")
+    stage.click("method_4")
+    stage.unfold("fold_training")
+    stage.find("target_layer").setCurrentText(truth.name)
     stage.click("train")
     stage.ready("train")
     stage.take("failed")
+    stage.click("reset_all")
 
 
 @state
