@@ -426,6 +426,17 @@ def test_an_image_that_cannot_be_trained_on_offers_nothing_to_click(viewer, hand
         hand.until_ready("denoise_now")
 
 
+def test_a_model_is_not_used_unasked_on_pixels_that_are_not_finite(viewer, ready, layer):
+    ready.train()
+    spoiled = layer.data.astype(np.float32)
+    spoiled[3, 4] = np.nan
+    viewer.add_image(spoiled, name="bad")
+    ready.find("noisy_layer").setCurrentText("bad")
+    ready.until(lambda: "NaN" in ready.find("noise").text())
+    ready.until(lambda: not ready.find("denoise_now").isEnabled(), 5)
+    assert "NaN" in ready.status
+
+
 def test_denoise_now_before_the_check_of_a_constant_image_adds_no_layer(
     viewer, hand, notifications
 ):

@@ -74,7 +74,8 @@ class Presenter(QObject):
     def _fits(self) -> bool:
         inputs = self._controls.inputs
         other = inputs.settings.chosen_by_user and inputs.readiness.other_settings
-        fits = bool(self._model.name) and not (inputs.readiness.denoising or other)
+        unfit = inputs.readiness.denoising or other or inputs.check.is_unusable
+        fits = bool(self._model.name) and not unfit
         return fits and not self._is_other_unit
 
     @property

@@ -124,6 +124,12 @@ class CheckPanel(QWidget):
         found = self._found()
         return "" if found is None else found.problem
 
+    @property
+    def is_unusable(self) -> bool:
+        """Whether the watched layer is constant or has pixels that are not finite."""
+        found = self._found()
+        return found is not None and found.unusable
+
     def why_unusable(self, layer: Image, axes: str) -> str:
         """Why no training on the whole of `layer` can work; empty if that is not known."""
         found = self._known.get(layer, {}).get(axes)
