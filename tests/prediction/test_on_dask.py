@@ -92,24 +92,6 @@ def here():
         yield client
 
 
-@pytest.fixture
-def careamist():
-    config = create_n2v_configuration(
-        "tiny",
-        "array",
-        "YX",
-        [16, 16],
-        4,
-        num_epochs=1,
-        model_params={"num_channels_init": 8, "depth": 1},
-    )
-    training = config.training_config.replace(device="cpu", precision="32")
-    config = config.replace(training_config=training)
-    torch.manual_seed(0)
-    network = UNet(config.algorithm_config.model).eval()
-    return CAREamist(Model(config, network, Normalization((1000.0,), (30.0,))))
-
-
 def noisy(*shape):
     rng = np.random.default_rng(0)
     return rng.normal(1000, 30, shape or (SIDE, SIDE)).astype("uint16")

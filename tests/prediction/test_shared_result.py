@@ -6,39 +6,16 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
-from napari_hush import CAREamist
-from napari_hush.config import create_n2v_configuration
 from napari_hush.errors import ConfigurationError
 from napari_hush.events import FileWritten
 from napari_hush.io import write_tiff
-from napari_hush.models import Model, UNet
-from napari_hush.models.normalization import Normalization
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks processes"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork"),
 ]
-
-
-@pytest.fixture
-def careamist():
-    config = create_n2v_configuration(
-        "tiny",
-        "array",
-        "YX",
-        [16, 16],
-        4,
-        num_epochs=1,
-        model_params={"num_channels_init": 8, "depth": 1},
-    )
-    training = config.training_config.replace(device="cpu", precision="32")
-    config = config.replace(training_config=training)
-    torch.manual_seed(0)
-    network = UNet(config.algorithm_config.model).eval()
-    return CAREamist(Model(config, network, Normalization((1000.0,), (30.0,))))
 
 
 def noisy(side=48):
