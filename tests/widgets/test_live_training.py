@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_hush.careamist import CAREamist
 from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.jobs.previewer import MIN_PIXELS
 from napari_hush.widgets.jobs.run_state import Phase
 from napari_hush.widgets.results import save_image
 
@@ -200,15 +201,19 @@ def test_a_newer_result_takes_the_place_of_the_preview(viewer, training):
 def test_a_volume_is_trained_and_denoised_however_it_is_displayed(
     viewer, endless, noisy, notifications
 ):
-    """In 2D, in 3D, with axes in another order, and changed in the middle."""
-    volume = np.stack([noisy[:32, :40] + n for n in range(8)])
+    """In 2D, in 3D, with axes in another order, and changed in the middle.
+
+    The volume has no more pixels than the smallest preview, that of a slow machine.
+    """
+    volume = np.stack([noisy[:32, :36] + n for n in range(8)])
+    assert volume.size <= MIN_PIXELS[3]
     viewer.add_image(volume, name="volume", axis_labels=("z", "y", "x"), scale=(3, 1, 1))
     training = endless("ZYX")
     training.until(lambda: _is_complete(viewer))
     (preview,) = _previews(viewer)
-    assert preview.data.shape == (1, 32, 40)
+    assert preview.data.shape == (1, 32, 36)
     viewer.dims.ndisplay = 3
-    training.until(lambda: preview.data.shape == (8, 32, 40))
+    training.until(lambda: preview.data.shape == (8, 32, 36))
     viewer.dims.ndisplay = 2
     viewer.dims.roll()
     training.until(lambda: preview.data.shape == (8, 32, 1))
