@@ -1,3 +1,7 @@
+import ast
+import inspect
+import itertools
+
 import pytest
 
 from napari_hush.config import (
@@ -205,6 +209,23 @@ def test_every_field_has_a_help_text():
 
     check(Configuration)
     check(InferenceConfig)
+
+
+def test_help_texts_are_those_that_python_itself_reads():
+    def fields(model):
+        parts = [one.annotation for one in model.model_fields.values()]
+        inner = [part for part in parts if hasattr(part, "model_fields")]
+        return [model, *(one for part in inner for one in fields(part))]
+
+    found = 0
+    for model in {*fields(Configuration), *fields(InferenceConfig)}:
+        (tree,) = ast.parse(inspect.getsource(model)).body
+        for field, below in itertools.pairwise(tree.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+                text = inspect.cleandoc(below.value.value)
+                assert model.model_fields[field.target.id].description == text
+                found += 1
+    assert found > 60
 
 
 def test_fewer_pixels_are_masked_by_default_where_each_hides_neighbours():

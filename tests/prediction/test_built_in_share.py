@@ -259,3 +259,17 @@ def test_results_of_changed_images_use_the_same_tiles():
         504,
     )  # 124 pixels on all sides, in steps of the network
     assert _fitted(blurring(), [image]).shares[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("share", "own_value", "warned"),
+    [(0.9, "auto", True), (1.0, "auto", False), (1.0, "off", True)],
+)
+def test_unseen_intensities_matter_only_where_the_network_is_used(
+    share, own_value, warned, caplog
+):
+    model = untrained(share=BuiltInShare((share,), SHA))
+    CAREamist(model, enable_progress_bar=False).predict(
+        1000 + NOISY, axes="YX", own_value=own_value
+    )
+    assert warned == ("brighter than the training data" in caplog.text)

@@ -19,6 +19,7 @@ def machine(tmp_path, monkeypatch):
 
     monkeypatch.setattr("psutil.virtual_memory", Memory)
     monkeypatch.setattr(memory, "ROOT", tmp_path)
+    total_memory.cache_clear()
 
     def write(files):
         for name, text in files.items():
@@ -26,7 +27,8 @@ def machine(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{text}\n")
 
-    return write
+    yield write
+    total_memory.cache_clear()
 
 
 def v2(folder, limit, current, cached=0, high="max"):

@@ -19,9 +19,10 @@ from napari_hush.errors import (
     UnwritableFileError,
 )
 from napari_hush.events import EpochDone, ImageStarted, StepsDone, TilesDone, WarningIssued
-from napari_hush.io import explain_memory_error, read_tiff, write_tiff
+from napari_hush.io import read_tiff, write_tiff
 from napari_hush.lightning import interrupted_run, load_checkpoint
 from napari_hush.system import memory
+from napari_hush.system.memory import explain_memory_error
 
 
 @pytest.fixture

@@ -34,7 +34,6 @@ from napari_hush.deprecation import former_keywords
 from napari_hush.errors import ConfigurationError, ModelFileError, TrainingError
 from napari_hush.events import TrainingStarted, WarningIssued
 from napari_hush.interop import About, export_model, open_model, write_package
-from napari_hush.io import explain_memory_error
 from napari_hush.lightning import Losses, RunControl, thinned, train
 from napari_hush.models import Model, save_model
 from napari_hush.models.file import require_own
@@ -42,6 +41,7 @@ from napari_hush.prediction import ImageProgress
 from napari_hush.prediction.progress import never
 from napari_hush.quality.plots import plot_losses
 from napari_hush.system.atomic_write import as_path, refuse_existing
+from napari_hush.system.memory import explain_memory_error
 from napari_hush.system.progress_bars import Bars, can_show_bars
 
 if TYPE_CHECKING:

@@ -30,7 +30,6 @@ from napari_hush.io import (
     axes_of,
     changed_meanwhile,
     changes_of,
-    explain_memory_error,
     file_stamp,
     file_type,
     fingerprint_of,
@@ -38,7 +37,6 @@ from napari_hush.io import (
     is_path,
     list_files,
     named_axes,
-    require_memory,
 )
 from napari_hush.io.arrays import required_axes
 from napari_hush.io.files.output_paths import KEPT_ENDINGS
@@ -62,6 +60,7 @@ from napari_hush.prediction import (
     result_dtype,
 )
 from napari_hush.system.atomic_write import make_folder
+from napari_hush.system.memory import explain_memory_error, require_memory
 from napari_hush.system.optional import require
 
 if TYPE_CHECKING:

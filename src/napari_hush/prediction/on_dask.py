@@ -230,7 +230,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         """Write the missing ones of shards ``start ... stop - 1``."""
         with self._one_at_a_time, self._all_threads():
             work = self._opened(part)
-            self._unseen = unseen_intensities(self._model)
+            self._unseen = unseen_intensities(self._model, self._config)
             missing = missing_parts(self._target.path, start, stop)
             output = _Written(missing, work.result, self._target.path, self._report)
             try:

@@ -25,6 +25,7 @@ from napari_hush.quality import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
     from napari_hush.models import Model
     from napari_hush.prediction.tiles import Region, Tile
@@ -35,8 +36,17 @@ def never() -> bool:
     return False
 
 
-def unseen_intensities(model: Model) -> UnseenIntensities:
-    """Counts pixels that `model` was not trained on; none of one that is `per_image`."""
+def unseen_intensities(
+    model: Model, config: InferenceConfig | None = None
+) -> UnseenIntensities:
+    """Counts pixels that `model` was not trained on.
+
+    There are none for one that is `per_image`, nor with a `config` by which the built-in
+    denoiser, which is, makes all of the result.
+    """
+    share = model.built_in_share
+    if config and config.own_value == "auto" and share and min(share.shares) == 1:
+        return UnseenIntensities(())
     scaling = model.normalization
     known = model.config.data_config.normalization.name == "mean_std"
     known = known and not model.per_image

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from napari_hush.axes import AxesMap
 from napari_hush.boxes import spans
 from napari_hush.errors import DataError, counted
-from napari_hush.io import require
 from napari_hush.io.frames import check_frames
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.io.output import placed
@@ -28,6 +27,7 @@ from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.own_scaling import own_scalings
 from napari_hush.prediction.progress import unseen_intensities
 from napari_hush.prediction.tiles import Region, group_by_shape, in_order, meets, within
+from napari_hush.system.optional import require
 
 if TYPE_CHECKING:
     from napari_hush.config import InferenceConfig
@@ -60,7 +60,7 @@ def denoise(
     check_suits(model, image)
     model = fitted(model, image)
     results = result_axes(model, image).samples(out)
-    unseen = unseen_intensities(model)
+    unseen = unseen_intensities(model, config)
     denoiser = Denoiser(model, image, config, unseen.see if progress.check else None)
     tiles = [tile for tile in denoiser.plan() if region is None or meets(tile, region)]
     progress.start(image, len(tiles))

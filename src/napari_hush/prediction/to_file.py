@@ -166,7 +166,7 @@ def denoise_to_file(
         return False
     model = fitted(model, image)
     config = _as_begun(config, model, target)
-    unseen = unseen_intensities(model)
+    unseen = unseen_intensities(model, config)
     hired = hire and hire(model, image, target, config, progress, unseen)
     with hired or nullcontext() as crew:
         if crew is not None:

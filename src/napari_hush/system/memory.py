@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -25,8 +26,9 @@ def free_memory() -> int:
     return max(0, min(free + [limit - used for limit, used in _cgroups()]))
 
 
+@cache
 def total_memory() -> int:
-    """Bytes of memory that this process may use at most."""
+    """Bytes of memory that this process may use at most, as at the first call."""
     limits = [limit for limit, _ in _cgroups()]
     return min([int(psutil.virtual_memory().total), *limits])
 

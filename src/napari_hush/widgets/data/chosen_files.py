@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_hush import io
 from napari_hush.errors import SourceTypeError
-from napari_hush.io import pair_files
-from napari_hush.io.formats import format_of
 from napari_hush.io.metadata import ImageMetadata, unit_symbol
 from napari_hush.widgets.data.file_images import FileImage, Found, images_at
 from napari_hush.widgets.data.file_metadata import Described, metadata_for
@@ -61,7 +60,7 @@ class ChosenFiles:
         """The images that were found at a path."""
         path, folder = found.path, found.folder
         return cls(
-            path.name if path.is_dir() and not format_of(path) else path.stem,
+            path.name if path.is_dir() and not io.format_of(path) else path.stem,
             tuple(ImageOnDisk(image, folder) for image in found.images),
             folder,
             tuple(found.left_out),
@@ -114,5 +113,5 @@ def in_order_of(noisy: Sequence[Any], targets: Sequence[Any]) -> tuple[Any, ...]
     by_path = {target.path: target for target in targets}
     if len(by_path) < len(targets):
         raise SourceTypeError("A target was chosen twice; choose each file once.")
-    pairs = pair_files([image.path for image in noisy], list(by_path))
+    pairs = io.pair_files([image.path for image in noisy], list(by_path))
     return tuple(by_path[partner] for _, partner in pairs)

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_hush import io
 from napari_hush.errors import DataError, HushError, SourceTypeError
-from napari_hush.io import ALL_IMAGES, FileImages, find_images, images_of
-from napari_hush.io.files.search import FileSearch, readable
-from napari_hush.io.formats import FORMATS, WITH_LEVELS, format_of, is_result
-from napari_hush.io.zarr.store import address_of
 
 KINDS = "TIFF, OME-Zarr, CZI, ND2, LIF, PNG or JPEG"
 
@@ -21,7 +18,7 @@ class FileImage:
     """An image in a file, at all of its resolutions."""
 
     def __init__(self, reference: Path, data_type: str) -> None:
-        read = FORMATS[data_type].open
+        read = io.FORMATS[data_type].open
         finest, named, self.metadata = read(reference, "", 0)
         self.axes = self.metadata.axes or named
         self.reference, self.data_type = reference, data_type
@@ -31,7 +28,7 @@ class FileImage:
                 "real numbers can be used; convert them first."
             )
         self.levels = [finest]
-        while data_type in WITH_LEVELS:
+        while data_type in io.WITH_LEVELS:
             try:
                 level, axes, _ = read(reference, "", len(self.levels))
             except HushError:
@@ -66,24 +63,24 @@ def images_at(path: Path) -> Found:
     Files of a folder that are no images are left out, as are its results of this package,
     and pictures beside images of other formats. Raises `HushError`.
     """
-    data_type = format_of(path)
+    data_type = io.format_of(path)
     if data_type is None and os.path.isdir(path):
         return _images_in(path)
     if data_type is None and path.suffix == ".py":  # which napari would run
         raise _unknown(path)
     if data_type is None and os.path.isfile(path):
         return Found(path, error=_unknown(path))
-    if data_type != "zarr" and address_of(path) is not None:
+    if data_type != "zarr" and io.address_of(path) is not None:
         raise SourceTypeError(
-            f"{address_of(path)!r} is an address, and only OME-Zarr images are opened from "
-            "addresses; download the file and drop that."
+            f"{io.address_of(path)!r} is an address, and only OME-Zarr images are opened "
+            "from addresses; download the file and drop that."
         )
     data_type = data_type or "tiff"  # of a path that is not there
     try:
         images = [
             FileImage(image, data_type)
-            for file in find_images(path, data_type).files
-            for image in images_of(file, data_type)
+            for file in io.find_images(path, data_type).files
+            for image in io.images_of(file, data_type)
         ]
     except HushError as error:
         if not isinstance(error.__cause__, ImportError):
@@ -100,11 +97,11 @@ def _unknown(path: Path) -> HushError:
 
 
 def _images_in(folder: Path) -> Found:
-    search = FileSearch()
-    with readable(folder):
+    search = io.FileSearch()
+    with io.readable(folder):
         search.add_below(folder)
     sources = {
-        kind: [file for file in files if not is_result(file)]
+        kind: [file for file in files if not io.is_result(file)]
         for kind, files in search.formats.items()
     }
     found = Found(folder, left_out=[file.name for file in search.others])
@@ -112,11 +109,11 @@ def _images_in(folder: Path) -> Found:
         found.left_out += [file.name for file in sources.pop("image", ())]
     errors = []
     for kind, files in sources.items():
-        held = FileImages(files)
+        held = io.FileImages(files)
         for file in files:
             try:
                 found.images += [
-                    FileImage(one, kind) for one in held.of(file, kind, ALL_IMAGES)
+                    FileImage(one, kind) for one in held.of(file, kind, io.ALL_IMAGES)
                 ]
             except HushError as error:
                 found.left_out.append(file.name)

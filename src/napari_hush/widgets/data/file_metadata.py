@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
-from napari_hush.io import file_type, first_image, images_of
-from napari_hush.io.formats import FORMATS, format_of
+from napari_hush import io
 from napari_hush.io.metadata import UNNAMED, ImageMetadata
 from napari_hush.widgets.background import Background
 from napari_hush.widgets.data.helper_layers import bare, is_view
@@ -42,15 +41,15 @@ def images_in(path: Path) -> list[Described]:
 
     Empty for a file of an unknown format. Raises `HushError`.
     """
-    data_type = format_of(path)
+    data_type = io.format_of(path)
     if data_type is None and os.path.isdir(path):
-        data_type = file_type(path, "tiff")
-        path = first_image(path, data_type)
+        data_type = io.file_type(path, "tiff")
+        path = io.first_image(path, data_type)
     if data_type is None:
         return []
     found = []
-    for reference in islice(images_of(path, data_type), _MOST):
-        pixels, axes, metadata = FORMATS[data_type].open(reference, "", 0)
+    for reference in islice(io.images_of(path, data_type), _MOST):
+        pixels, axes, metadata = io.FORMATS[data_type].open(reference, "", 0)
         found.append(Described(metadata.axes or axes, pixels.shape, metadata))
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_hush.io.arrays import pixels_of
+from napari_hush import io
 from napari_hush.io.lazy import Bounds, LazyPixels
 from napari_hush.widgets.data.layers import pixel_shape, source_of
 
@@ -71,7 +71,7 @@ def cut(array: Any, window: Box) -> Any:
         return array
     if isinstance(array, np.ndarray) or type(array).__module__.startswith("dask."):
         return array[window]
-    return Window(pixels_of(array), window)
+    return Window(io.pixels_of(array), window)
 
 
 class Window(LazyPixels):

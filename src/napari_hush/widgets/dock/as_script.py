@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from napari_hush import io
 from napari_hush.errors import SourceTypeError
-from napari_hush.io import file_of, images_of
-from napari_hush.io.formats import FORMATS, format_of
 from napari_hush.widgets.data.chosen_files import ImageOnDisk
 from napari_hush.widgets.data.layers import pixel_shape
 from napari_hush.widgets.data.regions import Extent
@@ -143,15 +142,15 @@ def _data_type(data: ChosenData, roles: dict[str, tuple[Image, ...]]) -> str | N
 
 def _type_of(layer: Image) -> str | None:
     path = source_of(layer)
-    if path is None or getattr(layer, "rgb", False) or not file_of(path).exists():
+    if path is None or getattr(layer, "rgb", False) or not io.file_of(path).exists():
         return None
-    data_type = format_of(path)
+    data_type = io.format_of(path)
     if isinstance(layer, ImageOnDisk) or data_type is None:
         return data_type
-    if len(images_of(path, data_type)) != 1:
+    if len(io.images_of(path, data_type)) != 1:
         return None
     # A layer may show one channel of a file, or have its dimensions in another order.
-    shapes = pixel_shape(layer), FORMATS[data_type].open(path, "", 0)[0].shape
+    shapes = pixel_shape(layer), io.FORMATS[data_type].open(path, "", 0)[0].shape
     ours, theirs = ([size for size in shape if size > 1] for shape in shapes)
     return data_type if ours == theirs else None
 

@@ -17,7 +17,6 @@ from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.dock.controls import Controls
 from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts, ask_before_closing
-from napari_hush.widgets.dock.files_dock import open_files_dock
 from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.dock.short_collections import ShortCollections
 from napari_hush.widgets.inspect.check_task import why_training_cannot_work
@@ -66,7 +65,7 @@ if TYPE_CHECKING:
     from napari_hush.widgets.model.current_model import Earlier
 
 WARM_UP_MS = 300
-"""Milliseconds from showing the dock to loading the engine."""
+"""Milliseconds from showing the dock to loading the engine and finding interrupted runs."""
 
 
 class DenoiseDock(QWidget):
@@ -99,7 +98,6 @@ class DenoiseDock(QWidget):
         )
         self._warm_up = QTimer(self)
         self._warm_up.setSingleShot(True)
-        self._warm_up.setInterval(WARM_UP_MS)
 
         # ---- layout
         layout = column(self, spacing=0)
@@ -108,6 +106,7 @@ class DenoiseDock(QWidget):
 
         # ---- connections
         self._warm_up.timeout.connect(self._inputs.loadEngine)
+        self._warm_up.timeout.connect(self._controls.recovery.refresh)
         self._inputs.valueChanged.connect(self._on_edited)
         self._inputs.renamed.connect(self._presenter.update)
         self._inputs.check.checked.connect(lambda report: self._on_checked())
@@ -204,8 +203,7 @@ class DenoiseDock(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._controls.recovery.refresh()
-        self._warm_up.start()
+        self._warm_up.start(WARM_UP_MS)
         ask_before_closing(self, self._why_not_close)
 
     def event(self, event: QEvent) -> bool:
@@ -316,6 +314,8 @@ class DenoiseDock(QWidget):
 
     def _open_files_dock(self, files: list[Path]) -> None:
         """Open the other dock with the current model."""
+        from napari_hush.widgets.dock.files_dock import open_files_dock
+
         if (model := self._model.model) is not None:
             open_files_dock(self._viewer, self._model.name, model, *files)
 

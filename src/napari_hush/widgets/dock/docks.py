@@ -1,4 +1,4 @@
-"""The two docks, for the manifest: imported without a garbage collection on the way.
+"""The dock "Denoise", for the manifest: imported without a garbage collection on the way.
 
 What an import makes stays, so that a collection in its middle finds nothing. With all the
 objects of napari it takes a fifth of the time in which a dock opens; those that begin while
@@ -11,10 +11,9 @@ _enabled = gc.isenabled()
 gc.disable()
 try:
     from napari_hush.widgets.dock.denoise_dock import DenoiseDock
-    from napari_hush.widgets.dock.files_dock import FilesDock
 finally:
     gc.freeze()
     if _enabled:
         gc.enable()
 
-__all__ = ["DenoiseDock", "FilesDock"]
+__all__ = ["DenoiseDock"]

@@ -320,6 +320,9 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
         return f"{state.title} · paused after {_step(state)}", "plain"
     if state.phase is Phase.STOPPING and state.activity is Activity.SAVING_IMAGE:
         return "Stopping …", "plain"
+    if state.phase is Phase.STOPPING and state.activity is Activity.TRAINING:
+        words = "Stopping; the model is finished first, half a minute for a volume …"
+        return words, "plain"
     if state.phase is Phase.STOPPING:
         return "Stopping; the result so far is kept …", "plain"
     if state.phase is Phase.FAILED:

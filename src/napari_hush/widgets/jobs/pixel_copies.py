@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_hush.io.arrays import pixels_of
+from napari_hush import io
 from napari_hush.system.atomic_write import writing
 from napari_hush.system.memory import free_memory
 from napari_hush.widgets.data.training_data import TrainingData
@@ -82,7 +82,7 @@ def _bytes(array: Any) -> int:
 
 def _copy(array: Any, path: Path) -> Any:
     """Write `array` to `path`; returns it if it is contiguous in memory, else the copy."""
-    pixels = pixels_of(array)
+    pixels = io.pixels_of(array)
     shape, dtype = tuple(map(int, pixels.shape)), np.dtype(pixels.dtype)
     rows = max(1, _CHUNK_BYTES * shape[0] // max(1, _bytes(array)))
     rest = tuple(slice(0, size) for size in shape[1:])

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_hush import io
 from napari_hush.events import TilesDone
-from napari_hush.io import Image as Pixels
-from napari_hush.io import ImageMetadata, write_image
+from napari_hush.io.metadata import ImageMetadata
 from napari_hush.widgets.data.layers import (
     FILE,
     engine_axes,
@@ -86,8 +86,8 @@ class SavingImage:
         )
 
     def __call__(self, report: OnProgress, stop: StopRequest) -> str:
-        image = Pixels.from_array(self.pixels, engine_axes(self.axes), "the result")
-        done = write_image(
+        image = io.Image.from_array(self.pixels, engine_axes(self.axes), "the result")
+        done = io.write_image(
             self.path,
             replace(image, metadata=self.metadata),
             record=self.record,
