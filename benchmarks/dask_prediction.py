@@ -199,7 +199,7 @@ def plan(workers: int = 1000) -> dict[str, object]:
     from napari_hush.config import InferenceConfig
     from napari_hush.io import Image
     from napari_hush.io.lazy import LazyPixels
-    from napari_hush.prediction import on_dask
+    from napari_hush.prediction import dask_worker, on_dask
     from napari_hush.prediction.to_file import FileTarget, FileWork
 
     class Huge(LazyPixels):
@@ -230,8 +230,8 @@ def plan(workers: int = 1000) -> dict[str, object]:
         left -= sizes[-1]
     bounds = [part.inner for part in work.blocks[count // 2]]
     pixels = sum(math.prod(p.stop - p.start for p in box) for box in bounds)
-    fixed = on_dask.Plan("0.0", "cpu", "32", work.denoiser.tile_size)
-    part = on_dask.Part(fixed, "/shared/.brain_clean.ome.zarr.part")
+    fixed = dask_worker.Plan("0.0", "cpu", "32", work.denoiser.tile_size)
+    part = dask_worker.Part(fixed, "/shared/.brain_clean.ome.zarr.part")
     arguments = ("hush-" + "0" * 32, "write", part, count - 10, count)
     found = {
         "voxels": side**3,
@@ -246,7 +246,7 @@ def plan(workers: int = 1000) -> dict[str, object]:
         "tasks_at_once": on_dask.AT_ONCE * workers,
         "largest_task_shards": sizes[0],
         "largest_task_gb_written": sizes[0] * pixels * 2 / 1e9,
-        "bytes_of_a_task": len(pickle.dumps((on_dask._call, *arguments))),
+        "bytes_of_a_task": len(pickle.dumps((dask_worker.call, *arguments))),
     }
     # Memory of a scheduler that has all the tasks, and that of those it has at once.
     with (
@@ -258,7 +258,7 @@ def plan(workers: int = 1000) -> dict[str, object]:
         for name, number in (("at_once", found["tasks_at_once"]), ("all", len(sizes))):
             before = process.memory_info().rss
             futures = [
-                client.submit(on_dask._call, *arguments, key=f"{name}-{n}")
+                client.submit(dask_worker.call, *arguments, key=f"{name}-{n}")
                 for n in range(number)
             ]
             while len(cluster.scheduler.tasks) < number:

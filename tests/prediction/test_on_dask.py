@@ -25,7 +25,7 @@ from napari_hush.models import Model, UNet
 from napari_hush.models.normalization import Normalization
 
 distributed = pytest.importorskip("distributed")
-from napari_hush.prediction import on_dask
+from napari_hush.prediction import dask_worker, on_dask
 
 pytestmark = [
     pytest.mark.process,
@@ -319,9 +319,9 @@ def test_tasks_are_few_and_small_at_the_end(count, workers):
 
 
 def test_a_task_is_small_whatever_the_model(careamist):
-    plan = on_dask.Plan("1.0", "cpu", "32", (16, 16))
-    part = on_dask.Part(plan, "/data/.clean.ome.zarr.part")
-    assert len(pickle.dumps((on_dask._call, "hush", "write", part, 0, 10**9))) < 1000
+    plan = dask_worker.Plan("1.0", "cpu", "32", (16, 16))
+    part = dask_worker.Part(plan, "/data/.clean.ome.zarr.part")
+    assert len(pickle.dumps((dask_worker.call, "hush", "write", part, 0, 10**9))) < 1000
 
 
 @pytest.mark.parametrize(

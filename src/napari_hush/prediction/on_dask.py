@@ -1,7 +1,6 @@
 """Denoise one image on the workers of a Dask cluster, into one OME-Zarr.
 
-A task writes a run of shards and returns how many pixels it clipped in each. Workers open
-source and result themselves, so that no pixels pass through the scheduler. The model gets
+A task writes a run of shards and returns how many pixels it clipped in each. The model gets
 to each worker once, in a plugin, also to workers that join later.
 """
 
@@ -11,54 +10,40 @@ import logging
 import math
 import os
 import queue
-import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from dask.system import CPU_COUNT
-from distributed import (
-    Client,
-    Future,
-    LocalCluster,
-    Nanny,
-    Scheduler,
-    SpecCluster,
-    WorkerPlugin,
-    get_worker,
-)
+from distributed import Client, Future, LocalCluster, Nanny, Scheduler, SpecCluster
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from napari_hush import __version__
 from napari_hush.errors import ConfigurationError, LostProcessError
-from napari_hush.io.lazy import LazyPixels, chunk_cache
-from napari_hush.io.partial_output import missing_parts
-from napari_hush.models import keep_freed_memory
-from napari_hush.prediction.progress import ImageProgress, never, unseen_intensities
+from napari_hush.io.lazy import LazyPixels
+from napari_hush.prediction import dask_worker
+from napari_hush.prediction.dask_worker import DenoisingPlugin, Done, Part, call
+from napari_hush.prediction.progress import ImageProgress, never
 from napari_hush.prediction.to_file import KEPT_EVERY, FileTarget, FileWork
-from napari_hush.system.atomic_write import writing
 
 if TYPE_CHECKING:
-    from distributed import Worker
     from numpy.typing import NDArray
 
     from napari_hush.config import InferenceConfig
-    from napari_hush.io import Image, ZarrResult
+    from napari_hush.io import Image
     from napari_hush.io.partial_output import PartialOutput
-    from napari_hush.models import Model, Precision
+    from napari_hush.models import Model
     from napari_hush.prediction.to_file import Hire
     from napari_hush.quality import UnseenIntensities
-    from napari_hush.quality.warnings import UnseenCounts
 
 _log = logging.getLogger(__name__)
 
@@ -78,9 +63,6 @@ _STOP_TIMEOUT = 60.0
 """Seconds that workers may take to end their tasks."""
 _CONNECT_TIMEOUT = 10.0
 """Seconds that a scheduler may take to answer."""
-_CACHE_BYTES = 2**26
-"""Bytes of decoded chunks that a worker keeps, which may have little memory; at least 4
-chunks."""
 _CORES = 4
 """Cores of a local worker."""
 
@@ -127,7 +109,7 @@ def connected(address: str) -> Iterator[Client]:
 def _local_cluster() -> SpecCluster:
     """One worker per GPU, or per few cores."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    options: dict[str, Any] = {"preload": [__name__]}  # for `dask_setup`
+    options: dict[str, Any] = {"preload": [dask_worker.__name__]}
     if not gpus:
         count = max(1, CPU_COUNT // _CORES)
         return LocalCluster(
@@ -149,192 +131,6 @@ def _local_cluster() -> SpecCluster:
             for number, name in enumerate(names)
         },
     )
-
-
-def dask_setup(worker: Worker) -> None:
-    """Leave Ctrl+C, which a terminal sends to local workers as well, to the client."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What decides the pixels and differs between machines; the same on all workers."""
-
-    version: str
-    device: str
-    precision: Precision
-    tile_size: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The unfinished result that shards are written to."""
-
-    plan: Plan
-    path: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result of a task."""
-
-    clipped: dict[int, int]
-    """Clipped pixels by the number of each shard that is on disk."""
-    unseen: UnseenCounts | None = None
-    """Intensities of the pixels that were denoised."""
-
-
-class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
-    """What a worker needs to denoise shards of one image, one task at a time."""
-
-    def __init__(
-        self,
-        name: str,
-        model: Model,
-        image: Image,
-        target: FileTarget,
-        config: InferenceConfig,
-        *,
-        check: bool,
-    ) -> None:
-        self.name = name
-        self._model, self._image, self._target = model, image, target
-        self._config, self._check = config, check
-
-    def setup(self, worker: Worker) -> None:
-        """Keep the worker, few chunks, and freed memory, which Dask gives back at once."""
-        self._worker = worker
-        pixels = self._image.data
-        chunk = math.prod(pixels.chunks or ()) * pixels.dtype.itemsize
-        few = max(_CACHE_BYTES, 4 * chunk)
-        self._cached, chunk_cache.limit = chunk_cache.limit, few
-        self._memory = ExitStack()
-        self._memory.enter_context(keep_freed_memory())
-        self._stopped = False
-        self._one_at_a_time = threading.Lock()
-        self._part: Part | None = None
-
-    def teardown(self, worker: Worker) -> None:
-        """End the task that is computed after its current tiles."""
-        self._stopped = True
-        chunk_cache.limit = self._cached
-        self._memory.close()
-
-    def plan(self) -> Plan:
-        """That of this machine."""
-        denoiser = self._work(self._config).denoiser
-        device, precision = denoiser.device.type, denoiser.precision
-        return Plan(__version__, device, precision, denoiser.tile_size)
-
-    def write(self, part: Part, start: int, stop: int) -> Done:
-        """Write the missing ones of shards ``start ... stop - 1``."""
-        with self._one_at_a_time, self._all_threads():
-            work = self._opened(part)
-            self._unseen = unseen_intensities(self._model, self._config)
-            missing = missing_parts(self._target.path, start, stop)
-            output = _Written(missing, work.result, self._target.path, self._report)
-            try:
-                work.write_missing(output, ImageProgress(lambda event: None, self._stops))
-            finally:
-                output.keep()
-            return Done(output.done, self._unseen.counts if self._check else None)
-
-    def complete(self, part: Part, level: int, start: int, stop: int) -> Done:
-        """Complete shards of a resolution, see `ZarrResult.complete_shards`."""
-        path = self._target.path
-        with self._one_at_a_time, writing(path):
-            chunk_cache.clear()
-            result = cast("ZarrResult", self._opened(part).result)
-            done = {}
-            for number in range(start, stop):
-                if self._stops():
-                    break
-                result.complete_shards(level, number, number + 1)
-                done[number] = 0
-            result.force()
-        return Done(done)
-
-    def _work(self, config: InferenceConfig) -> FileWork:
-        return FileWork(self._model, self._image, self._target, config, self._see)
-
-    def _see(self, pixels: NDArray[Any]) -> None:
-        if self._check:
-            self._unseen.see(pixels)
-
-    def _opened(self, part: Part) -> FileWork:
-        """The work for a result, which is opened once."""
-        if part != self._part:
-            plan = part.plan
-            if __version__ != plan.version:
-                raise ConfigurationError(
-                    f"The Dask worker {self._worker.address} has napari-hush "
-                    f"{__version__} but others {plan.version}; use one version on all."
-                )
-            fixed = {"tile_size": plan.tile_size, "precision": plan.precision}
-            self._opened_work = self._work(self._config.replace(**fixed))
-            device = self._opened_work.denoiser.device.type
-            if device != plan.device:
-                raise ConfigurationError(
-                    f"The Dask worker {self._worker.address} computes on {device} but "
-                    f"others on {plan.device}, which round in other ways; use workers of "
-                    "one kind."
-                )
-            self._opened_work.result.reopen(Path(part.path))
-            self._part = part
-        return self._opened_work
-
-    def _report(self, clipped: dict[int, int]) -> None:
-        self._worker.log_event(self.name, [*clipped.items()])
-
-    def _stops(self) -> bool:
-        """Whether nobody waits for the current task any more."""
-        if self._stopped:
-            return True
-        task = self._worker.state.tasks.get(self._worker.get_current_task())
-        return task is None or task.state != "executing"
-
-    @contextmanager
-    def _all_threads(self) -> Iterator[None]:
-        """Compute with all threads of the worker, as tasks do so one after the other."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._worker.state.nthreads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
-
-
-class _Written:
-    """The `Output` of a worker, which reports what is on the disk."""
-
-    def __init__(
-        self,
-        missing: Sequence[int],
-        result: Any,
-        path: Path,
-        report: Callable[[dict[int, int]], None],
-    ) -> None:
-        self.missing = missing
-        self.done: dict[int, int] = {}
-        self._noted: dict[int, int] = {}
-        self._result, self._path, self._send = result, path, report
-
-    def note(self, number: int, clipped: int) -> None:
-        self._noted[number] = clipped
-
-    def keep(self) -> None:
-        with writing(self._path):
-            self._result.force()
-        if self._noted:
-            self._send(self._noted)
-            self.done |= self._noted
-            self._noted = {}
-
-
-def _call(name: str, method: str, *arguments: Any) -> Any:
-    """A task: call a method of the plugin; None if the work was stopped."""
-    plugin = get_worker().plugins.get(name)
-    return plugin and getattr(plugin, method)(*arguments)
 
 
 def crew_of(client: Any) -> Hire:
@@ -505,8 +301,8 @@ class DaskCrew:
             except LostProcessError:
                 if self._client.status != "running":
                     return
-            except Exception:  # noqa: S110  (the first error counts)
-                pass
+            except Exception as error:
+                _log.debug("A task failed while others were stopped: %s", error)
 
     def _has_room(self) -> bool:
         return len(self._running) < AT_ONCE * max(1, self._num_workers())
@@ -523,7 +319,7 @@ class DaskCrew:
         self._started += 1
         key = f"{self._name}-{self._started}"
         with _connection():
-            future = self._client.submit(_call, self._name, method, *arguments, key=key)
+            future = self._client.submit(call, self._name, method, *arguments, key=key)
         self._running[key] = future
         future.add_done_callback(self._inbox.put)
 
