@@ -159,10 +159,12 @@ def as_image(data: Any, axes: str | None) -> Image:
 
 def constant_error(name: str, channel: int, number: int, missing: str) -> DataError:
     """Make the error for a constant channel; `missing` says what it lacks."""
-    which = f"Channel {channel} of {name}" if number > 1 else name[0].upper() + name[1:]
+    which, advice = name[0].upper() + name[1:], "give an image with structure and noise"
+    if number > 1:
+        which = f"Channel {channel} of {name}"
+        advice = "leave this channel out, or replace it"
     return DataError(
-        f"{which} is constant wherever it was measured, so there is {missing}; give an "
-        "image with structure and noise."
+        f"{which} is constant wherever it was measured, so there is {missing}; {advice}."
     )
 
 
