@@ -148,7 +148,7 @@ class TestRefused:
         two = np.random.default_rng(0).random((2, 64, 64))
         two[1] = 0
         with pytest.raises(
-            DataError, match="Channel 1 of the array .* leave this channel out"
+            DataError, match=r"Channel 1 \(.*\) of the array .* leave this channel out"
         ):
             check_data(two, "CYX")
 

@@ -233,6 +233,21 @@ def test_a_volume_is_trained_and_denoised_however_it_is_displayed(
     assert not [said for said in notifications() if "Error" in said]
 
 
+def test_the_preview_waits_while_a_grid_shows_other_layers(viewer, endless, layer):
+    viewer.canvas.grid.shape, viewer.canvas.grid.enabled = (1, 2), True
+    training = endless()
+    training.until(lambda: _is_complete(viewer))
+    (preview,) = _previews(viewer)
+    (caption,) = training.dock.window().findChildren(QLabel, "preview_caption")
+    assert not preview.visible
+    assert not caption.isVisible()
+    viewer.canvas.grid.enabled = False
+    training.until(lambda: preview.visible)
+    assert caption.isVisible()
+    preview.visible = False
+    assert not caption.isVisible()
+
+
 def test_there_is_no_preview_while_the_loss_falls_steeply(viewer, training):
     """The first ones would be blank squares over the image."""
     training.until(lambda: _is_complete(viewer))

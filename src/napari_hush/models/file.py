@@ -69,6 +69,13 @@ class BuiltInShare:
         low, high = (round(100 * part) for part in (min(self.shares), max(self.shares)))
         return f"{high} %" if low == high else f"{low} to {high} %"
 
+    @property
+    def in_words(self) -> str:
+        """What part of a result it is, in words."""
+        if min(self.shares) == 1:
+            return "all of it the built-in denoiser's, on which training did not improve"
+        return f"{self.percent} of the result the built-in denoiser's"
+
 
 @dataclass(frozen=True, eq=False)
 class Model:

@@ -161,7 +161,7 @@ def constant_error(name: str, channel: int, number: int, missing: str) -> DataEr
     """Make the error for a constant channel; `missing` says what it lacks."""
     which, advice = name[0].upper() + name[1:], "give an image with structure and noise"
     if number > 1:
-        which = f"Channel {channel} of {name}"
+        which = f"Channel {channel} (counted from 0) of {name}"
         advice = "leave this channel out, or replace it"
     return DataError(
         f"{which} is constant wherever it was measured, so there is {missing}; {advice}."

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
+from qtpy.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton
 from scipy import ndimage
 from tests.widgets.gestures import drag_of_files, drop
 
@@ -776,6 +776,83 @@ def test_closing_the_dock_during_training_asks(viewer, ready, quick, qtbot):
     assert ready.dock.state.busy
     press_and_answer(Qt.Key.Key_Space)
     assert len(viewer.window.dock_widgets) == 0
+
+
+def test_the_question_on_closing_follows_what_it_asks_about(viewer, ready, quick, qtbot):
+    """Training ends while it is open: then the model is not lost without another one."""
+    ready.dock.setValue(quick(num_epochs=2))
+    ready.click("train")
+    cross = ready.dock.parentWidget().findChild(QPushButton, "QTitleBarCloseButton")
+    said = []
+
+    def answer() -> None:
+        box = ready.dock.findChild(QMessageBox, "confirm")
+        said.append(box.text())
+        if len(said) == 1:
+            ready.until(lambda: not ready.dock.state.busy)
+            QTimer.singleShot(200, answer)
+        key = Qt.Key.Key_Space if len(said) == 1 else Qt.Key.Key_Escape
+        qtbot.keyClick(box.buttons()[0], key)
+
+    QTimer.singleShot(200, answer)
+    cross.click()
+    assert "is being trained" in said[0]
+    assert "is not saved" in said[1]
+    assert ready.dock.isVisible()
+    assert ready.dock.model is not None
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_quitting_asks_for_a_training_and_for_a_model(
+    viewer, ready, quick, qtbot, monkeypatch, trained
+):
+    class Accepted:
+        def __init__(self, *args, **others) -> None: ...
+
+        def exec_(self):
+            return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr("napari._qt.qt_main_window.ConfirmCloseDialog", Accepted)
+    ready.dock.setValue(quick(num_epochs=1 if trained else 100_000))
+    if trained:
+        ready.train()
+    else:
+        ready.click("train")
+        ready.until(lambda: ready.find("loss_plot").history.steps != [])
+    said = []
+
+    def answer() -> None:
+        box = ready.dock.findChild(QMessageBox, "confirm")
+        said.append(box.text())
+        qtbot.keyClick(box, Qt.Key.Key_Escape)
+
+    QTimer.singleShot(200, answer)
+    viewer.window._qt_window.close(quit_app=True, confirm_need=True)  # Ctrl+Q
+    assert ("is not saved" if trained else "is being trained") in said[0]
+    assert ready.dock.isVisible()
+    assert ready.dock.state.busy != trained
+
+
+def test_a_model_that_lost_structure_is_not_used_again(viewer, ready, quick):
+    """For the image whose structure it lost; there its result is not offered first."""
+    viewer.add_image(viewer.layers["cells"].data[:48], name="other")
+    ready.find("noisy_layer").setCurrentText("cells")
+    ready.train()
+    ready.denoise()
+    ready.until(lambda: ready.find("verdict").text() != "Checking the result …")
+    quality = viewer.layers["cells denoised"].metadata["napari_hush"]["quality"]
+    for verdict, does in (
+        ("look closer", "Denoise with the current model"),
+        ("structure lost", "train a new one"),
+    ):
+        quality["verdict"] = verdict
+        ready.find("noisy_layer").setCurrentText("other")
+        assert "Denoise with the current model" in ready.find("denoise_now").toolTip()
+        ready.find("noisy_layer").setCurrentText("cells")
+        assert does in ready.find("denoise_now").toolTip()
+    assert ready.status == (
+        "The model “cells” lost structure of “cells”; Denoise now trains a new one."
+    )
 
 
 def test_denoise_files_opens_the_other_dock_with_the_model(viewer, ready):

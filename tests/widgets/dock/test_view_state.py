@@ -71,6 +71,7 @@ def test_while_busy_only_the_way_out_is_open(activity, way_out):
         (during(Activity.SAVING_IMAGE), "cancel"),
         (DENOISED, "save_image"),
         (replace(DENOISED, can_save=False), "denoise_now"),
+        (replace(DENOISED, lost_structure=True), "denoise_now"),
         (DockState(readiness=Readiness("no image", "no image")), ""),
     ],
 )

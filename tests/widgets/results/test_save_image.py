@@ -285,3 +285,17 @@ def test_dimensions_of_size_1_do_not_matter(viewer, noisy, tmp_path):
     assert task.axes == "T1YX"
     task(lambda event: None, type("Stop", (), {"is_set": lambda self: False})())
     assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), 2 * movie[:, 0])
+
+
+def test_only_results_of_the_chosen_image_are_saved(viewer, hand, noisy):
+    source = viewer.add_image(noisy, name="cells")
+    mark = {"napari_hush": {"source_id": str(source.unique_id), "number": 1}}
+    result = viewer.add_image(noisy, name="cells denoised", metadata=mark)
+    hand.find("noisy_layer").setCurrentText("cells")
+    assert hand.find("save_image").isEnabled()
+    viewer.add_image(noisy + 1, name="other")
+    viewer.layers.remove(source)
+    hand.find("noisy_layer").setCurrentText("other")
+    assert not hand.find("save_image").isEnabled()
+    viewer.layers.selection.active = result
+    hand.until(lambda: hand.find("save_image").isEnabled())

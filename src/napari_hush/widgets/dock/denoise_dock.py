@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, QTimer, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_hush.errors import HushError
 from napari_hush.widgets.data.drag_and_drop import DropTarget
@@ -16,7 +16,7 @@ from napari_hush.widgets.data.helper_layers import bare
 from napari_hush.widgets.data.layers import fitted_axes, pixel_shape
 from napari_hush.widgets.data.scope_chooser import Scope
 from napari_hush.widgets.dock.controls import Controls
-from napari_hush.widgets.dock.docking import OnlyDock, add_shortcuts, ask_before_closing
+from napari_hush.widgets.dock.docking import AskBeforeClosing, OnlyDock, add_shortcuts
 from napari_hush.widgets.dock.presenter import Presenter
 from napari_hush.widgets.dock.short_collections import ShortCollections
 from napari_hush.widgets.inspect.check_task import why_training_cannot_work
@@ -96,8 +96,7 @@ class DenoiseDock(QWidget):
         self._presenter = Presenter(
             self, viewer, self._controls, self._model, self._run, self._denoising
         )
-        self._warm_up = QTimer(self)
-        self._warm_up.setSingleShot(True)
+        self._warm_up = QTimer(self, singleShot=True)
 
         # ---- layout
         layout = column(self, spacing=0)
@@ -145,6 +144,7 @@ class DenoiseDock(QWidget):
         add_shortcuts(self, self._controls.buttons)
         add_help_key(self)
         OnlyDock(self, viewer)
+        self._asking = AskBeforeClosing(self, self._why_not_close, self._is_idle)
         ShortCollections(viewer, self._is_idle, self)
         self._controls.followPreferences()
         self._quality.update()  # of a result from before the dock was opened
@@ -204,7 +204,7 @@ class DenoiseDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._warm_up.start(WARM_UP_MS)
-        ask_before_closing(self, self._why_not_close)
+        self._asking.watch()
 
     def event(self, event: QEvent) -> bool:
         # napari removes the dock from its frame when that is closed.
@@ -227,6 +227,7 @@ class DenoiseDock(QWidget):
             remembered(layer) for layer in self._viewer.layers
         ):
             self._inputs.data.follow(bare(event.value))
+        self._presenter.update()  # a selected result may be saved
 
     def _why_not_close(self) -> str:
         if self._run.state.busy and self._run.state.activity is Activity.TRAINING:
@@ -517,16 +518,23 @@ class DenoiseDock(QWidget):
             self._inputs.setModel(None)
         self._controls.log.addLine(f"{state.activity.value.capitalize()}: {state.subject}")
         self._presenter.update()
+        focus = QApplication.focusWidget()  # the clicked button may be hidden now
+        if focus is None or not self.isAncestorOf(focus):
+            self.setFocus()
 
     def _after_training(self, engine: CAREamist | None) -> str:
         state = self._run.state
         if engine is None:
             return "Stopped before the first step; there is no new model."
-        early = state.stopped_early
+        early, is_new = state.stopped_early, engine is not self._model.engine
+        before = self._model.name if is_new and not self._model.kept else ""
         self._model.take(engine, state.subject, kept=False, unfinished=early)
         self._inputs.noteRun(state.done, state.seconds_per_step)
         removed = f" “{state.subject}” was removed meanwhile."
-        return after_training(state) + (removed if self._run.layer_was_removed else "")
+        words = after_training(state) + (removed if self._run.layer_was_removed else "")
+        if before:
+            words += f" The model before it, “{before}”, is under Snapshots until you quit."
+        return words
 
 
 def _unnamed(configuration: Configuration) -> Configuration:

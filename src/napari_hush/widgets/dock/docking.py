@@ -36,6 +36,7 @@ napari uses Alt+S and most combinations with Ctrl.
 
 def add_shortcuts(dock: QWidget, buttons: Mapping[str, QPushButton]) -> None:
     """Let shortcuts click `buttons`; disabled ones ignore it."""
+    dock.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # by a click on an empty place, too
     for name, keys in SHORTCUTS.items():
         shortcut = QShortcut(QKeySequence(keys), dock)
         shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -101,22 +102,54 @@ class OnlyDock(QObject):
             _raise(self._dock)
 
 
-def ask_before_closing(dock: QWidget, reason: Callable[[], str]) -> None:
-    """Let the cross of the frame of `dock` ask first, while there is a `reason` to stay.
+class AskBeforeClosing(QObject):
+    """Asks a person who closes `dock`, or the window, while there is a `reason` to stay.
 
-    The cross calls a method of the frame, without an event that could be refused.
+    A script that closes the window is not asked. By its cross, napari asks itself unless
+    the dock `is_idle`, but never by Ctrl+Q.
     """
-    frame: Any = dock.parentWidget()
-    close = getattr(frame, "destroyOnClose", None)
-    if close is None or frame.property("asks"):
-        return
 
-    def ask() -> None:
-        if not (sentence := reason()) or confirm(dock, "Close anyway", sentence):
-            close()
+    def __init__(
+        self, dock: QWidget, reason: Callable[[], str], is_idle: Callable[[], bool]
+    ) -> None:
+        super().__init__(dock)
+        self._dock, self._reason, self._is_idle = dock, reason, is_idle
+        self._frame: Any = None
 
-    frame.destroyOnClose = ask
-    frame.setProperty("asks", True)
+    def watch(self) -> None:
+        """Ask in the frame that the dock has now."""
+        frame: Any = self._dock.parentWidget()
+        close = getattr(frame, "destroyOnClose", None)
+        if close is None or frame is self._frame:
+            return
+
+        def ask() -> None:
+            if self._may_close():
+                close()
+
+        # The cross calls a method of the frame, without an event that could be refused.
+        frame.destroyOnClose = ask
+        self._frame = frame
+        frame.parentWidget().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.Close or self._dock.parent() is None:
+            return False
+        quits = getattr(watched, "_quit_app", False)
+        asks = quits or (event.spontaneous() and self._is_idle())
+        if not asks or self._may_close():
+            return False
+        watched._quit_app = False  # noqa: SLF001
+        event.ignore()
+        return True
+
+    def _may_close(self) -> bool:
+        while sentence := self._reason():
+            if not confirm(self._dock, "Close anyway", sentence):
+                return False
+            if self._reason() == sentence:  # training may have ended meanwhile
+                return True
+        return True
 
 
 def _raise(dock: QWidget) -> None:

@@ -11,7 +11,7 @@ from napari_hush.widgets.dock.status import ActivityBar
 from napari_hush.widgets.dock.view_state import DockState, resolve
 from napari_hush.widgets.jobs.run_state import RunState
 from napari_hush.widgets.model.fitting import trained_on_other_unit
-from napari_hush.widgets.results.pairing import to_save
+from napari_hush.widgets.results.pairing import has_lost, to_save
 from napari_hush.widgets.theme.repaint import paint_now
 from napari_hush.widgets.theme.theme import Colours, stylesheet
 
@@ -60,7 +60,13 @@ class Presenter(QObject):
         The model must fit the layer, its intensities, and a method or network that a person
         has chosen, and be trained to the end.
         """
-        return self._fits and not self._model.unfinished
+        return self._fits and not (self._model.unfinished or self.lost_structure)
+
+    @property
+    def lost_structure(self) -> bool:
+        """Whether the model's own result of the chosen layer has lost structure."""
+        pair, model = self._controls.compare.pair, self._model.model
+        return pair is not None and model is not None and has_lost(pair[1], model)
 
     @property
     def continues(self) -> bool:
@@ -101,6 +107,7 @@ class Presenter(QObject):
             continues=self.continues,
             unfinished=model.unfinished,
             other_unit=self._is_other_unit,
+            lost_structure=self.lost_structure,
             awaits_check=self.awaits_check,
             has_result=self._controls.compare.pair is not None,
             can_save=to_save(inputs.chosen(), self._viewer.layers) is not None,

@@ -27,7 +27,8 @@ _HELP = {
     "denoise_now_with_model": "Denoise with the current model, which fits the image.",
     "denoise_now_further": "Train the model further, which was stopped early, and denoise.",
     "denoise_now_anew": (
-        "The current model does not fit or was stopped early: train a new one and denoise."
+        "The current model does not fit, lost structure or was stopped early: train a new "
+        "one and denoise."
     ),
     "train": "Train a new model on the chosen layer.",
     "train_on": "Train the current model for more epochs, as many as set above.",
@@ -73,6 +74,8 @@ class DockState:
     """Whether the training of the model was stopped early."""
     other_unit: bool = False
     """Whether the intensities of the layer are others than the model was trained on."""
+    lost_structure: bool = False
+    """Whether the verdict on the model's result of the layer is that structure was lost."""
     awaits_check: bool = False
     """Whether "Denoise now" waits for the check of the noise."""
     has_result: bool = False
@@ -279,6 +282,8 @@ def _primary(dock: DockState, blocked: dict[str, str]) -> str:
         order = ["pause"]
     elif state.busy or dock.concurrent.busy:
         order = ["stop", "cancel"]
+    elif dock.lost_structure:
+        order = ["denoise_now"]
     elif state.phase is Phase.DONE and state.activity is Activity.DENOISING:
         order = ["save_image", "denoise_now"]
     else:
@@ -321,7 +326,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if state.phase is Phase.STOPPING and state.activity is Activity.SAVING_IMAGE:
         return "Stopping …", "plain"
     if state.phase is Phase.STOPPING and state.activity is Activity.TRAINING:
-        words = "Stopping; the model is finished first, half a minute for a volume …"
+        words = "Stopping; the model so far is finished and kept …"
         return words, "plain"
     if state.phase is Phase.STOPPING:
         return "Stopping; the result so far is kept …", "plain"
@@ -369,6 +374,9 @@ def _status_at_rest(dock: DockState) -> tuple[str, str]:
         return readiness.denoising, "problem"
     if other_unit := _other_unit(dock):
         return other_unit, "plain"
+    if dock.lost_structure:
+        lost = f"The model “{dock.model}” lost structure of “{dock.layer}”"
+        return f"{lost}; Denoise now trains a new one.", "plain"
     if dock.unfinished:
         then = "trains it further" if dock.continues else "trains a new one"
         return f"The model “{dock.model}” was stopped early; Denoise now {then}.", "plain"

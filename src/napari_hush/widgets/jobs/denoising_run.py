@@ -105,7 +105,7 @@ class DenoisingRun(Run):
             model = self._newer.result()
             where += f" with the model after step {model.steps:,}"
         if model is not None and (share := model.built_in_share):
-            where += f"; {share.percent} of it by the built-in denoiser"
+            where += f"; {share.in_words}"
         return f"Denoised into {names}{where}{self._rest}."
 
     def _on_ended(self) -> None:

@@ -44,6 +44,7 @@ class PreviewLayer:
         self._layer: Any = None
         self._limits: FollowedLimits | None = None
         self._preview: Any = None
+        self._waits = False
         self._caption = _caption(parent)
         self._parts: list[Callable[[], None]] = []
         self._timer = QTimer()
@@ -65,6 +66,8 @@ class PreviewLayer:
                 self._parts = [self._make, self._add, self._appear, self._frame]
                 self._timer.start()
             return
+        if self._waits and not self._has_no_cell():
+            self._waits, self._layer.visible = False, True
         translate = self._translation(preview)
         self._limits.set(preview.limits)
         self._layer.data = preview.pixels
@@ -107,7 +110,14 @@ class PreviewLayer:
         self._limits.set(preview.limits)
 
     def _appear(self) -> None:
-        self._layer.visible = True
+        """Show the layer, unless the cells of the grid are for a layer and its result."""
+        self._layer.events.visible.connect(self._show_caption)
+        self._waits = self._has_no_cell()
+        self._layer.visible = not self._waits
+
+    def _has_no_cell(self) -> bool:
+        grid = self._viewer.canvas.grid
+        return bool(grid.enabled and -1 not in grid.shape)
 
     def _frame(self) -> None:
         frame = self._layer.bounding_box
@@ -122,7 +132,10 @@ class PreviewLayer:
         if self._caption is not None:
             self._caption.setText(name)
             self._caption.adjustSize()
-            self._caption.show()
+
+    def _show_caption(self) -> None:
+        if self._caption is not None:
+            self._caption.setVisible(self._layer is not None and self._layer.visible)
 
     def _translation(self, preview: PreviewReady) -> Any:
         """World position of the first pixel of `preview`."""

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_hush.widgets.data.helper_layers import is_view
+from napari_hush.widgets.data.helper_layers import bare, is_view
 from napari_hush.widgets.data.layers import RESULT, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from napari.components import LayerList
     from napari.layers import Layer
+
+    from napari_hush.models import Model
 
 
 def result_mark(source_id: str, **facts: Any) -> dict[str, Any]:
@@ -62,6 +65,18 @@ def is_better(first: Layer, result: Layer) -> bool:
     return rank > other and "quality" in remembered(first)
 
 
+def has_lost(result: Layer, model: Model) -> bool:
+    """Whether `result` is of `model` and its verdict is that structure was lost."""
+    known = remembered(result)
+    made = (known.get("provenance") or {}).get("model", {})
+    is_its = (made.get("trained"), made.get("steps")) == (
+        model.provenance.date,
+        model.steps,
+    )
+    lost = (known.get("quality") or {}).get("verdict") == "structure lost"
+    return is_its and lost and not is_first(result)
+
+
 _RANKS = {"good": 2, "structure lost": 0}
 """The verdicts of `check_residual` in order; others are between them."""
 
@@ -99,21 +114,21 @@ def pair_of(layer: Image | None, layers: Iterable[Layer]) -> tuple[Image, Image]
     return None if newest is None else (layer, newest)
 
 
-def to_save(
-    layer: Image | None, layers: Iterable[Layer]
-) -> tuple[Image | None, Image] | None:
+def to_save(layer: Image | None, layers: LayerList) -> tuple[Image | None, Image] | None:
     """The source and the result of `layer`; else a result whose source was removed.
 
-    That is `layer` or the last one, without a source. None if there is no such result.
+    That is the selected layer or `layer`, or the last one without a source if there is no
+    `layer`. None if there is no such result.
     """
     if (pair := pair_of(layer, layers)) is not None:
         return pair
     ids = {str(item.unique_id) for item in layers}
     left = [item for item in layers if (of := _source_id(item)) and of not in ids]
     results = [item for item in left if isinstance(item, Image)]
-    if not results:
-        return None
-    return None, layer if layer in results else results[-1]
+    for one in (bare(layers.selection.active), layer):
+        if one in results:
+            return None, one
+    return (None, results[-1]) if results and layer is None else None
 
 
 def why_not_comparable(pair: tuple[Image, Image] | None) -> str:
