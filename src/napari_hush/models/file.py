@@ -73,8 +73,8 @@ class BuiltInShare:
     def in_words(self) -> str:
         """What part of a result it is, in words."""
         if min(self.shares) == 1:
-            return "all of it the built-in denoiser's, on which training did not improve"
-        return f"{self.percent} of the result the built-in denoiser's"
+            return "the built-in denoiser makes up all of it, as training did not help"
+        return f"the built-in denoiser makes up {self.percent} of the result"
 
 
 @dataclass(frozen=True, eq=False)
