@@ -855,6 +855,17 @@ def test_a_model_that_lost_structure_is_not_used_again(viewer, ready, quick):
     )
 
 
+def test_where_an_unsaved_model_is_once_it_is_replaced(viewer, ready, quick):
+    ready.dock.setValue(quick(num_epochs=1))
+    ready.train()
+    assert "Snapshots" not in ready.status
+    viewer.add_image(viewer.layers["cells"].data + 1, name="other")
+    ready.find("noisy_layer").setCurrentText("other")
+    ready.train()
+    assert "“cells”, is under Snapshots" in ready.status
+    assert ready.find("snapshots").isEnabled()
+
+
 def test_denoise_files_opens_the_other_dock_with_the_model(viewer, ready):
     ready.train()
     ready.click("denoise_files")
