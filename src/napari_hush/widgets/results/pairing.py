@@ -69,10 +69,8 @@ def has_lost(result: Layer, model: Model) -> bool:
     """Whether `result` is of `model` and its verdict is that structure was lost."""
     known = remembered(result)
     made = (known.get("provenance") or {}).get("model", {})
-    is_its = (made.get("trained"), made.get("steps")) == (
-        model.provenance.date,
-        model.steps,
-    )
+    is_its = made.get("trained") == model.provenance.date
+    is_its = is_its and made.get("steps") == model.steps
     lost = (known.get("quality") or {}).get("verdict") == "structure lost"
     return is_its and lost and not is_first(result)
 
