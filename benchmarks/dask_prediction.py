@@ -121,6 +121,7 @@ def on_workers(
     place: Path, name: str, workers: int, network: str, *, kill: bool
 ) -> dict[str, object]:
     """Denoise on a LocalCluster, and report on its processes."""
+    import dask
     from distributed import Client, LocalCluster
 
     from napari_hush import CAREamist
@@ -128,6 +129,7 @@ def on_workers(
 
     killed: list[int] = []
     with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

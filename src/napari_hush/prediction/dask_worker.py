@@ -9,7 +9,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -91,14 +91,12 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         self._config, self._check = config, check
 
     def setup(self, worker: Worker) -> None:
-        """Keep the worker, few chunks, and freed memory, which Dask gives back at once."""
+        """Keep the worker, and few chunks."""
         self._worker = worker
         pixels = self._image.data
         chunk = math.prod(pixels.chunks or ()) * pixels.dtype.itemsize
         few = max(_CACHE_BYTES, 4 * chunk)
         self._cached, chunk_cache.limit = chunk_cache.limit, few
-        self._memory = ExitStack()
-        self._memory.enter_context(keep_freed_memory())
         self._stopped = False
         self._one_at_a_time = threading.Lock()
         self._part: Part | None = None
@@ -107,7 +105,6 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         """End the task that is computed after its current tiles."""
         self._stopped = True
         chunk_cache.limit = self._cached
-        self._memory.close()
 
     def plan(self) -> Plan:
         """That of this machine."""
@@ -116,8 +113,11 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
         return Plan(__version__, device, precision, denoiser.tile_size)
 
     def write(self, part: Part, start: int, stop: int) -> Done:
-        """Write the missing ones of shards ``start ... stop - 1``."""
-        with self._one_at_a_time, self._all_threads():
+        """Write the missing ones of shards ``start ... stop - 1``.
+
+        Freed memory, which Dask would give back at once, is given back at the end.
+        """
+        with self._one_at_a_time, self._all_threads(), keep_freed_memory():
             work = self._opened(part)
             self._unseen = unseen_intensities(self._model, self._config)
             missing = missing_parts(self._target.path, start, stop)

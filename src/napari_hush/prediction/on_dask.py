@@ -20,6 +20,7 @@ from pathlib import Path
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import torch
 from dask.system import CPU_COUNT
@@ -83,7 +84,12 @@ def connected(address: str) -> Iterator[Client]:
     Raises a ConfigurationError if none answers.
     """
     if address == "local":
-        with _local_cluster() as cluster, Client(cluster, set_as_default=False) as client:
+        # Records of the profiler would grow by 0.1 MB per second in each process.
+        with (
+            dask.config.set({"distributed.worker.profile.enabled": False}),
+            _local_cluster() as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
             yield client
         return
     where: dict[str, Any] = {"address": address}
