@@ -177,11 +177,15 @@ def on_workers(
 
 
 def warm_up() -> None:
-    """Import what a worker needs, and compute once."""
-    from napari_hush import CAREamist
-    from napari_hush.prediction import on_dask  # noqa: F401
+    """Import what a worker needs, and nothing else, and compute once."""
+    import torch
 
-    CAREamist("built-in").predict(np.full((64, 64), 1000.0), axes="YX", check=False)
+    from napari_hush.config import UNetConfig
+    from napari_hush.models import UNet
+    from napari_hush.prediction import dask_worker  # noqa: F401
+
+    with torch.inference_mode():
+        UNet(UNetConfig()).eval()(torch.zeros(1, 1, 64, 64))
 
 
 def equal(one: Path, other: Path) -> bool:

@@ -12,6 +12,7 @@ from napari_hush.io import write_tiff
 from napari_hush.models import Model, UNet
 from napari_hush.models.normalization import Normalization
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 from napari_hush.prediction import on_dask
 
@@ -64,6 +65,15 @@ def test_workers_write_the_result(given, tmp_path, local, monkeypatch):
             assert predict(given, tmp_path / "there.ome.zarr", "--dask", address) == 0
     here, there = (pixels_of(tmp_path / f"{name}.ome.zarr") for name in ("here", "there"))
     np.testing.assert_array_equal(here, there)
+
+
+def test_local_workers_keep_no_profile(monkeypatch):
+    monkeypatch.setattr(on_dask, "CPU_COUNT", 1)
+    option = "distributed.worker.profile.enabled"
+    before = dask.config.get(option)
+    with on_dask.connected("local") as client:
+        assert set(client.run(dask.config.get, option).values()) == {False}
+    assert dask.config.get(option) == before
 
 
 @pytest.mark.parametrize(

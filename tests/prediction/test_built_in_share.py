@@ -123,6 +123,24 @@ def test_a_share_of_one_is_the_built_in_result(factor):
     )
 
 
+class Unused(UNet):
+    """A network that must not be computed."""
+
+    def forward(self, x, margin=0):
+        raise AssertionError("computed")
+
+
+def test_nothing_of_the_network_is_computed_if_all_channels_take_nothing_of_it():
+    pair = np.stack([NOISY, NOISY])
+    model = untrained(configuration("CYX", n_channels=2), whole(2))
+    model = replace(model, network=Unused(model.config.algorithm_config.model).eval())
+    expected = predicted("built-in", pair, axes="CYX")
+    np.testing.assert_array_equal(predicted(model, pair), expected)
+    some = replace(model, built_in_share=BuiltInShare((1.0, 0.9), SHA))
+    with pytest.raises(AssertionError, match="computed"):
+        predicted(some, pair)
+
+
 def test_tiles_flips_and_channels_do_not_matter():
     model = untrained(configuration("CYX", n_channels=2), whole(2, 0.4))
     pair = np.stack([NOISY[:96, :128], NOISY[96:192, :128]])

@@ -1,13 +1,16 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_hush.config import UNetConfig
-from napari_hush.models import UNet
+from napari_hush.models import UNet, built_in_denoiser
+from napari_hush.models.built_in import suited
 from napari_hush.prediction.tiles import even, fitting_tile
+from napari_hush.quality.report import as_image
 
 CPU = torch.device("cpu")
 
@@ -18,6 +21,14 @@ def tile(precision="32", **settings) -> tuple[int, ...]:
 
 def test_the_default_network_has_tiles_of_five_hundred_pixels():
     assert tile() == (520, 520)
+
+
+def test_a_wide_halo_is_a_small_part_of_its_tiles():
+    network = suited(built_in_denoiser(), as_image(np.zeros((64, 64)), "YX")).network
+    assert network.computed_halo == (74, 74)
+    # 450 MB, 160 numbers per pixel, less the halo on both sides.
+    assert fitting_tile(network, CPU, "32") == (688, 688)
+    assert fitting_tile(network, CPU, "bf16") == (1024, 1024)
 
 
 def test_half_of_the_bytes_make_tiles_of_twice_as_many_pixels():

@@ -195,41 +195,17 @@ class Denoiser:
         raw = torch.from_numpy(inputs)
         if self.device.type == "cuda":  # pinned memory is copied in the background
             raw = raw.pin_memory()
-        model = self._model
         raw = raw.to(self.device, non_blocking=True)
-        scalings = [model.of_samples[tile.sample] for tile in group if model.of_samples]
-        if scalings:
-            batch = _each([before.normalize for before, _ in scalings], raw)
-        else:
-            batch = model.normalization.for_frames(2 * self._context + 1).normalize(raw)
-        if self._prepared is not None:
-            pairs = zip(group, batch, strict=True)
-            batch = torch.stack([self._prepared(tile.sample)(item) for tile, item in pairs])
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        bf16 = self.precision == "bf16"
         with (
             torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
+            torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.precision == "bf16"
+            ),
         ):
-            unused = 0
-            if self._built_in is not None:  # which needs more pixels around
-                unused = (self._margin - self._network.halo[-1]) // self._step[-1]
-                unused *= self._step[-1]
-            network = partial(self._network, margin=self._margin - unused)
-            clean = augmented_mean(network, cropped(batch, unused), self._tta)
-            clean = clean if self.device.type == "cuda" else clean.cpu()
-            clean = clean.to(self._result)
-            if scalings:
-                clean = _each([after.denormalize for _, after in scalings], clean)
+            if self._built_in is None:
+                clean = self._own_result(group, raw)
             else:
-                clean = model.output_normalization.denormalize(clean)
-            if self._own_value:
-                noisy = middle_frame(raw, self._context)
-                noisy = noisy[(..., *(slice(self._margin, -self._margin or None),) * 2)]
-                clean = with_own_value(clean, noisy.to(clean.device), self._own_value)
-            if self._built_in is not None:
-                clean += self._built_in_part(*self._built_in, group, raw, clean)
+                clean = self._shared_result(*self._built_in, group, raw)
         if self.device.type != "cuda":
             return [Pending(result, self._margin) for result in clean]
         fetched = torch.empty(clean.shape, dtype=clean.dtype, pin_memory=True)
@@ -238,24 +214,55 @@ class Denoiser:
         arrived.record()
         return [Pending(result, self._margin, arrived) for result in fetched]
 
-    def _built_in_part(
-        self,
-        share: BuiltInShare,
-        network: UNet,
-        group: list[Tile],
-        raw: Tensor,
-        clean: Tensor,
+    def _own_result(self, group: list[Tile], raw: Tensor) -> Tensor:
+        """The result of the model's network for a `raw` batch."""
+        model = self._model
+        scalings = [model.of_samples[tile.sample] for tile in group if model.of_samples]
+        if scalings:
+            batch = _each([before.normalize for before, _ in scalings], raw)
+        else:
+            batch = model.normalization.for_frames(2 * self._context + 1).normalize(raw)
+        if self._prepared is not None:
+            pairs = zip(group, batch, strict=True)
+            batch = torch.stack([self._prepared(tile.sample)(item) for tile, item in pairs])
+        unused = 0
+        if self._built_in is not None:  # which needs more pixels around
+            unused = (self._margin - self._network.halo[-1]) // self._step[-1]
+            unused *= self._step[-1]
+        network = partial(self._network, margin=self._margin - unused)
+        clean = augmented_mean(network, _in_rows(cropped(batch, unused)), self._tta)
+        clean = clean if self.device.type == "cuda" else clean.cpu()
+        clean = clean.to(self._result)
+        if scalings:
+            clean = _each([after.denormalize for _, after in scalings], clean)
+        else:
+            clean = model.output_normalization.denormalize(clean)
+        if self._own_value:
+            noisy = middle_frame(raw, self._context)
+            noisy = noisy[(..., *(slice(self._margin, -self._margin or None),) * 2)]
+            clean = with_own_value(clean, noisy.to(clean.device), self._own_value)
+        return clean
+
+    def _shared_result(
+        self, share: BuiltInShare, network: UNet, group: list[Tile], raw: Tensor
     ) -> Tensor:
-        """What the built-in denoiser changes in results `clean` of a `raw` batch."""
+        """The result for a `raw` batch, with its share of the built-in denoiser."""
         own = [self._scalings_of(tile.sample) for tile in group]
-        batch = _each([before.normalize for before, _ in own], raw)
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        with_margin = partial(network, margin=self._margin)
-        other = augmented_mean(with_margin, batch, self._tta).to(clean)
-        other = _each([after.denormalize for _, after in own], other)
+        batch = _in_rows(_each([before.normalize for before, _ in own], raw))
+        result = augmented_mean(partial(network, margin=self._margin), batch, self._tta)
+        result = result if self.device.type == "cuda" else result.cpu()
+        result = _each([after.denormalize for _, after in own], result.to(self._result))
+        if min(share.shares) == 1:
+            return result
+        clean = self._own_result(group, raw)
         part = torch.tensor(share.shares).reshape(1, -1, *(1,) * len(self.halo))
-        return part.to(clean) * (other - clean)
+        return torch.lerp(clean, result, part.to(clean))
+
+
+def _in_rows(batch: Tensor) -> Tensor:
+    """A batch of planes with the channels of a pixel side by side, which is faster."""
+    layout = torch.channels_last if batch.ndim == 4 else torch.contiguous_format
+    return batch.contiguous(memory_format=layout)
 
 
 def _each(functions: Sequence[Callable[[Tensor], Tensor]], batch: Tensor) -> Tensor:

@@ -232,6 +232,10 @@ _CPU_BYTES = 800_000_000
 """Memory for one batch on a CPU. Fixed, so that a resumed job has the same tiles."""
 _CPU_BYTES_2D = 210_000_000
 """The same for one 2D tile: larger 2D tiles gain little, larger 3D tiles do."""
+_CPU_BYTES_WIDE = 450_000_000
+"""The same if the network computes a wide halo, which would be most of a small tile."""
+_WIDE = 32
+"""Pixels of a wide halo."""
 _GPU_SHARE = 0.25
 """Share of a GPU's memory for one batch; the rest is for kernels and other programs."""
 _LARGEST = {2: 1024, 3: 128}
@@ -257,11 +261,13 @@ def fitting_tile(
     halo = network.computed_halo
     dims = network.config.conv_dims  # 2 for planes of a volume, too
     gpu = device.type == "cuda"
-    memory = (
-        _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
-        if gpu
-        else min(_CPU_BYTES, _CPU_BYTES_2D * at_once if dims == 2 else _CPU_BYTES)
-    )
+    if gpu:
+        memory = _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
+    elif dims == 3:
+        memory = _CPU_BYTES
+    else:
+        of_one = _CPU_BYTES_WIDE if halo[-1] > _WIDE else _CPU_BYTES_2D
+        memory = min(_CPU_BYTES, of_one * at_once)
     pixels = memory / (_BYTES[precision] * network.floats_per_pixel * at_once)
     if dims == 3:
         pixels /= _PLANES + 2 * halo[0]
