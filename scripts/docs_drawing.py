@@ -1,4 +1,4 @@
-"""Draw the pictures of the tutorials, of docs/interpretation.md and docs/pretraining.md."""
+"""Draw the pictures of the tutorials, docs/interpretation.md and docs/dev/pretraining.md."""
 
 import os
 import re
@@ -194,7 +194,7 @@ def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
     return np.fft.ifft2(spectrum).real.astype(np.float32)
 
 
-# --- docs/pretraining.md ------------------------------------------------------------------
+# --- docs/dev/pretraining.md --------------------------------------------------------------
 
 
 def draw_structures() -> None:

@@ -1,6 +1,6 @@
 """Code and commands on the pages run in order; links, quotes and layers are right.
 
-Only the length of training is changed. What docs/data.md prints is checked in
+Only the length of training is changed. What docs/dev/data.md prints is checked in
 test_data_page.py.
 """
 
@@ -25,9 +25,9 @@ PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
-TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
+TESTED_ELSEWHERE = {"docs/dev/data.md", "docs/dev/quality.md"}
 # Fragments of a session, and jobs of a cluster.
-READ_ONLY = {"docs/cluster.md", "docs/reliability.md"}
+READ_ONLY = {"docs/cluster.md", "docs/dev/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
@@ -112,8 +112,8 @@ def test_python_of_the_page_runs(page, images, tmp_path, monkeypatch):
 
 def test_quality_page_prints_what_its_text_says(capsys):
     names: dict = {}
-    for block in blocks("docs/quality.md", "python"):
-        exec(compile(block, "docs/quality.md", "exec"), names)  # noqa: S102
+    for block in blocks("docs/dev/quality.md", "python"):
+        exec(compile(block, "docs/dev/quality.md", "exec"), names)  # noqa: S102
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "n2v none 1"
     assert "only noise was removed" in printed[2]
@@ -152,7 +152,7 @@ def test_scripts_that_the_page_names_exist(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/contributing.md"])
+@pytest.mark.parametrize("page", ["docs/dev/architecture.md", "docs/dev/contributing.md"])
 def test_modules_and_folders_that_the_page_names_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w./]+(?:\.py|/))`", text)) - {"site/"}

@@ -36,7 +36,7 @@ SMOOTH_SECONDS = 5.0
 
 
 FEW = 200
-"""Steps that most of the improvement takes (docs/performance.md, "Quality")."""
+"""Steps that most of the improvement takes (docs/dev/performance.md, "Quality")."""
 
 
 class Phase(Enum):
