@@ -1,4 +1,4 @@
-"""Draw the pictures of the tutorials, docs/results.md and docs/dev/pretraining.md."""
+"""Draw the pictures of the tutorials and of other pages, but for screenshots."""
 
 import os
 import re
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 mpl.use("Agg")
+from docs_diagrams import draw_diagrams
 from matplotlib import pyplot as plt
 from PIL import Image as Picture
 from pretraining import KINDS, Detector, Optics, scene
@@ -40,7 +41,11 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 def main(names: Sequence[str]) -> None:
     """Draw the named pictures."""
-    drawings = {"results": draw_results, "pretraining": draw_structures}
+    drawings = {
+        "diagrams": draw_diagrams,
+        "results": draw_results,
+        "pretraining": draw_structures,
+    }
     for name in names:
         if name in drawings:
             drawings[name]()
@@ -278,4 +283,4 @@ def save(figure: Any, name: str, *, tight: bool = True) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*TUTORIALS, "results", "pretraining"])
+    main(sys.argv[1:] or [*TUTORIALS, "diagrams", "results", "pretraining"])
