@@ -241,7 +241,7 @@ class _Conversion:
                     data[f"{ours}_{kind}"] = each * count
 
     def _network(self, network: dict[str, Any]) -> None:
-        """A new network needs no weights of theirs."""
+        """A new network needs no weights of CAREamics."""
         network.pop("variant", None)
         inputs, outputs = network["in_channels"], network["num_classes"]
         theirs = self._values["algorithm_config"]["model"]

@@ -268,7 +268,7 @@ def check_values(model: Model) -> None:
     for curve in model.own_value:
         rises = all(low[0] < high[0] for low, high in itertools.pairwise(curve))
         if not (curve and rises and all(math.isfinite(sum(point)) for point in curve)):
-            raise ValueError("the intensities of its own values do not rise")
+            raise ValueError("its intensities of own values do not rise")
         if not all(0 <= weight <= 1 and most >= 0 for _, weight, most in curve):
             raise ValueError("its weights of own values are not between 0 and 1")
     if (share := model.built_in_share) is not None:

@@ -143,7 +143,7 @@ def contents_of(
 ) -> Contents:
     """The images of a file, or the one that a reference names.
 
-    Their warnings say how much of what was planned was recorded, "3 of 8 time points".
+    Their warnings say how much of the planned image was recorded, "3 of 8 time points".
     """
     file, number = split_reference(path)
     chosen = image_number(path, [each.number for each in found])

@@ -40,7 +40,7 @@ _HELP = {
         "in the dock Denoise files."
     ),
     "denoise_meanwhile": "Denoise with the current weights while training continues.",
-    "denoise_files": "Denoise files and folders with this model, in a dock of its own.",
+    "denoise_files": "Denoise files and folders with this model, in a separate dock.",
     "cancel": "Stop denoising and keep the finished tiles.",
     "cancel_saving": "Stop saving; no file is written.",
     "snapshots": "Return to a snapshot of this training run, or to an earlier model.",

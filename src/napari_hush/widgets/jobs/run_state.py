@@ -30,7 +30,7 @@ from napari_hush.widgets.jobs.task_events import ProcessDied
 from napari_hush.widgets.settings.labels import format_duration
 
 SURE_SECONDS = 2.0
-"""Seconds of steps or tiles after which the time left can be told."""
+"""Seconds of steps or tiles after which the time left can be estimated."""
 SMOOTH_SECONDS = 5.0
 """Seconds in which the time left that is shown adapts to a new estimate."""
 

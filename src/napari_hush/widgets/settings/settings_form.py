@@ -243,7 +243,7 @@ class SettingsForm(QWidget):
 
         None if it is unknown. A larger size that was set returns once it fits.
         Returns a reduced size in words, else an empty text. Raises a DataError if
-        `available`, of what is called `name`, is too small for any patch.
+        `available`, the size of `name`, is too small for any patch.
         """
         before, follows = (self._size(), self._available), self._pool_z_follows()
         self._available = available
