@@ -21,6 +21,7 @@ BETTER = {
     r"go(?:es|ing)? on": "continue, resume",
     r"cut off": "truncate, crop",
     r"so manieth": "every n-th",
+    r'(?<=""")What': "a noun: the subject of the sentence",
     r"of (?:yours|theirs|its own|their own)": "your; separate",
 }
 WORDS = re.compile("|".join(rf"(\b(?:{words})\b)" for words in BETTER), re.IGNORECASE)

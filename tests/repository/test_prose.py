@@ -25,10 +25,10 @@ def test_a_word_is_named_with_its_line_and_a_better_one(main, tmp_path, capsys):
 
 def test_comments_and_strings_of_python_are_read_and_names_are_not(main, tmp_path, capsys):
     module = tmp_path / "module.py"
-    module.write_text('"""First line.\n\nBy heart."""\nhalves = 1  # cut off\n')
+    module.write_text('"""What it is.\n\nBy heart."""\nhalves = 1  # cut off\n')
     assert main([str(module)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[1] for line in lines] == ["3", "4"]
+    assert [line.split(":")[1] for line in lines] == ["1", "3", "4"]
 
 
 def test_a_clean_page_passes(main, tmp_path, capsys):

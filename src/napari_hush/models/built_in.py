@@ -269,7 +269,7 @@ class DenoiserUNet(UNet):
         return self._denoised(fine, margin) + cropped(wide, margin)
 
     def _denoised(self, fine: Tensor, margin: int) -> Tensor:
-        """What is finer than the blur, without noise; both with a mean of about 0."""
+        """The image minus its blur, without noise; both with a mean of about 0."""
         inner, step = max(margin - REACH, 0), self.config.multiple[-1]
         unused = max(inner - super().halo[-1], 0) // step * step
         y = super().forward(cropped(fine, unused), inner - unused)

@@ -71,7 +71,7 @@ class BuiltInShare:
 
     @property
     def in_words(self) -> str:
-        """What part of a result it is, in words."""
+        """Its part of a result, in words."""
         if min(self.shares) == 1:
             return "the built-in denoiser makes up all of it, as training did not help"
         return f"the built-in denoiser makes up {self.percent} of the result"

@@ -246,7 +246,7 @@ class Denoiser:
         raw: Tensor,
         clean: Tensor,
     ) -> Tensor:
-        """What the built-in denoiser changes in results `clean` of a `raw` batch."""
+        """The change by the built-in denoiser in results `clean` of a `raw` batch."""
         own = [self._scalings_of(tile.sample) for tile in group]
         batch = _each([before.normalize for before, _ in own], raw)
         if batch.ndim == 4:

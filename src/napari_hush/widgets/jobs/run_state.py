@@ -51,7 +51,7 @@ class Phase(Enum):
 
 
 class Activity(Enum):
-    """What a run does."""
+    """The activity of a run."""
 
     TRAINING = "training"
     DENOISING = "denoising"
@@ -67,7 +67,7 @@ class RunState:
 
     phase: Phase = Phase.IDLE
     activity: Activity = Activity.TRAINING
-    """What runs, or ran last; meaningless while idle."""
+    """The activity that runs, or ran last; meaningless while idle."""
     subject: str = ""
     """Name of the layer or file, as it was at the start."""
     method: str = ""

@@ -291,7 +291,7 @@ class SettingsForm(QWidget):
         return tuple(self._tree["data_config"]["patch_size"])
 
     def _multiple(self, follows: bool) -> tuple[int, ...]:
-        """What patch sizes are multiples of; any number of planes if `pool_z` `follows`."""
+        """Steps of patch sizes; any number of planes if `pool_z` `follows`."""
         network = self._tree["algorithm_config"]["model"]
         depth, pooled = network["depth"], sum(map(bool, _levels(network)))
         multiple = (1 if follows else 2 ** min(pooled, depth), 2**depth, 2**depth)
