@@ -8,7 +8,7 @@ from pathlib import Path
 
 BETTER = {
     r"law of the arrow": "import layers",
-    r"judgement|judgment|judging": "quality, check",
+    r"judgement": "quality, check",
     r"courtesy": "thread priority",
     r"halvings?|halves": "U-Net depth; downsamples",
     r"longest gradient": "gradient clipping",
@@ -16,7 +16,7 @@ BETTER = {
     r"first filters": "initial filters",
     r"averaged weights": "EMA weights",
     r"by heart": "overfitting",
-    r"mirror(?:s|ed|ing| images?)": "reflect, flip",
+    r"mirror(?:s|ed|ing)": "reflect, flip",
     r"(?:is|are|was|were|be) told|tells": "say, report; or name who does it",
     r"go(?:es|ing)? on": "continue, resume",
     r"cut off": "truncate, crop",
