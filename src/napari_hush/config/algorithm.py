@@ -155,7 +155,7 @@ class OptimizerConfig(Frozen):
             names = ", ".join(map(repr, unknown))
             raise ValueError(
                 f"{self.name} has no argument {names} among its parameters; there are "
-                f"{', '.join(sorted(known))} (learning_rate is a separate setting)"
+                f"{', '.join(sorted(known))} (learning_rate is a setting outside of them)"
             )
         return self
 
