@@ -1,4 +1,4 @@
-"""Draw the pictures of the tutorials, of docs/interpretation.md and docs/pretraining.md."""
+"""Draw the pictures of the tutorials and of other pages, but for screenshots."""
 
 import os
 import re
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 mpl.use("Agg")
+from docs_diagrams import draw_diagrams
 from matplotlib import pyplot as plt
 from PIL import Image as Picture
 from pretraining import KINDS, Detector, Optics, scene
@@ -25,20 +26,26 @@ from napari_hush.quality import check_data, check_residual
 DOCS = Path(__file__).parents[1] / "docs"
 TUTORIALS = ("n2v", "n2v2", "structn2v", "n2n", "care")
 DETAIL = np.s_[150:310, 120:280]  # the noise of a whole image is too fine to be seen
-STYLE = {
+STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.dpi": 100,
+    "figure.dpi": 200,
 }
-# Blue and orange of Okabe and Ito, which colour-blind people can distinguish.
+DPI = STYLE["figure.dpi"]  # pages show pictures at half of their pixels
+WIDTH, GAP, LINE = 1984, 16, 44  # of rows of images, between them, of a line of title
+# Blue and orange of Okabe and Ito, which color-blind people can distinguish.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
 def main(names: Sequence[str]) -> None:
     """Draw the named pictures."""
-    drawings = {"interpretation": draw_reading, "pretraining": draw_structures}
+    drawings = {
+        "diagrams": draw_diagrams,
+        "results": draw_results,
+        "pretraining": draw_structures,
+    }
     for name in names:
         if name in drawings:
             drawings[name]()
@@ -77,10 +84,10 @@ def draw_tutorial(name: str) -> None:
     )
 
 
-# --- docs/interpretation.md ---------------------------------------------------------------
+# --- docs/results.md ----------------------------------------------------------------------
 
 
-def draw_reading() -> None:
+def draw_results() -> None:
     """Curves, residuals and autocorrelations, good and bad."""
     noisy, ground_truth = simulated()
     good = trained(n2v(), noisy)
@@ -103,16 +110,16 @@ def trained(config: Any, image: Any) -> CAREamist:
 
 
 def draw_losses(good: CAREamist) -> None:
-    """A run as it should be, one that is too short, one that learns by heart."""
+    """A run as it should be, one that is too short, one that overfits."""
     noisy, ground_truth = simulated()
     slow = trained(n2v(optimizer_params={"lr": 3e-5}), noisy)
     few = create_care_configuration(
-        "by heart", "array", "YX", [32, 32], 4, 300, augmentations=[],
+        "overfit", "array", "YX", [32, 32], 4, 300, augmentations=[],
         lr_scheduler="StepLR", lr_scheduler_params={"step_size": 1000},
     )  # fmt: skip
-    heart = CAREamist(few)
+    overfit = CAREamist(few)
     here, there = np.s_[150:214, 120:184], np.s_[300:364, 300:364]
-    heart.train(
+    overfit.train(
         train_source=noisy[here],
         train_target=ground_truth[here],
         val_source=noisy[there],
@@ -121,7 +128,7 @@ def draw_losses(good: CAREamist) -> None:
     panels = (
         ("Good: falls, then stays level", good),
         ("Too short: still falling", slow),
-        ("By heart: validation far above", heart),
+        ("Overfitting: validation far above", overfit),
     )
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(9, 2.9), layout="constrained")
@@ -131,22 +138,22 @@ def draw_losses(good: CAREamist) -> None:
             axis.plot(epochs, losses["train_loss"], color=BLUE, label="training")
             dashed = {"color": ORANGE, "ls": "--", "label": "validation"}
             axis.plot(np.asarray(losses["val_epoch"]) + 1, losses["val_loss"], **dashed)
-            # The averaged weights are far off in the first epochs.
+            # EMA weights are far off in the first epochs.
             high = 1.4 * np.quantile(losses["train_loss"] + losses["val_loss"][5:], 0.97)
             axis.set(title=title, xlabel="epochs", ylim=(0, high))
         axes[0].set_ylabel("loss")
         axes[0].legend(frameon=False)
-    save(figure, "interpretation-loss.png")
+    save(figure, "results-loss.png")
 
 
 def draw_residuals(
     noisy: NDArray[Any], ground_truth: NDArray[Any], denoised: NDArray[Any]
 ) -> None:
-    """What good, greedy and timid denoising remove."""
+    """Residuals of a good result, of one that is too smooth, and of one with noise left."""
     image = noisy.astype(np.float32)
     results = (
         ("Good", denoised),
-        ("Structure in it", blurred(image, 3.0)),
+        ("Structure", blurred(image, 3.0)),
         ("Noise left", 0.5 * (denoised + image)),
     )
     scale = signed_scale(image[DETAIL] - ground_truth[DETAIL])
@@ -155,7 +162,7 @@ def draw_residuals(
         report = check_residual(image, result, "YX")
         print(title, report.verdict, f"{report.structure:.2f} {report.noise_share:.2f}")
         panels.append((f"{title}: “{report.verdict}”", (image - result)[DETAIL], scale))
-    draw_row("interpretation-residual.png", panels)
+    draw_row("results-residual.png", panels)
 
 
 def draw_correlations(ground_truth: NDArray[Any]) -> None:
@@ -182,7 +189,7 @@ def draw_correlations(ground_truth: NDArray[Any]) -> None:
         )
         print(title, report.reason)
         panels.append((f"{title}\n→ {said or 'none'}", report.channels[0].noise.map, scale))
-    draw_row("interpretation-correlation.png", panels)
+    draw_row("results-correlation.png", panels)
 
 
 def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
@@ -194,7 +201,7 @@ def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
     return np.fft.ifft2(spectrum).real.astype(np.float32)
 
 
-# --- docs/pretraining.md ------------------------------------------------------------------
+# --- docs/dev/pretraining.md --------------------------------------------------------------
 
 
 def draw_structures() -> None:
@@ -236,29 +243,39 @@ def signed_scale(residual: NDArray[Any]) -> dict[str, Any]:
 def draw_row(
     name: str, panels: Sequence[tuple[str, NDArray[Any], Mapping[str, Any]]]
 ) -> None:
-    """Pictures side by side, each with its title and its scale."""
+    """Pictures side by side, each with its title and its scale.
+
+    Each pixel of an image becomes a square of whole pixels, which avoids moire.
+    """
+    zoom = (WIDTH // len(panels) - GAP) // max(image.shape[1] for _, image, _ in panels)
+    sides = [(zoom * image.shape[1], zoom * image.shape[0]) for _, image, _ in panels]
+    lines = max(title.count("\n") for title, _, _ in panels) + 1
+    width = sum(side for side, _ in sides) + GAP * (len(panels) - 1)
+    height = max(side for _, side in sides) + LINE * lines
     with plt.rc_context(STYLE):
-        width = 9 / len(panels)
-        figure, axes = plt.subplots(
-            1, len(panels), figsize=(9, width + 0.45), layout="constrained"
-        )
-        for axis, (title, image, scale) in zip(axes, panels, strict=True):
-            axis.imshow(image, interpolation="nearest", **scale)
+        figure = plt.figure(figsize=(width / DPI, height / DPI))
+        left = 0
+        for (title, image, scale), (wide, high) in zip(panels, sides, strict=True):
+            place = (left / width, 0, wide / width, high / height)
+            axis = figure.add_axes(place)
+            axis.imshow(image, interpolation="nearest", aspect="auto", **scale)
             axis.set_title(title)
             axis.set_axis_off()
-    save(figure, name)
+            left += wide + GAP
+    save(figure, name, tight=False)
 
 
-def save(figure: Any, name: str) -> None:
-    """As a PNG of 256 colours: the scale of greys and the one from blue to red."""
+def save(figure: Any, name: str, *, tight: bool = True) -> None:
+    """As a PNG of 256 colors: the scale of grays and the one from blue to red."""
     path = DOCS / "images" / name
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
+    cut = {"bbox_inches": "tight", "pad_inches": 0.04} if tight else {}
+    figure.savefig(path, **cut)
     plt.close(figure)
     scales = [mpl.colormaps[scale](np.linspace(0, 1, 127)) for scale in ("gray", "RdBu_r")]
-    lines = [mpl.colors.to_rgba(colour) for colour in (BLUE, ORANGE)]
+    lines = [mpl.colors.to_rgba(color) for color in (BLUE, ORANGE)]
     palette = Picture.new("P", (1, 1))
-    colours = np.concatenate([*scales, lines])[:, :3] * 255
-    palette.putpalette(np.rint(colours).astype(np.uint8).tobytes())
+    colors = np.concatenate([*scales, lines])[:, :3] * 255
+    palette.putpalette(np.rint(colors).astype(np.uint8).tobytes())
     with Picture.open(path) as picture:
         few = picture.convert("RGB").quantize(palette=palette, dither=Picture.Dither.NONE)
     few.save(path, optimize=True)
@@ -266,4 +283,4 @@ def save(figure: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*TUTORIALS, "interpretation", "pretraining"])
+    main(sys.argv[1:] or [*TUTORIALS, "diagrams", "results", "pretraining"])

@@ -58,7 +58,7 @@ INSTEAD = {
     "transforms": "set transforms of data_config",
     "seed": "give it to the factory",
 }
-"""What to do about other arguments of CAREamics where a function does not take them."""
+"""Advice about other arguments of CAREamics where a function does not take them."""
 
 
 def by_any_name(function: Callable[P, R]) -> Callable[P, R]:

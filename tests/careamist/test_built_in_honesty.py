@@ -33,7 +33,7 @@ def salt(truth, rng):
 
 @pytest.mark.parametrize(
     ("scene", "noise", "left", "moved"),
-    [  # limits are those of the table in docs/quality.md, with a margin
+    [  # limits are those of the table in docs/dev/quality.md, with a margin
         ("flat", gaussian, 0.07, 0.01),
         ("flat", photons, 0.07, 0.01),
         ("flat", few_photons, 0.07, 0.01),

@@ -1,4 +1,4 @@
-"""docs/data.md: its code runs, and the tests it names exist."""
+"""docs/dev/data.md: its code runs, and the tests it names exist."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "dev" / "data.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 TESTS = {
     f"{file.stem}.{node.name}": node.name
@@ -23,7 +23,7 @@ def test_what_the_page_shows_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "page"}
     for number, block in enumerate(BLOCKS):
-        exec(compile(block, f"docs/data.md, block {number}", "exec"), names)  # noqa: S102
+        exec(compile(block, f"docs/dev/data.md, block {number}", "exec"), names)  # noqa: S102
     printed = capsys.readouterr().out
     for comment in re.findall(r"^print\(.*\)  # (.*)$", "\n".join(BLOCKS), re.MULTILINE):
         assert comment in printed

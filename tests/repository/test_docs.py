@@ -65,7 +65,7 @@ def test_every_link_leads_somewhere(site):
 def test_every_page_can_be_reached(site):
     """From the front page, by its own list of pages."""
     listed = Page(site / "index.html").targets
-    for page in [*DOCS.glob("*.md"), DOCS / "api/index.md"]:
+    for page in [*DOCS.glob("*.md"), *DOCS.glob("dev/*.md"), DOCS / "api/index.md"]:
         if page.stem != "index" or page.parent != DOCS:
             name = page.relative_to(DOCS).with_suffix(".html").as_posix()
             assert name in listed

@@ -1,4 +1,4 @@
-"""The tests and pictures that docs/features.md names as evidence exist."""
+"""The tests and pictures that docs/dev/features.md names as evidence exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "features.md"
+PAGE = ROOT / "docs" / "dev" / "features.md"
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()

@@ -45,7 +45,7 @@ def test_architecture_shows_the_layers_of_the_contracts(name):
         if contract["name"] == name
     )
     layers = (re.sub(" [|:] ", ", ", layer) for layer in contract["layers"])
-    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs" / "dev" / "architecture.md").read_text(encoding="utf-8")
     assert " → ".join(layers) in " ".join(text.split())
 
 

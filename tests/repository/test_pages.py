@@ -1,6 +1,6 @@
 """Code and commands on the pages run in order; links, quotes and layers are right.
 
-Only the length of training is changed. What docs/data.md prints is checked in
+Only the length of training is changed. What docs/dev/data.md prints is checked in
 test_data_page.py.
 """
 
@@ -25,15 +25,16 @@ PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
-TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
+TESTED_ELSEWHERE = {"docs/dev/data.md"}
 # Fragments of a session, and jobs of a cluster.
-READ_ONLY = {"docs/cluster.md", "docs/reliability.md"}
+READ_ONLY = {"docs/cluster.md", "docs/dev/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
 MENUS = {"Plugins", "Filter", "Install/Uninstall"}
 NO_LABELS = {"italics"}
-GUIDES = ["README.md", "docs/start.md", "docs/troubleshooting.md", "docs/interpretation.md"]
+GUIDES = ["README.md", "docs/start.md", "docs/troubleshooting.md", "docs/results.md"]
+GUIDES += ["docs/built-in.md", "docs/methods.md", "docs/files.md", "docs/large-data.md"]
 WIDEST = 60  # characters; longer text in italics quotes a message
 
 
@@ -110,13 +111,11 @@ def test_python_of_the_page_runs(page, images, tmp_path, monkeypatch):
         exec(compile(short, f"{page}, block {number}", "exec"), names)  # noqa: S102
 
 
-def test_quality_page_prints_what_its_text_says(capsys):
-    names: dict = {}
-    for block in blocks("docs/quality.md", "python"):
-        exec(compile(block, "docs/quality.md", "exec"), names)  # noqa: S102
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "n2v none 1"
-    assert "only noise was removed" in printed[2]
+def test_methods_page_prints_what_its_comment_says(capsys):
+    first = blocks("docs/methods.md", "python")[0]
+    exec(compile(first, "docs/methods.md", "exec"), {})  # noqa: S102
+    (comment,) = re.findall(r"^print\(.*\)  # (.+)$", first, re.MULTILINE)
+    assert capsys.readouterr().out.splitlines()[0] == comment
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if hush_lines(page)])
@@ -152,7 +151,7 @@ def test_scripts_that_the_page_names_exist(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/contributing.md"])
+@pytest.mark.parametrize("page", ["docs/dev/architecture.md", "docs/dev/contributing.md"])
 def test_modules_and_folders_that_the_page_names_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w./]+(?:\.py|/))`", text)) - {"site/"}

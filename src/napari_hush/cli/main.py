@@ -139,7 +139,7 @@ _OF_CAREAMICS = {
     "--loss": "use --set loss=NAME",
     "--n-channels": "use --axes with a C and give an image, or --set in_channels=N",
 }
-"""What to give instead of options of the command of CAREamics 0.1."""
+"""Replacements of options of the command of CAREamics 0.1."""
 
 
 def _about_unknown(words: Sequence[str], text: str) -> str:

@@ -44,7 +44,7 @@ class UNetConfig(Frozen):
     )
     """careamics: compute what U-Nets of CAREamics 0.1 to 0.3 do.
     They pad with zeros at all borders of an image, pool differently in N2V2, and have
-    weights of their own for each independent channel."""
+    separate weights for each independent channel."""
 
     @model_validator(mode="before")
     @classmethod
@@ -155,7 +155,7 @@ class OptimizerConfig(Frozen):
             names = ", ".join(map(repr, unknown))
             raise ValueError(
                 f"{self.name} has no argument {names} among its parameters; there are "
-                f"{', '.join(sorted(known))} (learning_rate is a setting of its own)"
+                f"{', '.join(sorted(known))} (learning_rate is a setting outside of them)"
             )
         return self
 

@@ -105,7 +105,7 @@ class Frozen(BaseModel):
 
 
 def _new_defaults(config: Frozen) -> dict[str, Any]:
-    """What to exclude from a dump to leave out `NEW` fields with default values."""
+    """The `exclude` of a dump that leaves out `NEW` fields with default values."""
     found: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)

@@ -229,9 +229,9 @@ class InferenceConfig(_ImageSelection):
     """32: float32; bf16: mixed precision; auto: bf16 where it is faster; None as in
     training."""
     own_value: Literal["auto", "off"] = Field("auto", json_schema_extra=NEW)
-    """auto: give a pixel back as much of its own value, which N2V leaves out, and take as
-    much of the result of the built-in denoiser, as lowers the error (measured after
-    training); off: the output of the network alone."""
+    """auto: add as much of a pixel's value, which N2V leaves out, and of the result of the
+    built-in denoiser as lowers the error (measured after training); off: the output of
+    the network alone."""
     dtype: Literal["float32", "source"] = "float32"
     """Data type of the results: float32, or that of each image, rounded and clipped."""
     image_means: tuple[float, ...] = Field(min_length=1)

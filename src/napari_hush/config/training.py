@@ -147,8 +147,8 @@ PRESETS = (
     Preset("Balanced", "A good result on most images.", 60, 12, 200, 2_000),
     Preset("Best", "For final results; more improves little.", 300, 100, 600, 5_000),
 )
-"""Most of the improvement comes from the first 200 steps (docs/performance.md, "Quality"),
-about half a minute without a GPU."""
+"""Most of the improvement comes from the first 200 steps, about half a minute without a GPU
+(docs/dev/performance.md, "Quality")."""
 
 DEFAULT = PRESETS[1]
 

@@ -18,7 +18,7 @@ _BINS = 256
 def entropy(patch: NDArray[Any]) -> float:
     """Shannon entropy in bits of the patch's intensities, in 256 equal bins (0 to 8)."""
     values = patch.astype(np.float64)
-    # At large offsets the bins of the values themselves are no numbers of their own.
+    # At large offsets, bins of the values themselves may have equal borders.
     counts, _ = np.histogram(values - values.min(), _BINS)
     shares = counts[counts > 0] / patch.size
     return float(-(shares * np.log2(shares)).sum())

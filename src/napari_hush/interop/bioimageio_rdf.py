@@ -30,7 +30,7 @@ _TAGS = ("denoising", "image-restoration", "unet", "pytorch", "napari-hush")
 _LEAST_STD = 1e-6
 """The smallest standard deviation that the format allows."""
 _ADDED = 1e-6
-"""What programs add to standard deviations."""
+"""Number that programs add to standard deviations."""
 
 
 def described(

@@ -97,7 +97,7 @@ _WHY = {
     "data_config.mask_filter.*": "give train_mask to TrainDataModule",
     "training_config.checkpoint_params.*": "see final_model and checkpoint_every_n_epochs",
 }
-"""What to do about keys that have no equivalent."""
+"""Advice about keys that have no equivalent."""
 
 _NAMED_ALIKE = ("normalization", "num_workers")
 """Keys of ``data_config`` that are not copied: converted elsewhere, or of their loader."""
@@ -241,7 +241,7 @@ class _Conversion:
                     data[f"{ours}_{kind}"] = each * count
 
     def _network(self, network: dict[str, Any]) -> None:
-        """A new network needs no weights of theirs."""
+        """A new network needs no weights of CAREamics."""
         network.pop("variant", None)
         inputs, outputs = network["in_channels"], network["num_classes"]
         theirs = self._values["algorithm_config"]["model"]

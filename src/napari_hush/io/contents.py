@@ -70,20 +70,20 @@ class Part(NamedTuple):
     name: str = ""
     """Its name in the file, for messages."""
     missing: str = ""
-    """What the file promises but lacks of it, "3 of 8 planes"; empty if it is complete."""
+    """Missing parts that the file promises, "3 of 8 planes"; empty if it is complete."""
     warning: str = ""
     """A sentence about an image that is used although it lacks something."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file or store holds."""
+    """The contents of a file or store."""
 
     path: Path
     images: tuple[Part, ...]
     """All images that its metadata promise."""
     kind: str = "image"
-    """What `images` are: "image" (the only one), "series", "scene" or "field"."""
+    """Kind of the `images`: "image" (the only one), "series", "scene" or "field"."""
     left_out: tuple[str, ...] = ()
     """Images that are no data, such as the label of a slide."""
 

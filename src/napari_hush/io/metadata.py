@@ -257,7 +257,7 @@ class Fit(NamedTuple):
     kept: tuple[int, ...]
     """The dimensions to keep, ascending."""
     overridden: str = ""
-    """What the source calls these dimensions, if the axes contradict it."""
+    """Names of these dimensions in the source, if the axes contradict them."""
 
 
 def fitting_dimensions(

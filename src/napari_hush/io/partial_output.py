@@ -273,7 +273,7 @@ class Journal:
 
 
 def _differing(begun: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
-    """What of `job` is not as it was begun: keys, or those of the settings in it."""
+    """Keys of `job`, or of the settings in it, that differ from `begun`."""
     found = []
     for word, value in job.items():
         before = begun.get(word)

@@ -121,7 +121,7 @@ def open_images(
         Whether `axes` are those of other images, with which these must agree; only T, Z
         and S may stand for each other.
     equivalent : bool
-        Whether files keep axes of their own that differ from `axes` only in their order, or
+        Whether files keep their axes where these differ from `axes` only in their order, or
         in S and T.
     whole : bool
         Keep the arrays of `read_source_func` instead of calling it again.

@@ -294,7 +294,7 @@ class HushModule(L.LightningModule):
 
     @property
     def warmup_factor(self) -> float:
-        """What the learning rate of the schedule is multiplied by, above 0 up to 1."""
+        """Factor of the learning rate of the schedule, above 0 up to 1."""
         warmup = self.config.algorithm_config.lr_scheduler.warmup_steps
         return min(1.0, (1 + self.steps - self.first_step) / warmup) if warmup else 1.0
 

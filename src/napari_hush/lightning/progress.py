@@ -204,7 +204,7 @@ class ProgressCallback(L.Callback):
             while self.control.is_paused and not self.control.should_stop:
                 self.control.wait()
                 self._hand_out(module)
-            self._hand_out(module)  # what was requested just before the end
+            self._hand_out(module)  # for requests just before the end
         if not self.control.should_stop:
             seconds = time.perf_counter() - started
             self.on_progress(TrainingResumed(self.position.model_steps, seconds))

@@ -340,7 +340,7 @@ def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
 @contextmanager
 def _ignored_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
-        # Loading in the training process is deliberate; see docs/choices.md.
+        # Loading in the training process is deliberate; see docs/dev/choices.md.
         warnings.simplefilter("ignore", PossibleUserWarning)
         # Lightning's own use of torch, nothing a user could act on.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")

@@ -65,7 +65,7 @@ class BuiltIn:
 
     @property
     def provenance(self) -> Provenance:
-        """What models that begin with its weights tell of them."""
+        """Provenance of models that begin with its weights."""
         return Provenance(built_in=self.name, built_in_sha256=self.sha256)
 
 
@@ -95,7 +95,7 @@ def _opened(path: Path) -> BuiltIn:
 
 
 def first_network(config: Configuration) -> tuple[UNet, Provenance]:
-    """The network that training with `config` begins with, and what to tell of it.
+    """The network that training with `config` begins with, and its provenance.
 
     Raises ConfigurationError if it is to be a built-in one that is not part of this
     version, and OutOfMemoryError if it does not fit into memory.
@@ -269,7 +269,7 @@ class DenoiserUNet(UNet):
         return self._denoised(fine, margin) + cropped(wide, margin)
 
     def _denoised(self, fine: Tensor, margin: int) -> Tensor:
-        """What is finer than the blur, without noise; both with a mean of about 0."""
+        """The image minus its blur, without noise; both with a mean of about 0."""
         inner, step = max(margin - REACH, 0), self.config.multiple[-1]
         unused = max(inner - super().halo[-1], 0) // step * step
         y = super().forward(cropped(fine, unused), inner - unused)

@@ -124,7 +124,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 # glibc returns large blocks to the system as soon as they are freed, and must get every
 # page again, zeroed, a moment later. A training step frees and allocates hundreds of
-# megabytes, so this takes a quarter of its time (docs/performance.md, "Freed memory").
+# megabytes, so this takes a quarter of its time (docs/dev/performance.md, "Freed memory").
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Options of ``mallopt`` (malloc.h)."""
 _KEPT = 2**31 - 1

@@ -71,7 +71,7 @@ class BuiltInShare:
 
     @property
     def in_words(self) -> str:
-        """What part of a result it is, in words."""
+        """Its part of a result, in words."""
         if min(self.shares) == 1:
             return "the built-in denoiser makes up all of it, as training did not help"
         return f"the built-in denoiser makes up {self.percent} of the result"
@@ -268,7 +268,7 @@ def check_values(model: Model) -> None:
     for curve in model.own_value:
         rises = all(low[0] < high[0] for low, high in itertools.pairwise(curve))
         if not (curve and rises and all(math.isfinite(sum(point)) for point in curve)):
-            raise ValueError("the intensities of its own values do not rise")
+            raise ValueError("its intensities of own values do not rise")
         if not all(0 <= weight <= 1 and most >= 0 for _, weight, most in curve):
             raise ValueError("its weights of own values are not between 0 and 1")
     if (share := model.built_in_share) is not None:

@@ -23,8 +23,8 @@ class UNet(nn.Module):
     X and repeat the border plane along Z, because stacks are thin.
 
     The variant ``"careamics"`` computes what U-Nets of CAREamics 0.1 to 0.3 do: it pads
-    with zeros along Z too, pools N2V2 along all axes in one step, and has weights of their
-    own for each independent channel (grouped convolutions).
+    with zeros along Z too, pools N2V2 along all axes in one step, and has separate weights
+    for each independent channel (grouped convolutions).
 
     Input and output are ``(B, C, (Z), Y, X)`` with every spatial size a multiple of
     `multiple`; with a `time_context` the input has each channel in all frames, one channel
@@ -145,7 +145,7 @@ def shares_weights(config: UNetConfig) -> bool:
 
 
 def groups_of(config: UNetConfig) -> int:
-    """Number of groups of channels with weights of their own."""
+    """Number of groups of channels with separate weights."""
     separate = config.independent_channels and config.variant == "careamics"
     return config.in_channels if separate else 1
 

@@ -1,4 +1,4 @@
-"""What a Dask worker does for `prediction.on_dask`: it denoises shards of one image.
+"""The work of a Dask worker for `prediction.on_dask`: it denoises shards of one image.
 
 Workers open source and result themselves, so that no pixels pass through the scheduler.
 """
@@ -47,7 +47,7 @@ def dask_setup(worker: Worker) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides the pixels and differs between machines; the same on all workers."""
+    """Settings that affect pixels and differ between machines; equal on all workers."""
 
     version: str
     device: str
@@ -74,7 +74,7 @@ class Done:
 
 
 class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
-    """What a worker needs to denoise shards of one image, one task at a time."""
+    """Denoises shards of one image on a worker, one task at a time."""
 
     def __init__(
         self,

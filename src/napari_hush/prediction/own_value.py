@@ -193,7 +193,7 @@ def _energies(
     """Brightness, noise variance and squared residual of all inner pixels of ``(Z, Y, X)``.
 
     Brightness is a local mean of the prediction, whose own noise would choose dark pixels.
-    The noise is measured by second differences along all axes. What they leave of structure
+    The noise is measured by second differences along all axes. The structure in them
     adds to it (Immerkaer 1996). The correlation at `lags` along each axis corrects for what
     they remove of noise that is not quite white.
     """

@@ -161,7 +161,7 @@ def denoise_lazily(model: Model, image: Image, config: InferenceConfig) -> Any:
         )
         for a, n in zip(blocks.axes.axes, blocks.axes.shape, strict=True)
     )
-    # As a task of its own, so that each worker of a cluster gets the model once.
+    # As a separate task, so that each worker of a cluster gets the model once.
     shared = require("dask", "lazy", "A lazy result").delayed(
         blocks, pure=False, traverse=False
     )

@@ -25,7 +25,7 @@ _CERTAIN = 4.0  # standard errors from which a correlation is significant
 _VISIBLE = 0.05  # correlation above the scatter of the estimate
 _DIAGONAL = 0.1  # correlation of diagonal neighbors from which they are hidden as well
 _FARTHEST = 2  # longest correlation length along both axes, in pixels
-_LEVELLING = 0.02  # regularises the equations of nearly smooth noise
+_LEVELLING = 0.02  # regularizes the equations of nearly smooth noise
 
 
 @dataclass(frozen=True)

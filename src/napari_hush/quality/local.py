@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FAR = 15.0
 """Standard deviations of the smoothed residual from which a place is said. On the images of
-docs/quality.md the ground truth reaches 7, good results 9, and two of them 12."""
+docs/dev/quality.md the ground truth reaches 7, good results 9, and two of them 12."""
 _SCALES = (1.5, 3.0)  # sigma of the Gaussian, in pixels
 _WIDE = 4.0  # of the blur that is taken off, times that
 _CLIPPED = 4.0  # standard deviations up to which one pixel counts

@@ -270,11 +270,11 @@ class UnseenIntensities:
 
     @property
     def counts(self) -> UnseenCounts:
-        """What was counted, for `add`."""
+        """The numbers so far, for `add`."""
         return self._below, self._above, self._pixels, self._lowest, self._highest
 
     def add(self, counts: UnseenCounts) -> None:
-        """Add what was counted elsewhere."""
+        """Add numbers from another process or thread."""
         below, above, pixels, lowest, highest = counts
         self._below += below
         self._above += above

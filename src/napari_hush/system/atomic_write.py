@@ -75,7 +75,7 @@ def whole_file(path: Path, *, follow: bool = False) -> Iterator[Path]:
     with writing(path):
         place = Path(os.path.realpath(path)) if follow and path.is_symlink() else path
         place.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own, since other threads may write the same file.
+        # A unique name, since other threads may write the same file.
         part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
         try:
             yield part

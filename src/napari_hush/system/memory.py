@@ -38,7 +38,7 @@ _LIMITS = {
     "memory.high": ("memory.current", "inactive_file"),
     "memory.limit_in_bytes": ("memory.usage_in_bytes", "total_inactive_file"),
 }
-"""Files of a limit, of what is used, and the cached part of it that is freed on demand.
+"""Files of a limit, of the memory in use, and its cached part that is freed on demand.
 
 The first two are of version 2, where the word "max" is no limit, the last is of version 1.
 """

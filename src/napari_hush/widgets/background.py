@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 
 class Background(QObject):
-    """Runs short work off the main thread; what is unfinished when it closes is lost.
+    """Runs short work off the main thread; unfinished work is lost when it closes.
 
     Not for runs, which napari's workers do: closing the window does not wait for these.
     """

@@ -48,7 +48,7 @@ Paths = str | Path | Sequence[str | Path]
 class FileSearch:
     """Collects files of a type from paths, and those that it leaves out, by reason.
 
-    `pattern` is that of custom data. What lies at or in the paths of `exclude` is left out.
+    `pattern` is that of custom data. Files at or in the paths of `exclude` are left out.
     Without a `data_type` it only sorts the images of a folder by format.
     """
 

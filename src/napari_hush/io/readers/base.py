@@ -1,4 +1,4 @@
-"""What readers that use the library of a file format have in common."""
+"""The common part of readers that use the library of a file format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FilePixels(SerialPixels):
     """Pixels of a file, which a subclass opens within ``with self._reading()``."""
 
     kind = ""
-    """What the file is, for messages: "a CZI file"."""
+    """The kind of file, for messages: "a CZI file"."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ def contents_of(
 ) -> Contents:
     """The images of a file, or the one that a reference names.
 
-    Their warnings say how much of what was planned was recorded, "3 of 8 time points".
+    Their warnings say how much of the planned image was recorded, "3 of 8 time points".
     """
     file, number = split_reference(path)
     chosen = image_number(path, [each.number for each in found])

@@ -79,7 +79,7 @@ def _images(file: Path) -> Iterator[tuple[list[Any], int]]:
 
 
 def _missing(file: Path, image: Any) -> str:
-    """What the file lacks of the pixels of an image."""
+    """Missing pixels of an image in the file, in words."""
     try:
         block = image.memory_block
         stored = image.shape and (image._shape_stored or image.shape)  # noqa: SLF001

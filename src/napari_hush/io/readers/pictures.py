@@ -76,7 +76,7 @@ def _layers(picture: Any) -> tuple[int, str]:
     """Number of colors, 1 or 3, and dtype of a picture."""
     if _is_deep(picture):
         return 3 if picture.tile[0][3].startswith("RGB") else 1, "uint16"
-    # An animation may go on in colors.
+    # Later frames of an animation may have colors.
     gray = picture.mode in _GRAY and _frames(picture) == 1
     return (1, _GRAY[picture.mode]) if gray else (3, "uint8")
 

@@ -80,14 +80,14 @@ class TiffLayout:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """What distinguishes these pixels; short for the first image of a file."""
+        """Identity of these pixels; short for the first image of a file."""
         more = (self.series, self.level, self.others)
         return (str(self.path), *self.stamp, *(more if any(more) else ()))
 
 
 @dataclass
 class _File:
-    """What a TIFF file, or a set of files, holds."""
+    """The contents of a TIFF file, or of a set of files."""
 
     stamps: dict[Path, Stamp]
     images: list[NamedImage]

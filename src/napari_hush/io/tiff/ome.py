@@ -1,4 +1,4 @@
-"""What the OME-XML of a TIFF file names, also in other files."""
+"""Images in the OME-XML of a TIFF file, also those in other files."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ def _is_there(page: Any, kind: str) -> bool:
 
 
 def frames_held(axis: str, named: int, held: int) -> str:
-    """What a warning says of the steps along an axis."""
+    """Part of a warning about the steps along an axis."""
     used = "one, which is used" if held == 1 else "ones, which are used"
     return f"{named} {_STEPS.get(axis, 'images')} but holds only {held} complete {used}"
 

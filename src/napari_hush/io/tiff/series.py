@@ -58,7 +58,7 @@ class NamedImage:
     missing: str = ""
     warning: str = ""
     left_out: str = ""
-    """What it is if it is no data, such as "label"."""
+    """Its kind if it is no data, such as "label"."""
     error: HushError | None = None
     """Why its pixels cannot be read."""
     layouts: list[TiffLayout | HushError] = field(default_factory=list)
@@ -258,7 +258,7 @@ def _report(found: TiffImages, loss: str) -> None:
 
 
 def _part(series: Any) -> str:
-    """What an image is if it is no data."""
+    """The kind of an image that is no data."""
     if series is None:
         return ""
     name, page = series.name.lower(), series.keyframe

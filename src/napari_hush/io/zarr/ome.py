@@ -36,7 +36,7 @@ Attributes = Mapping[str, Any]
 
 
 def ome_attributes(attributes: Attributes) -> dict[str, Any]:
-    """The attributes of OME-Zarr, which have a key of their own since version 0.5."""
+    """The attributes of OME-Zarr, which have a separate key since version 0.5."""
     ome = attributes.get("ome")
     return {**attributes, **ome} if isinstance(ome, dict) else dict(attributes)
 

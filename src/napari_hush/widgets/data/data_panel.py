@@ -222,7 +222,7 @@ class DataPanel(QWidget):
             self._labels[role].setVisible(needed)
 
     def waiting(self) -> str:
-        """What has to end before the data are known, in one sentence; or empty."""
+        """Work that has to end before the data are known, in one sentence; or empty."""
         layer = self.layer()
         if layer is not None and self._files.isReading(layer):
             return f"Reading the axes of “{layer.name}” from its file …"

@@ -59,7 +59,7 @@ class FileOpener(QObject):
         self._next.timeout.connect(self._on_next)
 
     def message(self) -> str:
-        """What is being opened, or empty."""
+        """Names of files that are being opened, or empty."""
         return f"Opening {self._opening[0]} …" if self._opening else ""
 
     def open(self, paths: Sequence[Path], role: str, *, on_disk: bool = False) -> None:

@@ -72,7 +72,7 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class Origin:
-    """What a result takes from its source layer, which may be removed meanwhile."""
+    """Properties of a source layer that its result takes; the layer may be removed."""
 
     name: str
     appearance: dict[str, Any]

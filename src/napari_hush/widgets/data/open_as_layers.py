@@ -28,7 +28,7 @@ IN_MEMORY = 64 * 2**20
 
 @dataclass
 class Reading:
-    """What a file or folder holds, as layers that no viewer has yet."""
+    """Images of a file or folder, as layers that no viewer has yet."""
 
     found: Found
     layers: list[Image]

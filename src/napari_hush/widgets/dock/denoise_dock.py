@@ -538,7 +538,7 @@ class DenoiseDock(QWidget):
 
 
 def _unnamed(configuration: Configuration) -> Configuration:
-    """The settings of a model for the next one, which gets a name of its own."""
+    """The settings of a model for the next one, which gets another name."""
     name = type(configuration)().experiment_name
     return configuration.replace(experiment_name=name)
 

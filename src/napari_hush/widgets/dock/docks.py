@@ -1,6 +1,6 @@
 """The dock "Denoise", for the manifest: imported without a garbage collection on the way.
 
-What an import makes stays, so that a collection in its middle finds nothing. With all the
+Objects made by an import stay, so a collection in its middle finds nothing. With all the
 objects of napari it takes a fifth of the time in which a dock opens; those that begin while
 the dock is made skip them, see `ShortCollections`.
 """

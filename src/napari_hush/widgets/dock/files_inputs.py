@@ -1,4 +1,4 @@
-"""What the dock "Denoise files" is given: images, a model, a folder, and options."""
+"""Inputs of the dock "Denoise files": images, a model, a folder, and options."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class FilesInputs(QWidget):
         )
 
     def missing(self) -> str:
-        """What is to be chosen; empty if nothing is."""
+        """A request for the first missing input; empty if there is none."""
         for value, what in (
             (self.source.paths(), "the folder with the images"),
             (self.model.model(), "a model"),

@@ -1,4 +1,4 @@
-"""What a training run needs: the panel of the data, and the form of the settings."""
+"""Inputs of a training run: the panel of the data, and the form of the settings."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Inputs(QWidget):
         return [] if files is None else files.paths
 
     def subject(self) -> Image | list[Path]:
-        """What "Denoise now" denoises: the chosen layer, or files."""
+        """The chosen layer, or files, which "Denoise now" denoises."""
         return self.chosen() or self.folder()
 
     def imagePath(self) -> str:

@@ -38,7 +38,7 @@ class Readiness:
     axes_wrong: bool = False
     """Whether the axes are the reason."""
     waiting: str = ""
-    """What has to end before anything can start, such as the reading of a file."""
+    """Work that has to end before anything can start, such as reading a file."""
     facts: str = ""
     """Size and pixel size of the layer."""
 

@@ -40,7 +40,7 @@ _HELP = {
         "in the dock Denoise files."
     ),
     "denoise_meanwhile": "Denoise with the current weights while training continues.",
-    "denoise_files": "Denoise files and folders with this model, in a dock of its own.",
+    "denoise_files": "Denoise files and folders with this model, in a separate dock.",
     "cancel": "Stop denoising and keep the finished tiles.",
     "cancel_saving": "Stop saving; no file is written.",
     "snapshots": "Return to a snapshot of this training run, or to an earlier model.",
@@ -97,7 +97,7 @@ class DockState:
 
 @dataclass(frozen=True)
 class ViewState:
-    """What every control shows.
+    """The state of every control.
 
     `resolve` derives it from a `DockState`, and `Controls.showView` applies it, comparing
     the texts with those on screen so that only changes repaint. It is frozen because a new
@@ -192,7 +192,7 @@ def _first(*reasons: str) -> str:
 
 
 def _busy(dock: DockState) -> str:
-    """What has to end before another run can start; empty if nothing runs."""
+    """Work that has to end before another run can start; empty if nothing runs."""
     if dock.state.busy:
         return f"Wait for the end of {_DOING[dock.state.activity]}."
     if dock.awaits_check:
@@ -201,7 +201,7 @@ def _busy(dock: DockState) -> str:
 
 
 def _writing(dock: DockState) -> str:
-    """What has to end before something can be denoised or saved; empty if nothing runs."""
+    """Work that has to end before denoising or saving can start; empty if nothing runs."""
     for state in (dock.state, dock.concurrent):
         if state.busy and state.activity in _WRITING:
             return f"Wait for the end of {_DOING[state.activity]}."
@@ -354,7 +354,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
 
 
 def _after_stop(dock: DockState) -> str:
-    """What "Denoise now" does after a training run was stopped; empty after others."""
+    """Action of "Denoise now" after a training run was stopped; empty after others."""
     is_training = dock.state.activity is Activity.TRAINING
     if not (is_training and dock.state.stopped and dock.state.done):
         return ""

@@ -83,7 +83,7 @@ class CheckPanel(QWidget):
         self._patches: tuple[Patch, ...] = ()
         self._cut_for: _Checked | None = None
         self._told: DataCheckResult | None = None
-        """What `checked` was last emitted for."""
+        """The last report that `checked` was emitted for."""
         self._checking: _Checked | None = None
         self._run = Run(self, self._on_result)
         self._timer = QTimer(self)
@@ -173,7 +173,7 @@ class CheckPanel(QWidget):
         self._update()
 
     def _found(self) -> DataCheckResult | None:
-        """What is known of the watched layer."""
+        """The check of the watched layer, if it is known."""
         return (
             None
             if self._layer is None

@@ -184,7 +184,7 @@ def residual_in_noise(
 ) -> NDArray[np.float32]:
     """The residual of a slice, of any number of dimensions, in units of its local noise.
 
-    In units of its own spread where the noise cannot be measured, as in small slices.
+    In units of its spread where the noise cannot be measured, as in small slices.
     """
     from napari_hush.quality import match_gain, noise_model, normalized_residual
 

@@ -29,7 +29,7 @@ _ELSEWHERE = re.compile(r" \(on the command line [^)]*\)")
 
 
 class Step(Enum):
-    """What has become of a file."""
+    """The state of a file."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -206,11 +206,11 @@ class FilesProgress:
 
     @property
     def action(self) -> str:
-        """What a click would do: "Denoise 10 files"."""
+        """The effect of a click: "Denoise 10 files"."""
         return f"Denoise {self._counted(self.left)}" if self.left else "Denoise"
 
     def found(self) -> str:
-        """What a check has found: "10 files; 1 cannot be denoised"."""
+        """The result of a check: "10 files; 1 cannot be denoised"."""
         if not self.rows:
             return "Ready."
         parts = [self._counted(len(self.rows))]

@@ -162,7 +162,7 @@ def has_levelled(losses: Sequence[float]) -> bool:
 class PreviewThread:
     """Reports previews of each new model and of each new view, and the models themselves.
 
-    Previews are made in a thread of their own, so that they follow the view while training
+    Previews are made in a separate thread, so that they follow the view while training
     is paused or a step takes long. Without a `previewer` only models are reported.
     """
 

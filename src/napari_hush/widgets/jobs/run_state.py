@@ -30,13 +30,13 @@ from napari_hush.widgets.jobs.task_events import ProcessDied
 from napari_hush.widgets.settings.labels import format_duration
 
 SURE_SECONDS = 2.0
-"""Seconds of steps or tiles after which the time left can be told."""
+"""Seconds of steps or tiles after which the time left can be estimated."""
 SMOOTH_SECONDS = 5.0
 """Seconds in which the time left that is shown adapts to a new estimate."""
 
 
 FEW = 200
-"""Steps that most of the improvement takes (docs/performance.md, "Quality")."""
+"""Steps that most of the improvement takes (docs/dev/performance.md, "Quality")."""
 
 
 class Phase(Enum):
@@ -51,7 +51,7 @@ class Phase(Enum):
 
 
 class Activity(Enum):
-    """What a run does."""
+    """The activity of a run."""
 
     TRAINING = "training"
     DENOISING = "denoising"
@@ -67,7 +67,7 @@ class RunState:
 
     phase: Phase = Phase.IDLE
     activity: Activity = Activity.TRAINING
-    """What runs, or ran last; meaningless while idle."""
+    """The activity that runs, or ran last; meaningless while idle."""
     subject: str = ""
     """Name of the layer or file, as it was at the start."""
     method: str = ""

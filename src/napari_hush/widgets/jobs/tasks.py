@@ -310,7 +310,7 @@ class LoadingRecovered:
 def wait_for_engine() -> None:
     """Wait until `load_engine` has ended, if it runs in a thread named `LOADER`.
 
-    Data that a task makes meanwhile would be frozen with what is loaded, and never freed.
+    Data that a task makes meanwhile would be frozen with the engine, and never freed.
     """
     for thread in threading.enumerate():
         if thread.name == LOADER:
@@ -322,7 +322,7 @@ def load_engine(configuration: Configuration) -> None:
 
     Runs before the first click, because the import takes seconds.
     """
-    gc.disable()  # each collection of what is imported blocks the window for 0.3 s
+    gc.disable()  # a collection during the import blocks the window for 0.3 s
     try:
         import napari_hush.careamist  # noqa: F401
 

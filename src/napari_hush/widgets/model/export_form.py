@@ -144,7 +144,7 @@ class ExportForm(QDialog):
         return {name: given for name, given in found.items() if given}
 
     def _show_defaults(self, model: Model) -> None:
-        """Show in gray what is used for empty fields."""
+        """Show in gray the values that stand for empty fields."""
         from napari_hush.interop import About
         from napari_hush.interop.bioimageio_rdf import description_of, name_of
 
@@ -275,7 +275,7 @@ class ExportForm(QDialog):
         self.accept()
 
     def _restore(self) -> None:
-        """Fill in what was entered last."""
+        """Fill in the last entries."""
         kept = load_setting(_SETTING, {})
         same = kept.get("model") == self._model_name
         for name, field in self._fields.items():

@@ -45,7 +45,7 @@ class ResultLayer:
     """A layer that shows a canvas while the engine fills it; the user may remove it.
 
     One from `before_training` gives way to the next one, and to a result that is no worse.
-    The window of `widget` is painted in a turn of its own.
+    The window of `widget` is painted in a later turn of the event loop.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class SavingImage:
     path: Path
     colors: bool = False
     note: str = ""
-    """What the file lacks, to add to the message."""
+    """Information that the file lacks, to add to the message."""
 
     @classmethod
     def of(cls, layer: Image, path: Path) -> SavingImage:

@@ -272,7 +272,7 @@ def _from_table(device: str) -> Speed:
 
 
 def _kind(configuration: Configuration) -> str:
-    """What decides how far a run is from the estimate: the kind of its network."""
+    """Key of the correction of the estimate of a run: the kind of its network."""
     network = configuration.algorithm_config.model
     pooling = " N2V2" * network.n2v2
     return f"{network.conv_dims}D {network.num_channels_init} x {network.depth}{pooling}"
@@ -308,7 +308,7 @@ def _work(network: UNetConfig, pixels: float) -> float:
 
 
 def absurdity(cost: Estimate) -> str:
-    """What is wrong with a run that takes days, or more memory than there is; or empty."""
+    """Problem of a run that takes days, or more memory than there is; or empty."""
     hours = cost.seconds / 3600
     if hours <= MOST_HOURS and cost.gigabytes <= total_memory() / 1e9:
         return ""

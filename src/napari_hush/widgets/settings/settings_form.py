@@ -243,7 +243,7 @@ class SettingsForm(QWidget):
 
         None if it is unknown. A larger size that was set returns once it fits.
         Returns a reduced size in words, else an empty text. Raises a DataError if
-        `available`, of what is called `name`, is too small for any patch.
+        `available`, the size of `name`, is too small for any patch.
         """
         before, follows = (self._size(), self._available), self._pool_z_follows()
         self._available = available
@@ -291,7 +291,7 @@ class SettingsForm(QWidget):
         return tuple(self._tree["data_config"]["patch_size"])
 
     def _multiple(self, follows: bool) -> tuple[int, ...]:
-        """What patch sizes are multiples of; any number of planes if `pool_z` `follows`."""
+        """Steps of patch sizes; any number of planes if `pool_z` `follows`."""
         network = self._tree["algorithm_config"]["model"]
         depth, pooled = network["depth"], sum(map(bool, _levels(network)))
         multiple = (1 if follows else 2 ** min(pooled, depth), 2**depth, 2**depth)

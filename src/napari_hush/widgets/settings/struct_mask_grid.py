@@ -31,7 +31,7 @@ class StructMaskGrid(QWidget):
     """Edits a mask by mouse, or with arrow keys and the space bar.
 
     The correlation of noise is the same in opposite directions, so that a neighbor and its
-    mirror image about the center are masked together.
+    opposite neighbor are masked together.
     """
 
     valueChanged = Signal()
@@ -44,8 +44,8 @@ class StructMaskGrid(QWidget):
         self.setObjectName("struct_mask")
         self.setAccessibleName("Mask of structN2V")
         self.setToolTip(
-            "Click a neighbor of the center to mask it with each masked pixel, and its\n"
-            "mirror image; click again to leave it visible.\n(struct_mask)"
+            "Click a neighbor of the center to mask it with each masked pixel, and the\n"
+            "opposite neighbor; click again to leave it visible.\n(struct_mask)"
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)

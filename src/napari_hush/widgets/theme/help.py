@@ -63,7 +63,7 @@ class HelpButton(QToolButton):
 
 
 class HelpWindow(QDialog):
-    """A text in a window of its own, which Esc closes."""
+    """A text in a separate window, which Esc closes."""
 
     def __init__(self, title: str, text: str, parent: QWidget) -> None:
         super().__init__(parent)

@@ -19,7 +19,7 @@ SHARE_OF_MOVIES = 0.01
 FRAME_MS = 30
 """Milliseconds between two frames of napari's busy indicator at full speed."""
 PAINT_MS = 30
-"""Milliseconds until a window is painted that waits for a turn of its own."""
+"""Milliseconds until a window is painted that waits for a separate turn."""
 
 
 def paint_now(widget: QWidget) -> float:
@@ -38,7 +38,7 @@ def paint_now(widget: QWidget) -> float:
 
 
 def paint_apart(widget: QWidget) -> None:
-    """Paint the window of `widget` in a turn of the event loop of its own, later.
+    """Paint the window of `widget` in a later turn of the event loop.
 
     napari takes 0.1 s to add or remove a layer, and as long to paint the window after that;
     events are handled in between.

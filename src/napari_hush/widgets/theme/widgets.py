@@ -107,7 +107,7 @@ def quiet_label(name: str) -> QElidingLabel:
 
 
 class WrappedLabel(QLabel):
-    """A text that wraps and is never cut off, whatever its length, width and font.
+    """A text that wraps and is never truncated, whatever its length, width and font.
 
     `name` is the objectName. Layouts give a plain QLabel less height than its text needs.
     """
