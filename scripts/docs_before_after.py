@@ -1,4 +1,4 @@
-"""Draw the first picture of README, a detail before and after: see scripts/docs_pictures."""
+"""Draw the first picture of README, before and after: see scripts/docs_pictures."""
 
 from pathlib import Path
 
