@@ -33,6 +33,7 @@ TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
 MENUS = {"Plugins", "Filter", "Install/Uninstall"}
 MENUS |= {"Denoise (Hush)", "Denoise files (Hush)", "Denoise now (Hush)"}  # by napari
+MENUS |= {"Final model", "Independent channels"}  # labels made of names of fields
 NO_LABELS = {"italics"}
 GUIDES = ["README.md", "docs/troubleshooting.md", "docs/interpretation.md"]
 GUIDES += ["docs/install.md", "docs/first-image.md", "docs/dock.md", "docs/faq.md"]
