@@ -258,7 +258,7 @@ def help_of(description: str | None, default: Any) -> str:
     # "None" is only for Python: on the command line, one leaves the option out.
     text, _, without = text.partition("; None ")
     if default is None and without:
-        default = without.partition(" ")[2]
+        default = without.removeprefix("for ").removeprefix("to ")
     return text if default is None else f"{text} (default: {default})"
 
 
