@@ -1,6 +1,9 @@
-"""Draw the pictures of docs/interpretation.md and docs/pretraining.md, and tutorials'."""
+"""Draw the pictures of the tutorials, of docs/interpretation.md and docs/pretraining.md."""
 
+import os
+import re
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,8 @@ from napari_hush.io.samples import simulated
 from napari_hush.quality import check_data, check_residual
 
 DOCS = Path(__file__).parents[1] / "docs"
+TUTORIALS = ("n2v", "n2v2", "structn2v", "n2n", "care")
 DETAIL = np.s_[150:310, 120:280]  # the noise of a whole image is too fine to be seen
-_PANEL, _GAP, _TITLE = 320, 10, 30  # pixels: a picture of a row, between two, a title
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -39,22 +42,36 @@ def main(names: Sequence[str]) -> None:
     for name in names:
         if name in drawings:
             drawings[name]()
+        elif name in TUTORIALS:
+            draw_tutorial(name)
         else:
-            sys.exit(f"No picture {name!r}; choose from {(*drawings,)}.")
+            sys.exit(f"No picture {name!r}; choose from {*TUTORIALS, *drawings}.")
 
 
-def draw_tutorial(name: str, noisy: Any, denoised: Any, ground_truth: Any) -> None:
-    """A detail of the images of a tutorial, and the residual."""
+def draw_tutorial(name: str) -> None:
+    """Run the page's code as it stands, and draw what its variables hold."""
+    page = (DOCS / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    made: dict[str, Any] = {"__name__": name}
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            print(f"--- {name}", flush=True)
+            exec(compile(code, f"{name}.md", "exec"), made)  # noqa: S102
+        finally:
+            os.chdir(before)
     noisy, denoised, ground_truth = (
-        np.asarray(image, np.float32)[DETAIL] for image in (noisy, denoised, ground_truth)
+        np.asarray(made[key], np.float32)[DETAIL]
+        for key in ("noisy", "denoised", "ground_truth")
     )
-    gray = grey_scale(ground_truth)
+    grey = grey_scale(ground_truth)
     draw_row(
         f"tutorial-{name}.png",
         [
-            ("Before", noisy, gray),
-            ("After", denoised, gray),
-            ("Ground truth", ground_truth, gray),
+            ("Before", noisy, grey),
+            ("After", denoised, grey),
+            ("Ground truth", ground_truth, grey),
             ("Residual", noisy - denoised, signed_scale(noisy - ground_truth)),
         ],
     )
@@ -219,36 +236,23 @@ def signed_scale(residual: NDArray[Any]) -> dict[str, Any]:
 def draw_row(
     name: str, panels: Sequence[tuple[str, NDArray[Any], Mapping[str, Any]]]
 ) -> None:
-    """Pictures side by side, each with its title and its scale.
-
-    A pixel of an image is a whole number of pixels of the picture, so that no pattern
-    appears in the noise.
-    """
-    zoom = max(1, _PANEL // max(panels[0][1].shape))
-    height, width = (zoom * size for size in panels[0][1].shape)
-    across = len(panels) * (width + _GAP) - _GAP
-    down = height + _TITLE * max(title.count("\n") + 1 for title, *_ in panels)
-    with plt.rc_context(STYLE | {"axes.titlesize": 18}):
-        figure = plt.figure(figsize=(across / 100, down / 100))
-        for number, (title, image, scale) in enumerate(panels):
-            left = number * (width + _GAP)
-            axis = figure.add_axes(
-                (left / across, 0, width / across, height / down), frameon=False
-            )
+    """Pictures side by side, each with its title and its scale."""
+    with plt.rc_context(STYLE):
+        width = 9 / len(panels)
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(9, width + 0.45), layout="constrained"
+        )
+        for axis, (title, image, scale) in zip(axes, panels, strict=True):
             axis.imshow(image, interpolation="nearest", **scale)
             axis.set_title(title)
             axis.set_axis_off()
-    save(figure, name, exact=True)
+    save(figure, name)
 
 
-def save(figure: Any, name: str, *, exact: bool = False) -> None:
-    """As a PNG of 256 colours: the scale of greys and the one from blue to red.
-
-    Margins are cut off unless the size must be `exact`.
-    """
+def save(figure: Any, name: str) -> None:
+    """As a PNG of 256 colours: the scale of greys and the one from blue to red."""
     path = DOCS / "images" / name
-    margins = {} if exact else {"bbox_inches": "tight", "pad_inches": 0.04}
-    figure.savefig(path, **margins)
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
     plt.close(figure)
     scales = [mpl.colormaps[scale](np.linspace(0, 1, 127)) for scale in ("gray", "RdBu_r")]
     lines = [mpl.colors.to_rgba(colour) for colour in (BLUE, ORANGE)]
@@ -262,4 +266,4 @@ def save(figure: Any, name: str, *, exact: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["interpretation", "pretraining"])
+    main(sys.argv[1:] or [*TUTORIALS, "interpretation", "pretraining"])

@@ -64,10 +64,8 @@ def _moved(text: str) -> str:
     return re.sub(r"\]\((\w+\.md)", r"](../tutorials/\1", text)
 
 
-def run(
-    cells: Iterable[Cell], change: Callable[[str], str] = lambda code: code
-) -> dict[str, Any]:
-    """Run the code, with a `change`, keep its output in the cells; return its names."""
+def run(cells: Iterable[Cell], change: Callable[[str], str] = lambda code: code) -> None:
+    """Run the code, with a `change`, and keep its output in the cells."""
     names: dict[str, Any] = {"__name__": "notebook"}
     for number, cell in enumerate(cells):
         if cell.kind == "code":
@@ -76,7 +74,6 @@ def run(
             with redirect_stdout(printed), redirect_stderr(io.StringIO()):
                 exec(code, names)  # noqa: S102
             cell.outputs = [*_text(printed.getvalue()), *_figures()]
-    return names
 
 
 def _text(printed: str) -> list[dict[str, Any]]:
@@ -125,9 +122,7 @@ def _lines(text: str) -> list[str]:
 
 
 def main(names: Sequence[str]) -> None:
-    """Run the named tutorials; write their notebooks and pictures."""
-    from docs_drawing import draw_tutorial
-
+    """Run the named tutorials and write their notebooks."""
     for name in names:
         if name not in TUTORIALS:
             sys.exit(f"No notebook {name!r}; choose from {TUTORIALS}.")
@@ -136,7 +131,7 @@ def main(names: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             try:
-                made = run(cells)
+                run(cells)
             finally:
                 os.chdir(before)
         text = json.dumps(notebook(name, cells), indent=1, ensure_ascii=False)
@@ -147,7 +142,6 @@ def main(names: Sequence[str]) -> None:
         for cell in cells:
             for output in cell.outputs:
                 print(*output.get("text", []), sep="", end="", flush=True)
-        draw_tutorial(name, *(made[key] for key in ("noisy", "denoised", "ground_truth")))
 
 
 if __name__ == "__main__":

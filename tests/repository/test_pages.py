@@ -26,12 +26,14 @@ PAGES = sorted(
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
+TESTED_ELSEWHERE |= {page for page in PAGES if "docs/tutorials/" in page}  # notebooks
 # Fragments of a session, and jobs of a cluster.
 READ_ONLY = {"docs/cluster.md", "docs/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
 MENUS = {"Plugins", "Filter", "Install/Uninstall"}
+MENUS |= {"Denoise (Hush)"}
 NO_LABELS = {"italics"}
 GUIDES = ["README.md", "docs/start.md", "docs/troubleshooting.md", "docs/interpretation.md"]
 WIDEST = 60  # characters; longer text in italics quotes a message
@@ -133,6 +135,8 @@ def test_commands_of_the_page_are_commands(page):
 def test_commands_of_the_page_run(page, images, capsys):
     for words in hush_lines(page):
         arguments = [name for word in words for name in (sorted(glob(word)) or [word])]
+        if arguments[0] == "sample" and "-o" in arguments:
+            arguments += ["--overwrite"]
         if arguments[0] == "train" and "--resume" not in arguments:
             if "--epochs" in arguments:
                 arguments[arguments.index("--epochs") + 1] = "1"
