@@ -21,6 +21,7 @@ def notebooks(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
     import docs_notebooks
 
+    mpl.use("Agg")
     yield docs_notebooks
     mpl.use(backend)
 
@@ -42,7 +43,7 @@ def test_every_tutorial_has_a_notebook(notebooks):
 def test_it_has_the_text_and_code_of_its_tutorial(name, notebooks, read):
     expected = notebooks.notebook(name, notebooks.cells_of(name))
     found = read(name)
-    assert found["nbformat"], found["nbformat_minor"] == (4, 5)
+    assert (found["nbformat"], found["nbformat_minor"]) == (4, 5)
     assert len({cell["id"] for cell in found["cells"]}) == len(found["cells"])
     for cell in (*expected["cells"], *found["cells"]):
         cell.pop("outputs", None)
