@@ -68,3 +68,26 @@ def test_the_manifest_is_valid_and_its_commands_exist():
     names = [widget.display_name for widget in manifest.contributions.widgets]
     assert names == ["Denoise", "Denoise files"]
     assert len(manifest.contributions.sample_data) == len(SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("key", "layer", "method"),
+    [("simulated", "cells", 0), ("hot", "hot", 1), ("lines", "lines", 2)],
+)
+def test_a_sample_opened_in_napari_is_chosen_and_checked(viewer, hand, key, layer, method):
+    viewer.open_sample("napari-hush", key)
+    assert viewer.layers.selection.active.name == layer
+    assert hand.find("noisy_layer").currentText() == layer
+    # The check of the noise chooses the method of the tutorial.
+    hand.until(hand.find(f"method_{method}").isChecked)
+    hand.until_ready("denoise_now")
+
+
+@pytest.mark.parametrize(("key", "method"), [("pairs", 3), ("care", 4)])
+def test_a_pair_can_be_trained_on(viewer, hand, key, method):
+    viewer.open_sample("napari-hush", key)
+    hand.click(f"method_{method}")
+    assert not hand.find("train").isEnabled()
+    hand.find("target_layer").setCurrentText(f"{key} (target)")
+    hand.until_ready("train")
+    assert hand.find("noisy_layer").currentText() == key
