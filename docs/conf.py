@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from sphinx.util.nodes import make_refnode
@@ -57,7 +56,6 @@ def setup(app: Any) -> None:
         module = import_module(f"napari_hush.{package}")
         module.__all__ = sorted(module.__all__, key=lambda name: _place(module, name))
     app.connect("missing-reference", _nearest)
-    app.connect("source-read", _other_pages)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-signature", _signature)
     # After napoleon, which takes the words before a colon for a type.
@@ -87,14 +85,6 @@ def _nearest(app: Any, env: Any, node: Any, content: Any) -> Any:
         return None
     page, anchor = found[0].docname, found[0].node_id
     return make_refnode(app.builder, node["refdoc"], page, anchor, content, target)
-
-
-def _other_pages(app: Any, page: str, source: list[str]) -> None:
-    if page == "index":
-        named = source[0].splitlines()
-        pages = sorted(path.stem for path in Path(app.srcdir).glob("*.md"))
-        others = [name for name in pages if name not in (*named, "index")]
-        source[0] = source[0].replace("(other pages)", "\n".join(others))
 
 
 def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> Any:
