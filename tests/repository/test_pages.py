@@ -26,14 +26,12 @@ PAGES = sorted(
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 TESTED_ELSEWHERE = {"docs/data.md", "docs/quality.md"}
-TESTED_ELSEWHERE |= {page for page in PAGES if "docs/tutorials/" in page}  # notebooks
 # Fragments of a session, and jobs of a cluster.
 READ_ONLY = {"docs/cluster.md", "docs/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
 MENUS = {"Plugins", "Filter", "Install/Uninstall"}
-MENUS |= {"Denoise (Hush)"}
 NO_LABELS = {"italics"}
 GUIDES = ["README.md", "docs/start.md", "docs/troubleshooting.md", "docs/interpretation.md"]
 WIDEST = 60  # characters; longer text in italics quotes a message
@@ -65,6 +63,10 @@ def hush_lines(page):
     text = "".join(blocks(page, "sh")).replace("\\\n", " ")
     lines = (shlex.split(line, comments=True) for line in text.splitlines())
     return [words[1:] for words in lines if words[:1] == ["hush"]]
+
+
+# As notebooks, in test_notebooks.py.
+TESTED_ELSEWHERE |= {page for page in PAGES if "docs/tutorials/" in page}
 
 
 @pytest.fixture
