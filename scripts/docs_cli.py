@@ -52,9 +52,9 @@ def page() -> str:
     shared = keys[0] & keys[1]
     for name, command in commands.items():
         own = [a for a in _actions(command) if not {*COMMON} & {*a.option_strings}]
-        sharing = name in SHARING
-        parts += _command(name, command, [a for a in own if _key(a) not in shared])
-        if sharing:
+        left_out = shared if name in SHARING else set()
+        parts += _command(name, command, [a for a in own if _key(a) not in left_out])
+        if left_out:
             parts.append("\nOptions for the [settings](#settings) can be given, too.\n")
     parts.append("\n## Settings\n\nOptions of `hush train` and `hush config`.\n\n")
     settings = [a for a in _actions(commands["train"]) if _key(a) in shared]
