@@ -91,11 +91,21 @@ def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) ->
     return True if name == "model_config" else None
 
 
-def _signature(app: Any, what: str, name: str, obj: Any, *rest: Any) -> Any:
-    """No list of all defaults, nested in one another: each stands at its setting."""
+def _signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returned: Any
+) -> Any:
+    """Without the insides of Python and pydantic."""
     if what == "class" and issubclass(obj, Frozen):
+        # No list of all defaults, nested in one another: each stands at its setting.
         return "(**settings)", ""
-    return None
+    return _plain(signature), _plain(returned)
+
+
+def _plain(part: str | None) -> str | None:
+    if part is None:
+        return None
+    part = re.sub(r"<function (?:<lambda>|[\w.]+)>", "...", part)
+    return re.sub(r"Annotated\[(.*?), FieldInfo\(.*?\)\]", r"\1", part)
 
 
 def _setting(app: Any, what: str, name: str, obj: Any, options: Any, lines: Any) -> None:

@@ -119,6 +119,10 @@ def test_signatures_have_types_and_lead_to_their_source(site):
     text = (site / "api/careamist.html").read_text(encoding="utf-8")
     plain = " ".join(re.sub(r"<[^>]+>", "", text).split())
     assert "tta: bool | int = False" in plain
+    for page in (site / "api").glob("*.html"):
+        described = page.read_text(encoding="utf-8")
+        assert "FieldInfo" not in described
+        assert "&lt;function" not in described
     links = re.findall(r'href="\.\./(_modules/[\w/]+\.html)#([\w.]+)"', text)
     assert ("_modules/napari_hush/careamist/denoise.html", "denoise") in links
     for page in (site / "api").glob("*.html"):

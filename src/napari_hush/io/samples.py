@@ -306,7 +306,10 @@ SAMPLES: Mapping[str, Sample] = {
         lambda: SampleImages(real(), scale={}),
     ),
 }
-"""The samples of ``hush sample`` by name; those with a method are simulated."""
+"""The samples of ``hush sample`` by name; those with a method are simulated.
+
+:meta hide-value:
+"""
 
 
 def _cell_centres(rng: np.random.Generator) -> list[NDArray[np.float64]]:
