@@ -105,7 +105,7 @@ def _plain(part: str | None) -> str | None:
     if part is None:
         return None
     part = re.sub(r"<function (?:<lambda>|[\w.]+)>", "...", part)
-    return re.sub(r"Annotated\[(.*?), FieldInfo\(.*?\)\]", r"\1", part)
+    return re.sub(r"[~\w.]*Annotated\[(.*?), FieldInfo\(.*?\)\]", r"\1", part)
 
 
 def _setting(app: Any, what: str, name: str, obj: Any, options: Any, lines: Any) -> None:
