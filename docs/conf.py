@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
+
+from sphinx.util.nodes import make_refnode
 
 from napari_hush import __version__
 from napari_hush.config.base import Frozen
@@ -14,15 +17,23 @@ author = "The napari-hush developers"
 project_copyright = author
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",  # links to the source, which is part of the site
+]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["images"]
+exclude_patterns = ["images", "notebooks"]  # tutorials link to notebooks as files
+default_role = "py:obj"  # single backticks in docstrings are links where that is possible
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3  # "page.md#some-heading" leads to a heading
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings say types, shapes and units
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
 autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
 
@@ -31,35 +42,70 @@ html_title = f"napari-hush {__version__}"
 html_copy_source = False
 html_show_sphinx = False
 
+PACKAGES = (
+    *("config", "dataset", "interop", "io", "lightning", "models"),
+    *("n2v", "prediction", "quality"),
+)
+"""Public packages, whose names come from several modules."""
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def setup(app: Any) -> None:
-    """Show settings with default and bounds; list pages that index.md does not name."""
-    app.connect("source-read", _other_pages)
+    """Show settings with default and bounds, members in source order, more links."""
+    for package in PACKAGES:
+        module = import_module(f"napari_hush.{package}")
+        module.__all__ = sorted(module.__all__, key=lambda name: _place(module, name))
+    app.connect("missing-reference", _nearest)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-signature", _signature)
     # After napoleon, which takes the words before a colon for a type.
     app.connect("autodoc-process-docstring", _setting, priority=900)
 
 
-def _other_pages(app: Any, page: str, source: list[str]) -> None:
-    if page == "index":
-        named = source[0].splitlines()
-        pages = sorted(path.stem for path in Path(app.srcdir).glob("*.md"))
-        others = [name for name in pages if name not in (*named, "index")]
-        source[0] = source[0].replace("(other pages)", "\n".join(others))
+def _place(package: Any, name: str) -> tuple[str, int, str]:
+    """Where a name of a package is defined: module and line, which autodoc sorts by."""
+    found = getattr(package, name)
+    module = getattr(found, "__module__", None) or package.__name__
+    try:
+        line = inspect.getsourcelines(inspect.unwrap(found))[1]
+    except (OSError, TypeError):  # a constant
+        line = 0
+    return module, line, name
+
+
+def _nearest(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """Link `CAREamist.predict` and the like, without their module, if they are unique."""
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or not re.search(r"[A-Z._]", target):
+        return None
+    known = env.get_domain("py").objects.items()
+    found = [each for name, each in known if f".{name}".endswith(f".{target}")]
+    found = [each for each in found if not each.aliased]
+    if len(found) != 1:
+        return None
+    page, anchor = found[0].docname, found[0].node_id
+    return make_refnode(app.builder, node["refdoc"], page, anchor, content, target)
 
 
 def _skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> Any:
     return True if name == "model_config" else None
 
 
-def _signature(app: Any, what: str, name: str, obj: Any, *rest: Any) -> Any:
-    """No list of all defaults, nested in one another: each stands at its setting."""
+def _signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returned: Any
+) -> Any:
+    """Without the insides of Python and pydantic."""
     if what == "class" and issubclass(obj, Frozen):
+        # No list of all defaults, nested in one another: each stands at its setting.
         return "(**settings)", ""
-    return None
+    return _plain(signature), _plain(returned)
+
+
+def _plain(part: str | None) -> str | None:
+    if part is None:
+        return None
+    part = re.sub(r"<function (?:<lambda>|[\w.]+)>", "...", part)
+    return re.sub(r"[~\w.]*Annotated\[(.*?), FieldInfo\(.*?\)\]", r"\1", part)
 
 
 def _setting(app: Any, what: str, name: str, obj: Any, options: Any, lines: Any) -> None:

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from napari_hush.errors import HushError
-from napari_hush.io.samples import GAIN, OFFSET, READ_NOISE, movie, real, simulated
+from napari_hush.io.samples import (
+    GAIN,
+    OFFSET,
+    READ_NOISE,
+    SAMPLES,
+    hot_pixels,
+    line_noise,
+    movie,
+    real,
+    short_and_long,
+    simulated,
+    two_exposures,
+)
 from napari_hush.quality import check_data
 
 
@@ -70,6 +82,56 @@ def test_the_picture_itself_is_smooth(pair):
     truth = pair[1] - pair[1].mean()
     neighbours = (truth[:, 1:] * truth[:, :-1]).mean() / truth.var()
     assert neighbours > 0.97  # so that a blind spot can be filled from around it
+
+
+def test_hot_pixels_are_few_and_far_too_bright(pair):
+    noisy, truth = hot_pixels(seed=3)
+    np.testing.assert_array_equal(truth, pair[1])
+    extra = noisy.astype(int) - pair[0]
+    assert {*np.unique(extra)} == {0, 300}
+    expected = 2e-4 * noisy.size
+    assert abs((extra > 0).sum() - expected) < 5 * np.sqrt(expected)
+    assert check_data(noisy, "YX").suggestion == "n2v2"
+
+
+def test_line_noise_is_correlated_along_x_only(pair):
+    noisy, truth = line_noise(seed=3)
+    np.testing.assert_array_equal(truth, pair[1])
+    noise = noisy - truth.astype(float)
+    shares = np.array([0.75, 0.55, 0.35])
+    for shift in range(4):
+        expected = 14**2 * (shares[shift:] * shares[: max(3 - shift, 0)]).sum()
+        product = (noise * np.roll(noise, shift, axis=1)).mean()
+        assert product == pytest.approx(expected, abs=2)
+    assert abs((noise * np.roll(noise, 1, axis=0)).mean()) < 2
+    report = check_data(noisy, "YX")
+    assert (report.suggestion, report.axis) == ("structn2v", "horizontal")
+
+
+def test_two_exposures_share_the_cells_and_no_noise(pair):
+    first, second, truth = two_exposures(seed=3)
+    np.testing.assert_array_equal(first, pair[0])
+    np.testing.assert_array_equal(truth, pair[1])
+    one, other = first - truth.astype(float), second - truth.astype(float)
+    assert other.std() == pytest.approx(one.std(), rel=0.02)
+    assert abs((one * other).mean()) < 5 * one.var() / np.sqrt(one.size)
+
+
+def test_short_and_long_exposures_are_of_other_cells(pair):
+    short, long = short_and_long(seed=2)
+    assert short.shape == long.shape == (2, 512, 512)
+    np.testing.assert_array_equal(short[0], pair[0])
+    np.testing.assert_array_equal(long[0], pair[1])
+    np.testing.assert_array_equal(long[1], simulated(seed=4)[1])
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name != "tissue"])
+def test_images_of_a_sample_match(name):
+    images = SAMPLES[name].images()
+    assert {image.shape for image in images.named().values()} == {images.noisy.shape}
+    assert images.noisy.ndim == len(images.axes)
+    assert {*images.scale} == {"Y", "X"}
+    assert next(iter(images.named())) == ""
 
 
 def test_real_micrograph():

@@ -1,5 +1,6 @@
 """The site: it builds without a warning, and no link in it is dead."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -74,9 +75,72 @@ def test_every_page_can_be_reached(site):
 def test_settings_come_with_default_and_bounds(site):
     text = (site / "api/config.html").read_text(encoding="utf-8")
     plain = re.sub(r"<[^>]+>", "", text)
-    setting = plain[plain.index("num_epochs¶") :][:200]
+    setting = plain[plain.index("num_epochs: int¶") :][:200]
     assert "Number of epochs." in setting
     assert "Default 100, at least 1, at most 1,000,000." in setting
+
+
+def names_on(page):
+    """Objects of the package that a page describes, in order."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r'<dt class="sig[^>]* id="(napari_hush[\w.]*)"', text)
+
+
+def test_denoise_is_the_first_name_of_the_api(site):
+    names = names_on(site / "api/careamist.html")
+    assert names[0] == "napari_hush.denoise"
+    assert "napari_hush.CAREamist.predict" in names
+
+
+def test_members_are_in_the_order_of_the_source(site):
+    import napari_hush
+    from napari_hush import quality
+
+    cls = napari_hush.CAREamist
+    prefix = "napari_hush.CAREamist."
+    names = [n.removeprefix(prefix) for n in names_on(site / "api/careamist.html")]
+    methods = [n for n in names if inspect.isfunction(vars(cls).get(n))]
+    assert len(methods) > 10
+    assert methods == sorted(
+        methods, key=lambda n: inspect.getsourcelines(getattr(cls, n))[1]
+    )
+    names = [n.split(".")[2] for n in names_on(site / "api/quality.html")]
+    names = [n for n in dict.fromkeys(names) if callable(getattr(quality, n))]
+    assert {*names} == {*quality.__all__}
+    assert names == sorted(names, key=lambda n: place(getattr(quality, n)))
+
+
+def place(found):
+    """Module and line of a class or function."""
+    return found.__module__, inspect.getsourcelines(found)[1]
+
+
+def test_signatures_have_types_and_lead_to_their_source(site):
+    text = (site / "api/careamist.html").read_text(encoding="utf-8")
+    plain = " ".join(re.sub(r"<[^>]+>", "", text).split())
+    assert "tta: bool | int = False" in plain
+    for page in (site / "api").glob("*.html"):
+        described = page.read_text(encoding="utf-8")
+        assert "FieldInfo" not in described
+        assert "&lt;function" not in described
+        assert "~collections" not in described
+    links = re.findall(r'href="\.\./(_modules/[\w/]+\.html)#([\w.]+)"', text)
+    assert ("_modules/napari_hush/careamist/denoise.html", "denoise") in links
+    for page in (site / "api").glob("*.html"):
+        described, text = names_on(page), page.read_text(encoding="utf-8")
+        assert not described or "_modules/" in text, page.name
+
+
+def test_names_in_docstrings_are_links(site):
+    text = (site / "api/quality.html").read_text(encoding="utf-8")
+    assert 'href="careamist.html#napari_hush.CAREamist.get_losses"' in text
+    assert 'href="#napari_hush.quality.check_residual"' in text
+
+
+def test_notebooks_can_be_downloaded(site):
+    targets = Page(site / "tutorials/index.html").targets
+    found = {Path(target).name for target in targets if target.endswith(".ipynb")}
+    assert found == {path.name for path in (DOCS / "notebooks").glob("*.ipynb")}
 
 
 def test_no_page_of_ours_is_loaded_from_elsewhere(site):

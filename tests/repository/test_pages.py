@@ -70,6 +70,10 @@ def hush_lines(page):
     return [words[1:] for words in lines if words[:1] == ["hush"]]
 
 
+# As notebooks, in test_notebooks.py.
+TESTED_ELSEWHERE |= {page for page in PAGES if "docs/tutorials/" in page}
+
+
 @pytest.fixture
 def images(tmp_path, monkeypatch):
     """A folder with the files that the pages use; simulated images are small."""
@@ -136,6 +140,8 @@ def test_commands_of_the_page_are_commands(page):
 def test_commands_of_the_page_run(page, images, capsys):
     for words in hush_lines(page):
         arguments = [name for word in words for name in (sorted(glob(word)) or [word])]
+        if arguments[0] == "sample" and "-o" in arguments:
+            arguments += ["--overwrite"]
         if arguments[0] == "train" and "--resume" not in arguments:
             if "--epochs" in arguments:
                 arguments[arguments.index("--epochs") + 1] = "1"

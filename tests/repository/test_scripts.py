@@ -16,7 +16,7 @@ from napari_hush.io import write_tiff
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 CHORES = (
-    *("demo", "docs", "docs_pictures", "lint", "lowest"),
+    *("demo", "docs", "docs_pictures", "lint", "lowest", "notebooks"),
     *("pretrain", "release", "screenshots", "test"),
 )
 SHELL = [*(SCRIPTS / name for name in (*CHORES, "setup.sh")), ROOT / ".ci/run"]

@@ -35,6 +35,7 @@ COMMANDS = {
     "config": "write a configuration file",
     "export": "export a model to BioImage.IO, ONNX or TorchScript",
     "info": "describe a model or an image",
+    "sample": "write sample images to try the methods on",
     "completion": "print a shell completion script",
 }
 
@@ -87,10 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
 
 
+_PRINTING = ("check", "completion", "config", "info", "sample")
+
+
 def _only_prints(arguments: Sequence[str]) -> bool:
     """Whether the result of a command is what it prints."""
     written = any(one.startswith(("-o", "--out")) for one in arguments)
-    return arguments[0] in ("check", "completion", "config", "info") and not written
+    return arguments[0] in _PRINTING and not written
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -254,7 +258,7 @@ def help_of(description: str | None, default: Any) -> str:
     # "None" is only for Python: on the command line, one leaves the option out.
     text, _, without = text.partition("; None ")
     if default is None and without:
-        default = without.partition(" ")[2]
+        default = without.removeprefix("for ").removeprefix("to ")
     return text if default is None else f"{text} (default: {default})"
 
 

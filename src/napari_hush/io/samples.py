@@ -1,9 +1,13 @@
-"""Sample images: a simulated micrograph and a movie with ground truth, and a real one.
+"""Sample images: simulated ones for each method, and a real micrograph.
 
-No dependency has a raw, noisy micrograph, so the demo trains on the simulated one.
+No dependency has a raw, noisy micrograph, so demo and tutorials train on simulated ones.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +20,8 @@ GAIN = 2.0
 """Gray values per photon."""
 READ_NOISE = 1.6
 """Standard deviation of the noise of the camera, in photons."""
+PIXEL_SIZE = 0.065
+"""Size of a pixel of the simulated images along Y and X, in micrometers."""
 
 _SIZE = 512
 _PEAK_PHOTONS = 30.0  # expected in the brightest pixels: a short exposure
@@ -24,6 +30,9 @@ _PSF_SIGMA = 1.4  # blur of the objective in pixels, near Nyquist sampling
 _HAZE_SIGMA = 14.0  # out-of-focus blur in pixels
 _CELL_SPACING = 178.0
 _FRAMES, _FRAME_SIZE, _VESICLES = 20, 192, 60  # of the movie
+_HOT_SHARE, _HOT_VALUE = 2e-4, 300  # of all pixels; gray values above the others
+_LINE_NOISE = 14.0  # standard deviation of the noise that the amplifier smears
+_LINE_SHARES = (0.75, 0.55, 0.35)  # of it in the same pixel, the next and the one after
 
 
 def simulated(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
@@ -80,6 +89,98 @@ def movie(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
     return _exposed(rng, light, _PEAK_PHOTONS / 4)
 
 
+def hot_pixels(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """The images of `simulated` from a camera on which 2 of 10,000 pixels are too bright.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same images.
+
+    Returns
+    -------
+    noisy : (512, 512) array of uint16
+        One exposure; the hot pixels, at random places, are brighter by 300 gray values.
+    truth : (512, 512) array of float32
+        Expected value in gray values, without hot pixels.
+    """
+    noisy, truth = simulated(seed)
+    hot = np.random.default_rng(seed).random(noisy.shape) < _HOT_SHARE
+    noisy[hot] += np.uint16(_HOT_VALUE)
+    return noisy, truth
+
+
+def line_noise(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The cells of `simulated` from a scanning microscope with a slow amplifier.
+
+    Gaussian noise with a standard deviation of 14 gray values is smeared along X: each
+    pixel has 0.75 times its noise, 0.55 times that of its left neighbor and 0.35 times
+    that of the pixel before. The noise is the same in bright and dark parts.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same images.
+
+    Returns
+    -------
+    noisy : (512, 512) array of float32
+        One scan, with noise that is correlated along X.
+    truth : (512, 512) array of float32
+        Expected value in gray values.
+    """
+    _, truth = simulated(seed)
+    white = np.random.default_rng(seed).normal(0, _LINE_NOISE, truth.shape)
+    noise = sum(
+        share * np.roll(white, shift, axis=1) for shift, share in enumerate(_LINE_SHARES)
+    )
+    return (truth + noise).astype(np.float32), truth
+
+
+def two_exposures(
+    seed: int = 0,
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.float32]]:
+    """Two exposures of the same, unmoved cells: a pair for Noise2Noise.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same images.
+
+    Returns
+    -------
+    first, second : (512, 512) arrays of uint16
+        The exposures; the first is that of `simulated`. Their noise is independent.
+    truth : (512, 512) array of float32
+        Expected value of both, in gray values.
+    """
+    first, truth = simulated(seed)
+    photons = (truth - OFFSET) / GAIN
+    return first, _exposure(np.random.default_rng(seed + 1), photons), truth
+
+
+def short_and_long(seed: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """Short and long exposures of two scenes: pairs for CARE.
+
+    The cells are others than those of `simulated` with the same seed, which can serve as
+    test image.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same images.
+
+    Returns
+    -------
+    short : (2, 512, 512) array of uint16
+        Noisy images, one per scene along S.
+    long : (2, 512, 512) array of float32
+        The same scenes without noise, in the same gray values.
+    """
+    short, long = zip(*(simulated(seed + scene) for scene in (1, 2)), strict=True)
+    return np.stack(short), np.stack(long)
+
+
 def _cells(rng: np.random.Generator) -> NDArray[np.float64]:
     """The light of cells, 1 where they are brightest."""
     scene = np.zeros((_SIZE, _SIZE))
@@ -96,9 +197,14 @@ def _exposed(
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
     """Exposures of `light` and their expected values; `peak` photons where it is 1."""
     photons = _DARKEST_PHOTONS + (peak - _DARKEST_PHOTONS) * light
+    return _exposure(rng, photons), (OFFSET + GAIN * photons).astype(np.float32)
+
+
+def _exposure(rng: np.random.Generator, photons: NDArray[Any]) -> NDArray[np.uint16]:
+    """One exposure of the camera, given the expected `photons` of each pixel."""
     counted = rng.poisson(photons) + READ_NOISE * rng.standard_normal(photons.shape)
     noisy = np.clip(np.rint(OFFSET + GAIN * counted), 0, np.iinfo(np.uint16).max)
-    return noisy.astype(np.uint16), (OFFSET + GAIN * photons).astype(np.float32)
+    return noisy.astype(np.uint16)
 
 
 def real() -> NDArray[np.uint8]:
@@ -126,6 +232,84 @@ def real() -> NDArray[np.uint8]:
         ) from error
     green: NDArray[np.uint8] = np.ascontiguousarray(immunohistochemistry()[..., 1])
     return green
+
+
+@dataclass(frozen=True)
+class SampleImages:
+    """The images of a sample, all with the same axes and pixel size."""
+
+    noisy: NDArray[Any]
+    axes: str = "YX"
+    target: NDArray[Any] | None = None
+    """What Noise2Noise or CARE compare with."""
+    ground_truth: NDArray[Any] | None = None
+    """The images without noise."""
+    scale: Mapping[str, float] = field(
+        default_factory=lambda: {"Y": PIXEL_SIZE, "X": PIXEL_SIZE}
+    )
+    """Size of a pixel by axis, in micrometers; empty if it is not known."""
+
+    def named(self) -> dict[str, NDArray[Any]]:
+        """The noisy images as ``""``, and those of ``target`` and ``ground_truth``."""
+        images = {"": self.noisy, "target": self.target, "ground_truth": self.ground_truth}
+        return {name: image for name, image in images.items() if image is not None}
+
+
+def _noisy_and_truth(images: tuple[NDArray[Any], NDArray[Any]]) -> SampleImages:
+    noisy, truth = images
+    return SampleImages(noisy, ground_truth=truth)
+
+
+def _two_exposures() -> SampleImages:
+    first, second, truth = two_exposures()
+    return SampleImages(first, target=second, ground_truth=truth)
+
+
+def _short_and_long() -> SampleImages:
+    short, long = short_and_long()
+    return SampleImages(short, "SYX", target=long)
+
+
+def _movie() -> SampleImages:
+    noisy, truth = movie()
+    return SampleImages(noisy, "TYX", ground_truth=truth)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One of `SAMPLES`."""
+
+    sentence: str
+    """Its content and the method that it is for."""
+    images: Callable[[], SampleImages]
+    """Makes the images."""
+
+
+SAMPLES: Mapping[str, Sample] = {
+    "cells": Sample(
+        "simulated cells with independent noise, for N2V",
+        lambda: _noisy_and_truth(simulated()),
+    ),
+    "hot": Sample(
+        "the same cells with hot pixels, for N2V2",
+        lambda: _noisy_and_truth(hot_pixels()),
+    ),
+    "lines": Sample(
+        "the same cells with noise along lines, for structN2V",
+        lambda: _noisy_and_truth(line_noise()),
+    ),
+    "pairs": Sample("two exposures of the same cells, for Noise2Noise", _two_exposures),
+    "care": Sample("short and long exposures of two scenes, for CARE", _short_and_long),
+    "movie": Sample("a simulated movie in which vesicles move, for time context", _movie),
+    "tissue": Sample(
+        "a section of stained tissue, real, with little noise; needs scikit-image",
+        lambda: SampleImages(real(), scale={}),
+    ),
+}
+"""The samples of ``hush sample`` by name; those with a method are simulated.
+
+:meta hide-value:
+"""
 
 
 def _cell_centres(rng: np.random.Generator) -> list[NDArray[np.float64]]:

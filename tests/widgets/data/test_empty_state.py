@@ -34,7 +34,8 @@ def test_the_sample_opens_with_its_ground_truth(viewer, hand):
     hand.click("open_sample")
     assert hand.status == "Opening the sample …"
     until_opened(hand)
-    noisy, truth = viewer.layers
+    truth, noisy = viewer.layers
+    assert viewer.layers.selection.active is noisy
     assert hand.find("noisy_layers").value() == [noisy]
     assert hand.find("truth_layer").currentText() == truth.name
     assert (noisy.visible, truth.visible) == (True, False)

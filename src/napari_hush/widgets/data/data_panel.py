@@ -279,7 +279,7 @@ class DataPanel(QWidget):
         if role != SAMPLE:
             self.fields[role].takeLayers(new)
             return
-        for part, layer in zip(("noisy", "truth"), new, strict=True):
+        for part, layer in zip(("truth", "noisy"), new, strict=True):
             self.fields[part].setLayers([layer])
 
     def _on_open(self) -> None:

@@ -76,7 +76,7 @@ class FileOpener(QObject):
         )
 
     def openSample(self) -> None:
-        """Open a noisy image and its ground truth for the role `SAMPLE`."""
+        """Open a ground truth and its noisy image for the role `SAMPLE`."""
 
         def work() -> list[_Outcome]:
             made = [Image(data, **look) for data, look, _ in simulated_sample()]

@@ -14,7 +14,7 @@ from napari_hush.io.contents import natural_order
 from napari_hush.widgets.data.chosen_files import ChosenFiles, ImageOnDisk
 from napari_hush.widgets.data.drag_and_drop import DropTarget
 from napari_hush.widgets.data.helper_layers import is_view
-from napari_hush.widgets.data.layers import RESULT
+from napari_hush.widgets.data.layers import REFERENCE, RESULT
 from napari_hush.widgets.notifications import notify
 from napari_hush.widgets.settings.fields import ComboBox
 from napari_hush.widgets.theme.widgets import column, quiet_label, row, small_button
@@ -194,7 +194,7 @@ class LayerChooser(ComboBox):
     """Chooses one layer of the given `kinds`, or none if `optional`.
 
     The choice survives renaming and reordering. When the chosen layer is removed, the
-    first of the others is chosen that is no result.
+    first of the others is chosen that is neither a result nor a reference of a sample.
     """
 
     valueChanged = Signal(object)
@@ -252,8 +252,8 @@ class LayerChooser(ComboBox):
         self._by_hand = True
 
     def follow(self, layer: Any) -> None:
-        """Choose `layer` unless it is a result, or another one was chosen by hand."""
-        if self._by_hand or not self.offers(layer) or _is_result(layer):
+        """Choose `layer` if it is noisy, unless another one was chosen by hand."""
+        if self._by_hand or not self.offers(layer) or not _may_be_noisy(layer):
             return
         with QSignalBlocker(self):
             self.setCurrentIndex(self._choices.index(layer))
@@ -274,8 +274,7 @@ class LayerChooser(ComboBox):
         chosen = self._chosen if self._chosen in self._choices else None
         if chosen is None:
             self._by_hand = False
-            own = (one for one in self._choices if not _is_result(one))
-            chosen = next(own, None)
+            chosen = next(filter(_may_be_noisy, self._choices), None)
         with QSignalBlocker(self):
             self.clear()
             self.addItems([_text(one) for one in self._choices])
@@ -305,8 +304,9 @@ class LayerChooser(ComboBox):
             self.edited.emit(event.type)
 
 
-def _is_result(choice: Image | ChosenFiles | None) -> bool:
-    return isinstance(choice, Layer) and RESULT in choice.metadata
+def _may_be_noisy(choice: Image | ChosenFiles | None) -> bool:
+    """Whether it is neither a result nor a target or ground truth of a sample."""
+    return not (isinstance(choice, Layer) and {RESULT, REFERENCE} & choice.metadata.keys())
 
 
 def _text(choice: Image | ChosenFiles | None) -> str:

@@ -52,6 +52,10 @@ FILE = "napari_hush_file"
 RESULT = "napari_hush"
 """Key in the metadata of a result layer: facts about it, see `results.pairing`."""
 
+REFERENCE = "napari_hush_reference"
+"""Key in the metadata of a layer that noisy images are compared with: ``"target"`` or
+``"ground_truth"``. Such a layer is denoised only if a person chooses it."""
+
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """Attributes of a layer that place it in the world."""
 _KEPT = (
