@@ -241,7 +241,7 @@ class SampleImages:
     noisy: NDArray[Any]
     axes: str = "YX"
     target: NDArray[Any] | None = None
-    """What Noise2Noise or CARE compare with."""
+    """Images that Noise2Noise or CARE compare results with."""
     ground_truth: NDArray[Any] | None = None
     """The images without noise."""
     scale: Mapping[str, float] = field(
