@@ -265,7 +265,11 @@ def _outside(
 def cache_folder() -> Path:
     """``$HUSH_CACHE_DIR``, or the user's cache folder."""
     given = os.environ.get("HUSH_CACHE_DIR")
-    return Path(given) if given else platformdirs.user_cache_path("napari-hush")
+    return (
+        Path(given)
+        if given
+        else platformdirs.user_cache_path("napari-hush", appauthor=False)
+    )
 
 
 def cached(key: list[object] | None, measure: Callable[[], Normalization]) -> Normalization:

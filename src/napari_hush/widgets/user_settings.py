@@ -62,7 +62,7 @@ def add_recent_model(path: Path) -> None:
 def data_folder() -> Path:
     """The user's data folder, or ``HUSH_DATA_DIR`` if that is set. It may not exist yet."""
     chosen = os.environ.get("HUSH_DATA_DIR")
-    return Path(chosen) if chosen else Path(user_data_path("napari-hush"))
+    return Path(chosen) if chosen else Path(user_data_path("napari-hush", appauthor=False))
 
 
 def folder_beside(source: str) -> Path | None:
