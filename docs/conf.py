@@ -104,7 +104,7 @@ def _signature(
 def _plain(part: str | None) -> str | None:
     if part is None:
         return None
-    part = re.sub(r"<function (?:<lambda>|[\w.]+)>", "...", part)
+    part = re.sub(r"<(?:function (?:<lambda>|[\w.]+)|factory)>", "...", part)
     return re.sub(r"[~\w.]*Annotated\[(.*?), FieldInfo\(.*?\)\]", r"\1", part)
 
 
