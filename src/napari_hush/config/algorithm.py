@@ -264,7 +264,7 @@ class AlgorithmConfig(Frozen):
         """Whether training keeps means and variances of batch normalization.
 
         From built-in weights, Noise2Noise and CARE learn better with those of pretraining,
-        Noise2Void with those of the patches (docs/settings.md).
+        Noise2Void with those of the patches (docs/dev/pretraining.md).
         """
         return self.weights == "built-in" and self.needs_targets
 
