@@ -17,6 +17,7 @@ from napari_hush.config import (
 from napari_hush.config.transforms import fitting_transforms, misfit_of
 from napari_hush.dataset.augmentation import transformed
 from napari_hush.errors import ConfigurationError
+from napari_hush.quality import check_data
 
 FLIPS = XYFlipConfig()
 TURNS = XYRandomRotate90Config()
@@ -158,3 +159,13 @@ def test_misfits_are_named_as_people_see_them():
     corner = N2VManipulateConfig(struct_mask=((0, 0, 1), (0, 0, 0), (0, 0, 0)))
     for operations, name in names.items():
         assert misfit_of(corner, 2, [SimpleNamespace(operations=operations)]) == name
+
+
+def test_axis_and_span_of_a_noise_check_are_taken_as_they_are():
+    white = np.random.default_rng(0).normal(100, 10, (128, 128))
+    report = check_data(white, "YX")
+    assert (report.axis, report.span) == ("none", 1)
+    given = flat(struct_n2v_axis=report.axis, struct_n2v_span=report.span)
+    assert given == flat()
+    with pytest.raises(ConfigurationError, match="struct_mask_span"):
+        flat(struct_n2v_axis="horizontal", struct_n2v_span=1)

@@ -175,7 +175,8 @@ def create_n2v_configuration(
         ``struct_mask_axis``, ``struct_mask_span`` and ``struct_mask`` of
         `N2VManipulateConfig` (structN2V, Broaddus et al., ISBI 2020), for noise that is
         correlated along X, Y, Z, both X and Y, or in the whole YX plane. The mask may be an
-        array.
+        array. Axis and span may be those of `check_data`, also for independent noise
+        ("none" and 1).
     optimizer, optimizer_params
         Name in ``torch.optim``, and a dict of its arguments; ``"lr"`` is the learning rate.
     lr_scheduler, lr_scheduler_params
@@ -213,9 +214,10 @@ def create_n2v_configuration(
         "roi_size": roi_size,
         "strategy": strategy_for(use_n2v2),
         "struct_mask_axis": struct_n2v_axis,
-        "struct_mask_span": struct_n2v_span,
         "struct_mask": struct_n2v_mask,
     }
+    if struct_n2v_axis != "none" or struct_n2v_span != 1:
+        masking["struct_mask_span"] = struct_n2v_span
     if masked_pixel_percentage is not None:
         masking["masked_pixel_percentage"] = masked_pixel_percentage
     checked = N2VManipulateConfig.build(masking)
