@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[1] / "models/builtin"
 """The built-in networks, one file each."""
 _RANDOM, _BUILT_IN, _FOREIGN = (1e-3, 0), (3e-5, 20), (1e-3, 20)
 """Default learning rate and steps of its warm-up: from random and built-in weights, and
-from built-in ones of fewer dimensions or other noise; see docs/dev/pretraining.md for the trials.
+from built-in ones of fewer dimensions or other noise; docs/dev/pretraining.md has trials.
 """
 
 
