@@ -81,12 +81,22 @@ def test_local_workers_keep_no_profile(monkeypatch):
     [
         ("clean.ome.zarr", "tcp://127.0.0.1:9", "No Dask scheduler answers at 'tcp://127"),
         ("clean.ome.zarr", "there.json", "There is no scheduler file 'there.json'"),
+        ("clean.ome.zarr", "text.json", "text.json' is no scheduler file of Dask; give"),
+        ("clean.ome.zarr", "list.json", "list.json' is no scheduler file of Dask; give"),
+        ("clean.ome.zarr", "other.json", "other.json' is no scheduler file of Dask; give"),
+        ("clean.ome.zarr", "cut.json", "cut.json' is no scheduler file of Dask; give"),
+        ("clean.ome.zarr", "machine", "'machine' is no address of a Dask scheduler; give"),
+        ("clean.ome.zarr", "tcp://machine", "'tcp://machine' is no address of a Dask"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_refused(
     given, tmp_path, monkeypatch, capsys, target, address, said
 ):
     monkeypatch.setattr(on_dask, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.chdir(tmp_path)
+    texts = {"text": '"hello"', "list": "[1]", "other": '{"port": 8786}', "cut": '{"addr'}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.json").write_text(text)
     assert predict(given, tmp_path / target, "--dask", address) == 2
     printed = capsys.readouterr().err
     assert said in printed

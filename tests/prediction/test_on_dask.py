@@ -383,3 +383,22 @@ def test_a_lazy_result_is_computed_by_a_client(careamist, client, source):
     )
     assert set(setups.values()) <= {0, 1}
     assert sum(setups.values()) >= 1
+
+
+def test_a_worker_that_does_not_see_a_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_worker, "_SEEN_WITHIN", 0.3)
+    plugin = object.__new__(dask_worker.DenoisingPlugin)
+    plugin._worker = SimpleNamespace(address="tcp://node7:4000")
+    with pytest.raises(ConfigurationError, match=r"tcp://node7:4000 does not see '.*late'"):
+        plugin._require(tmp_path / "late")
+
+
+def test_a_folder_may_appear_late_on_a_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_worker, "_SEEN_WITHIN", 60.0)
+    plugin = object.__new__(dask_worker.DenoisingPlugin)
+    plugin._worker = SimpleNamespace(address="tcp://node7:4000")
+    timer = threading.Timer(0.5, (tmp_path / "late").mkdir)
+    timer.start()
+    plugin._require(tmp_path / "late")
+    assert (tmp_path / "late").exists()
+    timer.join()

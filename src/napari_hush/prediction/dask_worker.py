@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _CACHE_BYTES = 2**26
 """Bytes of decoded chunks that a worker keeps, which may have little memory; at least 4
 chunks."""
+_SEEN_WITHIN = 10.0
+"""Seconds until a new folder has to be visible on a worker."""
 
 
 def dask_setup(worker: Worker) -> None:
@@ -108,6 +111,8 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def plan(self) -> Plan:
         """That of this machine."""
+        if self._image.path is not None:
+            self._require(self._image.path)
         denoiser = self._work(self._config).denoiser
         device, precision = denoiser.device.type, denoiser.precision
         return Plan(__version__, device, precision, denoiser.tile_size)
@@ -153,6 +158,7 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
     def _opened(self, part: Part) -> FileWork:
         """The work for a result, which is opened once."""
         if part != self._part:
+            self._require(Path(part.path))
             plan = part.plan
             if __version__ != plan.version:
                 raise ConfigurationError(
@@ -171,6 +177,18 @@ class DenoisingPlugin(WorkerPlugin):  # type: ignore[misc]
             self._opened_work.result.reopen(Path(part.path))
             self._part = part
         return self._opened_work
+
+    def _require(self, path: Path) -> None:
+        """Wait for a path, which a network file system may show late; else raise."""
+        given_up = time.monotonic() + _SEEN_WITHIN
+        while not path.exists():
+            if time.monotonic() > given_up:
+                raise ConfigurationError(
+                    f"The Dask worker {self._worker.address} does not see {str(path)!r}; "
+                    "all workers need the folders of images and results under the same "
+                    "names."
+                )
+            time.sleep(0.2)
 
     def _report(self, clipped: dict[int, int]) -> None:
         self._worker.log_event(self.name, [*clipped.items()])

@@ -6,10 +6,12 @@ to each worker once, in a plugin, also to workers that join later.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import queue
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -92,16 +94,15 @@ def connected(address: str) -> Iterator[Client]:
         ):
             yield client
         return
-    where: dict[str, Any] = {"address": address}
     if address.endswith(".json"):
-        if not Path(address).is_file():
-            raise ConfigurationError(
-                f"There is no scheduler file {address!r}; give the file or the address of "
-                "a running Dask scheduler, or local."
-            )
-        where = {"scheduler_file": address}
+        address = _address_in(Path(address))
+    if not re.search(r":\d+/?$", address):
+        raise ConfigurationError(
+            f"{address!r} is no address of a Dask scheduler; give host and port, such as "
+            "tcp://machine:8786, or a scheduler file (.json), or local."
+        )
     try:
-        client = Client(**where, timeout=_CONNECT_TIMEOUT, set_as_default=False)
+        client = Client(address, timeout=_CONNECT_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, RuntimeError, ImportError, TypeError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ConfigurationError(
@@ -112,16 +113,35 @@ def connected(address: str) -> Iterator[Client]:
         yield client
 
 
+def _address_in(file: Path) -> str:
+    """The address in a scheduler file; raises a ConfigurationError if it has none."""
+    if not file.is_file():
+        raise ConfigurationError(
+            f"There is no scheduler file {str(file)!r}; give the file or the address of a "
+            "running Dask scheduler, or local."
+        )
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["address"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{str(file)!r} is no scheduler file of Dask; give the one that dask scheduler "
+            "--scheduler-file writes, or an address, or local."
+        ) from error
+    return str(found)
+
+
 def _local_cluster() -> SpecCluster:
     """One worker per GPU, or per few cores."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     options: dict[str, Any] = {"preload": [dask_worker.__name__]}
+    quiet = logging.ERROR  # else nannies tell of workers that are slow to end
     if not gpus:
         count = max(1, CPU_COUNT // _CORES)
         return LocalCluster(
             n_workers=count,
             threads_per_worker=max(1, CPU_COUNT // count),
             dashboard_address=":0",
+            silence_logs=quiet,
             **options,
         )
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -136,6 +156,7 @@ def _local_cluster() -> SpecCluster:
             }
             for number, name in enumerate(names)
         },
+        silence_logs=quiet,
     )
 
 
