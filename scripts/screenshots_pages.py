@@ -41,7 +41,7 @@ SHOWN = 100
 """Steps after which a picture shows the training."""
 STEPS_PER_FRAME = 5
 FRAME_WIDTH = 1000
-SECONDS = {"start": 0.9, "training": 0.12, "result": 1.2, "line": 0.08, "end": 1.4}
+SECONDS = {"start": 0.9, "training": 0.09, "result": 0.8, "line": 0.07, "end": 1.2}
 """How long a frame is shown."""
 
 
@@ -148,9 +148,9 @@ def train(stage: Page) -> list[tuple[str, Path]]:
     until(lambda: "PSNR" in stage.text("compare_numbers"))  # before training
     # The preview is seen best on the noisy image.
     stage.viewer.layers["cells denoised (before training)"].visible = False
-    stage.scroll_to("verdict")
     taken = False
     for step in steps(stage):
+        stage.scroll_to("verdict")  # the dock grows with the loss curve
         frames.append(stage.frame_of("training"))
         if not taken and step >= SHOWN:
             stage.take("training", wait=0.0)
@@ -173,6 +173,7 @@ def after_training(stage: Page) -> list[tuple[str, Path]]:
     """The result and its comparisons; returns frames of the animation."""
     until(lambda: "cells denoised" in stage.viewer.layers and stage.at_rest)
     stage.settle()
+    until(lambda: "heck" not in stage.text("verdict"))
     until(lambda: "PSNR" in stage.text("compare_numbers"))
     pause(2)
     stage.scroll_to("verdict")
@@ -185,7 +186,7 @@ def after_training(stage: Page) -> list[tuple[str, Path]]:
     frames += drag_the_line(stage)
     stage.click("compare_swipe")
     stage.scroll_to(None)
-    stage.fit(640, 900)
+    stage.fit(860, 900)
     stage.click("compare_side_by_side")
     stage.look()
     stage.take("grid")
@@ -212,11 +213,13 @@ def drag_the_line(stage: Page) -> list[tuple[str, Path]]:
 
 def animate(frames: list[tuple[str, Path]], path: Path) -> None:
     """Save the frames, one after another."""
-    pictures = []
-    for _, file in frames:
-        picture = Image.open(file).convert("RGB")
-        height = round(picture.height * FRAME_WIDTH / picture.width)
-        pictures.append(picture.resize((FRAME_WIDTH, height), Image.Resampling.LANCZOS))
+    full = [Image.open(file).convert("RGB") for _, file in frames]
+    width, height = (min(sides) for sides in zip(*(p.size for p in full), strict=True))
+    size = FRAME_WIDTH, round(height * FRAME_WIDTH / width)
+    pictures = [
+        picture.crop((0, 0, width, height)).resize(size, Image.Resampling.LANCZOS)
+        for picture in full
+    ]
     pictures[0].save(
         path,
         save_all=True,
