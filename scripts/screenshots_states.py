@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from qtpy.QtWidgets import QLabel, QWidget
-from screenshots_window import IMAGES, Stage, control, pause, until
+from screenshots_window import Stage, control, pause, until
 
 from napari_hush.config import create_n2v_configuration
 from napari_hush.events import StepsDone
@@ -31,28 +31,18 @@ SIZES = {
     "1920x1080": (1920, 1080, 330),
     "300": (1280, 1000, 300),
     "200-percent": (1366, 768, 330),
-    "docs": (1280, 1000, 330),
 }
 """Width and height of the window and width of the dock in pixels before scaling."""
-DOCS = {
-    "training": "state-training",
-    "compare": "state-compare",
-    "denoising": "state-denoising",
-    "interrupted": "state-interrupted",
-    "failed": "state-failed",
-}
-"""Pictures in the pages, by state."""
 LARGE = 3072  # side in pixels of the image that is denoised halfway
 EPOCHS, STEPS = 50, 10
-SPEED = Speed(1.3e10, 0.012)  # for the estimates
+SPEED = Speed(1e10, 0.012)  # for the estimates
 
 
 def main() -> None:
     """Go from state to state."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=SIZES, default="docs")
-    parser.add_argument("--to", type=Path, default=IMAGES, help="folder for the pictures")
-    parser.add_argument("--idle", metavar="NAME", help="the idle dock alone, called so")
+    parser.add_argument("--size", choices=SIZES, default="1366x768")
+    parser.add_argument("--to", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--only", nargs="*", choices=STATES, help="these states alone")
     given = parser.parse_args()
     for name in ("HUSH_CONFIG_DIR", "HUSH_DATA_DIR"):
@@ -62,14 +52,8 @@ def main() -> None:
     width, height, dock = SIZES[given.size]
     stage = Stage(given.to, (width, height), dock)
     stage.dock_only = given.size == "300"
-    if given.size == "docs":
-        stage.names = DOCS
-    else:
-        stage.suffix = f"-{given.size}"
-    if given.idle:
-        stage.names, stage.themes = {"chosen": given.idle}, ("dark",)
-        stage.dock_only, stage.suffix = True, ""
-    for name in ["chosen"] if given.idle else given.only or STATES:
+    stage.suffix = f"-{given.size}"
+    for name in given.only or STATES:
         STATES[name](stage)
     os._exit(0)  # napari's own goodbye asks questions
 

@@ -1,11 +1,5 @@
-"""A window with the dock and a camera, for scripts/screenshots.
+"""A window with the dock and a camera, for scripts/screenshots."""
 
-Run by itself it trains and denoises, and takes the pictures of the front page.
-"""
-
-import argparse
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,12 +7,10 @@ from pathlib import Path
 import napari
 from PIL import Image
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QSpinBox, QWidget
+from qtpy.QtGui import QPixmap
+from qtpy.QtWidgets import QApplication, QWidget
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-WINDOW = 1480, 800
-DOCK_WIDTH = 330
-EPOCHS, STEPS = 8, 12
 PATIENCE = 1800.0  # seconds that training may take on a slow machine
 THEMES = "dark", "light"
 
@@ -87,6 +79,10 @@ class Stage:
         self.find("noisy_layer").setCurrentText(name)
         self.viewer.reset_view()
 
+    def grab(self, seen: QWidget | None) -> QPixmap:
+        """A picture of the window, or of `seen`."""
+        return (seen or (self.dock if self.dock_only else self.window)).grab()
+
     def take(
         self,
         name: str,
@@ -103,47 +99,16 @@ class Stage:
             if self.viewer.theme != theme:
                 self.viewer.theme = theme
             pause(wait)
-            shown = seen or (self.dock if self.dock_only else self.window)
             ending = "" if self.names and theme == "dark" else f"-{theme}"
-            save(shown, self.folder / f"{called}{self.suffix}{ending}.png")
+            save(self.grab(seen), self.folder / f"{called}{self.suffix}{ending}.png")
         self.viewer.theme = "dark"
 
 
-def save(widget: QWidget, path: Path, colours: int = 200) -> None:
-    """Save a picture of `widget`, in few colors because it is kept in the repository."""
-    widget.grab().save(str(path))
-    kept = Image.Quantize.MAXCOVERAGE  # rare colors too, such as those of the verdict
-    picture = (
-        Image.open(path).convert("RGB").quantize(colours, kept, dither=Image.Dither.NONE)
-    )
-    picture.save(path, optimize=True)
+def save(picture: QPixmap, path: Path) -> None:
+    """Save a picture in as few bytes as its pixels need."""
+    picture.save(str(path))
+    Image.open(path).convert("RGB").save(path, optimize=True)
     print(path, flush=True)
-
-
-def main() -> None:
-    """Go the whole way, once, and take a picture of it in each theme."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    given = parser.parse_args()
-    for name in ("HUSH_CONFIG_DIR", "HUSH_DATA_DIR"):  # a first start, and nobody's own
-        os.environ[name] = tempfile.mkdtemp()
-    IMAGES.mkdir(exist_ok=True)
-    stage = Stage(IMAGES, WINDOW, DOCK_WIDTH)
-    stage.names = {"dock": "dock"}
-    viewer = stage.viewer
-    viewer.open_sample("napari-hush", "simulated")
-    viewer.layers.remove("cells (ground truth)")
-    stage.settle()
-    for name, value in (("num_epochs", given.epochs), ("num_steps", STEPS)):
-        control(stage.dock, QSpinBox, name).setValue(value)
-    stage.click("train")
-    stage.ready("train")
-    stage.denoise()
-    viewer.canvas.grid.enabled = True
-    viewer.reset_view()
-    viewer.scene.camera.zoom *= 2.1  # the two halves, each filled to the top
-    stage.take("dock")
-    os._exit(0)  # napari's own goodbye asks questions
 
 
 def control(dock: QWidget, kind: type, name: str) -> QWidget:
@@ -169,7 +134,3 @@ def pause(seconds: float) -> None:
     while time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.01)
-
-
-if __name__ == "__main__":
-    main()
