@@ -4,6 +4,8 @@ import os
 import pickle
 import signal
 import sys
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest

@@ -66,6 +66,8 @@ _STOP_TIMEOUT = 60.0
 """Seconds that workers may take to end their tasks."""
 _CONNECT_TIMEOUT = 10.0
 """Seconds that a scheduler may take to answer."""
+_WITH_PORT = ("", "tcp", "tls", "ucx", "ws", "wss")
+"""Protocols whose addresses have a port."""
 _CORES = 4
 """Cores of a local worker."""
 
@@ -96,7 +98,8 @@ def connected(address: str) -> Iterator[Client]:
         return
     if address.endswith(".json"):
         address = _address_in(Path(address))
-    if not re.search(r":\d+/?$", address):
+    scheme, _, place = address.rpartition("://")
+    if scheme in _WITH_PORT and not re.search(r":\d+/?$", place):
         raise ConfigurationError(
             f"{address!r} is no address of a Dask scheduler; give host and port, such as "
             "tcp://machine:8786, or a scheduler file (.json), or local."
