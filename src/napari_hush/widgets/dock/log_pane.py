@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QPlainTextEdit, QWidget
@@ -23,18 +24,20 @@ class _Relay(QObject):
 
 
 class _Handler(logging.Handler):
-    """Logs to a relay; removes itself with the first record after that is destroyed."""
+    """Logs to a relay until that is destroyed."""
 
     def __init__(self, relay: _Relay) -> None:
         super().__init__(logging.INFO)
         self._relay = relay
         self.setFormatter(logging.Formatter("%(message)s"))
+        logger = logging.getLogger("napari_hush")
+        logger.addHandler(self)
+        # Not while a record is handled: the logger would skip the next handler.
+        relay.destroyed.connect(lambda: logger.removeHandler(self))
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        with suppress(RuntimeError):  # another thread logs while the relay is destroyed
             self._relay.line.emit(self.format(record))
-        except RuntimeError:  # the relay is destroyed
-            logging.getLogger("napari_hush").removeHandler(self)
 
 
 class LogPane(Collapsible):
@@ -52,7 +55,7 @@ class LogPane(Collapsible):
         self.built()
         relay = _Relay(self)
         relay.line.connect(self.addLine)
-        logging.getLogger("napari_hush").addHandler(_Handler(relay))
+        _Handler(relay)
 
     def addLine(self, words: str) -> None:
         """Append `words`, with the time."""
