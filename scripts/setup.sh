@@ -151,6 +151,8 @@ is_ready() {
 
 make_venv() {
     local reason="first time only" pip
+    # It may be the environment of another checkout, which would be emptied.
+    [ ! -L "$venv" ] || give_up "$venv is a link; remove it (rm $venv) and start again."
     if [ -f "$stamp" ] && [ ! -e "$unfinished" ]; then
         reason="what the project needs has changed"
     fi

@@ -4,10 +4,17 @@ import pytest
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
+    MissingFileError,
     SourceTypeError,
     UnreadableFileError,
 )
-from napari_hush.io import fingerprint_of, load_images, open_images, write_tiff
+from napari_hush.io import (
+    fingerprint_of,
+    load_images,
+    open_images,
+    read_image,
+    write_tiff,
+)
 
 IMAGE = np.arange(30, dtype="uint8").reshape(5, 6)
 
@@ -103,3 +110,27 @@ def test_the_fingerprint_follows_the_file(tmp_path):
     write_tiff(path, IMAGE[:4], "YX", overwrite=True)
     assert fingerprint_of(open_images(path, "tiff", "YX")[0]) not in (None, first)
     assert fingerprint_of(load_images(path, "tiff", "YX")[0]) is None
+
+
+def test_one_image_of_any_format(tmp_path):
+    zarr, pillow = pytest.importorskip("zarr"), pytest.importorskip("PIL.Image")
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=IMAGE[None, None])
+    group.attrs["multiscales"] = [
+        {
+            "version": "0.4",
+            "axes": [{"name": name} for name in "tcyx"],
+            "datasets": [{"path": "0"}],
+        }
+    ]
+    pillow.fromarray(IMAGE).save(tmp_path / "a.png")
+    for name in ("a.ome.zarr", "a.png"):
+        pixels, axes = read_image(tmp_path / name)
+        assert axes == "YX"
+        np.testing.assert_array_equal(pixels, IMAGE)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.ome.zarr", "a"])
+def test_an_image_that_is_not_there(tmp_path, name):
+    with pytest.raises(MissingFileError, match=name):
+        read_image(tmp_path / name)

@@ -234,6 +234,17 @@ def test_set_up_again_when_something_changed(checkout, change):
     assert run_setup(checkout, "is_ready").returncode == 1
 
 
+def test_the_environment_of_another_checkout_is_not_emptied(checkout, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / ".venv"
+    (checkout / ".venv").rename(other)
+    (checkout / ".venv").symlink_to(other)
+    (other / ".setup-stamp").unlink()
+    done = run_setup(checkout, "setup")
+    assert done.returncode == 1
+    assert ".venv is a link; remove it" in done.stderr
+    assert (other / "bin/python").is_file()
+
+
 def test_no_python_is_said_in_one_sentence(checkout):
     (checkout / ".venv/bin/python").unlink()
     done = run_setup(checkout, "setup", env=with_programs(checkout, python3="exit 1"))

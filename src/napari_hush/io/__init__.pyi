@@ -44,9 +44,10 @@ from .sources import (
     load_images,
     named_axes,
     open_images,
+    read_image,
     read_metadata,
 )
-from .tiff.write import TiffResult, read_image, read_tiff, write_tiff
+from .tiff.write import TiffResult, read_tiff, write_tiff
 from .zarr.collection import CollectedResults
 from .zarr.store import address_of
 from .zarr.write import ZarrResult

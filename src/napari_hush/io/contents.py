@@ -125,6 +125,17 @@ def chosen_images(contents: Contents, selection: Selection = ALL_IMAGES) -> list
     return [part.reference for part in parts]
 
 
+def chosen_image(contents: Contents, selection: Selection = ALL_IMAGES) -> Path:
+    """Reference of the one image that a selection leaves; a DataError if it leaves more."""
+    first, *more = chosen_images(contents, selection)
+    if more:
+        raise DataError(
+            f"{str(contents.path)!r} holds {1 + len(more)} images; choose one of them, for "
+            f"example {str(first)!r}, or read them with open_images."
+        )
+    return first
+
+
 def _incomplete(contents: Contents, missing: Sequence[Part]) -> DataError:
     path = str(contents.path)
     if contents.kind == "image":

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_hush.axes import validate_axes
 from napari_hush.errors import ConfigurationError, DataError, SourceTypeError
 from napari_hush.io.arrays import WholeFilePixels, check_array, read_custom
-from napari_hush.io.contents import Selection
+from napari_hush.io.contents import Selection, chosen_image
 from napari_hush.io.files.listing import check_not_empty, find_images
 from napari_hush.io.formats import FORMATS, WITH_LEVELS, FileImages, format_of
 from napari_hush.io.image import Image
@@ -188,6 +189,43 @@ def _report_all_used(
 def load_images(*arguments: Any, **more: Any) -> list[Image]:
     """Read the images of a source into memory; takes the arguments of `open_images`."""
     return [image.loaded() for image in open_images(*arguments, **more, whole=True)]
+
+
+def read_image(
+    path: str | Path, series: int | None = None, axes: str | None = None
+) -> tuple[NDArray[Any], str]:
+    """Read an image of a file or Zarr store into memory, and its axes.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of any format of `open_images`, or one image of it such as ``"run.tif#2"``.
+    series : int, optional
+        Number of the series of a TIFF file or an OME-Zarr collection, from 0.
+    axes : str, optional
+        As of `open_images`, for files whose metadata do not name all dimensions.
+
+    Returns
+    -------
+    array : ndarray
+        Pixels, one dimension per letter of `axes`.
+    axes : str
+        Letters of S, T, C, Z, Y, X; the colors of an RGB image are C. Of Zarr, dimensions
+        of size 1 other than Y and X are left out.
+
+    Raises
+    ------
+    MissingFileError, UnreadableFileError
+        If there is no such file, or it cannot be read.
+    DataError
+        If it holds several images and none is chosen, the image is incomplete, or neither
+        its metadata nor `axes` name all dimensions.
+    """
+    path = Path(path)
+    data_type = format_of(path) or "tiff"
+    reference = chosen_image(FORMATS[data_type].contents(path), Selection(series=series))
+    (image,) = load_images(reference, data_type, axes or named_axes(reference))
+    return image.data, image.axes.axes
 
 
 def read_metadata(path: str | Path, level: int = 0) -> ImageMetadata:

@@ -40,8 +40,9 @@ def test_dimensions_without_a_name(tmp_path):
         metadata=None,
         photometric="minisblack",
     )
-    with pytest.raises(DataError, match=r"\(4, 5, 6\).*name the axes"):
+    with pytest.raises(DataError, match="do not name all.* give the axes"):
         read_image(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif", axes="zyx")[1] == "ZYX"
 
 
 def test_nothing_is_replaced_unasked(tmp_path):

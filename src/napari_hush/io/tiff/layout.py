@@ -19,7 +19,7 @@ from napari_hush.io.contents import (
     Contents,
     Part,
     Selection,
-    chosen_images,
+    chosen_image,
     split_reference,
 )
 from napari_hush.io.tiff.metadata import series_metadata
@@ -141,7 +141,7 @@ def tiff_contents(path: Path) -> Contents:
     kind = "image" if len(parts) == 1 else "series"
     contents = Contents(file, parts, kind, tuple(left_out))
     if number is not None:
-        chosen_images(contents, Selection(series=number))  # raises
+        chosen_image(contents, Selection(series=number))  # raises
     return contents
 
 
@@ -152,14 +152,7 @@ def _part(known: _File, image: NamedImage, given: Path) -> Part:
 
 def only_image(path: Path, series: int | None = None) -> Path:
     """Reference of the only image of a TIFF file, or of one of its series."""
-    contents = tiff_contents(path)
-    images = chosen_images(contents, Selection(series=series))
-    if len(images) > 1:
-        raise DataError(
-            f"{str(path)!r} holds {len(images)} images; choose one of them, for example "
-            f"{str(images[0])!r}, or read them with open_images."
-        )
-    return images[0]
+    return chosen_image(tiff_contents(path), Selection(series=series))
 
 
 def layout_of(path: str | Path, level: int = 0) -> TiffLayout:

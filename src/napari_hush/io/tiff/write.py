@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_hush.axes import AxesMap, validate_axes
+from napari_hush.axes import AxesMap
 from napari_hush.errors import (
     ConfigurationError,
     DataError,
@@ -225,46 +225,11 @@ _NO_UNIT = {"second": "s", "micrometer": "pixel"}
 
 
 def read_tiff(path: str | Path, series: int | None = None) -> NDArray[Any]:
-    """Read an image like `read_image`, in the axes of the file, which need no names."""
-    return TiffPixels(only_image(Path(path), series))[...]
+    """Read an image of a TIFF file, in the axes of the file, which need no names.
 
-
-def read_image(path: str | Path, series: int | None = None) -> tuple[NDArray[Any], str]:
-    """Read an image of a TIFF file and its axes.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file, or one image of it such as ``"run.tif#2"``.
-    series : int, optional
-        Number of the series if the file holds several, from 0.
-
-    Returns
-    -------
-    array : ndarray
-        Pixels, one dimension per letter of `axes`.
-    axes : str
-        Letters of S, T, C, Z, Y, X; the colors of an RGB image are C.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    UnreadableFileError
-        If the file is no TIFF or is damaged.
-    DataError
-        If it holds several images and none is chosen, the image is incomplete, or its
-        metadata do not name all dimensions.
+    `series` is its number if the file holds several, from 0. See `read_image`.
     """
-    pixels = TiffPixels(only_image(Path(path), series))
-    axes = pixels.layout.metadata.axes
-    if axes is None:
-        raise DataError(
-            f"{str(path)!r} has shape {pixels.shape} but its metadata do not name these "
-            f"dimensions ({pixels.layout.named!r}); use open_images and name the axes, for "
-            f"example {'STCZYX'[-pixels.ndim :]!r}."
-        )
-    return pixels[...], validate_axes(axes)
+    return TiffPixels(only_image(Path(path), series))[...]
 
 
 def write_tiff(
