@@ -40,7 +40,7 @@ def test_dimensions_without_a_name(tmp_path):
         metadata=None,
         photometric="minisblack",
     )
-    with pytest.raises(DataError, match="do not name all.* give the axes"):
+    with pytest.raises(DataError, match=r"do not name all.* give the axes"):
         read_image(tmp_path / "a.tif")
     assert read_image(tmp_path / "a.tif", axes="zyx")[1] == "ZYX"
 
