@@ -27,7 +27,7 @@ CODE, READING = "In Python", "Reading the result"
 """Sections of a tutorial that a notebook has."""
 ABOUT = """\
 This notebook holds the Python code of the [tutorial](../tutorials/{name}.md). It needs
-`napari-hush` with the extra `plot`, and takes one to two minutes on one CPU core."""
+`napari-hush` with the extra `plot`, and takes a few minutes on one CPU core."""
 
 
 @dataclass
