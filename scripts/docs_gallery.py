@@ -48,9 +48,15 @@ class Detail:
 
 BEFORE, AFTER = "Before", "After"
 PICTURES = {
+    "gallery-movie": Detail(
+        ("telomeres.tif", "telomeres_denoised.tif", "telomeres_mean.tif"),
+        ("One frame", "Denoised", "Mean of 50 frames"),
+        np.s_[20, 0:133, 43:162],
+        (98, 122),
+    ),
     "gallery-photon-counting": Detail(
         ("hazelnut.tif", "hazelnut_denoised.tif", "hazelnut_mean.tif"),
-        (BEFORE, AFTER, "Mean of five scans"),
+        ("One scan", "Denoised", "Mean of five scans"),
         np.s_[15:185, 80:199],
         (0, 130),
     ),
@@ -105,8 +111,12 @@ def images(wheels: Path) -> dict[str, tuple[NDArray[Any], str]]:
     flim = "napari_flim_phasor_plotter/data/{}_FLIM_single_image"
     spots = "spotiflow/sample_data/images/img_{}_2d.tif"
     scans = photons(member(wheels, flim.format("hazelnut") + ".ptu"), ".ptu")
+    movie = tiff(member(wheels, "spotiflow/sample_data/images/timelapse_telomeres_2d.tif"))
+    movie = movie[:50]
     tract = photons(member(wheels, flim.format("seminal_receptacle") + ".sdt"), ".sdt")
     return {
+        "telomeres": (movie, "TYX"),
+        "telomeres_mean": (movie.mean(axis=0, dtype=np.float32), "YX"),
         "hazelnut": (scans[0], "YX"),
         "hazelnut_mean": (scans.mean(axis=0, dtype=np.float32), "YX"),
         "receptacle": (tract[0], "YX"),
@@ -158,8 +168,9 @@ def draw(detail: Detail) -> Picture.Image:
     low, high = detail.limits
     panels = []
     for file in detail.files:
-        shown = (tifffile.imread(file)[detail.part].astype(np.float32) - low) / (high - low)
-        gray = np.rint(255 * np.clip(shown, 0, 1)).astype(np.uint8)
+        pixels = tifffile.imread(file)
+        shown = pixels[detail.part[-pixels.ndim :]].astype(np.float32)
+        gray = np.rint(255 * np.clip((shown - low) / (high - low), 0, 1)).astype(np.uint8)
         panels.append(Picture.fromarray(gray.repeat(detail.zoom, 0).repeat(detail.zoom, 1)))
     width, height = panels[0].size
     whole = Picture.new("L", (len(panels) * (width + GAP) - GAP, height + LINE), color=255)
