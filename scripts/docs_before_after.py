@@ -1,4 +1,4 @@
-"""Draw the first picture of README, before and after: see scripts/docs_pictures."""
+"""Draw a simulated image before and after, for docs/gallery.md: see docs_pictures."""
 
 from pathlib import Path
 
