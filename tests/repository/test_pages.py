@@ -31,7 +31,7 @@ READ_ONLY = {"docs/cluster.md", "docs/dev/reliability.md"}
 # Its commands take large files; its Python is run.
 TOO_LARGE = {"docs/large-data.md"}
 # Menus of napari, and of plugins in it; and a word in italics that is no label.
-MENUS = {"Plugins", "Filter", "Install/Uninstall"}
+MENUS = {"Plugins", "Filter", "Install/Uninstall Plugins"}
 MENUS |= {"Denoise (Hush)", "Denoise files (Hush)", "Denoise now (Hush)"}  # by napari
 MENUS |= {"Final model", "Independent channels"}  # labels made of names of fields
 NO_LABELS = {"italics"}
