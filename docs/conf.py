@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from sphinx.util.nodes import make_refnode
 
 from napari_hush import __version__
@@ -41,12 +43,19 @@ html_theme = "furo"
 html_title = f"napari-hush {__version__}"
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
+templates_path = ["_templates"]
+pygments_dark_style = "a11y-dark"  # no underlines, which look like links
 
 PACKAGES = (
     *("config", "dataset", "interop", "io", "lightning", "models"),
     *("n2v", "prediction", "quality"),
 )
 """Public packages, whose names come from several modules."""
+TWICE = 1400
+"""Width in pixels from which a picture is shown at half its size."""
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -60,6 +69,7 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-signature", _signature)
     # After napoleon, which takes the words before a colon for a type.
     app.connect("autodoc-process-docstring", _setting, priority=900)
+    app.connect("html-page-context", _page, priority=900)  # after the theme
 
 
 def _place(package: Any, name: str) -> tuple[str, int, str]:
@@ -138,3 +148,39 @@ def _short(value: Any) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], Frozen):
         return "(" + ", ".join(_short(part) for part in value) + ",)"
     return repr(value)
+
+
+def _page(app: Any, page: str, template: str, context: Any, doctree: Any) -> None:
+    """Mend what Sphinx and the theme write, for screen readers and for phones."""
+    # A caption of the list of pages is a heading without a level.
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
+    if "body" not in context:
+        return
+    body = context["body"]
+    # A signature on several lines is a list of definitions that defines nothing.
+    body = re.sub(r'(<span class="sig-paren">\(</span>\s*)<dl>', r'\1<dl role="none">', body)
+    # No phone has a line for so long a word of code.
+    body = re.sub(r'<span class="pre">(?=(?:[^<&]|&\w+;){31})', '<span class="pre long">', body)
+    context["body"] = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>', _picture(app), body)
+
+
+def _picture(app: Any) -> Any:
+    """Give a picture its size, which keeps the page still while it loads, and a link."""
+
+    def sized(found: re.Match[str]) -> str:
+        tag, source = found[0], found[1]
+        path = Path(app.srcdir) / "images" / source.rpartition("/")[2]
+        if path.suffix not in {".png", ".webp"} or not path.is_file():
+            return tag
+        with Image.open(path) as picture:
+            width, height = picture.size
+        # Screenshots have two pixels for each of the page.
+        scale = 2 if width >= TWICE else 1
+        size = f'width="{width // scale}" height="{height // scale}"'
+        tag = tag.replace("<img ", f"<img {size} ")
+        return f'<a class="picture" href="{source}">{tag}</a>' if scale == 2 else tag
+
+    return sized
