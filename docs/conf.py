@@ -162,8 +162,8 @@ def _page(app: Any, page: str, template: str, context: Any, doctree: Any) -> Non
     body = context["body"]
     # A signature on several lines is a list of definitions that defines nothing.
     body = re.sub(r'(<span class="sig-paren">\(</span>\s*)<dl>', r'\1<dl role="none">', body)
-    # No phone has a line for so long a word of code.
-    body = re.sub(r'<span class="pre">(?=(?:[^<&]|&\w+;){31})', '<span class="pre long">', body)
+    # Words of code that may break: with others in a table they would be too wide.
+    body = re.sub(r'<span class="pre">(?=(?:[^<&]|&\w+;){25})', '<span class="pre long">', body)
     context["body"] = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>', _picture(app), body)
 
 

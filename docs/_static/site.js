@@ -29,6 +29,26 @@ function reachIcon(icon, name) {
   tell();
 }
 
+/** A moving picture gets a button that stops it; it does not start where less motion is wished. */
+function makeStoppable(picture) {
+  const still = document.createElement("canvas");
+  const button = document.createElement("button");
+  const show = (stopped) => {
+    still.hidden = !stopped;
+    picture.hidden = stopped;
+    button.textContent = stopped ? "Play animation" : "Stop animation";
+  };
+  still.width = picture.naturalWidth;
+  still.height = picture.naturalHeight;
+  still.getContext("2d").drawImage(picture, 0, 0); // its first frame
+  still.setAttribute("role", "img");
+  still.setAttribute("aria-label", picture.alt);
+  button.className = "stop-button";
+  button.addEventListener("click", () => show(still.hidden));
+  picture.after(still, button);
+  show(window.matchMedia("(prefers-reduced-motion: reduce)").matches);
+}
+
 const NAMES = { ".sidebar-drawer": "Pages", ".toc-drawer": "Contents of this page" };
 for (const [selector, name] of Object.entries(NAMES)) {
   document.querySelector(selector)?.setAttribute("aria-label", name);
@@ -36,6 +56,9 @@ for (const [selector, name] of Object.entries(NAMES)) {
 for (const icon of document.querySelectorAll(".nav-overlay-icon")) reachIcon(icon, "Pages");
 for (const icon of document.querySelectorAll(".toc-overlay-icon:not(.no-toc)")) {
   reachIcon(icon, "Contents of this page");
+}
+for (const picture of document.querySelectorAll('article img[src$=".webp"]')) {
+  picture.decode().then(() => makeStoppable(picture));
 }
 reachScrollers();
 window.addEventListener("resize", reachScrollers);
