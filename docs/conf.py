@@ -55,7 +55,7 @@ PACKAGES = (
 )
 """Public packages, whose names come from several modules."""
 TWICE = 1400
-"""Width in pixels from which a picture is shown at half its size."""
+"""Width in pixels from which a picture has two pixels for each pixel of the page."""
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -173,14 +173,27 @@ def _picture(app: Any) -> Any:
     def sized(found: re.Match[str]) -> str:
         tag, source = found[0], found[1]
         path = Path(app.srcdir) / "images" / source.rpartition("/")[2]
-        if path.suffix not in {".png", ".webp"} or not path.is_file():
+        if not path.is_file():
             return tag
-        with Image.open(path) as picture:
-            width, height = picture.size
-        # Screenshots have two pixels for each of the page.
+        width, height = _size(path)
         scale = 2 if width >= TWICE else 1
         size = f'width="{width // scale}" height="{height // scale}"'
         tag = tag.replace("<img ", f"<img {size} ")
-        return f'<a class="picture" href="{source}">{tag}</a>' if scale == 2 else tag
+        # A diagram or a row of panels: a phone shows it at a size to read, and scrolls.
+        wide = path.suffix == ".svg" or width > 2.5 * height
+        if not wide and scale == 1:
+            return tag
+        kind = "picture wide" if wide else "picture"
+        return f'<a class="{kind}" href="{source}">{tag}</a>'
 
     return sized
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture in pixels."""
+    if path.suffix == ".svg":
+        box = re.search(r'viewBox="0 0 (\d+) (\d+)"', path.read_text(encoding="utf-8"))
+        assert box, path
+        return int(box[1]), int(box[2])
+    with Image.open(path) as picture:
+        return picture.size
