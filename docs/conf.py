@@ -161,9 +161,13 @@ def _page(app: Any, page: str, template: str, context: Any, doctree: Any) -> Non
         return
     body = context["body"]
     # A signature on several lines is a list of definitions that defines nothing.
-    body = re.sub(r'(<span class="sig-paren">\(</span>\s*)<dl>', r'\1<dl role="none">', body)
+    body = re.sub(
+        r'(<span class="sig-paren">\(</span>\s*)<dl>', r'\1<dl role="none">', body
+    )
     # Words of code that may break: with others in a table they would be too wide.
-    body = re.sub(r'<span class="pre">(?=(?:[^<&]|&\w+;){25})', '<span class="pre long">', body)
+    body = re.sub(
+        r'<span class="pre">(?=(?:[^<&]|&\w+;){25})', '<span class="pre long">', body
+    )
     context["body"] = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>', _picture(app), body)
 
 
@@ -192,8 +196,8 @@ def _picture(app: Any) -> Any:
 def _size(path: Path) -> tuple[int, int]:
     """Width and height of a picture in pixels."""
     if path.suffix == ".svg":
-        box = re.search(r'viewBox="0 0 (\d+) (\d+)"', path.read_text(encoding="utf-8"))
-        assert box, path
-        return int(box[1]), int(box[2])
+        box = path.read_text(encoding="utf-8").split('viewBox="')[1].split('"')[0]
+        width, height = box.split()[2:]
+        return int(width), int(height)
     with Image.open(path) as picture:
         return picture.size
