@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from sphinx.util.nodes import make_refnode
 
 from napari_hush import __version__
@@ -41,12 +43,19 @@ html_theme = "furo"
 html_title = f"napari-hush {__version__}"
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
+templates_path = ["_templates"]
+pygments_dark_style = "a11y-dark"  # no underlines, which look like links
 
 PACKAGES = (
     *("config", "dataset", "interop", "io", "lightning", "models"),
     *("n2v", "prediction", "quality"),
 )
 """Public packages, whose names come from several modules."""
+TWICE = 1400
+"""Width in pixels from which a picture has two pixels for each pixel of the page."""
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -60,6 +69,7 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-signature", _signature)
     # After napoleon, which takes the words before a colon for a type.
     app.connect("autodoc-process-docstring", _setting, priority=900)
+    app.connect("html-page-context", _page, priority=900)  # after the theme
 
 
 def _place(package: Any, name: str) -> tuple[str, int, str]:
@@ -138,3 +148,56 @@ def _short(value: Any) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], Frozen):
         return "(" + ", ".join(_short(part) for part in value) + ",)"
     return repr(value)
+
+
+def _page(app: Any, page: str, template: str, context: Any, doctree: Any) -> None:
+    """Mend what Sphinx and the theme write, for screen readers and for phones."""
+    # A caption of the list of pages is a heading without a level.
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
+    if "body" not in context:
+        return
+    body = context["body"]
+    # A signature on several lines is a list of definitions that defines nothing.
+    body = re.sub(
+        r'(<span class="sig-paren">\(</span>\s*)<dl>', r'\1<dl role="none">', body
+    )
+    # Words of code that may break: with others in a table they would be too wide.
+    body = re.sub(
+        r'<span class="pre">(?=(?:[^<&]|&\w+;){25})', '<span class="pre long">', body
+    )
+    context["body"] = re.sub(r'<img [^>]*src="([^"]+)"[^>]*>', _picture(app), body)
+
+
+def _picture(app: Any) -> Any:
+    """Give a picture its size, which keeps the page still while it loads, and a link."""
+
+    def sized(found: re.Match[str]) -> str:
+        tag, source = found[0], found[1]
+        path = Path(app.srcdir) / "images" / source.rpartition("/")[2]
+        if not path.is_file():
+            return tag
+        width, height = _size(path)
+        scale = 2 if width >= TWICE else 1
+        size = f'width="{width // scale}" height="{height // scale}"'
+        tag = tag.replace("<img ", f"<img {size} ")
+        # A diagram or a row of panels: a phone shows it at a size to read, and scrolls.
+        wide = path.suffix == ".svg" or width > 2.5 * height
+        if not wide and scale == 1:
+            return tag
+        kind = "picture wide" if wide else "picture"
+        return f'<a class="{kind}" href="{source}">{tag}</a>'
+
+    return sized
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture in pixels."""
+    if path.suffix == ".svg":
+        box = path.read_text(encoding="utf-8").split('viewBox="')[1].split('"')[0]
+        width, height = box.split()[2:]
+        return int(width), int(height)
+    with Image.open(path) as picture:
+        return picture.size

@@ -209,7 +209,7 @@ def draw_structures() -> None:
     size, shown = (256, 256), np.s_[64:192, 64:192]
     optics, detector = Optics(psf_width=2.0), Detector(photons=50, read_noise=1)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(6, 5, figsize=(7.5, 9.6), layout="constrained")
+        figure, axes = plt.subplots(6, 5, figsize=(7.36, 9.4), layout="constrained")
         columns = axes.reshape(3, 2, 5).swapaxes(1, 2).reshape(15, 2)
         for number, (pair, kind) in enumerate(zip(columns, (*KINDS, None), strict=True)):
             rng = np.random.default_rng([6 if kind else 27, number])
@@ -222,7 +222,7 @@ def draw_structures() -> None:
                 axis.imshow(shown_image, interpolation="nearest", **levels)
                 axis.set_axis_off()
             pair[0].set_title(kind or "two together")
-    save(figure, "pretraining.png")
+    save(figure, "pretraining.png", tight=False)
 
 
 # --- drawing ------------------------------------------------------------------------------

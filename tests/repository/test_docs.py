@@ -148,3 +148,20 @@ def test_no_page_of_ours_is_loaded_from_elsewhere(site):
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         assert not re.findall(r"<(?:script|img|link)[^>]+(?:src|href)=\"https?:", text)
+
+
+def test_pages_have_what_screen_readers_need(site):
+    """Faults that show without a browser; scripts/accessibility finds the others."""
+    pictures = 0
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert 'role="heading">' not in text, f"{path.name}: a heading without a level"
+        assert 'type="submit"' in text, f"{path.name}: a search without a button"
+        assert not re.search(r"<dl>\s*<dd>", text), f"{path.name}: a list without terms"
+        ids = re.findall(r'<[^>]*\sid="([^"]+)"', text)
+        assert len(ids) == len({*ids}), path.name
+        for picture in re.findall(r"<img [^>]*/?_images/[^>]+>", text):
+            assert re.search(r' alt="[^"]{20,}"', picture), picture
+            assert re.search(r' width="\d+" height="\d+"', picture), picture
+            pictures += 1
+    assert pictures > 20
