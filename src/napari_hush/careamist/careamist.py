@@ -538,7 +538,7 @@ class CAREamist:
         ------
         HushError
             Before anything is computed: if arrays are given, a custom result lacks its
-            function or ending, names collide, or a result exists already.
+            function or ending, names collide, or a result already exists.
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """

@@ -129,8 +129,9 @@ def _check_existing(
             raise _replaces(file, file)
         if number in refused:
             raise ExistingFileError(
-                f"The file {str(target)!r} exists already; choose another name or folder, "
-                "or use the option overwrite to replace it or resume to keep it."
+                f"The file {str(target)!r} already exists; choose another name or folder, "
+                "replace it with overwrite=True (--overwrite), or keep it with resume=True "
+                "(--resume)."
             )
         if target.is_dir() and not zarr_marks(target):
             raise ExistingFileError(
