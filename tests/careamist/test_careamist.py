@@ -172,7 +172,7 @@ def test_a_second_training_at_once_is_refused(tiny_config, noisy):
 
     careamist.on_progress = train_in_another_thread
     careamist.train(train_source=noisy)
-    assert "CAREamist of its own for each thread" in errors[0]
+    assert "separate CAREamist for each thread" in errors[0]
     assert careamist.get_losses()["train_step"] == list(range(careamist.model.steps))
 
 

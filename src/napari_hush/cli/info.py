@@ -29,7 +29,7 @@ EXAMPLES = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
-        metavar="MODEL",
+        metavar="MODEL|IMAGE",
         help="a model file or package, built-in for the built-in denoiser, or an image",
     )
 
