@@ -263,7 +263,7 @@ class FileWritten(Event):
 
 @dataclass(frozen=True)
 class FileKept(Event):
-    """The result of one file exists already and is kept."""
+    """The result of one file already exists and is kept."""
 
     path: Path
     source: Path | None = None

@@ -233,7 +233,7 @@ def test_correlated_noise_is_warned_of():
     assert "structN2V" in warnings_of(lines)["noise"]
     lowpass = np.exp(-90 * np.add.outer(np.fft.fftfreq(128) ** 2, np.fft.fftfreq(128) ** 2))
     smooth = np.fft.ifft2(np.fft.fft2(rng.normal(0, 9, shape)) * lowpass).real
-    assert "neighbors share noise" in warnings_of(smooth)["noise"]
+    assert "the noise of neighboring pixels is correlated" in warnings_of(smooth)["noise"]
     assert "noise" not in warnings_of(rng.normal(0, 9, shape))
 
 

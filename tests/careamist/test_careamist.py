@@ -172,7 +172,7 @@ def test_a_second_training_at_once_is_refused(tiny_config, noisy):
 
     careamist.on_progress = train_in_another_thread
     careamist.train(train_source=noisy)
-    assert "CAREamist of its own for each thread" in errors[0]
+    assert "separate CAREamist for each thread" in errors[0]
     assert careamist.get_losses()["train_step"] == list(range(careamist.model.steps))
 
 
@@ -740,7 +740,7 @@ def test_files_are_denoised_into_files(model, folder, tmp_path):
     assert targets == [root / "a.tif", root / "inner" / "b.v1.tif"]
     for target, image in zip(targets, images.values(), strict=True):
         np.testing.assert_array_equal(read_tiff(target), careamist.predict(image))
-    with pytest.raises(ExistingFileError, match=r"a\.tif' exists already"):
+    with pytest.raises(ExistingFileError, match=r"a\.tif' already exists"):
         careamist.predict_to_disk(source)
     assert careamist.predict_to_disk(source, overwrite=True) == targets
 

@@ -2,9 +2,12 @@
 
 import io
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -117,12 +120,33 @@ def test_resume_is_train_resume(model, capsys):
     assert "no run to resume" in capsys.readouterr().err
 
 
-def test_ctrl_c_has_a_code_of_its_own(model, capsys):
+@pytest.mark.parametrize("given", [[], ["--overwrite"], ["--resume"]])
+def test_ctrl_c_has_a_code_of_its_own_and_says_how_to_resume(model, capsys, given):
+    predict = ["predict", model, "cells.tif", "-o", "out", *given]
     with patch(
         "napari_hush.careamist.CAREamist.predict_to_disk", side_effect=KeyboardInterrupt
     ):
-        assert main(["predict", model, "cells.tif", "-o", "out"]) == ExitCode.INTERRUPTED
-    assert capsys.readouterr().err.endswith("hush: interrupted.\n")
+        assert main(predict) == ExitCode.INTERRUPTED
+    instead = " instead of --overwrite" if "--overwrite" in given else ""
+    assert capsys.readouterr().err.endswith(
+        f"hush: interrupted; the same command with --resume{instead} continues.\n"
+    )
+    assert main([*predict[:5], "--resume"]) == 0
+
+
+def test_ctrl_c_twice_in_training_names_the_command_that_resumes(model, capsys):
+    train = ["train", "cells.tif", *QUICK, "-o", "stopped.safetensors"]
+    with patch("napari_hush.careamist.CAREamist.train", side_effect=KeyboardInterrupt):
+        assert main(train) == ExitCode.INTERRUPTED
+    found = re.search(r"hush: interrupted; hush (.*) continues\.", capsys.readouterr().err)
+    assert main([*shlex.split(found[1]), "--quiet"]) == 0
+    assert Path("stopped.safetensors").is_file()
+
+
+def test_ctrl_c_in_a_command_with_nothing_to_resume(model, capsys):
+    with patch("napari_hush.cli.info.run", side_effect=KeyboardInterrupt):
+        assert main(["info", model]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "hush: interrupted.\n"
 
 
 def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch):

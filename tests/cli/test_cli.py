@@ -98,7 +98,7 @@ def test_a_configuration_file_with_changes(image, tiny_config):
     [
         (["train", "no.tif", "-o", "m.safetensors"], "no file or folder 'no.tif'"),
         (["train", "cells.tif", "-o", "m.pt"], "end the name in .safetensors"),
-        (["train", "cells.tif", "-o", "there.safetensors"], "exists already"),
+        (["train", "cells.tif", "-o", "there.safetensors"], "already exists"),
         (["train", "cells.tif", "--axes", "XY", "-o", "m.safetensors"], "given as 'XY'"),
         (["train", "cells.tif", "--epochs", "0", "-o", "m.safetensors"], "num_epochs"),
         (
@@ -129,7 +129,7 @@ def test_results_never_collide(image, tmp_path, capsys):
         (["cells.tif", "./cells.tif", "-o", "out"], "would both be written"),
         (["cells.tif", "a/cells.tif", "-o", "out.tif"], "cannot go into the one file"),
         (["cells.tif", "-o", "cells.tif", "--overwrite"], "would replace it"),
-        (["a/cells.tif", "-o", "cells.tif"], "exists already"),
+        (["a/cells.tif", "-o", "cells.tif"], "already exists"),
     ]:
         assert main(["predict", "m.safetensors", *command]) == 2
         assert says in capsys.readouterr().err

@@ -81,12 +81,16 @@ def test_local_workers_keep_no_profile(monkeypatch):
     [
         ("clean.ome.zarr", "tcp://127.0.0.1:9", "No Dask scheduler answers at 'tcp://127"),
         ("clean.ome.zarr", "there.json", "There is no scheduler file 'there.json'"),
-        ("clean.ome.zarr", "text.json", "text.json' is no scheduler file of Dask; give"),
-        ("clean.ome.zarr", "list.json", "list.json' is no scheduler file of Dask; give"),
-        ("clean.ome.zarr", "other.json", "other.json' is no scheduler file of Dask; give"),
-        ("clean.ome.zarr", "cut.json", "cut.json' is no scheduler file of Dask; give"),
-        ("clean.ome.zarr", "machine", "'machine' is no address of a Dask scheduler; give"),
-        ("clean.ome.zarr", "tcp://machine", "'tcp://machine' is no address of a Dask"),
+        ("clean.ome.zarr", "text.json", "text.json' is not a Dask scheduler file; give"),
+        ("clean.ome.zarr", "list.json", "list.json' is not a Dask scheduler file; give"),
+        ("clean.ome.zarr", "other.json", "other.json' is not a Dask scheduler file; give"),
+        ("clean.ome.zarr", "cut.json", "cut.json' is not a Dask scheduler file; give"),
+        (
+            "clean.ome.zarr",
+            "machine",
+            "'machine' is not the address of a Dask scheduler; give",
+        ),
+        ("clean.ome.zarr", "tcp://machine", "'tcp://machine' is not the address of a"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_refused(

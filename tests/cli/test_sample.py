@@ -77,7 +77,7 @@ def test_nothing_is_replaced_unless_that_is_asked_for(there, tmp_path, capsys):
     (tmp_path / there).touch()
     command = ["sample", "pairs", "-o", "a.tif"]
     assert main(command) == ExitCode.REFUSED
-    assert f"'{there}' exists already" in capsys.readouterr().err
+    assert f"'{there}' already exists" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert main([*command, "--overwrite"]) == 0
     assert len(list(tmp_path.iterdir())) == 3

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_former_key_in_a_file(tmp_path):
         config = load_configuration(tmp_path / "c.yml")
     assert config.training_config.checkpoint_every == 5
     assert "save_state_every" not in as_yaml(config)
+
+
+def test_comments_list_the_values_as_yaml_writes_them():
+    text = as_yaml(Configuration())
+    comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
+    assert not any(re.search(r"\b(None|True|False)\b", line) for line in comments)
+    possible = {
+        "struct_mask_axis": "values: none, horizontal, vertical, z, cross, square",
+        "precision": "values: auto, '32', bf16",  # 32 without quotes is a number
+        "lr_scheduler": "names: CosineAnnealingLR, ReduceLROnPlateau, StepLR",
+        "transforms": "names: XYFlip, XYRandomRotate90",
+    }
+    for name, words in possible.items():
+        assert re.search(rf"# Possible {words}\.\n *{name}:", text)
+    assert "# Possible values: n2v" not in text  # the help text names them
 
 
 def test_a_former_key_in_python():
@@ -150,12 +166,12 @@ def test_a_new_setting_is_hashed_unless_it_has_its_default():
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("1" * 5000, "no integer of 64 bits"),
-        ("0x" + "f" * 5000, "no integer of 64 bits"),
-        ("-0b" + "1" * 64, "no integer of 64 bits"),
-        ("1" + ":59" * 40, "no integer of 64 bits"),
+        ("1" * 5000, "not an integer of 64 bits"),
+        ("0x" + "f" * 5000, "not an integer of 64 bits"),
+        ("-0b" + "1" * 64, "not an integer of 64 bits"),
+        ("1" + ":59" * 40, "not an integer of 64 bits"),
         ("!!timestamp 5", "not YAML of plain values"),
-        ("!!int x", "no integer of 64 bits"),
+        ("!!int x", "not an integer of 64 bits"),
         ("2\n  batch_size: 3", "'batch_size' twice"),
         ("{a: 1, 'a': 2}", "'a' twice"),
     ],

@@ -74,7 +74,7 @@ def test_workers_that_the_shared_memory_cannot_hold_are_not_started(caplog, monk
         monkeypatch.setattr("shutil.disk_usage", lambda path, usage=usage: usage)
         monkeypatch.setattr("pathlib.Path.is_dir", lambda path: True)
         assert workers_that_fit(2, patches, 8) == workers
-    assert "1.05 MB of shared memory and 1.05 MB are free" in caplog.text
+    assert "1.05 MB of shared memory but only 1.05 MB are free" in caplog.text
     assert workers_that_fit(0, patches, 8) == 0
 
 

@@ -353,7 +353,7 @@ def test_refusals(careamist, plain, noisy, tmp_path):
         careamist.export_to_bmz(path, input_array=np.full_like(noisy, np.nan))
     assert not path.exists()
     path.write_bytes(b"mine")
-    with pytest.raises(ExistingFileError, match="exists already"):
+    with pytest.raises(ExistingFileError, match="already exists"):
         careamist.export_to_bmz(path)
     assert path.read_bytes() == b"mine"
     careamist.export_to_bmz(path, overwrite=True)

@@ -56,7 +56,7 @@ def test_only_known_endings(plain, tmp_path, name):
 
 def test_nothing_is_replaced_unasked(plain, tmp_path):
     (tmp_path / "m.pt").write_bytes(b"mine")
-    with pytest.raises(ExistingFileError, match="exists already"):
+    with pytest.raises(ExistingFileError, match="already exists"):
         export_model(plain, tmp_path / "m.pt")
     assert (tmp_path / "m.pt").read_bytes() == b"mine"
     export_model(plain, tmp_path / "m.pt", overwrite=True)

@@ -71,7 +71,7 @@ def test_a_log_that_fails_later_costs_no_model(tiny_config, noisy, tmp_path, cap
     careamist.train(train_source=noisy, log_dir=tmp_path / "logs")
     assert careamist.is_trained
     assert careamist.model.epochs == 2
-    assert "logged no further" in caplog.text
+    assert "no longer logged" in caplog.text
 
 
 def test_tensorboard(tiny_config, noisy, tmp_path):

@@ -39,7 +39,7 @@ def test_round_trip_to_the_bit(model, tmp_path):
 
 def test_nothing_is_replaced_unasked(model, tmp_path):
     path = save_model(model, tmp_path / "m.safetensors")
-    with pytest.raises(ExistingFileError, match="exists already"):
+    with pytest.raises(ExistingFileError, match="already exists"):
         save_model(model, path)
     save_model(model, path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]

@@ -253,7 +253,7 @@ def test_results_on_disk_name_it_and_are_told_apart(tmp_path, capsys):
     save_model(model, tmp_path / "m.safetensors")
     for path in (out, tmp_path / "m.safetensors"):
         assert main(["info", str(path)]) == 0
-        assert re.search(r"built in share +50%\n", capsys.readouterr().out)
+        assert re.search(r"built-in share +50%\n", capsys.readouterr().out)
     with pytest.raises(ExistingFileError, match="own_value"):
         careamist.predict_to_disk(
             tmp_path / "a.tif", own_value="off", resume=True, **settings

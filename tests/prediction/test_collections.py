@@ -73,7 +73,7 @@ def test_a_plate_by_one_command(model, tmp_path, monkeypatch, version, capsys):
         "images": [{"path": "0", "acquisition": 0}, {"path": "1", "acquisition": 1}]
     }
     assert main(command) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert sorted(p.name for p in (tmp_path / "out" / "plate.zarr").rglob(".*")) == []
 
 

@@ -371,7 +371,7 @@ def test_two_at_once_do_not_write_one_result(job):
 
 def test_what_is_there_is_replaced_when_allowed(job):
     job()
-    with pytest.raises(ExistingFileError, match="exists already"):
+    with pytest.raises(ExistingFileError, match="already exists"):
         job()
     with torch.no_grad():
         next(job.careamist.model.network.parameters()).add_(0.1)

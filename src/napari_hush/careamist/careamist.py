@@ -127,7 +127,7 @@ class CAREamist:
         self.enable_progress_bar = enable_progress_bar and on_progress is None
         if on_progress is not None and not callable(on_progress):
             raise ConfigurationError(
-                "on_progress is no function; give one, or leave it out."
+                "on_progress is not a function; give one, or leave it out."
             )
         self.on_progress: OnProgress = on_progress or _shown(bars=enable_progress_bar)
         self._control: RunControl | None = None  # of the run in progress
@@ -338,8 +338,8 @@ class CAREamist:
     def _refuse_while_training(self) -> None:
         if self._control is not None:
             raise TrainingError(
-                "This CAREamist is being trained; stop it first, or use a CAREamist of its "
-                "own for each thread."
+                "This CAREamist is being trained; stop it first, or use a separate "
+                "CAREamist for each thread."
             )
 
     def _on_event(self, event: Event) -> None:
@@ -538,7 +538,7 @@ class CAREamist:
         ------
         HushError
             Before anything is computed: if arrays are given, a custom result lacks its
-            function or ending, names collide, or a result exists already.
+            function or ending, names collide, or a result already exists.
         SomeFilesFailedError
             At the end: if some of several files cannot be read or do not suit the model.
         """
@@ -695,7 +695,7 @@ def _checked(callbacks: Any) -> tuple[L.Callback, ...]:
     for each in found if isinstance(found, list | tuple) else [found]:
         if not isinstance(each, Callback):
             raise ConfigurationError(
-                f"{type(each).__name__} in callbacks is no Callback of the package "
-                "pytorch_lightning; give a list of such."
+                f"{type(each).__name__} in callbacks is not a Callback of the package "
+                "pytorch_lightning; give a list of Callbacks."
             )
     return tuple(found)

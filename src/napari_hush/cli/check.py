@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_hush.cli.main import FILES, print_answer
+from napari_hush.cli.main import AXES, FILES, print_answer
 from napari_hush.errors import ConfigurationError, SourceTypeError
 
 DESCRIPTION = f"Analyze the noise of an image ({FILES}) and suggest a denoising method."
@@ -14,9 +14,7 @@ EXAMPLES = ("hush check cells.tif",)
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="an image file or a Zarr store")
-    parser.add_argument(
-        "--axes", help="one letter per dimension, e.g. ZYX (default: read from the file)"
-    )
+    parser.add_argument("--axes", help=f"{AXES} (default: read from the file)")
     for name in ("series", "scene", "field"):
         text = f"number of the {name} to analyze, from 0"
         parser.add_argument(f"--{name}", type=int, metavar="N", help=text)

@@ -39,8 +39,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="theirs",
         metavar="FILE.yml",
-        help="convert a configuration of CAREamics 0.1 to 0.3 (YAML or JSON); what has no "
-        "equivalent or another meaning is named",
+        help="convert a configuration of CAREamics 0.1 to 0.3 (YAML or JSON); settings "
+        "without an equivalent or with another meaning are named",
     )
     add_settings(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")

@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--author", action="append", metavar="NAME", help="an author; repeatable"
     )
     package.add_argument("--name", help="display name of the model")
-    package.add_argument("--description", help="its purpose, in one sentence")
+    package.add_argument("--description", help="purpose of the model, in one sentence")
     package.add_argument(
         "--license", metavar="SPDX", help="license of the model (default: CC-BY-4.0)"
     )
@@ -54,8 +54,8 @@ def run(options: argparse.Namespace) -> None:
     packed = output.suffix.lower() == ".zip"
     if given and not packed:
         raise ConfigurationError(
-            f"--{given[0]} is for packages, but {output.name!r} is none; leave it out, or "
-            "end the name in .zip."
+            f"--{given[0]} is for packages, but {output.name!r} is not one; leave it out, "
+            "or end the name in .zip."
         )
     refuse_existing(output, options.overwrite, "--overwrite")
     careamist = CAREamist(options.model)

@@ -29,7 +29,7 @@ EXAMPLES = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
-        metavar="MODEL",
+        metavar="MODEL|IMAGE",
         help="a model file or package, built-in for the built-in denoiser, or an image",
     )
 
@@ -174,9 +174,12 @@ def _lines(values: dict[str, Any]) -> str:
     values = {name: value for name, value in values.items() if value not in ([], None)}
     width = max(map(len, values))
     return "\n".join(
-        f"{name.replace('_', ' '):<{width}}  {_plain(value)}"
+        f"{_WORDS.get(name, name.replace('_', ' ')):<{width}}  {_plain(value)}"
         for name, value in values.items()
     )
+
+
+_WORDS = {"built_in": "built-in", "built_in_share": "built-in share"}
 
 
 def _plain(value: Any) -> str:

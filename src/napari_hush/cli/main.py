@@ -115,12 +115,18 @@ def _run(arguments: Sequence[str]) -> int:
         process = f" (process {number})" if number > 0 else ""
         print(f"hush{process}: {error}", file=sys.stderr)
         return ExitCode.REFUSED
-    except KeyboardInterrupt:
-        print("hush: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"hush: {'; '.join(['interrupted', *_notes(error)])}.", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except Terminated as ended:
-        print(f"hush: ended by {ended.name}.", file=sys.stderr)
+        words = [f"ended by {ended.name}", *_notes(ended)]
+        print(f"hush: {'; '.join(words)}.", file=sys.stderr)
         return int(str(ended))
+
+
+def _notes(error: BaseException) -> list[str]:
+    """How to resume the job, where a command has noted it."""
+    return list(getattr(error, "__notes__", ()))
 
 
 _OF_CAREAMICS = {
@@ -137,7 +143,7 @@ _OF_CAREAMICS = {
     "--num-epochs": "use --epochs",
     "--num-steps": "use --steps",
     "--masked-pixel-percentage": "use --masked-pixels",
-    "--struct-n2v-axis": "choose the method structn2v, and --struct-axis",
+    "--struct-n2v-axis": "choose the method structn2v and use --struct-axis",
     "--use-n2v2": "choose the method n2v2",
     "--experiment-name": "use --set experiment_name=NAME",
     "--loss": "use --set loss=NAME",
@@ -248,6 +254,7 @@ def _module(name: str) -> Command:
 
 FILES = "TIFF, Zarr, PNG, JPEG, BMP, GIF, WebP, CZI, ND2 or LIF"
 """The formats that images are read from."""
+AXES = "one letter out of S, T, C, Z, Y, X per dimension, e.g. ZYX"
 IMAGES = f"image files ({FILES}), folders of them, or patterns ('cells_*.tif')"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from napari_hush.cli.main import IMAGES, ExitCode, help_of, print_answer
+from napari_hush.cli.main import AXES, IMAGES, ExitCode, help_of, print_answer
 from napari_hush.errors import SomeFilesFailedError
 from napari_hush.system.job_env import is_first
 from napari_hush.system.optional import require
@@ -18,7 +18,7 @@ from napari_hush.system.signals import Terminated
 DESCRIPTION = (
     "Denoise images of any size with a model that hush train or napari "
     "saved. Images are read and results are written tile by tile. After a crash, the same "
-    "command computes the missing tiles only."
+    "command with --resume computes only what is missing."
 )
 EXAMPLES = (
     "hush predict cells.safetensors cells.tif -o cells_clean.tif",
@@ -39,8 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         metavar="NAME|FILE",
-        help="best, last, epoch-0010 and so on, of the training run of MODEL "
-        "(in MODEL.checkpoints, written with --set checkpoint_every_n_epochs=N), or a file",
+        help="use a checkpoint of the training run of MODEL: best, last, epoch-0010 and so "
+        "on (in MODEL.checkpoints; hush train writes them with "
+        "--set checkpoint_every_n_epochs=N), or a file",
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGES)
     parser.add_argument(
@@ -57,8 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--axes",
-        help="one letter per dimension, e.g. ZYX (default: as in training; for built-in "
-        "those of each file)",
+        help=f"{AXES} (default: as in training; for built-in those of each file)",
     )
     for name, default in _SELECTION.items():
         text = help_of(InferenceConfig.model_fields[name].description, default)
@@ -68,7 +68,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="tile size in pixels; affects memory use, not the result",
+        help="tile size in pixels, Y X or Z Y X; affects memory use, not the result "
+        "(default: automatic)",
     )
     parser.add_argument(
         "--tile-overlap",
@@ -90,8 +91,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=8,
         choices=(1, 2, 4, 8),
-        help="test-time augmentation: number of flips and rotations to average, 8 if none "
-        "is given (default: 1, no augmentation)",
+        help="test-time augmentation: number of flips and rotations to average, 8 for "
+        "--tta alone (default: 1, no augmentation)",
     )
     precision = InferenceConfig.model_fields["precision"].description
     parser.add_argument(
@@ -123,7 +124,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=("float32", "source"),
         default="float32",
-        help="data type of the results: float32, or that of each image, rounded and "
+        help="data type of the results: float32; source: that of each image, rounded and "
         "clipped (default: float32)",
     )
 
@@ -176,6 +177,8 @@ def run(options: argparse.Namespace) -> int:
         failed = error
         print(f"hush: {error}", file=sys.stderr)
     except (Terminated, KeyboardInterrupt) as error:  # what is done is still said
+        instead = " instead of --overwrite" * options.overwrite
+        error.add_note(f"the same command with --resume{instead} continues")
         ended = error
     if options.json and first:
         reasons = {str(file): why for file, why in failed.failed.items()} if failed else {}

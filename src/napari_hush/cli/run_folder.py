@@ -145,7 +145,7 @@ def _prepare(command: Command, *, is_new: bool) -> None:
     load_command(command.folder)
     if command.output.exists() and not command.overwrite:
         raise ExistingFileError(
-            f"{str(command.output)!r} exists already, where the run would save its model; "
+            f"{str(command.output)!r} already exists, where the run would save its model; "
             "move it away, then resume."
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_hush.axes import spatial_axes, validate_axes
 from napari_hush.boxes import Boxes, box_size
-from napari_hush.cli.main import help_of
+from napari_hush.cli.main import AXES, help_of
 from napari_hush.config import Configuration, fitting_pool_z, load_configuration, set_field
 from napari_hush.config.algorithm import Weights
 from napari_hush.config.base import field_paths
@@ -90,6 +90,8 @@ _CHOICES = {"--struct-axis": STRUCT_AXES, "--weights": get_args(Weights)}
 _ALIASES = {"--val-percentage": ["--val-share"]}
 _NARGS = {"--channels": "+", "--patch-size": "+"}
 _DEFAULTS = {
+    "--learning-rate": "0.001, for most built-in weights 3e-05",
+    "--masked-pixels": "5, for structn2v 1.5",
     "--patch-size": "64 64, or 16 64 64",
     "--struct-axis": STRUCT_AXES[0],
     "--target-axes": "read from the file",
@@ -101,14 +103,13 @@ MEASURED = 1000
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add options for the settings of a configuration."""
-    parser.add_argument(
-        "--axes", help="one letter per dimension, e.g. ZYX (default: read from the file)"
-    )
+    parser.add_argument("--axes", help=f"{AXES} (default: read from the file)")
     fields = field_paths(Configuration)
     for option, (path, kind, metavar) in _OPTIONS.items():
         field = fields[path]
         text = help_of(field.description, _DEFAULTS.get(option, field.default))
-        prefix = "for structn2v: " if option.startswith("--struct") else ""
+        if option.startswith("--struct"):
+            text = f"for structn2v: {text.replace(' (structN2V)', '')}"
         parser.add_argument(
             option,
             *_ALIASES.get(option, ()),
@@ -116,7 +117,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             metavar=metavar,
             choices=_CHOICES.get(option),
             nargs=_NARGS.get(option),
-            help=prefix + text,
+            help=text,
         )
     parser.add_argument(
         "--set",
@@ -158,13 +159,14 @@ def configuration(
     if options.struct_axis and method != "structn2v":
         raise ConfigurationError(
             f"--struct-axis {options.struct_axis} is for the method structn2v only; "
-            "choose structn2v, or leave the option out."
+            f"{_choose(options)} structn2v, or leave the option out."
         )
     changed = _set_options(tree, options)
     if tree["algorithm_config"]["algorithm"] == "n2v" and (paired or options.target_axes):
         option = "--target" if paired else "--target-axes"
         raise ConfigurationError(
-            f"{option} is for methods that learn from pairs; add --algorithm n2n or care."
+            f"{option} is for methods that learn from pairs; {_choose(options)} n2n or "
+            "care."
         )
     keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in changed
     config = _build(tree, keeps_pool_z=keeps_pool_z)
@@ -185,6 +187,11 @@ def configuration(
             if not options.quiet:
                 print(f"Patch size {' x '.join(map(str, fitting))}: {why}", file=sys.stderr)
     return config
+
+
+def _choose(options: argparse.Namespace) -> str:
+    """How the method of the command is chosen."""
+    return "add --algorithm" if hasattr(options, "algorithm") else "choose the method"
 
 
 def _build(tree: Tree, *, keeps_pool_z: bool) -> Configuration:

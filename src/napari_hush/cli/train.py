@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Train a model on noisy images (Noise2Void, N2V2, structN2V) or on pairs of images "
     "(Noise2Noise, CARE), and save it. Ctrl-C ends training early and saves the "
-    "model; hush resume continues a run that was killed."
+    "model. hush resume continues a run that was killed."
 )
 EXAMPLES = (
     "hush train cells.tif --axes YX --epochs 50 -o cells.safetensors",
@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="same as hush resume FOLDER; takes no other option",
     )
-    parser.add_argument("--config", metavar="FILE.yml", help="a configuration file")
+    parser.add_argument("--config", metavar="FILE.yml", help="configuration file (YAML)")
     parser.add_argument(
         "--algorithm",
         choices=tuple(METHODS),
@@ -111,15 +111,22 @@ def train_and_save(
                 careamist.save(command.output, overwrite=command.overwrite)
     except Terminated as error:
         ended = error
+    except KeyboardInterrupt as error:
+        error.add_note(_how_to_resume(command))
+        raise
     answer: dict[str, Any] = {"model": str(command.output)}
     text = f"Saved {getattr(options, 'output', None) or command.output}"
     if ended is not None:
         answer = {"model": None, "resume": str(command.folder)}
-        text = f"Interrupted; hush resume {shlex.quote(str(command.folder))} continues."
+        text = f"Interrupted; {_how_to_resume(command)}."
     if first:
         print_answer(options, text, answer | bars.training | bars.warnings_answer)
     if ended is not None:
         raise ended
+
+
+def _how_to_resume(command: Command) -> str:
+    return f"hush resume {shlex.quote(str(command.folder))} continues"
 
 
 def _new_command(options: argparse.Namespace) -> Command:

@@ -34,7 +34,7 @@ class UNetConfig(Frozen):
     n2v2: bool = False
     """Blurred max pooling and no top skip connection, to avoid checkerboards (N2V2)."""
     pool_z: tuple[bool, ...] | None = None
-    """Levels that downsample Z as well, from first to last; None for all of them.
+    """Whether each level downsamples Z as well, from first to last; None for all of them.
     Without any, patches and tiles can have any number of planes."""
     time_context: int = Field(0, ge=0, le=16, json_schema_extra=NEW)
     """Frames before and after each frame that the network sees as well; needs a T axis.
@@ -146,7 +146,7 @@ class OptimizerConfig(Frozen):
     learning_rate: float = Field(1e-3, gt=0, le=1)
     """Initial learning rate."""
     parameters: dict[str, Any] = Field(default_factory=dict)
-    """Other keyword arguments of the optimizer."""
+    """Other arguments of the optimizer, such as weight_decay: 0.01."""
 
     @model_validator(mode="after")
     def _known_parameters(self) -> OptimizerConfig:

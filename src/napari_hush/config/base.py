@@ -174,7 +174,7 @@ def field_paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
     for name, info in model.model_fields.items():
         found[name] = info
         if get_origin(info.annotation) is not tuple:  # items of a list have no path
-            for part in _parts(info.annotation):
+            for part in parts_of(info.annotation):
                 for path, inner in field_paths(part).items():
                     found.setdefault(f"{name}.{path}", inner)
     return found
@@ -202,7 +202,7 @@ def set_field(model: type[BaseModel], values: dict[str, Any], name: str, value: 
             inner[parent] = {}
         inner = inner[parent]
     above = paths.get(".".join(parents))
-    if key == "name" and above is not None and len(list(_parts(above.annotation))) > 1:
+    if key == "name" and above is not None and len(list(parts_of(above.annotation))) > 1:
         inner.clear()  # another kind has other settings
     inner[key] = value
     return path
@@ -215,7 +215,9 @@ def unknown_setting(model: type[BaseModel], where: Sequence[int | str]) -> str:
     for step in where[:-1]:
         named = [p for p in parts if step in p.model_fields]
         if named:
-            parts = [q for p in named for q in _parts(p.model_fields[str(step)].annotation)]
+            parts = [
+                q for p in named for q in parts_of(p.model_fields[str(step)].annotation)
+            ]
             above.append(str(step))
         else:  # the name of a union's member, or the number of an item
             kinds = [p for p in parts if "name" in p.model_fields]
@@ -255,10 +257,10 @@ def _resolved(paths: dict[str, FieldInfo], name: str) -> str:
     raise ConfigurationError(f"There is no setting {name!r}; {hint}.")
 
 
-def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
+def parts_of(annotation: Any) -> Iterator[type[BaseModel]]:
     """The configuration classes in the type of a field."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     else:
         for inner in get_args(annotation):
-            yield from _parts(inner)
+            yield from parts_of(inner)

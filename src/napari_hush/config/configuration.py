@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
 from napari_hush.axes import spatial_axes
 from napari_hush.config.algorithm import AlgorithmConfig
-from napari_hush.config.base import Frozen
+from napari_hush.config.base import Frozen, parts_of
 from napari_hush.config.data import DataConfig
 from napari_hush.config.training import TrainingConfig
 from napari_hush.config.transforms import fitting_transforms, misfit_of
@@ -25,6 +26,9 @@ from napari_hush.errors import (
     counted,
 )
 from napari_hush.system.atomic_write import as_path, whole_file
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 class Configuration(Frozen):
@@ -158,18 +162,47 @@ def save_configuration(config: Configuration, path: str | Path) -> Path:
 
 
 def as_yaml(config: Frozen) -> str:
-    """`config` as YAML, with the help text of each setting above it."""
+    """`config` as YAML, with the help text of each setting and its choices above it."""
     lines = []
     values = config.model_dump(mode="json")
     for name, field in type(config).model_fields.items():
-        if field.description:
-            lines.append(f"# {field.description.splitlines()[0]}")
+        lines += _comments(field)
         inner = getattr(config, name)
         if isinstance(inner, Frozen):
             lines += [f"{name}:", textwrap.indent(as_yaml(inner), "  ").rstrip()]
         else:
             lines.append(yaml.safe_dump({name: values[name]}, sort_keys=False).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _comments(field: FieldInfo) -> list[str]:
+    """The first line of the help text of `field`, and the choices that it does not name."""
+    words = re.sub(r"\bNone\b", "null", (field.description or "").partition("\n")[0])
+    comments = [f"# {words}"] if words else []
+    kinds = [kind for kind in parts_of(field.annotation) if "name" in kind.model_fields]
+    choices = [_flow(value) for value in _literals(field.annotation)]
+    if len(kinds) > 1:
+        names = [_flow(kind.model_fields["name"].default) for kind in kinds]
+        comments.append(f"# Possible names: {', '.join(names)}.")
+    elif len(choices) > 1 and not all(
+        re.search(rf"(?<![\w'-]){re.escape(choice)}(?![\w'-])", words) for choice in choices
+    ):
+        comments.append(f"# Possible values: {', '.join(choices)}.")
+    return comments
+
+
+def _literals(annotation: Any) -> list[Any]:
+    """The values of an annotation that is a ``Literal``, perhaps with None."""
+    if get_origin(annotation) is Literal:
+        found = (get_args(one) or (one,) for one in get_args(annotation))
+        return [value for values in found for value in values]
+    inner = [one for one in get_args(annotation) if one is not type(None)]
+    return _literals(inner[0]) if len(inner) == 1 else []
+
+
+def _flow(value: Any) -> str:
+    """A plain value as YAML writes it on a line, such as ``'32'`` for a text."""
+    return str(yaml.safe_dump(value)).partition("\n")[0]
 
 
 def load_configuration(path: str | Path) -> Configuration:
@@ -261,7 +294,7 @@ class _Loader(_Fastest):  # type: ignore[misc]
         except ValueError:  # of more digits than Python reads
             number = _LARGEST
         if abs(number) >= _LARGEST:
-            raise ValueError("it has a value that is no integer of 64 bits")
+            raise ValueError("it has a value that is not an integer of 64 bits")
         return number
 
 

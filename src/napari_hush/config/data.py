@@ -100,7 +100,7 @@ class BackgroundConfig(Frozen):
     """Exclude most background patches from training."""
 
     measure: Literal["mean", "std", "entropy", "max"] = "mean"
-    """Statistic of a patch: mean, standard deviation, entropy (bits) or maximum."""
+    """Statistic of a patch: mean, std (standard deviation), entropy (bits) or max."""
     threshold: float
     """Patches below it are background; in intensities of the first channel, or bits."""
     kept: float = Field(0.1, ge=0, le=1)
@@ -123,7 +123,7 @@ class DataConfig(_ImageSelection):
     """Images, patches, normalization and augmentation."""
 
     data_type: DataType = "array"
-    """Type of the images: arrays, or files: TIFF, Zarr, pictures, CZI, ND2, LIF, custom."""
+    """Type of the images: array, tiff, zarr, image (PNG etc.), czi, nd2, lif, custom."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     target_axes: Axes | None = Field(None, json_schema_extra=NEW)
@@ -146,11 +146,11 @@ class DataConfig(_ImageSelection):
     batch_size: int = Field(16, ge=1, le=4096)
     """Patches per optimizer step."""
     transforms: tuple[Transform, ...] = (XYFlipConfig(), XYRandomRotate90Config())
-    """Random flips and rotations of training patches; empty for none."""
+    """Random flips and rotations of training patches; an empty list for none."""
     normalization: NormalizationConfig = MeanStdConfig()
     """Normalization of intensities."""
     background: BackgroundConfig | None = None
-    """Background patches to exclude; None for none."""
+    """Background patches to exclude, by measure, threshold and kept; None for none."""
     image_means: tuple[FiniteFloat, ...] | None = None
     """Mean intensity of each channel; None to measure it on the training data."""
     image_stds: tuple[FiniteFloat, ...] | None = None
@@ -166,7 +166,7 @@ class DataConfig(_ImageSelection):
     val_percentage: float = Field(0.1, ge=0, le=1, json_schema_extra=NEW)
     """Fraction of the patches to validate on if there are no validation images (0 to 1)."""
     max_val_patches: int = Field(256, ge=0, json_schema_extra=NEW)
-    """Most patches to validate on, the same in every epoch; 0 for no validation.
+    """Patches to validate on at most, the same in every epoch; 0 for no validation.
     They are evenly spread over the images, validation images included, and only they are
     taken from training. A large number lifts the limit."""
     seed: int = Field(0, ge=0, lt=2**32)
@@ -204,7 +204,7 @@ class InferenceConfig(_ImageSelection):
     """Settings of a prediction."""
 
     data_type: DataType = "array"
-    """Type of the images: arrays, or files: TIFF, Zarr, pictures, CZI, ND2, LIF, custom."""
+    """Type of the images: array, tiff, zarr, image (PNG etc.), czi, nd2, lif, custom."""
     axes: Axes = "YX"
     """One letter per dimension out of S, T, C, Z, Y, X, slowest first."""
     channels: Channels = None
@@ -229,9 +229,9 @@ class InferenceConfig(_ImageSelection):
     """32: float32; bf16: mixed precision; auto: bf16 where it is faster; None as in
     training."""
     own_value: Literal["auto", "off"] = Field("auto", json_schema_extra=NEW)
-    """auto: add as much of a pixel's value, which N2V leaves out, and of the result of the
-    built-in denoiser as lowers the error (measured after training); off: the output of
-    the network alone."""
+    """auto: add each pixel's own value, which N2V leaves out, and the result of the
+    built-in denoiser, with the weights that lower the error (measured after training);
+    off: the output of the network alone."""
     dtype: Literal["float32", "source"] = "float32"
     """Data type of the results: float32, or that of each image, rounded and clipped."""
     image_means: tuple[float, ...] = Field(min_length=1)
@@ -276,7 +276,7 @@ def _check_channels(name: str, chosen: Channels, axes: str) -> None:
     if chosen is None:
         return
     if not chosen:
-        raise ValueError(f"{name} is empty; give a channel, or None for all")
+        raise ValueError(f"{name} is empty; give a channel, or leave {name} out for all")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"{name} {list(chosen)} repeats a channel; give each one once")
     if "C" not in axes:

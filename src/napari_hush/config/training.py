@@ -35,7 +35,7 @@ class TrainingConfig(Frozen):
     gradient_clip_norm: float | None = Field(None, gt=0)
     """Gradient clipping: largest L2 norm of the gradients; None for no clipping."""
     plateau_epochs: int = Field(10, ge=0)
-    """Report a plateau after this many epochs without a lower training loss; 0: never."""
+    """Epochs without a lower training loss that count as a plateau; 0 for no report."""
     plateau_tolerance: float = Field(0.005, ge=0, lt=1)
     """Smallest decrease that counts, as a fraction of the lowest loss (0 to 1)."""
     early_stopping_epochs: int = Field(0, ge=0)
@@ -43,13 +43,13 @@ class TrainingConfig(Frozen):
     Without validation data, the training loss counts. Not recommended for Noise2Void
     without a tolerance: the scatter of its loss is larger than late improvements."""
     early_stopping_tolerance: float | None = Field(None, ge=0, lt=1, json_schema_extra=NEW)
-    """Compare the mean loss of the last epochs, as many as above, with that of as many
-    epochs before, and stop if it is not lower by this fraction (0 to 1); None to compare
-    each epoch with the lowest loss."""
+    """Fraction by which the mean loss must decrease (0 to 1); None for single epochs.
+    The mean of the last early_stopping_epochs epochs is compared with that of as many
+    epochs before; single epochs are compared with the lowest loss."""
     final_model: Literal["auto", "best", "last"] = Field("auto", json_schema_extra=NEW)
-    """Weights after training: best, those of the epoch with the lowest validation loss;
-    last, those of the last step; auto: best for Noise2Noise and CARE, last for Noise2Void,
-    whose validation loss scatters more than the weights improve."""
+    """Weights after training: best (lowest validation loss), last (last step) or auto.
+    auto is best for Noise2Noise and CARE, and last for Noise2Void, whose validation loss
+    scatters more than the weights improve."""
     checkpoint_every_n_epochs: int = Field(0, ge=0, json_schema_extra=NEW)
     """Write the model to a file every n epochs, and the best and the last; 0 for never."""
     snapshots: int = Field(10, ge=0, le=1000)
@@ -59,7 +59,7 @@ class TrainingConfig(Frozen):
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv"
     """Logger of the losses, for hush train or if a log_dir is given."""
     devices: int = Field(1, ge=1, le=1024)
-    """Number of GPUs, or of processes without a GPU, on each machine; one in napari."""
+    """Number of GPUs on each machine, or of processes if it has none; one in napari."""
     nodes: int = Field(1, ge=1, le=100_000)
     """Number of machines, on which SLURM or torchrun starts the processes."""
     strategy: Literal["auto", "ddp"] = "auto"

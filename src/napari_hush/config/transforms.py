@@ -75,17 +75,17 @@ class N2VManipulateConfig(Frozen):
 
     name: Literal["N2VManipulate"] = "N2VManipulate"
     roi_size: int = Field(11, ge=3, le=21)
-    """Side of the window a masked pixel's replacement is drawn from, in pixels (odd)."""
+    """Side of the window that replacements are drawn from, in pixels (odd, 3 to 21)."""
     masked_pixel_percentage: float = Field(5.0, ge=0.05, le=10)
-    """Percentage of the pixels of each patch that are masked; lower for structN2V."""
+    """Percentage of the pixels of a patch to mask (0.05 to 10); lower for structN2V."""
     strategy: Literal["uniform", "median"] = "uniform"
-    """Replace by a random pixel of the window, or by its median (N2V2)."""
+    """uniform: replace by a random pixel of the window; median: by its median (N2V2)."""
     struct_mask_axis: StructAxis = "none"
     """Axis along which neighbors are masked as well, for correlated noise (structN2V)."""
     struct_mask_span: int = Field(5, ge=3, le=31)
-    """Length of the mask along that axis, the masked pixel included, in pixels (odd)."""
+    """Length of the mask along that axis, center included, in pixels (odd, 3 to 31)."""
     struct_mask: tuple[Plane, ...] | Plane | None = None
-    """Neighbors to mask: 0 and 1, (Y, X) or (Z, Y, X), odd sides; None for an axis."""
+    """Neighbors to mask: 0 and 1, (Y, X) or (Z, Y, X), odd sides; None to use the axis."""
 
     @model_validator(mode="before")
     @classmethod

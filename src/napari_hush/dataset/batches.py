@@ -196,8 +196,8 @@ def workers_that_fit(workers: int, dataset: Any, batch_size: int) -> int:
     if needed <= (free := shutil.disk_usage(_SHARED_MEMORY).free):
         return workers
     _log.warning(
-        "The batches of %s need %s of shared memory and %s are free, so patches are loaded "
-        "in the training process; in Docker, set --shm-size.",
+        "The batches of %s need %s of shared memory but only %s are free, so patches "
+        "are loaded in the training process; in Docker, set --shm-size.",
         counted(workers, "worker process"),
         format_bytes(needed),
         format_bytes(free),

@@ -173,7 +173,7 @@ def _check_version(version: Any) -> None:
     found = re.match(r"(\d+)\.(\d+)", str(version or "0.3"))
     if found is None or not (0, 1) <= tuple(map(int, found.groups())) <= (0, 3):
         raise ConfigurationError(
-            f"it is of version {version} of CAREamics, but those of 0.1 to 0.3 can be read"
+            f"it is of CAREamics {version}, but only versions 0.1 to 0.3 can be read"
         )
 
 

@@ -133,8 +133,8 @@ def load_careamics_configuration(path: str | Path) -> Configuration:
     values = yaml_values(path, json.loads if path.suffix.lower() == ".json" else None)
     if not is_of_careamics(values):
         raise ConfigurationError(
-            f"{str(path)!r} is no configuration of CAREamics; one of napari-hush needs no "
-            "conversion."
+            f"{str(path)!r} is not a configuration of CAREamics; one of napari-hush needs "
+            "no conversion."
         )
     conversion = _Conversion(values)
     try:
@@ -144,7 +144,7 @@ def load_careamics_configuration(path: str | Path) -> Configuration:
     except MALFORMED as error:
         raise ConfigurationError(
             f"{str(path)!r} is not as CAREamics writes it ({type(error).__name__}: "
-            f"{error}); save it anew with careamics.config.save_configuration."
+            f"{error}); save it again with careamics.config.save_configuration."
         ) from error
     for note in conversion.notes:
         _log.warning("%s", note)

@@ -73,7 +73,7 @@ def onnx_model(model: Model, *, scaled: bool = True) -> Any:
         producer_name="napari-hush",
     )
     proto.doc_string = (
-        f"{'Intensities' if scaled else 'Normalised intensities'} in and out, float32, "
+        f"{'Intensities' if scaled else 'Normalized intensities'} in and out, float32, "
         f"axes {', '.join(['batch', 'channel', *sizes])}."
     )
     onnx.helper.set_model_props(proto, _properties(model, scaled))

@@ -187,7 +187,7 @@ def _converted(array: Any, name: str) -> NDArray[Any]:
     """`array` as numpy array; a SourceTypeError if that fails."""
     if _kind(array)[0] == "PIL" and array.mode in ("P", "PA"):
         raise SourceTypeError(
-            f"{_start(name)} has a palette, so its pixels are no intensities; give "
+            f"{_start(name)} has a palette, so its pixels are not intensities; give "
             "image.convert('L') or image.convert('RGB')."
         )
     try:

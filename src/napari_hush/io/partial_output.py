@@ -177,7 +177,8 @@ class PartialOutput:
             if target.exists() and not self.overwrite:
                 raise ExistingFileError(
                     f"{str(target)!r} was created by another program while the image was "
-                    "denoised; move it away, or denoise again with the option overwrite."
+                    "denoised; move it away, or denoise again with overwrite=True "
+                    "(--overwrite)."
                 )
             if target.is_dir():  # a folder cannot be replaced by another
                 old = target.with_name(f".{target.name}.{os.getpid()}.old")
@@ -236,7 +237,7 @@ class Journal:
             raise ExistingFileError(
                 f"There is an unfinished result in {str(path.parent)!r} ({path.name}), "
                 f"begun with another {other}; resume it with the same {other}, or "
-                "use the option overwrite to begin again."
+                "start over with overwrite=True (--overwrite)."
             )
         return cls(path, np.frombuffer(table, _TYPE).copy(), len(header))
 

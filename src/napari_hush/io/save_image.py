@@ -66,7 +66,7 @@ def write_image(
     UnwritableFileError
         If it cannot be written: disk full, folder read-only, and so on.
     """
-    refuse_existing(path, overwrite, "the option overwrite")
+    refuse_existing(path, overwrite)
     if path.is_dir() and not is_zarr(path):
         raise ExistingFileError(f"{str(path)!r} is a folder; choose another name.")
     refuse_masked(image.mask, image.name)

@@ -58,7 +58,7 @@ def check_source(
     for number, part in enumerate(parts):
         if is_path(part) != is_path(parts[0]):
             raise SourceTypeError(
-                "The list of images mixes arrays and paths; give arrays or paths only."
+                "The list of images mixes arrays and paths; give only arrays or only paths."
             )
         if not is_path(part):
             check_array(part, "the array" if len(parts) == 1 else f"array {number}")

@@ -108,8 +108,8 @@ def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
                 return CSVLogger(folder, name="")
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"The logger {kind!r} needs a package that is not installed; pip install "
-            f"'napari-hush[{kind}]', or set logger to csv."
+            f"The logger {kind!r} needs a package that is not installed; run: pip "
+            f"install 'napari-hush[{kind}]', or set logger to csv."
         ) from error
 
 
@@ -136,7 +136,7 @@ class LossLog:
             self._record(logger, event)
         except OSError as error:
             self._trainer.loggers = []
-            _log.warning("The losses are logged no further: %s.", error)
+            _log.warning("The losses are no longer logged: %s.", error)
 
     def _record(self, logger: Logger, event: Event) -> None:
         if isinstance(event, StepsDone):

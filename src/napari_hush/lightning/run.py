@@ -319,8 +319,8 @@ def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
         run.control.stop(signal.SIGTERM)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            "The device has not enough memory for this network; use fewer filters, or "
-            "another device."
+            "The device does not have enough memory for this network; use fewer filters, "
+            "or another device."
         ) from error
     except RuntimeError as error:
         if "DataLoader worker (pid" in str(error):

@@ -38,14 +38,13 @@ def choose_device(wish: str) -> torch.device:
         index = _own_gpu() if device.index is None else device.index
         if index >= count:
             raise ConfigurationError(
-                f"The device {wish!r} was asked for but torch sees {count} NVIDIA GPUs; "
+                f"The device is {wish!r} but torch sees {count} NVIDIA GPUs; "
                 "use 'auto' or 'cpu', or install a torch built for your GPU."
             )
         return torch.device("cuda", index)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigurationError(
-            "The device 'mps' was asked for but torch sees no Apple GPU; use 'auto' or "
-            "'cpu'."
+            "The device is 'mps' but torch sees no Apple GPU; use 'auto' or 'cpu'."
         )
     return device
 
@@ -70,7 +69,8 @@ def _do_without_lost_threads() -> None:
         torch.set_num_threads(1)
         _log.warning(
             "This process was forked from one that had computed, so it computes with one "
-            "thread, and results may differ by rounding; start it by spawn for all threads."
+            "thread, and results may differ by rounding; start it with the method 'spawn' "
+            "to use all threads."
         )
     _computed, _threads_lost = True, False
 

@@ -211,7 +211,7 @@ def refuse_other_results(targets: Iterable[Path], **wanted: Any) -> None:
         ]
         if other:
             raise ExistingFileError(
-                f"{str(target)!r} exists already but was not made with this "
-                f"{' and '.join(other)}; choose another folder, or use the option "
-                "overwrite."
+                f"{str(target)!r} already exists but was not made with this "
+                f"{' and '.join(other)}; choose another folder, or replace it with "
+                "overwrite=True (--overwrite)."
             )

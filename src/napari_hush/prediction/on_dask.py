@@ -101,8 +101,8 @@ def connected(address: str) -> Iterator[Client]:
     scheme, _, place = address.rpartition("://")
     if scheme in _WITH_PORT and not re.search(r":\d+/?$", place):
         raise ConfigurationError(
-            f"{address!r} is no address of a Dask scheduler; give host and port, such as "
-            "tcp://machine:8786, or a scheduler file (.json), or local."
+            f"{address!r} is not the address of a Dask scheduler; give host and port, such "
+            "as tcp://machine:8786, or a scheduler file (.json), or local."
         )
     try:
         client = Client(address, timeout=_CONNECT_TIMEOUT, set_as_default=False)
@@ -127,7 +127,7 @@ def _address_in(file: Path) -> str:
         found = json.loads(file.read_text(encoding="utf-8"))["address"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{str(file)!r} is no scheduler file of Dask; give the one that dask scheduler "
+            f"{str(file)!r} is not a Dask scheduler file; give the one that dask scheduler "
             "--scheduler-file writes, or an address, or local."
         ) from error
     return str(found)

@@ -132,8 +132,9 @@ def _too_far(noise: NoiseCorrelation) -> str:
     return (
         f"Noise is correlated over {reach} pixels in every direction "
         f"(correlation of neighbors {noise.x[1]:.2f} along X, {noise.y[1]:.2f} along Y), "
-        "as fine structure is, so Noise2Void cannot work and structN2V hardly: train on "
-        "raw data that were neither smoothed nor enlarged, or on pairs (Noise2Noise, CARE)."
+        "as fine structure is, so Noise2Void cannot remove it and structN2V hardly can: "
+        "train on raw data that were neither smoothed nor enlarged, or on pairs "
+        "(Noise2Noise, CARE)."
     )
 
 

@@ -56,8 +56,8 @@ def _verdict(
     least = blurs[best]
     noise_left = (
         f"Noise is left: {spectra.noise_left:.0%} of it (standard deviation) is in the "
-        "result; train, or train longer, or use structN2V if neighboring pixels share "
-        "their noise."
+        "result; train, or train longer, or use structN2V if the noise of neighboring "
+        "pixels is correlated."
     )
     keeps_noise = _keeps_noise(spectra, least)
     if not keeps_noise and _passes(spectra, least.error, _PASSES):
@@ -65,7 +65,7 @@ def _verdict(
             if _passes(blurs[sigma], min(least.error, spectra.error), _CONTROL_PASSES):
                 return "too noisy to judge", (
                     f"A {name} would leave the same residual: the image is too noisy, or "
-                    "has too little structure, to tell whether some was removed."
+                    "has too little structure, to tell whether any was removed."
                 )
         return "good", "The residual has no structure: only noise was removed."
     gain, scaled = spectra.with_gain()
@@ -89,11 +89,11 @@ def _verdict(
         blur = f"a blur of {best:g} {pixels}" if best < np.inf else "a flat image"
         return "structure lost", (
             f"Structure was lost: the error is about {times:.1f} times that of {blur}; "
-            "train longer, or with more and more similar data."
+            "train longer, or on more images like this one."
         )
     return "look closer", noise_left if not mostly else (
         "A little structure may be in the residual; compare it with the result, and train "
-        "longer if you recognize the image."
+        "longer if you recognize the image in it."
     )
 
 

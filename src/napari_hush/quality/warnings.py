@@ -99,8 +99,8 @@ def correlated_noise(image: Image) -> WarningIssued | None:
         advice = "use raw data that were neither smoothed nor enlarged, or train on pairs"
     return WarningIssued(
         "noise",
-        f"In {image.name} neighbors share noise (correlation {x:.2f} along X, {y:.2f} "
-        f"along Y), some of which the built-in denoiser keeps; {advice}.",
+        f"In {image.name} the noise of neighboring pixels is correlated ({x:.2f} along X, "
+        f"{y:.2f} along Y), and the built-in denoiser keeps some of it; {advice}.",
     )
 
 
@@ -151,7 +151,7 @@ def loss_warning(
         )
     return WarningIssued(
         "loss",
-        f"The loss rose to {max(epochs):.3g} and ended at {last:.3g}, its lowest value is "
+        f"The loss rose to {max(epochs):.3g} and ended at {last:.3g}, its lowest value was "
         f"{lowest:.3g}, so the model is of little use; train with a smaller learning rate.",
     )
 
@@ -313,7 +313,7 @@ class UnseenIntensities:
                 "intensities",
                 f"The pixels of {name} are {self._lowest:.4g} to {self._highest:.4g} but "
                 f"the training data {self._trained_on}, so they are in another unit and "
-                "the result is wrong; scale the image as the training data were.",
+                "the result is wrong; scale the image like the training data.",
             )
         most, how = max((self._above, "brighter"), (self._below, "darker"))
         if not self._pixels or most < UNSEEN * self._pixels:

@@ -54,7 +54,7 @@ def refuse_existing(
     """
     if path.exists() and not overwrite:
         raise ExistingFileError(
-            f"The file {str(path)!r} exists already; choose another name, or replace it "
+            f"The file {str(path)!r} already exists; choose another name, or replace it "
             f"with {permission}."
         )
 

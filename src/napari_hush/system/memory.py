@@ -77,8 +77,8 @@ def require_memory(needed: int, what: str, advice: str) -> None:
     """
     if needed > (free := free_memory()):
         raise OutOfMemoryError(
-            f"{what} would take {format_bytes(needed)} of memory and {format_bytes(free)} "
-            f"are free; {advice}."
+            f"{what} would take {format_bytes(needed)} of memory but only "
+            f"{format_bytes(free)} are free; {advice}."
         )
 
 

@@ -138,7 +138,7 @@ class Bars:
                 self._print(f"Wrote {event.path}")
             case events.FileKept():
                 self.files.append(str(event.path))
-                self._print(f"Kept {event.path}, which exists already")
+                self._print(f"Kept {event.path}, which already exists")
             case events.FileFailed():
                 self._close()
 

@@ -202,7 +202,7 @@ def test_folder_that_may_not_be_read(folder, monkeypatch):
 
     monkeypatch.setattr("os.scandir", refuse)
     for call in (file_type, list_files):
-        with pytest.raises(NoPermissionError, match="may not be read"):
+        with pytest.raises(NoPermissionError, match="You may not read"):
             call(folder, "tiff")
     assert issubclass(NoPermissionError, PermissionError)
 

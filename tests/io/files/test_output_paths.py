@@ -146,7 +146,7 @@ def test_results_of_version_0_1_are_found(here, kind, former, now):
     journal_path(here / "out" / former).write_text("begun")
     assert planned(sources, kind=kind) == [former]
     (here / "out" / now).write_text("done")
-    with pytest.raises(ExistingFileError, match="exists already"):
+    with pytest.raises(ExistingFileError, match="already exists"):
         planned(sources, kind=kind)
 
 

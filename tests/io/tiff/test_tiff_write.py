@@ -47,7 +47,7 @@ def test_dimensions_without_a_name(tmp_path):
 
 def test_nothing_is_replaced_unasked(tmp_path):
     first = write_tiff(tmp_path / "a.tif", np.zeros((4, 4), "uint8"), "YX")
-    with pytest.raises(ExistingFileError, match="exists already"):
+    with pytest.raises(ExistingFileError, match="already exists"):
         write_tiff(first, np.ones((4, 4), "uint8"), "YX")
     assert read_tiff(first).max() == 0
     write_tiff(first, np.ones((4, 4), "uint8"), "YX", overwrite=True)

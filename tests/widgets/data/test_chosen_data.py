@@ -121,7 +121,7 @@ PROBLEMS = {
     ),
     "target without validation": (
         ChosenData((CELLS,), "YX", (OTHER,), (), (image(),)),
-        "target without image",
+        "target without an image",
     ),
     "validated on itself": (
         ChosenData((CELLS,), "YX", (OTHER,), (CELLS,), (OTHER,)),

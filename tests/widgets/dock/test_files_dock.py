@@ -107,11 +107,11 @@ def test_results_that_exist_are_skipped_or_replaced(files, folder, model, tmp_pa
     (clean / "cells 1.tif").write_text("mine")
     fill(files, folder, model, clean)
     files.until(lambda: files.find("files_start").text() == "Denoise 2 files")
-    assert files.status == "3 files; 1 done before."
+    assert files.status == "3 files; 1 already done."
     denoise(files)
-    assert files.status == "2 of 3 denoised into “clean”; 1 done before."
+    assert files.status == "2 of 3 denoised into “clean”; 1 already done."
     assert (clean / "cells 1.tif").read_text() == "mine"
-    assert states(files)["cells 1.tif"] == "done before"
+    assert states(files)["cells 1.tif"] == "already done"
     files.click("files_replace")
     files.until(lambda: files.find("files_start").text() == "Denoise 3 files")
     denoise(files)

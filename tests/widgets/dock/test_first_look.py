@@ -97,7 +97,9 @@ def test_correlated_noise_gets_no_first_look(viewer, hand):
     for name in ("num_epochs", "num_steps", "batch_size"):
         hand.find(name).setValue(1)
     hand.click("denoise_now")
-    hand.until(lambda: "There is no first look, as noise is correlated." in hand.status)
+    hand.until(
+        lambda: "There is no first look, because the noise is correlated." in hand.status
+    )
     hand.until(lambda: "lines denoised" in viewer.layers)
     hand.until_ready("denoise_now")
     assert names(viewer) == ["lines", "lines denoised"]

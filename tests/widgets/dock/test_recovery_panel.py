@@ -158,7 +158,7 @@ def test_several_are_counted_and_come_one_after_the_other(
     interrupted("two")
     hand = offered()
     words = hand.find("interrupted_words")
-    assert words.text().endswith(" It is the last of 2 such runs.")
+    assert words.text().endswith(" It is the latest of 2 such runs.")
     first = words.text()
     hand.click("interrupted_discard")
     assert hand.find("interrupted").isVisible()

@@ -40,8 +40,7 @@ IMAGES = {
     ),
     "blurred": (
         noisy_image(5, 5),
-        "✗ Noise is correlated in all directions: blind-spot training would keep it; use "
-        "repeats with N2N",
+        "✗ Noise is correlated in all directions: N2N fits, N2V does not",
     ),
 }
 
@@ -137,7 +136,7 @@ def test_new_pixels_and_axes_are_checked_again(viewer, hand):
     told = []
     panel.checked.connect(lambda report: told.append((report, panel.is_pending)))
     layer.data = np.full((64, 64), 7.0)
-    hand.until(lambda: "constant" in line_of(hand), 10)
+    hand.until(lambda: "cannot be measured" in line_of(hand), 10)
     assert told == [(None, True), (None, False)]
     viewer.layers.clear()
     assert line_of(hand) == ""
@@ -147,7 +146,7 @@ def test_new_pixels_and_axes_are_checked_again(viewer, hand):
 def test_pixels_that_are_repaired_in_place_are_checked_again(viewer, hand, how):
     good = np.random.default_rng(0).normal(100, 10, (64, 72)).astype(np.float32)
     layer = viewer.add_image(np.full_like(good, 5), name="cells")
-    hand.until(lambda: "constant" in hand.find("noise").text())
+    hand.until(lambda: "cannot be measured" in hand.find("noise").text())
     hand.until(lambda: not hand.find("denoise_now").isEnabled())
     layer.data[:] = good
     if how == "refresh":

@@ -397,7 +397,7 @@ def test_it_is_resumed_only_once(quick, noisy):
     task = Training.of(run)
     with (
         FileLock(run.folder / "in-use"),
-        pytest.raises(TrainingError, match="runs in another window"),
+        pytest.raises(TrainingError, match="continues in another window"),
     ):
         task(ignore, StopRequest())
     assert task(ignore, StopRequest()).is_trained
@@ -440,7 +440,7 @@ def test_a_running_training_cannot_be_discarded(quick, noisy):
     run = interrupt(Training(quick(), TrainingData((noisy,)), "cells"))
     with (
         FileLock(run.folder / "in-use"),
-        pytest.raises(TrainingError, match="runs in another window"),
+        pytest.raises(TrainingError, match="continues in another window"),
     ):
         crash_recovery.discard(run.folder)
     assert interrupted_runs() == [run]

@@ -100,12 +100,12 @@ def test_failed_and_kept_images_leave_the_time_of_the_others(job):
     assert job.seconds_left(6.0) == pytest.approx(4 * 200 / 400)
     assert job.status(6.0).startswith("4 of 4 · ")
     assert job.status(6.0).endswith(" · 1 failed")
-    assert words(job)[:3] == ["done before", "failed", "done"]
+    assert words(job)[:3] == ["already done", "failed", "done"]
     assert job.rows[1].reason == "it is damaged"
     assert str(B) in job.rows[1].tip
     job.take([tiles(4), written(D)], 7.0)
     assert job.summary("clean", stopped=False) == (
-        "2 of 4 denoised into “clean”; 1 done before; 1 failed."
+        "2 of 4 denoised into “clean”; 1 already done; 1 failed."
     )
 
 
@@ -156,7 +156,7 @@ def test_what_a_check_has_found():
         [FilesFound((A, B), {A: Path("/clean/a.tif")}, {C: "it is empty"}, ("1 skipped",))],
         0,
     )
-    assert progress.found() == "3 files; 1 done before; 1 cannot be denoised."
+    assert progress.found() == "3 files; 1 already done; 1 cannot be denoised."
     assert progress.action == "Denoise 1 file"
     assert progress.warnings() == "1 skipped"
     assert progress.rows[0].result == Path("/clean/a.tif")

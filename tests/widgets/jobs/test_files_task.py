@@ -176,7 +176,7 @@ def _texts(folder):
     [
         (lambda folder: folder / "gone", "There is no file or folder"),
         (lambda folder: folder / "gone.tif", "There is no file or folder"),
-        (_docx, "“notes.docx” is no image"),
+        (_docx, "“notes.docx” is not an image"),
         (_empty, "There is no image in “empty”"),
         (_texts, "There is no image in “texts”"),
     ],

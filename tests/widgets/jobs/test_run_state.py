@@ -158,7 +158,7 @@ def test_training_that_ends_early_is_not_a_stop():
     state = advance(state, EarlyStopped(epoch=9, epochs=5), 1.0)
     state = advance(state, TrainingDone(stopped=True, seconds=1.0), 1.0)
     assert not state.stopped
-    assert "until the loss levelled off" in after_training(state)
+    assert "until the loss leveled off" in after_training(state)
 
 
 def test_a_plateau_is_a_hint():
@@ -189,7 +189,7 @@ def test_estimates_have_one_unit(seconds: float, text: str) -> None:
         (1, "falls", True),
         (19, "falls", True),
         (20, "falls", False),
-        (5, "has levelled off", False),
+        (5, "has leveled off", False),
     ],
 )
 def test_a_stop_in_the_first_half_is_early_while_the_loss_falls(done, loss, early):

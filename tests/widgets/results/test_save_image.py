@@ -178,7 +178,7 @@ def test_an_existing_file_is_replaced_only_after_a_question(viewer, save, noisy,
     path = tmp_path / "cells denoised.tif"
     path.write_text("old")
     answers = save(replace="Cancel")
-    assert answers.asked == ["“cells denoised.tif” exists already."]
+    assert answers.asked == ["“cells denoised.tif” already exists."]
     assert path.read_text() == "old"
     save()
     assert np.array_equal(tifffile.imread(path), 2 * noisy)

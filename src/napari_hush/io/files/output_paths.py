@@ -76,8 +76,8 @@ def plan_targets(
         targets = [output / inner if len(files) > 1 else output for _, inner in places]
     elif format_of_name(output.name) and not output.is_dir():
         raise ConfigurationError(
-            f"The name {output.name!r} is that of an image of another kind; give a folder, "
-            f"or a name that ends in {suffix}."
+            f"Results cannot be written as {output.name!r}; give a folder, or a name that "
+            f"ends in {suffix}."
         )
     else:
         targets = _mirrored(files, places, roots, output, suffix, kept)
@@ -129,8 +129,9 @@ def _check_existing(
             raise _replaces(file, file)
         if number in refused:
             raise ExistingFileError(
-                f"The file {str(target)!r} exists already; choose another name or folder, "
-                "or use the option overwrite to replace it or resume to keep it."
+                f"The file {str(target)!r} already exists; choose another name or folder, "
+                "replace it with overwrite=True (--overwrite), or keep it with resume=True "
+                "(--resume)."
             )
         if target.is_dir() and not zarr_marks(target):
             raise ExistingFileError(

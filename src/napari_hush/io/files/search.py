@@ -317,7 +317,7 @@ def _named(error: OSError, path: os.PathLike[str]) -> HushError:
     name, why = repr(os.fspath(path)[:_LONGEST]), error.strerror or error
     if error.errno in (errno.EACCES, errno.EPERM):
         return NoPermissionError(
-            f"{name} may not be read (permission denied); ask for access, or choose "
+            f"You may not read {name} (permission denied); ask for access, or choose "
             "another file or folder."
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):

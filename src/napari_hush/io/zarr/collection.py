@@ -47,7 +47,7 @@ def check_collection(store: Path) -> None:
         return
     if RECORD not in attributes or "multiscales" in ome_attributes(attributes):
         raise ExistingFileError(
-            f"{str(store)!r} exists already and has no results of several images; choose "
+            f"{str(store)!r} already exists and has no results of several images; choose "
             "another name or folder, or move it away."
         )
 

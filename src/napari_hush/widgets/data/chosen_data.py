@@ -92,10 +92,10 @@ class ChosenData:
         if any(windows):
             return ""
         return {
-            Extent.SHAPES: "There is no shape on the image; draw a rectangle to train "
-            "inside of, or train on everything.",
-            Extent.VIEW: "The image is not visible; move it into view, or train on "
-            "everything.",
+            Extent.SHAPES: "There is no shape on the image; draw a rectangle around the "
+            "part to train on, or choose Whole layer.",
+            Extent.VIEW: "The image is not visible; move it into view, or choose Whole "
+            "layer.",
         }.get(self.extent, "There is nothing to train on; choose another part.")
 
     def smallest_size(self, windows: list[list[Box]]) -> tuple[int, ...]:
@@ -141,7 +141,7 @@ class ChosenData:
         if not partners:
             return f"This method needs targets; choose the target of “{images[0].name}”."
         if not images:
-            return f"“{partners[0].name}” is a target without image; choose its image."
+            return f"“{partners[0].name}” is a target without an image; choose its image."
         if len(images) != len(partners):
             return (
                 f"{counted(len(images), 'noisy image')} and "

@@ -18,7 +18,7 @@ class EmptyState(QFrame):
         super().__init__(parent)
         self.setObjectName("no_image")
         self.setProperty("role", "target")
-        words = QLabel("Drop an image or a folder here, or open a sample.")
+        words = QLabel("Drop an image or a folder here,\nor open a sample.")
         words.setWordWrap(True)
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

@@ -72,8 +72,8 @@ def images_at(path: Path) -> Found:
         return Found(path, error=_unknown(path))
     if data_type != "zarr" and io.address_of(path) is not None:
         raise SourceTypeError(
-            f"{io.address_of(path)!r} is an address, and only OME-Zarr images are opened "
-            "from addresses; download the file and drop that."
+            f"{io.address_of(path)!r} is an address, from which only OME-Zarr images can "
+            "be opened; download the file, then drop it."
         )
     data_type = data_type or "tiff"  # of a path that is not there
     try:
@@ -132,8 +132,8 @@ def _nothing_in(folder: Path, errors: Sequence[HushError], results: bool) -> Hus
         return errors[0]
     if results:
         return SourceTypeError(
-            f"The folder {folder.name!r} holds only results of Hush; to open them all the "
-            "same, drop the files instead of the folder."
+            f"The folder {folder.name!r} holds only results of Hush; to open them "
+            "anyway, drop the files instead of the folder."
         )
     return SourceTypeError(
         f"The folder {folder.name!r} holds no image; choose a folder with files such as "

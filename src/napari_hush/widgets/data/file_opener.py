@@ -159,5 +159,5 @@ def _read(paths: Sequence[Path], *, on_disk: bool) -> _Outcome:
         _log.exception("%r cannot be opened", name)
         return SourceTypeError(
             f"{name!r} cannot be opened ({error}); choose another file, or open it with "
-            "another plugin of napari."
+            "another napari plugin."
         )

@@ -60,7 +60,7 @@ class LayerField(QWidget):
         self.setObjectName(f"{name}s")
         self.setToolTip(f"{tip}\nDrop layers or files here.")
         self.chooser = LayerChooser(layers, name, tip, kinds, optional=optional)
-        tip = "Add further layers, or use files from disk that are not opened as layers."
+        tip = "Add layers, or use files from disk without opening them as layers."
         more = small_button(f"{name}_more", "+", tip)
         more.setAccessibleName("Further layers and files")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

@@ -43,8 +43,8 @@ class TrainingData:
         if count >= LEAST_PIXELS:
             return ""
         return (
-            f"There are {count:,} pixels to train on, and a network needs many more to "
-            "learn what they have in common; use a larger image or part, or more images."
+            f"There are only {count:,} pixels to train on, too few for a network to learn "
+            "from; use a larger image or part, or more images."
         )
 
     def sources(self) -> dict[str, Any]:

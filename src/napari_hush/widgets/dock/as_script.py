@@ -84,7 +84,7 @@ def as_command(configuration: Configuration, data: ChosenData) -> str:
         odd = next(one for one in layers if first is None or _type_of(one) != first)
         raise SourceTypeError(
             f"The command line reads whole files of one format, but “{odd.name}” is not "
-            "one; save the layers as TIFF and open them again, or copy as Python."
+            "such a file; save the layers as TIFF and open them again, or copy as Python."
         )
     name = configuration.experiment_name
     text = yaml.safe_dump(
@@ -173,8 +173,8 @@ def _arrays(layers: Sequence[Image], windows: list[list[Box]] | None) -> str:
     for number, layer in enumerate(layers):
         if isinstance(layer, ImageOnDisk):
             raise SourceTypeError(
-                f"{str(layer.path)!r} is not open as a layer, so it can be copied only "
-                "together with files of one format; open it as a layer."
+                "Files that are not open as layers can be copied only if all images are "
+                f"files of one format; open {str(layer.path)!r} as a layer."
             )
         pixels = f"viewer.layers[{layer.name!r}].data{'[0]' if layer.multiscale else ''}"
         if getattr(layer, "rgb", False):

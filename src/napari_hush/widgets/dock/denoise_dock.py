@@ -232,8 +232,8 @@ class DenoiseDock(QWidget):
     def _why_not_close(self) -> str:
         if self._run.state.busy and self._run.state.activity is Activity.TRAINING:
             return (
-                f"A model is being trained on “{self._run.state.subject}”. Closing the "
-                "dock stops this; you can resume it when you open the dock again."
+                f"Closing the dock stops the training on “{self._run.state.subject}”; you "
+                "can resume it when you open the dock again."
             )
         if self._model.model is not None and not self._model.kept:
             return (
@@ -300,10 +300,9 @@ class DenoiseDock(QWidget):
         if keep and first_looks(str(layer.unique_id), self._viewer.layers):
             return
         if report is not None and report.suggestion != "n2v":
-            kind = (
-                "pixels are hot" if report.suggestion == "n2v2" else "noise is correlated"
-            )
-            self._run.showHint(f"There is no first look, as {kind}.")
+            hot = report.suggestion == "n2v2"
+            why = "the image has hot pixels" if hot else "the noise is correlated"
+            self._run.showHint(f"There is no first look, because {why}.")
             return
         plan = plan_first_look(self._viewer, layer, self._inputs.axes())
         self._views = plan[1]
@@ -530,10 +529,10 @@ class DenoiseDock(QWidget):
         before = self._model.name if is_new and not self._model.kept else ""
         self._model.take(engine, state.subject, kept=False, unfinished=early)
         self._inputs.noteRun(state.done, state.seconds_per_step)
-        removed = f" “{state.subject}” was removed meanwhile."
+        removed = f" “{state.subject}” was removed in the meantime."
         words = after_training(state) + (removed if self._run.layer_was_removed else "")
         if before:
-            words += f" The model before it, “{before}”, is under Snapshots until you quit."
+            words += f" The previous model, “{before}”, is under Snapshots until you quit."
         return words
 
 

@@ -85,7 +85,7 @@ class RecoveryPanel(QFrame):
             return
         words = f"Training on “{self._run.name}” was interrupted {_when(self._run.when)}."
         if len(runs) > 1:
-            words += f" It is the last of {len(runs)} such runs."
+            words += f" It is the latest of {len(runs)} such runs."
         self._words.setText(words)
         possible = self._run.has_pixels
         self._resume.setEnabled(possible)

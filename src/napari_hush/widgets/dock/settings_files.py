@@ -37,7 +37,7 @@ class SettingsFiles(QObject):
     def load(self, path: Path) -> None:
         """Show the settings in the YAML file at `path`, or the error in it."""
         if not self._inputs.settings.isEnabled():
-            show_error("Settings can be opened once the training run has ended.")
+            show_error("Wait until training has finished; then open the settings.")
             return
         try:
             self._inputs.showSettingsOf(load_configuration(path))

@@ -16,7 +16,7 @@ _DOING = {
     Activity.SAVING: "saving the model",
     Activity.SAVING_IMAGE: "saving the image",
     Activity.LOADING: "loading a model",
-    Activity.CHECKING: "the data check",
+    Activity.CHECKING: "the noise check",
 }
 _WRITING = (Activity.DENOISING, Activity.SAVING_IMAGE)
 """Activities that "Cancel" ends."""
@@ -25,19 +25,21 @@ _HELP = {
         "Check the noise, choose the method, train until the model is good, and denoise."
     ),
     "denoise_now_with_model": "Denoise with the current model, which fits the image.",
-    "denoise_now_further": "Train the model further, which was stopped early, and denoise.",
+    "denoise_now_further": (
+        "The current model was stopped early: train it further and denoise."
+    ),
     "denoise_now_anew": (
         "The current model does not fit, lost structure or was stopped early: train a new "
         "one and denoise."
     ),
     "train": "Train a new model on the chosen layer.",
-    "train_on": "Train the current model for more epochs, as many as set above.",
+    "train_on": "Train the current model for as many more epochs as set above.",
     "pause": "Pause training; the memory stays in use.",
     "resume": "Resume training.",
     "stop": "Stop training and keep the model trained so far.",
     "denoise": (
-        "Denoise into a new layer, tile by tile, the visible part first; files from disk "
-        "in the dock Denoise files."
+        "Denoise into a new layer, the visible part first. For files on disk, use the dock "
+        "Denoise files."
     ),
     "denoise_meanwhile": "Denoise with the current weights while training continues.",
     "denoise_files": "Denoise files and folders with this model, in a separate dock.",
@@ -194,9 +196,9 @@ def _first(*reasons: str) -> str:
 def _busy(dock: DockState) -> str:
     """Work that has to end before another run can start; empty if nothing runs."""
     if dock.state.busy:
-        return f"Wait for the end of {_DOING[dock.state.activity]}."
+        return f"Wait until {_DOING[dock.state.activity]} has finished."
     if dock.awaits_check:
-        return f"Wait for the end of {_DOING[Activity.CHECKING]}."
+        return f"Wait until {_DOING[Activity.CHECKING]} has finished."
     return _writing(dock)
 
 
@@ -204,13 +206,13 @@ def _writing(dock: DockState) -> str:
     """Work that has to end before denoising or saving can start; empty if nothing runs."""
     for state in (dock.state, dock.concurrent):
         if state.busy and state.activity in _WRITING:
-            return f"Wait for the end of {_DOING[state.activity]}."
+            return f"Wait until {_DOING[state.activity]} has finished."
     return ""
 
 
 def _not_running(state: RunState, activity: str) -> str:
     if state.phase is Phase.STOPPING:
-        return "It is stopping."
+        return f"{_DOING[state.activity].capitalize()} is stopping."
     return f"No {activity} is running."
 
 
@@ -326,7 +328,7 @@ def _status_of_run(dock: DockState) -> tuple[str, str]:
     if state.phase is Phase.STOPPING and state.activity is Activity.SAVING_IMAGE:
         return "Stopping …", "plain"
     if state.phase is Phase.STOPPING and state.activity is Activity.TRAINING:
-        words = "Stopping; the model so far is finished and kept …"
+        words = "Stopping; the model trained so far is kept …"
         return words, "plain"
     if state.phase is Phase.STOPPING:
         return "Stopping; the result so far is kept …", "plain"

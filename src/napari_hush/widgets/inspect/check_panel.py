@@ -187,9 +187,12 @@ class CheckPanel(QWidget):
             text, kind = "Checking the noise …", "plain"
         elif found.report is None:
             text, kind = found.problem, "plain"
+            if found.unusable:  # the status line has the reason and the advice
+                text = "✗ The noise cannot be measured"
         else:
             text, kind = noise_line(found.report)
         self._line.setText(text if self._layer is not None else "")
+        self._line.setToolTip("" if found is None else found.problem)
         mark(self._line, "kind", kind)
         if self._is_wanted() is not None:
             self._timer.start()

@@ -101,8 +101,7 @@ def noise_line(report: DataReport) -> tuple[str, str]:
     advice = report.advice
     if advice.method == "none":
         return (
-            "✗ Noise is correlated in all directions: blind-spot training would keep it; "
-            "use repeats with N2N",
+            "✗ Noise is correlated in all directions: N2N fits, N2V does not",
             "failed",
         )
     if advice.method == "structn2v":

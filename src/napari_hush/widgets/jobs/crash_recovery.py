@@ -156,7 +156,7 @@ def resumed_recovery(folder: Path, data: TrainingData) -> Iterator[Recovery]:
         except MemoryError as error:
             raise TrainingError(
                 "The pixels of the training run do not fit into memory; close other "
-                "programs and resume it then."
+                "programs, then resume it."
             ) from error
         yield recovery
 
@@ -228,8 +228,8 @@ def _locked(folder: Path) -> BaseFileLock:
         lock.acquire(_LOCK_SECONDS)
     except _LOCK_ERRORS as error:
         raise TrainingError(
-            "This training runs in another window, or was discarded there; check that "
-            "window, or train again."
+            "This training run continues in another window, or was discarded there; look "
+            "there, or train again."
         ) from error
     return lock
 

@@ -34,7 +34,7 @@ class Step(Enum):
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
-    KEPT = "done before"
+    KEPT = "already done"
     FAILED = "failed"
 
 
@@ -214,7 +214,7 @@ class FilesProgress:
         if not self.rows:
             return "Ready."
         parts = [self._counted(len(self.rows))]
-        parts += [f"{n} done before"] if (n := self.count(Step.KEPT)) else []
+        parts += [f"{n} already done"] if (n := self.count(Step.KEPT)) else []
         parts += [f"{n} cannot be denoised"] if (n := self.count(Step.FAILED)) else []
         return "; ".join(parts) + "."
 
@@ -266,7 +266,7 @@ class FilesProgress:
         done, kept = self.count(Step.DONE), self.count(Step.KEPT)
         where = f" into “{folder}”" if done else ""
         parts = [f"{done} of {len(self.rows)} denoised{where}"]
-        parts += [f"{kept} done before"] if kept else []
+        parts += [f"{kept} already done"] if kept else []
         parts += [f"{n} failed"] if (n := self.count(Step.FAILED)) else []
         parts += [f"{n} left"] if (n := self.left) else []
         return ("Cancelled: " if stopped else "") + "; ".join(parts) + "."

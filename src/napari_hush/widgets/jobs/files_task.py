@@ -239,7 +239,7 @@ def _by_type(source: Sequence[Path]) -> dict[str, list[Path]]:
             found.setdefault(kind, []).append(path)
             continue
         if not file.is_dir():
-            raise SourceTypeError(f"“{path.name}” is no image; choose {KINDS} files.")
+            raise SourceTypeError(f"“{path.name}” is not an image; choose {KINDS} files.")
         search = FileSearch()
         search.add_below(path)
         if not any(search.formats.values()):

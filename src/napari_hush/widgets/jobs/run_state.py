@@ -186,7 +186,7 @@ def advance(state: RunState, event: Event, now: float) -> RunState:
             return replace(state, levelled=True)
         case BestRestored():
             number = f"epoch {event.epoch + 1}"
-            return replace(state, hint=f"The model is that of {number}, the best one.")
+            return replace(state, hint=f"The model of {number}, the best one, is kept.")
         case PreviewFailed():
             return replace(state, hint=f"No preview: {event.reason}")
         case ProcessDied():
@@ -254,5 +254,5 @@ def after_training(state: RunState) -> str:
             return f"Stopped early, after step {steps:,} of {total:,}."
         return f"Stopped after step {steps:,}; the model trained so far is ready."
     spent = format_duration(time.monotonic() - state.started)
-    why = ", until the loss levelled off" if state.levelled else ""
+    why = ", until the loss leveled off" if state.levelled else ""
     return f"Trained on “{state.subject}” in {spent}{why}."

@@ -277,7 +277,10 @@ class LossPlot(QWidget):
             try:
                 write_csv(path, self.runs)
             except OSError as error:
-                notify(f"The losses were not saved to “{path}”: {error.strerror}.")
+                notify(
+                    f"The losses were not saved to “{path}” ({error.strerror}); choose "
+                    "another folder."
+                )
 
     def _save_image(self) -> None:
         path = self._ask_for_path("Save the plot", "losses.png", "Images (*.png)")

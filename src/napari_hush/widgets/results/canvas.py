@@ -131,8 +131,8 @@ class DiskCanvas:
             if needed > free:
                 raise OutOfMemoryError(
                     f"The result takes {format_bytes(needed)}, but “{path.parent}” has "
-                    f"only {format_bytes(free)} free; free disk space, or denoise a part "
-                    "of the layer."
+                    f"only {format_bytes(free)} left; delete files there, or denoise a "
+                    "part of the layer."
                 )
             self.out: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
             _allocate(path, needed)

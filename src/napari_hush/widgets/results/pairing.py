@@ -132,7 +132,7 @@ def to_save(layer: Image | None, layers: LayerList) -> tuple[Image | None, Image
 def why_not_comparable(pair: tuple[Image, Image] | None) -> str:
     """Why `pair` cannot be compared; empty if it can."""
     if pair is None:
-        return "Denoise first, then the result can be compared with its source."
+        return "Denoise first; then you can compare the result with its source."
     before, after = (tuple(source_of(layer).shape) for layer in pair)
     if before != after:
         return (

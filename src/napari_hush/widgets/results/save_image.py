@@ -162,11 +162,11 @@ def ask_where_to(parent: QWidget, result: Image, source: Image | None) -> Path |
     for layer in filter(None, (source, result)):
         if path.exists() and _is_file_of(path, layer):
             notify(
-                f"“{path.name}” is the file of the layer “{layer.name}”; choose another "
-                "name, so that it is kept."
+                f"“{path.name}” is the file of the layer “{layer.name}” and would be "
+                "overwritten; choose another name."
             )
             return None
-    asked = f"“{path.name}” exists already."
+    asked = f"“{path.name}” already exists."
     return path if not path.exists() or confirm(parent, "Replace", asked) else None
 
 
