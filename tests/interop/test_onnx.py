@@ -63,5 +63,5 @@ def test_sizes_that_do_not_fit_are_refused(plain, tmp_path):
 
 def test_without_the_package(plain, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(HushError, match=r"pip install 'napari-hush\[interop\]'"):
+    with pytest.raises(HushError, match=r'pip install "napari-hush\[interop\]"'):
         export_model(plain, tmp_path / "m.onnx")

@@ -346,7 +346,7 @@ def test_a_scheduler_is_found_by_its_address(client):
 
 def test_without_the_package_it_is_said(careamist, source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(HushError, match=r"pip install 'napari-hush\[dask\]'"):
+    with pytest.raises(HushError, match=r'pip install "napari-hush\[dask\]"'):
         on_disk(careamist, source, tmp_path / "clean.ome.zarr", client=object())
 
 

@@ -523,7 +523,7 @@ class CAREamist:
             of other settings are refused, except in custom formats.
         client : dask.distributed.Client, optional
             Its workers write the shards of OME-Zarr results (`pip install
-            'napari-hush[dask]'`). They open images and results by path, so they need the
+            "napari-hush[dask]"`). They open images and results by path, so they need the
             same files and version of napari-hush. The bits are those of one process with
             as many threads as a worker; an unfinished result can be resumed either way.
         read_source_func, extension_filter, should_stop, check, checkpoint, **settings

@@ -9,7 +9,7 @@ from napari_hush.errors import ConfigurationError
 
 DESCRIPTION = (
     "Print a shell completion script for the commands and options of hush. Requires the "
-    "package shtab (pip install 'napari-hush[completion]')."
+    'package shtab (pip install "napari-hush[completion]").'
 )
 EXAMPLES = (
     "hush completion bash > ~/.local/share/bash-completion/completions/hush",
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
         import shtab
     except ImportError as error:
         raise ConfigurationError(
-            "Completion needs the package shtab; run: pip install 'napari-hush[completion]'"
+            'Completion needs the package shtab; run: pip install "napari-hush[completion]"'
         ) from error
     parser, commands = build_parser(COMMANDS)
     for command in commands.values():

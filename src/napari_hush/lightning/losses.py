@@ -109,7 +109,7 @@ def new_logger(config: Configuration, folder: Path | None) -> Logger | None:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The logger {kind!r} needs a package that is not installed; run: pip "
-            f"install 'napari-hush[{kind}]', or set logger to csv."
+            f'install "napari-hush[{kind}]", or set logger to csv.'
         ) from error
 
 

@@ -34,7 +34,7 @@ def plot_losses(losses: Mapping[str, Sequence[float]], ax: Any = None) -> Any:
     Raises
     ------
     HushError
-        If matplotlib is not installed (``pip install 'napari-hush[plot]'``).
+        If matplotlib is not installed (``pip install "napari-hush[plot]"``).
     DataError
         If there are no losses yet.
     """

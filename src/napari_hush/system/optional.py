@@ -30,5 +30,5 @@ def require(module: str, extra: str, purpose: str) -> Any:
     except ImportError as error:
         raise HushError(
             f"{purpose} needs the package {module.partition('.')[0]!r}, which is not "
-            f"installed; run: pip install 'napari-hush[{extra}]'"
+            f'installed; run: pip install "napari-hush[{extra}]"'
         ) from error

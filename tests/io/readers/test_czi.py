@@ -101,5 +101,5 @@ def test_what_is_not_installed_is_named_with_its_cure(path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "pylibCZIrw.czi", None)
-    with pytest.raises(HushError, match=r"run: pip install 'napari-hush\[microscopes\]'"):
+    with pytest.raises(HushError, match=r'run: pip install "napari-hush\[microscopes\]"'):
         read_czi(path, "TCZYX")

@@ -408,5 +408,5 @@ def test_other_files_of_that_name(sound):
 def test_a_library_that_is_not_installed(sound, monkeypatch):
     module = {"lif": "liffile", "nd2": "nd2", "czi": "pylibCZIrw.czi"}[sound.suffix[1:]]
     monkeypatch.setitem(__import__("sys").modules, module, None)
-    with pytest.raises(HushError, match=r"pip install 'napari-hush\[microscopes\]'"):
+    with pytest.raises(HushError, match=r'pip install "napari-hush\[microscopes\]"'):
         read_metadata(sound)

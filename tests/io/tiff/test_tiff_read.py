@@ -246,7 +246,7 @@ def test_a_missing_codec_is_named_with_its_cure(files, monkeypatch):
         def decode(self, data, index):
             raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
-    with pytest.raises(UnreadableFileError, match=r"pip install 'napari-hush\[tiff\]'"):
+    with pytest.raises(UnreadableFileError, match=r'pip install "napari-hush\[tiff\]"'):
         layout.check_codec(Path("a.tif"), Page())
 
 

@@ -297,7 +297,7 @@ def test_what_is_not_installed_is_named_with_its_cure(tmp_path, monkeypatch):
     moved = pickle.loads(pickle.dumps(image.data))  # noqa: S301
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
     for read in (lambda: open_images(path, "zarr", "TCZYX"), lambda: moved[0]):
-        with pytest.raises(HushError, match=r"run: pip install 'napari-hush\[zarr\]'"):
+        with pytest.raises(HushError, match=r'run: pip install "napari-hush\[zarr\]"'):
             read()
 
 

@@ -105,7 +105,7 @@ def check_codec(path: Path, keyframe: Any) -> None:
     except Exception as error:  # tifffile raises several kinds
         advice = "save it with another compression"
         if "imagecodecs" in str(error):
-            advice = "run: pip install 'napari-hush[tiff]'"
+            advice = 'run: pip install "napari-hush[tiff]"'
         raise UnreadableFileError(
             f"{str(path)!r} is packed in a way that cannot be unpacked ({error}); {advice}."
         ) from error
