@@ -175,6 +175,19 @@ def test_a_log_has_lines_and_a_terminal_a_bar(monkeypatch):
     assert "\rTraining on cpu" in log(True)
 
 
+def test_the_time_left_of_a_resumed_run(monkeypatch, capsys):
+    clock = iter([100.0, 100.0, 140.0, 140.0])
+    monkeypatch.setattr(
+        "napari_hush.system.progress_bars.time.monotonic", lambda: next(clock)
+    )
+    bars = Bars()
+    bars(TrainingStarted(2, 50, 10, 0, "cpu", "32", resumed_step=60))
+    bars(StepsDone(0, 0, (0.5,) * 20, 1e-3, 100.0, 1.0))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "Training on cpu: 60/100 steps"
+    assert second.startswith("Training on cpu: 80/100 steps, 00:40 elapsed, 00:40 left")
+
+
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
 def test_help_has_examples_and_exit_codes(command, capsys):
     with pytest.raises(SystemExit) as caught:

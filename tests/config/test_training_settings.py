@@ -174,6 +174,8 @@ def test_arguments_of_lightnings_trainer(caplog):
     "params",
     [
         {"val_check_interval": 0.25},
+        {"val_check_interval": 1},
+        {"limit_val_batches": 1},
         {"gradient_clip_algorithm": "value"},
         {"detect_anomaly": True},
         {"min_epochs": 5},

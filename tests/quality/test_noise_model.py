@@ -38,6 +38,12 @@ def test_noise_of_photons(photons, unit):
         assert residual[part].mean() == pytest.approx(0, abs=0.1)
 
 
+def test_images_of_different_shapes(photons):
+    noisy, clean = photons
+    with pytest.raises(DataError, match="give pixels of one shape"):
+        normalized_residual(noisy, clean[1:], noise_model(noisy, "YX"))
+
+
 @pytest.mark.parametrize("kernel", [(1,), (0.5, 1, 0.5)], ids=["white", "correlated"])
 def test_noise_that_is_the_same_everywhere(cells, noise_of, kernel):
     noisy = cells + 0.2 * noise_of(kernel, kernel)

@@ -100,7 +100,7 @@ def training_settings(trainer_params: Mapping[str, Any]) -> dict[str, Any]:
             names = [*TrainingConfig.model_fields, *_LIGHTNING]
             hint = nearest(name, names) or f"there are {', '.join(sorted(names))}"
             raise ConfigurationError(f"trainer_params has no setting {name!r}; {hint}.")
-        elif value not in (None, _DEFAULTS[name]):
+        elif not _is_default(value, _DEFAULTS[name]):
             raise ConfigurationError(
                 f"{name} is {value!r} in trainer_params, but training has it as "
                 f"{_DEFAULTS[name]!r}; leave it out, or train with a Trainer of your own."
@@ -110,6 +110,12 @@ def training_settings(trainer_params: Mapping[str, Any]) -> dict[str, Any]:
             "Left out of trainer_params, as they change no result: %s.", ", ".join(left_out)
         )
     return found
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether it means the same to Lightning: 1 is one batch, 1.0 are all of them."""
+    counts = isinstance(value, int) and isinstance(default, float) and value != 0
+    return value is None or (value == default and not counts)
 
 
 def _hashable(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_hush.errors import DataError
 from napari_hush.quality.correlation import noise_correlation
 from napari_hush.quality.intensities import PhotonTransfer, noise_level, photon_transfer
 from napari_hush.quality.report import as_image, constant_error
@@ -93,7 +94,17 @@ def normalized_residual(
     ndarray of float32
         ``(noisy - denoised) / sigma``: noise with a standard deviation of 1 wherever only
         noise was removed.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
     """
+    if np.shape(noisy) != np.shape(denoised):
+        raise DataError(
+            f"The noisy image has shape {np.shape(noisy)} but the result has "
+            f"{np.shape(denoised)}; give pixels of one shape."
+        )
     result = gain * np.asanyarray(denoised, dtype=np.float64) + offset
     noise = np.asanyarray(noisy, dtype=np.float64) - result  # masked pixels stay masked
     residual: NDArray[np.float32] = (noise / model.sigma(result, channel)).astype("f4")

@@ -111,10 +111,10 @@ class Bars:
         title = f"Training on {event.device}"
         if event.processes > 1:
             title += f", total batch size {event.batch_size}"
-        self._open(title, event.num_epochs * event.steps_per_epoch, "step")
+        done = 0
         if event.resumed_step:
             done = event.resumed_step - event.first_epoch * event.steps_per_epoch
-            self._bar.update(done)
+        self._open(title, event.num_epochs * event.steps_per_epoch, "step", done)
 
     def _show_denoising(self, event: events.Event) -> None:
         match event:
@@ -154,16 +154,21 @@ class Bars:
         else:
             self._bar.write(text, file=sys.stderr)
 
-    def _open(self, title: str, total: int, unit: str) -> None:
+    def _open(self, title: str, total: int, unit: str, done: int = 0) -> None:
         from tqdm.auto import tqdm
 
         self._close()  # of a job that failed
         if self._quiet or can_show_bars():
             self._bar = tqdm(
-                desc=title, total=total, unit=unit, disable=self._quiet, dynamic_ncols=True
+                desc=title,
+                total=total,
+                initial=done,
+                unit=unit,
+                disable=self._quiet,
+                dynamic_ncols=True,
             )
         else:
-            self._bar = _Lines(title, total, unit)
+            self._bar = _Lines(title, total, unit, done)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -182,8 +187,8 @@ def _described(pairs: Sequence[tuple[Path, Path]]) -> str:
 class _Lines:
     """Replaces a tqdm bar in logs: a line at the start, at the end, and in between."""
 
-    def __init__(self, title: str, total: int, unit: str) -> None:
-        self.n = 0
+    def __init__(self, title: str, total: int, unit: str, done: int) -> None:
+        self.n = self._done_before = done
         self._title, self._total, self._unit = title, total, unit
         self._postfix = ""
         self._started = self._printed = time.monotonic()
@@ -209,10 +214,10 @@ class _Lines:
         from tqdm import tqdm
 
         seconds = time.monotonic() - self._started
-        took = f", {tqdm.format_interval(seconds)} elapsed" if self.n else ""
-        left = self._total - self.n
-        if self.n and left:
-            took += f", {tqdm.format_interval(seconds / self.n * left)} left"
+        done, left = self.n - self._done_before, self._total - self.n
+        took = f", {tqdm.format_interval(seconds)} elapsed" if done else ""
+        if done and left:
+            took += f", {tqdm.format_interval(seconds / done * left)} left"
         unit = self._unit if self._total == 1 else f"{self._unit}s"
         print(
             f"{self._title}: {self.n}/{self._total} {unit}{took}{self._postfix}",

@@ -7,6 +7,8 @@ import pytest
 from gestures import drag_of_files, drop, until_opened
 
 from napari_hush.io import write_tiff
+from napari_hush.widgets.data.layers import REFERENCE
+from napari_hush.widgets.results.pairing import result_mark
 
 HIDDEN = ("axes", "facts", "fold_data")
 
@@ -85,3 +87,17 @@ def test_a_name_that_is_too_long_is_elided_not_cut(viewer, hand, noisy, qtbot):
         if box.grab().toImage() == shown:
             break
     assert box.fontMetrics().horizontalAdvance(layer.name) < box.width()
+
+
+def test_only_noisy_images_are_offered_beside_the_noisy_one(viewer, hand, noisy):
+    viewer.add_image(noisy, name="one")
+    viewer.add_image(noisy, name="two")
+    viewer.add_image(noisy, name="truth", metadata={REFERENCE: True})
+    viewer.add_image(noisy, name="one denoised", metadata=result_mark("one"))
+    offered = {}
+    for role in ("noisy", "target"):
+        menu = hand.find(f"{role}_layer_more").menu()
+        menu.aboutToShow.emit()
+        offered[role] = [one.text() for one in menu.actions()][:-3]
+    assert offered["noisy"] == ["two"]  # "one" is chosen
+    assert offered["target"] == ["one", "two", "truth", "one denoised"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_results_that_exist_are_kept_or_replaced(tmp_path, model, noisy):
     keep = FilesRequest((raw,), model, clean)
     (found,) = of_kind(run(CheckingFiles(keep)), FilesFound)
     assert found.kept == {raw / "a.tif": clean / "a.tif"}
+    assert "not results of this model" in " ".join(found.warnings)
     events = run(DenoisingFiles(keep))
     assert [one.source for one in of_kind(events, FileKept)] == [raw / "a.tif"]
     assert [one.source for one in of_kind(events, FileWritten)] == [raw / "b.tif"]
@@ -131,6 +133,21 @@ def test_results_that_exist_are_kept_or_replaced(tmp_path, model, noisy):
     replaced = FilesRequest((raw,), model, clean, replace=True, keep_type=True)
     assert len(of_kind(run(DenoisingFiles(replaced)), FileWritten)) == 2
     assert tifffile.imread(clean / "a.tif").dtype == np.uint16
+
+
+def test_kept_results_of_another_model_are_said(tmp_path, model, noisy):
+    write_tiff(tmp_path / "a.tif", noisy, "YX")
+    request = FilesRequest((tmp_path / "a.tif",), model, tmp_path / "clean")
+    run(DenoisingFiles(request))
+    (same,) = of_kind(run(CheckingFiles(request)), FilesFound)
+    assert same.kept
+    assert same.warnings == ()
+    other = deepcopy(model)
+    next(other.network.parameters()).data += 1
+    for changed in (replace(request, model=other), replace(request, keep_type=True)):
+        (found,) = of_kind(run(CheckingFiles(changed)), FilesFound)
+        (warning,) = found.warnings
+        assert "Replace" in warning
 
 
 def test_files_that_cannot_be_denoised_are_named_before(tmp_path, model, noisy):

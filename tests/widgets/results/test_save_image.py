@@ -195,6 +195,22 @@ def test_the_file_of_the_source_is_never_replaced(
     assert np.array_equal(tifffile.imread(path), noisy)
 
 
+def test_the_files_of_a_stack_are_never_replaced(
+    viewer, save, noisy, tmp_path, notifications
+):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for name, plane in zip("ab", noisy[:2], strict=True):
+        tifffile.imwrite(folder / f"{name}.tif", plane)
+    add_pair(viewer, noisy[:2], path=folder)
+    save(str(folder / "b.tif"))
+    assert "choose another name" in notifications()[-1]
+    assert np.array_equal(tifffile.imread(folder / "b.tif"), noisy[1])
+    for _ in range(2):  # an earlier result is no file of the stack
+        answers = save(str(folder / "new.tif"))
+    assert answers.asked == ["“new.tif” already exists."]
+
+
 def test_what_a_partial_result_lacks_is_said(viewer, hand, save, noisy, tmp_path):
     _, after = add_pair(viewer, noisy, path=tmp_path / "raw.tif")
     after.metadata["napari_hush"]["partial"] = True

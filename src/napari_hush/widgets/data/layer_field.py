@@ -54,6 +54,8 @@ class LayerField(QWidget):
         self._layers = layers
         self._kinds = kinds
         self._several = several
+        self._takes_any = optional
+        """Whether results and ground truths are offered as well."""
         self._more: list[Image] = []
 
         # ---- widgets
@@ -121,7 +123,8 @@ class LayerField(QWidget):
     def _fill_menu(self) -> None:
         self._menu.clear()
         for layer in self._layers:
-            if self.chooser.offers(layer) and layer is not self.chooser.value():
+            fits = layer in self._more or self._takes_any or _may_be_noisy(layer)
+            if fits and self.chooser.offers(layer) and layer is not self.chooser.value():
                 action = self._menu.addAction(layer.name)
                 action.setCheckable(True)
                 action.setChecked(layer in self._more)

@@ -80,7 +80,7 @@ class Controls(QWidget):
         self.preview.setChecked(True)
         self.preview.setToolTip(
             "While training, denoise the visible region every few seconds and show it.\n"
-            "Takes at most 5 % of the time."
+            "Takes a few percent of the time."
         )
         self.scope = ScopeChooser()
         self.keep_type = QCheckBox("Keep the data type of the layer")

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_hush.errors import (
     ConfigurationError,
+    ExistingFileError,
     HushError,
     MissingFileError,
     SomeFilesFailedError,
     SourceTypeError,
+    UnreadableFileError,
     UnwritableFileError,
 )
 from napari_hush.events import Event, FileFailed
@@ -43,7 +45,7 @@ class FilesFound(Event):
     failed: Mapping[Path, str] = field(default_factory=dict)
     """Files that cannot be read, with the reason."""
     warnings: tuple[str, ...] = ()
-    """About files that are left out."""
+    """About files that are left out, and results that are kept."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class FilesRequest:
         pairs = zip(images, targets, strict=True)
         keeps = jobs and not self.replace
         kept = {image: path for image, path in pairs if keeps and path.exists()}
+        if kept and any(_has_others(job, plan) for job, plan in jobs):
+            warnings.append(
+                "Some of the files that are kept are not results of this model with these "
+                "settings; choose “Replace” to denoise their images again."
+            )
         if len(sources) > 1:  # those of one type are of another format for the others
             warnings = [one for one in warnings if "of another format" not in one]
         report(FilesFound(tuple(images), kept, failed, tuple(warnings)))
@@ -261,6 +268,15 @@ def _refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
                 f"“{other.name}” and “{image.name}” would both be written to "
                 f"“{target.name}”; denoise them into different folders."
             )
+
+
+def _has_others(job: FileJob, plan: FilesPlan) -> bool:
+    """Whether files of other models, settings or programs are in place of results."""
+    try:
+        job.refuse_others(plan)
+    except (ExistingFileError, UnreadableFileError):
+        return True
+    return False
 
 
 def _check_folder(output: Path) -> None:

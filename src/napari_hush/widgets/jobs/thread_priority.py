@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 NICENESS = 10
@@ -40,5 +40,15 @@ def in_low_priority_thread(work: Callable[[], R]) -> R:
     """
     if sys.platform != "linux":
         return work()
-    with ThreadPoolExecutor(1, initializer=lower_priority) as pool:
-        return pool.submit(work).result()
+    answer: Future[R] = Future()
+
+    def run() -> None:
+        lower_priority()
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # Not a pool, which takes no work while Python ends: napari may be closed meanwhile.
+    threading.Thread(target=run).start()
+    return answer.result()

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_hush import io
 from napari_hush.events import TilesDone
 from napari_hush.io.metadata import ImageMetadata
+from napari_hush.io.zarr.store import is_zarr
 from napari_hush.widgets.data.layers import (
     FILE,
     engine_axes,
@@ -185,5 +186,10 @@ def _file_of(layer: Image) -> str:
 
 
 def _is_file_of(path: Path, layer: Image) -> bool:
+    """Whether a layer shows a file, or the files of the folder that it is in."""
     files = (_file_of(layer), str(remembered(layer).get("file", "")))
-    return any(file and os.path.exists(file) and path.samefile(file) for file in files)
+    shown = [Path(file) for file in files if file and os.path.exists(file)]
+    stacks = [file for file in shown if file.is_dir() and not is_zarr(file)]
+    return any(map(path.samefile, shown)) or (
+        any(map(path.parent.samefile, stacks)) and not io.is_result(path)
+    )
