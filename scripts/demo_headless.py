@@ -68,7 +68,7 @@ def demonstrate(image: DemoImage, epochs: int) -> None:
         print(f"  {name:<{max(map(len, files))}}  {what}")
     print(f"Training    {trained - began:6.1f} seconds")
     print(f"Prediction  {predicted - trained:6.1f} seconds")
-    print(f"Residual    std {residual.std():.3g}, mean {residual.mean():.2g} grey values")
+    print(f"Residual    std {residual.std():.3g}, mean {residual.mean():.2g} gray values")
     if image.ground_truth is not None:
         before, after = (psnr(data, image.ground_truth) for data in (image.data, denoised))
         print(f"PSNR        {before:.1f} dB before, {after:.1f} dB after")

@@ -74,10 +74,10 @@ def draw_result(
             if column == 1:
                 figure.colorbar(
                     shown, ax=axes[:, :2], location="left", shrink=0.6, aspect=35, pad=0.01
-                ).set_label("grey value, one scale for before and after")
+                ).set_label("gray value, one scale for before and after")
         figure.colorbar(
             shown, ax=axes[:, 2], location="right", shrink=0.6, aspect=35, pad=0.03
-        ).set_label("grey values removed")
+        ).set_label("gray values removed")
         figure.savefig(path)
         plt.close(figure)
 
@@ -106,7 +106,7 @@ def draw_losses(path: Path, losses: Mapping[str, Sequence[float]], title: str) -
         highest = max(np.quantile(step_loss, 0.985), *means)
         margin = 0.15 * max(highest - lowest, 1e-6)
         axis.set_ylim(max(lowest - margin, 0), highest + margin)
-        axis.set(xlabel="optimizer steps", ylabel="loss (squared error, normalised)")
+        axis.set(xlabel="optimizer steps", ylabel="loss (squared error, normalized)")
         axis.set_title(title)
         axis.grid(alpha=0.2)
         axis.legend(frameon=False)

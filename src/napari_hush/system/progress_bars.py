@@ -88,7 +88,10 @@ class Bars:
                 )
             case events.Plateau():
                 epochs = counted(event.epochs, "epoch")
-                self._note(f"The loss has not decreased for {epochs}")
+                self._note(
+                    f"The loss has not decreased for {epochs}; Ctrl-C stops and "
+                    "keeps the model"
+                )
             case events.EarlyStopped():
                 epochs = counted(event.epochs, "epoch")
                 self._note(f"Stopped early: no improvement for {epochs}")

@@ -74,7 +74,7 @@ def reading(file: Path, kind: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise HushError(
-            f"{str(file)!r} is packed in a way that needs another package "
+            f"{str(file)!r} is compressed in a way that needs another package "
             f'({one_line(error)}); run: pip install "napari-hush[tiff]"'
         ) from error
     except Exception as error:  # libraries raise many kinds on damaged files

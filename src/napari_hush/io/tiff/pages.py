@@ -107,7 +107,7 @@ def check_codec(path: Path, keyframe: Any) -> None:
         if "imagecodecs" in str(error):
             advice = 'run: pip install "napari-hush[tiff]"'
         raise UnreadableFileError(
-            f"{str(path)!r} is packed in a way that cannot be unpacked ({error}); {advice}."
+            f"{str(path)!r} is compressed in a way that cannot be read ({error}); {advice}."
         ) from error
 
 
