@@ -30,6 +30,7 @@ ALLOWED = {
     "definition of decibel": r"3 dB are half of the squared error",
     "figures of a paper": r"28\.3 dB with the last, 27\.6 dB with the best",
     "versions of CAREamics": r"\| 0\.[123]\b",
+    "acquisition of an image": r"one frame in 0\.05 s|63x water objective",
     "examples": r"a share of 12 %|\| 0\.65; ",
 }
 
