@@ -169,8 +169,8 @@ NETWORK, SCALING = "algorithm_config.model", "data_config.normalization"
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (setting("version", "0.4.2"), "version 0.4.2 of CAREamics"),
-        (setting("version", "newest"), "version newest of CAREamics"),
+        (setting("version", "0.4.2"), "of CAREamics 0.4.2"),
+        (setting("version", "newest"), "of CAREamics newest"),
         (setting("algorithm_config.algorithm", "hdn"), "trained with 'hdn'"),
         (setting(f"{NETWORK}.architecture", "LVAE"), "a network 'LVAE'"),
         (setting(f"{NETWORK}.final_activation", "Sigmoid"), "'Sigmoid'"),

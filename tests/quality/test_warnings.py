@@ -387,7 +387,7 @@ def test_the_built_in_denoiser_keeps_noise_that_neighbors_share(clean, axis, ker
     image = clean + uniform_filter(noise(clean.shape, 100), size)
     found = correlated_noise(Image.from_array(image, "YX"))
     assert found.about == "noise"
-    along = re.search(r"correlation (\S+) along X, (\S+) along Y", found.message)
+    along = re.search(r"correlated \((\S+) along X, (\S+) along Y\)", found.message)
     shared = 1 - 1 / kernel  # of the pixels of a mean and of the next
     assert float(along[2 - axis]) == pytest.approx(shared, abs=0.05)
     assert float(along[1 + axis]) == pytest.approx(0, abs=0.1)

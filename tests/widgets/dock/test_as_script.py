@@ -111,7 +111,7 @@ def test_what_the_command_line_cannot_do_is_refused_in_a_sentence(noisy, file):
     memory = model.add_image(noisy, name="memory")
     config = create_n2v_configuration("cells", "array", "YX", [16, 16], 2)
     for data, said in (
-        (ChosenData((memory,), "YX"), "“memory” is not one"),
+        (ChosenData((memory,), "YX"), "“memory” is not such a file"),
         (ChosenData((memory,), "YX", extent=Extent.SLICE), "whole files"),
         (ChosenData((memory,), "YX", mask=(memory,)), "no masks"),
     ):
@@ -136,7 +136,7 @@ def test_a_layer_of_one_channel_of_a_file_is_not_the_file(noisy, tmp_path):
     path = write_tiff(tmp_path / "two.tif", np.stack([noisy] * 2), "CYX")
     layer = ViewerModel().add_image(noisy, name="DAPI", metadata={"path": str(path)})
     config = create_n2v_configuration("cells", "array", "YX", [16, 16], 2)
-    with pytest.raises(SourceTypeError, match="“DAPI” is not one"):
+    with pytest.raises(SourceTypeError, match="“DAPI” is not such a file"):
         as_command(config, ChosenData((layer,), "YX"))
 
 

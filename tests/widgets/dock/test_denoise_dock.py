@@ -721,7 +721,7 @@ def stamp():
     ("image", "sentence"),
     [
         (enlarged, "correlated in all directions"),
-        (stamp, "There are 144 pixels to train on"),
+        (stamp, "There are only 144 pixels to train on"),
     ],
 )
 def test_denoise_now_asks_before_a_training_that_cannot_work(
@@ -796,7 +796,7 @@ def test_the_question_on_closing_follows_what_it_asks_about(viewer, ready, quick
 
     QTimer.singleShot(200, answer)
     cross.click()
-    assert "is being trained" in said[0]
+    assert "stops the training" in said[0]
     assert "is not saved" in said[1]
     assert ready.dock.isVisible()
     assert ready.dock.model is not None
@@ -828,7 +828,7 @@ def test_quitting_asks_for_a_training_and_for_a_model(
 
     QTimer.singleShot(200, answer)
     viewer.window._qt_window.close(quit_app=True, confirm_need=True)  # Ctrl+Q
-    assert ("is not saved" if trained else "is being trained") in said[0]
+    assert ("is not saved" if trained else "stops the training") in said[0]
     assert ready.dock.isVisible()
     assert ready.dock.state.busy != trained
 
