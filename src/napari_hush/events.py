@@ -225,6 +225,8 @@ class ImageStarted(Event):
     num_tiles: int
     path: Path | None = None
     """The image, such as ``run.czi#2``; None for an array."""
+    done: int = 0
+    """Tiles that exist already, of an interrupted job that is resumed."""
 
 
 @dataclass(frozen=True)

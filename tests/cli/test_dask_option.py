@@ -106,3 +106,9 @@ def test_a_scheduler_that_is_not_there_is_refused(
     assert said in printed
     assert printed.count("\n") == 1
     assert not (tmp_path / target).exists()
+
+
+def test_a_tiff_is_refused_before_workers_start(given, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(on_dask, "_local_cluster", lambda: pytest.fail("too late"))
+    assert predict(given, tmp_path / "clean.tif", "--dask", "local") == 2
+    assert "ends in .ome.zarr, or choose the format zarr" in capsys.readouterr().err

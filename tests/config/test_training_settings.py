@@ -238,3 +238,13 @@ def test_values_of_another_kind_are_refused_in_a_sentence(wrong):
 def test_one_number_is_no_tile_size():
     with pytest.raises(ConfigurationError, match=r"such as \[32, 32\]"):
         InferenceConfig.build({"tile_size": 32, "image_means": [0], "image_stds": [1]})
+
+
+def test_a_precision_may_be_a_number():
+    """YAML reads 32 without quotes as one."""
+    assert TrainingConfig(precision=32).precision == "32"
+    values = {"image_means": [0], "image_stds": [1]}
+    assert InferenceConfig.build({"precision": 32, **values}).precision == "32"
+    for wrong in (16, True):
+        with pytest.raises(ConfigurationError, match="'auto', '32' or 'bf16'"):
+            InferenceConfig.build({"precision": wrong, **values})

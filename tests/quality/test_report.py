@@ -302,9 +302,9 @@ def test_measurements_are_listed():
         ["along", "Y", "0.00", "0.00", "0.00"],
         ["along", "Z", "0.25"],
         ["noise", "level", "12.3", "gray", "values"],
-        ["hot", "pixels", "0.0015%"],
-        ["background", "12.3456%"],
-        ["saturated", "50.0000%"],
+        ["hot", "pixels", "0.0015", "%"],
+        ["background", "12.3", "%"],
+        ["saturated", "50", "%"],
     ]
     plain = report.as_dict()["channels"][0]
     assert (plain["sigma"], plain["background_share"]) == (12.3457, 0.1235)

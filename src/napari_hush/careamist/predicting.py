@@ -501,17 +501,22 @@ def file_job(
         read_source_func,
         extension_filter,
         {**settings, "data_type": config.data_type, "level": config.level},
-        None if client is None else _workers_of(client, form.kind, config.data_type),
+        None if client is None else _workers_of(client, form, config.data_type),
     )
 
 
-def _workers_of(client: Any, kind: str, data_type: str) -> Hire:
-    """The workers of a Dask client, which write OME-Zarr."""
-    if kind != "zarr":
+def require_zarr(form: ResultFormat) -> None:
+    """Refuse results that Dask workers cannot write."""
+    if form.kind != "zarr":
         raise ConfigurationError(
             "Dask workers write OME-Zarr; give the result a name that ends in .ome.zarr, "
             "or choose the format zarr."
         )
+
+
+def _workers_of(client: Any, form: ResultFormat, data_type: str) -> Hire:
+    """The workers of a Dask client, which write OME-Zarr."""
+    require_zarr(form)
     if data_type == "custom":
         raise ConfigurationError(
             "Dask workers open images by path, so custom data cannot be denoised by them; "

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from napari_hush.cli.main import AXES, IMAGES, ExitCode, help_of, print_answer
@@ -144,12 +145,16 @@ def _client(address: str | None) -> Iterator[Any]:
 
 def run(options: argparse.Namespace) -> int:
     from napari_hush.careamist import CAREamist
+    from napari_hush.careamist.predicting import require_zarr, result_format
     from napari_hush.io import file_type
 
     first = is_first()  # of the processes that share the work
     bars = Bars(quiet=options.quiet or not first, json=options.json)
     careamist = CAREamist(options.model, on_progress=bars)
-    trained_on = careamist.config.data_config
+    data_type = file_type(options.images, careamist.config.data_config.data_type)
+    if options.dask is not None:  # before workers are started
+        output = Path(options.output)
+        require_zarr(result_format(output, data_type, options.format, None, None))
     failed: SomeFilesFailedError | None = None
     ended: BaseException | None = None
     try:
@@ -162,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
                 overwrite=options.overwrite,
                 resume=options.resume,
                 checkpoint=options.checkpoint,
-                data_type=file_type(options.images, trained_on.data_type),
+                data_type=data_type,
                 axes=options.axes,
                 **{name: getattr(options, name) for name in _SELECTION},
                 tile_size=options.tile_size,

@@ -27,6 +27,11 @@ NEW: dict[str, Any] = {"new": True}
 """The ``json_schema_extra`` of fields that 0.1 does not have."""
 
 
+def with_quotes(value: Any) -> Any:
+    """Text that YAML reads as a number if it has no quotes, such as ``precision: 32``."""
+    return str(value) if type(value) is int else value
+
+
 class Frozen(BaseModel):
     """A configuration that can be replaced but not changed; unknown keys are errors.
 

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from napari_hush.axes import spatial_axes, validate_axes
-from napari_hush.config.base import NEW, Frozen
+from napari_hush.config.base import NEW, Frozen, with_quotes
 from napari_hush.config.transforms import Transform, XYFlipConfig, XYRandomRotate90Config
 from napari_hush.errors import DataError, counted
 
@@ -243,6 +243,11 @@ class InferenceConfig(_ImageSelection):
     @classmethod
     def _one_per_axis(cls, sizes: Any) -> Any:
         return _listed(sizes)
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _with_quotes(cls, precision: Any) -> Any:
+        return with_quotes(precision)
 
     @model_validator(mode="after")
     def _agree(self) -> InferenceConfig:

@@ -49,7 +49,7 @@ _LIGHTNING = {
 _VALUES: dict[str, dict[Any, Any]] = {
     "device": {"gpu": "cuda"},
     "devices": {"auto": 1, -1: 1},
-    "precision": {32: "32", "32-true": "32", "bf16-mixed": "bf16"},
+    "precision": {"32-true": "32", "bf16-mixed": "bf16"},
     "logger": {False: "none", True: "csv", None: "csv"},
 }
 _WITHOUT_EFFECT = {

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_hush.config.base import NEW, Frozen
+from napari_hush.config.base import NEW, Frozen, with_quotes
 
 
 class TrainingConfig(Frozen):
@@ -79,6 +79,11 @@ class TrainingConfig(Frozen):
         if not steps.is_integer():
             raise ValueError("use a whole number, or a fraction of all steps up to 1.0")
         return int(steps)
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _with_quotes(cls, precision: Any) -> Any:
+        return with_quotes(precision)
 
     @field_validator("max_time", mode="before")
     @classmethod

@@ -114,7 +114,7 @@ def careamics_model(
     settings, data = careamics_settings(values), values["data_config"]
     _check_fields(values)
     settings["algorithm_config"]["model"]["variant"] = "careamics"
-    settings["training_config"] = {"precision": "32"}  # bf16 agrees to 40 to 90 dB
+    settings["training_config"] = {"precision": "32"}  # bf16 would round
     config = Configuration.build(settings)
     made = config.algorithm_config.model
     renamed = {

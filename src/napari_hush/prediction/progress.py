@@ -79,10 +79,8 @@ class ImageProgress:
     def start(self, image: Image, num_tiles: int, done: int = 0) -> None:
         """Report that `image` is next, of which `done` tiles exist already."""
         self._done, self._total = done, num_tiles
-        name = _file_name(image)
-        self.on_progress(
-            ImageStarted(name, self.index, self.num_images, num_tiles, image.path)
-        )
+        name, place = _file_name(image), (self.index, self.num_images)
+        self.on_progress(ImageStarted(name, *place, num_tiles, image.path, done))
         if done:
             self.on_progress(TilesDone(done, num_tiles, ()))
 

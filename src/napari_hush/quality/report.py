@@ -213,7 +213,11 @@ def _lines(channel: ChannelReport) -> list[str]:
         ("saturated", channel.saturated_share),
     )
     lines.append(f"  noise level         {channel.sigma:.3g} gray values")
-    lines += [f"  {name:<19} {share:.4%}" for name, share in shares]
+    for name, share in shares:
+        percent = np.format_float_positional(
+            100 * share, precision=3, fractional=False, trim="-"
+        )
+        lines.append(f"  {name:<19} {percent} %")
     return lines
 
 

@@ -123,7 +123,7 @@ class Bars:
         match event:
             case events.ImageStarted():
                 self._close()
-                self._open(f"Denoising {event.name}", event.num_tiles, "tile")
+                self._open(f"Denoising {event.name}", event.num_tiles, "tile", event.done)
             case events.TilesDone():
                 self._bar.update(event.done - self._bar.n)
                 if event.done == event.num_tiles:
