@@ -17,7 +17,7 @@ from napari_hush.models import Model, UNet, built_in_denoiser, load_model, save_
 from napari_hush.models.file import BuiltInShare
 from napari_hush.models.normalization import Normalization
 from napari_hush.prediction import fit_built_in_share
-from napari_hush.prediction.built_in_share import _fitted, _results
+from napari_hush.prediction.built_in_share import _fitted, _Result, _results, _white_part
 from napari_hush.prediction.denoiser import Denoiser
 from napari_hush.prediction.own_value import sample_config, sample_tiles
 from napari_hush.quality import psnr
@@ -102,14 +102,47 @@ def whole(channels=1, part=1.0):
     return BuiltInShare((part,) * channels, SHA)
 
 
-def test_the_slope_is_the_derivative_by_the_own_pixel():
+def test_a_change_of_pixels_shows_how_much_of_them_is_in_the_result():
     model = blurring()
     images = [as_image(NOISY, "YX")]
-    _, slope = _results(model, images, [1.0])
-    assert abs(slope.mean()) < 0.01  # the network is blind
+
+    def slope(model):
+        (result,) = _results(model, images, [1.0])
+        assert set(np.unique(result.change)) == {-1, 1}
+        return np.mean(result.response / result.change)
+
+    assert abs(slope(model)) < 0.01  # the network is blind
     curve = ((0.0, 0.25, 1e9),)
-    _, slope = _results(replace(model, own_value=(curve,)), images, [1.0])
-    assert slope.mean() == pytest.approx(0.25, abs=0.01)
+    own = replace(model, own_value=(curve,))
+    assert slope(own) == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3])
+@pytest.mark.parametrize("lost", [0.0, 0.1])
+def test_detail_as_fine_as_the_noise_is_not_taken_for_noise(kept, lost):
+    """Of a result that keeps a part of the noise and loses a part of the detail."""
+    rng = np.random.default_rng(1)
+    detail, noise, change = rng.normal(0, 1, (3, 2, 200, 200))
+    y, pixels = 100 + detail + noise, 100 + (1 - lost) * detail + kept * noise
+    g = _Result(pixels, change, kept * change)
+    part = _white_part(y, g, np.full_like(y, 2.0))  # a noise model sees both
+    assert part == pytest.approx(0.5, abs=0.02 + 0.5 * lost / (1 - kept))
+    assert _white_part(y, g, np.full_like(y, 0.5)) == 1  # never more than all
+
+
+def test_fine_structure_does_not_spoil_the_share():
+    """Where the noise model finds 1.4 times the noise, due to spots of 3 pixels."""
+    spots = np.random.default_rng(2).random((256, 256)) < 0.1
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256))
+    blur = np.exp(-2 * (np.pi * 1.4 * frequency) ** 2)
+    truth = 100 + 600 * np.fft.ifft2(blur * np.fft.fft2(spots)).real
+    noisy = (truth + np.random.default_rng(0).normal(0, 15, truth.shape)).astype("f4")
+    model = blurring()
+    share = fit_built_in_share(model, [as_image(noisy, "YX")])
+    r, g = predicted(model, noisy), predicted("built-in", noisy)
+    best = np.mean((truth - r) * (g - r)) / np.mean((g - r) ** 2)
+    assert 0.6 < best < 0.9
+    assert share.shares[0] == pytest.approx(best, abs=0.1)
 
 
 @pytest.mark.parametrize("factor", [1, 0.03])

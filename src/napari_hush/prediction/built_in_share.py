@@ -9,7 +9,7 @@ measured by denoising again with small random changes (Ramani et al. 2008).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,27 +69,61 @@ def _fitted(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
     sha256 = built_in_denoiser().provenance.built_in_sha256 or ""
     whole = BuiltInShare((1.0,) * len(channels), sha256)
     noise = noise_model(y, "SCYX")
-    changes = [_CHANGE * float(noise.sigma(y[:, c], c).mean()) for c in channels]
-    r, r_slope = _results(model, images, changes)
-    g, g_slope = _results(replace(model, built_in_share=whole), images, changes)
-    shares = tuple(
-        _least_error(y[:, c], r[:, c], g[:, c], (g_slope - r_slope)[:, c], sigma)
-        for c in channels
-        for sigma in [noise.sigma(r[:, c], c)]
-    )
-    return replace(whole, shares=shares) if max(shares) >= _LEAST else None
+    steps = [_CHANGE * float(noise.sigma(y[:, c], c).mean()) for c in channels]
+    own = _results(model, images, steps)
+    other = _results(replace(model, built_in_share=whole), images, steps)
+    shares = []
+    for c, (r, g) in enumerate(zip(own, other, strict=True)):
+        variance = noise.sigma(r.pixels, c) ** 2
+        variance *= _white_part(y[:, c], g, variance)
+        shares.append(_least_error(y[:, c], r, g, variance))
+    return replace(whole, shares=tuple(shares)) if max(shares) >= _LEAST else None
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Results of one channel, and how they respond to a change of the noisy pixels.
+
+    All ``(S, Y, X)``.
+    """
+
+    pixels: NDArray[np.float64]
+    change: NDArray[np.float64]
+    response: NDArray[np.float64]
+
+
+def _white_part(y: NDArray[Any], g: _Result, variance: NDArray[np.float64]) -> float:
+    """How much of the noise `variance` is white noise: 0 to 1.
+
+    Detail as fine as the noise adds to what a noise model measures, up to one half. Here it
+    hardly does, because g shows it, too: the products of y and of y - g, both after a
+    Laplacian filter, are those of their noise, less what g keeps of it.
+    """
+    fine_y, fine_change = _fine(y), _fine(g.change)
+    kept = np.mean(_fine(g.response) * fine_change) / np.mean(fine_change**2)
+    noise = np.mean((fine_y - _fine(g.pixels)) * fine_y) / (1 - kept)
+    return float(np.clip(noise / (_OF_WHITE * np.mean(variance)), 0, 1))
+
+
+def _fine(images: NDArray[Any]) -> NDArray[np.float64]:
+    """Differences of pixels from their four neighbors, without those at the border."""
+    x = np.asarray(images, dtype=np.float64)
+    around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    return 4 * x[:, 1:-1, 1:-1] - around
+
+
+_OF_WHITE = 4**2 + 4
+"""Variance of `_fine` of white noise of variance 1."""
 
 
 def _least_error(
-    y: NDArray[Any],
-    r: NDArray[np.float64],
-    g: NDArray[np.float64],
-    slope: NDArray[np.float64],
-    sigma: NDArray[np.float64],
+    y: NDArray[Any], r: _Result, g: _Result, variance: NDArray[np.float64]
 ) -> float:
-    """The share of g; `slope` is the derivative of g - r by the own pixel."""
-    residual = np.clip(y - r, -_HOT * sigma, _HOT * sigma)
-    variance, difference = sigma**2, g - r
+    """The share of g."""
+    limit = _HOT * np.sqrt(variance)
+    residual = np.clip(y - r.pixels, -limit, limit)
+    difference = g.pixels - r.pixels
+    slope = g.response / g.change - r.response / r.change
     prior = _PRIOR * np.mean(variance)
     gain = np.mean(residual * difference) - np.mean(variance * slope) + prior / 2
     return float(np.clip(gain / (np.mean(difference**2) + prior), 0, 1))
@@ -108,42 +142,39 @@ def _regions(model: Model, images: Sequence[Image]) -> list[NDArray[Any]]:
 
 
 def _results(
-    model: Model, images: Sequence[Image], changes: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Results ``(S, C, Y, X)`` of the sample, and how much each follows its own pixel."""
-    found: list[NDArray[np.float64]] = []
-    slopes: list[NDArray[np.float64]] = []
+    model: Model, images: Sequence[Image], steps: Sequence[float]
+) -> list[_Result]:
+    """Results of the sample by channel, with pixels moved by `steps` for the response."""
+    found: list[tuple[NDArray[np.float64], ...]] = []
     config = sample_config(model, own_value="auto")
     for image in sample_images(images):
         plain = Denoiser(model, image, config)
-        changed = _Changed(model, image, config, changes)
+        changed = _Changed(model, image, config, steps)
         for tile in sample_tiles(plain, len(images), _OF_SAMPLE):
             result = denoised(plain, tile)
-            if found and result.shape != found[0].shape:
-                continue
-            signs = changed.signs(tile)[(slice(None), *tile.crop)]
-            change = signs * np.reshape(changes, (-1, 1, 1))
-            found.append(result)
-            slopes.append((denoised(changed, tile) - result) / change)
-    return np.stack(found), np.stack(slopes)
+            if not found or result.shape == found[0][0].shape:
+                change = changed.change(tile)[(slice(None), *tile.crop)]
+                found.append((result, change, denoised(changed, tile) - result))
+    parts = (np.stack(part, axis=1) for part in zip(*found, strict=True))
+    return [_Result(*channel) for channel in zip(*parts, strict=True)]
 
 
 class _Changed(Denoiser):
-    """Denoises an image whose pixels were moved by `changes` up or down, at random."""
+    """Denoises an image whose pixels were moved up or down by `steps`, at random."""
 
     def __init__(
-        self, model: Model, image: Image, config: InferenceConfig, changes: Sequence[float]
+        self, model: Model, image: Image, config: InferenceConfig, steps: Sequence[float]
     ) -> None:
         super().__init__(model, image, config)
-        self._changes = np.reshape(changes, (-1, 1, 1))
+        self._by = np.reshape(steps, (-1, 1, 1))
 
-    def signs(self, tile: Tile) -> NDArray[np.float64]:
-        """1 or -1 for each pixel ``(C, Y, X)`` of the outer region of `tile`."""
+    def change(self, tile: Tile) -> NDArray[np.float64]:
+        """Of each pixel ``(C, Y, X)`` of the outer region of `tile`."""
         rng = np.random.default_rng([tile.sample, *(part.start for part in tile.inner)])
-        return rng.choice([-1.0, 1.0], (self._changes.size, *tile.outer_shape))
+        return self._by * rng.choice([-1.0, 1.0], (self._by.size, *tile.outer_shape))
 
     def _read(self, group: list[Tile]) -> NDArray[np.floating]:
         inputs = super()._read(group)
         for region, tile in zip(inputs, group, strict=True):
-            region += (self.signs(tile) * self._changes).astype(inputs.dtype)
+            region += self.change(tile).astype(inputs.dtype)
         return inputs
