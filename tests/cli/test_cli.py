@@ -175,7 +175,24 @@ class TestCheck:
         assert (tree["suggestion"], tree["axis"]) == ("structn2v", "horizontal")
         assert len(tree["channels"]) == 2
         assert main(["check", "lines.tif"]) == 0
-        assert "Channel 1: structN2V, axis horizontal" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "Channel 1: structN2V, axis horizontal" in printed
+        command = printed.rstrip().rpartition("\n")[2]
+        assert command.startswith("hush train lines.tif --algorithm structn2v --struct-axis")
+        small = "--epochs 1 --steps 1 --patch-size 32 32 --filters 8 --device cpu --quiet"
+        assert main([*command.split()[1:], *small.split()]) == 0
+        method = CAREamist("model.safetensors").config.algorithm_config
+        assert method.n2v_config.struct_mask_axis == "horizontal"
+
+    def test_the_command_keeps_axes_and_names_frames(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        frame = 50 * np.sin(np.arange(64) / 5) * np.cos(np.arange(64)[:, None] / 4)
+        noise = np.random.default_rng(0).normal(100, 20, (9, 64, 64))
+        tifffile.imwrite("my movie.tif", (frame + noise).astype("f4"))
+        assert main(["check", "my movie.tif", "--axes", "TYX"]) == 0
+        command = capsys.readouterr().out.rstrip().rpartition("\n")[2]
+        assert command.startswith("hush train 'my movie.tif' --axes TYX")
+        assert "--time-context " in command
 
     def test_axes_can_be_named(self, tmp_path, capsys):
         tifffile.imwrite(tmp_path / "a.tif", np.random.default_rng(0).random((5, 32, 32)))

@@ -56,7 +56,7 @@ def test_patches_are_the_largest_that_fit(train, shape, axes, patch, pool_z):
     assert found == [patch, pool_z]
     size = " x ".join(map(str, patch))
     assert printed.count("atch size") == 1
-    assert f"Patch size {size}: the image is smaller than the default\n" in printed
+    assert f"Patch size {size}: the image is smaller than the default" in printed
 
 
 def test_the_smallest_of_several_images_decides(train):
@@ -111,3 +111,12 @@ def test_what_does_not_fit_is_refused_with_the_largest_that_does(
     printed, patch, _ = train([shape], axes, *options)
     assert patch is None
     assert re.search(says, printed)
+
+
+def test_a_3d_network_for_single_planes_is_said(train):
+    said = "with a single plane along Z, axes without Z train a 2D network"
+    printed, size, _ = train([(64, 64), (48, 64)], "YX", "--axes", "ZYX")
+    assert size == (1, 48, 64)
+    assert said in printed
+    printed, *_ = train([(20, 64, 64)], "ZYX", "--overwrite")
+    assert said not in printed

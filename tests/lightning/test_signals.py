@@ -9,7 +9,7 @@ import pytest
 from napari_hush import CAREamist, cli
 from napari_hush.events import ImageStarted, StepsDone
 from napari_hush.io import write_tiff
-from napari_hush.lightning import interrupted_run, load_checkpoint
+from napari_hush.lightning import HushModule, interrupted_run, load_checkpoint
 from napari_hush.system.signals import OnTermination, Terminated
 
 
@@ -52,6 +52,30 @@ def test_the_state_is_kept_at_the_signal(tiny_config, noisy, tmp_path, name, ste
     again.train(train_source=noisy, resume=tmp_path)
     assert again.model.sha256 == whole.model.sha256
     assert again.get_losses() == whole.get_losses()
+
+
+def test_a_second_ctrl_c_ends_the_step_and_the_run_can_be_resumed(
+    tiny_config, noisy, tmp_path, monkeypatch
+):
+    """Within a step, where Lightning would end the process with code 1."""
+    step = HushModule.training_step
+
+    def interrupted(module, *arguments):
+        if module.global_step == 2:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return step(module, *arguments)
+
+    before = signal.getsignal(signal.SIGINT)
+    config = tiny_config(num_epochs=2, num_steps=4)
+    monkeypatch.setattr(HushModule, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        CAREamist(config).train(train_source=noisy, checkpoint_dir=tmp_path)
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.undo()
+    again = CAREamist(config)
+    again.train(train_source=noisy, resume=tmp_path)
+    assert again.model.steps == 8
 
 
 def test_a_handler_of_the_program_decides_itself(tiny_config, noisy):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_hush.cli.main import AXES, FILES, print_answer
 from napari_hush.errors import ConfigurationError, SourceTypeError
+
+if TYPE_CHECKING:
+    from napari_hush.quality import DataReport
 
 DESCRIPTION = f"Analyze the noise of an image ({FILES}) and suggest a denoising method."
 EXAMPLES = ("hush check cells.tif",)
@@ -53,4 +58,24 @@ def run(options: argparse.Namespace) -> None:
         )
     (image,) = open_images(path, data_type, axes)
     report = check_data(image)
-    print_answer(options, report.as_text(), report.as_dict())
+    text = report.as_text()
+    if (command := _command(options, report)) is not None:
+        text += f"\n\nTo train with these settings:\n{command}"
+    print_answer(options, text, report.as_dict())
+
+
+def _command(options: argparse.Namespace, report: DataReport) -> str | None:
+    """The command that trains as the report suggests; None if no method fits."""
+    if report.suggestion == "none":
+        return None
+    words = ["hush", "train", shlex.quote(options.image)]
+    for name in ("axes", "series", "scene", "field"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name}", str(value)]
+    if report.suggestion != "n2v":
+        words += ["--algorithm", report.suggestion]
+    if report.suggestion == "structn2v":
+        words += ["--struct-axis", report.axis, "--struct-span", str(report.span)]
+    if report.frames is not None and report.frames.time_context:
+        words += ["--time-context", str(report.frames.time_context)]
+    return " ".join([*words, "-o", "model.safetensors"])

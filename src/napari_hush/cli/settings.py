@@ -229,6 +229,8 @@ def _fitting_patch_size(
     ]
     what = "the image" if len(fits) == 1 else "the smallest image"
     reason = f"{what} is smaller than the default"
+    if steps[:-2] and all(shape[0] == 1 for shape in fits):
+        reason += "; with a single plane along Z, axes without Z train a 2D network, faster"
     return tuple(map(min, data.patch_size, *fits)), reason
 
 

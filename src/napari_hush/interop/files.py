@@ -135,6 +135,11 @@ def open_model(path: str | Path) -> Model:
         return built_in_denoiser()
     path = as_path(path)
     read = _READERS.get(path.suffix.lower())
+    if read is None and not path.suffix and not path.exists():
+        raise MissingFileError(
+            f"There is no model file {str(path)!r}; check the path, or give built-in for "
+            "the built-in denoiser."
+        )
     if read is None:
         return load_model(path)
     if not path.is_file():

@@ -172,7 +172,7 @@ def _pairing_error(config: Configuration) -> ConfigurationError:
     return ConfigurationError(
         f"{algorithm.algorithm} learns from "
         + (
-            "pairs, but there are no targets; give train_target."
+            "pairs, but there are no targets; give train_target (hush train: --target)."
             if algorithm.needs_targets
             else "the noisy images alone; leave targets out."
         )

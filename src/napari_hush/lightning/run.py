@@ -317,6 +317,10 @@ def _fit(run: _Run, module: HushModule, callbacks: list[L.Callback]) -> None:
             trainer.fit(module, datamodule=data)
     except SIGTERMException:  # before the handlers were set
         run.control.stop(signal.SIGTERM)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning ends the process
+            raise error.__context__ from None
+        raise
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             "The device does not have enough memory for this network; use fewer filters, "

@@ -103,7 +103,7 @@ def check_suits(model: Model, image: Image) -> None:
     shape = image.axes.canonical_shape
     network = suited_config(model, image).algorithm_config.model
     if len(shape) - 2 != network.conv_dims:
-        advice = "with Z" if network.conv_dims == 3 else "without Z, with T for its planes"
+        advice = "with Z" if network.conv_dims == 3 else "with S in place of Z"
         raise DataError(
             f"The model was trained in {network.conv_dims}D but {image.name} has the "
             f"axes {image.axes.axes}; name them {advice}, or use another model."

@@ -85,8 +85,8 @@ def _verdict(
     times = spectra.error / least.error
     mostly = spectra.lost.sum() > spectra.error / 2
     if (times > _FAILS and mostly) or spectra.lost_most:
-        pixels = "pixel" if best == 1 else "pixels"
-        blur = f"a blur of {best:g} {pixels}" if best < np.inf else "a flat image"
+        blur = f"a blur of {best:g} {'pixel' if best == 1 else 'pixels'}"
+        blur = {0: "the noisy image", np.inf: "a flat image"}.get(best, blur)
         return "structure lost", (
             f"Structure was lost: the error is about {times:.1f} times that of {blur}; "
             "train longer, or on more images like this one."

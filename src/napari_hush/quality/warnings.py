@@ -162,7 +162,7 @@ def saturation(image: Image) -> WarningIssued | None:
     if min(shape[-2:]) < SMALLEST:
         return None
     try:
-        regions = read_regions(image, most=_DENOISED)
+        regions = read_regions(image)
     except DataError:  # not finite: reported by training and denoising
         return None
     shares = [
@@ -173,8 +173,8 @@ def saturation(image: Image) -> WarningIssued | None:
         return None
     return WarningIssued(
         "saturation",
-        f"{max(shares):.1%} of the pixels of {image.name} are saturated, so their signal "
-        "is lost; use a shorter exposure.",
+        f"About {max(shares):.1%} of the pixels of {image.name} are saturated, so their "
+        "signal is lost; use a shorter exposure.",
     )
 
 

@@ -94,16 +94,28 @@ class FileSearch:
             return
         known = FORMATS.get(self._data_type)
         if not (known.recognizes(path) if known else self._matches(file.absolute())):
-            kind = "Zarr store" if stat.S_ISDIR(mode) else "file"
-            raise SourceTypeError(
-                f"The {kind} {str(path)!r} does not match {self._described!r}; choose a "
-                "matching file or another type of data."
-            )
+            raise SourceTypeError(self._mismatch(path))
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise UnreadableFileError(
                 f"{str(path)!r} is a pipe or device; save the image as a file."
             )
         self._give(path)
+
+    def _mismatch(self, path: Path) -> str:
+        """Why a file that was given is not taken, and what to do."""
+        kind = format_of(path)
+        if self._data_type not in FORMATS:
+            does = f"does not match {self._described!r}"
+            return f"The file {str(path)!r} {does}; choose a matching file."
+        if kind is None:
+            return (
+                f"{str(path)!r} is no image that napari-hush reads, by its name; give TIFF, "
+                "Zarr, PNG or JPEG, CZI, ND2 or LIF."
+            )
+        return (
+            f"{str(path)!r} is of type {kind!r}, but {self._data_type!r} is expected, the "
+            "type of the first image, or data_type; give images of one type."
+        )
 
     def _give(self, path: Path) -> None:
         self.files.append(path)
