@@ -178,7 +178,9 @@ class TestCheck:
         printed = capsys.readouterr().out
         assert "Channel 1: structN2V, axis horizontal" in printed
         command = printed.rstrip().rpartition("\n")[2]
-        assert command.startswith("hush train lines.tif --algorithm structn2v --struct-axis")
+        assert command.startswith(
+            "hush train lines.tif --algorithm structn2v --struct-axis"
+        )
         small = "--epochs 1 --steps 1 --patch-size 32 32 --filters 8 --device cpu --quiet"
         assert main([*command.split()[1:], *small.split()]) == 0
         method = CAREamist("model.safetensors").config.algorithm_config

@@ -51,7 +51,9 @@ def test_registered_format(folder):
     np.testing.assert_array_equal(
         image.data[3:5, 7:9], np.loadtxt(file)[3:5, 7:9].astype("f4")
     )
-    with pytest.raises(SourceTypeError, match=r"a\.txt' is no image that napari-hush reads"):
+    with pytest.raises(
+        SourceTypeError, match=r"a\.txt' is no image that napari-hush reads"
+    ):
         list_files(file.rename(folder / "a.txt"), "text")
 
 

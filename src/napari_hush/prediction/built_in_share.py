@@ -109,7 +109,8 @@ def _fine(images: NDArray[Any]) -> NDArray[np.float64]:
     """Differences of pixels from their four neighbors, without those at the border."""
     x = np.asarray(images, dtype=np.float64)
     around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
-    return 4 * x[:, 1:-1, 1:-1] - around
+    result: NDArray[np.float64] = 4 * x[:, 1:-1, 1:-1] - around
+    return result
 
 
 _OF_WHITE = 4**2 + 4

@@ -61,7 +61,9 @@ def test_an_empty_folder(tmp_path):
 
 
 def test_a_file_of_another_kind(folder):
-    with pytest.raises(SourceTypeError, match=r"notes\.txt' is no image that napari-hush reads"):
+    with pytest.raises(
+        SourceTypeError, match=r"notes\.txt' is no image that napari-hush reads"
+    ):
         list_files(folder / "notes.txt", "tiff")
 
 

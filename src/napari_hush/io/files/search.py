@@ -109,8 +109,8 @@ class FileSearch:
             return f"The file {str(path)!r} {does}; choose a matching file."
         if kind is None:
             return (
-                f"{str(path)!r} is no image that napari-hush reads, by its name; give TIFF, "
-                "Zarr, PNG or JPEG, CZI, ND2 or LIF."
+                f"{str(path)!r} is no image that napari-hush reads, by its name; give "
+                "TIFF, Zarr, PNG or JPEG, CZI, ND2 or LIF."
             )
         return (
             f"{str(path)!r} is of type {kind!r}, but {self._data_type!r} is expected, the "
