@@ -167,12 +167,14 @@ class _Changed(Denoiser):
         self, model: Model, image: Image, config: InferenceConfig, steps: Sequence[float]
     ) -> None:
         super().__init__(model, image, config)
-        self._by = np.reshape(steps, (-1, 1, 1))
+        self._by: NDArray[np.float64] = np.reshape(steps, (-1, 1, 1))
 
     def change(self, tile: Tile) -> NDArray[np.float64]:
         """Of each pixel ``(C, Y, X)`` of the outer region of `tile`."""
         rng = np.random.default_rng([tile.sample, *(part.start for part in tile.inner)])
-        return self._by * rng.choice([-1.0, 1.0], (self._by.size, *tile.outer_shape))
+        signs: NDArray[np.float64]
+        signs = rng.choice([-1.0, 1.0], (self._by.size, *tile.outer_shape))
+        return self._by * signs
 
     def _read(self, group: list[Tile]) -> NDArray[np.floating]:
         inputs = super()._read(group)
