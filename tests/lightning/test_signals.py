@@ -15,7 +15,7 @@ from napari_hush.system.signals import OnTermination, Terminated
 
 @pytest.fixture(autouse=True)
 def nothing_ignored():
-    """Tests may be started with nohup, which ignores SIGHUP, or by & in a script: SIGINT."""
+    """Tests may be started with nohup, which ignores SIGHUP, or by &: SIGINT."""
     names = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
     before = {number: signal.signal(number, signal.SIG_DFL) for number in names}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
