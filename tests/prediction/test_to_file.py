@@ -555,6 +555,19 @@ def test_what_speaks_against_a_result_is_told_if_asked_for(kind, check, tmp_path
     assert ("saturation" in topics) is check
 
 
+def test_a_result_that_is_denoised_again_is_named(kind, tmp_path):
+    """And nothing else about its noise, which is hardly there."""
+    write_tiff(tmp_path / "noisy.tif", picture(64, 64), "YX")
+    heard, careamist = [], untrained()
+    once, again = target_of(kind, tmp_path), target_of(kind, tmp_path / "again")
+    careamist.predict_to_disk(tmp_path / "noisy.tif", prediction_dir=once)
+    careamist.on_progress = heard.append
+    careamist.predict_to_disk(once, prediction_dir=again)
+    said = [e.message for e in heard if isinstance(e, WarningIssued) and e.about == "noise"]
+    assert len(said) == 1
+    assert "is a result of napari-hush" in said[0]
+
+
 def zarr_of_version_4(path, array):
     """OME-Zarr 0.4, with names and a position."""
     group = zarr.open_group(path, mode="w", zarr_format=2)

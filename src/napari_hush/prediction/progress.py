@@ -17,6 +17,7 @@ from napari_hush.prediction.cast import rounding_warning
 from napari_hush.quality import (
     UnseenIntensities,
     correlated_noise,
+    denoised_before,
     residual_warning,
     saturation,
     size_warning,
@@ -118,18 +119,21 @@ class ImageProgress:
         `region` is the part that was denoised.
         """
         rounded = rounding_warning(image, dtype, model.output_normalization)
+        before = denoised_before(image)
         warnings = [
             unseen.warning(image.name),
             size_warning(image.name, image.metadata, model.provenance.pixel_size),
             saturation(image),
             rounded,
+            before,
         ]
-        if model.per_image and region is None:
+        whole = region is None and before is None
+        if model.per_image and whole:
             warnings.append(correlated_noise(image))
         algorithm = "n2v" if model.per_image else model.config.algorithm_config.algorithm
         # CARE may remove more than noise on purpose; the others have their own warning.
         spoiled = rounded is not None or unseen.is_other_unit
-        if region is None and algorithm != "care" and not spoiled:
+        if whole and algorithm != "care" and not spoiled:
             fit_gain = algorithm != "n2v"
             trained_here = bool(model.provenance.date) and not model.per_image
             warnings.append(

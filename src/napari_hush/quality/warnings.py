@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_hush.errors import DataError
 from napari_hush.events import WarningIssued
 from napari_hush.io import Image
+from napari_hush.io.formats import is_result
 from napari_hush.io.metadata import convert
 from napari_hush.quality.intensities import saturated_share
 from napari_hush.quality.report import check_data
@@ -109,6 +110,17 @@ def _lossy(name: str) -> WarningIssued:
         "noise",
         f"{name} is a JPEG file, whose compression correlates the noise of neighboring "
         "pixels, so less of it is removed; train on the original files if you have them.",
+    )
+
+
+def denoised_before(image: Image) -> WarningIssued | None:
+    """Warn if the image is a result of this package, whose noise other checks misread."""
+    if image.path is None or not is_result(image.path):
+        return None
+    return WarningIssued(
+        "noise",
+        f"{image.name} is a result of napari-hush, so most of its noise is gone already; "
+        "denoise the original image.",
     )
 
 
