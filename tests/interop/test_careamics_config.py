@@ -108,6 +108,16 @@ def test_structn2v(version, converted):
     assert config.data_config.transforms == ()
 
 
+@pytest.mark.parametrize("left_out", ["n2v_config", "masked_pixel_percentage"])
+def test_masking_that_is_left_out_is_that_of_careamics(left_out, converted, tmp_path):
+    values = yaml.safe_load((FILES / "0.1-n2v.yml").read_text())
+    algorithm = values["algorithm_config"]
+    (algorithm if left_out in algorithm else algorithm["n2v_config"]).pop(left_out)
+    (tmp_path / "c.yml").write_text(yaml.safe_dump(values))
+    config, _ = converted(tmp_path / "c.yml")
+    assert config.algorithm_config.n2v_config.masked_pixel_percentage == 0.2
+
+
 def test_rotations_that_do_not_fit_the_struct_mask_are_named(converted, tmp_path):
     values = yaml.safe_load((FILES / "0.1-structn2v.yml").read_text())
     usual = yaml.safe_load((FILES / "0.1-n2v.yml").read_text())

@@ -59,7 +59,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--axes",
-        help=f"{AXES} (default: as in training; for built-in those of each file)",
+        help=f"{AXES} (default: as in training, or with T or S in addition; for built-in "
+        "those of each file)",
     )
     for name, default in _SELECTION.items():
         text = help_of(InferenceConfig.model_fields[name].description, default)

@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 _METHODS = ("n2v", "n2n", "care")
 _NETWORK = UNetConfig.model_fields.keys() - {"architecture", "pool_z", "variant"}
+_MASKED = 0.2
+"""Percentage of masked pixels in a configuration that does not say it."""
 _MASKING = ("roi_size", "masked_pixel_percentage", "strategy")
 _AUGMENTATIONS = (XYFlipConfig, XYRandomRotate90Config)
 _STRUCT = ("struct_mask", "struct_mask_axis", "struct_mask_span")
@@ -248,10 +250,8 @@ def _masking(theirs: Mapping[str, Any], pixels: int) -> N2VManipulateConfig:
     """The masking, with the struct mask in the format of 0.1 and 0.2 or of 0.3."""
     found = {name: theirs[name] for name in _MASKING if name in theirs}
     # At least one pixel of a patch, which CAREamics does not require.
-    least = 100 / pixels
-    found["masked_pixel_percentage"] = max(
-        found.get("masked_pixel_percentage", least), least
-    )
+    masked = found.get("masked_pixel_percentage", _MASKED)
+    found["masked_pixel_percentage"] = max(masked, 100 / pixels)
     struct = theirs.get("struct_mask") or {
         "axes": theirs.get("struct_mask_axis"),
         "span": theirs.get("struct_mask_span"),
