@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused_with_the_largest_that_does(
 
 
 def test_a_3d_network_for_single_planes_is_said(train):
-    said = "with a single plane along Z, axes without Z train a 2D network"
+    said = "for a single plane, leave Z out of the axes and train in 2D"
     printed, size, _ = train([(64, 64), (48, 64)], "YX", "--axes", "ZYX")
     assert size == (1, 48, 64)
     assert said in printed

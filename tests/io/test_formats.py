@@ -52,7 +52,7 @@ def test_registered_format(folder):
         image.data[3:5, 7:9], np.loadtxt(file)[3:5, 7:9].astype("f4")
     )
     with pytest.raises(
-        SourceTypeError, match=r"a\.txt' is no image that napari-hush reads"
+        SourceTypeError, match=r"a\.txt' does not have the ending of an image"
     ):
         list_files(file.rename(folder / "a.txt"), "text")
 

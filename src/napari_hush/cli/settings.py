@@ -230,7 +230,7 @@ def _fitting_patch_size(
     what = "the image" if len(fits) == 1 else "the smallest image"
     reason = f"{what} is smaller than the default"
     if steps[:-2] and all(shape[0] == 1 for shape in fits):
-        reason += "; with a single plane along Z, axes without Z train a 2D network, faster"
+        reason += "; for a single plane, leave Z out of the axes and train in 2D"
     return tuple(map(min, data.patch_size, *fits)), reason
 
 

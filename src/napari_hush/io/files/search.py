@@ -109,12 +109,12 @@ class FileSearch:
             return f"The file {str(path)!r} {does}; choose a matching file."
         if kind is None:
             return (
-                f"{str(path)!r} is no image that napari-hush reads, by its name; give "
-                "TIFF, Zarr, PNG or JPEG, CZI, ND2 or LIF."
+                f"{str(path)!r} does not have the ending of an image that napari-hush "
+                "reads; give TIFF, Zarr, PNG, JPEG, CZI, ND2 or LIF."
             )
         return (
-            f"{str(path)!r} is of type {kind!r}, but {self._data_type!r} is expected, the "
-            "type of the first image, or data_type; give images of one type."
+            f"{str(path)!r} is of type {kind!r}, but the data type, or the first image, "
+            f"is {self._data_type!r}; give images of one type."
         )
 
     def _give(self, path: Path) -> None:
