@@ -199,17 +199,59 @@ def test_networks_of_any_depth_and_images_of_any_size(depth):
     np.testing.assert_allclose(tiled, half, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"axes": "ZYX"},
-        {"axes": "TYX", "model_params": {"depth": 1, "time_context": 1}},
-    ],
-)
-def test_volumes_and_frames_around_have_no_share(changes):
-    model = untrained(configuration(**changes))
+def test_volumes_have_no_share():
+    model = untrained(configuration("ZYX"))
     stack = np.stack([NOISY[:64, :64]] * 8)
-    assert fit_built_in_share(model, [as_image(stack, changes["axes"])]) is None
+    assert fit_built_in_share(model, [as_image(stack, "ZYX")]) is None
+
+
+WITH_FRAMES = {"depth": 1, "num_channels_init": 8, "time_context": 1}
+
+
+def test_with_time_context_a_frame_takes_its_share_from_itself_alone():
+    config = configuration("TYX", model_params=WITH_FRAMES)
+    model, movie = untrained(config), NOISY.reshape(4, 64, 256)
+    r, g = predicted(model, movie), predicted("built-in", movie, axes="TYX")
+    some = replace(model, built_in_share=whole(1, 0.3))
+    np.testing.assert_allclose(predicted(some, movie), 0.7 * r + 0.3 * g, rtol=1e-4)
+    np.testing.assert_array_equal(predicted(replace(some, built_in_share=whole()), movie), g)
+    tiled = predicted(some, movie, tile_size=[32, 64])
+    np.testing.assert_allclose(tiled, predicted(some, movie), rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_with_time_context_the_share_is_that_of_least_error(channels):
+    params = {"model_params": WITH_FRAMES}
+    params |= {"n_channels": channels} if channels > 1 else {}
+    config = configuration("TCYX" if channels > 1 else "TYX", **params)
+    network = BlurOfFrames(config.algorithm_config.model).eval()
+    model = replace(untrained(config), network=network)
+    rng = np.random.default_rng(1)
+    truth = np.stack([np.roll(TRUTH, 3 * frame, 1) for frame in range(6)])
+    truth = np.stack([truth] * channels, axis=1)
+    noisy = (truth + rng.normal(0, 15, truth.shape)).astype("float32")
+    movie = noisy if channels > 1 else noisy[:, 0]
+    share = fit_built_in_share(model, [as_image(movie, config.data_config.axes)])
+    assert share is not None and len(share.shares) == channels
+    np.testing.assert_allclose(share.shares, _best(model, movie, truth), atol=0.03)
+
+
+class BlurOfFrames(UNet):
+    """A network that is blind to its pixel: the mean of its neighbors in three frames."""
+
+    def forward(self, x, margin=0):
+        mean = x.unflatten(1, (-1, 3)).mean(2)
+        around = sum(mean.roll(n, d) for n in (1, -1) for d in (-1, -2)) / 4
+        return around[..., margin:-margin, margin:-margin] if margin else around
+
+
+def _best(model, movie, truth):
+    """The shares of least error between the ends, with the truth ``(T, C, Y, X)`` known."""
+    axes = model.config.data_config.axes
+    r, g = (predicted(of, movie, axes=axes).reshape(truth.shape) for of in (model, "built-in"))
+    error, difference = (truth - r)[1:-1], (g - r)[1:-1]
+    across = (0, 2, 3)
+    return (error * difference).sum(across) / (difference**2).sum(across)
 
 
 def test_pairs_correlated_noise_and_few_pixels_have_no_share():

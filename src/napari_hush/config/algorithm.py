@@ -276,8 +276,7 @@ class AlgorithmConfig(Frozen):
     @property
     def takes_built_in_share(self) -> bool:
         """Whether results may take a part of those of the built-in denoiser."""
-        network = self.model
-        planes = network.conv_dims == 2 and not network.time_context
+        planes = self.model.conv_dims == 2
         return planes and not self.needs_targets and not self.n2v_config.hides_neighbours
 
     @model_validator(mode="after")

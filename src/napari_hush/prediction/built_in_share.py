@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_hush.errors import HushError
+from napari_hush.io.frames import middle_frame
 from napari_hush.models.built_in import built_in_denoiser
 from napari_hush.models.file import BuiltInShare
 from napari_hush.prediction.denoiser import Denoiser
@@ -47,8 +48,8 @@ _HOT = 4.0  # standard deviations of the noise from which pixels may be hot
 def fit_built_in_share(model: Model, images: Sequence[Image]) -> BuiltInShare | None:
     """The share of the built-in denoiser in results of a `model` of N2V, from its `images`.
 
-    None if it would not gain, if neighbors share noise, for structN2V, volumes and time
-    context, and if the images cannot be read any more.
+    None if it would not gain, if neighbors share noise, for structN2V and volumes, and if
+    the images cannot be read any more.
     """
     method = model.config.algorithm_config
     if not method.takes_built_in_share or has_too_few_pixels(images):
@@ -178,6 +179,6 @@ class _Changed(Denoiser):
 
     def _read(self, group: list[Tile]) -> NDArray[np.floating]:
         inputs = super()._read(group)
-        for region, tile in zip(inputs, group, strict=True):
+        for region, tile in zip(middle_frame(inputs, self._context), group, strict=True):
             region += self.change(tile).astype(inputs.dtype)
         return inputs

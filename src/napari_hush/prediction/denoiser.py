@@ -100,7 +100,7 @@ class Denoiser:
         prepare = getattr(network, "prepare", None)
         # How the built-in denoiser scales a sample and its result.
         self._scalings_of = cache(
-            lambda number: own_scalings(self._samples[number], image.name, _SCALED_BY)
+            lambda number: own_scalings(image.samples[number], image.name, _SCALED_BY)
         )
         self._prepared = prepare and cache(lambda number: prepare(self._samples[number]))
         # Pixels that every tile reads beyond both ends of Y and X.
@@ -248,7 +248,8 @@ class Denoiser:
     ) -> Tensor:
         """The result for a `raw` batch, with its share of the built-in denoiser."""
         own = [self._scalings_of(tile.sample) for tile in group]
-        batch = _in_rows(_each([before.normalize for before, _ in own], raw))
+        frame = middle_frame(raw, self._context)
+        batch = _in_rows(_each([before.normalize for before, _ in own], frame))
         result = augmented_mean(partial(network, margin=self._margin), batch, self._tta)
         result = result if self.device.type == "cuda" else result.cpu()
         result = _each([after.denormalize for _, after in own], result.to(self._result))
