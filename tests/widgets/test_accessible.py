@@ -89,7 +89,8 @@ def test_every_button_and_field_can_be_reached_with_the_tab_key(unfolded, quick)
     for name in (
         *("noisy_layer", "num_epochs", "patch_size_yx", "apart", "reset_all"),
         *("train", "train_on", "live_preview", "snapshots", "denoise_now"),
-        *("denoise", "scope", "keep_type", "save_model", "load_model", "recent_models"),
+        *("denoise", "scope", "keep_type", "network_alone", "save_model", "load_model"),
+        "recent_models",
         *("compare_swipe", "compare_side_by_side", "compare_residual", "compare_blink"),
         *(f"help_{section}" for section in ("image", "training", "result", "model")),
     ):

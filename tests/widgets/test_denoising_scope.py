@@ -112,6 +112,21 @@ def test_the_type_of_the_source_is_kept_if_wanted(viewer, trained):
     assert all(_changed(viewer, "movie denoised"))
 
 
+def test_the_built_in_denoiser_can_be_left_out(viewer, hand, noisy, quick):
+    viewer.add_image(np.tile(noisy, (4, 4)), name="cells")
+    hand.dock.setValue(quick())
+    hand.train()
+    hand.denoise()
+    assert "the built-in denoiser makes up" in hand.status
+    hand.click("network_alone")
+    hand.denoise()
+    assert "built-in" not in hand.status
+    mixed, alone = (layer for layer in viewer.layers if "denoised" in layer.name)
+    assert np.any(mixed.data != alone.data)
+    provenance = alone.metadata["napari_hush"]["provenance"]
+    assert provenance["settings"]["own_value"] == "off"
+
+
 def test_steps_below_those_of_float32_are_kept(viewer, hand, noisy, quick):
     """At 4e9 float32 has steps of 256."""
     viewer.add_image(noisy + np.float64(4e9), name="far")

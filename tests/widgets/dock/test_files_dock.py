@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QProgressBar, QScrollArea, QWidget
 from tests.widgets.gestures import drag_of_files, drop
 
 from napari_hush.careamist import CAREamist
-from napari_hush.io import write_tiff
+from napari_hush.io import read_record, write_tiff
 from napari_hush.widgets.dock.files_dock import CHECK_AFTER_MS
 from napari_hush.widgets.jobs.files_task import FilesRequest
 from napari_hush.widgets.user_settings import add_recent_model, load_setting
@@ -135,15 +135,17 @@ def test_one_series_of_each_file(files, model, tmp_path, noisy):
     assert tifffile.imread(result).shape == (40, noisy.shape[1])
 
 
-def test_format_and_data_type_can_be_chosen(files, folder, model, tmp_path):
+def test_format_data_type_and_the_network_alone_can_be_chosen(files, folder, model, tmp_path):
     zarr = pytest.importorskip("zarr")
     fill(files, folder / "cells 1.tif", model, tmp_path / "clean")
     files.click("files_options")
     files.find("files_format").setCurrentText("OME-Zarr")
     files.click("files_keep_type")
+    files.click("files_network_alone")
     denoise(files)
-    store = zarr.open_group(str(tmp_path / "clean" / "cells 1.ome.zarr"), mode="r")
-    assert store["0"].dtype == np.uint16
+    result = tmp_path / "clean" / "cells 1.ome.zarr"
+    assert zarr.open_group(str(result), mode="r")["0"].dtype == np.uint16
+    assert read_record(result)["settings"]["own_value"] == "off"
 
 
 def test_images_and_models_can_be_dropped(files, folder, model):

@@ -11,6 +11,8 @@ import pytest
 
 from napari_hush.careamist import CAREamist
 from napari_hush.events import ImageStarted
+from napari_hush.models import built_in_denoiser
+from napari_hush.models.file import BuiltInShare
 from napari_hush.widgets.data.layers import Origin
 from napari_hush.widgets.jobs.denoising_task import Denoising
 from napari_hush.widgets.jobs.task_events import CanvasReady
@@ -56,3 +58,17 @@ def test_cancel_ends_the_wait_for_the_model(task):
     stop = StopRequest()
     threading.Timer(0.05, stop.set).start()
     assert replace(task, newer=Future())(print, stop) is None
+
+
+def test_the_output_of_the_network_alone_is_recorded_as_such(task, model, noisy):
+    share = BuiltInShare((0.5,), built_in_denoiser().provenance.built_in_sha256)
+    curve = ((0.0, 0.25, 1e9),)
+    mixed = replace(model, own_value=(curve,), built_in_share=share)
+    both = replace(task, model=mixed)
+    alone, _, events = _run(replace(both, network_alone=True))
+    np.testing.assert_array_equal(alone.out, _run(task)[0].out)
+    assert np.any(alone.out != _run(both)[0].out)
+    (ready,) = (e for e in events if isinstance(e, CanvasReady))
+    assert ready.record["settings"]["own_value"] == "off"
+    expected = CAREamist(mixed).predict(noisy, own_value="off")
+    np.testing.assert_array_equal(alone.out, expected)

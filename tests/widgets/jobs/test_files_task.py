@@ -144,7 +144,12 @@ def test_kept_results_of_another_model_are_said(tmp_path, model, noisy):
     assert same.warnings == ()
     other = deepcopy(model)
     next(other.network.parameters()).data += 1
-    for changed in (replace(request, model=other), replace(request, keep_type=True)):
+    improved = replace(model, own_value=(((0.0, 0.25, 1e9),),))
+    for changed in (
+        replace(request, model=other),
+        replace(request, keep_type=True),
+        replace(request, model=improved, network_alone=True),
+    ):
         (found,) = of_kind(run(CheckingFiles(changed)), FilesFound)
         (warning,) = found.warnings
         assert "Replace" in warning

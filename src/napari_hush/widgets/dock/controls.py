@@ -23,7 +23,10 @@ from napari_hush.widgets.dock.recovery_panel import RecoveryPanel
 from napari_hush.widgets.inspect.compare_panel import ComparePanel
 from napari_hush.widgets.model.model_panel import ModelPanel
 from napari_hush.widgets.plot.loss_plot import LossPlot
-from napari_hush.widgets.settings.prediction_settings import PredictionSettings
+from napari_hush.widgets.settings.prediction_settings import (
+    PredictionSettings,
+    network_alone_box,
+)
 from napari_hush.widgets.settings.sticky_checkboxes import persist
 from napari_hush.widgets.theme.collapsible import Collapsible, order_tabs
 from napari_hush.widgets.theme.help import HelpButton
@@ -89,6 +92,7 @@ class Controls(QWidget):
             "Round the result to the data type of the layer, e.g. uint16.\n"
             "Otherwise the result is float32."
         )
+        self.network_alone = network_alone_box("network_alone")
         self.prediction = PredictionSettings()
         self.card = ModelPanel()
         self.log = LogPane()
@@ -135,6 +139,7 @@ class Controls(QWidget):
         denoising_column = column(denoising, spacing=8)
         denoising_column.addWidget(self.prediction)
         denoising_column.addWidget(self.keep_type)
+        denoising_column.addWidget(self.network_alone)
         denoising_column.addLayout(denoising_row)
         denoising_column.addWidget(self.buttons["denoise_files"])
         self._row(self._saving, save_image=1, save_model=1)

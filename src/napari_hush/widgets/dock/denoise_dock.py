@@ -345,6 +345,7 @@ class DenoiseDock(QWidget):
             scope = Scope.LAYER
         settings: dict[str, Any] = {**self._controls.prediction.value()}
         settings["keep_type"] = self._controls.keep_type.isChecked()
+        settings["network_alone"] = self._controls.network_alone.isChecked()
         if training:
             settings["newer"] = self._run.latestModel()
         plan = plan_denoising(self._viewer, subject, axes, scope, model, **settings)

@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox, QWidget
 
+from napari_hush.widgets.settings.prediction_settings import network_alone_box
 from napari_hush.widgets.theme.widgets import form, row
 
 _KINDS = MappingProxyType(
@@ -57,6 +58,7 @@ class FilesOptions(QWidget):
             "Round results to the data type of the images, e.g. uint16.\n"
             "Otherwise results are float32."
         )
+        self._network_alone = network_alone_box("files_network_alone")
 
         for chooser in (self._kind, self._format):
             chooser.setSizeAdjustPolicy(
@@ -75,6 +77,7 @@ class FilesOptions(QWidget):
         fields.addRow("Of each file", image)
         fields.addRow("Format", self._format)
         fields.addRow(self._keep_type)
+        fields.addRow(self._network_alone)
 
         # ---- connections
         self._kind.currentTextChanged.connect(
@@ -86,6 +89,7 @@ class FilesOptions(QWidget):
             self._number.valueChanged,
             self._format.currentTextChanged,
             self._keep_type.toggled,
+            self._network_alone.toggled,
         ):
             changed.connect(lambda *_: self.valueChanged.emit())
 
@@ -97,4 +101,5 @@ class FilesOptions(QWidget):
             "selection": {kind: self._number.value()} if kind else {},
             "kind": _FORMATS[self._format.currentText()],
             "keep_type": self._keep_type.isChecked(),
+            "network_alone": self._network_alone.isChecked(),
         }

@@ -33,6 +33,7 @@ class DenoisingRun(Run):
         self._results: list[ResultLayer] = []
         self._model: Model | None = None
         self._newer: Future[Model] | None = None
+        self._network_alone = False
         self._rest = ""
         self.progressed.connect(self._on_progressed)
         self.refused.connect(notify)
@@ -42,6 +43,7 @@ class DenoisingRun(Run):
         """Run `tasks`, at least one."""
         self._results = []
         self._model, self._newer = tasks[0].model, tasks[0].newer
+        self._network_alone = tasks[0].network_alone
         is_part_of_first = tasks[0].model is None and tasks[0].part
         self._rest = "; the rest is denoised after training" if is_part_of_first else ""
         subject = ", ".join(task.origin.name for task in tasks)
@@ -104,7 +106,8 @@ class DenoisingRun(Run):
         if self._newer is not None:
             model = self._newer.result()
             where += f" with the model after step {model.steps:,}"
-        if model is not None and (share := model.built_in_share):
+        share = None if model is None or self._network_alone else model.built_in_share
+        if share is not None:
             where += f"; {share.in_words}"
         return f"Denoised into {names}{where}{self._rest}."
 

@@ -58,6 +58,8 @@ class Denoising:
     """Returns the visible part, which is denoised first."""
     keep_type: bool = False
     """Whether the result has the dtype of the source instead of float32."""
+    network_alone: bool = False
+    """Whether the result is the output of the network, without what is added to it."""
     part: str = ""
     """Name of the region, for the name of the result; empty for everything."""
     tile_side: int | None = None
@@ -105,6 +107,7 @@ class Denoising:
                 dtype="source" if canvas.out.dtype != np.float32 else "float32",
                 tile_size=self._tile_size(),
                 batch_size=self.batch_size,
+                own_value="off" if self.network_alone else "auto",
             )
         if limits is not None:
             canvas.limits = limits.finish()
@@ -148,7 +151,10 @@ class Denoising:
 
         image = Image.from_array(pixels, engine_axes(self.axes), self.origin.name)
         image = select_channels(image, model.config.data_config.channels)
-        return result_record(suited(model, image), image, keep_type=self.keep_type)
+        settings: dict[str, Any] = {"keep_type": self.keep_type}
+        if self.network_alone:
+            settings["own_value"] = "off"
+        return result_record(suited(model, image), image, **settings)
 
     def __str__(self) -> str:
         return f"denoising of “{self.origin.name}”"

@@ -77,6 +77,8 @@ class FilesRequest:
     """Format of the results; None for that of the images where it can be written."""
     keep_type: bool = False
     """Whether results have the data type of the images instead of float32."""
+    network_alone: bool = False
+    """Whether results are the output of the network, without what is added to it."""
     replace: bool = False
     """Whether existing results are replaced instead of kept."""
 
@@ -135,6 +137,7 @@ class FilesRequest:
                 "axes": self.axes or None,
                 "data_type": data_type,
                 "dtype": "source" if self.keep_type else "float32",
+                "own_value": "off" if self.network_alone else "auto",
                 **self.selection,
             }
             job = file_job(

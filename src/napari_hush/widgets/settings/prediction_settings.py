@@ -1,11 +1,11 @@
-"""Tile size and batch size of denoising."""
+"""Settings of denoising: tile size, batch size, and what results are made of."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_hush.config import InferenceConfig
 from napari_hush.widgets.settings.fields import CountField, SpinBox
@@ -53,3 +53,15 @@ class PredictionSettings(QWidget):
         """Show `settings`, as from `value`."""
         self._tile.setValue(settings.get("tile_side", 0))
         self._batch.setValue(settings.get("batch_size", 1))
+
+
+def network_alone_box(name: str) -> QCheckBox:
+    """Choice of the output of the network alone, with the object name `name`."""
+    box = QCheckBox("Output of the network alone")
+    box.setObjectName(name)
+    box.setToolTip(
+        "Leave out what lowers the error of N2V and N2V2 further: part of each pixel's own\n"
+        "value, and a share of the built-in denoiser, which has learned from simulated\n"
+        "images. (own_value: off)"
+    )
+    return box
