@@ -139,10 +139,12 @@ class ComparePanel(QWidget):
         """Show the quality of the result; None if it is not known."""
         if quality is not None:
             words, kind = VERDICTS[quality.verdict]
-            reason = quality.reason
+            # The words of a good one are its reason.
+            reasons = [quality.reason] if quality.verdict != "good" else []
             if self.pair is not None and is_first(self.pair[1]):
-                reason = f"Built-in denoiser, before training on this image. {reason}"
+                reasons.insert(0, "Built-in denoiser, before training on this image.")
             words += self._what_is_better()
+            reason = " ".join(reasons)
             self._show(words, kind, reason, quality.numbers, quality.explanation)
         elif self.pair is not None and is_partial(self.pair[1]):
             self._show("Not judged until all is denoised", "plain")
