@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from napari_hush.models import Model
     from napari_hush.prediction.tiles import Tile
 
-_OF_SAMPLE = 0.25  # whose pixels are denoised four times
 _CHANGE = 0.1  # of each pixel, in standard deviations of the noise
 _PRIOR = 0.01  # of the noise variance: errors of that size pull the share to one half
 _LEAST = 0.02  # smaller shares are not worth their time
@@ -136,7 +135,7 @@ def _regions(model: Model, images: Sequence[Image]) -> list[NDArray[Any]]:
     found: list[NDArray[Any]] = []
     config = sample_config(model, own_value="auto")
     for image in sample_images(images):
-        for tile in sample_tiles(Denoiser(model, image, config), len(images), _OF_SAMPLE):
+        for tile in sample_tiles(Denoiser(model, image, config), len(images)):
             region = np.asarray(image.samples[tile.sample][(slice(None), *tile.inner)])
             if not found or region.shape == found[0].shape:
                 found.append(region)
@@ -152,7 +151,7 @@ def _results(
     for image in sample_images(images):
         plain = Denoiser(model, image, config)
         changed = _Changed(model, image, config, steps)
-        for tile in sample_tiles(plain, len(images), _OF_SAMPLE):
+        for tile in sample_tiles(plain, len(images)):
             result = denoised(plain, tile)
             if not found or result.shape == found[0][0].shape:
                 change = changed.change(tile)[(slice(None), *tile.crop)]

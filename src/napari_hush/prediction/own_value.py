@@ -107,12 +107,12 @@ def sample_images(images: Sequence[Image]) -> list[Image]:
     return _spread(images, _MOST_TILES)
 
 
-def sample_tiles(denoiser: Denoiser, images: int, share: float = 1.0) -> list[Tile]:
-    """Tiles of one size from one of so many `images`; with a `share`, fewer."""
+def sample_tiles(denoiser: Denoiser, images: int) -> list[Tile]:
+    """Tiles of one size from one of so many `images`."""
     plan = denoiser.plan()
     largest = max(_size(tile) for tile in plan)
     whole = [tile for tile in plan if _size(tile) == largest]
-    number = min(int(share * _SAMPLE) // largest, _MOST_TILES) // min(images, _MOST_TILES)
+    number = min(_SAMPLE // largest, _MOST_TILES) // min(images, _MOST_TILES)
     return _spread(whole, max(number, 1))
 
 
