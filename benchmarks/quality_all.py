@@ -1,14 +1,15 @@
 """How good results are after how many steps, on every set with ground truth.
 
     python benchmarks/quality.py --all --data DIR [--peer PYTHON | --peer-results FILE]
-        [--only SET ...] [--steps 0 10 25 50 100 300 960] [--separate]
+        [--only SET ...] [--steps 0 10 25 50 100 300 960] [--separate | --stops]
 
 The built-in denoiser without training; N2V, N2V2 and, where scenes were repeated,
 Noise2Noise, from random and from built-in weights; CAREamics 0.3.5 after the last of the
 steps. SI-PSNR in dB, averaged over the images of a set, which are trained on together. Each
 curve is one training run; what is kept in its middle is what the model would give there,
 and its seconds do not count. With ``--separate`` each number of steps is a run of its own,
-with a schedule of that length.
+with a schedule of that length. With ``--stops`` training ends by itself, as with *Denoise
+now*, after at most the last of the steps.
 
 Prints a table at the end and writes ``benchmarks/results/quality-all.json`` after each row;
 what is in that file is not measured again. FILE has figures of CAREamics from an earlier
@@ -44,12 +45,14 @@ def main() -> None:
     """Measure what is not in the file yet."""
     options = _options()
     file = RESULTS / f"{options.name}.json"
-    rows: list[Row] = json.loads(file.read_text())["runs"] if file.exists() else []
+    known = json.loads(file.read_text())["runs"] if file.exists() else []
+    rows: list[Row] = [{"stops": False, **row} for row in known]
     done = {_key(row) for row in rows}
     for name in options.only:
         given = pairs(options.data, name)
         for method, weights in _planned(options, given):
             row: Row = {"set": name, "method": method, "weights": weights}
+            row["stops"] = options.stops and method in ("n2v", "n2v2")
             row["steps"] = _steps(options, method, weights)
             row["separate"] = options.separate and len(row["steps"]) > 1
             if _key(row) in done:
@@ -75,8 +78,8 @@ def score(file: Path, truth: list[np.ndarray]) -> float:
 
 
 def _key(row: Row) -> tuple[Any, ...]:
-    names = (row[key] for key in ("set", "method", "weights", "separate"))
-    return (*names, *row["steps"])
+    names = (row[key] for key in ("set", "method", "weights", "separate", "stops"))
+    return (*names, *(() if row["stops"] else row["steps"]))
 
 
 def _planned(options: argparse.Namespace, given: Pairs) -> list[tuple[str, str]]:
@@ -94,7 +97,7 @@ def _steps(options: argparse.Namespace, method: str, weights: str) -> list[int]:
         return [0]
     if weights == PEER:
         return [options.steps[-1] if options.peer else 960]
-    return [*options.steps]
+    return [*options.steps[-1:]] if options.stops else [*options.steps]
 
 
 def _measured(options: argparse.Namespace, given: Pairs, row: Row) -> Row:
@@ -125,13 +128,15 @@ def _measured(options: argparse.Namespace, given: Pairs, row: Row) -> Row:
             task |= {"steps": max(1, marks[-1]), "marks": marks, "method": method}
             task["seed"] = options.seed
             if weights != PEER:
-                task["weights"] = weights
+                task |= {"weights": weights, "stops": row["stops"]}
         with (
             tempfile.TemporaryDirectory() as folder,
             Partner(python, script, **threads) as it,
         ):
             what = "built_in" if method == DENOISER else "train"
             found["seconds"] += it.ask(what, folder=folder, **task)
+            if row["stops"]:
+                row["steps"] = [it.ask("trained_steps")]
             files = [Path(folder) / f"{i}.npy" for i in range(1, len(marks) + 1)]
             found["dB"] += [score(file, given.truth) for file in files]
     return found
@@ -141,9 +146,9 @@ def _report(options: argparse.Namespace, rows: list[Row]) -> None:
     """Print and write the table of all rows, and means over the sets."""
     columns = sorted({step for row in rows for step in row["steps"]})
     lines = [_line(row, columns, _theirs(rows, row)) for row in rows]
-    kinds = list(dict.fromkeys((r["method"], r["weights"], r["separate"]) for r in rows))
+    kinds = list(dict.fromkeys(_key(row)[1:5] for row in rows))
     for kind in kinds:
-        of = [r for r in rows if (r["method"], r["weights"], r["separate"]) == kind]
+        of = [row for row in rows if _key(row)[1:5] == kind]
         steps = [s for s in columns if all(s in row["steps"] for row in of)]
         values = [[row["dB"][row["steps"].index(s)] for s in steps] for row in of]
         seconds = [[row["seconds"][row["steps"].index(s)] for s in steps] for row in of]
@@ -238,6 +243,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=ALL, default=ALL, metavar="SET")
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
     parser.add_argument("--separate", action="store_true", help="a run per number of steps")
+    parser.add_argument("--stops", action="store_true", help="until the loss levels off")
     parser.add_argument("--peer", help="a Python that has CAREamics 0.3.5")
     parser.add_argument("--peer-results", type=Path, help="JSON of its earlier run")
     parser.add_argument("--seed", type=int, default=42)

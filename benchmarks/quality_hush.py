@@ -15,9 +15,12 @@ from quality_images import pairs
 
 from napari_hush import CAREamist
 from napari_hush.config import create_n2n_configuration, create_n2v_configuration
+from napari_hush.config.training import until_good
 from napari_hush.io import open_images
 from napari_hush.prediction import fit_built_in_share, fit_own_value
 
+PER_EPOCH = 20
+"""Steps of an epoch where training may stop after each of them."""
 _done: dict[str, CAREamist] = {}
 """The trained model, for `denoise`."""
 
@@ -34,12 +37,13 @@ def train(
     folder: str,
     seed: int,
     method: str,
+    stops: bool = False,
     **settings: Any,
 ) -> list[float]:
     """Train for `steps` and keep results after `marks`; the seconds until each.
 
     A result is what the model would give if training ended there. Noise2Noise learns from
-    each image and the next.
+    each image and the next. With `stops`, training ends where *Denoise now* ends it.
     """
     given = pairs(data, name)
     paired = method == "n2n"
@@ -47,8 +51,11 @@ def train(
     if not paired:
         settings["use_n2v2"] = method == "n2v2"
     size = given.patch_size, given.batch_size
-    lasts = {"num_epochs": 1, "num_steps": steps}
+    epochs = steps // PER_EPOCH if stops else 1
+    lasts = {"num_epochs": epochs, "num_steps": steps // epochs}
     config = make("quality", "array", given.axes, *size, **lasts, seed=seed, **settings)
+    if stops:
+        config = config.replace(training_config=until_good(config.training_config))
     images = open_images(given.noisy, "array", given.axes)
 
     def keep(module: Any) -> None:
@@ -66,6 +73,11 @@ def train(
     target = {"train_target": np.roll(given.noisy, 1, axis=0)} if paired else {}
     _done["it"].train(train_source=given.noisy, **target)
     return clock.seconds
+
+
+def trained_steps() -> int:
+    """Steps of the trained model."""
+    return _done["it"].model.steps
 
 
 def built_in(data: str, name: str, folder: str) -> list[float]:
@@ -89,4 +101,4 @@ def denoise(data: str, name: str, folder: str, tta: int) -> float:
 
 
 if __name__ == "__main__":
-    serve(train, denoise, built_in)
+    serve(train, trained_steps, denoise, built_in)
