@@ -1,6 +1,7 @@
 """Denoise now, by one click each, on images of several kinds.
 
     xvfb-run -a -s "-screen 0 1920x1200x24" python benchmarks/one_click.py NOISY=CLEAN ...
+        [--presets "Quick look" Balanced Best]
 
 Each NOISY file is opened in a real napari window and denoised by a mouse click on the
 button "Denoise now" of a new dock. CLEAN is its ground truth, for SI-PSNR; ``file.tif:0``
@@ -34,11 +35,15 @@ def pixels_of(name: str) -> NDArray[Any]:
     return pixels[int(channel)] if channel.isdigit() else pixels
 
 
-def denoise(noisy: NDArray[Any], name: str, folder: Path | None) -> dict[str, Any]:
-    """Denoise `noisy` by one click in a new window."""
+def denoise(
+    noisy: NDArray[Any], name: str, preset: str, folder: Path | None
+) -> dict[str, Any]:
+    """Denoise `noisy` by one click in a new window, with the `preset` chosen before."""
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
     from ui import Window
+
+    from napari_hush.config.training import PRESETS
 
     window = Window()
     window.pause = 0.03  # a person looks less often
@@ -46,6 +51,7 @@ def denoise(noisy: NDArray[Any], name: str, folder: Path | None) -> dict[str, An
     window.viewer.add_image(noisy, name=name)
     button = window.find("denoise_now")
     window.until(button.isEnabled, 60)
+    window.find(f"preset_{[one.name for one in PRESETS].index(preset)}").click()
     window.live(2)
     label = button.text()
     started = time.perf_counter()
@@ -76,6 +82,7 @@ def main() -> None:
     """Denoise each file and print a row."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", nargs="+", metavar="NOISY=CLEAN")
+    parser.add_argument("--presets", nargs="+", default=["Balanced"])
     parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     from napari_hush.quality import si_psnr
@@ -91,19 +98,20 @@ def main() -> None:
         if clean.max() > 4 * high:  # hot pixels
             clean = np.minimum(clean, high)
         name = Path(noisy_file).stem
-        row = denoise(noisy, name, options.save)
-        cells = (
-            name,
-            row["noise"],
-            row["label"],
-            row["method"],
-            row["steps"],
-            f"{row['seconds']:.0f}",
-            f"{si_psnr(noisy, clean):.2f}",
-            f"{si_psnr(row['clean'], clean):.2f}",
-            row["verdict"],
-        )
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+        for preset in options.presets:
+            row = denoise(noisy, name, preset, options.save)
+            cells = (
+                name,
+                row["noise"],
+                row["label"],
+                row["method"],
+                row["steps"],
+                f"{row['seconds']:.0f}",
+                f"{si_psnr(noisy, clean):.2f}",
+                f"{si_psnr(row['clean'], clean):.2f}",
+                row["verdict"],
+            )
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 if __name__ == "__main__":

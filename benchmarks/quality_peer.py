@@ -57,7 +57,7 @@ def train(
     def keep(module: Any) -> None:
         module.model.eval()
         with torch.no_grad():
-            clean = [module.model(image[None])[0, 0].numpy() for image in stack]
+            clean = [_denoised(module.model, image) for image in stack]
         module.model.train()
         np.save(Path(folder) / f"{len(clock.seconds)}.npy", np.stack(clean))
 
@@ -65,6 +65,13 @@ def train(
     _done["it"] = CAREamist(config, work_dir=Path(folder), callbacks=[clock])
     _done["it"].train(train_data=given.noisy)
     return clock.seconds
+
+
+def _denoised(network: Any, image: torch.Tensor) -> np.ndarray[Any, Any]:
+    """A whole image ``(1, (Z), Y, X)``, reflected to sizes that its two poolings take."""
+    padding = [n for size in reversed(image.shape[1:]) for n in (0, -size % 4)]
+    clean = network(torch.nn.functional.pad(image[None], padding, "reflect"))[0, 0]
+    return clean[tuple(slice(size) for size in image.shape[1:])].numpy()
 
 
 def denoise(data: str, name: str, folder: str, tta: int) -> float:
