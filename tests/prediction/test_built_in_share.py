@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from napari_hush import CAREamist
+from napari_hush import CAREamist, denoise
 from napari_hush.cli.main import main
 from napari_hush.config import create_care_configuration, create_n2v_configuration
 from napari_hush.errors import ExistingFileError, ModelFileError
-from napari_hush.io import read_record
+from napari_hush.io import read_record, write_tiff
 from napari_hush.models import Model, UNet, built_in_denoiser, load_model, save_model
 from napari_hush.models.file import BuiltInShare
 from napari_hush.models.normalization import Normalization
@@ -289,6 +289,7 @@ def test_training_measures_it_and_the_file_keeps_it(tmp_path):
 def test_off_is_the_network_alone():
     model = untrained(share=whole(1, 0.5))
     off = predicted(model, own_value="off")
+    np.testing.assert_array_equal(denoise(NOISY, model, own_value="off"), off)
     np.testing.assert_array_equal(off, predicted(replace(model, built_in_share=None)))
     assert np.abs(off - predicted(model)).max() > 1
 
@@ -332,6 +333,22 @@ def test_results_on_disk_name_it_and_are_told_apart(tmp_path, capsys):
         careamist.predict_to_disk(
             tmp_path / "a.tif", own_value="off", resume=True, **settings
         )
+    off = {"own_value": "off", "overwrite": True}
+    careamist.predict_to_disk(tmp_path / "a.tif", **off, **settings)
+    assert main(["info", str(out)]) == 0
+    assert re.search(r"own value +off\n", capsys.readouterr().out)
+
+
+def test_the_command_line_says_how_much_it_makes_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_tiff("a.tif", NOISY, "YX")
+    few = ["--epochs", "1", "--steps", "4", "--patch-size", "32", "32"]
+    assert main(["train", "a.tif", "-o", "m.safetensors", *few]) == 0
+    said = r"Saved m.safetensors; \d+ % of its results will be the built-in denoiser's\n"
+    assert re.fullmatch(said, capsys.readouterr().out)
+    assert main(["export", "m.safetensors", "-o", "m.pt"]) == 0
+    said = r"Wrote m.pt, without the built-in denoiser \(\d+ % of the model's results\)\n"
+    assert re.fullmatch(said, capsys.readouterr().out)
 
 
 def test_older_files_have_none(tmp_path):

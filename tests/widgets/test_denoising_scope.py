@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_hush.widgets.data.scope_chooser import Scope
+from napari_hush.widgets.results.pairing import has_lost
 
 
 @pytest.fixture
@@ -120,11 +121,17 @@ def test_the_built_in_denoiser_can_be_left_out(viewer, hand, noisy, quick):
     assert "the built-in denoiser makes up" in hand.status
     hand.click("network_alone")
     hand.denoise()
-    assert "built-in" not in hand.status
+    assert "the output of the network alone" in hand.status
+    assert "cells denoised 2 (network alone)" in viewer.layers
     mixed, alone = (layer for layer in viewer.layers if "denoised" in layer.name)
     assert np.any(mixed.data != alone.data)
     provenance = alone.metadata["napari_hush"]["provenance"]
     assert provenance["settings"]["own_value"] == "off"
+    lost = {"quality": {"verdict": "structure lost", "reason": "It is flat."}}
+    for layer in (mixed, alone):
+        layer.metadata["napari_hush"] |= lost
+    assert has_lost(mixed, hand.dock.model)
+    assert not has_lost(alone, hand.dock.model)  # the model gives more
 
 
 def test_steps_below_those_of_float32_are_kept(viewer, hand, noisy, quick):

@@ -26,6 +26,7 @@ def denoise(
     lazy: bool = False,
     tile_size: Sequence[int] | None = None,
     tta: bool | int = False,
+    own_value: Literal["auto", "off"] = "auto",
     dtype: Literal["float32", "source"] = "float32",
     on_progress: OnProgress | None = None,
 ) -> Any:
@@ -45,7 +46,7 @@ def denoise(
     lazy : bool
         Return a dask array with one chunk per tile, computed on access (``.compute()``, a
         slice, a viewer). Tiles are read with a halo, so their borders do not show.
-    tile_size, tta, dtype
+    tile_size, tta, own_value, dtype
         Settings of `CAREamist.predict`; `tile_size` are also the chunks of a lazy result.
     on_progress : callable, optional
         Gets the events of `napari_hush.events`; a lazy result has none.
@@ -81,7 +82,13 @@ def denoise(
     if axes is None:
         axes = read_metadata(Path(image)).axes if is_path(image) else axes_of(image)
     found = model.predict(
-        image, axes=axes, lazy=lazy, tile_size=tile_size, tta=tta, dtype=dtype
+        image,
+        axes=axes,
+        lazy=lazy,
+        tile_size=tile_size,
+        tta=tta,
+        own_value=own_value,
+        dtype=dtype,
     )
     result = found[0] if isinstance(found, list) else found
     is_xarray = type(image).__module__.partition(".")[0] == "xarray"

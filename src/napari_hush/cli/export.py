@@ -71,4 +71,7 @@ def run(options: argparse.Namespace) -> None:
         careamist.export_to_bmz(output, overwrite=options.overwrite, **about)
     else:
         careamist.export(output, overwrite=options.overwrite)
-    print_answer(options, f"Wrote {output}", {"file": str(output)})
+    text = f"Wrote {output}"
+    if share := careamist.trained.built_in_share:
+        text += f", without the built-in denoiser ({share.percent} of the model's results)"
+    print_answer(options, text, {"file": str(output)})

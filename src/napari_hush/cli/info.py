@@ -138,6 +138,8 @@ def _record(path: Path, data_type: str) -> dict[str, Any]:
 
 def _of_result(record: dict[str, Any]) -> dict[str, Any]:
     """Facts about a denoised image."""
+    from napari_hush.models.provenance import is_of_network_alone
+
     source, model = record.get("source", {}), record.get("model", {})
     return {
         "denoised": record.get("date"),
@@ -146,6 +148,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "model_sha256": model.get("sha256"),
         **({"built_in": model["built_in"]} if "built_in" in model else {}),
         **_of_share(_used_share(record)),
+        **({"own_value": "off"} if is_of_network_alone(record) else {}),
         "trained": model.get("trained"),
         "trained_on": [one.get("name") for one in model.get("sources", [])],
         "epochs": model.get("epochs"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -186,6 +186,13 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
         },
         "settings": settings,
     }
+
+
+def is_of_network_alone(record: Mapping[str, Any]) -> bool:
+    """Whether a result with this provenance is less than its model gives: `own_value` off."""
+    model = record.get("model", {})
+    improves = bool(model.get("own_value") or model.get("built_in_share"))
+    return improves and record.get("settings", {}).get("own_value") in ("off", False)
 
 
 def built_in_facts(model: Model) -> dict[str, str]:

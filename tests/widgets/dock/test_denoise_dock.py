@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton
+from qtpy.QtWidgets import QApplication, QCheckBox, QDialog, QMessageBox, QPushButton
 from scipy import ndimage
 from tests.widgets.gestures import drag_of_files, drop
 
@@ -870,9 +870,13 @@ def test_denoise_files_opens_the_other_dock_with_the_model(viewer, ready):
     ready.train()
     ready.click("denoise_files")
     ready.until(lambda: len(viewer.window.dock_widgets) == 2)
+    alone = viewer.window._qt_window.findChild(QCheckBox, "files_network_alone")
+    assert not alone.isChecked()
+    ready.click("network_alone")
     ready.click("denoise_files")
     QApplication.processEvents()
     assert len(viewer.window.dock_widgets) == 2
+    assert alone.isChecked()
 
 
 def test_no_model_is_loaded_while_another_is_trained(

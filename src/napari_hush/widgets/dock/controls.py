@@ -93,7 +93,7 @@ class Controls(QWidget):
             "Otherwise the result is float32."
         )
         self.network_alone = network_alone_box("network_alone")
-        self.prediction = PredictionSettings()
+        self.prediction = PredictionSettings(self.keep_type, self.network_alone)
         self.card = ModelPanel()
         self.log = LogPane()
         self._model = QElidingLabel()
@@ -138,8 +138,6 @@ class Controls(QWidget):
         denoising_row.addWidget(self.buttons["denoise"], 2)
         denoising_column = column(denoising, spacing=8)
         denoising_column.addWidget(self.prediction)
-        denoising_column.addWidget(self.keep_type)
-        denoising_column.addWidget(self.network_alone)
         denoising_column.addLayout(denoising_row)
         denoising_column.addWidget(self.buttons["denoise_files"])
         self._row(self._saving, save_image=1, save_model=1)

@@ -317,7 +317,9 @@ class DenoiseDock(QWidget):
         from napari_hush.widgets.dock.files_dock import open_files_dock
 
         if (model := self._model.model) is not None:
-            open_files_dock(self._viewer, self._model.name, model, *files)
+            alone = self._controls.network_alone.isChecked()
+            name = self._model.name
+            open_files_dock(self._viewer, name, model, *files, network_alone=alone)
 
     def _on_checked(self) -> None:
         continues = self._presenter.awaits_check and not self._inputs.check.is_pending

@@ -132,9 +132,13 @@ class FilesDock(QWidget):
 
     # ---- Public API
 
-    def setModel(self, name: str, model: Model) -> None:
-        """Choose the current model of the dock "Denoise", called `name`."""
+    def setModel(self, name: str, model: Model, *, network_alone: bool = False) -> None:
+        """Choose the current model of the dock "Denoise", called `name`.
+
+        With `network_alone`, results are the output of its network.
+        """
         self._inputs.model.setModel(name, model)
+        self._inputs.options.network_alone.setChecked(network_alone)
 
     def setSource(self, *paths: Path) -> None:
         """Choose images."""
@@ -317,11 +321,15 @@ class _Silent(WarningCollector):
 
 
 def open_files_dock(
-    viewer: napari.viewer.Viewer, name: str, model: Model, *source: Path
+    viewer: napari.viewer.Viewer,
+    name: str,
+    model: Model,
+    *source: Path,
+    network_alone: bool = False,
 ) -> FilesDock:
-    """Show the dock "Denoise files" with the `model` called `name`, and images if given."""
+    """Show the dock "Denoise files" with images, if given, and a model, as `setModel`."""
     dock: FilesDock = open_dock(viewer, FilesDock, "files_dock")
-    dock.setModel(name, model)
+    dock.setModel(name, model, network_alone=network_alone)
     if source:
         dock.setSource(*source)
     return dock

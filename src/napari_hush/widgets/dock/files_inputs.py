@@ -63,7 +63,7 @@ class FilesInputs(QWidget):
         for number, name in ((_SKIP, "files_resume"), (_REPLACE, "files_replace")):
             self._existing.button(number).setObjectName(name)
         self._existing.setValue(_SKIP)
-        self._options = FilesOptions()
+        self.options = FilesOptions()
 
         # ---- layout
         fields = form()
@@ -72,7 +72,7 @@ class FilesInputs(QWidget):
         fields.addRow("Model", self.model)
         fields.addRow("Results", self.output)
         fields.addRow("Done files", self._existing)
-        more = Collapsible("files_options", "Options", lambda: self._options)
+        more = Collapsible("files_options", "Options", lambda: self.options)
         more.built()
         options = row()
         options.addWidget(more, 1)
@@ -83,7 +83,7 @@ class FilesInputs(QWidget):
 
         # ---- connections
         self.source.valueChanged.connect(self._propose_folder)
-        for field in (self.source, self.model, self.output, self._options):
+        for field in (self.source, self.model, self.output, self.options):
             field.valueChanged.connect(self.valueChanged)
         self._existing.chosen.connect(lambda _: self.valueChanged.emit())
 
@@ -97,7 +97,7 @@ class FilesInputs(QWidget):
             self.model.model(),
             output,
             replace=self._existing.value() == _REPLACE,
-            **self._options.value(),
+            **self.options.value(),
         )
 
     def missing(self) -> str:

@@ -58,7 +58,7 @@ class FilesOptions(QWidget):
             "Round results to the data type of the images, e.g. uint16.\n"
             "Otherwise results are float32."
         )
-        self._network_alone = network_alone_box("files_network_alone")
+        self.network_alone = network_alone_box("files_network_alone")
 
         for chooser in (self._kind, self._format):
             chooser.setSizeAdjustPolicy(
@@ -77,7 +77,7 @@ class FilesOptions(QWidget):
         fields.addRow("Of each file", image)
         fields.addRow("Format", self._format)
         fields.addRow(self._keep_type)
-        fields.addRow(self._network_alone)
+        fields.addRow(self.network_alone)
 
         # ---- connections
         self._kind.currentTextChanged.connect(
@@ -89,7 +89,7 @@ class FilesOptions(QWidget):
             self._number.valueChanged,
             self._format.currentTextChanged,
             self._keep_type.toggled,
-            self._network_alone.toggled,
+            self.network_alone.toggled,
         ):
             changed.connect(lambda *_: self.valueChanged.emit())
 
@@ -101,5 +101,5 @@ class FilesOptions(QWidget):
             "selection": {kind: self._number.value()} if kind else {},
             "kind": _FORMATS[self._format.currentText()],
             "keep_type": self._keep_type.isChecked(),
-            "network_alone": self._network_alone.isChecked(),
+            "network_alone": self.network_alone.isChecked(),
         }

@@ -106,8 +106,9 @@ class DenoisingRun(Run):
         if self._newer is not None:
             model = self._newer.result()
             where += f" with the model after step {model.steps:,}"
-        share = None if model is None or self._network_alone else model.built_in_share
-        if share is not None:
+        if model is not None and self._network_alone:
+            where += ", the output of the network alone"
+        elif model is not None and (share := model.built_in_share):
             where += f"; {share.in_words}"
         return f"Denoised into {names}{where}{self._rest}."
 

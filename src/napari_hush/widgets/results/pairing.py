@@ -66,9 +66,17 @@ def is_better(first: Layer, result: Layer) -> bool:
 
 
 def has_lost(result: Layer, model: Model) -> bool:
-    """Whether `result` is of `model` and its verdict is that structure was lost."""
+    """Whether `result` is of `model` and its verdict is that structure was lost.
+
+    Not for the output of the network alone, which is less than the model gives.
+    """
+    from napari_hush.models.provenance import is_of_network_alone
+
     known = remembered(result)
-    made = (known.get("provenance") or {}).get("model", {})
+    provenance = known.get("provenance") or {}
+    if is_of_network_alone(provenance):
+        return False
+    made = provenance.get("model", {})
     is_its = made.get("trained") == model.provenance.date
     is_its = is_its and made.get("steps") == model.steps
     lost = (known.get("quality") or {}).get("verdict") == "structure lost"

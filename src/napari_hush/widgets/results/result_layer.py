@@ -37,6 +37,8 @@ SELECT_MS, APPEAR_MS = 2 * PAINT_MS, 3 * PAINT_MS
 and as long to draw it for the first time; other events are handled in between."""
 REFRESH_SECONDS = 0.2
 """Least time between two drawings of the layer while it fills."""
+NETWORK_ALONE = "network alone"
+"""In the names of results that are the output of the network, with nothing added."""
 DRAWING_SHARE = 0.1
 """Share of the time for drawings: in 3D without a GPU, each takes up to seconds."""
 
@@ -86,7 +88,7 @@ class ResultLayer:
             paint_apart(widget)
         self._layer: Any = Image(
             canvas.shown,
-            name=self._name(part),
+            name=self._name(part, _made_how(record)),
             metadata=origin.metadata | mark,
             visible=False,
             **origin.appearance,
@@ -139,8 +141,8 @@ class ResultLayer:
         else:
             self._viewer.layers.remove(self._layer)
 
-    def _name(self, part: str) -> str:
-        about = ", ".join(filter(None, (part, self._when)))
+    def _name(self, *about_it: str) -> str:
+        about = ", ".join(filter(None, (*about_it, self._when)))
         return result_name(self._origin.name, self._number, about)
 
     def _select(self) -> None:
@@ -162,3 +164,12 @@ class ResultLayer:
     def _pace(self, started: float) -> None:
         now = time.monotonic()
         self._next = now + max(REFRESH_SECONDS, (now - started) / DRAWING_SHARE)
+
+
+def _made_how(record: dict[str, Any] | None) -> str:
+    """How a result with this provenance was made, for its name; empty for most."""
+    if record is None:
+        return ""
+    from napari_hush.models.provenance import is_of_network_alone
+
+    return NETWORK_ALONE if is_of_network_alone(record) else ""

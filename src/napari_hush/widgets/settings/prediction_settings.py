@@ -19,11 +19,14 @@ LARGEST_TILE = 8192
 
 
 class PredictionSettings(QWidget):
-    """Edits the tile size, the same along each axis, and the batch size of denoising."""
+    """Edits the tile size, the same along each axis, and the batch size of denoising.
+
+    `boxes` are shown above them.
+    """
 
     valueChanged = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, *boxes: QCheckBox, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         fields = InferenceConfig.model_fields
         self._tile = SpinBox()
@@ -39,6 +42,8 @@ class PredictionSettings(QWidget):
         self._batch = CountField("batch_size_predict", fields["batch_size"])
         self._batch.setToolTip(f"{fields['batch_size'].description}\n(batch_size)")
         layout = form(self)
+        for box in boxes:
+            layout.addRow(box)
         layout.addRow("Tile size", self._tile)
         layout.addRow("Tiles at once", self._batch)
         for field in (self._tile, self._batch):
@@ -60,8 +65,8 @@ def network_alone_box(name: str) -> QCheckBox:
     box = QCheckBox("Output of the network alone")
     box.setObjectName(name)
     box.setToolTip(
-        "Leave out what lowers the error of N2V and N2V2 further: part of each pixel's own\n"
-        "value, and a share of the built-in denoiser, which has learned from simulated\n"
-        "images. (own_value: off)"
+        "Leave out what lowers the error of N2V, N2V2 and structN2V further: part of each\n"
+        "pixel's own value, and a share of the built-in denoiser, which has learned from\n"
+        "simulated images. (own_value: off)"
     )
     return box
