@@ -214,7 +214,9 @@ def test_with_time_context_a_frame_takes_its_share_from_itself_alone():
     r, g = predicted(model, movie), predicted("built-in", movie, axes="TYX")
     some = replace(model, built_in_share=whole(1, 0.3))
     np.testing.assert_allclose(predicted(some, movie), 0.7 * r + 0.3 * g, rtol=1e-4)
-    np.testing.assert_array_equal(predicted(replace(some, built_in_share=whole()), movie), g)
+    np.testing.assert_array_equal(
+        predicted(replace(some, built_in_share=whole()), movie), g
+    )
     tiled = predicted(some, movie, tile_size=[32, 64])
     np.testing.assert_allclose(tiled, predicted(some, movie), rtol=1e-4)
 
@@ -232,7 +234,7 @@ def test_with_time_context_the_share_is_that_of_least_error(channels):
     noisy = (truth + rng.normal(0, 15, truth.shape)).astype("float32")
     movie = noisy if channels > 1 else noisy[:, 0]
     share = fit_built_in_share(model, [as_image(movie, config.data_config.axes)])
-    assert share is not None and len(share.shares) == channels
+    assert len(share.shares) == channels
     np.testing.assert_allclose(share.shares, _best(model, movie, truth), atol=0.03)
 
 
@@ -248,7 +250,8 @@ class BlurOfFrames(UNet):
 def _best(model, movie, truth):
     """The shares of least error, with the truth ``(T, C, Y, X)`` known."""
     axes = model.config.data_config.axes
-    r, g = (predicted(of, movie, axes=axes).reshape(truth.shape) for of in (model, "built-in"))
+    both = (predicted(of, movie, axes=axes) for of in (model, "built-in"))
+    r, g = (result.reshape(truth.shape) for result in both)
     across = (0, 2, 3)
     return ((truth - r) * (g - r)).sum(across) / ((g - r) ** 2).sum(across)
 

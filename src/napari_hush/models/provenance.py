@@ -189,7 +189,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
 
 
 def is_of_network_alone(record: Mapping[str, Any]) -> bool:
-    """Whether a result with this provenance is less than its model gives: `own_value` off."""
+    """Whether a result with this provenance is less than its model gives."""
     model = record.get("model", {})
     improves = bool(model.get("own_value") or model.get("built_in_share"))
     return improves and record.get("settings", {}).get("own_value") in ("off", False)

@@ -135,7 +135,9 @@ def test_one_series_of_each_file(files, model, tmp_path, noisy):
     assert tifffile.imread(result).shape == (40, noisy.shape[1])
 
 
-def test_format_data_type_and_the_network_alone_can_be_chosen(files, folder, model, tmp_path):
+def test_format_data_type_and_the_network_alone_can_be_chosen(
+    files, folder, model, tmp_path
+):
     zarr = pytest.importorskip("zarr")
     fill(files, folder / "cells 1.tif", model, tmp_path / "clean")
     files.click("files_options")
