@@ -11,7 +11,7 @@ from napari_hush.config import (
     create_care_configuration,
     create_n2v_configuration,
 )
-from napari_hush.config.training import PRESETS, until_good
+from napari_hush.config.training import PRESETS, may_end_early, until_good
 from napari_hush.events import EarlyStopped, EpochDone, Plateau, TrainingDone, WarningIssued
 from napari_hush.lightning.progress import LevelDetector, PlateauDetector
 
@@ -95,6 +95,8 @@ def test_until_good_stops_within_the_preset(noisy):
     assert any(isinstance(event, EarlyStopped) for event in events)
     best = until_good(balanced.replace(**PRESETS[2].changes))
     assert (best.num_epochs, best.early_stopping_epochs) == (100, 10)
+    assert may_end_early(best)
+    assert not may_end_early(balanced)
     short = until_good(balanced.replace(num_steps=20))
     assert short.early_stopping_epochs == 10  # 200 steps
 

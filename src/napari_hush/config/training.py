@@ -169,3 +169,10 @@ def until_good(training: TrainingConfig) -> TrainingConfig:
         early_stopping_epochs=max(4, -(-200 // steps), training.num_epochs // 10),
         early_stopping_tolerance=0.002,
     )
+
+
+def may_end_early(training: TrainingConfig) -> bool:
+    """Whether `training` may end after 60 % of its length or less if `until_good`."""
+    # As many epochs are compared with as many before.
+    earliest = 2 * until_good(training).early_stopping_epochs
+    return earliest <= 0.6 * training.num_epochs

@@ -185,15 +185,19 @@ def test_what_is_lit_can_be_pressed_in_every_state(phase, activity, concurrent):
 
 
 @pytest.mark.parametrize(
-    ("after", "label"),
+    ("after", "early", "label"),
     [
-        (0.0, "Denoise now · ≈ 2 min"),
-        (15.0, "Denoise now · ≈ 2 min"),
-        (190.0, "Denoise now · ≈ 2 min + 3 min"),
+        (0.0, False, "Denoise now · ≈ 2 min"),
+        (15.0, False, "Denoise now · ≈ 2 min"),
+        (15.0, True, "Denoise now · up to 2 min"),
+        (190.0, False, "Denoise now · ≈ 2 min + 3 min"),
     ],
 )
-def test_the_button_names_the_time_of_training_and_a_long_one_of_denoising(after, label):
-    view = resolve(DockState(layer="cells", seconds=120.0, seconds_after=after))
+def test_the_button_names_the_time_of_training_and_a_long_one_of_denoising(
+    after, early, label
+):
+    times = {"seconds": 120.0, "seconds_after": after, "may_end_early": early}
+    view = resolve(DockState(layer="cells", **times))
     assert view.labels["denoise_now"].replace("\N{NO-BREAK SPACE}", " ") == label
 
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QWidget
 from napari_hush.axes import validate_axes
 from napari_hush.config import Configuration, DataConfig
 from napari_hush.config.configuration import SUFFIXES as YAML_SUFFIXES
-from napari_hush.config.training import until_good
+from napari_hush.config.training import may_end_early, until_good
 from napari_hush.errors import ConfigurationError, HushError
 from napari_hush.widgets.data import layers
 from napari_hush.widgets.data.data_panel import DataPanel
@@ -86,6 +86,8 @@ class Inputs(QWidget):
         self.readiness = Readiness()
         self.cost: Estimate | None = None
         """Expected cost of the next training run; None while the inputs are not valid."""
+        self.may_end_early = False
+        """Whether Denoise now may take much less time than that."""
         self.seconds_after = 0.0
         """Expected time to denoise the chosen image with a new model."""
         self._begun: tuple[Configuration, _Shapes, _Shapes] | None = None
@@ -409,6 +411,7 @@ class Inputs(QWidget):
                 training = configuration.training_config
             self._steps = training.num_epochs * steps_per_epoch(configuration, train)
             self.cost = estimate(configuration, train, speed, val)
+            self.may_end_early = preset is not None and may_end_early(training)
             if train:
                 axes = configuration.data_config.axes
                 seconds = denoising_seconds(configuration, axes, train[0], speed)

@@ -114,6 +114,7 @@ class Presenter(QObject):
             verdict=verdict,
             has_curve=bool(self._controls.plot.history.steps),
             seconds=None if state.busy else self._seconds(),
+            may_end_early=inputs.may_end_early and not self.uses_model,
             seconds_after=inputs.seconds_after
             if self._controls.scope.value() is Scope.LAYER
             else 0.0,

@@ -93,6 +93,8 @@ class DockState:
     seconds: float | None = None
     """Expected time to denoise with the model if it fits, else to train one; None if
     unknown."""
+    may_end_early: bool = False
+    """Whether training may end well before that time."""
     seconds_after: float = 0.0
     """Expected time to denoise with a new model."""
 
@@ -249,7 +251,8 @@ def _labels(dock: DockState) -> dict[str, str]:
     labels = {"denoise_now": "Denoise now"}
     possible = dock.layer and (dock.uses_model or not dock.readiness.training)
     if possible and dock.seconds is not None:
-        labels["denoise_now"] += f" · ≈{NBSP}{roughly(dock.seconds)}"
+        about = "up to" if dock.may_end_early else "≈"
+        labels["denoise_now"] += f" · {about}{NBSP}{roughly(dock.seconds)}"
         if not dock.uses_model and dock.seconds_after > max(WORTH_SAYING, dock.seconds / 5):
             labels["denoise_now"] += f" + {roughly(dock.seconds_after)}"
     if dock.state.phase is Phase.PAUSED:
