@@ -174,15 +174,13 @@ def _of_share(shares: Sequence[float]) -> dict[str, Any]:
 
 
 def _lines(values: dict[str, Any]) -> str:
-    values = {name: value for name, value in values.items() if value not in ([], None)}
-    width = max(map(len, values))
-    return "\n".join(
-        f"{_WORDS.get(name, name.replace('_', ' ')):<{width}}  {_plain(value)}"
+    said = {
+        name.replace("built_in", "built-in").replace("_", " "): value
         for name, value in values.items()
-    )
-
-
-_WORDS = {"built_in": "built-in", "built_in_share": "built-in share"}
+        if value not in ([], None, "")
+    }
+    width = max(map(len, said))
+    return "\n".join(f"{name:<{width}}  {_plain(value)}" for name, value in said.items())
 
 
 def _plain(value: Any) -> str:
