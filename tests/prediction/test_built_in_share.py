@@ -347,7 +347,7 @@ def test_the_command_line_says_how_much_it_makes_up(tmp_path, monkeypatch, capsy
     write_tiff("a.tif", NOISY, "YX")
     few = ["--epochs", "1", "--steps", "4", "--patch-size", "32", "32"]
     assert main(["train", "a.tif", "-o", "m.safetensors", *few]) == 0
-    said = r"Saved m.safetensors; \d+ % of its results will be the built-in denoiser's\n"
+    said = r"Saved m.safetensors; the built-in denoiser will make up \d+ % of its results\n"
     assert re.fullmatch(said, capsys.readouterr().out)
     assert main(["export", "m.safetensors", "-o", "m.pt"]) == 0
     said = r"Wrote m.pt, without the built-in denoiser \(\d+ % of the model's results\)\n"

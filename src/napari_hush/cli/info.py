@@ -161,7 +161,9 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
 
 def _used_share(record: dict[str, Any]) -> Sequence[float]:
     """The share of the built-in denoiser in a result, per channel; empty for none."""
-    if record.get("settings", {}).get("own_value") in ("off", False):
+    from napari_hush.models.provenance import is_of_network_alone
+
+    if is_of_network_alone(record):
         return ()
     shares: Sequence[float] = (
         record.get("model", {}).get("built_in_share", {}).get("shares", ())

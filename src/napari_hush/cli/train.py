@@ -117,7 +117,7 @@ def train_and_save(
     answer: dict[str, Any] = {"model": str(command.output)}
     text = f"Saved {getattr(options, 'output', None) or command.output}"
     if first and ended is None and (share := careamist.trained.built_in_share):
-        text += f"; {share.percent} of its results will be the built-in denoiser's"
+        text += f"; the built-in denoiser will make up {share.percent} of its results"
     if ended is not None:
         answer = {"model": None, "resume": str(command.folder)}
         text = f"Interrupted; {_how_to_resume(command)}."

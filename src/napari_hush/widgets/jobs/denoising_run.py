@@ -106,10 +106,11 @@ class DenoisingRun(Run):
         if self._newer is not None:
             model = self._newer.result()
             where += f" with the model after step {model.steps:,}"
-        if model is not None and self._network_alone:
-            where += ", the output of the network alone"
-        elif model is not None and (share := model.built_in_share):
-            where += f"; {share.in_words}"
+        if model is not None and (model.own_value or model.built_in_share):
+            if self._network_alone:
+                where += ", the output of the network alone"
+            elif share := model.built_in_share:
+                where += f"; {share.in_words}"
         return f"Denoised into {names}{where}{self._rest}."
 
     def _on_ended(self) -> None:
