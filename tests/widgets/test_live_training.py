@@ -123,6 +123,7 @@ def test_a_paused_training_denoises_with_the_weights_of_its_step(
     training.until(lambda: _steps(training) > 300)
     _pause(training)
     step = _steps(training)
+    training.until_ready("denoise")
     training.denoise()
     assert f"with the model after step {step:,}" in training.status
     result = viewer.layers["cells denoised"]
