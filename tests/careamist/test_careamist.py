@@ -280,6 +280,10 @@ def test_a_learning_rate_of_1_ends_in_one_warning(method, steps):
     (warning,) = (event for event in events if isinstance(event, WarningIssued))
     assert warning.about == "loss"
     assert "smaller learning rate" in warning.message
+    share = careamist.model.built_in_share
+    assert (share is not None) == (method == "n2v")
+    if share:
+        assert f"the built-in denoiser makes up {share.percent}" in warning.message
 
 
 def test_an_error_in_the_callback_surfaces(tiny_config, noisy):

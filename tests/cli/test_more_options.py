@@ -106,7 +106,9 @@ def test_frames_before_and_after(tmp_path, monkeypatch, capsys):
     assert "time context  2" in capsys.readouterr().out
     assert main(["predict", "m.safetensors", "movie.tif", "-o", "clean.tif"]) == 0
     assert read_image("clean.tif")[0].shape == movie.shape
-    capsys.readouterr()
+    assert main(["info", "clean.tif"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "method n2v time context 2" in said
     assert main(["predict", "m.safetensors", "short.tif", "-o", "no.tif"]) != 0
     assert "needs 5 frames along T or more" in capsys.readouterr().err
     assert main(["export", "m.safetensors", "-o", "m.onnx"]) != 0

@@ -201,6 +201,13 @@ def test_a_loss_above_that_of_a_simple_prediction_is_reported(last, simple, name
         assert f"ended at {last:.3g}, {named}, " in warning.message
 
 
+@pytest.mark.parametrize("epochs", [[0.9, 0.5, 193.0], [0.97]])
+def test_what_results_contain_beside_the_network_is_said_with_its_loss(epochs):
+    warning = loss_warning(1.1, epochs, {"the mean": 0.9}, "a denoiser makes up 96 %")
+    said = "so the network alone is of little use (a denoiser makes up 96 %); train"
+    assert said in warning.message
+
+
 def test_training_and_denoising_tell_of_equal_saturation(clean):
     image = np.tile(np.minimum(clean + noise(clean.shape), 1300), (3, 3))
     one = Image.from_array(image, "YX")

@@ -64,8 +64,7 @@ def _only(given: str, files: list[Path]) -> Path:
 
 def described(model: Model) -> dict[str, Any]:
     """Facts about `model`, serializable as JSON."""
-    from napari_hush.config.methods import method_of
-    from napari_hush.models.provenance import built_in_facts
+    from napari_hush.models.provenance import built_in_facts, method_facts
 
     config = model.config
     network = config.algorithm_config.model
@@ -78,12 +77,11 @@ def described(model: Model) -> dict[str, Any]:
     }
     return {
         "name": config.experiment_name,
-        "method": "denoiser" if model.per_image else method_of(config).key,
+        **method_facts(model),
         **built_in_facts(model),
         "axes": config.data_config.axes,
         "channels_in": network.in_channels,
         "channels_out": network.num_classes,
-        **({"time_context": network.time_context} if network.time_context else {}),
         "network": f"{network.architecture} {network.conv_dims}D, depth {network.depth}, "
         f"{network.num_channels_init} filters{', N2V2' if network.n2v2 else ''}",
         **_of_share(share.shares if (share := model.built_in_share) else ()),
@@ -146,6 +144,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "source": source.get("name"),
         "source_sha256": source.get("sha256"),
         "model_sha256": model.get("sha256"),
+        **{name: model[name] for name in ("method", "time_context") if name in model},
         **({"built_in": model["built_in"]} if "built_in" in model else {}),
         **_of_share(_used_share(record)),
         **({"own_value": "off"} if is_of_network_alone(record) else {}),

@@ -390,27 +390,29 @@ def _announce(run: _Run, losses: Losses) -> None:
         run.report(warning)
 
 
-def _loss_warning(module: HushModule, losses: Losses) -> WarningIssued | None:
+def _loss_warning(module: HushModule, losses: Losses, mixed: str) -> WarningIssued | None:
     first, epochs = losses.train_step_loss[0], losses.val_loss or losses.train_loss
     simple = dict(zip(SIMPLE, module.simple_losses or (), strict=False))
     if len(losses.train_step_loss) >= _SETTLED:
-        return loss_warning(first, epochs, simple)
+        return loss_warning(first, epochs, simple, mixed)
     if simple and epochs[-1] > DIVERGED * simple[SIMPLE[0]]:
-        return loss_warning(first, epochs[-1:], simple)
+        return loss_warning(first, epochs[-1:], simple, mixed)
     return None
 
 
 def _report(run: _Run, module: HushModule, end: Position, losses: Losses) -> Trained:
     """Report the end of the run; return its models, or the one before without a step."""
     stopped = end.epochs < run.num_epochs or run.trainer.should_stop
-    if losses.train_step_loss and (warning := _loss_warning(module, losses)):
-        run.report(warning)
     if end.model_steps == run.start.first_step:
         trained = Trained(run.model)
     else:
         last = module.model()
         last.network.to("cpu")
         trained = _trained(run, module.best, last)
+    share = trained.model.built_in_share if trained.model else None
+    mixed = f"the built-in denoiser makes up {share.percent} of results" if share else ""
+    if losses.train_step_loss and (warning := _loss_warning(module, losses, mixed)):
+        run.report(warning)
     run.report(TrainingDone(stopped, run.clock.elapsed))
     if (number := run.control.signal) is not None:
         # Lightning kills the first process if another one ends with an error.

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from napari_hush import __version__
+from napari_hush.config.methods import method_of
 from napari_hush.io import ImageMetadata, content_of
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def result_record(model: Model, image: Image, **settings: Any) -> dict[str, Any]
             "steps": model.steps,
             "seed": model.config.data_config.seed,
             "trained": known.date,
+            **method_facts(model),
             **built_in_facts(model),
             "software": known.software,
             "sources": [asdict(source) for source in known.sources[:_LISTED]],
@@ -193,6 +195,15 @@ def is_of_network_alone(record: Mapping[str, Any]) -> bool:
     model = record.get("model", {})
     improves = bool(model.get("own_value") or model.get("built_in_share"))
     return improves and record.get("settings", {}).get("own_value") in ("off", False)
+
+
+def method_facts(model: Model) -> dict[str, Any]:
+    """The method of `model`, and its frames before and after, if any."""
+    frames = model.config.algorithm_config.model.time_context
+    return {
+        "method": "denoiser" if model.per_image else method_of(model.config).key,
+        **({"time_context": frames} if frames else {}),
+    }
 
 
 def built_in_facts(model: Model) -> dict[str, str]:

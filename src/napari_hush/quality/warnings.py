@@ -139,15 +139,22 @@ def channels_warning(image: Image) -> WarningIssued | None:
 
 
 def loss_warning(
-    first: float, epochs: Sequence[float], simple: Mapping[str, float] | None = None
+    first: float,
+    epochs: Sequence[float],
+    simple: Mapping[str, float] | None = None,
+    mixed: str = "",
 ) -> WarningIssued | None:
     """Warn if losses of `epochs` have grown by much; `first` is that of the first step.
 
     Also if the last one is above that of a prediction without training: `simple` has their
-    validation losses by their names.
+    validation losses by their names. `mixed` says what results are made of beside the
+    network's output.
     """
     if not epochs:
         return None
+    outcome = "the model is of little use"
+    if mixed:
+        outcome = f"the network alone is of little use ({mixed})"
     finite = [loss for loss in epochs if math.isfinite(loss)]
     lowest, last = min([first, *finite]), epochs[-1]
     diverged = max(epochs) > DIVERGED**2 * first and last > first
@@ -158,13 +165,12 @@ def loss_warning(
         return WarningIssued(
             "loss",
             f"The validation loss ended at {last:.3g}, above {simple[name]:.3g}, that of "
-            f"{name}, so the model is of little use; train longer, or with a smaller "
-            "learning rate.",
+            f"{name}, so {outcome}; train longer, or with a smaller learning rate.",
         )
     return WarningIssued(
         "loss",
         f"The loss rose to {max(epochs):.3g} and ended at {last:.3g}, its lowest value was "
-        f"{lowest:.3g}, so the model is of little use; train with a smaller learning rate.",
+        f"{lowest:.3g}, so {outcome}; train with a smaller learning rate.",
     )
 
 
