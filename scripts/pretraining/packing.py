@@ -15,8 +15,7 @@ from safetensors import safe_open
 
 from napari_hush.config import UNetConfig
 from napari_hush.config.algorithm import has_built_in_layout
-from napari_hush.config.weights import FOLDER
-from napari_hush.models.built_in import FORMAT
+from napari_hush.models.built_in import FOLDER, FORMAT
 from napari_hush.models.file import write_tensors
 from napari_hush.models.weights import check_weights
 

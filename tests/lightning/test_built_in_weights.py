@@ -17,7 +17,6 @@ from napari_hush.config import (
     load_configuration,
     save_configuration,
 )
-from napari_hush.config.weights import built_in_name, with_weights
 from napari_hush.errors import ConfigurationError
 from napari_hush.events import StepsDone
 from napari_hush.io import write_tiff
@@ -39,8 +38,8 @@ SETTINGS = {
     "trainer_params": {"device": "cpu", "precision": "32"},
 }
 DENOISER = built_in_networks()["denoiser-2d"]
-FAST = {"optimizer_params": {"lr": 1e-3}, "lr_scheduler_params": {"warmup_steps": 0}}
-"""Few steps at the default rate change some weights by less than float32 holds."""
+FAST = {"lr_scheduler_params": {"warmup_steps": 0}}
+"""The first steps of a warm-up change some weights by less than float32 holds."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -148,27 +147,19 @@ def test_in_a_trainer_of_the_user():
         assert torch.equal(weights, DENOISER.weights()[name]) == name.endswith(STATISTICS)
 
 
-def test_learning_rate_and_warm_up_follow_unless_they_are_given():
-    def pace(config):
-        algorithm = config.algorithm_config
-        return algorithm.optimizer.learning_rate, algorithm.lr_scheduler.warmup_steps
+def test_the_warm_up_follows_unless_it_is_given():
+    def warmup(**settings):
+        return configured(
+            create_n2v_configuration, **settings
+        ).algorithm_config.warmup_steps
 
-    rate, warmup = pace(configured())
-    assert rate < 1e-3
-    assert warmup > 0
-    assert pace(configured(weights="random")) == pace(Configuration()) == (1e-3, 0)
-    assert pace(configured(**FAST)) == (1e-3, 0)
-    assert pace(configured(optimizer_params={"lr": 2e-3})) == (2e-3, warmup)
-    assert pace(with_weights(configured(), "random")) == (1e-3, 0)
-    assert pace(with_weights(configured(weights="random"), "built-in")) == (rate, warmup)
-    # neighboring planes and frames, and correlated noise, have to be learned from nothing
-    for settings in (
-        {"axes": "ZYX", "patch_size": [16, 32, 32]},
-        {"time_context": 1},
-        {"struct_n2v_axis": "horizontal"},
-    ):
-        changes = {"axes": "TYX"} | settings
-        assert pace(configured(create_n2v_configuration, **changes)) == (1e-3, warmup)
+    assert warmup() == warmup(weights="auto") == 20
+    assert warmup(weights="random") == 0
+    assert warmup(weights="auto", model_params={"depth": 1}) == 0
+    for steps in (0, 5):
+        for weights in ("auto", "random", "built-in"):
+            given = {"warmup_steps": steps}
+            assert warmup(weights=weights, lr_scheduler_params=given) == steps
 
 
 @pytest.mark.parametrize(
@@ -181,15 +172,28 @@ def test_learning_rate_and_warm_up_follow_unless_they_are_given():
         {"axes": "CYX", "n_channels_in": 2, "n_channels_out": 1},
     ],
 )
-def test_other_networks_have_no_built_in_weights(settings, monkeypatch):
-    with pytest.raises(ConfigurationError, match="random weights"):
+def test_other_networks_have_no_built_in_weights(settings):
+    with pytest.raises(ConfigurationError, match="set weights to random"):
         configured(**settings)
-    monkeypatch.setattr("napari_hush.config.weights.DEFAULT_WEIGHTS", "built-in")
-    assert configured(weights=None, **settings).algorithm_config.weights == "random"
-    assert configured(weights=None).algorithm_config.weights == "built-in"
-    algorithm = configured(weights=None, **settings).algorithm_config
+    config = configured(weights="auto", **settings)
+    network, provenance = first_network(config)
+    assert provenance.built_in == ""
+    algorithm = config.algorithm_config.replace(weights="random")
+    random = new_network(config.replace(algorithm_config=algorithm))
+    for name, weights in random.state_dict().items():
+        assert torch.equal(weights, network.state_dict()[name])
     with pytest.raises(ConfigurationError):
-        algorithm.replace(weights="built-in")
+        config.algorithm_config.replace(weights="built-in")
+
+
+@pytest.mark.parametrize("make", [create_n2v_configuration, create_n2n_configuration])
+def test_by_default_training_begins_with_them(make):
+    assert Configuration().algorithm_config.weights == "auto"
+    chosen, given = make(**SETTINGS), configured(make)
+    assert chosen.algorithm_config.weights == "auto"
+    one, other = (first_network(config)[0].state_dict() for config in (chosen, given))
+    assert all(torch.equal(weights, other[name]) for name, weights in one.items())
+    assert make(**SETTINGS, weights="random").algorithm_config.built_in_weights is None
 
 
 @pytest.mark.parametrize("method", ["n2v", "n2v2", "n2n", "care"])
@@ -201,7 +205,7 @@ def test_each_method_has_weights_of_its_kind(method, axes):
         make, settings["use_n2v2"] = create_n2v_configuration, method == "n2v2"
     kind = method if make is create_n2v_configuration else "denoiser"
     config = configured(make, **settings)
-    assert built_in_name(config.algorithm_config) == f"{kind}-2d"
+    assert config.algorithm_config.built_in_weights == f"{kind}-2d"
     network, provenance = first_network(config)
     assert provenance.built_in == f"{kind}-2d"
     planes = UNet(built_in_networks()[f"{kind}-2d"].config)
@@ -250,11 +254,8 @@ def test_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert main([*command, "--weights", "built-in"]) == 0
     model = load_model("m.safetensors")
     assert model.provenance.built_in == "denoiser-2d"
-    assert model.config.algorithm_config.optimizer.learning_rate < 1e-3
-    more = ["--overwrite", "--weights", "built-in", "--learning-rate", "1e-3"]
-    assert main([*command, *more]) == 0
-    rate = load_model("m.safetensors").config.algorithm_config.optimizer.learning_rate
-    assert rate == 1e-3
+    assert main([*command, "--overwrite", "--weights", "random"]) == 0
+    assert load_model("m.safetensors").provenance.built_in == ""
     assert main([*command, "--overwrite", "--weights", "built-in", "--depth", "1"]) == 2
     assert "random" in capsys.readouterr().err
 
@@ -263,4 +264,5 @@ def test_files_of_configurations(tmp_path):
     config = configured()
     assert load_configuration(save_configuration(config, tmp_path / "c.yml")) == config
     assert "weights" not in Configuration().stable_json()
+    assert "weights" not in configured(weights="random").stable_json()  # as before
     assert "weights" in config.stable_json()

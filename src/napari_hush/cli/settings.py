@@ -21,7 +21,6 @@ from napari_hush.config.base import field_paths
 from napari_hush.config.configuration import SUFFIXES, plain_values
 from napari_hush.config.data import DEFAULT_PATCH, fitting_patch
 from napari_hush.config.methods import METHODS, STRUCT_AXES, Tree, with_method
-from napari_hush.config.weights import with_weights
 from napari_hush.errors import ConfigurationError, DataError
 from napari_hush.io import (
     Image,
@@ -85,12 +84,10 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any], str | None]] = {
 }
 """Options for the settings that people change most; ``--set`` takes the others."""
 
-_WEIGHTS = "algorithm_config.weights"
 _CHOICES = {"--struct-axis": STRUCT_AXES, "--weights": get_args(Weights)}
 _ALIASES = {"--val-percentage": ["--val-share"]}
 _NARGS = {"--channels": "+", "--patch-size": "+"}
 _DEFAULTS = {
-    "--learning-rate": "0.001, for most built-in weights 3e-05",
     "--masked-pixels": "5, for structn2v 1.5",
     "--patch-size": "64 64, or 16 64 64",
     "--struct-axis": STRUCT_AXES[0],
@@ -170,10 +167,6 @@ def configuration(
         )
     keeps_pool_z = bool(file) or "algorithm_config.model.pool_z" in changed
     config = _build(tree, keeps_pool_z=keeps_pool_z)
-    if given is None or _WEIGHTS in changed:
-        wanted = config.algorithm_config.weights if _WEIGHTS in changed else None
-        config = with_weights(config, wanted, {p.rpartition(".")[2] for p in changed})
-        tree = config.model_dump()
     size = config.data_config.patch_size
     inherited = not file and "data_config.axes" not in changed
     is_default = size != of_file and "data_config.patch_size" not in changed

@@ -171,15 +171,16 @@ _ARGUMENTS = {
 """Arguments of the optimizers in torch, which takes seconds to import."""
 
 
-_WARMUP: int = Field(0, ge=0, le=1_000_000, json_schema_extra=NEW)
+_WARMUP: int | None = Field(None, ge=0, le=1_000_000, json_schema_extra=NEW | {"before": 0})
 
 
 class CosineConfig(Frozen):
     """Cosine annealing: the learning rate decreases to almost 0 at the end of training."""
 
     name: Literal["CosineAnnealingLR"] = "CosineAnnealingLR"
-    warmup_steps: int = _WARMUP
-    """First steps of a run, in which the learning rate increases linearly."""
+    warmup_steps: int | None = _WARMUP
+    """First steps of a run, in which the learning rate increases linearly; by default 20
+    from built-in weights, 0 from random ones."""
 
 
 class ReduceLROnPlateauConfig(Frozen):
@@ -200,8 +201,9 @@ class ReduceLROnPlateauConfig(Frozen):
     """Lowest learning rate."""
     eps: float = Field(1e-8, ge=0, json_schema_extra=NEW)
     """Smallest reduction of the learning rate; smaller ones are left out."""
-    warmup_steps: int = _WARMUP
-    """First steps of a run, in which the learning rate increases linearly."""
+    warmup_steps: int | None = _WARMUP
+    """First steps of a run, in which the learning rate increases linearly; by default 20
+    from built-in weights, 0 from random ones."""
 
     @model_validator(mode="before")
     @classmethod
@@ -226,8 +228,9 @@ class StepLRConfig(Frozen):
     """Epochs between two reductions."""
     gamma: float = Field(0.1, gt=0, lt=1)
     """Factor by which the learning rate is multiplied."""
-    warmup_steps: int = _WARMUP
-    """First steps of a run, in which the learning rate increases linearly."""
+    warmup_steps: int | None = _WARMUP
+    """First steps of a run, in which the learning rate increases linearly; by default 20
+    from built-in weights, 0 from random ones."""
 
 
 Scheduler = Annotated[
@@ -235,8 +238,10 @@ Scheduler = Annotated[
 ]
 
 
-Weights = Literal["random", "built-in"]
+Weights = Literal["auto", "random", "built-in"]
 """Initial weights."""
+BUILT_IN_WARMUP = 20
+"""Steps of the warm-up from built-in weights; docs/dev/pretraining.md has trials."""
 PairedLoss = Literal["mae", "mse"]
 """Losses of methods that train on pairs of images."""
 
@@ -250,8 +255,9 @@ class AlgorithmConfig(Frozen):
     """n2v: squared error at masked pixels; mae, mse: mean absolute or squared error."""
     model: UNetConfig = UNetConfig()
     """The network."""
-    weights: Weights = Field("random", json_schema_extra=NEW)
-    """Initial weights: random; built-in: those of a network trained on simulated images."""
+    weights: Weights = Field("auto", json_schema_extra=NEW | {"before": "random"})
+    """Initial weights: random; built-in: those of a network trained on simulated images;
+    auto: built-in ones where a network has this architecture, else random ones."""
     n2v_config: N2VManipulateConfig = N2VManipulateConfig()
     """Masking of Noise2Void."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -260,13 +266,32 @@ class AlgorithmConfig(Frozen):
     """Learning rate schedule."""
 
     @property
+    def built_in_weights(self) -> str | None:
+        """Name of the built-in network that training begins with; None for random weights.
+
+        A network for volumes begins with one for planes, see `inflated`.
+        """
+        if self.weights == "random" or not has_built_in_layout(self.model):
+            return None
+        if self.needs_targets:
+            return "denoiser-2d"
+        return "n2v2-2d" if self.model.n2v2 else "n2v-2d"
+
+    @property
+    def warmup_steps(self) -> int:
+        """First steps of a run, in which the learning rate increases."""
+        given = self.lr_scheduler.warmup_steps
+        default = BUILT_IN_WARMUP if self.built_in_weights else 0
+        return default if given is None else given
+
+    @property
     def keeps_statistics(self) -> bool:
         """Whether training keeps means and variances of batch normalization.
 
         From built-in weights, Noise2Noise and CARE learn better with those of pretraining,
         Noise2Void with those of the patches (docs/dev/pretraining.md).
         """
-        return self.weights == "built-in" and self.needs_targets
+        return self.built_in_weights is not None and self.needs_targets
 
     @property
     def needs_targets(self) -> bool:

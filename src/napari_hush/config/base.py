@@ -24,7 +24,10 @@ _NO_WARNING = "no warning about former keys"
 _NAMED = 4
 """Most problems of a configuration that a message names."""
 NEW: dict[str, Any] = {"new": True}
-"""The ``json_schema_extra`` of fields that 0.1 does not have."""
+"""The ``json_schema_extra`` of fields that 0.1 does not have.
+
+With ``"before"``, what 0.1 did where that is not the default.
+"""
 
 
 def with_quotes(value: Any) -> Any:
@@ -105,19 +108,19 @@ class Frozen(BaseModel):
         return self.build({**self.model_dump(), **changes})
 
     def stable_json(self) -> str:
-        """JSON for hashes, as in 0.1: former keys, without `NEW` fields at defaults."""
+        """JSON for hashes, as in 0.1: former keys, and `NEW` fields only if they matter."""
         return self.model_dump_json(by_alias=True, exclude=_new_defaults(self))
 
 
 def _new_defaults(config: Frozen) -> dict[str, Any]:
-    """The `exclude` of a dump that leaves out `NEW` fields with default values."""
+    """The `exclude` of a dump without `NEW` fields that are at defaults or as in 0.1."""
     found: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Frozen):
             found[name] = _new_defaults(value)
-        elif field.json_schema_extra == NEW and value == field.default:
-            found[name] = True
+        elif isinstance(extra := field.json_schema_extra, dict) and "new" in extra:
+            found[name] = value in (field.default, extra.get("before", field.default))
     return found
 
 

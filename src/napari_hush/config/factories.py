@@ -31,7 +31,6 @@ from napari_hush.config.transforms import (
     fitting_transforms,
     strategy_for,
 )
-from napari_hush.config.weights import with_weights
 from napari_hush.errors import ConfigurationError
 
 Optimizer = Literal["Adam", "AdamW", "Adamax", "SGD"]
@@ -153,7 +152,7 @@ def create_n2v_configuration(
     logger: str | None = None,
     trainer_params: Mapping[str, Any] | None = None,
     n_val_patches: int | None = None,
-    weights: Weights | None = None,
+    weights: Weights = "auto",
     time_context: int = 0,
 ) -> Configuration:
     """Configure Noise2Void (Krull et al., CVPR 2019), which needs noisy images only.
@@ -197,10 +196,9 @@ def create_n2v_configuration(
         function take precedence.
     n_val_patches : int, optional
         Number of patches to validate on, at most half of them; by default `DataConfig`'s.
-    weights : {"random", "built-in"}, optional
-        Initial weights, see `AlgorithmConfig`; by default random. Those of a built-in
-        network, for the default architecture, come with a lower learning rate and a
-        warm-up.
+    weights : {"auto", "random", "built-in"}
+        Initial weights, see `AlgorithmConfig`; by default those of a built-in network for
+        the default architecture, else random ones.
     time_context : int
         Frames before and after each frame that the network sees as well, see `UNetConfig`.
         Only the frame itself is masked.
@@ -399,7 +397,7 @@ def _assemble(
     logger: str | None = None,
     trainer_params: Mapping[str, Any] | None = None,
     n_val_patches: int | None = None,
-    weights: Weights | None = None,
+    weights: Weights = "auto",
     time_context: int = 0,
 ) -> Configuration:
     """Build a configuration from numbers of channels and the arguments all methods share.
@@ -439,11 +437,12 @@ def _assemble(
     training = training_settings(trainer_params or {})
     training |= {name: value for name, value in given.items() if value is not None}
     schedule = _mapping("lr_scheduler_params", lr_scheduler_params)
-    config = Configuration.build(
+    return Configuration.build(
         {
             "experiment_name": experiment_name,
             "algorithm_config": {
                 **algorithm,
+                "weights": weights,
                 "model": {
                     "conv_dims": len(spatial_axes(axes)),
                     "in_channels": counts[0],
@@ -459,7 +458,6 @@ def _assemble(
             "training_config": training,
         }
     )
-    return with_weights(config, weights, {*rate, *schedule})
 
 
 def validation_patches(number: int) -> dict[str, Any]:

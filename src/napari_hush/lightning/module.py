@@ -202,7 +202,7 @@ class HushModule(L.LightningModule):
         """Start the EMA weights, on the device of the network."""
         decay = self.config.training_config.ema_decay
         if decay:
-            is_random = self.config.algorithm_config.weights == "random"
+            is_random = self.config.algorithm_config.built_in_weights is None
             self._ema = EMAWeights(self.network, decay, ramp=is_random)
         if self.trainer.ckpt_path is None:
             self.first_step = self.steps
@@ -295,7 +295,7 @@ class HushModule(L.LightningModule):
     @property
     def warmup_factor(self) -> float:
         """Factor of the learning rate of the schedule, above 0 up to 1."""
-        warmup = self.config.algorithm_config.lr_scheduler.warmup_steps
+        warmup = self.config.algorithm_config.warmup_steps
         return min(1.0, (1 + self.steps - self.first_step) / warmup) if warmup else 1.0
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:

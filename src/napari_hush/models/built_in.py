@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_hush.config import Configuration, UNetConfig
-from napari_hush.config.weights import FOLDER, built_in_name
-from napari_hush.errors import ConfigurationError
 from napari_hush.models.file import SUFFIX, Model, TensorFile, open_tensors
 from napari_hush.models.normalization import Normalization
 from napari_hush.models.provenance import Provenance
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 Kind = Literal["denoiser", "n2v", "n2v2"]
 """denoiser: sees the pixel; n2v, n2v2: blind to it, as those methods are."""
 FORMAT = "napari-hush network 1"
+FOLDER = Path(__file__).parent / "builtin"
+"""The built-in networks, one file each."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,13 @@ def _opened(path: Path) -> BuiltIn:
 def first_network(config: Configuration) -> tuple[UNet, Provenance]:
     """The network that training with `config` begins with, and its provenance.
 
-    Raises ConfigurationError if it is to be a built-in one that is not part of this
-    version, and OutOfMemoryError if it does not fit into memory.
+    Raises OutOfMemoryError if it does not fit into memory.
     """
     algorithm = config.algorithm_config
     network = new_network(algorithm.model, config.data_config.seed)
-    if algorithm.weights == "random":
+    if algorithm.built_in_weights is None:
         return network, Provenance()
-    if (name := built_in_name(algorithm)) is None:
-        raise ConfigurationError(
-            "The weights of the configuration are built-in, but this version has none for "
-            f"{algorithm.algorithm}; set weights to random."
-        )
-    built_in = built_in_networks()[name]
+    built_in = built_in_networks()[algorithm.built_in_weights]
     network.load_state_dict(inflated(built_in.weights(), network))
     return network, built_in.provenance
 
