@@ -92,6 +92,7 @@ _DEFAULTS = {
     "--patch-size": "64 64, or 16 64 64",
     "--struct-axis": STRUCT_AXES[0],
     "--target-axes": "read from the file",
+    "--weights": "auto: built-in where they fit, else random",
 }
 """Defaults to show where they depend on the axes or on the method."""
 MEASURED = 1000

@@ -179,8 +179,10 @@ class CosineConfig(Frozen):
 
     name: Literal["CosineAnnealingLR"] = "CosineAnnealingLR"
     warmup_steps: int | None = _WARMUP
-    """First steps of a run, in which the learning rate increases linearly; by default 20
-    from built-in weights, 0 from random ones."""
+    """First steps of a run, in which the learning rate increases linearly.
+
+    By default 20 from built-in weights, 0 from random ones.
+    """
 
 
 class ReduceLROnPlateauConfig(Frozen):
@@ -202,8 +204,10 @@ class ReduceLROnPlateauConfig(Frozen):
     eps: float = Field(1e-8, ge=0, json_schema_extra=NEW)
     """Smallest reduction of the learning rate; smaller ones are left out."""
     warmup_steps: int | None = _WARMUP
-    """First steps of a run, in which the learning rate increases linearly; by default 20
-    from built-in weights, 0 from random ones."""
+    """First steps of a run, in which the learning rate increases linearly.
+
+    By default 20 from built-in weights, 0 from random ones.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -229,8 +233,10 @@ class StepLRConfig(Frozen):
     gamma: float = Field(0.1, gt=0, lt=1)
     """Factor by which the learning rate is multiplied."""
     warmup_steps: int | None = _WARMUP
-    """First steps of a run, in which the learning rate increases linearly; by default 20
-    from built-in weights, 0 from random ones."""
+    """First steps of a run, in which the learning rate increases linearly.
+
+    By default 20 from built-in weights, 0 from random ones.
+    """
 
 
 Scheduler = Annotated[
@@ -256,8 +262,10 @@ class AlgorithmConfig(Frozen):
     model: UNetConfig = UNetConfig()
     """The network."""
     weights: Weights = Field("auto", json_schema_extra=NEW | {"before": "random"})
-    """Initial weights: random; built-in: those of a network trained on simulated images;
-    auto: built-in ones where a network has this architecture, else random ones."""
+    """Initial weights: random, built-in (pretrained on simulated images), or auto.
+
+    auto: built-in where a built-in network has this architecture, else random.
+    """
     n2v_config: N2VManipulateConfig = N2VManipulateConfig()
     """Masking of Noise2Void."""
     optimizer: OptimizerConfig = OptimizerConfig()

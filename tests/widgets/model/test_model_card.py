@@ -29,6 +29,11 @@ def test_the_card_describes_method_training_data_and_date(model):
     assert origin == f"trained {model.provenance.date[:10]} on “quick”"
 
 
+def test_the_card_names_built_in_weights(model):
+    known = replace(model, provenance=replace(model.provenance, built_in="n2v-2d"))
+    assert "6 steps from built-in weights, patches" in card_of(known)[1]
+
+
 @pytest.mark.parametrize(
     ("shares", "said"), [((0.84,), "84 %"), ((0.2, 0.84), "20 to 84 %"), ((1.0,), "100 %")]
 )

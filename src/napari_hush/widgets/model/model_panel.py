@@ -138,6 +138,8 @@ def card_of(model: Model) -> list[str]:
     )
     done = [(model.epochs, "epoch"), (model.steps, "step")]
     training = [counted(number, noun) for number, noun in done if number]
+    if training and model.provenance.built_in:
+        training[-1] += " from built-in weights"
     method, axes = method_of(config).label, config.data_config.axes
     return [
         f"{method} for {kind} of {channels}, axes {axes}",

@@ -55,6 +55,8 @@ _WORDS = {
     "time_context": "Frames before and after",
     "use_batch_norm": "Batch normalization",
     "val_percentage": "Share for validation",
+    "warmup_steps": "Warm-up steps",
+    "weights": "Initial weights",
 }
 
 UNITS = {
