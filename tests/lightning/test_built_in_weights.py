@@ -266,3 +266,26 @@ def test_files_of_configurations(tmp_path):
     assert "weights" not in Configuration().stable_json()
     assert "weights" not in configured(weights="random").stable_json()  # as before
     assert "weights" in config.stable_json()
+
+
+@pytest.mark.parametrize(("axis", "leaves"), [("none", False), ("horizontal", True)])
+def test_averaged_weights_leave_the_first_ones_at_once_only_where_those_are_no_good(
+    axis, leaves
+):
+    first = built_in_networks()["n2v-2d"].weights()
+
+    def distance(decay):
+        config = configured(
+            create_n2v_configuration,
+            struct_n2v_axis=axis,
+            trainer_params={**SETTINGS["trainer_params"], "ema_decay": decay},
+            **FAST,
+        )
+        careamist = CAREamist(config, enable_progress_bar=False)
+        careamist.train(train_source=NOISY)
+        last = careamist.trained.network.state_dict()
+        moved = [(last[name] - first[name]).norm() for name in first if "weight" in name]
+        return float(torch.stack(moved).norm())
+
+    averaged, of_last_step = distance(0.99), distance(0)
+    assert (averaged > 0.3 * of_last_step) == leaves

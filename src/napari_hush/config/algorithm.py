@@ -286,6 +286,14 @@ class AlgorithmConfig(Frozen):
         return "n2v2-2d" if self.model.n2v2 else "n2v-2d"
 
     @property
+    def keeps_initial_weights(self) -> bool:
+        """Whether EMA weights leave the initial ones slowly, as those are good already.
+
+        Not with structN2V, for correlated noise is structure to the built-in networks.
+        """
+        return bool(self.built_in_weights) and not self.n2v_config.hides_neighbours
+
+    @property
     def warmup_steps(self) -> int:
         """First steps of a run, in which the learning rate increases."""
         given = self.lr_scheduler.warmup_steps

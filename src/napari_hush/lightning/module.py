@@ -202,8 +202,8 @@ class HushModule(L.LightningModule):
         """Start the EMA weights, on the device of the network."""
         decay = self.config.training_config.ema_decay
         if decay:
-            is_random = self.config.algorithm_config.built_in_weights is None
-            self._ema = EMAWeights(self.network, decay, ramp=is_random)
+            ramp = not self.config.algorithm_config.keeps_initial_weights
+            self._ema = EMAWeights(self.network, decay, ramp=ramp)
         if self.trainer.ckpt_path is None:
             self.first_step = self.steps
         elif self._trained is not None:
