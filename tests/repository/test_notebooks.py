@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ def notebooks(monkeypatch):
     import docs_notebooks
 
     mpl.use("Agg")
+    plt.close("all")  # those of other tests
     yield docs_notebooks
     mpl.use(backend)
 
