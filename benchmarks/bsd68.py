@@ -74,6 +74,7 @@ def main() -> None:
             1,
             options.steps,
             use_n2v2=method == "n2v2",
+            weights="random",
             model_params={"num_channels_init": options.filters},
         )
         careamist = CAREamist(config)

@@ -84,6 +84,7 @@ def network(noisy: Array, method: str, steps: int) -> Array:
         1,
         steps if flat else steps // 3,
         use_n2v2=method == "n2v2",
+        weights="random",
     )
     careamist = CAREamist(config)
     careamist.train(train_source=noisy)

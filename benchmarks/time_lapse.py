@@ -1,7 +1,7 @@
 """What neighboring frames bring in movies with ground truth, still and moving.
 
     PYTHONPATH=scripts python benchmarks/time_lapse.py [--seconds 60] [--contexts 0 1 2]
-        [--movies still slow fast blinking] [--method n2v]
+        [--movies still slow fast blinking] [--method n2v] [--weights auto]
 
 Simulated movies of 30 x 128 x 128 pixels with 8 photons at the maximum. Per movie and
 time context a network is trained on it for as many seconds of processor time, of one core,
@@ -47,7 +47,9 @@ def filmed(name: str, photons: float) -> tuple[Array, Array, Array]:
     return noisy.astype("f4"), truth, scene.inside
 
 
-def trained(noisy: Array, context: int, steps: int, method: str) -> tuple[CAREamist, float]:
+def trained(
+    noisy: Array, context: int, steps: int, options: argparse.Namespace
+) -> tuple[CAREamist, float]:
     """A network trained on the movie, and the processor time that took."""
     config = create_n2v_configuration(
         "time lapse",
@@ -57,9 +59,9 @@ def trained(noisy: Array, context: int, steps: int, method: str) -> tuple[CAREam
         8,
         1,
         steps,
-        use_n2v2=method == "n2v2",
+        use_n2v2=options.method == "n2v2",
         n_val_patches=0,
-        weights="random",
+        weights=options.weights,
         time_context=context,
     )
     careamist = CAREamist(config, enable_progress_bar=False)
@@ -76,15 +78,16 @@ def main() -> None:
     parser.add_argument("--contexts", nargs="+", type=int, default=(0, 1, 2))
     parser.add_argument("--movies", nargs="+", choices=MOVIES, default=[*MOVIES][:3])
     parser.add_argument("--method", choices=("n2v", "n2v2"), default="n2v")
+    parser.add_argument("--weights", choices=("auto", "random"), default="auto")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows, alone = [], (0.0, 1.0)
     for name in options.movies:
         noisy, truth, inside = filmed(name, options.photons)
         for context in options.contexts:
-            times = [trained(noisy, context, n, options.method)[1] for n in (2, 2 + _WARM)]
+            times = [trained(noisy, context, n, options)[1] for n in (2, 2 + _WARM)]
             steps = int(options.seconds / (times[1] - times[0]) * _WARM)
-            careamist, seconds = trained(noisy, context, steps, options.method)
+            careamist, seconds = trained(noisy, context, steps, options)
             clean = careamist.predict(noisy, check=False)
             quality = si_psnr(clean, truth)
             error = float(np.sqrt(np.mean((clean - truth)[inside] ** 2)))
@@ -105,8 +108,8 @@ def main() -> None:
             print(rows[-1], flush=True)
     report(
         "time-lapse",
-        f"{options.method} with neighboring frames, {options.seconds:.0f} s of processor "
-        f"time each, {options.photons:g} photons",
+        f"{options.method} with neighboring frames, weights {options.weights}, "
+        f"{options.seconds:.0f} s of processor time each, {options.photons:g} photons",
         rows,
         "still at least +2.5 dB; in motion +1.0 dB, and no larger error in what moves",
     )

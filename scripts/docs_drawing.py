@@ -91,7 +91,7 @@ def draw_results() -> None:
     """Curves, residuals and autocorrelations, good and bad."""
     noisy, ground_truth = simulated()
     good = trained(n2v(), noisy)
-    draw_losses(good)
+    draw_losses()
     draw_residuals(noisy, ground_truth, good.predict(noisy))
     draw_correlations(ground_truth)
 
@@ -109,12 +109,13 @@ def trained(config: Any, image: Any) -> CAREamist:
     return careamist
 
 
-def draw_losses(good: CAREamist) -> None:
+def draw_losses() -> None:
     """A run as it should be, one that is too short, one that overfits."""
     noisy, ground_truth = simulated()
-    slow = trained(n2v(optimizer_params={"lr": 3e-5}), noisy)
+    good = trained(n2v(weights="random"), noisy)
+    slow = trained(n2v(weights="random", optimizer_params={"lr": 3e-5}), noisy)
     few = create_care_configuration(
-        "overfit", "array", "YX", [32, 32], 4, 300, augmentations=[],
+        "overfit", "array", "YX", [32, 32], 4, 300, augmentations=[], weights="random",
         lr_scheduler="StepLR", lr_scheduler_params={"step_size": 1000},
     )  # fmt: skip
     overfit = CAREamist(few)

@@ -256,9 +256,9 @@ def test_a_loss_that_diverges_is_told_and_leaves_no_model(noisy, tiny_config):
 @pytest.mark.parametrize("method", ["n2v", "n2n", "care"])
 @pytest.mark.parametrize("steps", [4, 20])
 def test_a_learning_rate_of_1_ends_in_one_warning(method, steps):
-    y, x = np.indices((96, 96))
+    y, x = np.indices((192, 192))
     clean = 100 + 20 * (np.sin(x / 5) + np.cos(y / 7)).astype("float32")
-    noise = np.random.default_rng(0).normal(0, 10, (2, 96, 96)).astype("float32")
+    noise = np.random.default_rng(0).normal(0, 10, (2, 192, 192)).astype("float32")
     target = {"n2v": None, "n2n": clean + noise[1], "care": clean}[method]
     make = {
         "n2v": create_n2v_configuration,

@@ -1,6 +1,7 @@
 """Training that begins with the weights of a built-in network."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,18 +149,54 @@ def test_in_a_trainer_of_the_user():
 
 
 def test_the_warm_up_follows_unless_it_is_given():
-    def warmup(**settings):
-        return configured(
-            create_n2v_configuration, **settings
-        ).algorithm_config.warmup_steps
+    def first_factor(**settings):
+        module = HushModule(configured(create_n2v_configuration, **settings))
+        return module.warmup_factor
 
-    assert warmup() == warmup(weights="auto") == 20
-    assert warmup(weights="random") == 0
-    assert warmup(weights="auto", model_params={"depth": 1}) == 0
+    assert first_factor() == first_factor(weights="auto") == 1 / 20
+    assert first_factor(weights="random") == 1
+    assert first_factor(weights="auto", model_params={"depth": 1}) == 1
     for steps in (0, 5):
         for weights in ("auto", "random", "built-in"):
             given = {"warmup_steps": steps}
-            assert warmup(weights=weights, lr_scheduler_params=given) == steps
+            factor = first_factor(weights=weights, lr_scheduler_params=given)
+            assert factor == 1 / max(1, steps)
+
+
+def test_a_network_of_ones_own_is_trained_as_from_random_weights():
+    """Whatever the configuration says: batch normalization adapts, and there is no ramp."""
+    config = configured(weights="auto")
+    module = HushModule(config, UNet(config.algorithm_config.model))
+    module.train()
+    assert module.warmup_factor == 1
+    assert all(layer.training for layer in module.network.modules())
+    module = HushModule(config)
+    module.train()
+    assert not all(layer.training for layer in module.network.modules())
+
+
+def test_models_of_files_without_such_a_setting_go_on_as_they_began(tmp_path):
+    config = configured(weights="random")
+    path = trained(config).save(tmp_path / "m.safetensors")
+    model = load_model(path)
+    tree = model.config.model_dump()
+    del tree["algorithm_config"]["weights"]
+    old = replace(model, config=Configuration.build(tree))
+    assert old.config.built_in_weights == "denoiser-2d"  # of a new training
+    found = []
+    for start in (model, old):
+        careamist = CAREamist(start, enable_progress_bar=False)
+        careamist.train(train_source=NOISY, train_target=AGAIN)
+        found.append(careamist.trained.network.state_dict())
+    for name, weights in found[0].items():
+        assert torch.equal(weights, found[1][name]), name
+
+
+@pytest.mark.parametrize("normalization", ["none", "quantile", "min_max"])
+def test_they_are_for_images_of_mean_0_and_standard_deviation_1(normalization):
+    config = configured(weights="auto", normalization=normalization)
+    assert config.built_in_weights is None
+    assert configured(normalization=normalization).built_in_weights == "denoiser-2d"
 
 
 @pytest.mark.parametrize(
@@ -191,9 +228,10 @@ def test_by_default_training_begins_with_them(make):
     assert Configuration().algorithm_config.weights == "auto"
     chosen, given = make(**SETTINGS), configured(make)
     assert chosen.algorithm_config.weights == "auto"
+    assert chosen.built_in_weights == given.built_in_weights is not None
     one, other = (first_network(config)[0].state_dict() for config in (chosen, given))
     assert all(torch.equal(weights, other[name]) for name, weights in one.items())
-    assert make(**SETTINGS, weights="random").algorithm_config.built_in_weights is None
+    assert make(**SETTINGS, weights="random").built_in_weights is None
 
 
 @pytest.mark.parametrize("method", ["n2v", "n2v2", "n2n", "care"])
@@ -205,7 +243,7 @@ def test_each_method_has_weights_of_its_kind(method, axes):
         make, settings["use_n2v2"] = create_n2v_configuration, method == "n2v2"
     kind = method if make is create_n2v_configuration else "denoiser"
     config = configured(make, **settings)
-    assert config.algorithm_config.built_in_weights == f"{kind}-2d"
+    assert config.built_in_weights == f"{kind}-2d"
     network, provenance = first_network(config)
     assert provenance.built_in == f"{kind}-2d"
     planes = UNet(built_in_networks()[f"{kind}-2d"].config)
@@ -221,11 +259,14 @@ def test_each_method_has_weights_of_its_kind(method, axes):
         torch.testing.assert_close(plane, wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_frames_around_do_not_count_at_first():
-    config = configured(create_n2v_configuration, axes="TYX", time_context=1)
+@pytest.mark.parametrize("axes", ["TYX", "TZYX"])
+def test_frames_around_do_not_count_at_first(axes):
+    size = {"patch_size": [16, 32, 32][1 - len(axes) :]}
+    config = configured(create_n2v_configuration, axes=axes, time_context=1, **size)
     network, provenance = first_network(config)
     assert provenance.built_in == "n2v-2d"
-    frames = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    planes = [8, 32, 48][1 - len(axes) :]
+    frames = torch.randn(1, 3, *planes, generator=torch.Generator().manual_seed(0))
     other = frames.clone()
     other[:, ::2] += 1
     with torch.no_grad():

@@ -40,7 +40,7 @@ def test_every_option_is_in_the_section_of_its_command(name, text):
 
 def test_allowed_values_and_defaults_are_listed(text):
     rows = {row.split(" | ")[0]: row for row in section(text, "Settings").splitlines()}
-    assert "| `random`, `built-in` |" in rows["| `--weights`"]
+    assert "| `auto`, `random`, `built-in` |" in rows["| `--weights`"]
     assert rows["| `--epochs`"].endswith("| integer | number of epochs | 100 |")
     rows = {row.split(" | ")[0]: row for row in section(text, "hush predict").splitlines()}
     assert rows["| `-o`, `--output`"].endswith("| required |")

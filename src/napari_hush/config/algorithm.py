@@ -246,8 +246,6 @@ Scheduler = Annotated[
 
 Weights = Literal["auto", "random", "built-in"]
 """Initial weights."""
-BUILT_IN_WARMUP = 20
-"""Steps of the warm-up from built-in weights; docs/dev/pretraining.md has trials."""
 PairedLoss = Literal["mae", "mse"]
 """Losses of methods that train on pairs of images."""
 
@@ -264,7 +262,8 @@ class AlgorithmConfig(Frozen):
     weights: Weights = Field("auto", json_schema_extra=NEW | {"before": "random"})
     """Initial weights: random, built-in (pretrained on simulated images), or auto.
 
-    auto: built-in where a built-in network has this architecture, else random.
+    auto: built-in where a built-in network has this architecture and images are normalized
+    by mean and standard deviation, else random.
     """
     n2v_config: N2VManipulateConfig = N2VManipulateConfig()
     """Masking of Noise2Void."""
@@ -272,42 +271,6 @@ class AlgorithmConfig(Frozen):
     """Optimizer."""
     lr_scheduler: Scheduler = CosineConfig()
     """Learning rate schedule."""
-
-    @property
-    def built_in_weights(self) -> str | None:
-        """Name of the built-in network that training begins with; None for random weights.
-
-        A network for volumes begins with one for planes, see `inflated`.
-        """
-        if self.weights == "random" or not has_built_in_layout(self.model):
-            return None
-        if self.needs_targets:
-            return "denoiser-2d"
-        return "n2v2-2d" if self.model.n2v2 else "n2v-2d"
-
-    @property
-    def keeps_initial_weights(self) -> bool:
-        """Whether EMA weights leave the initial ones slowly, as those are good already.
-
-        Not with structN2V, for correlated noise is structure to the built-in networks.
-        """
-        return bool(self.built_in_weights) and not self.n2v_config.hides_neighbours
-
-    @property
-    def warmup_steps(self) -> int:
-        """First steps of a run, in which the learning rate increases."""
-        given = self.lr_scheduler.warmup_steps
-        default = BUILT_IN_WARMUP if self.built_in_weights else 0
-        return default if given is None else given
-
-    @property
-    def keeps_statistics(self) -> bool:
-        """Whether training keeps means and variances of batch normalization.
-
-        From built-in weights, Noise2Noise and CARE learn better with those of pretraining,
-        Noise2Void with those of the patches (docs/dev/pretraining.md).
-        """
-        return self.built_in_weights is not None and self.needs_targets
 
     @property
     def needs_targets(self) -> bool:

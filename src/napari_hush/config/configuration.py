@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from napari_hush.axes import spatial_axes
-from napari_hush.config.algorithm import AlgorithmConfig
+from napari_hush.config.algorithm import AlgorithmConfig, has_built_in_layout
 from napari_hush.config.base import Frozen, parts_of
 from napari_hush.config.data import DataConfig
 from napari_hush.config.training import TrainingConfig
@@ -48,6 +48,22 @@ class Configuration(Frozen):
     """Images, patches and augmentation."""
     training_config: TrainingConfig = TrainingConfig()
     """Duration, device and precision of training."""
+
+    @property
+    def built_in_weights(self) -> str | None:
+        """Name of the built-in network that training begins with; None for random weights.
+
+        A network for volumes begins with one for planes, see `inflated`.
+        """
+        algorithm, network = self.algorithm_config, self.algorithm_config.model
+        fits = algorithm.weights != "random" and has_built_in_layout(network)
+        if algorithm.weights == "auto":
+            fits = fits and self.data_config.normalization.name == "mean_std"
+        if not fits:
+            return None
+        if algorithm.needs_targets:
+            return "denoiser-2d"
+        return "n2v2-2d" if network.n2v2 else "n2v-2d"
 
     @field_validator("experiment_name")
     @classmethod

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from napari_hush.models.normalization import Normalization
 
 
+_WARMUP = 20
+"""Default steps of the warm-up from built-in weights, see docs/dev/pretraining.md."""
 _TRAINED = "napari_hush_trained"
 """Key in checkpoints: the trained weights, if those of the model are averaged."""
 _FUSED = ("cpu", "cuda")
@@ -181,15 +183,25 @@ class HushModule(L.LightningModule):
         # Validation losses of predictions without training, once they are known.
         self.simple_losses: list[float] | None = None
         self._simple: list[Tensor] = []
-        if config.algorithm_config.keeps_statistics:
-            keep_statistics(network)
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the network began with the weights of a built-in one."""
+        return bool(self.provenance.built_in)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, in which batch normalization may keep its statistics."""
         super().train(mode)
-        if self.config.algorithm_config.keeps_statistics:
-            keep_statistics(self.network)
+        self._keep_statistics()
         return self
+
+    def _keep_statistics(self) -> None:
+        """Keep the statistics of pretraining where that helps (docs/dev/pretraining.md).
+
+        Noise2Noise and CARE learn better with them, Noise2Void with those of the patches.
+        """
+        if self.is_pretrained and self.config.algorithm_config.needs_targets:
+            keep_statistics(self.network)
 
     # ---- called by Lightning ----
 
@@ -200,10 +212,10 @@ class HushModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Start the EMA weights, on the device of the network."""
+        self._keep_statistics()
         decay = self.config.training_config.ema_decay
         if decay:
-            ramp = not self.config.algorithm_config.keeps_initial_weights
-            self._ema = EMAWeights(self.network, decay, ramp=ramp)
+            self._ema = EMAWeights(self.network, decay, ramp=not self._begins_well)
         if self.trainer.ckpt_path is None:
             self.first_step = self.steps
         elif self._trained is not None:
@@ -293,9 +305,21 @@ class HushModule(L.LightningModule):
                 group["lr"] = rate
 
     @property
+    def _begins_well(self) -> bool:
+        """Whether the first weights are worth keeping.
+
+        For structN2V built-in ones are not: to them correlated noise looks like structure.
+        """
+        method = self.config.algorithm_config
+        hides = not method.needs_targets and method.n2v_config.hides_neighbours
+        return self.is_pretrained and not hides
+
+    @property
     def warmup_factor(self) -> float:
         """Factor of the learning rate of the schedule, above 0 up to 1."""
-        warmup = self.config.algorithm_config.warmup_steps
+        warmup = self.config.algorithm_config.lr_scheduler.warmup_steps
+        if warmup is None:
+            warmup = _WARMUP if self.is_pretrained else 0
         return min(1.0, (1 + self.steps - self.first_step) / warmup) if warmup else 1.0
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:

@@ -99,11 +99,10 @@ def first_network(config: Configuration) -> tuple[UNet, Provenance]:
 
     Raises OutOfMemoryError if it does not fit into memory.
     """
-    algorithm = config.algorithm_config
-    network = new_network(algorithm.model, config.data_config.seed)
-    if algorithm.built_in_weights is None:
+    network = new_network(config.algorithm_config.model, config.data_config.seed)
+    if config.built_in_weights is None:
         return network, Provenance()
-    built_in = built_in_networks()[algorithm.built_in_weights]
+    built_in = built_in_networks()[config.built_in_weights]
     network.load_state_dict(inflated(built_in.weights(), network))
     return network, built_in.provenance
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_hush import __version__
 from napari_hush.config.methods import method_of
 from napari_hush.io import ImageMetadata, content_of
+from napari_hush.models.unet import UNet
 
 if TYPE_CHECKING:
     from napari_hush.io import Image
@@ -198,7 +199,9 @@ def is_of_network_alone(record: Mapping[str, Any]) -> bool:
 
 
 def method_facts(model: Model) -> dict[str, Any]:
-    """The method of `model`, and its frames before and after, if any."""
+    """The method of `model`, if it is known, and its frames before and after, if any."""
+    if not isinstance(model.network, UNet):  # a package of another program
+        return {}
     frames = model.config.algorithm_config.model.time_context
     return {
         "method": "denoiser" if model.per_image else method_of(model.config).key,

@@ -28,23 +28,25 @@ def inflated(weights: Mapping[str, Tensor], network: UNet) -> dict[str, Tensor]:
 
     Each 2D kernel becomes the middle plane of a 3D one, so that a volume of equal planes is
     denoised as each plane is in 2D (compare Carreira and Zisserman, CVPR 2017), and the
-    kernel of a frame that of the middle one.
+    kernel of a frame that of the middle one; or both.
     """
     found = dict(weights)
     for name, own in network.state_dict().items():
         value = weights.get(name)
         if value is None or value.ndim < 4 or value.shape == own.shape:
             continue
-        filters, inputs, *kernel = own.shape
-        whole = torch.zeros(own.shape, dtype=value.dtype)
-        if value.shape == (filters, inputs, *kernel[1:]):
-            whole[:, :, kernel[0] // 2] = value
-        elif value.shape == (filters, 1, *kernel):
-            whole[:, inputs // 2] = value[:, 0]
-        else:
-            continue
-        found[name] = whole
+        if value.ndim + 1 == own.ndim:
+            value = _in_the_middle(value[:, :, None], 2, own.shape[2])
+        if value.shape[1] == 1:
+            value = _in_the_middle(value, 1, own.shape[1])
+        found[name] = value
     return found
+
+
+def _in_the_middle(kernel: Tensor, axis: int, size: int) -> Tensor:
+    """`kernel`, of size 1 along `axis`, among zeros to the size given."""
+    zeros = [torch.zeros_like(kernel)] * (size - 1)
+    return torch.cat([*zeros[: size // 2], kernel, *zeros[size // 2 :]], axis)
 
 
 def new_network(config: UNetConfig, seed: int = 0) -> UNet:
