@@ -56,7 +56,6 @@ _WORDS = {
     "use_batch_norm": "Batch normalization",
     "val_percentage": "Share for validation",
     "warmup_steps": "Warm-up steps",
-    "weights": "Initial weights",
 }
 
 UNITS = {
