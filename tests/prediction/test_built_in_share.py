@@ -385,3 +385,17 @@ def test_unseen_intensities_matter_only_where_the_network_is_used(
         1000 + NOISY, axes="YX", own_value=own_value
     )
     assert warned == ("brighter than the training data" in caplog.text)
+
+
+def test_whether_noise_is_white_is_measured_on_more_than_the_denoised_tiles():
+    """Four of sixteen samples are denoised; their noise alone is correlated."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 15, (16, *TRUTH.shape))
+    denoised = noise[2::4]
+    noise[2::4] = denoised + 0.3 * np.roll(denoised, 1, 2)
+    images = [as_image((TRUTH + noise).astype("float32"), "SYX")]
+    model = replace(blurring(), config=configuration("SYX"))
+    assert fit_built_in_share(model, images) is not None
+    noise += 0.3 * np.roll(noise, 1, 2)
+    images = [as_image((TRUTH + noise).astype("float32"), "SYX")]
+    assert fit_built_in_share(model, images) is None

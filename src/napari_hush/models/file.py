@@ -166,7 +166,7 @@ def require_own(model: Model, wish: str) -> None:
     if model.per_image and wish != "saved":
         raise ModelFileError(
             f"The built-in denoiser cannot be {wish}, as it scales each image by its own "
-            "statistics; train a model on your images, which begins with its weights."
+            "statistics; train a model on your images."
         )
     if wish == "exported" and (context := model.network.config.time_context):
         raise ModelFileError(
