@@ -74,7 +74,7 @@ _ALL = (
         "n2v",
         "N2V",
         "Noise2Void",
-        "Learns from noisy images alone; for noise that is independent in each pixel.",
+        "Needs noisy images only; for noise that is independent in each pixel.",
         Paper(
             "Krull et al. (2019), Noise2Void: Learning Denoising from Single Noisy Images",
             "CVPR 2019",

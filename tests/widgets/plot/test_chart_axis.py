@@ -38,6 +38,9 @@ def test_odd_values_still_make_an_axis(values):
         (ChartAxis(-2.6, 0.4, log=True), [0.01, 0.1, 1.0]),
         (ChartAxis(-3.5, 0.5, log=True), [0.001, 0.01, 0.1, 1.0]),
         (ChartAxis(-8.5, 0.5, log=True), [1e-8, 1e-6, 1e-4, 1e-2, 1.0]),
+        # of a loss that hardly falls
+        (ChartAxis(-0.51, -0.41, log=True), [0.32, 0.34, 0.36, 0.38]),
+        (ChartAxis(-0.58, -0.41, log=True), [0.3, 0.35]),
     ],
 )
 def test_labels_are_round_and_few(axis, labels):

@@ -124,12 +124,19 @@ class ChartAxis:
             for factors in LOG_FACTORS:
                 values = [factor * 10.0**decade for decade in decades for factor in factors]
                 values = [v for v in values if self.low <= math.log10(v) <= self.high]
-                if len(values) <= 2 * most:
+                if 2 <= len(values) <= 2 * most:
                     return values
-            return values[:: max(1, len(values) // max(1, most))]
-        step = _round_step((self.high - self.low) / max(1, most))
-        first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        return [step * number for number in range(first, last + 1)]
+            if len(values) > 2 * most:
+                return values[:: max(1, len(values) // max(1, most))]
+            return _round_values(10.0**self.low, 10.0**self.high, most)
+        return _round_values(self.low, self.high, most)
+
+
+def _round_values(low: float, high: float, most: int) -> list[float]:
+    """Round values from `low` to `high`, at equal distances."""
+    step = _round_step((high - low) / max(1, most))
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [step * number for number in range(first, last + 1)]
 
 
 def _round_step(least: float) -> float:

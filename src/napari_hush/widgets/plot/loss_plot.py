@@ -261,7 +261,7 @@ class LossPlot(QWidget):
             x = frame.left() + frame.width() * float(self._x.share(value))
             text = f"{value:g}" if value else "step 0"
             width = metrics.horizontalAdvance(text)
-            x = min(x - width / 2, self.width() - width)
+            x = max(0, min(x - width / 2, self.width() - width))
             painter.drawText(QPointF(x, frame.bottom() + GAP / 2 + metrics.ascent()), text)
         return frame
 
