@@ -84,8 +84,9 @@ def test_predict_in_a_precision(model, noisy, capsys, precision):
 def test_info(model, capsys):
     assert main(["info", model]) == 0
     text = capsys.readouterr().out
-    for line in ("method        n2v", "axes          YX", "epochs        2"):
-        assert line in text
+    said = " ".join(text.split())
+    for line in ("method n2v initial weights random", "axes YX", "epochs 2"):
+        assert line in said
     assert main(["info", model, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     config = CAREamist(model).config

@@ -85,7 +85,7 @@ def described(model: Model) -> dict[str, Any]:
         "network": f"{network.architecture} {network.conv_dims}D, depth {network.depth}, "
         f"{network.num_channels_init} filters{', N2V2' if network.n2v2 else ''}",
         **_of_share(share.shares if (share := model.built_in_share) else ()),
-        "weights": sum(tensor.numel() for tensor in model.network.parameters()),
+        "parameters": sum(tensor.numel() for tensor in model.network.parameters()),
         "patch_size": list(config.data_config.patch_size),
         "epochs": model.epochs,
         "steps": model.steps,
@@ -145,7 +145,7 @@ def _of_result(record: dict[str, Any]) -> dict[str, Any]:
         "source_sha256": source.get("sha256"),
         "model_sha256": model.get("sha256"),
         **{name: model[name] for name in ("method", "time_context") if name in model},
-        **({"built_in": model["built_in"]} if "built_in" in model else {}),
+        **{name: model[name] for name in ("initial_weights", "built_in") if name in model},
         **_of_share(_used_share(record)),
         **({"own_value": "off"} if is_of_network_alone(record) else {}),
         "trained": model.get("trained"),

@@ -210,10 +210,14 @@ def method_facts(model: Model) -> dict[str, Any]:
 
 
 def built_in_facts(model: Model) -> dict[str, str]:
-    """The built-in network that `model` is or began with, in words; empty if none."""
+    """What `model` is or began with, in words; empty if that is not known."""
     known = model.provenance
     if not known.built_in:
-        return {}
+        # Files from before built-in weights hold no setting of theirs.
+        is_random = model.config.built_in_weights is None and isinstance(
+            model.network, UNet
+        )
+        return {"initial_weights": "random"} if is_random else {}
     text = f"began with the built-in {known.built_in}, trained on simulated images"
     if model.per_image:
         text = (
