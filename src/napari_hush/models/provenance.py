@@ -210,10 +210,10 @@ def method_facts(model: Model) -> dict[str, Any]:
 
 
 def built_in_facts(model: Model) -> dict[str, str]:
-    """What `model` is or began with, in words; empty if that is not known."""
+    """The origin of the weights of `model`, in words; empty if it is not known."""
     known = model.provenance
     if not known.built_in:
-        # Files from before built-in weights hold no setting of theirs.
+        # Older files do not say what their network began with.
         is_random = model.config.built_in_weights is None and isinstance(
             model.network, UNet
         )
